@@ -1,0 +1,99 @@
+"""Paired comparison of two sources over the same cases."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import ArrayLike
+from scipy import stats
+
+from afl_core.metrics import METRICS
+
+SEED = 20240712
+RESAMPLES = 9999
+
+
+@dataclass(frozen=True)
+class PairedDifference:
+    """Second minus first, over the cases where both are defined.
+
+    Attributes:
+        n: Number of those cases.
+        mean: Mean difference; NaN when n is 0.
+        low: Lower end of the 95 % interval of the mean difference; NaN when n is below 2.
+        high: Upper end.
+    """
+
+    n: int
+    mean: float
+    low: float
+    high: float
+
+
+def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
+    """Mean paired difference with its bias-corrected and accelerated bootstrap interval over cases.
+
+    Args:
+        first: One value a case; NaN where the metric is undefined.
+        second: The same cases in the same order.
+
+    Returns:
+        The difference; when all differences are equal the interval is that one value.
+
+    Source: Efron (1987), by `scipy.stats.bootstrap`; 9,999 resamples, fixed seed.
+    """
+    difference = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
+    difference = difference[np.isfinite(difference)]
+    n = len(difference)
+    mean = float(difference.mean()) if n else float("nan")
+    if n < 2:
+        return PairedDifference(n, mean, float("nan"), float("nan"))
+    if np.ptp(difference) == 0:
+        return PairedDifference(n, mean, mean, mean)
+    interval = stats.bootstrap(
+        (difference,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(SEED)
+    ).confidence_interval
+    return PairedDifference(n, mean, float(interval.low), float(interval.high))
+
+
+def wide(rows: pd.DataFrame, metric: str, sources: Sequence[str]) -> pd.DataFrame:
+    """One row a case and one column a source; NaN where a source has no result.
+
+    Args:
+        rows: Case rows, one per (case, source).
+        metric: Column to spread.
+        sources: Columns of the result, in order.
+    """
+    return rows.pivot(index="case_id", columns="source", values=metric).reindex(columns=list(sources))
+
+
+def mean_scores(rows: pd.DataFrame) -> dict[str, float]:
+    """Mean of every metric over the cases of one source where it is defined, and the number of cases as `cases`."""
+    means = rows[[key for key in METRICS if key in rows]].mean()
+    return {"cases": len(rows)} | {str(key): round(float(value), 4) for key, value in means.items()}
+
+
+def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str]) -> pd.DataFrame:
+    """Mean and median of each source, and the paired difference of the second from the first.
+
+    Args:
+        rows: Case rows, one per (case, source).
+        metrics: One row of the result each.
+        sources: At least two for the difference; its columns are left out otherwise.
+
+    Returns:
+        Columns metric, n, then per source `SOURCE mean` and `SOURCE median`, then difference, low, high. All
+        figures of a row are over the n cases in which the metric is defined for every source.
+    """
+    table = []
+    for metric in metrics:
+        values = wide(rows, metric, sources).dropna()
+        record: dict[str, object] = {"metric": metric, "n": len(values)}
+        for source in sources:
+            record |= {f"{source} mean": values[source].mean(), f"{source} median": values[source].median()}
+        if len(sources) > 1:
+            d = paired_difference(values[sources[0]], values[sources[1]])
+            record |= {"difference": d.mean, "low": d.low, "high": d.high}
+        table.append(record)
+    return pd.DataFrame(table)

@@ -1,0 +1,248 @@
+"""The command line, `afl`."""
+
+import json
+import shlex
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from afl_core.analysis.paired import mean_scores
+from afl_core.catalogue import pick
+from afl_core.data.files import save_mask
+from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.data.synthetic import write_demo
+from afl_core.demo import demo_sources
+from afl_core.doctor import run_checks
+from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into, pending, worker_pool
+from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
+from afl_core.model.checkpoints import add_scores
+from afl_core.paths import DEMO, RESULTS
+from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
+from afl_core.training.config import PRESETS, build_config
+from afl_core.volume import Case
+
+if TYPE_CHECKING:
+    from afl_core.training.loop import Progress
+
+DATA_HELP = "Folder of the data set: BraTS 2018 layout, or images/ and references/."
+
+app = typer.Typer(
+    help="Compare tumour segmentation losses case by case: focal loss (FL) against adaptive focal loss (A-FL).\n\n"
+    "Research use only, not a medical device.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
+
+
+@app.command()
+def demo(
+    *,
+    all_splits: Annotated[
+        bool, typer.Option("--all-splits", help="Make the training and validation cases too, which `afl train` needs.")
+    ] = False,
+) -> None:
+    """Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split.
+
+    What is there already is kept, so the second run takes a second or two.
+    """
+    write_demo_cohort(("train", "validation", "test") if all_splits else ("test",))
+    cohort = load_cohort(DEMO)
+    test = set(load_splits(DEMO / SPLITS_FILE)["test"])
+    results = Results(RESULTS / "demo")
+    cases = pending([case for case in cohort.cases if case.case_id in test], demo_sources(), results)
+    if cases:
+        _evaluate(cohort, cases, demo_sources(), results)
+
+
+@app.command()
+def evaluate(
+    *,
+    data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of reference masks alone, in place of --data; matched by case id.")
+    ] = None,
+    source: Annotated[
+        list[str], typer.Option(help="NAME=FOLDER: a checkpoint, or a folder of predicted masks. Give one or more.")
+    ],
+    out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
+    case: CaseOption = None,
+) -> None:
+    """Measure every source on every case: per case and per lesion.
+
+    Writes cases.parquet, lesions.parquet, masks/SOURCE/CASE.nii.gz and manifest.json to the results folder.
+
+    Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
+    """
+    sources = parse_sources(source)
+    if data is not None and references is None:
+        cohort = load_cohort(data)
+    elif references is not None and data is None:
+        cohort = references_cohort(references)
+    else:
+        raise UsageError("Give either --data or --references")
+    results = Results(out)
+    _evaluate(cohort, _select(cohort, case), sources, results)
+    print_summary(results, [s.name for s in sources])
+
+
+@app.command()
+def predict(
+    *,
+    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    data: Annotated[Path, typer.Option(help=DATA_HELP)],
+    out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
+    case: CaseOption = None,
+) -> None:
+    """Segment cases with a checkpoint; needs no reference."""
+    source = CheckpointSource("model", model)
+    needed = source.sequences()
+    cohort = load_cohort(data)
+    cases = _select(cohort, case)
+    failed = dict(cohort.problems) if case is None else {}
+    with progress_bar("Predicting") as advance:
+        for done, chosen in enumerate(cases):
+            advance(done, len(cases), chosen.case_id)
+            try:
+                present = [name for name in needed if name in chosen.sequences]
+                mask = source.predict(chosen, load_case(chosen, sequences=present).images, None)
+                save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
+            except AflError as error:
+                failed[chosen.case_id] = str(error)
+        advance(len(cases), len(cases))
+    written = sum(chosen.case_id not in failed for chosen in cases)
+    print_line(f"{written} of {len(cases)} masks written to {out}")
+    print_problems(failed)
+
+
+@app.command()
+def train(
+    *,
+    loss: Annotated[str, typer.Option(help="Such as focal or adaptive_focal; a wrong name lists them all.")],
+    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
+    data: Annotated[
+        Path | None, typer.Option(help="Data set with a splits.json; without it the synthetic demo cohort.")
+    ] = None,
+    sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", help='Any other setting, such as steps=500 or loss_settings={"gamma":1}.'),
+    ] = None,
+) -> None:
+    """Train a checkpoint: weights.safetensors and card.json.
+
+    Two runs that differ only in --loss start from the same weights and see the same batches.
+    """
+    from afl_core.loss import LOSSES  # noqa: PLC0415 - imports torch
+    from afl_core.training.run import train_checkpoint  # noqa: PLC0415 - imports torch and MONAI
+
+    settings = dict(_setting(text) for text in set_ or []) | {"loss": loss}
+    settings.setdefault("loss_settings", dict(pick(LOSSES, loss, kind="loss").settings))
+    config = build_config(preset, **settings, sequences=tuple(sequences.split(",")) if sequences else None)
+    if data is None:
+        write_demo_cohort(("train", "validation", "test"))
+    root = data or DEMO
+    cohort, splits = load_cohort(root), load_splits(root / SPLITS_FILE)
+    with progress_bar(f"Training {loss}") as advance:
+        best = 0.0
+
+        def report(progress: "Progress") -> None:
+            nonlocal best
+            best = max(best, progress.validation_dsc or 0.0)
+            advance(progress.step, config.steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
+
+        card = train_checkpoint(config, cohort, splits, out, command=_command(), report=report)
+    with tempfile.TemporaryDirectory() as folder:
+        results = Results(Path(folder))
+        test = set(splits["test"])
+        cases = [case for case in cohort.cases if case.case_id in test]
+        _evaluate(cohort, cases, (CheckpointSource(card.label, out),), results)
+        add_scores(out, {"test": mean_scores(results.cases())})
+    print_line(f"Checkpoint written to {out}; its card.json holds the scores on the test split")
+
+
+@app.command()
+def doctor() -> None:
+    """Check the installation: versions, cores, memory, checkpoints, demo data; exit status 2 if something is amiss."""
+    checks = run_checks()
+    table = Table("", "check", "found", box=None)
+    for check in checks:
+        table.add_row("[green]ok[/green]" if check.fine else "[red]no[/red]", check.name, Text(check.found))
+    output.print(table)
+    if not all(check.fine for check in checks):
+        raise UsageError("Some checks failed", todo="Run `make setup` again, and `afl demo` for the demo data")
+
+
+def write_demo_cohort(splits: tuple[str, ...]) -> None:
+    """Write the demo's splits that are missing, with a progress bar."""
+    with progress_bar("Demo cohort (synthetic)") as advance, worker_pool(tasks=2) as executor:
+        write_demo(DEMO, splits=splits, executor=executor, progress=advance)
+
+
+def _evaluate(cohort: Cohort, cases: Sequence[Case], sources: Sequence[Source], results: Results) -> None:
+    problems = dict(cohort.problems)
+    results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems)
+    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
+        done = 0
+        advance(done, len(cases))
+
+        def report(result: CaseResult) -> None:
+            nonlocal done
+            done += 1
+            said = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
+            problems.update(said)
+            advance(done, len(cases), result.case_id)
+
+        evaluate_into(results, cases, sources, executor=executor, report=report)
+    print_problems(problems)
+
+
+def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
+    if not wanted:
+        return list(cohort.cases)
+    cases = {case.case_id: case for case in cohort.cases}
+    said = dict(cohort.problems)
+    for case_id in wanted:
+        if case_id in said:
+            raise UsageError(said[case_id])
+        pick(cases, case_id, kind="case")
+    return [cases[case_id] for case_id in wanted]
+
+
+def _setting(text: str) -> tuple[str, Any]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("A setting is written NAME=VALUE", received=text, todo="For example --set steps=500")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value
+
+
+def _command() -> str:
+    return shlex.join(["afl", *sys.argv[1:]])
+
+
+def main() -> None:
+    """Run the command line; a user's mistake ends with one message and exit status 2."""
+    try:
+        app()
+    except AflError as error:
+        print_line(f"Error: {error}")
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

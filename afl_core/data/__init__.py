@@ -1,0 +1,1 @@
+"""Files to cases: reading, layouts, preprocessing and the synthetic demo cohort."""

@@ -1,0 +1,62 @@
+"""From a case's own grid to a network's input grid and back."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from afl_core.volume import Spacing
+
+SAME_SPACING = 0.02
+"""Spacings that differ by less than this fraction are taken as equal: no resampling."""
+
+
+def foreground(array: NDArray[np.generic]) -> NDArray[np.bool_]:
+    """Voxels that differ from the constant background, read off the eight corners of the image.
+
+    Skull-stripped images have 0 outside, z-scored ones a negative constant. An image without a constant background
+    (its corners differ) is all foreground.
+
+    Args:
+        array: Shape (X, Y, Z).
+
+    Returns:
+        Boolean, same shape.
+    """
+    corners = array[np.ix_(*[(0, -1)] * 3)]
+    if (corners == corners[0, 0, 0]).all():
+        return np.asarray(array != corners[0, 0, 0])
+    return np.ones(array.shape, dtype=np.bool_)
+
+
+def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Scale the foreground to mean 0 and standard deviation 1 and set the background to 0; a constant image gives 0.
+
+    Args:
+        array: Shape (X, Y, Z).
+    """
+    inside = foreground(array)
+    values = array[inside].astype(np.float64)
+    if values.size == 0 or values.std() == 0:
+        return np.zeros_like(array)
+    return np.where(inside, (array - values.mean()) / values.std(), 0).astype(np.float32)
+
+
+def resampled_shape(shape: tuple[int, ...], spacing_mm: Spacing, target_mm: Spacing) -> tuple[int, ...]:
+    """Number of voxels that cover the same field of view at another spacing.
+
+    >>> resampled_shape((240, 240, 155), (1, 1, 1), (2, 2, 2))
+    (120, 120, 78)
+    """
+    factors = [s / t for s, t in zip(spacing_mm, target_mm, strict=True)]
+    if all(abs(f - 1) < SAME_SPACING for f in factors):
+        return shape
+    return tuple(max(1, round(n * f)) for n, f in zip(shape, factors, strict=True))
+
+
+def resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Linear interpolation to another number of voxels over the same field of view (voxel edges aligned)."""
+    if array.shape == shape:
+        return array
+    zoom = [target / n for target, n in zip(shape, array.shape, strict=True)]
+    result: NDArray[np.float32] = ndimage.zoom(array, zoom, order=1, mode="nearest", grid_mode=True)
+    return result

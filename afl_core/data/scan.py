@@ -1,0 +1,70 @@
+"""The image files below a folder, without leaving it."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from afl_core.data.files import SUFFIXES
+from afl_core.errors import DataError
+
+MAX_DEPTH = 6
+"""Folders below the root in which images are still looked for."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Paths relative to the root, with `/` between folders, sorted.
+
+    Attributes:
+        files: Image files.
+        refused: Image files and folders that are links out of the root; they are not followed.
+    """
+
+    files: tuple[str, ...]
+    refused: tuple[str, ...]
+
+
+def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
+    """List the image files below a root, by suffix; hidden files and folders are passed over.
+
+    Args:
+        root: Folder; may itself be a link.
+        depth: How many folders below the root are searched.
+
+    Raises:
+        DataError: If the root is missing or a file, or a folder below it cannot be read.
+    """
+    if not root.exists():
+        raise DataError("There is no such folder", received=root, todo="Check the path")
+    if not root.is_dir():
+        raise DataError("A folder is due, not a file", received=root, todo="Give the folder that holds the data set")
+    files, refused = list[str](), list[str]()
+    for relative, inside in _walk(root, "", depth, (root.resolve(),)):
+        (files if inside else refused).append(relative)
+    return Found(tuple(sorted(files)), tuple(sorted(refused)))
+
+
+def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, bool]]:
+    """Relative path of every image file, and whether it really lies below the root.
+
+    `parents` are the real folders from the root down to this one: a link back to one of them would never end.
+    """
+    try:
+        entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
+    except OSError as error:
+        raise DataError("A folder cannot be read", received=root / below, todo=str(error.strerror)) from error
+    for entry in entries:
+        if entry.name.startswith("."):
+            continue
+        relative = f"{below}{entry.name}"
+        path = Path(entry.path)  # unlike a DirEntry, a Path answers False for a link to itself
+        real = Path(os.path.realpath(path)) if path.is_symlink() else parents[-1] / entry.name
+        inside = real.is_relative_to(parents[0])
+        if path.is_dir():
+            if not inside:
+                yield relative, False
+            elif depth > 0 and real not in parents:
+                yield from _walk(root, f"{relative}/", depth - 1, (*parents, real))
+        elif entry.name.lower().endswith(SUFFIXES) and (path.is_file() or not inside):
+            yield relative, inside

@@ -1,0 +1,56 @@
+"""Which cases train, validate and test: a JSON file of case ids."""
+
+import json
+import tempfile
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from afl_core.errors import DataError
+
+SPLITS_FILE = "splits.json"
+"""Name of the split file in a data set's folder."""
+
+
+def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
+    """Read a split file: `{"train": [case ids], "test": [...]}`.
+
+    Raises:
+        DataError: If the file is missing, is not such a mapping, or puts a case into two splits.
+    """
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path.name} cannot be read as a split file", received=error) from error
+    if not isinstance(stored, dict) or not all(_is_ids(ids) for ids in stored.values()):
+        raise DataError(
+            f"{path.name} is not a split file", received=path, todo='Write {"train": [case ids], "test": [case ids]}'
+        )
+    splits = {str(name): tuple(ids) for name, ids in stored.items()}
+    _check_disjoint(splits, path)
+    return splits
+
+
+def save_splits(path: Path, splits: Mapping[str, Sequence[str]]) -> None:
+    """Write a split file atomically.
+
+    Raises:
+        DataError: If a case is in two splits.
+    """
+    _check_disjoint(splits, path)
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
+        json.dump({name: list(ids) for name, ids in splits.items()}, file, indent=1)
+        file.write("\n")
+    Path(file.name).chmod(0o644)
+    Path(file.name).replace(path)
+
+
+def _is_ids(ids: object) -> bool:
+    return isinstance(ids, list) and all(isinstance(case_id, str) for case_id in ids)
+
+
+def _check_disjoint(splits: Mapping[str, Sequence[str]], path: Path) -> None:
+    counts = Counter(case_id for ids in splits.values() for case_id in ids)
+    twice = sorted(case_id for case_id, count in counts.items() if count > 1)
+    if twice:
+        raise DataError(f"{path.name} uses a case twice", received=", ".join(twice[:5]), todo="Keep each case in one")

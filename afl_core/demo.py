@@ -1,0 +1,15 @@
+"""The demo: the checkpoints that ship with the workbench, compared on the test split of the synthetic cohort."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from afl_core.evaluation.sources import CheckpointSource
+from afl_core.paths import MODELS
+
+DEMO_PAIR: Mapping[str, str] = MappingProxyType({"FL": "demo_fl", "A-FL": "demo_afl"})
+"""Name on screen to checkpoint folder."""
+
+
+def demo_sources() -> tuple[CheckpointSource, ...]:
+    """The pair as sources."""
+    return tuple(CheckpointSource(name, MODELS / folder) for name, folder in DEMO_PAIR.items())

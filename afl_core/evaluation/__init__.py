@@ -1,0 +1,1 @@
+"""Case x source to rows: sources, pipeline and the results store."""

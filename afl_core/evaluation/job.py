@@ -1,0 +1,134 @@
+"""Evaluate one case in a process of its own, so that a page can start, watch and stop it and stay usable meanwhile.
+
+`python -m afl_core.evaluation.job FOLDER` runs what `FOLDER/spec.json` says and keeps `FOLDER/status.json` current. The
+process holds a lock on the folder as long as it lives: that, not its number, tells whether it still runs.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock, Timeout
+
+from afl_core.data.layouts import load_cohort
+from afl_core.errors import AflError, DataError
+from afl_core.evaluation.pipeline import evaluate_case
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import Source, parse_sources
+from afl_core.storage import write_atomically
+
+STARTING_SECONDS = 30
+"""How long a new process may take to take its lock before it is called dead."""
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """State of a job: `done` of `total` sources are finished, `message` says what it does or what went wrong."""
+
+    state: Literal["running", "finished", "failed", "stopped"]
+    message: str
+    done: int = 0
+    total: int = 1
+    pid: int = 0
+    updated: float = 0.0
+
+
+def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[Source]) -> None:
+    """Start evaluating a case; does nothing if it is under way already."""
+    if (status := job_status(results, case_id)) and status.state == "running":
+        return
+    folder = _folder(results, case_id)
+    spec = {"results": str(results.folder.resolve()), "data": str(data.resolve()), "case_id": case_id}
+    spec |= {"sources": [f"{s.name}={s.path.resolve()}" for s in sources]}  # type: ignore[dict-item]
+    write_atomically(folder / "spec.json", json.dumps(spec).encode())
+    with (folder / "log.txt").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "afl_core.evaluation.job", str(folder)],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    _write(folder, JobStatus("running", "Starting", total=len(sources), pid=process.pid))
+
+
+def job_status(results: Results, case_id: str) -> JobStatus | None:
+    """State of a case's last job, or None if there never was one."""
+    folder = _folder(results, case_id)
+    try:
+        status = JobStatus(**json.loads((folder / "status.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+    if status.state == "running" and not _alive(folder) and time.time() - status.updated > STARTING_SECONDS:
+        return JobStatus("failed", f"The process ended without a result; its log is {folder / 'log.txt'}")
+    return status
+
+
+def stop_job(results: Results, case_id: str) -> None:
+    """End a running job; what was stored before stays."""
+    folder = _folder(results, case_id)
+    status = job_status(results, case_id)
+    if status is None or status.state != "running":
+        return
+    if _alive(folder):
+        os.killpg(status.pid, signal.SIGKILL)  # every write is atomic, so nothing is left half-written
+    _write(folder, JobStatus("stopped", "Stopped"))
+
+
+def run_job(folder: Path) -> None:
+    """The process's own work: evaluate the case and store it."""
+    with FileLock(folder / "lock"):
+        spec = json.loads((folder / "spec.json").read_bytes())
+        total = len(spec["sources"])
+        done = 0
+
+        def on_source(name: str) -> None:
+            nonlocal done
+            _write(folder, JobStatus("running", f"{name}: predicting and measuring", done, total, os.getpid()))
+            done += 1
+
+        try:
+            sources = parse_sources(spec["sources"])
+            results = Results(Path(spec["results"]))
+            cases = {case.case_id: case for case in load_cohort(Path(spec["data"])).cases}
+            if spec["case_id"] not in cases:
+                raise DataError("The case is no longer there", received=spec["case_id"])
+            result = evaluate_case(
+                cases[spec["case_id"]], sources, results.folder, known=results.known_keys(), on_source=on_source
+            )
+            results.add([result])
+        except AflError as error:
+            _write(folder, JobStatus("failed", str(error)))
+            return
+        problems = " ".join((result.problems or {}).values())
+        _write(folder, JobStatus("failed" if problems else "finished", problems or "Finished", total, total))
+
+
+def _folder(results: Results, case_id: str) -> Path:
+    if Path(case_id).name != case_id:
+        raise DataError("A case id cannot be a path", received=case_id)
+    return results.folder / "jobs" / case_id
+
+
+def _alive(folder: Path) -> bool:
+    try:
+        with FileLock(folder / "lock", timeout=0):
+            return False
+    except Timeout:
+        return True
+
+
+def _write(folder: Path, status: JobStatus) -> None:
+    data = asdict(status) | {"updated": time.time()}
+    write_atomically(folder / "status.json", json.dumps(data).encode())
+
+
+if __name__ == "__main__":
+    run_job(Path(sys.argv[1]))

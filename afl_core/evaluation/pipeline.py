@@ -1,0 +1,197 @@
+"""Case x source to rows. One task a case: the reference is read and described once for all sources."""
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Executor, Future, as_completed
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from afl_core.data.files import save_mask
+from afl_core.data.layouts import LoadedCase, load_case
+from afl_core.errors import AflError, DataError
+from afl_core.evaluation.sources import Source
+from afl_core.metrics import LesionMetrics, evaluate_masks
+from afl_core.shape import Shape, describe
+from afl_core.storage import hash_files
+from afl_core.volume import Case, Mask, Volume
+
+VERSION = 1
+"""Raised when the meaning of a row changes, so that results made before are computed again."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a row depends on besides its case and source."""
+
+    nsd_tolerance_mm: float = 1.0
+
+
+SETTINGS = Settings()
+
+
+@dataclass(frozen=True)
+class CaseResult:
+    """What one task gives back.
+
+    Attributes:
+        case_id: The case.
+        rows: One mapping a source, the columns of `cases.parquet`.
+        lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
+        problems: Source name, or "" for the case as a whole, to what went wrong.
+        unchanged: Sources whose stored rows are still valid.
+    """
+
+    case_id: str
+    rows: tuple[dict[str, Any], ...] = ()
+    lesions: tuple[dict[str, Any], ...] = ()
+    problems: Mapping[str, str] | None = None
+    unchanged: tuple[str, ...] = ()
+
+
+def evaluate_cases(
+    cases: Sequence[Case],
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    known: frozenset[str] = frozenset(),
+    executor: Executor | None = None,
+) -> Iterator[CaseResult]:
+    """Evaluate every source on every case; results come as they are finished.
+
+    Args:
+        cases: With references.
+        sources: What predicted the masks.
+        out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
+        known: Keys of rows that are already stored.
+        executor: Runs the tasks; without one they run here, one after the other.
+    """
+    if executor is None:
+        yield from (evaluate_case(case, sources, out, known=known) for case in cases)
+        return
+    futures: list[Future[CaseResult]] = [
+        executor.submit(evaluate_case, case, sources, out, known=known) for case in cases
+    ]
+    try:
+        for future in as_completed(futures):
+            yield future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def evaluate_case(
+    case: Case,
+    sources: Sequence[Source],
+    out: Path,
+    *,
+    known: frozenset[str] = frozenset(),
+    on_source: Callable[[str], None] = lambda name: None,
+) -> CaseResult:
+    """Evaluate one case; a source that fails becomes a problem, the others go on. Arguments as `evaluate_cases`."""
+    if case.reference is None:
+        return CaseResult(case.case_id, problems={"": f"{case.case_id} has no reference segmentation"})
+    rows: list[dict[str, Any]] = []
+    lesions: list[dict[str, Any]] = []
+    problems: dict[str, str] = {}
+    unchanged: list[str] = []
+    reader = _Reader(case)
+    for source in sources:
+        on_source(source.name)
+        try:
+            start = time.perf_counter()
+            key = row_key(case, source)
+            if key in known:
+                unchanged.append(source.name)
+                continue
+            images, reference, shape = reader.read(source)
+            prediction = source.predict(case, images, reference)
+            row, own_lesions = _rows(case, source.name, prediction, reference, shape)
+            save_mask(mask_path(out, source.name, case.case_id), prediction, like=case.reference)
+            rows.append({**row, "seconds": time.perf_counter() - start, "key": key})
+            lesions.extend(own_lesions)
+        except AflError as error:
+            problems[source.name] = str(error)
+        except OSError as error:
+            problems[source.name] = str(DataError("A file could not be read or written", received=error))
+    return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(unchanged))
+
+
+class _Reader:
+    """Reads a case once for all sources that need the same sequences."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self._loaded: dict[tuple[str, ...], LoadedCase] = {}
+        self._shape: Shape | None = None
+
+    def read(self, source: Source) -> tuple[Mapping[str, Volume], Mask, Shape]:
+        """Images that the source needs and the case has, the reference, and the reference's description."""
+        wanted = tuple(name for name in source.sequences() if name in self.case.sequences)
+        if wanted not in self._loaded:
+            self._loaded[wanted] = load_case(self.case, sequences=wanted)
+        loaded = self._loaded[wanted]
+        if loaded.reference is None:
+            raise DataError(f"{self.case.case_id} has no reference segmentation")
+        if self._shape is None:
+            self._shape = describe(loaded.reference.array, spacing_mm=loaded.reference.spacing_mm)
+        return loaded.images, loaded.reference, self._shape
+
+
+def row_key(case: Case, source: Source) -> str:
+    """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
+    reference = hash_files([case.reference] if case.reference else [])
+    parts = [VERSION, asdict(SETTINGS), case.case_id, source.name, reference, source.key(case)]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def mask_path(out: Path, source: str, case_id: str) -> Path:
+    """Where the predicted mask of a case is kept in a results folder."""
+    return out / "masks" / source / f"{case_id}.nii.gz"
+
+
+def _rows(
+    case: Case, source: str, prediction: Mask, reference: Mask, shape: Shape
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    metrics = evaluate_masks(
+        prediction.array,
+        reference.array,
+        spacing_mm=reference.spacing_mm,
+        nsd_tolerance_mm=SETTINGS.nsd_tolerance_mm,
+    )
+    row = {
+        "case_id": case.case_id,
+        "group": case.group,
+        "source": source,
+        "reference_volume_ml": shape.volume_ml,
+        "predicted_volume_ml": prediction.volume_ml,
+        "reference_lesions": shape.n_components,
+        "roughness": shape.roughness,
+        "released_smoothness": shape.released_smoothness,
+        "empty": metrics.empty,
+        **metrics.as_dict(),
+    }
+    return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]
+
+
+def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) -> dict[str, Any]:
+    x, y, z = lesion.centroid_voxel
+    is_reference = lesion.kind == "reference"
+    return {
+        "case_id": case.case_id,
+        "source": source,
+        "lesion_id": lesion.lesion_id,
+        "kind": lesion.kind,
+        "volume_ml": lesion.volume_ml,
+        "roughness": shape.lesion_roughness[lesion.lesion_id - 1] if is_reference else math.nan,
+        "dsc": lesion.dsc,
+        "detected": lesion.detected,
+        "overlap_ml": lesion.overlap_ml,
+        "predicted_ml": lesion.predicted_ml,
+        "x": x,
+        "y": y,
+        "z": z,
+    }

@@ -1,0 +1,169 @@
+"""The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from filelock import FileLock
+
+from afl_core import __version__
+from afl_core.errors import DataError
+from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult
+from afl_core.evaluation.sources import Source
+from afl_core.metrics import METRICS
+from afl_core.storage import write_atomically
+
+CASES, LESIONS, MANIFEST = "cases.parquet", "lesions.parquet", "manifest.json"
+PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
+
+
+class Results:
+    """One results folder. Writers in several processes take turns; readers always see a whole file."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def cases(self) -> pd.DataFrame:
+        """One row per (case, source); empty if nothing was evaluated yet."""
+        return self._table(CASES)
+
+    def lesions(self) -> pd.DataFrame:
+        """One row per (lesion, source): reference lesions and false positives."""
+        return self._table(LESIONS)
+
+    def manifest(self) -> dict[str, Any]:
+        """Settings, sources, versions, empty-mask rules, problems; {} if nothing was evaluated yet."""
+        path = self.folder / MANIFEST
+        if not path.is_file():
+            return {}
+        try:
+            manifest = json.loads(path.read_bytes())
+        except ValueError as error:
+            raise self._damaged(MANIFEST, error) from error
+        if not isinstance(manifest, dict):
+            raise self._damaged(MANIFEST, "not a mapping")
+        return manifest
+
+    def known_keys(self) -> frozenset[str]:
+        """Keys of the rows whose mask is still there: these need no new computation."""
+        table = self.cases()
+        if table.empty:
+            return frozenset()
+        return frozenset(
+            str(row.key)
+            for row in table[["key", "source", "case_id"]].itertuples()
+            if (self.folder / "masks" / str(row.source) / f"{row.case_id}.nii.gz").is_file()
+        )
+
+    def add(self, results: Sequence[CaseResult]) -> None:
+        """Merge finished cases in: new rows replace those of the same case and source."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
+            cases = _merge(self.cases(), [row for result in results for row in result.rows], done)
+            lesions = _merge(self.lesions(), [row for result in results for row in result.lesions], done)
+            manifest = self.manifest()
+            problems = manifest.get("problems", {})
+            for result in results:
+                kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not _redone(k, result)}
+                problems[result.case_id] = kept | dict(result.problems or {})
+            manifest["problems"] = {case: said for case, said in sorted(problems.items()) if said}
+            manifest["empty_masks"] = _empty_counts(cases)
+            self._write_table(LESIONS, lesions)
+            self._write_table(CASES, cases)
+            self._write_manifest(manifest)
+
+    def describe(self, *, data: Path, kind: str, sources: Sequence[Source], skipped: dict[str, str]) -> None:
+        """Record what is being evaluated.
+
+        Args:
+            data: The data set's folder, or the folder of references.
+            kind: Name of its layout, or `references`.
+            sources: What predicted the masks; added to those recorded before.
+            skipped: Case id to why it could not be read.
+        """
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(self.folder / ".lock"):
+            manifest = self.manifest()
+            recorded = manifest.get("data", {}).get("path")
+            if recorded not in (None, str(data.resolve())):
+                raise DataError(
+                    f"The results folder {self.folder.name} belongs to another data set",
+                    received=f"{data} where it holds {recorded}",
+                    todo="Give another --out folder",
+                )
+            manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
+            manifest["sources"] = manifest.get("sources", {}) | {s.name: s.describe() for s in sources}
+            manifest["settings"] = asdict(SETTINGS) | {"version": VERSION, "lesion_matching": "any overlap"}
+            manifest["metrics"] = {
+                key: {"label": m.label, "unit": m.unit, "better": m.better, "empty_rule": m.empty_rule}
+                for key, m in METRICS.items()
+            }
+            manifest["versions"] = _versions()
+            self._write_manifest(manifest)
+
+    def _table(self, name: str) -> pd.DataFrame:
+        path = self.folder / name
+        if not path.is_file():
+            return pd.DataFrame()
+        try:
+            return pd.read_parquet(path)
+        except (OSError, ValueError) as error:
+            raise self._damaged(name, error) from error
+
+    def _write_table(self, name: str, table: pd.DataFrame) -> None:
+        buffer = BytesIO()
+        table.to_parquet(buffer, index=False)
+        write_atomically(self.folder / name, buffer.getvalue())
+
+    def _write_manifest(self, manifest: dict[str, Any]) -> None:
+        manifest["updated"] = datetime.now(UTC).isoformat(timespec="seconds")
+        write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+
+    def _damaged(self, name: str, reason: object) -> DataError:
+        return DataError(
+            f"{self.folder.name}/{name} is damaged", received=reason, todo="Delete the folder and evaluate again"
+        )
+
+
+def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
+    """Rows of other cases and sources, then the new ones, in a fixed order."""
+    if not old.empty:
+        old = old[[pair not in done for pair in zip(old["case_id"], old["source"], strict=True)]]
+    tables = [table for table in (old, pd.DataFrame(rows)) if not table.empty]
+    if not tables:
+        return pd.DataFrame()
+    merged = pd.concat(tables, ignore_index=True)
+    order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in merged else [])
+    return merged.sort_values(order, kind="stable", ignore_index=True)
+
+
+def _redone(source: str, result: CaseResult) -> bool:
+    return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
+
+
+def _empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Per source, how many cases each empty-mask rule touched."""
+    if cases.empty:
+        return {}
+    touched = cases[cases["empty"] != ""]
+    counts = touched.groupby("source")["empty"].value_counts()
+    return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}
+
+
+def _versions() -> dict[str, str]:
+    """Versions without importing the packages; those not installed are left out."""
+    versions = {"afl-workbench": __version__, "python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return versions

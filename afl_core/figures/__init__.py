@@ -1,0 +1,1 @@
+"""Figures: tables and arrays in, figures out; no Streamlit here."""

@@ -1,0 +1,108 @@
+"""A case and a network to a mask on the case's own grid."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from monai.inferers import sliding_window_inference
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from afl_core.data.preprocess import resampled_shape, resize, z_score
+from afl_core.errors import CheckpointError
+from afl_core.model.checkpoints import Card, DecisionRule
+from afl_core.volume import Mask, Volume
+
+OVERLAP = 0.25
+"""Overlap of neighbouring windows, blended by a Gaussian."""
+
+
+def prepare(images: Mapping[str, Volume], *, sequences: tuple[str, ...], spacing_mm: tuple[float, ...]) -> Tensor:
+    """Resample and z-score the sequences that a network takes.
+
+    Args:
+        images: Sequence name to volume, all on one grid.
+        sequences: The network's input channels, in order.
+        spacing_mm: The network's voxel size.
+
+    Returns:
+        Float32, shape (C, X', Y', Z').
+
+    Raises:
+        CheckpointError: If a sequence that the network needs is missing.
+    """
+    missing = [name for name in sequences if name not in images]
+    if missing:
+        raise CheckpointError(
+            f"The checkpoint needs the sequence {' and '.join(missing)}, which this case does not have",
+            received=f"the case has {', '.join(images) or 'no image'}",
+            todo="Use a checkpoint for these sequences, or train one with `afl train --sequences`",
+        )
+    channels = []
+    for name in sequences:
+        volume = images[name]
+        shape = resampled_shape(volume.array.shape, volume.spacing_mm, tuple(spacing_mm))  # type: ignore[arg-type]
+        channels.append(resize(z_score(volume.array.astype(np.float32)), shape))
+    return torch.from_numpy(np.stack(channels))
+
+
+def tumour_probability(logits: Tensor, rule: DecisionRule) -> Tensor:
+    """Probability whose value above 0.5 means tumour.
+
+    Args:
+        logits: Shape (B, 2, ...), background and tumour.
+        rule: `tumour_channel` reads sigmoid(tumour), `background_complement` 1 - sigmoid(background), `argmax` the
+            softmax of both.
+
+    Returns:
+        Shape (B, ...).
+    """
+    if rule == "tumour_channel":
+        return logits[:, 1].sigmoid()
+    if rule == "background_complement":
+        return (-logits[:, 0]).sigmoid()
+    return (logits[:, 1] - logits[:, 0]).sigmoid()
+
+
+@torch.inference_mode()
+def window_logits(network: nn.Module, channels: Tensor, *, patch_size: tuple[int, int, int]) -> Tensor:
+    """Logits of a whole image by sliding window.
+
+    Args:
+        network: In evaluation mode.
+        channels: Shape (C, X, Y, Z).
+        patch_size: Window in voxels.
+
+    Returns:
+        Shape (1, 2, X, Y, Z).
+    """
+    logits: Tensor = sliding_window_inference(
+        channels[None], patch_size, sw_batch_size=1, predictor=network, overlap=OVERLAP, mode="gaussian"
+    )
+    return logits
+
+
+def predict_probability(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> NDArray[np.float32]:
+    """Tumour probability on the case's own grid.
+
+    Args:
+        network: In evaluation mode, from `load_network`.
+        card: Its card.
+        images: Sequence name to volume, all on one grid; sequences that the network does not take are ignored.
+
+    Returns:
+        Shape (X, Y, Z) of the images.
+
+    Raises:
+        CheckpointError: If a sequence is missing.
+    """
+    channels = prepare(images, sequences=card.sequences, spacing_mm=card.spacing_mm)
+    logits = window_logits(network, channels, patch_size=card.patch_size)
+    probability = tumour_probability(logits, card.decision_rule)[0].numpy()
+    return resize(probability, images[card.sequences[0]].array.shape)
+
+
+def predict_mask(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Mask:
+    """Tumour mask on the case's own grid and affine: probability above 0.5. Arguments and errors as above."""
+    probability = predict_probability(network, card, images)
+    return Mask(probability > 0.5, images[card.sequences[0]].affine)

@@ -1,0 +1,111 @@
+"""One call that measures a predicted mask against its reference."""
+
+import math
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+
+from afl_core.errors import GeometryError, UsageError
+from afl_core.metrics.lesions import LesionMetrics, match_lesions
+from afl_core.metrics.metric import Empty, MaskPair
+from afl_core.metrics.overlap import Counts, count
+from afl_core.metrics.surface import compute_surface_distances
+from afl_core.metrics.table import METRICS
+from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
+from afl_core.volume import Spacing
+
+
+@dataclass(frozen=True)
+class MaskMetrics:
+    """The metrics of one prediction; METRICS says what each means, its unit, and what an empty mask gives.
+
+    Attributes:
+        empty: Which mask is empty ("", "both", "reference" or "prediction"): the empty rule that decided the values.
+        lesions: One row a reference lesion, then one a false positive.
+    """
+
+    dsc: float
+    iou: float
+    sensitivity: float
+    specificity: float
+    precision: float
+    hd_mm: float
+    hd95_mm: float
+    assd_mm: float
+    nsd: float
+    volume_error_ml: float
+    relative_volume_error: float
+    lesion_tp: int
+    lesion_fp: int
+    lesion_fn: int
+    lesion_f1: float
+    lesion_dsc: float
+    empty: Empty
+    lesions: tuple[LesionMetrics, ...]
+
+    def as_dict(self) -> dict[str, float]:
+        """The metrics as a table row, keyed as METRICS; without `empty` and `lesions`."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if field.name in METRICS}
+
+
+def evaluate_masks(
+    prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing, nsd_tolerance_mm: float = 1.0
+) -> MaskMetrics:
+    """Measure a predicted mask against its reference: overlap, surface distances, volume, lesions.
+
+    Args:
+        prediction: Boolean, shape (X, Y, Z), any memory order.
+        reference: Same shape.
+        spacing_mm: Voxel edge lengths along X, Y, Z.
+        nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
+
+    Returns:
+        All metrics. An empty mask follows the rule in METRICS: a missed tumour scores 0 and a whole grid diagonal,
+        it never vanishes; NaN only where a metric is undefined.
+
+    Raises:
+        GeometryError: If a mask is not a boolean 3-D array, the shapes differ, or the spacing is not positive.
+        UsageError: If the tolerance is negative or not finite.
+
+    >>> import numpy as np
+    >>> reference = np.zeros((4, 4, 4), bool); reference[1, 1, 1:3] = True
+    >>> prediction = np.zeros((4, 4, 4), bool); prediction[1, 1, 1] = True
+    >>> metrics = evaluate_masks(prediction, reference, spacing_mm=(1, 1, 3))
+    >>> metrics.dsc, metrics.hd_mm, metrics.volume_error_ml
+    (0.6666666666666666, 3.0, -0.003)
+    """
+    check_mask(prediction, "prediction")
+    check_mask(reference, "reference")
+    check_spacing(spacing_mm)
+    if prediction.shape != reference.shape:
+        received = f"prediction {prediction.shape}, reference {reference.shape} voxels"
+        todo = "Resample the prediction to the grid of the reference with nearest-neighbour interpolation"
+        raise GeometryError("Prediction and reference differ in shape", received=received, todo=todo)
+    if not (math.isfinite(nsd_tolerance_mm) and nsd_tolerance_mm >= 0):
+        raise UsageError("The NSD tolerance must be a finite length of 0 mm or more", received=nsd_tolerance_mm)
+    pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm)
+    values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
+    return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions)
+
+
+def _measure(prediction: BoolArray, reference: BoolArray, spacing_mm: Spacing, nsd_tolerance_mm: float) -> MaskPair:
+    boxes = [box for box in (bounding_box(prediction), bounding_box(reference)) if box]
+    counts, distances = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None
+    rows: tuple[LesionMetrics, ...] = ()
+    if boxes:
+        box = union_box(boxes[0], boxes[-1])
+        cropped = np.ascontiguousarray(prediction[box]), np.ascontiguousarray(reference[box])
+        origin = box[0].start, box[1].start, box[2].start
+        counts = count(*cropped, grid_voxels=prediction.size)
+        rows = match_lesions(*cropped, spacing_mm=spacing_mm, origin=origin)
+    if len(boxes) == 2:
+        distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
+    return MaskPair(
+        counts=counts,
+        distances=distances,
+        lesions=rows,
+        voxel_ml=math.prod(spacing_mm) / 1000,
+        grid_diagonal_mm=math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True))),
+        nsd_tolerance_mm=nsd_tolerance_mm,
+    )

@@ -1,0 +1,238 @@
+"""METRICS: what each metric is called, what it means, and what an empty mask gives. Everything shown reads it here."""
+
+import math
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from afl_core.metrics import lesions, overlap, surface
+from afl_core.metrics.metric import MaskPair, Metric
+
+UNDEFINED = math.nan
+INF = math.inf
+TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
+RELOADED = "Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024)"
+
+
+def _distances(pair: MaskPair) -> surface.SurfaceDistances:
+    assert pair.distances is not None  # the empty rule of a surface metric is never "computed"
+    return pair.distances
+
+
+_ROWS = (
+    Metric(
+        key="dsc",
+        label="Dice",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="2 TP / (2 TP + FP + FN), over voxels.",
+        source=f"{TAHA}; as MONAI DiceMetric",
+        both_empty=1,
+        reference_empty=0,
+        prediction_empty=0,
+        function=lambda pair: overlap.dsc(pair.counts),
+    ),
+    Metric(
+        key="iou",
+        label="IoU",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="TP / (TP + FP + FN), over voxels.",
+        source=f"{TAHA}; as MONAI compute_iou",
+        both_empty=1,
+        reference_empty=0,
+        prediction_empty=0,
+        function=lambda pair: overlap.iou(pair.counts),
+    ),
+    Metric(
+        key="sensitivity",
+        label="Sensitivity",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="TP / (TP + FN): the part of the tumour that was found.",
+        source=TAHA,
+        both_empty=UNDEFINED,
+        reference_empty=UNDEFINED,
+        prediction_empty=0,
+        function=lambda pair: overlap.sensitivity(pair.counts),
+    ),
+    Metric(
+        key="specificity",
+        label="Specificity",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="TN / (TN + FP) over the whole grid, so it depends on the field of view; undefined if the "
+        "reference fills the grid.",
+        source=TAHA,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: overlap.specificity(pair.counts),
+    ),
+    Metric(
+        key="precision",
+        label="Precision",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="TP / (TP + FP): the part of the prediction that is tumour.",
+        source=TAHA,
+        both_empty=UNDEFINED,
+        reference_empty=0,
+        prediction_empty=0,
+        function=lambda pair: overlap.precision(pair.counts),
+    ),
+    Metric(
+        key="hd_mm",
+        label="HD",
+        unit="mm",
+        better="lower",
+        range=(0, INF),
+        definition="Largest distance from a surface voxel of either mask to the nearest of the other.",
+        source=f"{TAHA}; as MONAI HausdorffDistanceMetric",
+        both_empty=0,
+        reference_empty="grid_diagonal_mm",
+        prediction_empty="grid_diagonal_mm",
+        function=lambda pair: surface.hd_mm(_distances(pair)),
+    ),
+    Metric(
+        key="hd95_mm",
+        label="HD95",
+        unit="mm",
+        better="lower",
+        range=(0, INF),
+        definition="The larger of the two directed 95th percentiles of the surface distances (not the percentile "
+        "of both pooled).",
+        source="As MONAI HausdorffDistanceMetric(percentile=95); MedPy and DeepMind differ",
+        both_empty=0,
+        reference_empty="grid_diagonal_mm",
+        prediction_empty="grid_diagonal_mm",
+        function=lambda pair: surface.hd95_mm(_distances(pair)),
+    ),
+    Metric(
+        key="assd_mm",
+        label="ASSD",
+        unit="mm",
+        better="lower",
+        range=(0, INF),
+        definition="Mean surface distance, both directions pooled.",
+        source="As MONAI SurfaceDistanceMetric(symmetric=True)",
+        both_empty=0,
+        reference_empty="grid_diagonal_mm",
+        prediction_empty="grid_diagonal_mm",
+        function=lambda pair: surface.assd_mm(_distances(pair)),
+    ),
+    Metric(
+        key="nsd",
+        label="Surface Dice",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="Part of the surface voxels of both masks within the tolerance (1 mm unless set otherwise) of "
+        "the other surface.",
+        source="Nikolov et al., arXiv 1809.04430; by voxel, as MONAI SurfaceDiceMetric without subvoxels",
+        both_empty=1,
+        reference_empty=0,
+        prediction_empty=0,
+        function=lambda pair: surface.nsd(_distances(pair), tolerance_mm=pair.nsd_tolerance_mm),
+    ),
+    Metric(
+        key="volume_error_ml",
+        label="Volume error",
+        unit="ml",
+        better="zero",
+        range=(-INF, INF),
+        definition="Volume of the prediction minus volume of the reference.",
+        source="This project",
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: (pair.counts.predicted - pair.counts.reference) * pair.voxel_ml,
+    ),
+    Metric(
+        key="relative_volume_error",
+        label="Relative volume error",
+        unit="",
+        better="zero",
+        range=(-1, INF),
+        definition="Volume error over the volume of the reference; undefined where the reference is empty and the "
+        "prediction is not.",
+        source="This project",
+        both_empty=0,
+        reference_empty=UNDEFINED,
+        prediction_empty=-1,
+        function=lambda pair: overlap.relative_volume_error(pair.counts),
+    ),
+    Metric(
+        key="lesion_tp",
+        label="Lesions found",
+        unit="",
+        better="higher",
+        range=(0, INF),
+        definition="Reference lesions (26-connected) that share a voxel with the prediction.",
+        source=RELOADED,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: lesions.lesion_tp(pair.lesions),
+    ),
+    Metric(
+        key="lesion_fp",
+        label="False lesions",
+        unit="",
+        better="lower",
+        range=(0, INF),
+        definition="Predicted components (26-connected) that share no voxel with the reference.",
+        source=RELOADED,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: lesions.lesion_fp(pair.lesions),
+    ),
+    Metric(
+        key="lesion_fn",
+        label="Lesions missed",
+        unit="",
+        better="lower",
+        range=(0, INF),
+        definition="Reference lesions (26-connected) that share no voxel with the prediction.",
+        source=RELOADED,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: lesions.lesion_fn(pair.lesions),
+    ),
+    Metric(
+        key="lesion_f1",
+        label="Lesion F1",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="2 TP / (2 TP + FP + FN), over lesions.",
+        source=RELOADED,
+        both_empty=1,
+        reference_empty=0,
+        prediction_empty=0,
+        function=lambda pair: lesions.lesion_f1(pair.lesions),
+    ),
+    Metric(
+        key="lesion_dsc",
+        label="Lesion Dice",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="Mean over the reference lesions of the Dice between the lesion and all predicted components "
+        "that touch it, each whole.",
+        source="As BraTS 2023 without dilation, and without its penalty for false positives",
+        both_empty=UNDEFINED,
+        reference_empty=UNDEFINED,
+        prediction_empty=0,
+        function=lambda pair: lesions.lesion_dsc(pair.lesions),
+    ),
+)
+
+METRICS: Mapping[str, Metric] = MappingProxyType({metric.key: metric for metric in _ROWS})
+"""Every metric by its key, in the order in which they are shown."""

@@ -1,0 +1,148 @@
+"""Checkpoints: a folder with `weights.safetensors` and `card.json`, which says everything about how they came to be."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from afl_core.errors import AflError, CheckpointError
+from afl_core.storage import write_atomically
+from afl_core.volume import Spacing
+
+if TYPE_CHECKING:
+    from torch import nn
+
+WEIGHTS, CARD = "weights.safetensors", "card.json"
+DecisionRule = Literal["tumour_channel", "background_complement", "argmax"]
+
+
+class Card(BaseModel):
+    """What a checkpoint is, how it was made, how it scored and what it must not be used for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    label: str
+    summary: str
+    network: str
+    sequences: tuple[str, ...] = Field(min_length=1)
+    spacing_mm: Spacing
+    patch_size: tuple[int, int, int]
+    decision_rule: DecisionRule
+    loss: str
+    loss_settings: dict[str, Any]
+    training: dict[str, Any]
+    data: dict[str, Any]
+    scores: dict[str, Any]
+    command: str
+    versions: dict[str, str]
+    weights_sha256: str
+    licence: str = "Apache-2.0"
+    limits: str
+
+
+def save_checkpoint(folder: Path, network: "nn.Module", card: Card) -> Card:
+    """Write weights and card atomically.
+
+    Returns:
+        The card with the SHA-256 of the weights as written.
+    """
+    from safetensors.torch import save  # noqa: PLC0415 - imports torch
+
+    weights = save({name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()})
+    card = card.model_copy(update={"weights_sha256": hashlib.sha256(weights).hexdigest()})
+    write_atomically(folder / WEIGHTS, weights)
+    write_atomically(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+    return card
+
+
+def load_card(folder: Path) -> Card:
+    """Read the card alone; needs no torch.
+
+    Raises:
+        CheckpointError: If the folder is not a checkpoint of this project or its card is damaged.
+    """
+    if not (folder / CARD).is_file() or not (folder / WEIGHTS).is_file():
+        raise CheckpointError(
+            "This is not a checkpoint of the workbench",
+            received=folder,
+            todo=f"Give a folder with {CARD} and {WEIGHTS}, as `afl train` writes it, or a folder of predicted masks",
+        )
+    try:
+        return Card.model_validate_json((folder / CARD).read_bytes())
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the file"
+        raise CheckpointError(f"{folder.name}/{CARD} is damaged: {where}", received=first["msg"]) from error
+
+
+def load_network(folder: Path) -> tuple["nn.Module", Card]:
+    """Read a checkpoint for inference.
+
+    Returns:
+        The network in evaluation mode, on the CPU, and its card.
+
+    Raises:
+        CheckpointError: If the weights are not those that the card names, or do not fit the network it names.
+    """
+    from safetensors import SafetensorError  # noqa: PLC0415
+    from safetensors.torch import load  # noqa: PLC0415 - imports torch
+
+    from afl_core.model.networks import build_model  # noqa: PLC0415 - imports torch
+
+    card = load_card(folder)
+    raw = verify_weights(folder, card)
+    try:
+        network = build_model(card.network, in_channels=len(card.sequences))
+        network.load_state_dict(load(raw))
+    except (SafetensorError, RuntimeError, AflError) as error:
+        reason = str(error).splitlines()[1:2] or [str(error)]
+        raise CheckpointError(
+            f"The weights in {folder.name} do not fit the network {card.network} with {len(card.sequences)} channels",
+            received=reason[0].strip(),
+        ) from error
+    return network.eval(), card
+
+
+def verify_weights(folder: Path, card: Card) -> bytes:
+    """Bytes of the weights file.
+
+    Raises:
+        CheckpointError: If they are not those that the card describes.
+    """
+    raw = (folder / WEIGHTS).read_bytes()
+    if hashlib.sha256(raw).hexdigest() != card.weights_sha256:
+        raise CheckpointError(
+            f"{folder.name}/{WEIGHTS} is not the file that its card describes",
+            received="another SHA-256",
+            todo="Copy the whole checkpoint folder again",
+        )
+    return raw
+
+
+def add_scores(folder: Path, scores: Mapping[str, Any]) -> None:
+    """Write scores into a checkpoint's card."""
+    card = load_card(folder)
+    card = card.model_copy(update={"scores": card.scores | dict(scores)})
+    write_atomically(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
+
+
+def find_checkpoints(root: Path) -> dict[str, Card]:
+    """Cards of the checkpoints directly under a folder, by folder name; damaged ones are left out."""
+    cards = {}
+    for path in sorted(root.glob(f"*/{CARD}")):
+        try:
+            cards[path.parent.name] = load_card(path.parent)
+        except CheckpointError:
+            continue
+    return cards
+
+
+def fingerprint(folder: Path) -> str:
+    """What a result made with this checkpoint depends on: weights, network, input and decision rule."""
+    card = load_card(folder)
+    parts = [card.weights_sha256, card.network, card.sequences, card.spacing_mm, card.patch_size, card.decision_rule]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,9 @@
+"""Where the workbench keeps its files: under the project folder, or under `AFL_HOME` where that is set."""
+
+import os
+from pathlib import Path
+
+HOME = Path(os.environ.get("AFL_HOME", Path(__file__).resolve().parents[1]))
+MODELS = HOME / "models"
+DEMO = HOME / "data" / "demo"
+RESULTS = HOME / "data" / "results"

@@ -1,0 +1,91 @@
+"""Where a mask is: its bounding box, its lesions, and the checks that every measurement starts with."""
+
+import math
+
+import cc3d
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.errors import GeometryError
+from afl_core.volume import Spacing
+
+BoolArray = NDArray[np.bool_]
+Box = tuple[slice, slice, slice]
+
+
+def check_mask(mask: BoolArray, name: str) -> None:
+    """Raise unless `mask` is a boolean array (X, Y, Z) without an empty axis.
+
+    Raises:
+        GeometryError: If it is anything else.
+    """
+    if not isinstance(mask, np.ndarray) or mask.dtype != np.bool_:
+        kind = getattr(mask, "dtype", type(mask).__name__)
+        todo = "Turn labels into a mask first, for example with labels > 0"
+        raise GeometryError(f"The {name} must be a boolean NumPy array", received=kind, todo=todo)
+    if mask.ndim != 3 or 0 in mask.shape:
+        raise GeometryError(f"The {name} must have three non-empty axes (X, Y, Z)", received=mask.shape)
+
+
+def check_spacing(spacing_mm: Spacing) -> None:
+    """Raise unless `spacing_mm` is three positive, finite numbers.
+
+    Raises:
+        GeometryError: If it is anything else.
+    """
+    if len(spacing_mm) != 3 or not all(math.isfinite(s) and s > 0 for s in spacing_mm):
+        raise GeometryError("The spacing must be three positive, finite lengths in mm", received=spacing_mm)
+
+
+def bounding_box(mask: BoolArray) -> Box | None:
+    """Smallest box around the True voxels of `mask` (X, Y, Z); None when it is empty.
+
+    >>> mask = np.zeros((5, 5, 5), bool); mask[1, 2, 3] = mask[3, 2, 3] = True
+    >>> bounding_box(mask)
+    (slice(1, 4, None), slice(2, 3, None), slice(3, 4, None))
+    """
+    if mask.flags.f_contiguous and not mask.flags.c_contiguous:  # as nibabel loads: read it in memory order
+        box = bounding_box(mask.T)
+        return box and (box[2], box[1], box[0])
+    plane = np.any(mask, axis=0)  # the one pass over the whole array
+    if not plane.any():
+        return None
+    y, z = _extent(np.any(plane, axis=1)), _extent(np.any(plane, axis=0))
+    return _extent(np.any(mask[:, y, z], axis=(1, 2))), y, z
+
+
+def union_box(first: Box, second: Box) -> Box:
+    """Smallest box around two boxes."""
+    x, y, z = (slice(min(a.start, b.start), max(a.stop, b.stop)) for a, b in zip(first, second, strict=True))
+    return x, y, z
+
+
+def label_lesions(mask: BoolArray) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Number the lesions (26-connected components) of a mask 1, 2, ... from the largest to the smallest.
+
+    Equal sizes keep cc3d's order (first voxel met), so the same mask always gives the same numbers.
+
+    Args:
+        mask: Shape (X, Y, Z); crop it to its bounding box first where speed matters.
+
+    Returns:
+        The labels, shape (X, Y, Z), 0 outside; and the size of each lesion in voxels, none when the mask is empty.
+    """
+    thin = min(mask.shape) < 4  # cc3d 4.1.1 makes room for size/4 + 1 labels: too few for 3x1x1 or 3x3x3 checkerboards
+    array = np.pad(mask, (0, 1)) if thin else np.ascontiguousarray(mask)
+    labels, n = cc3d.connected_components(array, connectivity=26, return_N=True, out_dtype=np.uint32)
+    if thin:
+        labels = np.ascontiguousarray(labels[:-1, :-1, :-1])
+    inside = np.flatnonzero(mask)  # far fewer than all voxels
+    found = labels.ravel()[inside]
+    sizes = np.bincount(found, minlength=n + 1)[1:]
+    order = np.argsort(-sizes, kind="stable")
+    rank = np.zeros(n + 1, dtype=np.uint32)
+    rank[order + 1] = np.arange(1, n + 1)
+    np.put(labels, inside, rank[found])
+    return labels, sizes[order]
+
+
+def _extent(line: BoolArray) -> slice:
+    inside = np.flatnonzero(line)
+    return slice(int(inside[0]), int(inside[-1]) + 1)

@@ -1,0 +1,59 @@
+"""What the command line prints: progress bars, tables and problems, all on standard error except the tables."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from afl_core.evaluation.results import Results
+
+console = Console(stderr=True)
+output = Console()
+
+
+class Advance(Protocol):
+    """Moves a progress bar on: to `completed` of `total`, with a note beside it."""
+
+    def __call__(self, completed: int, total: int, note: str = "") -> None:
+        """Show the new state."""
+
+
+@contextmanager
+def progress_bar(title: str) -> Iterator[Advance]:
+    """A progress bar on standard error for as long as the context lasts."""
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
+    with Progress(TextColumn("{task.description}"), *columns, console=console) as progress:
+        task = progress.add_task(title, total=None, note="")
+
+        def advance(completed: int, total: int, note: str = "") -> None:
+            progress.update(task, completed=completed, total=total, note=note)
+
+        yield advance
+
+
+def print_line(text: str) -> None:
+    """A line of plain text on standard error; brackets in names are no markup."""
+    console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_problems(problems: Mapping[str, str]) -> None:
+    """What went wrong, a line a case."""
+    for name, said in sorted(problems.items()):
+        print_line(f"{name}: {said}")
+
+
+def print_summary(results: Results, sources: Sequence[str]) -> None:
+    """Number of cases and mean DSC of each source, over all cases and over those with a tumour."""
+    cases = results.cases()
+    table = Table("source", "cases", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour", box=None)
+    for source in sources if not cases.empty else ():
+        rows = cases[cases["source"] == source]
+        positive = rows[rows["reference_volume_ml"] > 0]
+        figures = (rows["dsc"].mean(), rows["dsc"].median(), positive["dsc"].mean())
+        mean, median, there = (f"{value:.4f}" for value in figures)
+        table.add_row(Text(source), str(len(rows)), mean, median, str(len(positive)), there)
+    output.print(table)

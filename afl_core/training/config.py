@@ -1,0 +1,53 @@
+"""What a training run is: one validated, immutable configuration."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+from afl_core.model.checkpoints import DecisionRule
+from afl_core.volume import Spacing
+
+
+class TrainConfig(BaseModel):
+    """Everything that decides the weights of a run, given the data."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    loss: str
+    loss_settings: dict[str, Any]
+    network: str = "demo_unet"
+    sequences: tuple[str, ...] = Field(default=("flair", "t1", "t1ce", "t2"), min_length=1)
+    spacing_mm: Spacing = (2.0, 2.0, 2.0)
+    patch_size: tuple[int, int, int] = (64, 64, 64)
+    batch_size: int = Field(default=2, ge=1)
+    steps: int = Field(default=2000, ge=1)
+    validate_every: int = Field(default=500, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=1e-5, ge=0)
+    seed: int = Field(default=0, ge=0)
+    threads: int = Field(default=1, ge=1)
+    decision_rule: DecisionRule = "argmax"
+
+
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"demo": {}})
+"""Preset name to the settings in which it differs from the defaults of `TrainConfig`."""
+
+
+def build_config(preset: str, **settings: Any) -> TrainConfig:
+    """A configuration from a preset and the settings that override it; None means not given.
+
+    Raises:
+        UsageError: If the preset is unknown or a setting is out of range; names the setting.
+    """
+    given = {key: value for key, value in settings.items() if value is not None}
+    try:
+        return TrainConfig.model_validate({**pick(PRESETS, preset, kind="preset"), **given})
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        raise UsageError(f"The training setting {name} is wrong: {first['msg']}", received=first["input"]) from error

@@ -1,0 +1,26 @@
+"""The one place where an error becomes something on a page."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import streamlit as st
+
+from afl_core.errors import AflError
+
+
+@contextmanager
+def shown_errors() -> Iterator[None]:
+    """Show an `AflError` as one sentence in place of the panel; the rest of the page goes on."""
+    try:
+        yield
+    except AflError as error:
+        st.error(plain(str(error)))
+
+
+def plain(text: str) -> str:
+    r"""Text from files and folders as Markdown shows it literally: no formatting, links, HTML or formulas.
+
+    >>> plain("a_b <i>*c*</i>")
+    'a\\\\_b \\\\<i\\\\>\\\\*c\\\\*\\\\</i\\\\>'
+    """
+    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

@@ -1,0 +1,188 @@
+// Voxels and what is computed from them; no page element here. Read together with viewer.js as one module.
+//
+// Voxel axes 0, 1, 2 point to the patient's right, anterior and superior; index 0 is the left, posterior, inferior end.
+// Masks arrive as one byte a voxel: bit 0 the reference, bit 1 and up the sources.
+
+const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]];
+// Voxel axes that run across the screen, up it, and through the slices.
+const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
+
+const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
+const remember = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+
+const decoded = new Map(); // digest -> Promise of voxels; the last few only
+
+function unpack(bytes) {
+  let at = 0;
+  const json = () => {
+    const length = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
+    const text = new TextDecoder().decode(bytes.subarray(at + 4, at + 4 + length));
+    at += 4 + length;
+    return JSON.parse(text);
+  };
+  const options = json();
+  const header = json();
+  const parts = header.parts.map((part) => bytes.subarray(at, (at += part.bytes)));
+  return { options, header, parts };
+}
+
+function voxels(digest, bytes) {
+  const found = decoded.get(digest) ??
+    new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
+      .arrayBuffer().then((buffer) => new Uint8Array(buffer));
+  decoded.delete(digest); // put it last: the map doubles as a least-recently-used list
+  decoded.set(digest, found);
+  for (const old of decoded.keys()) if (decoded.size > 4) decoded.delete(old);
+  return found;
+}
+
+// Marked voxels in each slice, along each axis, for each lane {test}: what the strip under the panes shows.
+function profile(masks, [nx, ny, nz], lanes) {
+  const counts = [nx, ny, nz].map((n) => lanes.map(() => new Uint32Array(n)));
+  for (let z = 0, k = 0; z < nz; z++) {
+    for (let y = 0; y < ny; y++) {
+      for (let x = 0; x < nx; x++, k++) {
+        if (masks[k] === 0) continue;
+        for (let lane = 0; lane < lanes.length; lane++) {
+          if (lanes[lane].test[masks[k]] === 0) continue;
+          counts[0][lane][x]++;
+          counts[1][lane][y]++;
+          counts[2][lane][z]++;
+        }
+      }
+    }
+  }
+  return counts;
+}
+
+// ---- outlines and marks
+
+const test = (holds) => Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
+
+// Closed outlines of the voxels whose code passes, along voxel edges: nearest neighbour at any zoom. Edges run with
+// the mask on their right; `out` holds, for each corner, the directions (+x, +y, -x, -y) in which one leaves.
+function trace(codes, width, height, passes) {
+  const path = new Path2D();
+  const stride = width + 1;
+  const out = new Uint8Array(stride * (height + 1));
+  for (let j = 0, k = 0; j < height; j++) {
+    for (let i = 0; i < width; i++, k++) {
+      if (passes[codes[k]] === 0) continue;
+      const corner = j * stride + i;
+      if (j === 0 || passes[codes[k - width]] === 0) out[corner] |= 1;
+      if (i === width - 1 || passes[codes[k + 1]] === 0) out[corner + 1] |= 2;
+      if (j === height - 1 || passes[codes[k + width]] === 0) out[corner + stride + 1] |= 4;
+      if (i === 0 || passes[codes[k - 1]] === 0) out[corner + stride] |= 8;
+    }
+  }
+  const step = [1, stride, -1, -stride];
+  for (let start = 0; start < out.length; start++) {
+    while (out[start] !== 0) {
+      let corner = start;
+      let direction = 31 - Math.clz32(out[start] & -out[start]);
+      path.moveTo(corner % stride, Math.floor(corner / stride));
+      while (out[corner] & (1 << direction)) {
+        out[corner] &= ~(1 << direction);
+        corner += step[direction];
+        // Right first: where two voxels touch by a corner only, each keeps an outline of its own.
+        const turn = [1, 0, 3].map((t) => (direction + t) % 4).find((d) => out[corner] & (1 << d));
+        if (turn === direction) continue;
+        path.lineTo(corner % stride, Math.floor(corner / stride));
+        if (turn !== undefined) direction = turn;
+      }
+      path.closePath();
+    }
+  }
+  return path;
+}
+
+// Diagonal lines, rising ("/") or falling ("\"), so that FP and FN differ in more than their colour.
+function hatch(ctx, colour, rising, ratio) {
+  const size = Math.round(6 * ratio);
+  const tile = new OffscreenCanvas(size, size);
+  const pen = tile.getContext("2d");
+  pen.fillStyle = "rgb(0 0 0 / 50%)"; // a dark ground: yellow lines would vanish on bright tissue
+  pen.fillRect(0, 0, size, size);
+  pen.strokeStyle = colour;
+  pen.lineWidth = 1.4 * ratio;
+  for (const shift of [-size, 0, size]) {
+    pen.moveTo(shift - 1, rising ? size + 1 : -1);
+    pen.lineTo(shift + size + 1, rising ? -1 : size + 1);
+  }
+  pen.stroke();
+  return ctx.createPattern(tile, "repeat");
+}
+
+// One slice of a volume, row by row; `plane` names the axes.
+function cut(volume, shape, { h, v, n }, index) {
+  const strides = [1, shape[0], shape[0] * shape[1]];
+  const slice = new Uint8Array(shape[h] * shape[v]);
+  for (let j = 0, k = 0; j < shape[v]; j++) {
+    let from = index * strides[n] + j * strides[v];
+    for (let i = 0; i < shape[h]; i++, k++, from += strides[h]) slice[k] = volume[from];
+  }
+  return slice;
+}
+
+// Paint a slice of grey values, window applied, onto a canvas of one pixel a voxel.
+function shade(canvas, grey, width, low, high) {
+  const level = (value) => Math.round(clamp((value - low) / (high - low), 0, 1) * 255);
+  const ramp = Uint32Array.from({ length: 256 }, (_, value) => 0xff000000 + 0x010101 * level(value));
+  Object.assign(canvas, { width, height: grey.length / width });
+  const pixels = new ImageData(width, grey.length / width);
+  const words = new Uint32Array(pixels.data.buffer);
+  for (let k = 0; k < words.length; k++) words[k] = ramp[grey[k]];
+  canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
+// Fill and outline a region; `look` is {colour, width, dash, fill, pattern}, lengths in CSS pixels.
+function drawRegion(ctx, path, look, opacity, ratio) {
+  if (look.fill) {
+    ctx.globalAlpha = Math.min(1, look.pattern ? 2.5 * opacity : opacity); // lines cover a quarter of what a fill does
+    ctx.fillStyle = look.pattern ?? look.colour;
+    ctx.fill(path, "evenodd");
+    ctx.globalAlpha = 1;
+  }
+  ctx.setLineDash((look.dash ?? []).map((length) => length * ratio));
+  ctx.lineWidth = look.width * ratio;
+  ctx.strokeStyle = look.colour;
+  ctx.stroke(path);
+  ctx.setLineDash([]);
+}
+
+// Open in the middle: a crosshair must not hide what it points at.
+function drawCross(ctx, x, y, ratio) {
+  const { width, height } = ctx.canvas;
+  const gap = 9 * ratio;
+  ctx.beginPath();
+  for (const sign of [-1, 1]) {
+    ctx.moveTo(x + sign * gap, y);
+    ctx.lineTo(x + sign * width * 2, y);
+    ctx.moveTo(x, y + sign * gap);
+    ctx.lineTo(x, y + sign * height * 2);
+  }
+  ctx.strokeStyle = "rgba(255, 255, 255, 0.5)";
+  ctx.lineWidth = Math.max(1, Math.floor(ratio));
+  ctx.stroke();
+}
+
+// One lane of the strip: its name in the gutter, then a bar for each slice, as tall as the square root of the voxels in
+// it (a small lesion's slices stay visible beside a large one's).
+function drawLane(ctx, { label, colour }, counts, { most, top, height, gutter, step }) {
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(0, top, gutter - 18, height);
+  ctx.clip();
+  ctx.fillText(label, 1, top + height / 2 + 1);
+  ctx.restore();
+  ctx.globalAlpha = 0.2;
+  ctx.fillRect(gutter, top + height - 1, step * counts.length, 1);
+  ctx.globalAlpha = 1;
+  ctx.save();
+  ctx.fillStyle = colour;
+  counts.forEach((count, slice) => {
+    const tall = count && Math.max(2, (height - 3) * Math.sqrt(count / most));
+    ctx.fillRect(gutter + slice * step, top + height - tall, Math.max(step - 0.4, 0.7), tall);
+  });
+  ctx.restore();
+}

@@ -1,0 +1,123 @@
+"""Volumes, masks and cases: frozen values whose arrays are (X, Y, Z) in RAS+ order."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.errors import GeometryError
+
+Spacing = tuple[float, float, float]
+
+AFFINE_TOLERANCE = 0.25
+"""Largest shift of any grid corner, in voxels, that still counts as rounding: each voxel keeps its own neighbour."""
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """A 3-D image.
+
+    Attributes:
+        array: Shape (X, Y, Z), axes pointing right, anterior, superior.
+        affine: Shape (4, 4), voxel index to RAS+ millimetres.
+    """
+
+    array: NDArray[np.generic]
+    affine: NDArray[np.float64]
+
+    def __post_init__(self) -> None:
+        """Refuse anything but a 3-D array with a usable affine."""
+        if self.array.ndim != 3 or 0 in self.array.shape:
+            raise GeometryError("An image must have three non-empty axes", received=self.array.shape)
+        if self.affine.shape != (4, 4) or not np.isfinite(self.affine).all() or np.linalg.det(self.affine) == 0:
+            raise GeometryError("An image needs an invertible 4x4 affine", received=self.affine.tolist())
+
+    @cached_property
+    def spacing_mm(self) -> Spacing:
+        """Voxel edge lengths in mm along X, Y, Z."""
+        x, y, z = np.sqrt((self.affine[:3, :3] ** 2).sum(axis=0))
+        return float(x), float(y), float(z)
+
+    @cached_property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in ml."""
+        return float(np.prod(self.spacing_mm)) / 1000
+
+
+@dataclass(frozen=True, eq=False)
+class Mask(Volume):
+    """A volume whose array is boolean: True inside the tumour."""
+
+    array: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        """Refuse a mask that is not boolean."""
+        super().__post_init__()
+        if self.array.dtype != np.bool_:
+            raise GeometryError("A mask must be boolean", received=self.array.dtype)
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the mask in ml; 0 when empty."""
+        return int(np.count_nonzero(self.array)) * self.voxel_ml
+
+
+@dataclass(frozen=True)
+class Case:
+    """The files of one case; nothing is read before it is asked for.
+
+    Attributes:
+        case_id: Unique within its cohort.
+        sequences: MRI sequence name to file.
+        reference: File of the reference segmentation, or None.
+        group: Sub-folder or grade it was found under, or "".
+    """
+
+    case_id: str
+    sequences: Mapping[str, Path]
+    reference: Path | None = None
+    group: str = ""
+
+    def __post_init__(self) -> None:
+        """Freeze the mapping of sequences."""
+        object.__setattr__(self, "sequences", MappingProxyType(dict(self.sequences)))
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle the read-only mapping as a plain one."""
+        return Case, (self.case_id, dict(self.sequences), self.reference, self.group)
+
+
+def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:
+    """Raise unless two volumes lie on the same grid.
+
+    Args:
+        first: The volume that defines the grid.
+        second: The volume that must match it.
+        names: What to call them in the message.
+
+    Raises:
+        GeometryError: If shapes differ, or any grid corner moves by more than `AFFINE_TOLERANCE`.
+    """
+    if first.array.shape != second.array.shape:
+        raise GeometryError(
+            f"{names[1]} lies on another grid than {names[0]}",
+            received=f"{second.array.shape} against {first.array.shape} voxels",
+            todo="Resample it to the same grid with nearest-neighbour interpolation",
+        )
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.array.shape])).reshape(3, -1)
+    shift = (first.affine - second.affine) @ np.vstack([corners, np.ones(8)])
+    distance_mm = float(np.linalg.norm(shift[:3], axis=0).max())
+    if distance_mm > AFFINE_TOLERANCE * min(first.spacing_mm):
+        raise GeometryError(
+            f"{names[1]} has another affine than {names[0]}",
+            received=f"a grid corner is {distance_mm:.2f} mm away, spacing {_mm(second)} against {_mm(first)}",
+            todo="Save it with the affine of the reference",
+        )
+
+
+def _mm(volume: Volume) -> str:
+    return "x".join(f"{s:.3g}" for s in volume.spacing_mm) + " mm"

@@ -1,0 +1,15 @@
+"""Compare: the case table, and one case in slices, surfaces and numbers."""
+
+import streamlit as st
+
+from afl_core.ui import compare, job_panel
+
+workspace = st.session_state["workspace"]
+
+case_id = compare.select_case(workspace)
+if case_id is not None:
+    compare.show_header(workspace, case_id)
+    job_panel.show_job(workspace, case_id)
+    compare.show_slices(workspace, case_id)
+    compare.show_surfaces(workspace, case_id)
+    compare.show_metrics(workspace, case_id)

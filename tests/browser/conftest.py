@@ -1,0 +1,101 @@
+"""A real Chromium and a real Streamlit server, for tests of what a reader sees."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from urllib.error import URLError
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
+START_S = 60
+
+Serve = Callable[..., str]
+
+
+def give_up(reason: str) -> None:
+    """Skip on a machine without a browser; fail where one is promised."""
+    if os.environ.get("CI"):
+        pytest.fail(reason)
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[object]:
+    """One headless Chromium: the system's if there is one, else Playwright's own."""
+    try:
+        from playwright.sync_api import Error, sync_playwright
+    except ImportError:
+        give_up("playwright is not installed")
+    with sync_playwright() as playwright:
+        path = shutil.which("chromium") or playwright.chromium.executable_path
+        if not Path(path).exists():
+            give_up("no Chromium: install one, or run `playwright install chromium`")
+        try:
+            chromium = playwright.chromium.launch(executable_path=path, args=QUIET)
+        except Error as error:
+            give_up(f"Chromium does not start: {error}")
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture(scope="session")
+def serve() -> Iterator[Serve]:
+    """Start `streamlit run SCRIPT` on a free local port; `serve(script, *options, **environment)` gives its address.
+
+    The same call twice gives the same server. All stop when the tests end.
+    """
+    running: dict[object, tuple[subprocess.Popen[bytes], str]] = {}
+
+    def start(script: Path, *options: str, **environment: str) -> str:
+        key = (script, options, tuple(sorted(environment.items())))
+        if key not in running:
+            running[key] = _start(script, options, environment)
+        return running[key][1]
+
+    yield start
+    for process, _ in running.values():
+        process.terminate()
+    for process, _ in running.values():
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _start(script: Path, options: tuple[str, ...], environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", str(script), "--server.port", str(port)]
+    command += ["--server.address", "127.0.0.1", "--server.headless", "true", "--browser.gatherUsageStats", "false"]
+    command += ["--server.fileWatcherType", "none", *options]
+    paths = os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": paths, **environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    url = f"http://127.0.0.1:{port}"
+    deadline = time.monotonic() + START_S
+    while time.monotonic() < deadline and process.poll() is None:
+        try:
+            with urllib.request.urlopen(f"{url}/_stcore/health", timeout=1) as answer:
+                if answer.status == 200:
+                    return process, url
+        except (URLError, OSError):
+            time.sleep(0.1)
+    process.kill()
+    process.wait()
+    pytest.fail(f"streamlit run {script.name} did not answer within {START_S} s (exit status {process.returncode})")

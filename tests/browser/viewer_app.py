@@ -1,0 +1,75 @@
+"""The viewer alone on a page, with phantoms that differ along every axis; `?case=` and `?report=1` choose."""
+
+import numpy as np
+import streamlit as st
+
+from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.volume import Mask, Volume
+
+SMALL = ((96, 116, 40), (1.0, 1.0, 3.0))
+BRATS = ((240, 240, 155), (1.0, 1.0, 1.0))
+
+
+def ball(grid: tuple[tuple[int, ...], tuple[float, ...]], centre: tuple[float, ...], radius_mm: float) -> np.ndarray:
+    """Ball at a centre given as fractions of the grid."""
+    shape, spacing = grid
+    axes = [(np.arange(n, dtype=np.float32) - f * n) * s for n, s, f in zip(shape, spacing, centre, strict=True)]
+    x, y, z = np.meshgrid(*axes, indexing="ij", sparse=True)
+    return x**2 + y**2 + z**2 <= radius_mm**2
+
+
+def phantom(
+    grid: tuple[tuple[int, ...], tuple[float, ...]] = SMALL, *, case_id: str = "phantom", sequence: str = "T1"
+) -> ViewerCase:
+    """Head with noise, a bright ball at patient right-anterior-superior, two lesions and two predictions."""
+    shape, spacing = grid
+    affine = np.diag([*spacing, 1.0])
+    affine[:3, 3] = [-n * s / 2 for n, s in zip(shape, spacing, strict=True)]
+    x, y, z = np.meshgrid(*[(np.arange(n) / n - 0.5) * 2 for n in shape], indexing="ij", sparse=True)
+    head = (x / 0.72) ** 2 + (y / 0.85) ** 2 + (z / 0.8) ** 2 < 1
+    noise = np.random.default_rng(7).normal(0, 22, shape)
+    folds = 60 * np.sin(9 * x + 5 * np.sin(6 * y)) * np.cos(8 * y + 4 * z)
+    image = np.where(head, 420 + folds + noise + 120 * y - 60 * x, 0).astype(np.float32)
+    image[ball(grid, (0.63, 0.72, 0.7), 9)] = 800
+    size = shape[0] * spacing[0] / 96
+    first, second = (0.68, 0.60, 0.55), (0.32, 0.36, 0.40)  # right-anterior and left-posterior
+    reference = ball(grid, first, 11 * size) | ball(grid, second, 5.5 * size)
+    image[reference] += 170 if sequence == "T1" else -170
+    ours = ball(grid, (0.70, 0.59, 0.55), 11.5 * size) | ball(grid, (0.33, 0.36, 0.42), 4.5 * size)
+    theirs = ball(grid, (0.66, 0.62, 0.55), 9 * size) | ball(grid, (0.5, 0.75, 0.62), 4 * size)
+    masks = {"FL": Mask(theirs & head, affine), "A-FL": Mask(ours & head, affine)}
+    return ViewerCase(Volume(image, affine), Mask(reference, affine), masks, case_id=case_id, sequence=sequence)
+
+
+@st.cache_resource(max_entries=8)
+def payload(name: str, sequence: str) -> bytes:
+    case = phantom(BRATS if name.startswith("brats") else SMALL, case_id=name, sequence=sequence)
+    if name == "brats with 3":
+        worse = Mask(np.roll(case.predictions["FL"].array, 9, axis=1), case.image.affine)
+        case = ViewerCase(case.image, case.reference, {**case.predictions, "Third": worse}, case_id=name)
+    if name == "three":
+        noisy = np.random.default_rng(3).random(case.image.array.shape) > 0.98
+        extra = {"<img src=x onerror=alert(1)>": Mask(noisy, case.image.affine)}
+        case = ViewerCase(case.image, case.reference, {**case.predictions, **extra}, case_id=name)
+    if name == "bare":
+        case = ViewerCase(case.image, None, {}, case_id=name)
+    if name == "unlabelled":
+        case = ViewerCase(case.image, None, case.predictions, case_id=name)
+    return viewer_payload(case)
+
+
+def main() -> None:
+    st.set_page_config(layout="wide")
+    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled"]
+    left, middle, right = st.columns(3)
+    name = left.selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
+    sequence = middle.radio("Sequence", ["T1", "T2"], horizontal=True)
+    st.session_state.count = st.session_state.get("count", 0) + right.button("Elsewhere")
+    focus = (20, 30, 10) if right.checkbox("Focus") else None
+    state = show_viewer(payload(name, sequence), key="viewer", report=st.query_params.get("report") == "1", focus=focus)
+    st.text(f"clicks {st.session_state.count}")
+    st.text(f"state {state.axis} {state.voxel}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+
+from afl_core.errors import GeometryError
+from afl_core.regions import bounding_box, check_mask, check_spacing, label_lesions, union_box
+
+
+def brute_box(mask):
+    where = np.argwhere(mask)
+    return tuple(slice(a, b + 1) for a, b in zip(where.min(axis=0), where.max(axis=0), strict=True))
+
+
+@pytest.mark.parametrize("order", ["C", "F", "flipped", "moved"])
+def test_bounding_box_equals_brute_force_in_any_memory_order(order):
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        mask = np.zeros(rng.integers(1, 9, 3), bool)
+        mask[tuple(rng.integers(0, mask.shape, (3, 3)).T)] = True
+        laid_out = {
+            "C": mask,
+            "F": np.asfortranarray(mask),
+            "flipped": mask[::-1, :, ::-1],
+            "moved": np.moveaxis(mask, 2, 0),
+        }[order]
+        assert bounding_box(laid_out) == brute_box(laid_out)
+
+
+def test_bounding_box_of_an_empty_mask_is_none():
+    assert bounding_box(np.zeros((3, 4, 5), bool)) is None
+    assert bounding_box(np.zeros((3, 4, 5), bool, order="F")) is None
+
+
+def test_union_box_holds_both():
+    a, b = (slice(1, 3), slice(4, 5), slice(0, 2)), (slice(2, 6), slice(1, 2), slice(1, 2))
+    assert union_box(a, b) == (slice(1, 6), slice(1, 5), slice(0, 2))
+
+
+def test_lesions_are_numbered_by_volume():
+    mask = np.zeros((12, 3, 3), bool)
+    mask[0, 0, 0] = mask[2:4, 0, 0] = mask[5:9, 0, 0] = mask[11, 0, 0] = True
+    labels, sizes = label_lesions(mask)
+    assert sizes.tolist() == [4, 2, 1, 1]
+    assert labels[:, 0, 0].tolist() == [3, 0, 2, 2, 0, 1, 1, 1, 1, 0, 0, 4]
+    assert not labels[:, 1:].any()
+
+
+def test_a_corner_connects_and_a_gap_does_not():
+    mask = np.zeros((4, 4, 4), bool)
+    mask[0, 0, 0] = mask[1, 1, 1] = mask[3, 3, 3] = True
+    assert label_lesions(mask)[1].tolist() == [2, 1]
+
+
+def test_numbers_do_not_depend_on_the_crop():
+    rng = np.random.default_rng(1)
+    mask = np.zeros((20, 20, 20), bool)
+    mask[5:15, 5:15, 5:15] = rng.random((10, 10, 10)) < 0.05
+    whole, sizes = label_lesions(mask)
+    assert len(sizes) > 10
+    assert (whole[5:15, 5:15, 5:15] == label_lesions(mask[5:15, 5:15, 5:15].copy())[0]).all()
+    assert (whole == label_lesions(np.asfortranarray(mask))[0]).all()
+
+
+@pytest.mark.parametrize("shape", [(3, 1, 1), (1, 6, 1), (1, 1, 9), (3, 1, 5), (3, 3, 3), (9, 9, 1), (5, 5, 5)])
+def test_as_many_lesions_as_fit(shape):
+    """cc3d alone raises on most of these shapes."""
+    mask = np.zeros(shape, bool)
+    mask[::2, ::2, ::2] = True
+    labels, sizes = label_lesions(mask)
+    assert sizes.tolist() == [1] * mask.sum()
+    assert sorted(labels[mask]) == list(range(1, mask.sum() + 1))
+    assert labels.shape == shape
+    assert not labels[~mask].any()
+
+
+def test_no_lesion_in_an_empty_mask():
+    labels, sizes = label_lesions(np.zeros((2, 2, 2), bool))
+    assert sizes.size == 0
+    assert not labels.any()
+
+
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2, 2), np.uint8), np.zeros((2, 2), bool), np.zeros((2, 0, 2), bool), [[[True]]]]
+)
+def test_refuses_what_is_not_a_mask(bad):
+    with pytest.raises(GeometryError, match="The reference must"):
+        check_mask(bad, "reference")
+
+
+@pytest.mark.parametrize("bad", [(1, 1), (1, 1, 0), (1, -1, 1), (1, 1, float("nan")), (float("inf"), 1, 1)])
+def test_refuses_an_impossible_spacing(bad):
+    with pytest.raises(GeometryError, match="positive, finite"):
+        check_spacing(bad)
