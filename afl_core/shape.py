@@ -87,8 +87,8 @@ def lesion_roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
     """Roughness of the boundary of one lesion, whatever its size: 0 is smooth, 1 is nothing but boundary.
 
     One minus the open/close ratio |opening(M)| / |closing(M)| with a ball whose radius is 0.3 of that of the sphere of
-    equal volume: the part of the lesion that is bump or dent at that scale. A smooth sphere gives up to 0.01 above
-    10 ml and up to about 0.06 at 0.2 ml, as its voxels themselves are bumps then. Source: this project.
+    equal volume: the part of the lesion that is bump or dent at that scale. Voxels are bumps too: smooth ellipsoids
+    give up to 0.02 from 5 ml and 0.06 at 0.3 ml at 1 mm; on 3 mm slices up to 0.09 below 10 ml. Source: this project.
 
     Args:
         mask: Boolean, shape (X, Y, Z), one lesion; outside the array counts as background.
@@ -133,8 +133,8 @@ def surface_area_mm2(mask: BoolArray, *, spacing_mm: Spacing) -> float:
     """Area of the surface of a mask, estimated without the bias of voxel faces or of marching cubes.
 
     Counts how often lines in the 13 neighbour directions cross the surface (Crofton's formula), each direction
-    weighted by its share of all directions in mm. Spheres from 1 ml are within 2 % at 1 mm and at 0.5x0.5x3 mm, tilted
-    flat ellipsoids within 8 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a
+    weighted by its share of all directions in mm. Spheres from 1 ml are within 2 % at 1 mm and at 0.5x0.5x3 mm, other
+    ellipsoids within 1 % and 8 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a
     flat face along the grid comes out 7 % low, and a sharp edge is cut. Source: Legland, Kieu and Devaux, Image
     Analysis and Stereology 26 (2007) 83.
 

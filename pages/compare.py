@@ -2,14 +2,13 @@
 
 import streamlit as st
 
-from afl_core.ui import compare, job_panel
+from afl_core.ui import case_views, compare, job_panel
 
 workspace = st.session_state["workspace"]
 
-case_id = compare.select_case(workspace)
-if case_id is not None:
+if workspace is not None and (case_id := compare.select_case(workspace)) is not None:
     compare.show_header(workspace, case_id)
     job_panel.show_job(workspace, case_id)
-    compare.show_slices(workspace, case_id)
-    compare.show_surfaces(workspace, case_id)
+    case_views.show_slices(workspace, case_id)
     compare.show_metrics(workspace, case_id)
+    case_views.show_surfaces(workspace, case_id)

@@ -6,7 +6,8 @@ from afl_core.ui import overview
 
 workspace = st.session_state["workspace"]
 
-overview.show_title(workspace)
-overview.show_headline(workspace)
-overview.show_differences(workspace)
-overview.show_contents(workspace)
+if workspace is not None:
+    overview.show_title(workspace)
+    overview.show_headline(workspace)
+    overview.show_differences(workspace)
+    overview.show_contents(workspace)

@@ -115,6 +115,9 @@ def write_demo_case(root: Path, spec: DemoSpec, split: str, index: int) -> tuple
         if target.exists():
             shutil.rmtree(target)
         scratch.replace(target)
+    except OSError:
+        if _load_case_rows(target, spec) != rows:  # else another process was faster: the same files
+            raise
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     return rows
@@ -260,7 +263,7 @@ def _load_case_rows(folder: Path, spec: DemoSpec) -> tuple[LesionRow, ...] | Non
     except (OSError, ValueError, KeyError, TypeError):
         return None
     files = [folder / f"{folder.name}_{name}.nii.gz" for name in (*SEQUENCES, "seg")]
-    if stored.get("version") != GENERATOR_VERSION or not all(f.is_file() for f in files):
+    if stored.get("version") != GENERATOR_VERSION or not all(f.is_file() and f.stat().st_size for f in files):
         return None
     if stored != _settings(spec):
         raise DataError(

@@ -48,7 +48,7 @@ def factors(target: Tensor) -> Factors:
         target: Shape (B, 1, X, Y, Z), 1 inside the tumour and 0 outside.
 
     Returns:
-        The factors in float32, on the target's device.
+        The factors in float64, on the target's device: 1 - alpha_va must survive where the tumour is tiny.
 
     >>> lesion = torch.zeros(1, 1, 160, 128, 24)
     >>> lesion[..., 50:62, 50:60, 8:17] = 1  # 1,080 voxels
@@ -57,12 +57,12 @@ def factors(target: Tensor) -> Factors:
     '0.9978 0.0022 0.0034'
     """
     mask = target[:, 0].float()
-    gamma_va = mask.double().mean(dim=(1, 2, 3)).float()
+    gamma_va = mask.double().mean(dim=(1, 2, 3))
     squared = torch.zeros_like(mask)
     for axis in (1, 2, 3):
         if mask.shape[axis] > 1:
             squared += torch.gradient(mask, dim=axis)[0] ** 2
-    return Factors(1 - gamma_va, gamma_va, squared.sqrt().double().mean(dim=(1, 2, 3)).float())
+    return Factors(1 - gamma_va, gamma_va, squared.sqrt().double().mean(dim=(1, 2, 3)))
 
 
 class AdaptiveFocalLoss(nn.Module):
@@ -107,7 +107,7 @@ class AdaptiveFocalLoss(nn.Module):
         target = target.to(logits.dtype)
         one_hot = _one_hot(logits, target)  # (B, C, X, Y, Z)
         f = factors(target)
-        gamma = _per_sample(f.gamma_adaptive)
+        gamma = _per_sample(f.gamma_adaptive).to(logits.dtype)
         signed = (2 * one_hot - 1) * logits  # p_t = sigmoid(signed)
         log_p = F.logsigmoid(signed)
         log_q = log_p - signed  # log(1 - p_t) without a second logarithm
@@ -115,12 +115,12 @@ class AdaptiveFocalLoss(nn.Module):
 
     def _weights(self, f: Factors, target: Tensor, *, channels: int) -> Tensor:
         """Weights that broadcast to (B, C, X, Y, Z)."""
-        alpha = _per_sample(f.alpha_va)
+        background, tumour = (_per_sample(share).to(target.dtype) for share in (f.alpha_va, f.gamma_va))  # of N
         if self.alpha == "balanced":
-            return alpha * target + (1 - alpha) * (1 - target)
+            return background * target + tumour * (1 - target)
         if self.alpha == "scalar":
-            return alpha
-        return torch.cat([alpha, 1 - alpha], dim=1)[:, -channels:]
+            return background
+        return torch.cat([background, tumour], dim=1)[:, -channels:]
 
 
 def _per_sample(values: Tensor) -> Tensor:

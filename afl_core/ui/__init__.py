@@ -1,1 +1,1 @@
-"""What pages share: loaders, selectors, viewer, error panel. The only Streamlit importer besides `app.py` and `pages/`."""
+"""What pages share: loaders, selectors, viewer, error panel. Only here, in `app.py` and `pages/` is Streamlit met."""

@@ -86,34 +86,17 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
         UsageError: If there are more than three predictions, or the window is not increasing.
     """
     _check(case, window)
-    masks = _masks(case)
     image, low, high, presets = _windowed(case.image.array, window)
     bits = np.zeros(image.shape, dtype=np.uint8)
-    for bit, mask in masks.items():
+    for bit, mask in _masks(case).items():
         np.bitwise_or(bits, np.uint8(1 << bit), out=bits, where=mask.array)
-    lesions, false_positives = _components(case)
-    start = lesions[0]["voxel"] if lesions else [n // 2 for n in image.shape]
     parts = [_gzip(image), _gzip(bits)]
-    names = {0: "Reference"} | dict(enumerate(case.predictions, 1))
-    colours = (REFERENCE_COLOUR, *SOURCE_COLOURS)
-    anchor = case.reference or case.image
     header = {
-        "case": case.case_id or hashlib.sha256(anchor.array.tobytes()).hexdigest(),
-        "sequence": case.sequence,
+        **_described(case),
         "shape": image.shape,
-        "spacing_mm": case.image.spacing_mm,
-        "affine": case.image.affine.tolist(),
-        "oblique_deg": _oblique_deg(case.image.affine),
         "window": [low, high],
         "presets": presets,
-        "masks": [
-            {"bit": b, "name": names[b], "colour": colours[b], "volume_ml": m.volume_ml} for b, m in masks.items()
-        ],
-        "errors": dict(ERROR_COLOURS),
-        "lesions": lesions,
-        "false_positives": false_positives,
         "box": _box(image),
-        "start": start,
         "parts": [{"bytes": len(part), "digest": hashlib.sha256(part).hexdigest()} for part in parts],
     }
     return b"".join([_framed(header), *parts])
@@ -178,6 +161,28 @@ def _check(case: ViewerCase, window: tuple[float, float] | None) -> None:
 def _masks(case: ViewerCase) -> dict[int, Mask]:
     reference = {} if case.reference is None else {0: case.reference}
     return reference | dict(enumerate(case.predictions.values(), 1))
+
+
+def _described(case: ViewerCase) -> dict[str, Any]:
+    """Names, geometry, masks and lesions of a case, as the browser shows them."""
+    lesions, false_positives = _components(case)
+    names = ("Reference", *case.predictions)
+    colours = (REFERENCE_COLOUR, *SOURCE_COLOURS)
+    return {
+        "case": case.case_id or hashlib.sha256((case.reference or case.image).array.tobytes()).hexdigest(),
+        "sequence": case.sequence,
+        "spacing_mm": case.image.spacing_mm,
+        "affine": case.image.affine.tolist(),
+        "oblique_deg": _oblique_deg(case.image.affine),
+        "masks": [
+            {"bit": bit, "name": names[bit], "colour": colours[bit], "volume_ml": mask.volume_ml}
+            for bit, mask in _masks(case).items()
+        ],
+        "errors": dict(ERROR_COLOURS),
+        "lesions": lesions,
+        "false_positives": false_positives,
+        "start": lesions[0]["voxel"] if lesions else [n // 2 for n in case.image.array.shape],
+    }
 
 
 def _windowed(

@@ -66,7 +66,10 @@ def test_payload_holds_every_voxel_in_place():
 
 
 def test_payload_is_deterministic():
-    assert viewer_payload(phantom()) == viewer_payload(phantom())
+    payload = viewer_payload(phantom())
+    assert payload == viewer_payload(phantom())
+    length = int.from_bytes(payload[:4], "little")
+    assert payload[4 + length :][:8] == b"\x1f\x8b\x08\0\0\0\0\0"  # gzip without a time
 
 
 def test_lesions_come_largest_first_with_who_missed_them():
@@ -180,11 +183,17 @@ class Page:
     @property
     def voxel(self) -> list[int]:
         """The read-out's voxel: the pointer's while it is over a pane, else the crosshair's."""
-        self.settle()
         return [int(i) for i in re.search(r"voxel (\d+), (\d+), (\d+)", self.readout).groups()]
 
     @property
+    def letters(self) -> list[str]:
+        """The first pane's letters: left, right, top, bottom."""
+        self.settle()
+        return self.page.locator(".pane:first-child .letter").all_inner_texts()
+
+    @property
     def readout(self) -> str:
+        self.settle()
         return self.page.locator(".readout").inner_text()
 
     def settle(self) -> None:
@@ -224,6 +233,12 @@ class Page:
         before = int(re.search(r"clicks (\d+)", self.page.inner_text("body")).group(1))
         self.page.get_by_role("button", name="Elsewhere").click()
         self.page.get_by_text(f"clicks {before + 1}").wait_for()
+
+    def tick(self, box: str) -> None:
+        runs = int(re.search(r"runs (\d+)", self.page.inner_text("body")).group(1))
+        self.page.get_by_text(box, exact=True).click()
+        self.page.get_by_text(f"runs {runs + 1}").wait_for()
+        self.page.wait_for_timeout(200)  # the elements above the counter are drawn by then, the viewer told
 
     def choose(self, case: str) -> None:
         self.page.get_by_label("Case", exact=False).first.click()
@@ -340,15 +355,14 @@ def test_pointer_reads_the_voxel_under_it(viewer: Page):
 def test_radiological_switch_mirrors_the_picture(viewer: Page):
     viewer.open()
     viewer.key("x")
-    edges = viewer.page.locator(".pane:first-child .letter")
     # The large lesion lies right and anterior of the middle: left and up where the patient's right is on the left.
-    assert edges.all_inner_texts() == ["R", "L", "A", "P"]
+    assert viewer.letters == ["R", "L", "A", "P"]
     across, down = middle(viewer.where(0, REFERENCE_COLOUR))
     assert across < 0.45
     assert down < 0.45
     before = viewer.pixels(0)
     viewer.page.get_by_role("button", name="Radiological").click()
-    assert edges.all_inner_texts() == ["L", "R", "A", "P"]
+    assert viewer.letters == ["L", "R", "A", "P"]
     difference = np.abs(viewer.pixels(0) - before[:, ::-1])
     assert np.quantile(difference, 0.99) <= 8  # antialiasing of slanted hatches and outlines aside
     assert np.quantile(np.abs(viewer.pixels(0) - before), 0.9) > 8
@@ -360,7 +374,7 @@ def test_radiological_switch_mirrors_the_picture(viewer: Page):
 def test_planes_are_upright(viewer: Page, key: str, letters: list[str], side: int, up: int):
     viewer.open()
     viewer.key(key, "x", "m")
-    assert viewer.page.locator(".pane:first-child .letter").all_inner_texts() == letters
+    assert viewer.letters == letters
     # Scroll to the bright ball, which lies right, anterior and superior.
     ball_voxel = [round(f * n) for f, n in zip((0.63, 0.72, 0.7), SMALL[0], strict=True)]
     axis = {"2": 1, "3": 0}[key]
@@ -390,10 +404,25 @@ def test_rerun_keeps_slice_zoom_window_and_mode(viewer: Page):
     viewer.page.mouse.up(button="right")
     viewer.leave()
     start, picture, readout = viewer.slice, viewer.pixels(1), viewer.readout
-    viewer.elsewhere()
+    for disturb in (viewer.elsewhere, lambda: viewer.tick("Report")):  # unchanged data; the component called again
+        disturb()
+        assert viewer.slice == start
+        assert viewer.readout == readout
+        assert (viewer.pixels(1) == picture).all()
+    viewer.key("ArrowUp")
+    assert viewer.slice == start + 1  # once, however often the component was called
+
+
+def test_coming_back_finds_the_same_view(viewer: Page):
+    viewer.open()
+    viewer.key("3", "ArrowUp", "ArrowUp", "f")
+    start, picture = viewer.slice, viewer.pixels(2)
+    viewer.tick("Hide")
+    assert viewer.page.locator(".afl-viewer").count() == 0
+    viewer.tick("Hide")
+    viewer.ready()
     assert viewer.slice == start
-    assert viewer.readout == readout
-    assert (viewer.pixels(1) == picture).all()
+    assert (viewer.pixels(2) == picture).all()
 
 
 def test_rerun_sends_the_voxels_once(viewer: Page):
@@ -542,22 +571,26 @@ def test_cases_without_reference(viewer: Page, case: str, panes: list[str]):
 
 def test_focus_acts_once(viewer: Page):
     viewer.open()
-    viewer.page.get_by_text("Focus").click()
+    viewer.tick("Focus")
     viewer.page.locator(".readout", has_text="voxel 20, 30, 10").wait_for()
     viewer.key("ArrowUp")
-    viewer.elsewhere()
+    viewer.tick("Report")  # the component is called again, with the focus it had
     assert viewer.voxel == [20, 30, 11]
 
 
 def test_reports_only_when_asked_and_after_the_last_motion(viewer: Page):
     viewer.open()
-    viewer.key("ArrowUp")
-    viewer.page.wait_for_timeout(700)
+    viewer.key("ArrowUp", "2")
+    viewer.page.wait_for_timeout(900)
+    assert viewer.page.get_by_text("runs 1").is_visible()
     assert viewer.page.get_by_text("state axial None").is_visible()
-    viewer.open("report=1")
-    viewer.key("2", *["ArrowUp"] * 5)
+    viewer.tick("Report")
+    for _ in range(5):
+        viewer.key("ArrowUp")
+        viewer.page.wait_for_timeout(120)
     x, y, z = viewer.voxel
-    viewer.page.get_by_text(f"state coronal ({x}, {y}, {z})").wait_for(timeout=5000)
+    viewer.page.get_by_text(f"state coronal ({x}, {y}, {z})").wait_for()
+    assert viewer.page.get_by_text("runs 3").is_visible()
     assert viewer.voxel == [x, y, z]
 
 

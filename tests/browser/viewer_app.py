@@ -1,9 +1,9 @@
-"""The viewer alone on a page, with phantoms that differ along every axis; `?case=` and `?report=1` choose."""
+"""The viewer alone on a page, with phantoms that differ along every axis; `?case=` chooses one."""
 
 import numpy as np
 import streamlit as st
 
-from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.viewer import ViewerCase, ViewerState, show_viewer, viewer_payload
 from afl_core.volume import Mask, Volume
 
 SMALL = ((96, 116, 40), (1.0, 1.0, 3.0))
@@ -61,13 +61,17 @@ def payload(name: str, sequence: str) -> bytes:
 def main() -> None:
     st.set_page_config(layout="wide")
     names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled"]
-    left, middle, right = st.columns(3)
-    name = left.selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
-    sequence = middle.radio("Sequence", ["T1", "T2"], horizontal=True)
-    st.session_state.count = st.session_state.get("count", 0) + right.button("Elsewhere")
-    focus = (20, 30, 10) if right.checkbox("Focus") else None
-    state = show_viewer(payload(name, sequence), key="viewer", report=st.query_params.get("report") == "1", focus=focus)
-    st.text(f"clicks {st.session_state.count}")
+    columns = st.columns(6)
+    name = columns[0].selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
+    sequence = columns[1].radio("Sequence", ["T1", "T2"], horizontal=True)
+    st.session_state.count = st.session_state.get("count", 0) + columns[2].button("Elsewhere")
+    st.session_state.runs = st.session_state.get("runs", 0) + 1
+    focus = (20, 30, 10) if columns[3].checkbox("Focus") else None
+    report = columns[4].checkbox("Report")
+    state = ViewerState()
+    if not columns[5].checkbox("Hide"):
+        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus)
+    st.text(f"clicks {st.session_state.count}, runs {st.session_state.runs}")
     st.text(f"state {state.axis} {state.voxel}")
 
 

@@ -28,7 +28,7 @@ def monai_row():
             "assd_mm": metrics.compute_average_surface_distance(p, r, symmetric=True, **both),
             "nsd": metrics.compute_surface_dice(p, r, [1.0], **both),
         }
-        matrix = metrics.get_confusion_matrix(p, r)
+        matrix = metrics.get_confusion_matrix(p.float(), r.float())
         for key in ("sensitivity", "specificity", "precision"):
             values[key] = metrics.compute_confusion_matrix_metric(key, matrix)
         return {key: float(value) for key, value in values.items()}

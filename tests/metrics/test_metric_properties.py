@@ -8,8 +8,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 
 from afl_core.metrics import METRICS, evaluate_masks
 
-settings.register_profile("metrics", deadline=None, max_examples=60)
-settings.load_profile("metrics")
+any_pair = settings(deadline=None, max_examples=60)
 
 SPACINGS = st.tuples(*[st.sampled_from([0.5, 0.7, 1.0, 3.0])] * 3)
 SYMMETRIC = ("dsc", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd")
@@ -33,6 +32,7 @@ def same(a, b):
     return a == pytest.approx(b, rel=1e-6, abs=1e-9, nan_ok=True)
 
 
+@any_pair
 @given(pairs(), SPACINGS)
 def test_swap(masks, spacing):
     forth, back = row(*masks, spacing), row(*masks[::-1], spacing)
@@ -40,22 +40,26 @@ def test_swap(masks, spacing):
     assert forth["volume_error_ml"] == -back["volume_error_ml"]
 
 
+@any_pair
 @given(pairs(empty=False), SPACINGS)
 def test_swap_turns_sensitivity_into_precision(masks, spacing):
     assert row(*masks, spacing)["sensitivity"] == row(*masks[::-1], spacing)["precision"]
 
 
+@any_pair
 @given(pairs(), SPACINGS, st.integers(0, 2))
 def test_flip(masks, spacing, axis):
     assert same(row(*[np.flip(m, axis) for m in masks], spacing), row(*masks, spacing))
 
 
+@any_pair
 @given(pairs(), SPACINGS, st.permutations(range(3)))
 def test_axes_carry_their_spacing(masks, spacing, order):
     turned = row(*[m.transpose(order) for m in masks], tuple(spacing[k] for k in order))
     assert same(turned, row(*masks, spacing))
 
 
+@any_pair
 @given(pairs(empty=False), SPACINGS, st.tuples(*[st.integers(0, 3)] * 6))
 def test_a_larger_field_of_view_changes_specificity_alone(masks, spacing, margin):
     wider = row(*[np.pad(m, np.reshape(margin, (3, 2))) for m in masks], spacing)
@@ -64,6 +68,7 @@ def test_a_larger_field_of_view_changes_specificity_alone(masks, spacing, margin
     assert same(wider, before)
 
 
+@any_pair
 @given(pairs(), SPACINGS, st.sampled_from([0.5, 2.0, 4.0]))
 def test_spacing_scales_mm_and_ml(masks, spacing, factor):
     scaled = row(*masks, tuple(factor * s for s in spacing), nsd_tolerance_mm=factor)
@@ -72,6 +77,7 @@ def test_spacing_scales_mm_and_ml(masks, spacing, factor):
     assert same(scaled, expected)
 
 
+@any_pair
 @given(pairs(empty=False), SPACINGS)
 def test_a_mask_against_itself_is_perfect(masks, spacing):
     m = evaluate_masks(masks[0], masks[0].copy(), spacing_mm=spacing)
@@ -81,6 +87,7 @@ def test_a_mask_against_itself_is_perfect(masks, spacing):
     assert m.lesion_tp == len(m.lesions)
 
 
+@any_pair
 @given(pairs(empty=False), SPACINGS)
 def test_order_of_the_distances_and_dice_from_iou(masks, spacing):
     m = evaluate_masks(*masks, spacing_mm=spacing)
@@ -90,6 +97,7 @@ def test_order_of_the_distances_and_dice_from_iou(masks, spacing):
     assert (m.hd_mm == 0) == (m.nsd == 1 and m.assd_mm == 0)
 
 
+@any_pair
 @given(pairs())
 def test_each_lesion_is_one_row(masks):
     m = evaluate_masks(*masks, spacing_mm=(1, 1, 1))

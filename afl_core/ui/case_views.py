@@ -1,0 +1,112 @@
+"""One case in pictures: linked slices and surfaces."""
+
+from pathlib import Path
+
+import numpy as np
+import plotly.graph_objects as go
+import streamlit as st
+
+from afl_core.data.files import load_mask, load_volume
+from afl_core.errors import DataError
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.ui.compare import selected_lesion
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.workspace import Workspace
+from afl_core.volume import Case, Mask, Volume, check_same_grid
+
+Stamped = tuple[str, int]
+"""A file's path and time of change, so that a cache sees a new file."""
+
+
+def show_slices(workspace: Workspace, case_id: str) -> None:
+    """Linked slices of the reference and of every source, on any sequence."""
+    case = _case(workspace, case_id)
+    if case is None:
+        return
+    with shown_errors():
+        names = tuple(case.sequences)
+        sequence = ""
+        if names:
+            sequence = str(
+                st.segmented_control(
+                    "Sequence", names, default=names[0], required=True, key="sequence", bind="query-params"
+                )
+            )
+        else:
+            st.caption("This data set has masks alone, so the slices have no image behind them.")
+        payload = _payload(case_id, sequence, _image_file(case, sequence), _files(workspace, case))
+        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id))
+
+
+def show_surfaces(workspace: Workspace, case_id: str) -> None:
+    """Surfaces side by side, coloured by their distance from the reference."""
+    case = _case(workspace, case_id)
+    if case is None:
+        return
+    with shown_errors():
+        st.markdown("##### Surfaces")
+        sequence = next(iter(case.sequences), "")
+        figure = _surfaces(_image_file(case, sequence), _files(workspace, case))
+        st.plotly_chart(figure, key="surfaces", config={"displaylogo": False})
+        st.caption("Drag to turn, scroll to zoom. Blue lies inside the reference, orange outside, white on it.")
+
+
+def _case(workspace: Workspace, case_id: str) -> Case | None:
+    if workspace.cohort is None:
+        st.warning(plain(f"The images cannot be shown. {workspace.problem}"))
+        return None
+    for case in workspace.cohort.cases:
+        if case.case_id == case_id:
+            return case
+    st.warning(plain(f"{case_id} is no longer in {workspace.cohort.root}, so its images cannot be shown."))
+    return None
+
+
+def _files(workspace: Workspace, case: Case) -> tuple[tuple[str, Stamped], ...]:
+    """Name and file of the reference (as "") and of every predicted mask that there is."""
+    found = [] if case.reference is None else [("", _stamped(case.reference))]
+    for name in workspace.sources[: len(SOURCE_COLOURS)]:
+        path = mask_path(workspace.results.folder, name, case.case_id)
+        if path.is_file():
+            found.append((name, _stamped(path)))
+    return tuple(found)
+
+
+def _image_file(case: Case, sequence: str) -> Stamped | None:
+    return _stamped(case.sequences[sequence]) if sequence in case.sequences else None
+
+
+def _stamped(path: Path) -> Stamped:
+    return str(path), path.stat().st_mtime_ns
+
+
+@st.cache_resource(max_entries=12, show_spinner="Reading the case")
+def _payload(case_id: str, sequence: str, image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> bytes:
+    volume, reference, predictions = _read(image, masks)
+    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=case_id, sequence=sequence or "masks"))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
+def _surfaces(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> go.Figure:
+    from afl_core.figures.surfaces import plot_surfaces  # noqa: PLC0415 - PyVista takes a second to import
+
+    volume, reference, predictions = _read(image, masks)
+    return plot_surfaces(volume, reference, predictions)
+
+
+def _read(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:
+    """The image (empty space where there is none) and the masks, all on one grid."""
+    loaded = {name: load_mask(Path(path)) for name, (path, _) in masks}
+    if image is not None:
+        volume = load_volume(Path(image[0]))
+    elif loaded:
+        first = next(iter(loaded.values()))
+        volume = Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine)
+    else:
+        raise DataError("This case has neither an image nor a mask")
+    for name, mask in loaded.items():
+        check_same_grid(volume, mask, names=("the image", name or "the reference"))
+    reference = loaded.pop("", None)
+    return volume, reference, loaded

@@ -1,0 +1,210 @@
+"""Panels of the Compare page: the case table and the numbers of one case."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from afl_core.analysis.paired import wide
+from afl_core.metrics import METRICS
+from afl_core.ui.errors import plain
+from afl_core.ui.workspace import Workspace
+
+
+def select_case(workspace: Workspace) -> str | None:
+    """The filterable, sortable case table; returns the chosen case, which the address (`?case=`) names too."""
+    controls = st.columns([3, 2, 4, 4], gap="medium", vertical_alignment="bottom")
+    with controls[0]:
+        metric = _choose_metric(workspace)
+    table = case_table(workspace, metric)
+    if table.empty:
+        st.info("This data set has no cases.")
+        return None
+    chosen = str(st.query_params.get("case", ""))
+    if chosen not in table.index:
+        if chosen:
+            st.warning(plain(f"There is no case {chosen} in {workspace.name}; this is another one."))
+        chosen = _interesting(table)
+    shown = _filtered(table, workspace.sources, controls)
+    event = st.dataframe(
+        shown.reset_index(),
+        hide_index=True,
+        height=min(36 * (len(shown) + 1), 252),
+        placeholder="–",
+        column_config=_columns(shown),
+        on_select="rerun",
+        selection_mode="single-row",
+        key=f"cases {workspace.name}",
+    )
+    picked = [str(shown.index[row]) for row in event.selection.rows if row < len(shown)]
+    if picked and st.session_state.get("picked") != picked:  # only a new click: the address may have moved on since
+        chosen = picked[0]
+    st.session_state["picked"] = picked
+    st.query_params["case"] = chosen
+    return chosen
+
+
+def case_table(workspace: Workspace, metric: str) -> pd.DataFrame:
+    """One row a case: volume, lesions, roughness, the metric of each source and the difference of the first two.
+
+    Cases that were not evaluated yet have NaN. Sorted as `?sort=` asks (a source, `difference` or `size`).
+    """
+    ids = [case.case_id for case in workspace.cohort.cases] if workspace.cohort else []
+    if workspace.rows.empty:
+        return pd.DataFrame(index=pd.Index(ids, name="case"))
+    facts = workspace.rows.drop_duplicates("case_id").set_index("case_id")
+    facts = facts[["reference_volume_ml", "reference_lesions", "roughness"]]
+    facts.columns = pd.Index(["volume (ml)", "lesions", "roughness"])
+    values = wide(workspace.rows, metric, workspace.sources)
+    table = facts.join(values)
+    if len(workspace.sources) > 1:
+        table["difference"] = values[workspace.sources[1]] - values[workspace.sources[0]]
+    table = table.reindex(sorted({*ids, *table.index}))
+    table.index.name = "case"
+    sort = str(st.query_params.get("sort", ""))
+    column = "volume (ml)" if sort == "size" else sort
+    return table.sort_values(column, kind="stable") if column in table else table
+
+
+def show_header(workspace: Workspace, case_id: str) -> None:
+    """Name of the case, its size and what each source scored."""
+    rows = _rows_of(workspace, case_id)
+    st.subheader(plain(case_id), anchor=False)
+    if rows.empty:
+        return
+    first = rows.iloc[0]
+    lesions = int(first["reference_lesions"])
+    rough = (
+        f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "too small to carry a roughness"
+    )
+    size = [f"{first['reference_volume_ml']:.2f} ml", f"{lesions} lesion{'s'[: lesions != 1]}", rough]
+    facts = [
+        *(size if lesions else ["no tumour in the reference"]),
+        *(f"{METRICS['dsc'].label} {source} {dsc:.3f}" for source, dsc in rows["dsc"].items()),
+    ]
+    synthetic = "synthetic · " if workspace.is_demo else ""
+    st.markdown(f"{synthetic}{' · '.join(plain(fact) for fact in facts)}")
+
+
+def show_metrics(workspace: Workspace, case_id: str) -> None:
+    """All metrics of the case, and its lesions; a click on a lesion moves the slices to it."""
+    rows = _rows_of(workspace, case_id)
+    if rows.empty:
+        return
+    metrics, lesions = st.columns([3, 2], gap="large")
+    with metrics:
+        st.markdown("##### Metrics of this case")
+        st.dataframe(_metric_table(rows, workspace.sources), hide_index=True, height="content", placeholder="–")
+    with lesions:
+        st.markdown("##### Lesions")
+        table = lesion_table(workspace, case_id)
+        st.dataframe(
+            table.drop(columns=["x", "y", "z"]),
+            hide_index=True,
+            placeholder="–",
+            on_select="rerun",
+            selection_mode="single-row",
+            key=_lesion_key(case_id),
+        )
+        st.caption(
+            "Click a lesion to see it in the slices. Dice of a lesion: against the predicted components that touch it."
+        )
+
+
+def lesion_table(workspace: Workspace, case_id: str) -> pd.DataFrame:
+    """Reference lesions with the Dice of each source, then each source's false positives; with their voxel."""
+    rows = workspace.lesions
+    rows = rows[rows["case_id"] == case_id] if not rows.empty else rows
+    if rows.empty:
+        return pd.DataFrame(columns=["lesion", "volume (ml)", "x", "y", "z"])
+    found = rows[rows["kind"] == "reference"]
+    facts = found.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
+    dice = found.pivot(index="lesion_id", columns="source", values="dsc")
+    table = facts.join(dice).reset_index(names="lesion").astype({"lesion": str})
+    false = rows[rows["kind"] == "false_positive"]
+    extra = false[["volume_ml", "x", "y", "z"]].assign(lesion="false positive, " + false["source"])
+    return pd.concat([table, extra], ignore_index=True).rename(columns={"volume_ml": "volume (ml)"}).round(3)
+
+
+def selected_lesion(workspace: Workspace, case_id: str) -> tuple[int, int, int] | None:
+    """Voxel of the lesion that is selected in the lesion table, or None."""
+    state = st.session_state.get(_lesion_key(case_id))
+    chosen = state["selection"]["rows"] if state else []
+    table = lesion_table(workspace, case_id)
+    if not chosen or chosen[0] >= len(table):
+        return None
+    x, y, z = table.loc[chosen[0], ["x", "y", "z"]]
+    return int(x), int(y), int(z)
+
+
+def _lesion_key(case_id: str) -> str:
+    return f"lesions {case_id}"
+
+
+def _rows_of(workspace: Workspace, case_id: str) -> pd.DataFrame:
+    rows = workspace.rows
+    return rows[rows["case_id"] == case_id].set_index("source") if not rows.empty else rows
+
+
+def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
+    have = [source for source in sources if source in rows.index]
+    keys = [key for key in METRICS if key in rows]
+    table = pd.DataFrame({"metric": [METRICS[key].label for key in keys], "unit": [METRICS[key].unit for key in keys]})
+    for source in have:
+        table[source] = [float(rows.loc[source, key]) for key in keys]  # type: ignore[arg-type]
+    if len(have) > 1:
+        table["difference"] = table[have[1]] - table[have[0]]
+    table["better"] = [METRICS[key].better for key in keys]
+    return table.round(4)
+
+
+def _choose_metric(workspace: Workspace) -> str:
+    keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
+    label = METRICS.__getitem__
+    return str(
+        st.selectbox("Metric", keys, format_func=lambda key: label(key).label, key="metric", bind="query-params")
+    )
+
+
+def _filtered(table: pd.DataFrame, sources: tuple[str, ...], controls: list[DeltaGenerator]) -> pd.DataFrame:
+    """What the filter controls leave of the case table."""
+    _, text, which, size = controls
+    wanted = text.text_input("Find a case", placeholder="part of its name")
+    keep = table.index.str.contains(wanted.strip(), case=False, regex=False)
+    options = ["All", "Not evaluated"]
+    if "difference" in table:
+        options += [f"{sources[1]} higher", f"{sources[0]} higher"]
+    kind = which.segmented_control("Show", options, default="All", required=True)
+    if kind == "Not evaluated":
+        keep &= table[sources[0]].isna() if sources and sources[0] in table else True
+    elif kind != "All":
+        keep &= table["difference"] > 0 if kind == options[2] else table["difference"] < 0
+    volumes = table["volume (ml)"].dropna() if "volume (ml)" in table else pd.Series(dtype=float)
+    if volumes.max() > volumes.min():
+        low, high = size.slider(
+            "Tumour volume (ml)", 0.0, float(np.ceil(volumes.max())), (0.0, float(np.ceil(volumes.max()))), step=0.1
+        )
+        keep &= table["volume (ml)"].between(low, high) | table["volume (ml)"].isna()
+    return table[keep]
+
+
+def _columns(table: pd.DataFrame) -> dict[str, Any]:
+    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in table.columns}
+    special = {
+        "case": st.column_config.TextColumn(width="medium"),
+        "volume (ml)": st.column_config.NumberColumn(format="%.2f"),
+        "lesions": st.column_config.NumberColumn(format="%d"),
+        "roughness": st.column_config.NumberColumn(format="%.2f", help="Empty: too small to carry one."),
+        "difference": st.column_config.NumberColumn(format="%+.3f", help="Second source minus first."),
+    }
+    return numbers | special
+
+
+def _interesting(table: pd.DataFrame) -> str:
+    """The case on which the first two sources differ most; with one source the largest tumour; else the first case."""
+    for column in ("difference", "volume (ml)"):
+        if column in table and table[column].notna().any():
+            return str(table[column].abs().idxmax())
+    return str(table.index[0])

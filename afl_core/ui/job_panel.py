@@ -1,0 +1,48 @@
+"""Run the sources on one case from the page: start, progress, stop."""
+
+import streamlit as st
+
+from afl_core.errors import AflError
+from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.workspace import Workspace
+
+
+def show_job(workspace: Workspace, case_id: str) -> None:
+    """A button where a result is missing; progress and Stop while it is being made. The page stays usable."""
+    status = job_status(workspace.results, case_id)
+    if status is not None and status.state == "running":
+        _progress(workspace, case_id)
+        return
+    rows = workspace.rows
+    have = set(rows.loc[rows["case_id"] == case_id, "source"]) if not rows.empty else set()
+    missing = [name for name in workspace.sources if name not in have]
+    if not missing:
+        return
+    if status is not None and status.state == "failed":
+        st.error(plain(status.message))
+    said = workspace.manifest.get("problems", {}).get(case_id, {})
+    for name, text in said.items():
+        if status is None or text not in status.message:
+            st.warning(plain(f"{name}: {text}" if name else text))
+    st.info(plain(f"No result yet for {' and '.join(missing)} on this case."))
+    if workspace.cohort is not None and st.button(f"Run {' and '.join(missing)} on this case", type="primary"):
+        with shown_errors():
+            start_job(workspace.results, data=workspace.cohort.root, case_id=case_id, sources=workspace.source_list())
+            st.rerun()
+
+
+@st.fragment(run_every=1.0)
+def _progress(workspace: Workspace, case_id: str) -> None:
+    status = job_status(workspace.results, case_id)
+    if status is None or status.state != "running":
+        st.rerun()
+        return
+    bar, stop = st.columns([6, 1], vertical_alignment="center")
+    bar.progress(status.done / max(status.total, 1), text=plain(status.message))
+    if stop.button("Stop", key="stop job"):
+        try:
+            stop_job(workspace.results, case_id)
+        except AflError as error:
+            st.error(plain(str(error)))
+        st.rerun()

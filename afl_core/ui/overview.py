@@ -1,0 +1,207 @@
+"""Panels of the Overview page."""
+
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.paired import headline, paired_difference, wide
+from afl_core.figures.charts import plot_differences
+from afl_core.metrics import METRICS
+from afl_core.ui.errors import plain
+from afl_core.ui.workspace import Workspace
+
+HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
+
+
+def show_title(workspace: Workspace) -> None:
+    """What this is, on what data, and what the headline comparison says in one sentence."""
+    st.title("A-FL workbench")
+    st.markdown(
+        "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion. "
+        "**Research use only, not a medical device.**"
+    )
+    if workspace.is_demo:
+        st.info(
+            "This is the **synthetic** demo cohort: drawn tumours in the anatomy of the ICBM 2009 template, with two "
+            "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
+        )
+    st.markdown(f"#### {_sentence(workspace)}")
+
+
+def show_headline(workspace: Workspace) -> None:
+    """The headline table; a click on a number opens the cases behind it."""
+    sources = workspace.sources
+    if workspace.rows.empty or not sources:
+        return
+    metrics = [key for key in HEADLINE if key in workspace.rows]
+    table = headline(workspace.rows, metrics, sources)
+    shown = pd.DataFrame({"Metric": [METRICS[key].label for key in table["metric"]], "n": table["n"]})
+    shown["Better"] = [METRICS[key].better for key in table["metric"]]
+    for source in sources:
+        shown[f"{source} mean"] = table[f"{source} mean"]
+        shown[f"{source} median"] = table[f"{source} median"]
+    if "difference" in table:
+        shown["Difference"] = table["difference"]
+        shown["95 % interval"] = [
+            f"{low:+.3f} to {high:+.3f}" for low, high in zip(table["low"], table["high"], strict=True)
+        ]
+    numbers = {
+        f"{source} {kind}": st.column_config.NumberColumn(format="%.3f")
+        for source in sources
+        for kind in ("mean", "median")
+    }
+    event = st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={**numbers, "Difference": st.column_config.NumberColumn(format="%+.3f")},
+        on_select="rerun",
+        selection_mode="single-cell",
+        key=f"headline {workspace.name}",
+    )
+    st.caption(_caption(workspace))
+    if event.selection.cells:
+        row, column = event.selection.cells[0]
+        _open_cases(workspace, str(table["metric"][row]), column)
+
+
+def show_differences(workspace: Workspace) -> None:
+    """One dot a case: paired difference against tumour size; a click opens the case."""
+    sources = workspace.sources
+    if workspace.rows.empty or len(sources) < 2:
+        return
+    metric = st.selectbox(
+        "Metric",
+        [key for key in METRICS if key in workspace.rows],
+        format_func=lambda key: METRICS[key].label,
+        width=240,
+    )
+    figure = plot_differences(workspace.rows, metric, (sources[0], sources[1]))
+    event = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key=f"differences {workspace.name}")
+    if event.selection.points:
+        case_id = event.selection.points[0]["customdata"][0]
+        st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id})
+
+
+def show_contents(workspace: Workspace) -> None:
+    """Data and checkpoints that are loaded."""
+    data, sources = st.columns(2, gap="large")
+    with data:
+        st.subheader("Data")
+        st.dataframe(_data_facts(workspace), hide_index=True)
+        if workspace.problem:
+            st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
+    with sources:
+        st.subheader("Sources")
+        for name, said in workspace.manifest["sources"].items():
+            with st.expander(f"{plain(name)}: {plain(_summary(said))}"):
+                st.dataframe(_source_facts(said), hide_index=True)
+    problems = workspace.manifest["data"]["skipped"] | {
+        f"{case} {source}".strip(): text
+        for case, texts in workspace.manifest.get("problems", {}).items()
+        for source, text in texts.items()
+    }
+    if problems:
+        with st.expander(f"{len(problems)} cases could not be used"):
+            st.dataframe(pd.DataFrame(problems.items(), columns=["Case", "Why"]), hide_index=True)
+
+
+def _sentence(workspace: Workspace) -> str:
+    """The headline in words; never more than the interval allows."""
+    if workspace.rows.empty:
+        return "No case has been evaluated yet: open one in Compare and run the checkpoints on it."
+    sources = workspace.sources
+    what = "synthetic cases" if workspace.is_demo else "cases"
+    if len(sources) == 1:
+        rows = workspace.rows
+        return plain(f"{sources[0]} reaches a mean Dice of {rows['dsc'].mean():.3f} on {len(rows)} {what}.")
+    first, second = sources[:2]
+    values = wide(workspace.rows, "dsc", (first, second))
+    d = paired_difference(values[first], values[second])
+    interval = f"95 % interval {d.low:+.3f} to {d.high:+.3f}"
+    if d.n < 2:
+        return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
+    if d.low <= 0 <= d.high:
+        return plain(
+            f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({d.mean:+.3f}, {interval})."
+        )
+    more = "higher" if d.mean > 0 else "lower"
+    return plain(f"On {d.n} {what}, {second}'s mean Dice is {abs(d.mean):.3f} {more} than {first}'s ({interval}).")
+
+
+def _caption(workspace: Workspace) -> str:
+    first, second = (*workspace.sources, "", "")[:2]
+    difference = f"Difference: {second} minus {first}, mean over cases, BCa bootstrap interval. " if second else ""
+    touched = workspace.manifest.get("empty_masks", {})
+    counts = "; ".join(
+        f"{source}: " + ", ".join(f"{n} {_EMPTY[rule]}" for rule, n in sorted(rules.items()))
+        for source, rules in touched.items()
+    )
+    return plain(
+        f"Click a number to see the cases behind it. {difference}n counts the cases in which the metric is defined for "
+        f"every source. Cases with an empty mask: {counts or 'none'}. What an empty mask gives: {_empty_rules()}."
+    )
+
+
+def _empty_rules() -> str:
+    """The empty-mask rule of every metric in the table, as METRICS declares it."""
+    labels: dict[str, list[str]] = {}
+    for key in HEADLINE:
+        labels.setdefault(METRICS[key].empty_rule, []).append(METRICS[key].label)
+    return ". ".join(f"{', '.join(names)}: {rule}" for rule, names in labels.items())
+
+
+_EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
+
+
+def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
+    """Go to Compare with the case table sorted by what was clicked."""
+    source = column.rsplit(" ", 1)[0]
+    sort = (
+        source if source in workspace.sources else "difference" if column in {"Difference", "95 % interval"} else "size"
+    )
+    st.switch_page("pages/compare.py", query_params={"results": workspace.name, "metric": metric, "sort": sort})
+
+
+def _data_facts(workspace: Workspace) -> pd.DataFrame:
+    data, rows = workspace.manifest["data"], workspace.rows
+    facts = {"Folder": data["path"], "Layout": data["kind"]}
+    if workspace.cohort is not None:
+        cases = workspace.cohort.cases
+        facts["Cases"] = str(len(cases))
+        facts["Sequences"] = ", ".join(sorted({name for case in cases for name in case.sequences})) or "masks alone"
+    if not rows.empty:
+        once = rows.drop_duplicates("case_id")
+        with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
+        facts["Evaluated"] = f"{len(once)} cases, {len(with_tumour)} with a tumour"
+        facts["Tumour volume"] = (
+            f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
+        )
+        facts["Lesions"] = str(int(once["reference_lesions"].sum()))
+    facts["Results"] = str(workspace.results.folder)
+    return pd.DataFrame(facts.items(), columns=["", "Data"]).astype(str)
+
+
+def _summary(said: dict[str, Any]) -> str:
+    return said["card"]["summary"] if said["kind"] == "checkpoint" else f"{said['files']} masks from a folder"
+
+
+def _source_facts(said: dict[str, Any]) -> pd.DataFrame:
+    if said["kind"] != "checkpoint":
+        return pd.DataFrame([("Folder", said["path"])], columns=["", "Source"])
+    card = said["card"]
+    training = card["training"]
+    facts = {
+        "Loss": f"{card['loss']}, " + ", ".join(f"{k} {v}" for k, v in card["loss_settings"].items()),
+        "Decision rule": card["decision_rule"],
+        "Network": f"{card['network']}, {training.get('parameters', 0):,} parameters",
+        "Sequences": ", ".join(card["sequences"]),
+        "Training": f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}, "
+        f"best at step {training.get('best_step')}",
+        "Data": f"{card['data'].get('name')}, "
+        + ", ".join(f"{n} {k}" for k, n in card["data"].get("cases", {}).items()),
+        "Command": card["command"],
+        "SHA-256": card["weights_sha256"],
+        "Limits": card["limits"],
+    }
+    return pd.DataFrame(facts.items(), columns=["", "Card"])

@@ -1,0 +1,170 @@
+"""What is open: a results folder, the data set it was made on, and the sidebar in which both are chosen."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
+from afl_core.model.checkpoints import find_checkpoints
+from afl_core.paths import DEMO, MODELS, RESULTS
+from afl_core.ui.errors import plain
+
+RESULTS_KEY = "results"
+
+
+@dataclass(frozen=True, eq=False)
+class Workspace:
+    """The open results folder as every page sees it.
+
+    Attributes:
+        results: The folder.
+        manifest: Its manifest.
+        rows: Case rows, one per (case, source).
+        lesions: Lesion rows.
+        cohort: The data set, or None where it is no longer there.
+        problem: Why there is no cohort, or "".
+    """
+
+    results: Results
+    manifest: dict[str, Any]
+    rows: pd.DataFrame
+    lesions: pd.DataFrame
+    cohort: Cohort | None
+    problem: str
+
+    @property
+    def name(self) -> str:
+        """Name of the results folder."""
+        return self.results.folder.name
+
+    @property
+    def sources(self) -> tuple[str, ...]:
+        """Names of the sources, in the order in which they were given."""
+        return tuple(self.manifest.get("sources", {}))
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the data are the synthetic demo cohort."""
+        return Path(self.manifest["data"]["path"]) == DEMO.resolve()
+
+    def source_list(self) -> tuple[Source, ...]:
+        """The sources themselves, as recorded; raises `AflError` where one is gone."""
+        return parse_sources([f"{name}={said['path']}" for name, said in self.manifest["sources"].items()])
+
+
+def select_workspace() -> Workspace | None:
+    """The sidebar: choose results, or open a data set. None, with an explanation on the page, if nothing is open."""
+    with st.sidebar:
+        selector = st.container()
+        folders = sorted(path.parent for path in RESULTS.glob(f"*/{MANIFEST}"))
+        opened = _open_folder()
+        names = [folder.name for folder in folders]
+        if opened:
+            names = sorted({*names, opened})
+            st.session_state[RESULTS_KEY] = opened
+        chosen = selector.selectbox(
+            "Results",
+            names,
+            index=names.index("demo") if "demo" in names else 0,
+            key=RESULTS_KEY,
+            bind="query-params",
+            help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
+        )
+    if chosen is None:
+        st.title("A-FL workbench")
+        st.info("There are no results yet. Run `afl demo` in a terminal, or open a data set in the sidebar.")
+        return None
+    try:
+        return _load(RESULTS / chosen)
+    except AflError as error:
+        st.error(plain(str(error)))
+        return None
+
+
+def _load(folder: Path) -> Workspace:
+    results = Results(folder)
+    manifest, rows, lesions = _tables(str(folder), _stamp(folder))
+    try:
+        cohort, problem = _cohort(manifest["data"]["path"], manifest["data"]["kind"]), ""
+    except AflError as error:
+        cohort, problem = None, str(error)
+    return Workspace(results, manifest, rows, lesions, cohort, problem)
+
+
+def _stamp(folder: Path) -> int:
+    """Changes whenever the folder's content does: every change ends with a new manifest."""
+    return (folder / MANIFEST).stat().st_mtime_ns
+
+
+@st.cache_data(max_entries=8, show_spinner="Reading results")
+def _tables(folder: str, stamp: int) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+    results = Results(Path(folder))
+    return results.manifest(), results.cases(), results.lesions()
+
+
+@st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
+def _cohort(path: str, kind: str) -> Cohort:
+    return references_cohort(Path(path)) if kind == MASKS_ALONE.name else load_cohort(Path(path))
+
+
+def _open_folder() -> str | None:
+    """A form that opens a data set; returns the name of its new results folder when it was just opened."""
+    with st.expander("Open a data set"), st.form("open", border=False):
+        text = st.text_input(
+            "Folder on this machine",
+            placeholder="/path/to/BraTS2018",
+            help="BraTS 2018 layout, or images/CASE_SEQUENCE.nii.gz and references/CASE.nii.gz. Nothing is copied.",
+        )
+        if not st.form_submit_button("Open") or not text.strip():
+            return None
+        try:
+            return _register(Path(text.strip()).expanduser())
+        except AflError as error:
+            st.error(plain(str(error)))
+            return None
+
+
+def _register(root: Path) -> str:
+    """Make the results folder of a data set, with the checkpoints that fit its sequences as sources."""
+    cohort = load_cohort(root)
+    if not cohort.cases:
+        raise DataError(
+            "No case in this folder is complete", received=cohort.problems[0][1] if cohort.problems else root
+        )
+    sources = fitting_checkpoints(set.intersection(*(set(case.sequences) for case in cohort.cases)))
+    digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:6]
+    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', root.resolve().name)}-{digest}"
+    Results(RESULTS / name).describe(data=root, kind=cohort.layout.name, sources=sources, skipped=dict(cohort.problems))
+    return name
+
+
+def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
+    """The shipped checkpoints that use most of these sequences and no other.
+
+    Raises:
+        UsageError: If there is none; says which sequences the checkpoints need.
+    """
+    cards = find_checkpoints(MODELS)
+    fitting = {name: card for name, card in cards.items() if set(card.sequences) <= sequences}
+    if not fitting:
+        needed = "; ".join(sorted({", ".join(card.sequences) for card in cards.values()})) or "no checkpoint in models/"
+        raise UsageError(
+            "No checkpoint fits these sequences",
+            received=", ".join(sorted(sequences)),
+            todo=f"The checkpoints need: {needed}. Train one with afl train --sequences",
+        )
+    most = max(len(card.sequences) for card in fitting.values())
+    chosen = {name: card for name, card in fitting.items() if len(card.sequences) == most}
+    labels = [card.label for card in chosen.values()]
+    return tuple(
+        CheckpointSource(card.label if labels.count(card.label) == 1 else name, MODELS / name)
+        for name, card in sorted(chosen.items(), key=lambda item: (item[1].loss != "focal", item[0]))
+    )
