@@ -24,6 +24,8 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.storage import write_atomically
 
+_children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
+
 STARTING_SECONDS = 30
 """How long a new process may take to take its lock before it is called dead."""
 
@@ -56,6 +58,7 @@ def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[S
             stderr=log,
             start_new_session=True,
         )
+    _children[:] = [child for child in _children if child.poll() is None] + [process]
     _write(folder, JobStatus("running", "Starting", total=len(sources), pid=process.pid))
 
 

@@ -65,10 +65,9 @@ def match_lesions(
     Returns:
         The reference lesions, then the false positives, each by volume; no row for two empty masks.
     """
-    labels, sizes = label_lesions(reference)
-    components, component_sizes = label_lesions(prediction)
+    (labels, sizes), (components, component_sizes) = label_lesions(reference), label_lesions(prediction)
     lesion, component, shared = _overlaps(labels, components, np.flatnonzero(prediction & reference))
-    ml = float(np.prod(spacing_mm)) / 1000
+    ml = math.prod(spacing_mm) / 1000
     rows = []
     for k, centre in enumerate(_central_voxels(labels, reference, spacing_mm, origin), start=1):
         touching, overlap = component[lesion == k], int(shared[lesion == k].sum())

@@ -79,10 +79,11 @@ def show_header(workspace: Workspace, case_id: str) -> None:
     rough = (
         f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "too small to carry a roughness"
     )
+    dsc = rows["dsc"].to_dict()
     size = [f"{first['reference_volume_ml']:.2f} ml", f"{lesions} lesion{'s'[: lesions != 1]}", rough]
     facts = [
         *(size if lesions else ["no tumour in the reference"]),
-        *(f"{METRICS['dsc'].label} {source} {dsc:.3f}" for source, dsc in rows["dsc"].items()),
+        *(f"{METRICS['dsc'].label} {source} {float(dsc[source]):.3f}" for source in workspace.sources if source in dsc),
     ]
     synthetic = "synthetic · " if workspace.is_demo else ""
     st.markdown(f"{synthetic}{' · '.join(plain(fact) for fact in facts)}")

@@ -23,6 +23,7 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 from streamlit.components.v2.types import ComponentRenderer
 
+from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.volume import Mask, Volume, check_same_grid
@@ -75,7 +76,7 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
 
     Args:
         case: Image and masks.
-        window: Intensities drawn black and white; by default the 0.5 and 99.5 percentile of the non-zero voxels.
+        window: Intensities drawn black and white; by default the 0.5 and 99.5 percentile of the foreground.
 
     Returns:
         The header's length, the header as JSON, a gzip of the windowed image and a gzip of the masks as bits
@@ -190,8 +191,8 @@ def _windowed(
 ) -> tuple[NDArray[np.uint8], float, float, list[dict[str, Any]]]:
     """Image as 0..255 over the window, the window, and narrower presets inside it."""
     values = np.nan_to_num(array.astype(np.float32, copy=False))
-    foreground = values[values != 0]
-    cuts = np.percentile(foreground if foreground.size else values, [p for pair in _WINDOWS for p in pair])
+    inside = values[foreground(values)]
+    cuts = np.percentile(inside if inside.size else values, [p for pair in _WINDOWS for p in pair])
     ranges = {f"{low:g}–{high:g} %": cuts[2 * i : 2 * i + 2] for i, (low, high) in enumerate(_WINDOWS)}
     if window is not None:
         ranges = {"as given": np.array(window)} | ranges
@@ -257,7 +258,7 @@ def _listed(
 
 
 def _box(array: NDArray[np.generic]) -> list[list[int]]:
-    """First and one-past-last index of the non-zero voxels along each axis; everything if there are none."""
+    """First and one-past-last index of the foreground along each axis; everything if there are none."""
     box = []
     for axis in range(3):
         used = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))

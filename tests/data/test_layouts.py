@@ -16,6 +16,7 @@ from afl_core.data.layouts import (
     load_references,
     references_cohort,
 )
+from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError, GeometryError, UsageError
 from afl_core.volume import Case
 
@@ -216,6 +217,9 @@ def test_link_loops_and_a_linked_root(tmp_path: Path) -> None:
     (tmp_path / "real" / "HGG" / "loop").symlink_to(tmp_path / "real")
     (tmp_path / "real" / "HGG" / "self.nii.gz").symlink_to(tmp_path / "real" / "HGG" / "self.nii.gz")
     (tmp_path / "link").symlink_to(tmp_path / "real")
+    assert scan_folder(tmp_path / "link").files == tuple(
+        f"HGG/a/a_{name}.nii.gz" for name in ("flair", "seg", "t1", "t1ce", "t2")
+    )
     cohort = load_cohort(tmp_path / "link")
     assert ([case.case_id for case in cohort.cases], cohort.problems) == (["a"], ())
 

@@ -16,7 +16,7 @@ import pytest
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from afl_core.data import phantom, synthetic
+from afl_core.data import lesion_shapes, phantom, synthetic
 from afl_core.data.demo_design import ROUGHNESS_LEVELS, SPLITS, VOLUME_RANGE_ML, DemoSpec, Plan, plan_case
 from afl_core.data.layouts import load_cohort
 from afl_core.data.lesion_shapes import draw_blob, keep_apart, place_blob
@@ -157,6 +157,37 @@ def test_a_blob_without_room_is_not_placed() -> None:
     assert place_blob(np.random.default_rng(4), blob, free=free, likelihood=free * 1.0, spacing_mm=2.0) is None
 
 
+def test_a_slab_that_would_cut_the_blob_flat_is_no_room() -> None:
+    free = np.zeros((40, 40, 40), dtype=bool)
+    free[:, :, 18:22] = True  # room for the voxels, not for the shape
+    blob = draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.0)
+    assert place_blob(np.random.default_rng(4), blob, free=free, likelihood=free * 1.0, spacing_mm=2.0) is None
+
+
+def test_only_the_largest_piece_of_a_broken_blob_is_kept() -> None:
+    depth = np.full((9, 9, 9), 2.0)
+    depth[1:4, 1:4, 1:4], depth[6:8, 6:8, 6:8] = 0.5, 0.1
+    kept = np.isfinite(lesion_shapes._closest(depth, 27 + 8))
+    assert kept.sum() == 27
+    assert kept[1:4, 1:4, 1:4].all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_lesions_of_a_case_keep_a_margin_where_room_is_scarce(seed: int) -> None:
+    distance = np.sqrt(((np.indices((50, 50, 50)) - 24.5) ** 2).sum(axis=0))
+    brain, ones = distance < 22, np.ones((50, 50, 50), dtype=np.float32)
+    anatomy = phantom.Anatomy(brain, 0 * ones, 0 * ones, ones, 0 * ones, 2.0)
+    look = phantom.Look(contrast=1.0, enhancement=1.0, noise=0.0)
+    plan = Plan((40.0, 20.0, 10.0), "rough", look)
+    lesions = synthetic._place_lesions(np.random.default_rng(seed), anatomy, plan)
+    assert len(lesions) == 3
+    for index, lesion in enumerate(lesions):
+        others = np.any([other.mask for other in lesions[:index] + lesions[index + 1 :]], axis=0)
+        grown = ndimage.binary_dilation(lesion.mask, TOUCHING, iterations=lesion_shapes.MARGIN_VOXELS)
+        assert not (grown & others).any()
+        assert not (lesion.mask & ~brain).any()
+
+
 def test_a_smooth_field_has_variance_one_everywhere() -> None:
     rng = np.random.default_rng(0)
     fields = np.stack([phantom.smooth_field(rng, (9, 8, 7), knots_mm=3.0) for _ in range(600)])
@@ -196,6 +227,7 @@ def test_images_are_skull_stripped_and_on_one_grid(demo: DemoCohort) -> None:
         brain = images["t1"] > 0
         assert 900 < brain.sum() * 0.008 < 1900
         assert np.array_equal(brain, ndimage.binary_fill_holes(brain))
+        assert ndimage.label(brain)[1] == 1
         for image in images.values():
             assert image.dtype == np.int16
             assert np.array_equal(image != 0, brain)

@@ -89,12 +89,12 @@ def test_the_centroid_of_a_ring_is_on_the_ring_and_nearest_in_mm():
 
 
 def test_nearest_in_mm_is_not_nearest_in_voxels():
-    """Around the hollow centre (3, 3, 3) a step costs 1 mm along X, 4 mm along Y, 9 mm along Z."""
+    """Around the hollow centre (3, 3, 3) a step costs 9 mm along X, 4 mm along Y, 1 mm along Z."""
     shell = np.zeros((7, 7, 7), bool)
     shell[2:5, 2:5, 2:5] = True
     shell[3, 3, 3] = False
-    row = match_lesions(np.zeros_like(shell), shell, spacing_mm=(1, 4, 9))[0]
-    assert row.centroid_voxel in ((2, 3, 3), (4, 3, 3))
+    row = match_lesions(np.zeros_like(shell), shell, spacing_mm=(9, 4, 1))[0]
+    assert row.centroid_voxel in ((3, 3, 2), (3, 3, 4))
 
 
 def test_voxels_are_those_of_the_whole_grid():

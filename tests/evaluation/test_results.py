@@ -1,0 +1,302 @@
+"""The results store: nothing is computed twice, nothing is half-written, no writer loses another's rows."""
+
+import json
+import random
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from afl_core import storage
+from afl_core.data.layouts import load_cohort
+from afl_core.errors import DataError
+from afl_core.evaluation import pipeline
+from afl_core.evaluation.pipeline import CaseResult, mask_path
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
+from afl_core.evaluation.run import evaluate_into, pending
+from afl_core.evaluation.sources import MaskSource, parse_sources
+
+ROOT = Path(__file__).parents[2]
+WRITER = """
+import sys, itertools
+from pathlib import Path
+from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.results import Results
+name, folder, count = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+print("ready", flush=True)
+sys.stdin.readline()
+for i in range(count):
+    row = {"case_id": f"{name}{i:04d}", "source": "A", "empty": "", "dsc": i / 7, "key": f"{name}{i}"}
+    lesions = tuple({"case_id": row["case_id"], "source": "A", "lesion_id": k, "dsc": 0.5} for k in (1, 2, 3))
+    Results(folder).add([CaseResult(row["case_id"], (row,), lesions)])
+    if i == 0:
+        print("began", flush=True)
+"""
+
+
+def result(case_id: str, source: str = "A", dsc: float = 0.5, lesions: int = 1) -> CaseResult:
+    row = {"case_id": case_id, "source": source, "dsc": dsc, "empty": "", "key": f"{case_id}{source}{dsc}"}
+    found = tuple({"case_id": case_id, "source": source, "lesion_id": k} for k in range(1, lesions + 1))
+    return CaseResult(case_id, (row,), found)
+
+
+def start_writer(name: str, folder: Path, count: int) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-c", WRITER, name, str(folder), str(count)]
+    writer = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT)
+    assert writer.stdout.readline() == "ready\n"
+    return writer
+
+
+def state(results: Results) -> dict[str, tuple[float, int]]:
+    """Per row, the seconds it took and when its mask was written."""
+    return {
+        f"{row.case_id} {row.source}": (
+            row.seconds,
+            mask_path(results.folder, row.source, row.case_id).stat().st_mtime_ns,
+        )
+        for row in results.cases().itertuples()
+    }
+
+
+def changed(before: dict[str, object], after: dict[str, object]) -> set[str]:
+    assert set(before) == set(after)
+    return {key for key in before if before[key] != after[key]}
+
+
+def test_a_folder_that_holds_nothing_yet_is_empty(tmp_path):
+    results = Results(tmp_path / "none")
+    assert results.cases().empty
+    assert results.lesions().empty
+    assert results.manifest() == {}
+    assert results.known_keys() == frozenset()
+
+
+def test_nothing_is_computed_twice_and_one_changed_byte_recomputes_its_row_alone(cohort, masks, tmp_path):
+    cases = load_cohort(cohort).cases
+    sources = parse_sources([f"A={masks}", f"B={masks}"])
+    results = Results(tmp_path / "results")
+    said: list[CaseResult] = []
+    evaluate_into(results, cases, sources, report=said.append)
+    assert [r.unchanged for r in said] == [()] * 4
+    first = state(results)
+    assert pending(cases, sources, results) == []
+
+    said.clear()
+    evaluate_into(results, cases, sources, report=said.append)
+    assert [r.unchanged for r in said] == [("A", "B")] * 4
+    assert changed(first, state(results)) == set()
+
+    other = masks.with_name("other")
+    other.mkdir()
+    for file in masks.iterdir():
+        (other / file.name).write_bytes(file.read_bytes())
+    touched = bytearray((other / "Case_C.nii.gz").read_bytes())
+    touched[4] ^= 1  # the time stamp of the gzip header: the same voxels in other bytes
+    (other / "Case_C.nii.gz").write_bytes(touched)
+    moved = parse_sources([f"A={masks}", f"B={other}"])
+    assert [case.case_id for case in pending(cases, moved, results)] == ["Case_C"]
+    evaluate_into(results, cases, moved)
+    second = state(results)
+    assert changed(first, second) == {"Case_C B"}
+
+    reference = next(case.reference for case in cases if case.case_id == "Case_A")
+    touched = bytearray(reference.read_bytes())
+    touched[4] ^= 1
+    reference.write_bytes(touched)
+    evaluate_into(results, cases, moved)
+    assert changed(second, state(results)) == {"Case_A A", "Case_A B"}
+    assert len(results.cases()) == 8
+    assert len(results.lesions()) == 12
+
+
+def test_another_checkpoint_of_the_same_name_recomputes_its_rows_alone(cohort, masks, tmp_path, make_checkpoint):
+    cases = [case for case in load_cohort(cohort).cases if case.case_id in ("Case_A", "Case_C")]
+    sources = parse_sources([f"net={make_checkpoint(tmp_path / 'net')}", f"A={masks}"])
+    results = Results(tmp_path / "results")
+    evaluate_into(results, cases, sources)
+    first = state(results)
+    evaluate_into(results, cases, sources)
+    assert changed(first, state(results)) == set()
+    make_checkpoint(tmp_path / "net", seed=1)
+    evaluate_into(results, cases, sources)
+    second = state(results)
+    assert changed(first, second) == {"Case_A net", "Case_C net"}
+    image = next(case for case in cases if case.case_id == "Case_C").sequences["flair"]
+    touched = bytearray(image.read_bytes())
+    touched[4] ^= 1
+    image.write_bytes(touched)
+    evaluate_into(results, cases, sources)
+    assert changed(second, state(results)) == {"Case_C net"}
+    image = next(case for case in cases if case.case_id == "Case_C").sequences["t2"]
+    third = state(results)
+    image.write_bytes(image.read_bytes() + b"\0")  # the network does not read this sequence
+    evaluate_into(results, cases, sources)
+    assert changed(third, state(results)) == set()
+
+
+def test_a_new_meaning_of_the_rows_recomputes_all(cohort, masks, tmp_path, monkeypatch):
+    cases, sources = load_cohort(cohort).cases, (MaskSource("A", masks),)
+    results = Results(tmp_path / "results")
+    evaluate_into(results, cases, sources)
+    assert pending(cases, sources, results) == []
+    monkeypatch.setattr(pipeline, "VERSION", pipeline.VERSION + 1)
+    assert pending(cases, sources, results) == list(cases)
+
+
+def test_a_deleted_mask_is_made_again(cohort, masks, tmp_path):
+    cases, sources = load_cohort(cohort).cases, (MaskSource("A", masks),)
+    results = Results(tmp_path / "results")
+    evaluate_into(results, cases, sources)
+    mask_path(results.folder, "A", "Case_B").unlink()
+    assert [case.case_id for case in pending(cases, sources, results)] == ["Case_B"]
+    evaluate_into(results, cases, sources)
+    assert mask_path(results.folder, "A", "Case_B").is_file()
+
+
+def test_new_rows_replace_those_of_the_same_case_and_source(tmp_path):
+    results = Results(tmp_path)
+    results.add([result("b", dsc=0.1, lesions=3), result("a"), result("b", "B")])
+    results.add([result("b", dsc=0.9, lesions=1)])
+    rows = results.cases()
+    assert list(zip(rows["case_id"], rows["source"], rows["dsc"], strict=True)) == [
+        ("a", "A", 0.5),
+        ("b", "A", 0.9),
+        ("b", "B", 0.5),
+    ]
+    lesions = results.lesions()
+    assert list(zip(lesions["case_id"], lesions["source"], strict=True)) == [("a", "A"), ("b", "A"), ("b", "B")]
+
+
+def test_problems_stay_until_the_case_succeeds(tmp_path):
+    results = Results(tmp_path)
+    results.add([CaseResult("a", problems={"A": "no mask", "B": "broken"})])
+    results.add([result("a", "A")])
+    assert results.manifest()["problems"] == {"a": {"B": "broken"}}
+    results.add([CaseResult("a", unchanged=("B",))])
+    assert results.manifest()["problems"] == {}
+
+
+def test_a_kill_while_writing_leaves_whole_rows(tmp_path):
+    """SIGKILL at a random moment, several times over; the next writer goes on where the last one ended."""
+    rng = random.Random(7)
+    before = 0
+    for attempt in range(2):
+        writer = start_writer(f"w{attempt}_", tmp_path, 100_000)
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+        assert writer.stdout.readline() == "began\n"
+        time.sleep(rng.uniform(0.05, 0.3))
+        writer.kill()
+        writer.communicate()
+        results = Results(tmp_path)
+        cases, lesions = results.cases(), results.lesions()
+        assert len(cases) > before
+        before = len(cases)
+        assert not cases.isna().any(axis=None)
+        assert not cases.duplicated(["case_id", "source"]).any()
+        found = lesions["case_id"].value_counts()
+        assert (found.reindex(cases["case_id"], fill_value=0) == 3).all()
+        assert len(found) - len(cases) in (0, 1)  # lesions are written first
+        assert isinstance(results.manifest(), dict)
+    results.add([result("after")])
+    assert len(results.cases()) == before + 1
+
+
+@pytest.mark.parametrize("failing", [LESIONS, CASES, MANIFEST])
+def test_a_write_that_fails_leaves_the_last_good_state(tmp_path, monkeypatch, failing):
+    results = Results(tmp_path)
+    results.add([result("a", lesions=2)])
+    replace = Path.replace
+
+    def fail(self, target):
+        if Path(target).name == failing:
+            raise OSError("disk full")
+        return replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        results.add([result("b")])
+    monkeypatch.undo()
+    assert "a" in results.cases()["case_id"].tolist()
+    assert results.lesions()["case_id"].tolist().count("a") == 2
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{failing}.")] == []
+    results.add([result("b")])
+    assert results.cases()["case_id"].tolist() == ["a", "b"]
+    assert results.lesions()["case_id"].tolist() == ["a", "a", "b"]
+
+
+def test_two_processes_writing_at_once_lose_no_row(tmp_path):
+    writers = [start_writer(name, tmp_path, 15) for name in ("x", "y")]
+    for writer in writers:
+        writer.stdin.write("go\n")
+        writer.stdin.flush()
+    for writer in writers:
+        writer.communicate(timeout=60)
+        assert writer.returncode == 0
+    expected = sorted(f"{name}{i:04d}" for name in "xy" for i in range(15))
+    assert Results(tmp_path).cases()["case_id"].tolist() == expected
+    assert len(Results(tmp_path).lesions()) == 90
+
+
+@pytest.mark.parametrize("name", [CASES, LESIONS, MANIFEST])
+@pytest.mark.parametrize("damage", [b"", b"PAR1 not really PAR1", "half"])
+def test_a_damaged_file_gives_one_message(tmp_path, name, damage):
+    results = Results(tmp_path / "out")
+    results.add([result("a")])
+    path = results.folder / name
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2] if damage == "half" else damage)
+    read = {CASES: results.cases, LESIONS: results.lesions, MANIFEST: results.manifest}[name]
+    with pytest.raises(DataError, match=rf"out/{name} is damaged.*Delete the folder") as caught:
+        read()
+    assert "\n" not in str(caught.value)
+
+
+def test_a_table_of_something_else_is_damaged_too(tmp_path):
+    import pandas as pd
+
+    pd.DataFrame({"patient": [1]}).to_parquet(tmp_path / CASES)
+    with pytest.raises(DataError, match=r"cases.parquet is damaged"):
+        Results(tmp_path).known_keys()
+
+
+@pytest.mark.parametrize("manifest", [[], {"data": "here"}, {"problems": []}])
+def test_a_manifest_of_something_else_is_damaged_too(tmp_path, masks, manifest):
+    (tmp_path / MANIFEST).write_text(json.dumps(manifest))
+    results = Results(tmp_path)
+    with pytest.raises(DataError, match=r"manifest.json is damaged"):
+        results.describe(data=tmp_path, kind="masks", sources=(MaskSource("A", masks),), skipped={})
+
+
+def test_the_manifest_says_how_the_rows_were_made(tmp_path, cohort, masks, make_checkpoint):
+    results = Results(tmp_path / "results")
+    checkpoint = make_checkpoint(tmp_path / "net", scores={"secret": 1})
+    sources = parse_sources([f"net={checkpoint}", f"A={masks}"])
+    results.describe(data=cohort, kind="brats2018", sources=sources, skipped={"Case_X": "no t1"})
+    manifest = results.manifest()
+    assert manifest["data"] == {"path": str(cohort), "kind": "brats2018", "skipped": {"Case_X": "no t1"}}
+    assert manifest["sources"]["A"] == {"kind": "masks", "path": str(masks), "files": 4}
+    net = manifest["sources"]["net"]
+    assert (net["kind"], net["card"]["network"], len(net["fingerprint"])) == ("checkpoint", "demo_unet", 64)
+    assert "numpy" in manifest["versions"]
+    assert "both masks empty" in manifest["metrics"]["dsc"]["empty_rule"]
+
+
+def test_another_data_set_in_the_same_folder_is_refused(tmp_path, cohort, masks):
+    results = Results(tmp_path / "results")
+    sources = (MaskSource("A", masks),)
+    results.describe(data=cohort, kind="brats2018", sources=sources, skipped={})
+    results.describe(data=cohort, kind="brats2018", sources=(MaskSource("B", masks),), skipped={})
+    assert set(results.manifest()["sources"]) == {"A", "B"}
+    with pytest.raises(DataError, match="results belongs to another data set.*Give another --out"):
+        results.describe(data=masks, kind="masks", sources=sources, skipped={})
+    assert results.manifest()["data"]["path"] == str(cohort)
+
+
+def test_hash_of_files_tells_where_one_ends(tmp_path):
+    """Kept beside the store that relies on it."""
+    for name, data in {"ab": b"ab", "c": b"c", "a": b"a", "bc": b"bc"}.items():
+        (tmp_path / name).write_bytes(data)
+    first = storage.hash_files([tmp_path / "ab", tmp_path / "c"])
+    assert first != storage.hash_files([tmp_path / "a", tmp_path / "bc"])

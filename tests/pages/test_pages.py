@@ -1,0 +1,140 @@
+"""The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
+
+import time
+
+import numpy as np
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from afl_core.evaluation.job import job_status
+from afl_core.evaluation.results import MANIFEST
+
+
+def text(at):
+    """All prose on the page."""
+    kinds = (at.title, at.header, at.subheader, at.markdown, at.info, at.warning, at.error, at.caption)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def test_overview_states_the_measured_difference(app, results):
+    at = app()
+    rows = results.cases().pivot(index="case_id", columns="source", values="dsc")
+    assert f"{(rows['A-FL'] - rows['FL']).mean():+.3f}" in text(at)
+    assert "No difference in Dice shown between A-FL and FL on 3 cases" in text(at)
+
+
+def test_overview_table_holds_means_medians_difference_and_interval(app, results):
+    table = app().dataframe[0].value.set_index("Metric")
+    dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
+    assert table.loc["Dice", "n"] == 3
+    assert table.loc["Dice", "FL mean"] == pytest.approx(dsc["FL"].mean())
+    assert table.loc["Dice", "A-FL median"] == pytest.approx(dsc["A-FL"].median())
+    assert table.loc["Dice", "Difference"] == pytest.approx((dsc["A-FL"] - dsc["FL"]).mean())
+    low, high = (float(end) for end in table.loc["Dice", "95 % interval"].split(" to "))
+    assert low <= table.loc["Dice", "Difference"] <= high
+
+
+def test_overview_counts_the_cases_that_an_empty_mask_touched(app, results):
+    said = text(app())
+    assert "A-FL: 1 both empty" in said
+    assert "FL: 1 both empty, 1 tumour missed" in said
+
+
+def test_without_results_the_page_says_what_to_do(app):
+    assert "afl demo" in text(app())
+
+
+def test_damaged_results_are_one_message(app, results):
+    (results.folder / "cases.parquet").write_bytes(b"not parquet")
+    at = app()
+    assert len(at.error) == 1
+    assert "damaged" in at.error[0].value
+
+
+def test_compare_opens_the_case_with_the_largest_difference(app, results):
+    at = app("compare")
+    dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
+    assert at.query_params["case"] == (dsc["A-FL"] - dsc["FL"]).abs().idxmax()
+
+
+def test_compare_opens_the_case_of_the_link(app, results):
+    at = app(case="missed", results="small")
+    assert at.subheader[0].value == "missed"
+    assert at.query_params["case"] == "missed"
+
+
+def test_compare_says_when_the_link_names_no_case(app, results):
+    assert "There is no case nobody" in text(app(case="nobody"))
+
+
+def test_case_table_lists_evaluated_and_other_cases_with_differences(app, results):
+    table = app("compare").dataframe[0].value.set_index("case")
+    assert list(table.index) == ["gained", "healthy", "lost", "missed"]
+    assert np.isnan(table.loc["lost", "FL"])
+    assert table.loc["gained", "difference"] == pytest.approx(table.loc["gained", "A-FL"] - table.loc["gained", "FL"])
+
+
+def test_filters_narrow_the_case_table(app, results):
+    at = app("compare")
+    at.text_input[1 if len(at.text_input) > 1 else 0].set_value("gain").run()
+    assert list(at.dataframe[0].value["case"]) == ["gained"]
+
+
+def test_metric_table_of_a_case_shows_both_sources(app, results):
+    at = app(case="gained")
+    table = next(frame.value for frame in at.dataframe if "metric" in frame.value)
+    row = results.cases().query("case_id == 'gained' and source == 'FL'").iloc[0]
+    assert table.set_index("metric").loc["Dice", "FL"] == pytest.approx(row["dsc"], abs=1e-4)
+
+
+def test_a_false_positive_is_a_row_of_the_lesion_table(app, results):
+    at = app(case="missed")
+    table = next(frame.value for frame in at.dataframe if "lesion" in frame.value)
+    assert list(table["lesion"]) == ["1", "false positive, A-FL"]
+    assert table.loc[0, "FL"] == 0
+
+
+def test_running_a_case_from_the_page_stores_its_rows(app, results):
+    at = app(case="lost")
+    button = next(b for b in at.button if "Run FL and A-FL" in b.label.replace("\\", ""))
+    button.click().run()
+    deadline = time.monotonic() + 60
+    while (status := job_status(results, "lost")) and status.state == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert job_status(results, "lost").state == "finished"
+    assert set(results.cases().query("case_id == 'lost'")["source"]) == {"FL", "A-FL"}
+
+
+def test_images_that_are_gone_leave_the_numbers(app, results, cohort_folder):
+    cohort_folder.rename(cohort_folder.with_name("moved"))
+    at = app(case="gained")
+    assert "images cannot be shown" in text(at)
+    assert any("metric" in frame.value for frame in at.dataframe)
+
+
+def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, results, cohort_folder):
+    path = cohort_folder / "images" / "gained_flair.nii.gz"
+    path.write_bytes(path.read_bytes()[:200])
+    at = app(case="gained", sequence="flair")
+    assert "gained_flair.nii.gz cannot be read" in text(at)
+    assert any("metric" in frame.value for frame in at.dataframe)
+
+
+@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases were found"), ("cohort", "checkpoint")])
+def test_opening_a_wrong_folder_is_explained(app, results, tmp_path, folder, said):
+    """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
+    at = AppTest.from_string(
+        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+    )
+    at.run()
+    at.text_input[0].set_value(str(tmp_path / folder))
+    at.button[0].click().run()
+    assert len(at.error) == 1
+    assert said in at.error[0].value.replace("\\", "")
+
+
+def test_names_from_files_are_not_formatted(app, results):
+    """A source called by Markdown would be bold; a manifest is a file that anybody may have written."""
+    path = results.folder / MANIFEST
+    path.write_text(path.read_text().replace(str(results.folder.parent), "**/bold/**"))
+    assert "**" not in "".join(str(w.value).replace("\\*", "") for w in app().warning)
