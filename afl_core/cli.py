@@ -5,8 +5,9 @@ import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 from rich.table import Table
@@ -20,7 +21,7 @@ from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
-from afl_core.errors import AflError, UsageError
+from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending, worker_pool
@@ -120,6 +121,8 @@ def predict(
                 save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
             except AflError as error:
                 failed[chosen.case_id] = str(error)
+            except OSError as error:
+                failed[chosen.case_id] = str(_file_error(error))
         advance(len(cases), len(cases))
     written = sum(chosen.case_id not in failed for chosen in cases)
     print_line(f"{written} of {len(cases)} masks written to {out}")
@@ -150,7 +153,9 @@ def train(
 
     settings = dict(_setting(text) for text in set_ or []) | {"loss": loss}
     settings.setdefault("loss_settings", dict(pick(LOSSES, loss, kind="loss").settings))
-    config = build_config(preset, **settings, sequences=tuple(sequences.split(",")) if sequences else None)
+    if sequences:
+        settings["sequences"] = tuple(sequences.split(","))
+    config = build_config(preset, **settings)
     if data is None:
         write_demo_cohort(("train", "validation", "test"))
     root = data or DEMO
@@ -240,8 +245,21 @@ def main() -> None:
     try:
         app()
     except AflError as error:
-        print_line(f"Error: {error}")
-        sys.exit(2)
+        _end(error)
+    except OSError as error:
+        _end(_file_error(error))
+    except BrokenExecutor:
+        todo = "Run the command again: cases that were finished are kept"
+        _end(AflError("A worker process was ended from outside, perhaps for lack of memory", todo=todo))
+
+
+def _file_error(error: OSError) -> AflError:
+    return DataError("A file could not be read or written", received=error, todo="Check the path and the free space")
+
+
+def _end(error: AflError) -> NoReturn:
+    print_line(f"Error: {error}")
+    sys.exit(2)
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ def _version(package: str) -> str:
 
 
 def _machine() -> Check:
-    free_gb = shutil.disk_usage(HOME).free / 1e9
+    existing = next(folder for folder in (HOME, *HOME.absolute().parents) if folder.is_dir())
+    free_gb = shutil.disk_usage(existing).free / 1e9
     found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {free_gb:.0f} GB free"
     return Check("machine", free_gb > 1, found)
 

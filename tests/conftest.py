@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -154,3 +156,9 @@ def make_checkpoint() -> Callable[..., Path]:
         return folder
 
     return make
+
+
+@pytest.fixture(scope="session")
+def demo() -> None:
+    """The shipped demo in the project's own data folder, made once as `make app` makes it."""
+    subprocess.run([sys.executable, "-m", "afl_core.cli", "demo"], check=True, timeout=280)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
-from scipy import stats
 
 from afl_core.metrics import METRICS
 
@@ -43,6 +42,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
 
     Source: Efron (1987), by `scipy.stats.bootstrap`; 9,999 resamples, fixed seed.
     """
+    from scipy.stats import bootstrap  # noqa: PLC0415 - takes a second to import
+
     difference = np.asarray(second, dtype=np.float64) - np.asarray(first, dtype=np.float64)
     difference = difference[np.isfinite(difference)]
     n = len(difference)
@@ -51,7 +52,7 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
         return PairedDifference(n, mean, float("nan"), float("nan"))
     if np.ptp(difference) == 0:
         return PairedDifference(n, mean, mean, mean)
-    interval = stats.bootstrap(
+    interval = bootstrap(
         (difference,), np.mean, n_resamples=RESAMPLES, method="BCa", rng=np.random.default_rng(SEED)
     ).confidence_interval
     return PairedDifference(n, mean, float(interval.low), float(interval.high))

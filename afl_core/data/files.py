@@ -117,6 +117,8 @@ def _save_atomically(image: nib.Nifti1Image, path: Path) -> None:
     os.close(handle)
     try:
         nib.save(image, name)
+        with Path(name).open("rb") as file:
+            os.fsync(file.fileno())
         Path(name).chmod(0o644)
         Path(name).replace(path)
     except BaseException:

@@ -1,12 +1,12 @@
 """Which cases train, validate and test: a JSON file of case ids."""
 
 import json
-import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from afl_core.errors import DataError
+from afl_core.storage import write_atomically
 
 SPLITS_FILE = "splits.json"
 """Name of the split file in a data set's folder."""
@@ -38,11 +38,8 @@ def save_splits(path: Path, splits: Mapping[str, Sequence[str]]) -> None:
         DataError: If a case is in two splits.
     """
     _check_disjoint(splits, path)
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".", delete=False, encoding="utf-8") as file:
-        json.dump({name: list(ids) for name, ids in splits.items()}, file, indent=1)
-        file.write("\n")
-    Path(file.name).chmod(0o644)
-    Path(file.name).replace(path)
+    text = json.dumps({name: list(ids) for name, ids in splits.items()}, indent=1)
+    write_atomically(path, f"{text}\n".encode())
 
 
 def _is_ids(ids: object) -> bool:

@@ -6,9 +6,9 @@ of processes.
 """
 
 import csv
+import io
 import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
@@ -25,6 +25,7 @@ from afl_core.data.lesion_shapes import Placed, draw_blob, keep_apart, place_blo
 from afl_core.data.phantom import SEQUENCES, Anatomy, draw_anatomy, grid, render
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import DataError
+from afl_core.storage import write_atomically
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed would give other files."""
@@ -217,16 +218,22 @@ def _write_cases(
     executor: Executor | None,
     report: Callable[[int, int], None],
 ) -> None:
-    """Write the cases due, here or in the executor; the first failure cancels those not begun."""
-    report(0, len(due))
+    """Write the cases that are not there yet, here or in the executor; the first failure cancels those not begun."""
+    missing = [
+        (split, index)
+        for split, index in due
+        if _load_case_rows(root / GROUP / spec.case_ids(split)[index], spec) is None
+    ]
+    kept = len(due) - len(missing)
+    report(kept, len(due))
     if executor is None:
-        for done, (split, index) in enumerate(due, start=1):
+        for done, (split, index) in enumerate(missing, start=kept + 1):
             write_demo_case(root, spec, split, index)
             report(done, len(due))
         return
-    futures = [executor.submit(write_demo_case, root, spec, split, index) for split, index in due]
+    futures = [executor.submit(write_demo_case, root, spec, split, index) for split, index in missing]
     try:
-        for done, future in enumerate(as_completed(futures), start=1):
+        for done, future in enumerate(as_completed(futures), start=kept + 1):
             future.result()
             report(done, len(due))
     finally:
@@ -275,11 +282,9 @@ def _load_case_rows(folder: Path, spec: DemoSpec) -> tuple[LesionRow, ...] | Non
 
 
 def _write_table(path: Path, rows: Sequence[LesionRow]) -> None:
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=".csv")
-    with os.fdopen(handle, "w", newline="") as file:
-        columns = [f.name for f in fields(LesionRow) if f.name != "centre_mm"]
-        writer = csv.writer(file)
-        writer.writerow([*columns, "x_mm", "y_mm", "z_mm"])
-        writer.writerows([*(getattr(row, c) for c in columns), *row.centre_mm] for row in rows)
-    Path(name).chmod(0o644)
-    Path(name).replace(path)
+    columns = [f.name for f in fields(LesionRow) if f.name != "centre_mm"]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow([*columns, "x_mm", "y_mm", "z_mm"])
+    writer.writerows([*(getattr(row, c) for c in columns), *row.centre_mm] for row in rows)
+    write_atomically(path, text.getvalue().encode())

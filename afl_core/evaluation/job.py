@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Literal
@@ -80,8 +81,9 @@ def stop_job(results: Results, case_id: str) -> None:
     status = job_status(results, case_id)
     if status is None or status.state != "running":
         return
-    if _alive(folder):
-        os.killpg(status.pid, signal.SIGKILL)  # every write is atomic, so nothing is left half-written
+    if status.pid > 0:  # also while it starts and holds no lock yet
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(status.pid, signal.SIGKILL)  # every write is atomic, so nothing is left half-written
     _write(folder, JobStatus("stopped", "Stopped"))
 
 
@@ -115,7 +117,7 @@ def run_job(folder: Path) -> None:
 
 
 def _folder(results: Results, case_id: str) -> Path:
-    if Path(case_id).name != case_id:
+    if Path(case_id).name != case_id or case_id in ("", ".."):
         raise DataError("A case id cannot be a path", received=case_id)
     return results.folder / "jobs" / case_id
 

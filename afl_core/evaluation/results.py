@@ -21,6 +21,10 @@ from afl_core.metrics import METRICS
 from afl_core.storage import write_atomically
 
 CASES, LESIONS, MANIFEST = "cases.parquet", "lesions.parquet", "manifest.json"
+COLUMNS = {CASES: ("case_id", "source", "key", "empty"), LESIONS: ("case_id", "source", "lesion_id")}
+"""Columns without which a table is not one of ours."""
+SECTIONS = ("data", "sources", "problems")
+"""Mappings of the manifest that are added to."""
 PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
 
 
@@ -47,9 +51,11 @@ class Results:
             manifest = json.loads(path.read_bytes())
         except ValueError as error:
             raise self._damaged(MANIFEST, error) from error
-        if not isinstance(manifest, dict):
-            raise self._damaged(MANIFEST, "not a mapping")
-        return manifest
+        sections = {key: manifest.get(key, {}) for key in SECTIONS} if isinstance(manifest, dict) else {"": manifest}
+        wrong = [key for key, section in sections.items() if not isinstance(section, dict)]
+        if wrong:
+            raise self._damaged(MANIFEST, f"{wrong[0] or 'the file'} is not a mapping")
+        return dict(manifest)
 
     def known_keys(self) -> frozenset[str]:
         """Keys of the rows whose mask is still there: these need no new computation."""
@@ -114,9 +120,13 @@ class Results:
         if not path.is_file():
             return pd.DataFrame()
         try:
-            return pd.read_parquet(path)
+            table = pd.read_parquet(path)
         except (OSError, ValueError) as error:
             raise self._damaged(name, error) from error
+        missing = [column for column in COLUMNS[name] if column not in table]
+        if missing and not table.empty:
+            raise self._damaged(name, f"no column {missing[0]}")
+        return table
 
     def _write_table(self, name: str, table: pd.DataFrame) -> None:
         buffer = BytesIO()

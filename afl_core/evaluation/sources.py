@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_references
+from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError, UsageError
 from afl_core.model.checkpoints import CARD, fingerprint, load_card
 from afl_core.storage import hash_files
@@ -94,6 +95,7 @@ def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
         CheckpointError: If the path is neither a checkpoint of ours nor a folder of masks.
+        DataError: If a folder of masks has two of one case, or a link out of it.
     """
     sources = tuple(_parse(text) for text in texts)
     names = [source.name.lower() for source in sources]
@@ -120,18 +122,21 @@ def _parse(text: str) -> Source:
             todo=f"Pickled weights are not loaded, for safety; give a folder with {CARD} and safetensors weights, "
             "or a folder of predicted masks",
         )
-    if (path / CARD).is_file() or not _mask_files(path):
+    found = scan_folder(path, depth=0)
+    if (path / CARD).is_file() or not (found.files or found.refused):
         load_card(path)  # raises if it is no checkpoint
         return CheckpointSource(name, path)
+    _mask_files(path)  # raises if a case has two masks
     return MaskSource(name, path)
 
 
-@lru_cache(maxsize=32)
 def _mask_files(folder: Path) -> Mapping[str, Path]:
-    try:
-        return load_references(folder)
-    except DataError:
-        return {}
+    return _list_masks(folder, folder.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=32)
+def _list_masks(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
+    return load_references(folder)  # asked for once a case: kept until a file comes or goes
 
 
 @lru_cache(maxsize=8)

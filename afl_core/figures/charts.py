@@ -28,14 +28,13 @@ def plot_differences(rows: pd.DataFrame, metric: str, sources: tuple[str, str]) 
     cases = rows.drop_duplicates("case_id").set_index("case_id")[["reference_volume_ml", "roughness"]]
     table = cases.join(values).assign(difference=values[second] - values[first])
     table = table[(table["reference_volume_ml"] > 0) & table["difference"].notna()]
-    label, unit = METRICS[metric].label, METRICS[metric].unit
     better = {"higher": f"above 0: {second} better", "lower": f"below 0: {second} better", "zero": "nearer 0 is better"}
     figure = go.Figure()
     measured = table["roughness"].notna()
     _dots(figure, table[measured], sources, metric)
     _dots(figure, table[~measured], sources, metric, hollow=True)
     figure.add_hline(y=0, line_width=1, line_color="gray")
-    title = f"{label} difference, {second} minus {first}" + (f" ({unit})" if unit else "")
+    title = f"{METRICS[metric].title}, {second} minus {first}"
     figure.update_xaxes(type="log", title=f"Tumour volume of the case (ml, logarithmic), n = {len(table)}")
     figure.update_yaxes(title=title)
     return figure.update_layout(

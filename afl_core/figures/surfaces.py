@@ -10,6 +10,7 @@ from plotly.subplots import make_subplots
 
 from afl_core.data.preprocess import foreground
 from afl_core.figures.palette import REFERENCE_COLOUR
+from afl_core.regions import bounding_box
 from afl_core.volume import Mask, Volume
 
 SMOOTHING_STEPS = 20
@@ -17,6 +18,9 @@ SMOOTHING_STEPS = 20
 
 OUTLINE_STEP = 4
 """Every how many voxels the head's outline is sampled; it is only there for orientation."""
+
+LIMITS_MM = (1.0, 10.0)
+"""Ends of the colour range stay within these: one far-off false positive must not bleach the rest."""
 
 DISTANCE_COLOURS = [[0, "#2166ac"], [0.5, "#f7f7f7"], [1, "#b35806"]]
 """Blue: the prediction lies inside the reference. White: on it. Orange: outside. Readable with any colour vision."""
@@ -45,7 +49,8 @@ def plot_surfaces(image: Volume, reference: Mask | None, predictions: Mapping[st
         cols=len(scenes), specs=[[{"type": "scene"}] * len(scenes)], subplot_titles=titles, horizontal_spacing=0.01
     )
     for column, (name, surface) in enumerate(scenes.items(), start=1):
-        figure.add_trace(_mesh(outline, color="#9aa0a6", opacity=0.12, hoverinfo="skip"), row=1, col=column)
+        if outline is not None:
+            figure.add_trace(_mesh(outline, color="#9aa0a6", opacity=0.07, hoverinfo="skip"), row=1, col=column)
         if surface is None:
             continue
         distance_mm = distances.get(name)
@@ -58,24 +63,25 @@ def plot_surfaces(image: Volume, reference: Mask | None, predictions: Mapping[st
         xaxis=axis, yaxis=axis, zaxis=axis, aspectmode="data", camera={"eye": {"x": -1.1, "y": 1.1, "z": 0.6}}
     )
     return figure.update_layout(
-        height=420, margin={"l": 0, "r": 0, "t": 30, "b": 0}, uirevision="keep", paper_bgcolor="rgba(0,0,0,0)"
+        height=400, margin={"l": 0, "r": 0, "t": 30, "b": 0}, uirevision="keep", paper_bgcolor="rgba(0,0,0,0)"
     )
 
 
 def _surface(mask: Mask) -> pv.PolyData | None:
     """Smoothed triangle mesh in world mm, from the mask's bounding box alone; None when the mask is empty."""
-    if not mask.array.any():
+    box = bounding_box(mask.array)
+    if box is None:
         return None
-    where = [np.flatnonzero(mask.array.any(axis=other)) for other in ((1, 2), (0, 2), (0, 1))]
-    low = np.array([w[0] for w in where])
-    box = tuple(slice(w[0], w[-1] + 1) for w in where)
     mesh = _contour(np.pad(mask.array[box], 2).astype(np.float32), 0.5)
     mesh = mesh.smooth_taubin(n_iter=SMOOTHING_STEPS, pass_band=0.1)
-    return _to_world(mesh, mask.affine, offset=low - 2, step=1)
+    return _to_world(mesh, mask.affine, offset=np.array([side.start for side in box]) - 2, step=1)
 
 
-def _outline(image: Volume) -> pv.PolyData:
+def _outline(image: Volume) -> pv.PolyData | None:
+    """Coarse surface of the image's foreground; None without one."""
     coarse = foreground(image.array)[::OUTLINE_STEP, ::OUTLINE_STEP, ::OUTLINE_STEP]
+    if not coarse.any():
+        return None
     mesh = _contour(np.pad(coarse, 1).astype(np.float32), 0.5).smooth_taubin(n_iter=SMOOTHING_STEPS, pass_band=0.05)
     return _to_world(mesh, image.affine, offset=np.full(3, -OUTLINE_STEP), step=OUTLINE_STEP)
 
@@ -100,9 +106,9 @@ def _distance_mm(surface: pv.PolyData | None, reference: pv.PolyData | None) -> 
 
 
 def _limit(distances: Mapping[str, NDArray[np.float64] | None]) -> float:
-    """Common end of the colour range in mm: the 98th percentile over all sources, at least 1 mm."""
+    """Common end of the colour range in mm: the 95th percentile over all sources, within `LIMITS_MM`."""
     values = [np.abs(d) for d in distances.values() if d is not None]
-    return max(1.0, float(np.percentile(np.concatenate(values), 98))) if values else 1.0
+    return float(np.clip(np.percentile(np.concatenate(values), 95), *LIMITS_MM)) if values else LIMITS_MM[0]
 
 
 def _title(name: str, surface: pv.PolyData | None) -> str:
@@ -123,6 +129,6 @@ def _coloured(surface: pv.PolyData, name: str, distance_mm: NDArray[np.float64],
         colorscale=DISTANCE_COLOURS,
         cmin=-limit,
         cmax=limit,
-        colorbar={"title": {"text": "mm from reference"}, "thickness": 12, "len": 0.8},
+        colorbar={"title": {"text": "mm from<br>reference"}, "thickness": 12, "len": 0.8},
         hovertemplate="%{intensity:.1f} mm<extra>" + name + "</extra>",
     )

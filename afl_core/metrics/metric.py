@@ -86,6 +86,16 @@ class Metric:
         return pair.grid_diagonal_mm if rule == "grid_diagonal_mm" else float(rule)
 
     @property
+    def title(self) -> str:
+        """Label with its unit, as a table or an axis shows it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def titled_direction(self) -> str:
+        """Title with an arrow that points to the better values."""
+        return f"{self.title} {({'higher': '↑', 'lower': '↓', 'zero': '→ 0'})[self.better]}"
+
+    @property
     def empty_rule(self) -> str:
         """The empty rule in words, for captions."""
         rules = self.both_empty, self.reference_empty, self.prediction_empty

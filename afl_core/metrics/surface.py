@@ -98,9 +98,9 @@ def _tree_is_faster(tree: cKDTree, points: NDArray[np.float64], grid_voxels: int
     """Guess from 64 points whether the tree beats a distance transform of the grid; either way the result is exact.
 
     A search visits about as many points of the tree as lie in a disc whose radius is the distance it finds: a handful
-    where the surfaces run close to each other, nearly all inside a large hollow shape. The costs (1 us a search, 0.02 us
-    a visited point, 0.08 us a voxel) were measured on tumours of 0.2 and 50 ml, shifted, concentric, scattered and
-    filling the grid.
+    where the surfaces run close to each other, nearly all inside a large hollow shape. The costs (1 us a search,
+    0.02 us a visited point, 0.08 us a voxel) were measured on tumours of 0.2 and 50 ml, shifted, concentric, scattered
+    and filling the grid.
     """
     found_mm, _ = tree.query(points[:: max(1, len(points) // 64)])
     face_mm2 = math.prod(spacing_mm) ** (2 / 3)

@@ -2,14 +2,17 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from afl_core.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.model.checkpoints import DecisionRule
-from afl_core.volume import Spacing
+
+Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+PatchEdge = Annotated[int, Field(ge=16, multiple_of=8)]
+"""The network halves a patch three times, and instance norm needs more than one voxel at the bottom."""
 
 
 class TrainConfig(BaseModel):
@@ -21,8 +24,8 @@ class TrainConfig(BaseModel):
     loss_settings: dict[str, Any]
     network: str = "demo_unet"
     sequences: tuple[str, ...] = Field(default=("flair", "t1", "t1ce", "t2"), min_length=1)
-    spacing_mm: Spacing = (2.0, 2.0, 2.0)
-    patch_size: tuple[int, int, int] = (64, 64, 64)
+    spacing_mm: tuple[Length, Length, Length] = (2.0, 2.0, 2.0)
+    patch_size: tuple[PatchEdge, PatchEdge, PatchEdge] = (64, 64, 64)
     batch_size: int = Field(default=2, ge=1)
     steps: int = Field(default=2000, ge=1)
     validate_every: int = Field(default=500, ge=1)
@@ -38,7 +41,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"demo": {}})
 """Preset name to the settings in which it differs from the defaults of `TrainConfig`."""
 
 
-def build_config(preset: str, **settings: Any) -> TrainConfig:
+def build_config(preset: str, /, **settings: Any) -> TrainConfig:
     """A configuration from a preset and the settings that override it; None means not given.
 
     Raises:

@@ -67,7 +67,7 @@ class TrainResult:
 
 
 def training_case(case_id: str, images: Mapping[str, Volume], reference: Mask, config: TrainConfig) -> TrainingCase:
-    """Preprocess a case for training; the reference is resampled nearest.
+    """Preprocess a case for training; the reference is resampled nearest, a case smaller than the patch is padded.
 
     Args:
         case_id: For messages.
@@ -79,6 +79,10 @@ def training_case(case_id: str, images: Mapping[str, Volume], reference: Mask, c
     label = torch.from_numpy(reference.array.astype(np.uint8))[None]
     if label.shape[1:] != image.shape[1:]:
         label = nn.functional.interpolate(label[None], image.shape[1:], mode="nearest-exact")[0]
+    short = [max(0, edge - n) for edge, n in zip(config.patch_size, image.shape[1:], strict=True)]
+    if any(short):  # background (0) up to the patch, so that patches can be stacked
+        padding = [after for n in reversed(short) for after in (0, n)]
+        image, label = nn.functional.pad(image, padding), nn.functional.pad(label, padding)
     flat = label.flatten()
     return TrainingCase(case_id, image.half(), label, flat.nonzero()[:, 0], (flat == 0).nonzero()[:, 0])
 
@@ -202,8 +206,8 @@ class BatchSampler:
         sample = {
             "image": case.image,
             "label": case.label,
-            "tumour": case.tumour_voxels,
-            "other": case.other_voxels,
+            "tumour": case.tumour_voxels if len(case.tumour_voxels) else case.other_voxels,
+            "other": case.other_voxels if len(case.other_voxels) else case.tumour_voxels,
         }
         patch: dict[str, Any] = self.transform(sample)[0]
         return patch

@@ -11,6 +11,7 @@ from afl_core.data.layouts import Cohort, load_case
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DecisionRule, save_checkpoint
+from afl_core.paths import DEMO
 from afl_core.storage import hash_files
 from afl_core.training.config import TrainConfig
 from afl_core.training.loop import Progress, TrainingCase, TrainResult, train, training_case, validation_dsc
@@ -63,7 +64,7 @@ def train_checkpoint(
         loss=config.loss,
         loss_settings=config.loss_settings,
         training=config.model_dump(mode="json") | _outcome(result),
-        data=_describe(cohort, splits, config),
+        data=_describe(cohort, splits, config) | {"cases": {name: len(used) for name, used in cases.items()}},
         scores={"test_mean_dsc_by_decision_rule": by_rule},
         command=command,
         versions=_versions(),
@@ -114,9 +115,8 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
         for path in (*(case.sequences[name] for name in config.sequences), case.reference)
     ]
     return {
-        "name": cohort.root.name,
+        "name": "synthetic demo cohort" if cohort.root == DEMO else cohort.root.name,
         "layout": cohort.layout.name,
-        "cases": {name: len(ids) for name, ids in splits.items()},
         "training_files_sha256": hash_files(files),
     }
 

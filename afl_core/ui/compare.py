@@ -15,7 +15,7 @@ from afl_core.ui.workspace import Workspace
 
 def select_case(workspace: Workspace) -> str | None:
     """The filterable, sortable case table; returns the chosen case, which the address (`?case=`) names too."""
-    controls = st.columns([3, 2, 4, 4], gap="medium", vertical_alignment="bottom")
+    controls = st.columns([3, 3, 3, 4], gap="medium", vertical_alignment="bottom")
     with controls[0]:
         metric = _choose_metric(workspace)
     table = case_table(workspace, metric)
@@ -94,7 +94,7 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
     rows = _rows_of(workspace, case_id)
     if rows.empty:
         return
-    metrics, lesions = st.columns([3, 2], gap="large")
+    metrics, lesions = st.columns(2, gap="large")
     with metrics:
         st.markdown("##### Metrics of this case")
         st.dataframe(_metric_table(rows, workspace.sources), hide_index=True, height="content", placeholder="–")
@@ -122,11 +122,12 @@ def lesion_table(workspace: Workspace, case_id: str) -> pd.DataFrame:
         return pd.DataFrame(columns=["lesion", "volume (ml)", "x", "y", "z"])
     found = rows[rows["kind"] == "reference"]
     facts = found.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
-    dice = found.pivot(index="lesion_id", columns="source", values="dsc")
+    dice = found.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(workspace.sources))
     table = facts.join(dice).reset_index(names="lesion").astype({"lesion": str})
     false = rows[rows["kind"] == "false_positive"]
     extra = false[["volume_ml", "x", "y", "z"]].assign(lesion="false positive, " + false["source"])
-    return pd.concat([table, extra], ignore_index=True).rename(columns={"volume_ml": "volume (ml)"}).round(3)
+    columns = ["lesion", "volume_ml", *dice.columns, "roughness", "x", "y", "z"]
+    return pd.concat([table, extra], ignore_index=True)[columns].rename(columns={"volume_ml": "volume (ml)"}).round(3)
 
 
 def selected_lesion(workspace: Workspace, case_id: str) -> tuple[int, int, int] | None:
@@ -152,13 +153,12 @@ def _rows_of(workspace: Workspace, case_id: str) -> pd.DataFrame:
 def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
     have = [source for source in sources if source in rows.index]
     keys = [key for key in METRICS if key in rows]
-    table = pd.DataFrame({"metric": [METRICS[key].label for key in keys], "unit": [METRICS[key].unit for key in keys]})
+    table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
     for source in have:
         table[source] = [float(rows.loc[source, key]) for key in keys]  # type: ignore[arg-type]
     if len(have) > 1:
         table["difference"] = table[have[1]] - table[have[0]]
-    table["better"] = [METRICS[key].better for key in keys]
-    return table.round(4)
+    return table.round(3)
 
 
 def _choose_metric(workspace: Workspace) -> str:
@@ -177,7 +177,7 @@ def _filtered(table: pd.DataFrame, sources: tuple[str, ...], controls: list[Delt
     options = ["All", "Not evaluated"]
     if "difference" in table:
         options += [f"{sources[1]} higher", f"{sources[0]} higher"]
-    kind = which.segmented_control("Show", options, default="All", required=True)
+    kind = which.selectbox("Show", options)
     if kind == "Not evaluated":
         keep &= table[sources[0]].isna() if sources and sources[0] in table else True
     elif kind != "All":

@@ -36,8 +36,7 @@ def show_headline(workspace: Workspace) -> None:
         return
     metrics = [key for key in HEADLINE if key in workspace.rows]
     table = headline(workspace.rows, metrics, sources)
-    shown = pd.DataFrame({"Metric": [METRICS[key].label for key in table["metric"]], "n": table["n"]})
-    shown["Better"] = [METRICS[key].better for key in table["metric"]]
+    shown = pd.DataFrame({"Metric": [METRICS[key].titled_direction for key in table["metric"]], "n": table["n"]})
     for source in sources:
         shown[f"{source} mean"] = table[f"{source} mean"]
         shown[f"{source} median"] = table[f"{source} median"]
@@ -138,7 +137,8 @@ def _caption(workspace: Workspace) -> str:
         for source, rules in touched.items()
     )
     return plain(
-        f"Click a number to see the cases behind it. {difference}n counts the cases in which the metric is defined for "
+        "Click a number to see the cases behind it. Arrows point to the better values. "
+        f"{difference}n counts the cases in which the metric is defined for "
         f"every source. Cases with an empty mask: {counts or 'none'}. What an empty mask gives: {_empty_rules()}."
     )
 

@@ -16,7 +16,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any, Literal, cast
 
-import cc3d
 import numpy as np
 import streamlit as st
 from nibabel.orientations import aff2axcodes
@@ -26,6 +25,8 @@ from streamlit.components.v2.types import ComponentRenderer
 from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
+from afl_core.metrics.lesions import LesionMetrics, match_lesions
+from afl_core.regions import bounding_box
 from afl_core.volume import Mask, Volume, check_same_grid
 
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -213,48 +214,30 @@ def _components(case: ViewerCase) -> tuple[list[dict[str, Any]], list[dict[str, 
 
     A lesion is missed by a source, and a component is a false positive, when not one voxel is shared.
     """
-    predictions = {name: mask.array for name, mask in case.predictions.items()}
+    bits = {bit: mask.array for bit, mask in _masks(case).items()}
+    everything = np.logical_or.reduce([*bits.values()]) if bits else np.zeros(case.image.array.shape, bool)
+    box = bounding_box(everything)
+    if box is None:
+        return [], []
+    nothing = np.zeros_like(everything[box])
+    reference = bits.pop(0)[box] if case.reference is not None else nothing
+    origin = (box[0].start, box[1].start, box[2].start)
+    spacing_mm = case.image.spacing_mm
+    rows = {b: match_lesions(m[box], reference, spacing_mm=spacing_mm, origin=origin) for b, m in bits.items()}
     if case.reference is None:
-        union = np.logical_or.reduce([*predictions.values()]) if predictions else np.zeros(case.image.array.shape, bool)
-        return _listed(union, case.image, {}), []
-    reference = case.reference.array
-    lesions = _listed(reference, case.image, predictions)
-    false_positives = []
-    for bit, mask in enumerate(predictions.values(), 1):
-        spots = _listed(mask, case.image, {"reference": reference}, only_missed=True)
-        false_positives += [{"bit": bit, "voxel": s["voxel"], "volume_ml": s["volume_ml"]} for s in spots]
-    return lesions, false_positives
+        spots = match_lesions(everything[box], nothing, spacing_mm=spacing_mm, origin=origin)
+        return [_spot(row) | {"missed_by": []} for row in spots[:MAX_COMPONENTS]], []
+    lesions = [
+        _spot(row) | {"missed_by": [n for n, b in zip(case.predictions, bits, strict=True) if not rows[b][i].detected]}
+        for i, row in enumerate(match_lesions(nothing, reference, spacing_mm=spacing_mm, origin=origin))
+    ]
+    false = {b: [row for row in found if row.kind == "false_positive"] for b, found in rows.items()}
+    spots_of = [{"bit": b} | _spot(row) for b, found in false.items() for row in found[:MAX_COMPONENTS]]
+    return lesions[:MAX_COMPONENTS], spots_of
 
 
-def _listed(
-    mask: NDArray[np.generic],
-    grid: Volume,
-    others: Mapping[str, NDArray[np.generic]],
-    *,
-    only_missed: bool = False,
-) -> list[dict[str, Any]]:
-    """The 26-connected components of a mask: inner voxel nearest the centroid, volume, and who shares no voxel."""
-    box = _box(mask)
-    crop = tuple(slice(first, last) for first, last in box)
-    labels, count = cc3d.connected_components(np.ascontiguousarray(mask[crop]), connectivity=26, return_N=True)
-    if count == 0:
-        return []
-    stats = cc3d.statistics(labels)
-    touched = {name: np.bincount(labels[other[crop] != 0], minlength=count + 1) for name, other in others.items()}
-    order = 1 + np.argsort(-stats["voxel_counts"][1:].astype(np.int64), kind="stable")
-    if only_missed:
-        order = order[[all(not hits[label] for hits in touched.values()) for label in order]]
-    found = []
-    for label in order[:MAX_COMPONENTS].tolist():
-        inside = stats["bounding_boxes"][label]
-        offset = np.array([s.start for s in inside])
-        voxels = np.argwhere(labels[inside] == label) + offset
-        distance = np.linalg.norm((voxels - stats["centroids"][label]) * grid.spacing_mm, axis=1)
-        voxel = voxels[int(distance.argmin())] + [first for first, _ in box]
-        volume_ml = int(stats["voxel_counts"][label]) * grid.voxel_ml
-        missed_by = [name for name, hits in touched.items() if not hits[label]]
-        found.append({"voxel": voxel.tolist(), "volume_ml": volume_ml, "missed_by": missed_by})
-    return found
+def _spot(row: LesionMetrics) -> dict[str, Any]:
+    return {"voxel": list(row.centroid_voxel), "volume_ml": row.volume_ml}
 
 
 def _box(array: NDArray[np.generic]) -> list[list[int]]:

@@ -15,8 +15,8 @@ from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 from afl_core.volume import Case
 
-ROW = """case_id source reference_volume_ml predicted_volume_ml dsc iou sensitivity specificity precision hd95_mm assd_mm
-nsd lesion_tp lesion_fp lesion_fn roughness released_smoothness seconds"""
+ROW = """case_id source reference_volume_ml predicted_volume_ml dsc iou sensitivity specificity precision
+hd95_mm assd_mm nsd lesion_tp lesion_fp lesion_fn roughness released_smoothness seconds"""
 LESION_ROW = "case_id lesion_id source volume_ml roughness dsc detected kind"
 VOXEL_ML = 0.008
 

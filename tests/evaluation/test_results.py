@@ -289,7 +289,7 @@ def test_another_data_set_in_the_same_folder_is_refused(tmp_path, cohort, masks)
     results.describe(data=cohort, kind="brats2018", sources=sources, skipped={})
     results.describe(data=cohort, kind="brats2018", sources=(MaskSource("B", masks),), skipped={})
     assert set(results.manifest()["sources"]) == {"A", "B"}
-    with pytest.raises(DataError, match="results belongs to another data set.*Give another --out"):
+    with pytest.raises(DataError, match=r"results belongs to another data set.*Give another --out"):
         results.describe(data=masks, kind="masks", sources=sources, skipped={})
     assert results.manifest()["data"]["path"] == str(cohort)
 

@@ -54,7 +54,7 @@ def test_the_same_name_twice_is_refused_also_in_another_case(masks):
 
 
 def test_a_path_that_is_not_there_is_named(tmp_path):
-    with pytest.raises(UsageError, match="The source A does not exist.*nowhere"):
+    with pytest.raises(UsageError, match=r"The source A does not exist.*nowhere"):
         parse_sources([f"A={tmp_path / 'nowhere'}"])
 
 

@@ -26,12 +26,12 @@ def test_overview_states_the_measured_difference(app, results):
 def test_overview_table_holds_means_medians_difference_and_interval(app, results):
     table = app().dataframe[0].value.set_index("Metric")
     dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
-    assert table.loc["Dice", "n"] == 3
-    assert table.loc["Dice", "FL mean"] == pytest.approx(dsc["FL"].mean())
-    assert table.loc["Dice", "A-FL median"] == pytest.approx(dsc["A-FL"].median())
-    assert table.loc["Dice", "Difference"] == pytest.approx((dsc["A-FL"] - dsc["FL"]).mean())
-    low, high = (float(end) for end in table.loc["Dice", "95 % interval"].split(" to "))
-    assert low <= table.loc["Dice", "Difference"] <= high
+    assert table.loc["Dice ↑", "n"] == 3
+    assert table.loc["Dice ↑", "FL mean"] == pytest.approx(dsc["FL"].mean())
+    assert table.loc["Dice ↑", "A-FL median"] == pytest.approx(dsc["A-FL"].median())
+    assert table.loc["Dice ↑", "Difference"] == pytest.approx((dsc["A-FL"] - dsc["FL"]).mean())
+    low, high = (float(end) for end in table.loc["Dice ↑", "95 % interval"].split(" to "))
+    assert low <= table.loc["Dice ↑", "Difference"] <= high
 
 
 def test_overview_counts_the_cases_that_an_empty_mask_touched(app, results):
@@ -84,7 +84,7 @@ def test_metric_table_of_a_case_shows_both_sources(app, results):
     at = app(case="gained")
     table = next(frame.value for frame in at.dataframe if "metric" in frame.value)
     row = results.cases().query("case_id == 'gained' and source == 'FL'").iloc[0]
-    assert table.set_index("metric").loc["Dice", "FL"] == pytest.approx(row["dsc"], abs=1e-4)
+    assert table.set_index("metric").loc["Dice ↑", "FL"] == pytest.approx(row["dsc"], abs=1e-4)
 
 
 def test_a_false_positive_is_a_row_of_the_lesion_table(app, results):
@@ -120,7 +120,7 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     assert any("metric" in frame.value for frame in at.dataframe)
 
 
-@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases were found"), ("cohort", "checkpoint")])
+@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases"), ("cohort", "checkpoint")])
 def test_opening_a_wrong_folder_is_explained(app, results, tmp_path, folder, said):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     at = AppTest.from_string(

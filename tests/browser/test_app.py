@@ -1,0 +1,125 @@
+"""The real app on the real demo, in a real Chromium: the page as a reader meets it."""
+
+import io
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from afl_core.evaluation.results import Results
+from afl_core.paths import RESULTS
+
+ROOT = Path(__file__).parents[2]
+READY = ".afl-viewer[data-ready=true]"
+PANES = ".afl-viewer canvas[data-pane]"
+
+
+@pytest.fixture
+def page(browser, demo) -> Iterator[object]:
+    """A page that fails the test on a console error, an uncaught exception, or a request that leaves this machine."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
+    yield page
+    context.close()
+    assert not wrong
+
+
+def stays_here(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
+
+
+def pixels(element) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(element.screenshot())).convert("RGB")).astype(int)
+
+
+def open_case(page, serve, case_id: str) -> None:
+    page.goto(f"{serve(ROOT / 'app.py')}/?case={case_id}")
+    page.wait_for_selector(READY, timeout=60_000)
+
+
+def worth_seeing() -> str:
+    dsc = Results(RESULTS / "demo").cases().pivot(index="case_id", columns="source", values="dsc")
+    return str(dsc.mean(axis=1).idxmax())
+
+
+def test_a_case_link_opens_three_panes_that_scroll_together(page, serve):
+    open_case(page, serve, worth_seeing())
+    panes = page.locator(PANES)
+    assert [panes.nth(i).get_attribute("data-pane") for i in range(3)] == ["Reference", "FL", "A-FL"]
+    before = [pixels(panes.nth(i)) for i in range(3)]
+    assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 50 for picture in before)
+    first = int(page.locator(READY).get_attribute("data-slice"))
+    panes.nth(1).hover()
+    page.mouse.wheel(0, 100)
+    page.wait_for_function(f"document.querySelector('{READY}').dataset.slice != '{first}'")
+    page.wait_for_timeout(200)
+    for i in range(3):
+        assert np.abs(pixels(panes.nth(i)) - before[i]).max() > 20, f"pane {i} did not scroll"
+
+
+def test_surfaces_draw_in_three_scenes(page, serve):
+    open_case(page, serve, worth_seeing())
+    chart = page.locator(".stPlotlyChart").last
+    chart.scroll_into_view_if_needed()
+    page.wait_for_function("document.querySelectorAll('.stPlotlyChart canvas').length >= 3", timeout=60_000)
+    page.wait_for_timeout(3000)
+    picture = pixels(chart)
+    for third in np.array_split(picture[60:-20], 3, axis=1):
+        assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
+
+
+def test_overview_shows_the_comparison_of_every_demo_case(page, serve):
+    page.goto(serve(ROOT / "app.py"))
+    page.get_by_text("24 synthetic cases").wait_for(timeout=60_000)
+    assert "synthetic" in page.locator("body").inner_text()
+    page.wait_for_selector(".stPlotlyChart .points path", state="attached")
+    assert page.locator(".stPlotlyChart .points path").count() == 24
+
+
+def test_a_click_on_a_dot_opens_its_case(page, serve):
+    page.goto(serve(ROOT / "app.py"))
+    dots = page.locator(".stPlotlyChart .points path")
+    dots.first.wait_for(state="attached", timeout=60_000)
+    page.locator(".stPlotlyChart").scroll_into_view_if_needed()
+    page.wait_for_timeout(1000)
+    box = dots.nth(12).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_url("**/compare?*case=Brats18_SYN_test_*", timeout=20_000)
+    page.wait_for_selector(READY, timeout=60_000)
+
+
+def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(page, serve):
+    page.goto(serve(ROOT / "app.py"))
+    table = page.locator(".stDataFrame").first
+    table.wait_for(timeout=60_000)
+    page.wait_for_timeout(1500)
+    box = table.bounding_box()
+    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 36 * 1.5)
+    page.wait_for_url("**/compare?*metric=dsc*", timeout=20_000)
+    assert "sort=" in page.url
+
+
+def test_another_sequence_keeps_the_slice(page, serve):
+    open_case(page, serve, worth_seeing())
+    page.locator(PANES).first.hover()
+    page.mouse.wheel(0, 300)
+    page.wait_for_timeout(300)
+    there = page.locator(READY).get_attribute("data-slice")
+    before = pixels(page.locator(PANES).first)
+    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    deadline = time.monotonic() + 20
+    while np.abs(pixels(page.locator(PANES).first) - before).max() < 20 and time.monotonic() < deadline:
+        page.wait_for_timeout(200)
+    assert np.abs(pixels(page.locator(PANES).first) - before).max() >= 20
+    assert page.locator(READY).get_attribute("data-slice") == there

@@ -1,0 +1,73 @@
+"""The shipped demo: its cohort, its checkpoints and its results, and MONAI's opinion of the same masks."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from monai.metrics import compute_average_surface_distance, compute_hausdorff_distance, compute_iou
+from monai.metrics.meandice import compute_dice
+
+from afl_core.data.files import load_mask
+from afl_core.data.layouts import load_cohort
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.demo import DEMO_PAIR
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.evaluation.results import Results
+from afl_core.model.checkpoints import load_card, verify_weights
+from afl_core.paths import DEMO, MODELS, RESULTS
+
+
+@pytest.fixture(scope="module")
+def rows(demo) -> pd.DataFrame:
+    return Results(RESULTS / "demo").cases()
+
+
+def test_both_checkpoints_have_a_result_for_every_test_case(rows):
+    expected = {(case, source) for case in load_splits(DEMO / SPLITS_FILE)["test"] for source in DEMO_PAIR}
+    assert len(expected) == 48
+    assert set(zip(rows["case_id"], rows["source"], strict=True)) == expected
+
+
+def test_the_pair_differs_in_the_loss_alone():
+    fl, afl = (load_card(MODELS / folder) for folder in DEMO_PAIR.values())
+    assert (fl.loss, afl.loss) == ("focal", "adaptive_focal")
+    assert afl.loss_settings == {"alpha": "released"}
+    assert fl.decision_rule == afl.decision_rule == "argmax"
+    outcome = {"loss", "loss_settings", "best_step", "best_validation_dsc"}
+    same = [{k: v for k, v in card.training.items() if k not in outcome} for card in (fl, afl)]
+    assert same[0] == same[1]
+    assert fl.data == afl.data
+
+
+@pytest.mark.parametrize("folder", ["demo_fl", "demo_afl", "demo_fl_2seq", "demo_afl_2seq"])
+def test_a_shipped_checkpoint_is_the_one_on_its_card(folder):
+    card = load_card(MODELS / folder)
+    verify_weights(MODELS / folder, card)
+    assert card.scores["test"]["cases"] == 24
+    assert "synthetic" in card.data["name"]
+
+
+@pytest.mark.parametrize("source", DEMO_PAIR)
+def test_the_card_reports_the_scores_of_the_results(rows, source):
+    card = load_card(MODELS / DEMO_PAIR[source])
+    measured = rows[rows["source"] == source]["dsc"].mean()
+    assert card.scores["test"]["dsc"] == pytest.approx(measured, abs=2e-3)
+
+
+def test_dsc_iou_hd95_and_assd_agree_with_monai_on_every_demo_case(rows):
+    references = {case.case_id: load_mask(case.reference) for case in load_cohort(DEMO).cases}
+    for row in rows.itertuples():
+        reference = references[row.case_id]
+        prediction = load_mask(mask_path(RESULTS / "demo", row.source, row.case_id))
+        p, r = (torch.from_numpy(m.array)[None, None] for m in (prediction, reference))
+        assert row.dsc == pytest.approx(compute_dice(p, r).item(), abs=1e-4)
+        assert row.iou == pytest.approx(compute_iou(p, r).item(), abs=1e-4)
+        if not prediction.array.any():
+            diagonal = np.linalg.norm(np.multiply(reference.array.shape, reference.spacing_mm))
+            assert row.hd95_mm == pytest.approx(diagonal)
+            continue
+        spacing = {"spacing": reference.spacing_mm, "include_background": True}
+        hd95 = compute_hausdorff_distance(p, r, percentile=95, **spacing).item()
+        assd = compute_average_surface_distance(p, r, symmetric=True, **spacing).item()
+        assert row.hd95_mm == pytest.approx(hd95, abs=1e-4)
+        assert row.assd_mm == pytest.approx(assd, abs=1e-4)

@@ -1,0 +1,406 @@
+"""The command line, as a person meets it: what it writes, one clear message for a mistake, and never a traceback."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from concurrent.futures import BrokenExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core import cli, doctor
+from afl_core.evaluation.results import Results
+
+ROOT = Path(__file__).parents[1]
+COMMANDS = ("demo", "evaluate", "predict", "train", "doctor")
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one message of a mistake."""
+        assert self.code == 2, self
+        assert "Traceback" not in self.out + self.err
+        (line,) = [line for line in self.err.splitlines() if line.startswith("Error: ")]
+        return line
+
+
+@pytest.fixture
+def afl(monkeypatch, capsys):
+    """Run a command in this process, without a pool: what `afl ...` does after its imports."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setenv("COLUMNS", "300")
+
+    def run(*arguments: object) -> Ran:
+        monkeypatch.setattr(sys, "argv", ["afl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return Ran(left.value.code or 0, said.out, said.err)
+
+    return run
+
+
+def afl_process(*arguments: object, **environment: str) -> Ran:
+    """The same in a process of its own, with its pool."""
+    done = subprocess.run(
+        [sys.executable, "-m", "afl_core.cli", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=200,
+        cwd=ROOT,
+        env=os.environ | {"COLUMNS": "300"} | environment,
+        check=False,
+    )
+    return Ran(done.returncode, done.stdout, done.stderr)
+
+
+def files(case_id: str, cohort: Path) -> dict[str, Path]:
+    folder = cohort / "HGG" / case_id
+    return {path.name.removeprefix(f"{case_id}_").removesuffix(".nii.gz"): path for path in folder.iterdir()}
+
+
+def add_case(cohort: Path, case_id: str, *, like: str) -> dict[str, Path]:
+    """A copy of a case under another name."""
+    folder = cohort / "HGG" / case_id
+    folder.mkdir()
+    for name, path in files(like, cohort).items():
+        (folder / f"{case_id}_{name}.nii.gz").write_bytes(path.read_bytes())
+    return files(case_id, cohort)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_teaches_every_command(afl, command):
+    ran = afl(command, "--help")
+    assert ran.code == 0
+    assert f"afl {command}" in ran.out
+    assert len(ran.out.splitlines()) > 5
+
+
+def test_help_lists_the_commands_and_says_what_it_is_for():
+    ran = afl_process("--help")
+    assert ran.code == 0
+    assert "not a medical device" in ran.out
+    for command in COMMANDS:
+        assert command in ran.out
+    assert afl_process("evaluat").code == 2
+
+
+def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, masks, tmp_path, make_checkpoint):
+    """By the real process with its pool. Each bad case has one sentence; the exit status is that of success."""
+    add_case(cohort, "Missing", like="Case_A")["t2"].unlink()
+    cut = add_case(cohort, "Truncated", like="Case_A")["flair"]
+    cut.write_bytes(cut.read_bytes()[:2000])
+    four = add_case(cohort, "Four", like="Case_A")["t1ce"]
+    image = nib.load(four)
+    nib.save(nib.Nifti1Image(np.stack([np.asarray(image.dataobj)] * 2, axis=-1), image.affine), four)
+    holes = add_case(cohort, "Holes", like="Case_A")["flair"]
+    array = np.asarray(nib.load(holes).dataobj).astype(np.float32)
+    array[3, 3, 3] = np.nan
+    nib.save(nib.Nifti1Image(array, image.affine), holes)
+    other = add_case(cohort, "Other_grid", like="Case_A")["seg"]
+    other.write_bytes(files("Case_C", cohort)["seg"].read_bytes())
+    empty = add_case(cohort, "Empty", like="Case_A")["seg"]
+    nib.save(nib.Nifti1Image(np.zeros(image.shape, np.uint8), image.affine), empty)
+    for case_id in ("Truncated", "Four", "Holes", "Other_grid", "Empty"):
+        (masks / f"{case_id}.nii.gz").write_bytes((masks / "Case_A.nii.gz").read_bytes())
+
+    checkpoint = make_checkpoint(tmp_path / "net")
+    out = tmp_path / "out"
+    ran = afl_process(
+        "evaluate", "--data", cohort, "--source", f"net={checkpoint}", "--source", f"M={masks}", "--out", out
+    )
+    assert ran.code == 0, ran
+    assert "Traceback" not in ran.err
+    rows = Results(out).cases()
+    good = ["Case_A", "Case_B", "Case_C", "Case_D", "Empty"]
+    assert rows[rows["source"] == "net"]["case_id"].tolist() == good
+    assert rows[rows["source"] == "M"]["case_id"].tolist() == [*good, "Four", "Holes", "Truncated"]
+    assert rows[(rows["source"] == "M") & (rows["case_id"] == "Empty")]["dsc"].tolist() == [0]
+    for said in (
+        "Missing: Missing is left out: no t2",
+        "Truncated net: Truncated_flair.nii.gz cannot be read as an image: it is truncated",
+        "Four net: Four_t1ce.nii.gz has 4 dimensions where 3 are due",
+        "Holes net: Holes_flair.nii.gz holds NaN or infinite voxels (received: 1 of",
+        "Other_grid net: The reference of Other_grid lies on another grid than The flair image of Other_grid",
+        "Other_grid M: M's mask of Other_grid lies on another grid than the reference",
+    ):
+        assert sum(line.startswith(said) for line in ran.err.splitlines()) == 1, said
+    problems = Results(out).manifest()["problems"]
+    assert sorted(problems) == ["Four", "Holes", "Other_grid", "Truncated"]
+    assert list(Results(out).manifest()["data"]["skipped"]) == ["Missing"]
+    assert sorted(path.name for path in (out / "masks" / "net").iterdir()) == [f"{name}.nii.gz" for name in good]
+
+
+def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp_path):
+    references = tmp_path / "references"
+    references.mkdir()
+    for case_id in ("Case_A", "Case_C"):
+        files(case_id, cohort)["seg"].rename(references / f"{case_id}.nii.gz")
+    nothing = np.zeros((32, 32, 32), np.uint8)
+    nib.save(nib.Nifti1Image(nothing, nib.load(references / "Case_C.nii.gz").affine), references / "Case_E.nii.gz")
+    (masks / "Case_E.nii.gz").write_bytes((references / "Case_E.nii.gz").read_bytes())
+    ran = afl("evaluate", "--references", references, "--source", f"A={masks}", "--out", tmp_path / "out")
+    assert ran.code == 0
+    figures = ran.out.splitlines()[-1].split()
+    assert figures == ["A", "3", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
+
+
+def test_only_the_wanted_cases_are_evaluated(afl, cohort, masks, tmp_path):
+    wanted = ("--case", "Case_C", "--case", "Case_A")
+    assert afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", *wanted).code == 0
+    assert pd.read_parquet(tmp_path / "out" / "cases.parquet")["case_id"].tolist() == ["Case_A", "Case_C"]
+
+
+def test_a_source_without_any_mask_still_prints_a_table(afl, cohort, masks, tmp_path):
+    empty = tmp_path / "other"
+    empty.mkdir()
+    (masks / "Case_A.nii.gz").rename(empty / "unknown.nii.gz")
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={empty}", "--out", tmp_path / "out")
+    assert "Traceback" not in ran.err
+    assert ran.err.count("A has no mask of") == 4
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_data_or_references_but_not_both_or_none(afl, cohort, masks, tmp_path, both):
+    given = ("--data", cohort, "--references", masks) if both else ()
+    ran = afl("evaluate", *given, "--source", f"A={masks}", "--out", tmp_path / "out")
+    assert ran.error == "Error: Give either --data or --references."
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_unknown_case_suggests_the_nearest(afl, cohort, masks, tmp_path):
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path, "--case", "Case-A")
+    assert "There is no case of that name (received: Case-A). Did you mean Case_A?" in ran.error
+
+
+def test_a_wanted_case_that_cannot_be_used_says_why(afl, cohort, masks, tmp_path):
+    files("Case_B", cohort)["t1"].unlink()
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--case", "Case_B")
+    assert "Case_B is left out: no t1" in ran.error
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "empty"])
+def test_a_bad_data_folder_is_named(afl, masks, tmp_path, kind):
+    path = tmp_path / "data"
+    if kind == "file":
+        path.write_text("")
+    if kind == "empty":
+        path.mkdir()
+    said = {"missing": "There is no such folder", "file": "A folder is due", "empty": "No cases were found"}[kind]
+    for command in (
+        ("evaluate", "--data", path, "--source", f"A={masks}"),
+        ("evaluate", "--references", path, "--source", f"A={masks}"),
+    ):
+        error = afl(*command, "--out", tmp_path / "out").error
+        assert said in error or "There are no masks in the folder" in error
+        assert str(path) in error
+
+
+def test_a_source_that_is_not_ours_is_named(afl, cohort, tmp_path):
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={cohort}", "--out", tmp_path / "out")
+    assert "This is not a checkpoint of the workbench" in ran.error
+    assert str(cohort) in ran.error
+    ran = afl("predict", "--model", tmp_path / "none", "--data", cohort, "--out", tmp_path / "out")
+    assert "This is not a checkpoint of the workbench" in ran.error
+
+
+def test_a_checkpoint_whose_channels_do_not_match_is_one_message_a_case(afl, cohort, masks, tmp_path, make_checkpoint):
+    folder = make_checkpoint(tmp_path / "net")
+    card = json.loads((folder / "card.json").read_text())
+    (folder / "card.json").write_text(json.dumps(card | {"sequences": ["flair"]}))
+    sources = ("--source", f"net={folder}", "--source", f"A={masks}")
+    ran = afl("evaluate", "--data", cohort, *sources, "--out", tmp_path / "out", "--case", "Case_A", "--case", "Case_C")
+    assert ran.err.count("The weights in net do not fit the network demo_unet with 1 channels") == 2
+    assert Results(tmp_path / "out").cases()["source"].tolist() == ["A", "A"]
+
+
+def test_a_results_folder_that_cannot_be_written_is_one_message(afl, cohort, masks, tmp_path, make_checkpoint):
+    blocked = tmp_path / "file"
+    blocked.write_text("")
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", blocked)
+    assert str(blocked) in ran.error
+    net = make_checkpoint(tmp_path / "net")
+    ran = afl("predict", "--model", net, "--data", cohort, "--out", blocked, "--case", "Case_C")
+    assert "Traceback" not in ran.err
+    assert "0 of 1 masks written" in ran.err
+
+
+def test_a_results_folder_of_other_data_is_refused(afl, cohort, masks, tmp_path):
+    command = ("--source", f"A={masks}", "--out", tmp_path / "out")
+    assert afl("evaluate", "--data", cohort, *command, "--case", "Case_C").code == 0
+    assert "belongs to another data set" in afl("evaluate", "--references", masks, *command).error
+
+
+def test_a_damaged_results_folder_is_one_message(afl, cohort, masks, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "cases.parquet").write_bytes(b"PAR1")
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
+    assert "out/cases.parquet is damaged" in ran.error
+
+
+def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make_checkpoint):
+    """Without references; a case that cannot be read is one message and the others go on."""
+    for case_id in ("Case_A", "Case_B", "Case_D"):
+        files(case_id, cohort)["seg"].unlink()
+    files("Case_A", cohort)["flair"].write_bytes(gzip.compress(b"not an image"))
+    net = make_checkpoint(tmp_path / "net")
+    ran = afl("predict", "--model", net, "--data", cohort, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert "3 of 4 masks written" in ran.err
+    assert ran.err.count("Case_A_flair.nii.gz cannot be read as an image") == 1
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [f"Case_{x}.nii.gz" for x in "BCD"]
+    for case_id in ("Case_B", "Case_D"):
+        mask, image = nib.load(tmp_path / "out" / f"{case_id}.nii.gz"), nib.load(files(case_id, cohort)["flair"])
+        assert mask.shape == image.shape
+        assert np.array_equal(mask.affine, image.affine)
+        assert set(np.unique(np.asarray(mask.dataobj))) <= {0, 1}
+
+
+def test_train_writes_a_checkpoint_with_scores_of_the_test_split(afl, cohort, tmp_path):
+    settings = [f"--set={text}" for text in ("steps=1", "batch_size=1", "patch_size=[16,16,16]", "seed=3")]
+    command = ("train", "--loss", "focal", "--data", cohort, "--out", tmp_path / "net", "--sequences", "t2,flair")
+    ran = afl(*command, *settings)
+    assert ran.code == 0, ran
+    card = json.loads((tmp_path / "net" / "card.json").read_text())
+    assert card["sequences"] == ["t2", "flair"]
+    assert (card["training"]["seed"], card["training"]["steps"], card["loss_settings"]) == (3, 1, {"gamma": 2.0})
+    assert card["scores"]["test"]["cases"] == 1
+    assert 0 <= card["scores"]["test"]["dsc"] <= 1
+    assert card["command"].startswith("afl train --loss focal --data")
+    assert "Checkpoint written to" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("--loss", "focla"), "There is no loss of that name (received: focla). Did you mean focal?"),
+        (("--loss", "focal", "--preset", "dmo"), "Did you mean demo?"),
+        (("--loss", "focal", "--set", "steps=0"), "The training setting steps is wrong"),
+        (("--loss", "focal", "--set", "stepz=1"), "The training setting stepz is wrong"),
+        (("--loss", "focal", "--set", "steps"), "A setting is written NAME=VALUE (received: steps)"),
+        (("--loss", "focal", "--set", "sequences=t1"), "The training setting sequences is wrong"),
+        (("--loss", "focal", "--set", "preset=demo"), "The training setting preset is wrong"),
+        (("--loss", "focal", "--set", 'loss_settings={"gama":1}'), "The loss focal has no such setting"),
+        (("--loss", "focal", "--set", "network=unet"), "There is no network of that name (received: unet)"),
+        (("--loss", "focal", "--sequences", "t1,dwi"), "Case_A has no dwi image"),
+    ],
+)
+def test_a_wrong_training_option_is_one_message(afl, cohort, tmp_path, arguments, said):
+    ran = afl("train", "--data", cohort, "--out", tmp_path / "net", *arguments)
+    assert said in ran.error
+    assert not (tmp_path / "net").exists()
+
+
+def test_training_data_without_splits_is_one_message(afl, cohort, tmp_path):
+    (cohort / "splits.json").unlink()
+    assert "splits.json" in afl("train", "--loss", "focal", "--data", cohort, "--out", tmp_path / "net").error
+
+
+@pytest.mark.parametrize("home", ["empty", "missing"])
+def test_doctor_finds_an_empty_home_amiss(tmp_path, home):
+    folder = tmp_path / "home"
+    if home == "empty":
+        folder.mkdir()
+    ran = afl_process("doctor", AFL_HOME=str(folder))
+    assert "Some checks failed" in ran.error
+    assert "demo cohort" in ran.out
+    assert f"none in {folder / 'models'}" in ran.out
+
+
+def test_doctor_is_content_with_a_sound_installation(afl, cohort, tmp_path, monkeypatch, make_checkpoint):
+    net = make_checkpoint(tmp_path / "models" / "net")
+    (tmp_path / "requirements.txt").write_text("numpy==1.0  # too old\nno-such-package==2.0\n")
+    monkeypatch.setattr(doctor, "HOME", tmp_path)
+    monkeypatch.setattr(doctor, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(doctor, "DEMO", cohort)
+    ran = afl("doctor")
+    assert "Some checks failed" in ran.error
+    assert f"numpy {np.__version__} (pinned 1.0); no-such-package missing (pinned 2.0)" in ran.out
+
+    (tmp_path / "requirements.txt").write_text(f"numpy=={np.__version__}\n")
+    ran = afl("doctor")
+    assert ran.code == 0, ran
+    assert ran.err == ""
+
+    (net / "weights.safetensors").write_bytes(b"")
+    ran = afl("doctor")
+    assert "Some checks failed" in ran.error
+    assert "net/weights.safetensors is not the file that its card describes" in ran.out
+
+
+def test_a_name_with_brackets_is_printed_as_it_is(afl, cohort, masks, tmp_path):
+    folder = masks.rename(tmp_path / "[bold]masks")
+    ran = afl("evaluate", "--data", folder, "--source", f"A={folder}", "--out", tmp_path / "out")
+    assert "[bold]masks" in ran.error
+
+
+def test_a_worker_that_was_killed_is_one_message(afl, cohort, masks, tmp_path, monkeypatch):
+    def killed(*_, **__):
+        raise BrokenExecutor
+
+    monkeypatch.setattr(cli, "evaluate_into", killed)
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
+    assert "A worker process was ended from outside" in ran.error
+
+
+def real(name: str) -> Path:
+    data = os.environ.get("AFL_REAL_DATA")
+    if not data:
+        pytest.skip("AFL_REAL_DATA is not set: it names the folder of real cases")
+    return Path(data) / name
+
+
+def test_real_prostate_masks_give_the_dsc_of_two_lines_of_numpy(tmp_path):
+    studies = real("picai_masks") / "csPCa_lesion_delineations"
+    references, source = studies / "human_expert" / "resampled", studies / "AI" / "Bosma22a"
+    ran = afl_process("evaluate", "--references", references, "--source", f"AI={source}", "--out", tmp_path)
+    assert ran.code == 0, ran
+    rows = Results(tmp_path).cases()
+    assert len(rows) == 179
+    scores = []
+    for path in references.glob("*.nii.gz"):
+        a, b = (np.asarray(nib.load(folder / path.name).dataobj) > 0 for folder in (references, source))
+        scores += [2 * (a & b).sum() / (a.sum() + b.sum())] if a.any() else []
+    assert len(scores) == 159
+    positive = rows[rows["reference_volume_ml"] > 0]
+    assert positive["dsc"].mean() == pytest.approx(np.mean(scores), abs=1e-12)
+    assert f"{np.mean(scores):.4f}" in ran.out
+
+
+def test_real_brain_cases_are_evaluated_against_a_folder_of_masks(tmp_path):
+    from scipy import ndimage
+
+    data = real("brats_2013")
+    expected = {}
+    (tmp_path / "eroded").mkdir()
+    for path in data.glob("*/OTMultiClass.nii.gz"):
+        image = nib.load(path)
+        reference = np.asarray(image.dataobj) > 0
+        eroded = ndimage.binary_erosion(reference)
+        expected[path.parent.name] = 2 * eroded.sum() / (eroded.sum() + reference.sum())
+        nib.save(
+            nib.Nifti1Image(eroded.astype(np.uint8), image.affine), tmp_path / "eroded" / f"{path.parent.name}.nii.gz"
+        )
+    ran = afl_process("evaluate", "--data", data, "--source", f"E={tmp_path / 'eroded'}", "--out", tmp_path / "out")
+    assert ran.code == 0, ran
+    rows = Results(tmp_path / "out").cases().set_index("case_id")
+    assert len(rows) == len(expected) == 3
+    for case_id, dsc in expected.items():
+        assert rows["dsc"][case_id] == pytest.approx(dsc, abs=1e-12)
+        assert rows["sensitivity"][case_id] < rows["precision"][case_id] == 1
+        stored = nib.load(tmp_path / "out" / "masks" / "E" / f"{case_id}.nii.gz")
+        assert np.array_equal(stored.affine, nib.load(data / case_id / "OTMultiClass.nii.gz").affine)
