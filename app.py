@@ -8,8 +8,8 @@ st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide",
 overview = st.Page("pages/overview.py", title="Overview", default=True)
 compare = st.Page("pages/compare.py", title="Compare")
 page = st.navigation([overview, compare], position="top")
-if page == overview and "case" in st.query_params:  # a case is a link: /?case=ID
-    st.switch_page(compare, query_params=st.query_params.to_dict())
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
 st.session_state["workspace"] = select_workspace()
+if page == overview and "case" in st.query_params:  # a case is a link: /?case=ID
+    st.switch_page(compare, query_params=st.query_params.to_dict())
 page.run()

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -11,6 +12,9 @@ from afl_core.evaluation.pipeline import CaseResult, evaluate_cases, row_key
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
+
+STORE_SECONDS = 2.0
+"""Finished cases are stored this often: each time, all tables are written anew."""
 
 
 @contextmanager
@@ -38,7 +42,7 @@ def evaluate_into(
     executor: Executor | None = None,
     report: Callable[[CaseResult], None] = lambda result: None,
 ) -> None:
-    """Evaluate cases and store each as soon as it is finished, so that a kill loses only the cases under way.
+    """Evaluate cases and store them as they are finished, so that a kill loses only the last seconds.
 
     Args:
         results: Where rows and masks go; rows that are still valid are not computed again.
@@ -47,10 +51,17 @@ def evaluate_into(
         executor: Runs the cases; without one they run here.
         report: Called with every finished case.
     """
-    known = results.known_keys()
-    for result in evaluate_cases(cases, sources, results.folder, known=known, executor=executor):
-        results.add([result])
-        report(result)
+    finished: list[CaseResult] = []
+    stored = time.monotonic()
+    try:
+        for result in evaluate_cases(cases, sources, results.folder, known=results.known_keys(), executor=executor):
+            finished.append(result)
+            report(result)
+            if time.monotonic() - stored > STORE_SECONDS:
+                results.add(finished)
+                finished, stored = [], time.monotonic()
+    finally:
+        results.add(finished)
 
 
 def pending(cases: Iterable[Case], sources: Sequence[Source], results: Results) -> list[Case]:

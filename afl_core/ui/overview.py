@@ -160,7 +160,8 @@ def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
     sort = (
         source if source in workspace.sources else "difference" if column in {"Difference", "95 % interval"} else "size"
     )
-    st.switch_page("pages/compare.py", query_params={"results": workspace.name, "metric": metric, "sort": sort})
+    st.session_state["metric"] = metric  # the selector of that page, which its address follows
+    st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})
 
 
 def _data_facts(workspace: Workspace) -> pd.DataFrame:

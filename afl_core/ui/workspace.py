@@ -18,6 +18,7 @@ from afl_core.paths import DEMO, MODELS, RESULTS
 from afl_core.ui.errors import plain
 
 RESULTS_KEY = "results"
+ADDRESS_KEY = "results in the address"
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,23 +71,40 @@ def select_workspace() -> Workspace | None:
         if opened:
             names = sorted({*names, opened})
             st.session_state[RESULTS_KEY] = opened
+        _follow_address(names)
         chosen = selector.selectbox(
             "Results",
             names,
             index=names.index("demo") if "demo" in names else 0,
             key=RESULTS_KEY,
-            bind="query-params",
             help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
         )
     if chosen is None:
         st.title("A-FL workbench")
         st.info("There are no results yet. Run `afl demo` in a terminal, or open a data set in the sidebar.")
         return None
+    _write_address(chosen)
     try:
         return _load(RESULTS / chosen)
     except AflError as error:
         st.error(plain(str(error)))
         return None
+
+
+def _follow_address(names: list[str]) -> None:
+    """Take the results that the address asks for, when it asks for others than it did in the last run.
+
+    Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
+    """
+    asked = st.query_params.get(RESULTS_KEY)
+    if asked in names and asked != st.session_state.get(ADDRESS_KEY):
+        st.session_state[RESULTS_KEY] = asked
+
+
+def _write_address(chosen: str) -> None:
+    if st.session_state.get(ADDRESS_KEY) not in (None, chosen):
+        st.query_params.pop("case", None)  # it belongs to the results that were open before
+    st.query_params[RESULTS_KEY] = st.session_state[ADDRESS_KEY] = chosen
 
 
 def _load(folder: Path) -> Workspace:

@@ -220,6 +220,7 @@ def test_a_write_that_fails_leaves_the_last_good_state(tmp_path, monkeypatch, fa
         results.add([result("b")])
     monkeypatch.undo()
     assert "a" in results.cases()["case_id"].tolist()
+    assert set(results.cases()["case_id"]) <= set(results.lesions()["case_id"])  # no case without its lesions
     assert results.lesions()["case_id"].tolist().count("a") == 2
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(f".{failing}.")] == []
     results.add([result("b")])

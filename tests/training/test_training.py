@@ -127,7 +127,7 @@ def test_a_case_without_tumour_and_one_smaller_than_the_patch_are_trained_on(cas
 
 def test_the_label_is_resampled_to_the_images_grid():
     blob = np.zeros((40, 40, 40), np.bool_)
-    blob[4:12, 10:20, 16:28] = True
+    blob[5:13, 11:21, 17:29] = True  # odd edges: the first of each pair of voxels would give another label
     image = Volume(np.where(blob, 5, np.random.default_rng(0).random(blob.shape)).astype(np.float32), np.eye(4))
     case = training_case("a", {"flair": image, "t1ce": image}, Mask(blob, image.affine), FOCAL)
     assert case.image.shape == (2, 20, 20, 20)
