@@ -127,6 +127,8 @@ def predict(
     written = sum(chosen.case_id not in failed for chosen in cases)
     print_line(f"{written} of {len(cases)} masks written to {out}")
     print_problems(failed)
+    if not written:
+        raise UsageError("No case could be segmented", received=f"{len(cases)} cases", todo="See the reasons above")
 
 
 @app.command()
@@ -200,18 +202,21 @@ def _evaluate(cohort: Cohort, cases: Sequence[Case], sources: Sequence[Source], 
     problems = dict(cohort.problems)
     results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems)
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
-        done = 0
+        done, measured = 0, 0
         advance(done, len(cases))
 
         def report(result: CaseResult) -> None:
-            nonlocal done
+            nonlocal done, measured
             done += 1
+            measured += bool(result.rows or result.unchanged)
             said = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
             problems.update(said)
             advance(done, len(cases), result.case_id)
 
         evaluate_into(results, cases, sources, executor=executor, report=report)
     print_problems(problems)
+    if not measured:
+        raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")
 
 
 def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:

@@ -109,7 +109,7 @@ def run_job(folder: Path) -> None:
                 cases[spec["case_id"]], sources, results.folder, known=results.known_keys(), on_source=on_source
             )
             results.add([result])
-        except AflError as error:
+        except (AflError, OSError) as error:
             _write(folder, JobStatus("failed", str(error)))
             return
         problems = " ".join((result.problems or {}).values())

@@ -19,7 +19,7 @@ def select_case(workspace: Workspace) -> str | None:
     with controls[0]:
         metric = _choose_metric(workspace)
     table = case_table(workspace, metric)
-    if table.empty:
+    if len(table) == 0:
         st.info("This data set has no cases.")
         return None
     chosen = str(st.query_params.get("case", ""))

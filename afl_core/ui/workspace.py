@@ -65,11 +65,9 @@ def select_workspace() -> Workspace | None:
     """The sidebar: choose results, or open a data set. None, with an explanation on the page, if nothing is open."""
     with st.sidebar:
         selector = st.container()
-        folders = sorted(path.parent for path in RESULTS.glob(f"*/{MANIFEST}"))
         opened = _open_folder()
-        names = [folder.name for folder in folders]
+        names = [folder.name for folder in result_folders()]
         if opened:
-            names = sorted({*names, opened})
             st.session_state[RESULTS_KEY] = opened
         _follow_address(names)
         chosen = selector.selectbox(
@@ -89,6 +87,11 @@ def select_workspace() -> Workspace | None:
     except AflError as error:
         st.error(plain(str(error)))
         return None
+
+
+def result_folders() -> list[Path]:
+    """Results folders under data/results, by name."""
+    return sorted(path.parent for path in RESULTS.glob(f"*/{MANIFEST}"))
 
 
 def _follow_address(names: list[str]) -> None:
@@ -141,7 +144,7 @@ def _open_folder() -> str | None:
             placeholder="/path/to/BraTS2018",
             help="BraTS 2018 layout, or images/CASE_SEQUENCE.nii.gz and references/CASE.nii.gz. Nothing is copied.",
         )
-        if not st.form_submit_button("Open") or not text.strip():
+        if not st.form_submit_button("Open folder") or not text.strip():
             return None
         try:
             return _register(Path(text.strip()).expanduser())
@@ -151,8 +154,11 @@ def _open_folder() -> str | None:
 
 
 def _register(root: Path) -> str:
-    """Make the results folder of a data set, with the checkpoints that fit its sequences as sources."""
+    """Name of the results folder of a data set; a new one has the checkpoints that fit its sequences as sources."""
     cohort = load_cohort(root)
+    for folder in result_folders():
+        if Results(folder).manifest()["data"]["path"] == str(root.resolve()):
+            return folder.name
     if not cohort.cases:
         raise DataError(
             "No case in this folder is complete", received=cohort.problems[0][1] if cohort.problems else root
