@@ -15,6 +15,7 @@ from rich.text import Text
 
 from afl_core.analysis.paired import mean_scores
 from afl_core.catalogue import pick
+from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
@@ -50,19 +51,19 @@ CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may 
 @app.command()
 def demo(
     *,
-    all_splits: Annotated[
-        bool, typer.Option("--all-splits", help="Make the training and validation cases too, which `afl train` needs.")
-    ] = False,
+    test: Annotated[int, typer.Option(help="Number of test cases.")] = 24,
+    validation: Annotated[int, typer.Option(help="Number of validation cases; `afl train` makes 8.")] = 0,
+    train: Annotated[int, typer.Option(help="Number of training cases; `afl train` makes 48.")] = 0,
 ) -> None:
     """Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split.
 
     What is there already is kept, so the second run takes a second or two.
     """
-    write_demo_cohort(("train", "validation", "test") if all_splits else ("test",))
+    write_demo_cohort(DemoSpec(n_train=train, n_validation=validation, n_test=test))
     cohort = load_cohort(DEMO)
-    test = set(load_splits(DEMO / SPLITS_FILE)["test"])
+    wanted = set(load_splits(DEMO / SPLITS_FILE)["test"])
     results = Results(RESULTS / "demo")
-    cases = pending([case for case in cohort.cases if case.case_id in test], demo_sources(), results)
+    cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
     if cases:
         _evaluate(cohort, cases, demo_sources(), results)
 
@@ -158,8 +159,8 @@ def train(
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
     config = build_config(preset, **settings)
-    if data is None:
-        write_demo_cohort(("train", "validation", "test"))
+    if data is None and not _demo_has_training_cases():
+        write_demo_cohort(DemoSpec())
     root = data or DEMO
     cohort, splits = load_cohort(root), load_splits(root / SPLITS_FILE)
     with progress_bar(f"Training {loss}") as advance:
@@ -192,10 +193,14 @@ def doctor() -> None:
         raise UsageError("Some checks failed", todo="Run `make setup` again, and `afl demo` for the demo data")
 
 
-def write_demo_cohort(splits: tuple[str, ...]) -> None:
-    """Write the demo's splits that are missing, with a progress bar."""
+def _demo_has_training_cases() -> bool:
+    return (DEMO / SPLITS_FILE).is_file() and "train" in load_splits(DEMO / SPLITS_FILE)
+
+
+def write_demo_cohort(spec: DemoSpec) -> None:
+    """Write the cases of the demo that are missing, with a progress bar."""
     with progress_bar("Demo cohort (synthetic)") as advance, worker_pool(tasks=2) as executor:
-        write_demo(DEMO, splits=splits, executor=executor, progress=advance)
+        write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
 
 
 def _evaluate(cohort: Cohort, cases: Sequence[Case], sources: Sequence[Source], results: Results) -> None:
