@@ -109,20 +109,9 @@ def train(
     """
     if not cases or not validation:
         raise DataError("Training needs training and validation cases", received=f"{len(cases)} and {len(validation)}")
-    torch.set_num_threads(config.threads)
-    torch.manual_seed(config.seed)
-    torch.use_deterministic_algorithms(mode=True)
-    network = build_model(config.network, in_channels=len(config.sequences)).train()
+    network, optimiser, schedule = _seeded(config)
     initial = _hash(network)
     loss_function = build_loss(config.loss, **config.loss_settings)
-    optimiser = torch.optim.SGD(
-        network.parameters(),
-        lr=config.learning_rate,
-        momentum=config.momentum,
-        weight_decay=config.weight_decay,
-        nesterov=config.momentum > 0,
-    )
-    schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
     draw = BatchSampler(cases, config)
     history: list[Progress] = []
     best: tuple[float, int, dict[str, Any]] = (-math.inf, 0, {})
@@ -148,6 +137,24 @@ def train(
             report(history[-1])
     network.load_state_dict(best[2])
     return TrainResult(network.eval(), best[1], best[0], initial, tuple(history))
+
+
+def _seeded(
+    config: TrainConfig,
+) -> tuple[nn.Module, torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
+    """Network, SGD and cosine schedule; the initial weights depend on the seed alone."""
+    torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    torch.use_deterministic_algorithms(mode=True)
+    network = build_model(config.network, in_channels=len(config.sequences)).train()
+    optimiser = torch.optim.SGD(
+        network.parameters(),
+        lr=config.learning_rate,
+        momentum=config.momentum,
+        weight_decay=config.weight_decay,
+        nesterov=config.momentum > 0,
+    )
+    return network, optimiser, torch.optim.lr_scheduler.CosineAnnealingLR(optimiser, config.steps)
 
 
 def _hash(network: nn.Module) -> str:

@@ -21,6 +21,6 @@ def plain(text: str) -> str:
     r"""Text from files and folders as Markdown shows it literally: no formatting, links, HTML or formulas.
 
     >>> plain("a_b <i>*c*</i>")
-    'a\\\\_b \\\\<i\\\\>\\\\*c\\\\*\\\\</i\\\\>'
+    'a\\_b \\<i\\>\\*c\\*\\</i\\>'
     """
     return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)

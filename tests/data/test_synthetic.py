@@ -309,7 +309,7 @@ def test_cases_that_are_complete_are_kept_and_progress_is_told(demo: DemoCohort)
         again = write_demo(
             demo.root, SPEC, splits=("test",), executor=executor, progress=lambda *counts: told.append(counts)
         )
-    assert told == [(0, 2), (1, 2), (2, 2)]
+    assert told == [(2, 2)]
     assert again == demo
     assert {p: p.stat().st_mtime_ns for p in demo.root.rglob("*.nii.gz")} == before
 

