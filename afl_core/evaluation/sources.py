@@ -32,7 +32,7 @@ class CheckpointSource:
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
         return {"kind": "checkpoint", "path": str(self.path), "fingerprint": fingerprint(self.path)} | {
-            "card": load_card(self.path).model_dump(mode="json", exclude={"scores"})
+            "card": load_card(self.path).model_dump(mode="json")
         }
 
     def key(self, case: Case) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.paired import headline, paired_difference, wide
+from afl_core.analysis.paired import headline
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -35,7 +35,7 @@ def show_headline(workspace: Workspace) -> None:
     if workspace.rows.empty or not sources:
         return
     metrics = [key for key in HEADLINE if key in workspace.rows]
-    table = headline(workspace.rows, metrics, sources)
+    table = _headline(workspace.rows, tuple(metrics), sources)
     shown = pd.DataFrame({"Metric": [METRICS[key].titled_direction for key in table["metric"]], "n": table["n"]})
     for source in sources:
         shown[f"{source} mean"] = table[f"{source} mean"]
@@ -105,6 +105,11 @@ def show_contents(workspace: Workspace) -> None:
             st.dataframe(pd.DataFrame(problems.items(), columns=["Case", "Why"]), hide_index=True)
 
 
+@st.cache_data(max_entries=16, show_spinner="Computing intervals")
+def _headline(rows: pd.DataFrame, metrics: tuple[str, ...], sources: tuple[str, ...]) -> pd.DataFrame:
+    return headline(rows, metrics, sources)
+
+
 def _sentence(workspace: Workspace) -> str:
     """The headline in words; never more than the interval allows."""
     if workspace.rows.empty:
@@ -115,17 +120,16 @@ def _sentence(workspace: Workspace) -> str:
         rows = workspace.rows
         return plain(f"{sources[0]} reaches a mean Dice of {rows['dsc'].mean():.3f} on {len(rows)} {what}.")
     first, second = sources[:2]
-    values = wide(workspace.rows, "dsc", (first, second))
-    d = paired_difference(values[first], values[second])
-    interval = f"95 % interval {d.low:+.3f} to {d.high:+.3f}"
+    d = _headline(workspace.rows, ("dsc",), (first, second)).iloc[0]
+    measured = f"{d.difference:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
     if d.n < 2:
         return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
     if d.low <= 0 <= d.high:
-        return plain(
-            f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({d.mean:+.3f}, {interval})."
-        )
-    more = "higher" if d.mean > 0 else "lower"
-    return plain(f"On {d.n} {what}, {second}'s mean Dice is {abs(d.mean):.3f} {more} than {first}'s ({interval}).")
+        return plain(f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({measured}).")
+    more = "higher" if d.difference > 0 else "lower"
+    return plain(
+        f"On {d.n} {what}, {second}'s mean Dice is {abs(d.difference):.3f} {more} than {first}'s ({interval})."
+    )
 
 
 def _caption(workspace: Workspace) -> str:
@@ -187,6 +191,12 @@ def _summary(said: dict[str, Any]) -> str:
     return said["card"]["summary"] if said["kind"] == "checkpoint" else f"{said['files']} masks from a folder"
 
 
+def _by_rule(card: dict[str, Any]) -> dict[str, str]:
+    """Mean Dice of the checkpoint's own test split under every way of reading its two channels."""
+    scores = card.get("scores", {}).get("test_mean_dsc_by_decision_rule", {})
+    return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
+
+
 def _source_facts(said: dict[str, Any]) -> pd.DataFrame:
     if said["kind"] != "checkpoint":
         return pd.DataFrame([("Folder", said["path"])], columns=["", "Source"])
@@ -195,6 +205,7 @@ def _source_facts(said: dict[str, Any]) -> pd.DataFrame:
     facts = {
         "Loss": f"{card['loss']}, " + ", ".join(f"{k} {v}" for k, v in card["loss_settings"].items()),
         "Decision rule": card["decision_rule"],
+        **_by_rule(card),
         "Network": f"{card['network']}, {training.get('parameters', 0):,} parameters",
         "Sequences": ", ".join(card["sequences"]),
         "Training": f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}, "
