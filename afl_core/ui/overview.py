@@ -127,9 +127,7 @@ def _sentence(workspace: Workspace) -> str:
     if d.low <= 0 <= d.high:
         return plain(f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({measured}).")
     more = "higher" if d.difference > 0 else "lower"
-    return plain(
-        f"On {d.n} {what}, {second}'s mean Dice is {abs(d.difference):.3f} {more} than {first}'s ({interval})."
-    )
+    return plain(f"On {d.n} {what}, {second}'s mean Dice is {more} than {first}'s ({measured}).")
 
 
 def _caption(workspace: Workspace) -> str:

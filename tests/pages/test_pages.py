@@ -152,3 +152,14 @@ def test_opening_a_data_set_again_opens_its_results(app, results, cohort_folder)
     assert not at.error
     assert at.selectbox[0].value == "small"
     assert [folder.name for folder in results.folder.parent.iterdir()] == ["small"]
+
+
+def test_the_sentence_names_the_direction_only_where_the_interval_leaves_zero(app, results):
+    table = results.cases()
+    rng = np.random.default_rng(0)
+    gain = np.where(table["source"] == "A-FL", 0.2 + 0.01 * rng.random(len(table)), 0.1)
+    table.assign(dsc=gain).to_parquet(results.folder / "cases.parquet")
+    assert "A-FL's mean Dice is higher than FL's (+0.10" in text(app())
+    table.assign(dsc=0.3 - gain).to_parquet(results.folder / "cases.parquet")
+    (results.folder / MANIFEST).touch()
+    assert "A-FL's mean Dice is lower than FL's (-0.10" in text(app())
