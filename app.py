@@ -10,6 +10,8 @@ compare = st.Page("pages/compare.py", title="Compare")
 page = st.navigation([overview, compare], position="top")
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
 st.session_state["workspace"] = select_workspace()
-if page == overview and "case" in st.query_params:  # a case is a link: /?case=ID
+case = st.query_params.get("case")
+if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID
+    st.session_state["followed"] = case  # once, so that the browser's Back does not bounce
     st.switch_page(compare, query_params=st.query_params.to_dict())
 page.run()

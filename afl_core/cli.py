@@ -6,6 +6,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
@@ -36,7 +37,7 @@ from afl_core.volume import Case
 if TYPE_CHECKING:
     from afl_core.training.loop import Progress
 
-DATA_HELP = "Folder of the data set: BraTS 2018 layout, or images/ and references/."
+DATA_HELP = "Folder of the data set: BraTS 2018 layout, images/ and references/, or DeepMedic's example."
 
 app = typer.Typer(
     help="Compare tumour segmentation losses case by case: focal loss (FL) against adaptive focal loss (A-FL).\n\n"
@@ -118,7 +119,8 @@ def predict(
             advance(done, len(cases), chosen.case_id)
             try:
                 present = [name for name in needed if name in chosen.sequences]
-                mask = source.predict(chosen, load_case(chosen, sequences=present).images, None)
+                images = load_case(replace(chosen, reference=None), sequences=present).images
+                mask = source.predict(chosen, images, None)
                 save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
             except AflError as error:
                 failed[chosen.case_id] = str(error)

@@ -10,6 +10,9 @@ from numpy.typing import ArrayLike
 from afl_core.metrics import METRICS
 
 SEED = 20240712
+MIN_CASES = 6
+"""On fewer cases than this, pages show no interval: a bootstrap of three only returns their extremes."""
+
 RESAMPLES = 9999
 BATCH = 1000
 """Resamples held at once: 10 MB at 1,251 cases."""

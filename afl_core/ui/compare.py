@@ -26,8 +26,21 @@ def select_case(workspace: Workspace) -> str | None:
     if chosen not in table.index:
         if chosen:
             st.warning(plain(f"There is no case {chosen} in {workspace.name}; this is another one."))
-        chosen = _interesting(table)
+        chosen = str(table.index[0]) if "sort" in st.query_params else _interesting(table)
     shown = _filtered(table, workspace.sources, controls)
+    chosen = _pick_row(shown, chosen, workspace.name)
+    st.query_params["case"] = chosen
+    return chosen
+
+
+def _pick_row(shown: pd.DataFrame, chosen: str, name: str) -> str:
+    """Draw the table with the chosen case ticked; returns the case of a new click, or else the chosen one.
+
+    The table is drawn anew, with its tick in the right place, when the case came by the address or the rows changed.
+    """
+    if st.session_state.get("shown case") != chosen:
+        st.session_state["table version"] = st.session_state.get("table version", 0) + 1
+    rows = [int(row) for row in np.flatnonzero(shown.index == chosen)]
     event = st.dataframe(
         shown.reset_index(),
         hide_index=True,
@@ -36,14 +49,12 @@ def select_case(workspace: Workspace) -> str | None:
         column_config=_columns(shown),
         on_select="rerun",
         selection_mode="single-row",
-        key=f"cases {workspace.name}",
+        selection_default={"selection": {"rows": rows}},
+        key=f"cases {name} {st.session_state['table version']} {hash(tuple(shown.index))}",
     )
     picked = [str(shown.index[row]) for row in event.selection.rows if row < len(shown)]
-    if picked and st.session_state.get("picked") != picked:  # only a new click: the address may have moved on since
-        chosen = picked[0]
-    st.session_state["picked"] = picked
-    st.query_params["case"] = chosen
-    return chosen
+    st.session_state["shown case"] = picked[0] if picked else chosen
+    return str(st.session_state["shown case"])
 
 
 def case_table(workspace: Workspace, metric: str) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.paired import headline
+from afl_core.analysis.paired import MIN_CASES, headline
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -27,6 +27,8 @@ def show_title(workspace: Workspace) -> None:
             "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
         )
     st.markdown(f"#### {_sentence(workspace)}")
+    if lost := _problems(workspace):
+        st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
 
 
 def show_headline(workspace: Workspace) -> None:
@@ -43,7 +45,8 @@ def show_headline(workspace: Workspace) -> None:
     if "difference" in table:
         shown["Difference"] = table["difference"]
         shown["95 % interval"] = [
-            f"{low:+.3f} to {high:+.3f}" for low, high in zip(table["low"], table["high"], strict=True)
+            f"{low:+.3f} to {high:+.3f}" if n >= MIN_CASES else f"n below {MIN_CASES}"
+            for n, low, high in zip(table["n"], table["low"], table["high"], strict=True)
         ]
     numbers = {
         f"{source} {kind}": st.column_config.NumberColumn(format="%.3f")
@@ -79,6 +82,8 @@ def show_differences(workspace: Workspace) -> None:
     event = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key=f"differences {workspace.name}")
     if event.selection.points:
         case_id = event.selection.points[0]["customdata"][0]
+        st.session_state["metric"] = metric  # the selector of that page
+        st.session_state["followed"] = case_id
         st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id})
 
 
@@ -87,27 +92,37 @@ def show_contents(workspace: Workspace) -> None:
     data, sources = st.columns(2, gap="large")
     with data:
         st.subheader("Data")
-        st.dataframe(_data_facts(workspace), hide_index=True)
+        _show_facts(_data_facts(workspace), "Data")
         if workspace.problem:
             st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
     with sources:
         st.subheader("Sources")
         for name, said in workspace.manifest["sources"].items():
             with st.expander(f"{plain(name)}: {plain(_summary(said))}"):
-                st.dataframe(_source_facts(said), hide_index=True)
-    problems = workspace.manifest["data"]["skipped"] | {
-        f"{case} {source}".strip(): text
-        for case, texts in workspace.manifest.get("problems", {}).items()
-        for source, text in texts.items()
-    }
-    if problems:
-        with st.expander(f"{len(problems)} cases could not be used"):
-            st.dataframe(pd.DataFrame(problems.items(), columns=["Case", "Why"]), hide_index=True)
+                _show_facts(_source_facts(said), "Card")
+    if problems := _problems(workspace):
+        with st.expander(f"{len(problems)} cases or predictions could not be used"):
+            _show_facts(problems, "Why")
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing intervals")
 def _headline(rows: pd.DataFrame, metrics: tuple[str, ...], sources: tuple[str, ...]) -> pd.DataFrame:
     return headline(rows, metrics, sources)
+
+
+def _problems(workspace: Workspace) -> dict[str, str]:
+    """Case, or case and source, to why it could not be used."""
+    of_sources = {
+        f"{case} {source}".strip(): text
+        for case, texts in workspace.manifest.get("problems", {}).items()
+        for source, text in texts.items()
+    }
+    return dict(workspace.manifest["data"]["skipped"]) | of_sources
+
+
+def _show_facts(facts: dict[str, str], title: str) -> None:
+    """A table of two columns whose long texts wrap."""
+    st.table(pd.DataFrame({title: {plain(name): plain(str(text)) for name, text in facts.items()}}))
 
 
 def _sentence(workspace: Workspace) -> str:
@@ -118,9 +133,15 @@ def _sentence(workspace: Workspace) -> str:
     what = "synthetic cases" if workspace.is_demo else "cases"
     if len(sources) == 1:
         rows = workspace.rows
-        return plain(f"{sources[0]} reaches a mean Dice of {rows['dsc'].mean():.3f} on {len(rows)} {what}.")
+        with_tumour = rows.loc[rows["reference_volume_ml"] > 0, "dsc"]
+        everything = "" if len(with_tumour) == len(rows) else f"; {rows['dsc'].mean():.3f} on all {len(rows)}"
+        mean = f"{with_tumour.mean():.3f} on {len(with_tumour)} {what} with a tumour"
+        return plain(f"{sources[0]} reaches a mean Dice of {mean}{everything}.")
     first, second = sources[:2]
     d = _headline(workspace.rows, ("dsc",), (first, second)).iloc[0]
+    if 1 < d.n < MIN_CASES:
+        few = f"{d.n} {what} are too few for an interval"
+        return plain(f"{second}'s mean Dice minus {first}'s is {d.difference:+.3f}; {few}.")
     measured = f"{d.difference:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
     if d.n < 2:
         return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
@@ -166,7 +187,7 @@ def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})
 
 
-def _data_facts(workspace: Workspace) -> pd.DataFrame:
+def _data_facts(workspace: Workspace) -> dict[str, str]:
     data, rows = workspace.manifest["data"], workspace.rows
     facts = {"Folder": data["path"], "Layout": data["kind"]}
     if workspace.cohort is not None:
@@ -182,7 +203,7 @@ def _data_facts(workspace: Workspace) -> pd.DataFrame:
         )
         facts["Lesions"] = str(int(once["reference_lesions"].sum()))
     facts["Results"] = str(workspace.results.folder)
-    return pd.DataFrame(facts.items(), columns=["", "Data"]).astype(str)
+    return facts
 
 
 def _summary(said: dict[str, Any]) -> str:
@@ -195,12 +216,12 @@ def _by_rule(card: dict[str, Any]) -> dict[str, str]:
     return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
 
 
-def _source_facts(said: dict[str, Any]) -> pd.DataFrame:
+def _source_facts(said: dict[str, Any]) -> dict[str, str]:
     if said["kind"] != "checkpoint":
-        return pd.DataFrame([("Folder", said["path"])], columns=["", "Source"])
+        return {"Folder": said["path"]}
     card = said["card"]
     training = card["training"]
-    facts = {
+    return {
         "Loss": f"{card['loss']}, " + ", ".join(f"{k} {v}" for k, v in card["loss_settings"].items()),
         "Decision rule": card["decision_rule"],
         **_by_rule(card),
@@ -214,4 +235,3 @@ def _source_facts(said: dict[str, Any]) -> pd.DataFrame:
         "SHA-256": card["weights_sha256"],
         "Limits": card["limits"],
     }
-    return pd.DataFrame(facts.items(), columns=["", "Card"])

@@ -70,10 +70,11 @@ def select_workspace() -> Workspace | None:
         if opened:
             st.session_state[RESULTS_KEY] = opened
         _follow_address(names)
+        if names and st.session_state.get(RESULTS_KEY) not in names:
+            st.session_state[RESULTS_KEY] = "demo" if "demo" in names else names[0]
         chosen = selector.selectbox(
             "Results",
             names,
-            index=names.index("demo") if "demo" in names else 0,
             key=RESULTS_KEY,
             help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
         )
@@ -100,6 +101,8 @@ def _follow_address(names: list[str]) -> None:
     Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
     """
     asked = st.query_params.get(RESULTS_KEY)
+    if asked is not None and asked not in names:
+        st.warning(plain(f"There are no results {asked}"))
     if asked in names and asked != st.session_state.get(ADDRESS_KEY):
         st.session_state[RESULTS_KEY] = asked
 

@@ -96,6 +96,8 @@ def test_a_click_on_a_dot_opens_its_case(page, serve):
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.wait_for_function("location.search.includes('case=Brats18_SYN_test_')", timeout=20_000)
     page.wait_for_selector(READY, timeout=60_000)
+    page.go_back()
+    page.get_by_text("24 synthetic cases").wait_for(timeout=30_000)
 
 
 def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(page, serve):
@@ -133,3 +135,21 @@ def test_a_link_opens_its_results_and_pages_keep_them(page, serve, tmp_path):
     page.get_by_text("24 synthetic cases").wait_for(timeout=30_000)
     page.get_by_role("link", name="Compare").click()
     page.wait_for_selector(READY, timeout=60_000)
+
+
+def test_the_case_of_the_link_and_of_back_is_ticked_in_the_table(page, serve):
+    def ticked() -> list[str]:
+        rows = page.locator(".stDataFrame").first.locator("[role=row][aria-selected=true]")
+        return [row.locator("[role=gridcell]").first.inner_text() for row in rows.all()]
+
+    open_case(page, serve, "Brats18_SYN_test_003")
+    page.wait_for_timeout(1500)
+    assert ticked() == ["Brats18_SYN_test_003"]
+    box = page.locator(".stDataFrame").first.bounding_box()
+    page.mouse.click(box["x"] + 15, box["y"] + 36 * 1.5)
+    page.wait_for_function("location.search.includes('case=Brats18_SYN_test_000')")
+    page.wait_for_timeout(1500)
+    page.go_back()
+    page.get_by_role("heading", name="Brats18_SYN_test_003").wait_for()
+    page.wait_for_timeout(1500)
+    assert ticked() == ["Brats18_SYN_test_003"]
