@@ -12,7 +12,9 @@ PORT ?= 8501
 setup: $(VENV)/.app
 
 app: setup
-	$(BIN)/afl demo
+	@# Checking the demo takes a second that a ready one need not cost.
+	@if test ! -f data/demo/splits.json || test ! data/results/demo/.complete -nt models/demo_afl/card.json; then \
+		$(BIN)/afl demo && touch data/results/demo/.complete; fi
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev
