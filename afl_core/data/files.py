@@ -1,7 +1,5 @@
 """Read and write NIfTI and MHA files; every failure is one clear `DataError`."""
 
-import os
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
@@ -13,6 +11,7 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from afl_core.errors import DataError, GeometryError
+from afl_core.storage import replacing
 from afl_core.volume import Mask, Volume
 
 MAX_VOXELS = 2**28
@@ -111,19 +110,8 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
 
 
 def _save_atomically(image: nib.Nifti1Image, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=".", suffix=suffix)
-    os.close(handle)
-    try:
-        nib.save(image, name)
-        with Path(name).open("rb") as file:
-            os.fsync(file.fileno())
-        Path(name).chmod(0o644)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+    with replacing(path, suffix=".nii.gz" if path.name.endswith(".gz") else ".nii") as temporary:
+        nib.save(image, temporary)
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
