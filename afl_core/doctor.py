@@ -1,6 +1,5 @@
 """Checks of an installation."""
 
-import importlib.metadata
 import os
 import platform
 import re
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from afl_core.errors import AflError
 from afl_core.model.checkpoints import CARD, load_card, verify_weights
 from afl_core.paths import DEMO, HOME, MODELS
+from afl_core.versions import package_version
 
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;#]+)")
 
@@ -40,16 +40,9 @@ def _packages() -> Check:
     wrong = []
     for line in requirements.read_text().splitlines():
         pin = PIN.match(line)
-        if pin and (have := _version(pin[1])) != pin[2]:
+        if pin and (have := package_version(pin[1]).split("+")[0]) != pin[2]:
             wrong.append(f"{pin[1]} {have or 'missing'} (pinned {pin[2]})")
     return Check("packages", not wrong, "; ".join(wrong) or "all as pinned in requirements.txt")
-
-
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package).split("+")[0]
-    except importlib.metadata.PackageNotFoundError:
-        return ""
 
 
 def _machine() -> Check:

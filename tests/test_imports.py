@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "paths"},
+    {"errors", "paths", "versions"},
     {"volume", "catalogue", "storage"},
     {"regions"},
     {"data", "shape", "metrics", "loss", "model"},

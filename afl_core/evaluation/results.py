@@ -1,8 +1,6 @@
 """The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
 
-import importlib.metadata
 import json
-import platform
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -13,12 +11,12 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
-from afl_core import __version__
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import METRICS
 from afl_core.storage import write_atomically
+from afl_core.versions import versions
 
 CASES, LESIONS, MANIFEST = "cases.parquet", "lesions.parquet", "manifest.json"
 COLUMNS = {CASES: ("case_id", "source", "key", "empty"), LESIONS: ("case_id", "source", "lesion_id")}
@@ -112,7 +110,7 @@ class Results:
                 key: {"label": m.label, "unit": m.unit, "better": m.better, "empty_rule": m.empty_rule}
                 for key, m in METRICS.items()
             }
-            manifest["versions"] = _versions()
+            manifest["versions"] = versions(PACKAGES)
             self._write_manifest(manifest)
 
     def _table(self, name: str) -> pd.DataFrame:
@@ -166,14 +164,3 @@ def _empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
     touched = cases[cases["empty"] != ""]
     counts = touched.groupby("source")["empty"].value_counts()
     return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}
-
-
-def _versions() -> dict[str, str]:
-    """Versions without importing the packages; those not installed are left out."""
-    versions = {"afl-workbench": __version__, "python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return versions

@@ -1,12 +1,9 @@
 """A training run from a cohort to a checkpoint folder."""
 
-import importlib.metadata
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args
 
-from afl_core import __version__
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES
@@ -15,6 +12,7 @@ from afl_core.paths import DEMO
 from afl_core.storage import hash_files
 from afl_core.training.config import TrainConfig
 from afl_core.training.loop import Progress, TrainingCase, TrainResult, train, training_case, validation_dsc
+from afl_core.versions import versions
 
 LIMITS = (
     "Trained for minutes on a small cohort to show the workbench; not for clinical use. "
@@ -67,7 +65,7 @@ def train_checkpoint(
         data=_describe(cohort, splits, config) | {"cases": {name: len(used) for name, used in cases.items()}},
         scores={"test_mean_dsc_by_decision_rule": by_rule},
         command=command,
-        versions=_versions(),
+        versions=versions(("torch", "monai", "numpy", "nibabel")),
         weights_sha256="",
         limits=LIMITS,
     )
@@ -118,11 +116,4 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
         "name": "synthetic demo cohort" if cohort.root == DEMO else cohort.root.name,
         "layout": cohort.layout.name,
         "training_files_sha256": hash_files(files),
-    }
-
-
-def _versions() -> dict[str, str]:
-    packages = ("torch", "monai", "numpy", "nibabel")
-    return {"afl-workbench": __version__, "python": platform.python_version()} | {
-        package: importlib.metadata.version(package) for package in packages
     }
