@@ -174,9 +174,8 @@ def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
 
 def _choose_metric(workspace: Workspace) -> str:
     keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
-    label = METRICS.__getitem__
     return str(
-        st.selectbox("Metric", keys, format_func=lambda key: label(key).label, key="metric", bind="query-params")
+        st.selectbox("Metric", keys, format_func=lambda key: METRICS[key].label, key="metric", bind="query-params")
     )
 
 

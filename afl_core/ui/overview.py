@@ -139,12 +139,12 @@ def _sentence(workspace: Workspace) -> str:
         return plain(f"{sources[0]} reaches a mean Dice of {mean}{everything}.")
     first, second = sources[:2]
     d = _headline(workspace.rows, ("dsc",), (first, second)).iloc[0]
-    if 1 < d.n < MIN_CASES:
+    if d.n < 2:
+        return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
+    if d.n < MIN_CASES:
         few = f"{d.n} {what} are too few for an interval"
         return plain(f"{second}'s mean Dice minus {first}'s is {d.difference:+.3f}; {few}.")
     measured = f"{d.difference:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
-    if d.n < 2:
-        return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
     if d.low <= 0 <= d.high:
         return plain(f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({measured}).")
     more = "higher" if d.difference > 0 else "lower"
