@@ -69,18 +69,34 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     if box is None:
         return Shape(0.0, 0, 0.0, math.nan, 0.0, ())
     crop = np.ascontiguousarray(mask[box])
-    labels, sizes = label_lesions(crop)
-    lesions = [labels[part] == k for k, part in enumerate(ndimage.find_objects(labels), start=1)]
-    roughness = np.array([_roughness(lesion, spacing_mm) for lesion in lesions])
-    carrying = ~np.isnan(roughness)
+    by_lesion, sizes = _roughness_by_lesion(crop, spacing_mm)
     return Shape(
         volume_ml=int(sizes.sum()) * math.prod(spacing_mm) / 1000,
         n_components=len(sizes),
         surface_area_mm2=_area_mm2(crop, spacing_mm),
-        roughness=float(np.average(roughness[carrying], weights=sizes[carrying])) if carrying.any() else math.nan,
+        roughness=_mean_roughness(by_lesion, sizes),
         released_smoothness=released_smoothness(mask),
-        lesion_roughness=tuple(roughness.tolist()),
+        lesion_roughness=tuple(by_lesion.tolist()),
     )
+
+
+def roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
+    """The roughness that `describe` gives, alone.
+
+    Args:
+        mask: Boolean, shape (X, Y, Z), any number of lesions.
+        spacing_mm: Voxel edge lengths along X, Y, Z.
+
+    Returns:
+        Mean over the lesions, weighted by volume; NaN when none can carry roughness, or when empty.
+
+    Raises:
+        GeometryError: If the mask is not a boolean 3-D array, or the spacing is not positive.
+    """
+    check_mask(mask, "mask")
+    check_spacing(spacing_mm)
+    box = bounding_box(mask)
+    return math.nan if box is None else _mean_roughness(*_roughness_by_lesion(mask[box], spacing_mm))
 
 
 def lesion_roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
@@ -187,6 +203,18 @@ def _roughness(lesion: BoolArray, spacing_mm: Spacing) -> float:
     reach = [(math.ceil(radius_mm / s) + 1,) * 2 for s in spacing_mm]
     closed = ~_dilate(~_dilate(np.pad(lesion, reach), radius_mm, spacing_mm), radius_mm, spacing_mm)
     return 1 - int(np.count_nonzero(opened)) / int(np.count_nonzero(closed))
+
+
+def _roughness_by_lesion(crop: BoolArray, spacing_mm: Spacing) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Roughness and number of voxels of each lesion of a mask that is not empty."""
+    labels, sizes = label_lesions(crop)
+    parts = enumerate(ndimage.find_objects(labels), start=1)
+    return np.array([_roughness(labels[part] == k, spacing_mm) for k, part in parts]), sizes
+
+
+def _mean_roughness(by_lesion: NDArray[np.float64], sizes: NDArray[np.int64]) -> float:
+    carrying = ~np.isnan(by_lesion)
+    return float(np.average(by_lesion[carrying], weights=sizes[carrying])) if carrying.any() else math.nan
 
 
 def _dilate(mask: BoolArray, radius_mm: float, spacing_mm: Spacing) -> BoolArray:

@@ -9,10 +9,33 @@ from torch import nn
 
 from afl_core.catalogue import pick
 from afl_core.errors import UsageError
-from afl_core.loss.adaptive_focal import AdaptiveFocalLoss, Factors, factors
-from afl_core.loss.baselines import FocalLoss
+from afl_core.loss.adaptive_focal import AdaptiveFocalLoss
+from afl_core.loss.baselines import (
+    BoundaryLoss,
+    CrossEntropyLoss,
+    DiceCELoss,
+    DiceFocalLoss,
+    DiceLoss,
+    FocalLoss,
+    IoULoss,
+    TverskyLoss,
+    UnifiedFocalLoss,
+)
+from afl_core.loss.factors import Factors, factors
+from afl_core.loss.per_lesion import BlobLoss, InverseVolumeFocalLoss
+from afl_core.loss.terms import PRESETS, Terms
 
-__all__ = ["LOSSES", "AdaptiveFocalLoss", "Factors", "FocalLoss", "LossEntry", "build_loss", "factors"]
+__all__ = [
+    "LOSSES",
+    "PRESETS",
+    "AdaptiveFocalLoss",
+    "Factors",
+    "FocalLoss",
+    "LossEntry",
+    "Terms",
+    "build_loss",
+    "factors",
+]
 
 
 @dataclass(frozen=True)
@@ -27,10 +50,25 @@ class LossEntry:
 
 LOSSES: Mapping[str, LossEntry] = MappingProxyType(
     {
+        "ce": LossEntry("CE", "Cross-entropy", CrossEntropyLoss, {}),
+        "tversky": LossEntry("Tversky", "Tversky loss", TverskyLoss, {"alpha": 0.5, "beta": 0.5}),
+        "iou": LossEntry("IoU", "IoU loss", IoULoss, {}),
+        "dice": LossEntry("Dice", "Dice loss", DiceLoss, {"squared": True}),
+        "dice_ce": LossEntry("DiceCE", "Dice loss and cross-entropy", DiceCELoss, {}),
+        "dice_focal": LossEntry("DiceFocal", "Dice loss and focal loss", DiceFocalLoss, {"gamma": 2.0}),
         "focal": LossEntry("FL", "Focal loss", FocalLoss, {"gamma": 2.0}),
-        "adaptive_focal": LossEntry("A-FL", "Adaptive focal loss", AdaptiveFocalLoss, {"alpha": "released"}),
+        "adaptive_focal": LossEntry("A-FL", "Adaptive focal loss", AdaptiveFocalLoss, {"preset": "released_code"}),
+        "inverse_volume_focal": LossEntry(
+            "IV-FL", "Inverse-volume-weighted focal loss", InverseVolumeFocalLoss, {"gamma": 2.0}
+        ),
+        "blob": LossEntry("Blob", "Blob loss", BlobLoss, {"global_weight": 2.0, "lesion_weight": 1.0}),
+        "unified_focal": LossEntry(
+            "UFL", "Unified focal loss", UnifiedFocalLoss, {"weight": 0.5, "delta": 0.6, "gamma": 0.5}
+        ),
+        "boundary": LossEntry("Boundary", "Dice loss and boundary loss", BoundaryLoss, {"weight": 0.01}),
     }
 )
+"""The paper's eight losses, then what else is meant for small tumours. Settings are written out, so cards hold them."""
 
 
 def build_loss(name: str, **settings: Any) -> nn.Module:

@@ -1,137 +1,111 @@
 """Adaptive focal loss (A-FL): the focal loss with alpha and gamma taken from each case's own reference mask.
 
 Source: arXiv 2407.09828, "Size and Smoothness Aware Adaptive Focal Loss for Small Tumor Segmentation", and the code
-that its authors released, which differs from the text; the three readings of alpha keep the two apart.
+that its authors released, which differs from the text. The presets keep the two apart, the switches take them apart.
 """
 
-from dataclasses import dataclass
-from typing import Literal, get_args
+from dataclasses import replace
+from typing import Any, Literal, get_args
 
-import torch
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
+from afl_core.catalogue import pick
 from afl_core.errors import UsageError
+from afl_core.loss.factors import UNIT_SPACING, Factors
+from afl_core.loss.factors import factors as factors_of
+from afl_core.loss.focal import Reduction, focal
+from afl_core.loss.inputs import check_pair
+from afl_core.loss.terms import PRESETS
+from afl_core.volume import Spacing
 
-Alpha = Literal["balanced", "scalar", "released"]
-
-
-@dataclass(frozen=True)
-class Factors:
-    """The four numbers that A-FL takes from a reference mask; each of shape (B,), constants to autograd.
-
-    Attributes:
-        alpha_va: Background fraction of the voxels, P_bg / (P_fg + P_bg).
-        gamma_va: Tumour fraction of the voxels, P_fg / (P_fg + P_bg).
-        gamma_msa: Mean over all voxels of abs(grad(label)): the surface area in voxel faces over the number of voxels.
-        gamma_adaptive: gamma_va + gamma_msa, the focusing exponent.
-    """
-
-    alpha_va: Tensor
-    gamma_va: Tensor
-    gamma_msa: Tensor
-
-    @property
-    def gamma_adaptive(self) -> Tensor:
-        """Focusing exponent, shape (B,)."""
-        return self.gamma_va + self.gamma_msa
-
-
-@torch.no_grad()
-def factors(target: Tensor) -> Factors:
-    """Compute the adaptive factors of each sample from its reference mask.
-
-    The gradient is taken by central differences of unit spacing (one-sided at the border), whatever the voxel size:
-    so the released code does. An empty target gives alpha_va 1 and gamma 0, a full one alpha_va 0 and gamma 1.
-
-    Args:
-        target: Shape (B, 1, X, Y, Z), 1 inside the tumour and 0 outside.
-
-    Returns:
-        The factors in float64, on the target's device: 1 - alpha_va must survive where the tumour is tiny.
-
-    >>> lesion = torch.zeros(1, 1, 160, 128, 24)
-    >>> lesion[..., 50:62, 50:60, 8:17] = 1  # 1,080 voxels
-    >>> f = factors(lesion)
-    >>> f"{f.alpha_va.item():.4f} {f.gamma_va.item():.4f} {f.gamma_adaptive.item():.4f}"
-    '0.9978 0.0022 0.0034'
-    """
-    mask = target[:, 0].float()
-    gamma_va = mask.double().mean(dim=(1, 2, 3))
-    squared = torch.zeros_like(mask)
-    for axis in (1, 2, 3):
-        if mask.shape[axis] > 1:
-            squared += torch.gradient(mask, dim=axis)[0] ** 2
-    return Factors(1 - gamma_va, gamma_va, squared.sqrt().double().mean(dim=(1, 2, 3)))
+Activation = Literal["sigmoid", "softmax"]
 
 
 class AdaptiveFocalLoss(nn.Module):
-    """A-FL(p_t) = -alpha (1 - p_t) ** gamma_adaptive * log(p_t), on sigmoid probabilities, averaged over all elements.
+    """A-FL(p_t) = -alpha_va (1 - p_t) ** gamma_adaptive * log(p_t), averaged over all elements and samples.
 
-    alpha_va weighs the elements in one of three ways, which give very different losses:
+    The paper prints it without the minus sign; there alpha_va = P_bg / (P_fg + P_bg), gamma_va = P_fg / (P_fg + P_bg)
+    and gamma_adaptive = gamma_va + gamma_mSa (`factors`), with P_fg and P_bg the numbers of tumour and background
+    voxels of the case.
+
+    alpha_va can be read in three ways, which give very different losses. Weights that a lesion of 1,080 voxels in
+    160 x 128 x 24 gets, of 491,520 (P_fg / N = 0.0022), for a background and a tumour voxel:
 
     - `balanced`: alpha_va on tumour voxels, 1 - alpha_va on background voxels, as in the alpha-balanced focal loss
-      (Lin et al. 2017). An empty target gives a loss of 0, since all its voxels weigh 0.
-    - `scalar`: alpha_va on every voxel, the printed formula taken literally. Almost 1, so nothing is balanced.
+      (Lin et al. 2017, equation 5). The classes weigh the same in total, but everything weighs little.
+    - `scalar`: alpha_va on every voxel, the printed formula taken word for word. Nothing is balanced.
     - `released`: P_bg / N on the background channel and P_fg / N on the tumour channel, whatever the voxel's class, as
-      in the authors' code. The tumour channel, which the authors read at inference, gets P_fg / N of the weight.
+      in the authors' code. The tumour channel, which the authors read at inference, gets 0.2 % of the weight.
+    - `none`: no weights; with gamma_volume off and gamma_smoothness `none`, binary cross-entropy. A-FL with a gamma
+      of 0 is the control that the paper does not show.
+
+    >>> import torch
+    >>> lesion = torch.zeros(1, 1, 160, 128, 24)
+    >>> lesion[..., 50:62, 50:60, 8:17] = 1
+    >>> for alpha in ("balanced", "scalar", "released"):
+    ...     loss = AdaptiveFocalLoss(alpha=alpha)
+    ...     weights = loss.terms.weights(factors_of(lesion), channels=2, softmax=False)[0]
+    ...     print(alpha, [[f"{weight:.4f}" for weight in channel] for channel in weights])
+    balanced [['0.0022', '0.9978'], ['0.0022', '0.9978']]
+    scalar [['0.9978', '0.9978'], ['0.9978', '0.9978']]
+    released [['0.9978', '0.9978'], ['0.0022', '0.0022']]
+
+    An empty target has alpha_va 1 and gamma_adaptive 0. So `scalar` and `none` give plain cross-entropy, `released`
+    that of the background channel alone, weighted 1, and `balanced` 0 (cross-entropy when normalised).
 
     Args:
-        alpha: Which reading of alpha_va.
+        preset: Name in `PRESETS`. `released_code`, what the authors ran, is the default as long as no study of ours
+            shows that another is better.
+        activation: `sigmoid`, each channel against its own one-hot target; or `softmax` of two channels, with one
+            loss per voxel (MONAI's softmax focal loss divides by the two channels, and so is half of it).
+        reduction: `mean`, `sum` or `none`, of which the last gives one loss per element.
+        spacing_mm: Voxel edge lengths of the targets, which `scale_free` smoothness alone needs.
+        switches: Fields of `Terms` in which the loss differs from the preset.
 
     Raises:
-        UsageError: If `alpha` is none of the three.
+        UsageError: If there is no such preset, activation, reduction or value of a switch.
+        TypeError: If there is no such switch.
     """
 
-    def __init__(self, *, alpha: Alpha = "released") -> None:
+    def __init__(
+        self,
+        preset: str = "released_code",
+        *,
+        activation: Activation = "sigmoid",
+        reduction: Reduction = "mean",
+        spacing_mm: Spacing = UNIT_SPACING,
+        **switches: Any,
+    ) -> None:
         super().__init__()
-        if alpha not in get_args(Alpha):
-            raise UsageError(
-                "Unknown reading of alpha", received=alpha, todo=f"Use one of {', '.join(get_args(Alpha))}"
-            )
-        self.alpha = alpha
+        self.terms = replace(pick(PRESETS, preset, kind="A-FL preset"), **switches)
+        pick(dict.fromkeys(get_args(Activation)), activation, kind="activation")
+        pick(dict.fromkeys(get_args(Reduction)), reduction, kind="reduction")
+        self.softmax, self.reduction, self.spacing_mm = activation == "softmax", reduction, spacing_mm
 
-    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
-        """Mean loss of a batch.
+    def forward(self, logits: Tensor, target: Tensor, *, factors: Factors | None = None) -> Tensor:
+        """Loss of a batch.
 
         Args:
             logits: Shape (B, 1, X, Y, Z), the tumour channel, or (B, 2, X, Y, Z), background and tumour.
-            target: Shape (B, 1, X, Y, Z), 1 inside the tumour and 0 outside.
+            target: Shape (B, 1, X, Y, Z), 1 (or any label but 0) inside the tumour and 0 outside.
+            factors: Of each sample, where they are known already, say of the whole case when the target is a patch
+                of it; by default they are computed from the target.
 
         Returns:
-            A scalar; finite for empty and full targets too.
+            A scalar, or the loss of each element with `reduction` "none": shape (B, C, X, Y, Z), or (B, 1, X, Y, Z)
+            under softmax. In float32, or float64 for such logits; finite for empty and full targets too.
 
         Raises:
             UsageError: If the shapes are not of these forms.
         """
-        target = target.to(logits.dtype)
-        one_hot = _one_hot(logits, target)  # (B, C, X, Y, Z)
-        f = factors(target)
-        gamma = _per_sample(f.gamma_adaptive).to(logits.dtype)
-        signed = (2 * one_hot - 1) * logits  # p_t = sigmoid(signed)
-        log_p = F.logsigmoid(signed)
-        log_q = log_p - signed  # log(1 - p_t) without a second logarithm
-        return (-self._weights(f, target, channels=logits.shape[1]) * torch.exp(gamma * log_q) * log_p).mean()
-
-    def _weights(self, f: Factors, target: Tensor, *, channels: int) -> Tensor:
-        """Weights that broadcast to (B, C, X, Y, Z)."""
-        background, tumour = (_per_sample(share).to(target.dtype) for share in (f.alpha_va, f.gamma_va))  # of N
-        if self.alpha == "balanced":
-            return background * target + tumour * (1 - target)
-        if self.alpha == "scalar":
-            return background
-        return torch.cat([background, tumour], dim=1)[:, -channels:]
-
-
-def _per_sample(values: Tensor) -> Tensor:
-    return values.view(-1, 1, 1, 1, 1)
-
-
-def _one_hot(logits: Tensor, target: Tensor) -> Tensor:
-    """Target of every channel: tumour alone, or background and tumour."""
-    if logits.ndim != 5 or logits.shape[1] not in (1, 2) or target.shape != (logits.shape[0], 1, *logits.shape[2:]):
-        raise UsageError(
-            "Logits must be (B, 1 or 2, X, Y, Z) and targets (B, 1, X, Y, Z)",
-            received=f"{tuple(logits.shape)} and {tuple(target.shape)}",
-        )
-    return target if logits.shape[1] == 1 else torch.cat([1 - target, target], dim=1)
+        check_pair(logits, target)
+        if self.softmax and logits.shape[1] == 1:
+            raise UsageError("A softmax needs two channels of logits", received=tuple(logits.shape))
+        if factors is None:
+            factors = factors_of(target, smoothness=self.terms.gamma_smoothness, spacing_mm=self.spacing_mm)
+        if len(factors.alpha_va) != len(logits):
+            raise UsageError(
+                "Factors must be one for each sample", received=f"{len(factors.alpha_va)} for {len(logits)}"
+            )
+        weights = self.terms.weights(factors, channels=logits.shape[1], softmax=self.softmax)
+        return focal(logits, target, weights, self.terms.gamma(factors), reduction=self.reduction)

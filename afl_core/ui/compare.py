@@ -109,6 +109,7 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
     with metrics:
         st.markdown("##### Metrics of this case")
         st.dataframe(_metric_table(rows, workspace.sources), hide_index=True, height="content", placeholder="–")
+        st.caption("  \n".join(plain(f"{name}: {said}") for name, said in workspace.summaries.items()))
     with lesions:
         st.markdown("##### Lesions")
         table = lesion_table(workspace, case_id)

@@ -98,7 +98,7 @@ def show_contents(workspace: Workspace) -> None:
     with sources:
         st.subheader("Sources")
         for name, said in workspace.manifest["sources"].items():
-            with st.expander(f"{plain(name)}: {plain(_summary(said))}"):
+            with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
                 _show_facts(_source_facts(said), "Card")
     if problems := _problems(workspace):
         with st.expander(f"{len(problems)} cases or predictions could not be used"):
@@ -204,10 +204,6 @@ def _data_facts(workspace: Workspace) -> dict[str, str]:
         facts["Lesions"] = str(int(once["reference_lesions"].sum()))
     facts["Results"] = str(workspace.results.folder)
     return facts
-
-
-def _summary(said: dict[str, Any]) -> str:
-    return said["card"]["summary"] if said["kind"] == "checkpoint" else f"{said['files']} masks from a folder"
 
 
 def _by_rule(card: dict[str, Any]) -> dict[str, str]:

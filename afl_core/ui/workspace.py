@@ -56,6 +56,14 @@ class Workspace:
         """Whether the data are the synthetic demo cohort."""
         return Path(self.manifest["data"]["path"]) == DEMO.resolve()
 
+    @property
+    def summaries(self) -> dict[str, str]:
+        """What each source is, in a line: the loss with its settings, or how many masks."""
+        return {
+            name: said["card"]["summary"] if said["kind"] == "checkpoint" else f"{said['files']} masks from a folder"
+            for name, said in self.manifest["sources"].items()
+        }
+
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         return parse_sources([f"{name}={said['path']}" for name, said in self.manifest["sources"].items()])

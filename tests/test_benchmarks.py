@@ -1,0 +1,113 @@
+"""The benchmarks run, measure what they say, and compare contestants that compute the same thing. No times here."""
+
+import importlib.util
+import json
+import math
+import os
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from afl_core.loss import PRESETS, build_loss
+
+MIB = 2**20
+MEASURABLE = os.access("/proc/self/clear_refs", os.W_OK)
+
+
+def load(name):
+    path = Path(__file__).parents[1] / "benchmarks" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(f"benchmark_{name}", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="module")
+def bench():
+    return load("loss")
+
+
+def test_every_contestant_gets_a_record_at_every_shape(bench, tmp_path, capsys):
+    shapes = ((1, 2, 24, 20, 10), (2, 2, 12, 16, 14))
+    file = tmp_path / "loss.json"
+    bench.main(["--rounds", "2", "--json", str(file)], shapes=shapes)
+
+    records = json.loads(file.read_text(encoding="utf-8"))
+    peers = ["monai_focal", "monai_dice_focal", "released_step", "copy"]
+    names = [f"adaptive_focal/{preset}" for preset in PRESETS] + peers
+    assert [(r["name"], tuple(r["shape"])) for r in records] == [(name, shape) for shape in shapes for name in names]
+    table = capsys.readouterr().out
+    for r in records:
+        assert r.keys() == {"name", "shape", "seconds", "ratio", "peak_bytes", "minimum_bytes", "floor_ratio"}
+        assert min(r["seconds"], r["ratio"], r["floor_ratio"]) > 0
+        assert isinstance(r["peak_bytes"], int) == MEASURABLE
+        logits = math.prod(r["shape"])
+        # Bytes: logits and gradient (or the copy), and a target of half the elements.
+        assert r["minimum_bytes"] == 4 * (logits * 2 if r["name"] == "copy" else logits * 2.5)
+        assert r["name"] in table
+    for shape in shapes:
+        seconds, ratios, floors = (
+            {r["name"]: r[field] for r in records if tuple(r["shape"]) == shape}
+            for field in ("seconds", "ratio", "floor_ratio")
+        )
+        assert ratios["monai_focal"] == 1
+        assert floors["copy"] == pytest.approx(1)
+        for name in names:
+            assert ratios[name] == pytest.approx(seconds[name] / seconds["monai_focal"])
+            least = seconds["copy"] * (1 if name == "copy" else 1.25)
+            assert floors[name] == pytest.approx(seconds[name] / least)
+
+
+def test_contestants_take_turns_and_the_first_round_does_not_count(bench, monkeypatch):
+    monkeypatch.setattr(bench, "build_steps", lambda *_: dict.fromkeys("ab", lambda: None))
+    seconds = [100, 100, 3, 5, 9, 6, 4, 90]  # of a and b in turn, round after round
+    ticks = iter([tick for elapsed in seconds for tick in (0, elapsed)])
+    monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert bench.time_steps((1, 2, 4, 4, 4), rounds=3) == {"a": 4, "b": 6}
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_released_step_computes_what_a_fl_computes(bench, seed):
+    generator = torch.Generator().manual_seed(seed)
+    _, target = bench.build_inputs((1, 2, 40, 32, 24))
+    results = []
+    for loss in (bench.released_step, build_loss("adaptive_focal", alpha="released")):
+        logits = torch.randn((1, 2, 40, 32, 24), generator=generator.manual_seed(seed)).mul_(3).requires_grad_()
+        value = loss(logits, target)
+        value.backward()
+        results.append((value.item(), logits.grad))
+    (value, gradient), (own_value, own_gradient) = results
+    assert own_value == pytest.approx(value, rel=1e-4)
+    torch.testing.assert_close(own_gradient, gradient, rtol=1e-4, atol=1e-12)
+
+
+def test_inputs_are_those_of_a_tumour(bench):
+    logits, target = bench.build_inputs((2, 2, 60, 50, 40))
+    assert (logits.shape, target.shape) == ((2, 2, 60, 50, 40), (2, 1, 60, 50, 40))
+    assert logits.is_leaf
+    assert logits.requires_grad
+    assert logits.std().item() == pytest.approx(3, rel=0.01)
+    assert set(target.unique().tolist()) == {0, 1}
+    assert all(0.0045 < share < 0.011 for share in target.mean(dim=(1, 2, 3, 4)).tolist())
+    assert not torch.equal(target[0], target[1])
+
+
+@pytest.mark.skipif(not MEASURABLE, reason="the kernel counts memory on Linux only")
+@pytest.mark.parametrize(
+    ("step", "expected"),
+    [
+        (lambda kept: kept.append(torch.ones(16 * MIB)), 64),
+        (lambda kept: kept.append(np.ones(16 * MIB, np.float32)), 64),
+        (lambda kept: kept.append(torch.ones(16 * MIB) + 1), 128),  # freed again, yet part of the peak
+        (lambda kept: None, 0),
+    ],
+    ids=["torch", "numpy", "temporary", "nothing"],
+)
+def test_peak_sees_all_memory(bench, step, expected):
+    kept = []
+    before = np.ones(32 * MIB, np.float32)  # a higher peak, before the call
+    del before
+    assert bench.extra_bytes(lambda: step(kept)) / MIB == pytest.approx(expected, abs=2)
