@@ -111,3 +111,17 @@ def test_peak_sees_all_memory(bench, step, expected):
     before = np.ones(32 * MIB, np.float32)  # a higher peak, before the call
     del before
     assert bench.extra_bytes(lambda: step(kept)) / MIB == pytest.approx(expected, abs=2)
+
+
+def test_afl_is_faster_and_smaller_than_monais_focal_loss(bench):
+    """The ratios promised for a PI-CAI volume, whatever the machine; the best of three runs, since others may be busy."""
+    shape = (1, 2, 160, 128, 24)
+    (peaks,) = bench.measure_peaks([shape], None)
+    for name in (f"adaptive_focal/{preset}" for preset in PRESETS):
+        if MEASURABLE:
+            assert peaks[name] <= 1.2 * 4 * math.prod(shape)
+        assert min(seconds[name] / seconds["monai_focal"] for seconds in times(bench, shape)) <= 0.4
+
+
+def times(bench, shape):
+    return [bench.time_steps(shape, rounds=9) for _ in range(3)]

@@ -6,6 +6,7 @@ still starts 16 operations for each. The loops here read the logits once, write 
 
 import math
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
@@ -15,12 +16,16 @@ from typing import Any
 import numba
 import numpy as np
 from numba.extending import overload
+from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
-ALONE = 65_536
+PIECE = 64 * BLOCK
+"""Voxels that a thread takes at a time."""
+
+ALONE = PIECE // 2
 """Elements below which a second thread costs more than it saves."""
 
 Floats = NDArray[Any]
@@ -36,8 +41,16 @@ _compiled = numba.njit(nogil=True, cache=True, **_OPTIONS)
 
 _LOG2_E = F(1 / math.log(2))
 _LN2_HIGH, _LN2_LOW = F(0.693359375), F(math.log(2) - 0.693359375)  # 9 bits, so multiples of it are exact; the rest
-_E2, _E3, _E4, _E5, _E6, _E7 = (F(1 / math.factorial(k)) for k in range(2, 8))
-_A1, _A2, _A3, _A4, _A5, _A6 = (F(1 / (2 * k + 1)) for k in range(1, 7))
+
+
+def _coefficients(function: Callable[[Floats], Floats], low: float, high: float, degree: int) -> list[np.float32]:
+    """Polynomial through a function's Chebyshev points: close to the best one of its degree."""
+    polynomial = Chebyshev.interpolate(function, degree, domain=[low, high]).convert(kind=Polynomial)
+    return [F(c) for c in polynomial.coef]
+
+
+_E0, _E1, _E2, _E3, _E4, _E5, _E6 = _coefficients(np.exp, -math.log(2) / 2, math.log(2) / 2, 6)
+_A0, _A1, _A2, _A3 = _coefficients(lambda q: np.sum([q**k / (2 * k + 3) for k in range(20)], axis=0), 0, 1 / 9, 3)
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +78,22 @@ class Work:
     def run(self, *, threads: int) -> float:
         """Scaled sum of -w (1 - p_t)^gamma log(p_t) over all elements, the same for any number of threads."""
         samples, kinds, n = len(self.logits), self.weights.shape[1], self.logits.shape[2]
-        alone = threads == 1 or samples * kinds * n < ALONE
-        step = n if alone else -(-n // (threads * BLOCK)) * BLOCK
         sums = np.zeros((samples, kinds, -(-n // BLOCK)))
-        pieces = [
-            (b, k, slice(start, start + step), sums)
-            for b, k, start in product(range(samples), range(kinds), range(0, n, step))
-        ]
-        list((map if alone else _pool(threads, os.getpid()).map)(lambda piece: self._run(*piece), pieces))
+        pieces = iter(list(product(range(samples), range(kinds), range(0, n, PIECE))))
+
+        def work() -> None:
+            for b, k, start in pieces:
+                self._run(b, k, slice(start, start + PIECE), sums)
+
+        # The caller works too, and whoever is free takes the next piece: PyTorch's own threads may still hold a core.
+        helpers = (
+            []
+            if samples * kinds * n < ALONE
+            else [_pool(threads, os.getpid()).submit(work) for _ in range(threads - 1)]
+        )
+        work()
+        for helper in helpers:
+            helper.result()
         return float(sums.sum()) * self.scale
 
     def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
@@ -116,12 +137,12 @@ def _log1p(u: Any) -> Any:
 @overload(_exp, jit_options=_OPTIONS)
 def _choose_exp(x: Any) -> Any:
     def series(x: Any) -> Any:
-        """To 1e-7 relative: 2^k by the exponent's bits, the rest by its Taylor series."""
+        """To 1e-7 relative: 2^k by the exponent's bits, the rest by a polynomial."""
         x = x if x > F(-87) else F(-87)  # what is smaller leaves the normal numbers
         k = np.floor(x * _LOG2_E + F(0.5))
         r = (x - k * _LN2_HIGH) - k * _LN2_LOW
         r2 = r * r
-        rest = (F(1) + r) + (_E2 + _E3 * r) * r2 + ((_E4 + _E5 * r) + (_E6 + _E7 * r) * r2) * (r2 * r2)
+        rest = (_E0 + _E1 * r) + (_E2 + _E3 * r) * r2 + (_E4 + _E5 * r + _E6 * r2) * (r2 * r2)
         return rest * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
 
     def double(x: Any) -> Any:
@@ -133,11 +154,10 @@ def _choose_exp(x: Any) -> Any:
 @overload(_log1p, jit_options=_OPTIONS)
 def _choose_log1p(u: Any) -> Any:
     def series(u: Any) -> Any:
-        """To 2e-7 relative: 2 artanh(u / (2 + u)) by its Taylor series."""
+        """To 2e-7 relative: 2 artanh(s) = 2 s + 2 s^3 (1/3 + s^2/5 + ...), the series by a polynomial in s^2."""
         s = u / (F(2) + u)
         q = s * s
-        q2 = q * q
-        return F(2) * (s + s * (q * ((_A1 + _A2 * q) + (_A3 + _A4 * q) * q2 + (_A5 + _A6 * q) * (q2 * q2))))
+        return F(2) * (s + s * q * ((_A0 + _A1 * q) + (_A2 + _A3 * q) * (q * q)))
 
     def double(u: Any) -> Any:
         return math.log1p(u)
@@ -192,7 +212,7 @@ def _stretch(
     logit, opposite = logits
     gradient, opposite_gradient, losses = outputs
     m, u = np.empty(BLOCK, logit.dtype), np.empty(BLOCK, logit.dtype)
-    log, slope = np.empty(BLOCK, logit.dtype), np.empty(BLOCK, logit.dtype)
+    log, scratch = np.empty(BLOCK, logit.dtype), np.empty(BLOCK, logit.dtype)
     for start in range(0, logit.size, BLOCK):
         stop = min(logit.size, start + BLOCK)
         n = stop - start
@@ -201,11 +221,10 @@ def _stretch(
             x = x - opposite[start:stop]
         _wrongness(x, t, constants[0], m[:n], u[:n])
         _logarithm(u[:n], log[:n])
-        _loss(m[:n], u[:n], log[:n], t, constants, slope[:n])
+        slope = gradient[start:stop] if gradient.size else scratch[:n]
+        _loss(m[:n], u[:n], log[:n], t, constants, slope)
         sums[start // BLOCK] = _sum(log[:n])
-        if gradient.size:
-            gradient[start:stop] = slope[:n]
         if opposite_gradient.size:
-            opposite_gradient[start:stop] = -slope[:n]
+            opposite_gradient[start:stop] = -slope
         if losses.size:
             losses[start:stop] = log[:n]
