@@ -157,7 +157,7 @@ def train(
     from afl_core.training.run import train_checkpoint  # noqa: PLC0415 - imports torch and MONAI
 
     settings = dict(_setting(text) for text in set_ or []) | {"loss": loss}
-    settings.setdefault("loss_settings", dict(pick(LOSSES, loss, kind="loss").settings))
+    settings["loss_settings"] = {**pick(LOSSES, loss, kind="loss").settings, **settings.get("loss_settings", {})}
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
     config = build_config(preset, **settings)

@@ -114,7 +114,7 @@ def test_peak_sees_all_memory(bench, step, expected):
 
 
 def test_afl_is_faster_and_smaller_than_monais_focal_loss(bench):
-    """The ratios promised for a PI-CAI volume, whatever the machine; the best of three runs, since others may be busy."""
+    """The ratios promised for a PI-CAI volume; the best of three runs, since other work may hold the cores."""
     shape = (1, 2, 160, 128, 24)
     (peaks,) = bench.measure_peaks([shape], None)
     for name in (f"adaptive_focal/{preset}" for preset in PRESETS):
