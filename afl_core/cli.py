@@ -120,7 +120,7 @@ def predict(
             try:
                 present = [name for name in needed if name in chosen.sequences]
                 images = load_case(replace(chosen, reference=None), sequences=present).images
-                mask = source.predict(chosen, images, None)
+                mask = source.predict(chosen, images, None).mask
                 save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
             except AflError as error:
                 failed[chosen.case_id] = str(error)

@@ -5,13 +5,12 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from afl_core.data.preprocess import resampled_shape, resize, z_score
 from afl_core.errors import CheckpointError
 from afl_core.model.checkpoints import Card, DecisionRule
-from afl_core.volume import Mask, Volume
+from afl_core.volume import Mask, Prediction, Volume
 
 OVERLAP = 0.25
 """Overlap of neighbouring windows, blended by a Gaussian."""
@@ -82,8 +81,8 @@ def window_logits(network: nn.Module, channels: Tensor, *, patch_size: tuple[int
     return logits
 
 
-def predict_probability(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> NDArray[np.float32]:
-    """Tumour probability on the case's own grid.
+def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Prediction:
+    """Tumour mask on the case's own grid and affine: where the probability is above 0.5.
 
     Args:
         network: In evaluation mode, from `load_network`.
@@ -91,18 +90,17 @@ def predict_probability(network: nn.Module, card: Card, images: Mapping[str, Vol
         images: Sequence name to volume, all on one grid; sequences that the network does not take are ignored.
 
     Returns:
-        Shape (X, Y, Z) of the images.
+        The mask by the card's decision rule, and the probabilities of both channels, by which the paper's code
+        evaluates.
 
     Raises:
         CheckpointError: If a sequence is missing.
     """
     channels = prepare(images, sequences=card.sequences, spacing_mm=card.spacing_mm)
     logits = window_logits(network, channels, patch_size=card.patch_size)
-    probability = tumour_probability(logits, card.decision_rule)[0].numpy()
-    return resize(probability, images[card.sequences[0]].array.shape)
-
-
-def predict_mask(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Mask:
-    """Tumour mask on the case's own grid and affine: probability above 0.5. Arguments and errors as above."""
-    probability = predict_probability(network, card, images)
-    return Mask(probability > 0.5, images[card.sequences[0]].affine)
+    image = images[card.sequences[0]]
+    tumour, *both = (
+        resize(probability.numpy(), image.array.shape)
+        for probability in (tumour_probability(logits, card.decision_rule)[0], *logits[0].sigmoid())
+    )
+    return Prediction(Mask(tumour > 0.5, image.affine), np.stack(both))

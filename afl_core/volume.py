@@ -66,6 +66,20 @@ class Mask(Volume):
         return int(np.count_nonzero(self.array)) * self.voxel_ml
 
 
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a source says about a case.
+
+    Attributes:
+        mask: On the grid of the images, or of the reference.
+        probabilities: Float32, shape (2, X, Y, Z) on the same grid: the sigmoid of the background and of the tumour
+            channel; None where only a mask is known.
+    """
+
+    mask: Mask
+    probabilities: NDArray[np.float32] | None = None
+
+
 @dataclass(frozen=True)
 class Case:
     """The files of one case; nothing is read before it is asked for.

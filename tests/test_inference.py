@@ -9,7 +9,7 @@ from torch import nn
 
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import CheckpointError
-from afl_core.inference import predict_mask, predict_probability, prepare, tumour_probability, window_logits
+from afl_core.inference import predict, prepare, tumour_probability, window_logits
 from afl_core.model.checkpoints import load_card, load_network
 from afl_core.volume import Volume
 
@@ -65,7 +65,7 @@ def test_a_blob_is_found_where_it_is_at_another_spacing(card, shape, spacing, bo
     image, blob = bright_blob(shape, box, affine(spacing))
     inside = image.array[image.array > 0]
     halfway = float((300 - inside.mean()) / inside.std())  # between the brain's 100 and the blob's 500
-    mask = predict_mask(Brightness(halfway), card, {"flair": image})
+    mask = predict(Brightness(halfway), card, {"flair": image}).mask
     assert mask.array.shape == shape
     assert np.array_equal(mask.affine, image.affine)
     for found, true in zip(extent(mask.array), extent(blob), strict=True):
@@ -82,23 +82,37 @@ def test_a_blob_is_found_where_it_is_at_another_spacing(card, shape, spacing, bo
 def test_at_the_networks_own_spacing_a_pointwise_network_gives_the_blob_exactly(card, shape):
     """Also for odd shapes that are smaller than the patch of 16: padding and blending of windows leave no trace."""
     image, blob = bright_blob(shape, ((3, 7), (3, 5), (4, 6)), affine((2, 2, 2)))
-    assert np.array_equal(predict_mask(Brightness(), card, {"flair": image}).array, blob)
+    assert np.array_equal(predict(Brightness(), card, {"flair": image}).mask.array, blob)
 
 
 def test_the_real_network_predicts_on_odd_shapes_smaller_than_its_patch(tmp_path, make_checkpoint):
     network, card = load_network(make_checkpoint(tmp_path / "net", sequences=("flair",), patch_size=(32, 32, 32)))
     image, _ = bright_blob((13, 9, 11), ((3, 7), (3, 5), (4, 6)), affine((2, 2, 2)))
-    probability = predict_probability(network, card, {"flair": image})
-    assert probability.shape == (13, 9, 11)
-    assert np.isfinite(probability).all()
-    assert probability.min() >= 0
-    assert probability.max() <= 1
+    prediction = predict(network, card, {"flair": image})
+    assert prediction.mask.array.shape == (13, 9, 11)
+    assert prediction.probabilities.shape == (2, 13, 9, 11)
+    assert prediction.probabilities.dtype == np.float32
+    assert prediction.probabilities.min() >= 0
+    assert prediction.probabilities.max() <= 1
+
+
+def test_the_probabilities_are_those_of_background_and_tumour(make_checkpoint, tmp_path):
+    card = load_card(make_checkpoint(tmp_path / "net", sequences=("flair",), patch_size=(32, 32, 32)))
+    image, _ = bright_blob((13, 9, 11), ((3, 7), (3, 5), (4, 6)), affine((2, 2, 2)))
+
+    class Constant(nn.Module):
+        def forward(self, x):
+            return torch.stack([torch.full_like(x[:, 0], -1.0), torch.full_like(x[:, 0], 2.0)], dim=1)
+
+    background, tumour = predict(Constant(), card, {"flair": image}).probabilities
+    np.testing.assert_allclose(background, 1 / (1 + np.e), rtol=1e-5)
+    np.testing.assert_allclose(tumour, 1 / (1 + np.exp(-2)), rtol=1e-5)
 
 
 def test_a_case_stored_in_another_order_is_predicted_on_its_own_grid(cohort, tmp_path, make_checkpoint):
     network, card = load_network(make_checkpoint(tmp_path / "net", spacing_mm=(3, 3, 3)))
     case = load_case(load_cohort(cohort).cases[1])
-    mask = predict_mask(network, card, case.images)
+    mask = predict(network, card, case.images).mask
     assert mask.array.shape == case.reference.array.shape
     assert np.array_equal(mask.affine, case.images["flair"].affine)
 
@@ -159,7 +173,7 @@ def test_the_rule_of_the_card_decides(card):
 
     image, blob = bright_blob((20, 20, 20), ((3, 9), (3, 8), (4, 7)), affine((2, 2, 2)))
     by_rule = {
-        rule: predict_mask(Starved(), card.model_copy(update={"decision_rule": rule}), {"flair": image}).array
+        rule: predict(Starved(), card.model_copy(update={"decision_rule": rule}), {"flair": image}).mask.array
         for rule in ("tumour_channel", "background_complement")
     }
     assert not by_rule["tumour_channel"].any()

@@ -17,7 +17,7 @@ from afl_core.evaluation.sources import Source
 from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.shape import Shape, describe
 from afl_core.storage import hash_files
-from afl_core.volume import Case, Mask, Volume
+from afl_core.volume import Case, Mask, Prediction, Volume
 
 VERSION = 1
 """Raised when the meaning of a row changes, so that results made before are computed again."""
@@ -110,7 +110,7 @@ def evaluate_case(
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
             row, own_lesions = _rows(case, source.name, prediction, reference, shape)
-            save_mask(mask_path(out, source.name, case.case_id), prediction, like=case.reference)
+            save_mask(mask_path(out, source.name, case.case_id), prediction.mask, like=case.reference)
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key})
             lesions.extend(own_lesions)
         except AflError as error:
@@ -154,10 +154,10 @@ def mask_path(out: Path, source: str, case_id: str) -> Path:
 
 
 def _rows(
-    case: Case, source: str, prediction: Mask, reference: Mask, shape: Shape
+    case: Case, source: str, prediction: Prediction, reference: Mask, shape: Shape
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
     metrics = evaluate_masks(
-        prediction.array,
+        prediction.mask.array,
         reference.array,
         spacing_mm=reference.spacing_mm,
         nsd_tolerance_mm=SETTINGS.nsd_tolerance_mm,
@@ -167,7 +167,7 @@ def _rows(
         "group": case.group,
         "source": source,
         "reference_volume_ml": shape.volume_ml,
-        "predicted_volume_ml": prediction.volume_ml,
+        "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
         "roughness": shape.roughness,
         "released_smoothness": shape.released_smoothness,

@@ -14,7 +14,7 @@ from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError, UsageError
 from afl_core.model.checkpoints import CARD, fingerprint, load_card
 from afl_core.storage import hash_files
-from afl_core.volume import Case, Mask, Volume, check_same_grid
+from afl_core.volume import Case, Mask, Prediction, Volume, check_same_grid
 
 if TYPE_CHECKING:
     from torch import nn
@@ -45,12 +45,12 @@ class CheckpointSource:
         """The sequences that must be read for it."""
         return load_card(self.path).sequences
 
-    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Mask:
+    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
         """Run the network; the mask lies on the grid of the images."""
-        from afl_core.inference import predict_mask  # noqa: PLC0415 - imports torch and MONAI
+        from afl_core.inference import predict  # noqa: PLC0415 - imports torch and MONAI
 
         network, card = _network(self.path, fingerprint(self.path))
-        return predict_mask(network, card, images)
+        return predict(network, card, images)
 
 
 @dataclass(frozen=True)
@@ -72,12 +72,12 @@ class MaskSource:
         """None: images are not needed."""
         return ()
 
-    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Mask:
+    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
         """Read the mask and check that it lies on the reference's grid."""
         mask = load_mask(self._file(case))
         if reference is not None:
             check_same_grid(reference, mask, names=("the reference", f"{self.name}'s mask of {case.case_id}"))
-        return mask
+        return Prediction(mask)
 
     def _file(self, case: Case) -> Path:
         files = _mask_files(self.path)
