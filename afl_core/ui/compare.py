@@ -108,7 +108,9 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
     metrics, lesions = st.columns(2, gap="large")
     with metrics:
         st.markdown("##### Metrics of this case")
-        st.dataframe(_metric_table(rows, workspace.sources), hide_index=True, height="content", placeholder="–")
+        table = _metric_table(rows, workspace.sources)
+        right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
+        st.dataframe(table, hide_index=True, height="content", column_config=right)
         st.caption("  \n".join(plain(f"{name}: {said}") for name, said in workspace.summaries.items()))
     with lesions:
         st.markdown("##### Lesions")
@@ -166,11 +168,19 @@ def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
     have = [source for source in sources if source in rows.index]
     keys = [key for key in METRICS if key in rows]
     table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
-    for source in have:
-        table[source] = [float(rows.loc[source, key]) for key in keys]  # type: ignore[arg-type]
+    values = rows.loc[have, keys].to_numpy(float)  # (sources, metrics)
+    for source, numbers in zip(have, values, strict=True):
+        table[source] = [_number(n, rows[key].dtype) for key, n in zip(keys, numbers, strict=True)]
     if len(have) > 1:
-        table["difference"] = table[have[1]] - table[have[0]]
-    return table.round(3)
+        changes = zip(keys, values[1] - values[0], strict=True)
+        table["difference"] = [_number(n, rows[key].dtype, "+") for key, n in changes]
+    return table
+
+
+def _number(value: float, kind: Any, sign: str = "") -> str:
+    """Three decimals, or none for a count; a dash for what is undefined."""
+    decimals = 0 if kind.kind in "iu" else 3
+    return "–" if np.isnan(value) else f"{value:{sign}.{decimals}f}"
 
 
 def _choose_metric(workspace: Workspace) -> str:

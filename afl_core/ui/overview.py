@@ -80,6 +80,9 @@ def show_differences(workspace: Workspace) -> None:
     )
     figure = plot_differences(workspace.rows, metric, (sources[0], sources[1]))
     event = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key=f"differences {workspace.name}")
+    st.caption(
+        plain(f"{METRICS[metric].definition} Empty masks: {_empty_counts(workspace)}. {METRICS[metric].empty_rule}.")
+    )
     if event.selection.points:
         case_id = event.selection.points[0]["customdata"][0]
         st.session_state["metric"] = metric  # the selector of that page
@@ -154,16 +157,21 @@ def _sentence(workspace: Workspace) -> str:
 def _caption(workspace: Workspace) -> str:
     first, second = (*workspace.sources, "", "")[:2]
     difference = f"Difference: {second} minus {first}, mean over cases, BCa bootstrap interval. " if second else ""
+    return plain(
+        "Click a number to see the cases behind it. Arrows point to the better values. "
+        f"{difference}n counts the cases in which the metric is defined for every source. "
+        f"Cases with an empty mask: {_empty_counts(workspace)}. What an empty mask gives: {_empty_rules()}."
+    )
+
+
+def _empty_counts(workspace: Workspace) -> str:
+    """How many cases of each source an empty rule decided."""
     touched = workspace.manifest.get("empty_masks", {})
     counts = "; ".join(
         f"{source}: " + ", ".join(f"{n} {_EMPTY[rule]}" for rule, n in sorted(rules.items()))
         for source, rules in touched.items()
     )
-    return plain(
-        "Click a number to see the cases behind it. Arrows point to the better values. "
-        f"{difference}n counts the cases in which the metric is defined for "
-        f"every source. Cases with an empty mask: {counts or 'none'}. What an empty mask gives: {_empty_rules()}."
-    )
+    return counts or "none"
 
 
 def _empty_rules() -> str:
