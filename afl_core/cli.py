@@ -24,10 +24,11 @@ from afl_core.data.synthetic import write_demo
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
+from afl_core.metrics.matchers import MATCHERS
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
@@ -70,7 +71,7 @@ def demo(
 
 
 @app.command()
-def evaluate(
+def evaluate(  # noqa: PLR0913 - one parameter an option
     *,
     data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
     references: Annotated[
@@ -81,6 +82,12 @@ def evaluate(
     ],
     out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
     case: CaseOption = None,
+    matcher: Annotated[
+        str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
+    ] = SETTINGS.matcher,
+    nsd_tolerance: Annotated[
+        float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
+    ] = SETTINGS.nsd_tolerance_mm,
 ) -> None:
     """Measure every source on every case: per case and per lesion.
 
@@ -96,7 +103,9 @@ def evaluate(
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
-    _evaluate(cohort, _select(cohort, case), sources, results)
+    pick(MATCHERS, matcher, kind="matcher")
+    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
+    _evaluate(cohort, _select(cohort, case), sources, results, settings=settings)
     print_summary(results, [s.name for s in sources])
 
 
@@ -205,9 +214,16 @@ def write_demo_cohort(spec: DemoSpec) -> None:
         write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
 
 
-def _evaluate(cohort: Cohort, cases: Sequence[Case], sources: Sequence[Source], results: Results) -> None:
+def _evaluate(
+    cohort: Cohort,
+    cases: Sequence[Case],
+    sources: Sequence[Source],
+    results: Results,
+    *,
+    settings: Settings = SETTINGS,
+) -> None:
     problems = dict(cohort.problems)
-    results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems)
+    results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems, settings=settings)
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
         done, measured = 0, 0
         advance(done, len(cases))

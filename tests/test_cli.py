@@ -238,6 +238,14 @@ def test_a_results_folder_that_cannot_be_written_is_one_message(afl, cohort, mas
     assert "0 of 1 masks written" in ran.err
 
 
+def test_the_matcher_is_recorded_and_cannot_be_mixed(afl, cohort, masks, tmp_path):
+    command = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--case", "Case_C")
+    assert "Did you mean overlap" in afl(*command, "--matcher", "overlaps").error
+    assert afl(*command, "--matcher", "iou").code == 0
+    assert json.loads((tmp_path / "out" / "manifest.json").read_text())["settings"]["matcher"] == "iou"
+    assert "measured with other settings" in afl(*command).error
+
+
 def test_a_results_folder_of_other_data_is_refused(afl, cohort, masks, tmp_path):
     command = ("--source", f"A={masks}", "--out", tmp_path / "out")
     assert afl("evaluate", "--data", cohort, *command, "--case", "Case_C").code == 0

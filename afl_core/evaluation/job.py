@@ -106,7 +106,12 @@ def run_job(folder: Path) -> None:
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
             result = evaluate_case(
-                cases[spec["case_id"]], sources, results.folder, known=results.known_keys(), on_source=on_source
+                cases[spec["case_id"]],
+                sources,
+                results.folder,
+                known=results.known_keys(),
+                settings=results.settings(),
+                on_source=on_source,
             )
             results.add([result])
         except (AflError, OSError) as error:

@@ -25,9 +25,15 @@ VERSION = 1
 
 @dataclass(frozen=True)
 class Settings:
-    """What a row depends on besides its case and source."""
+    """What a row depends on besides its case and source; one choice for a whole results folder.
+
+    Attributes:
+        nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
+        matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
+    """
 
     nsd_tolerance_mm: float = 1.0
+    matcher: str = "overlap"
 
 
 SETTINGS = Settings()
@@ -58,6 +64,7 @@ def evaluate_cases(
     out: Path,
     *,
     known: frozenset[str] = frozenset(),
+    settings: Settings = SETTINGS,
     executor: Executor | None = None,
 ) -> Iterator[CaseResult]:
     """Evaluate every source on every case; results come as they are finished.
@@ -67,13 +74,14 @@ def evaluate_cases(
         sources: What predicted the masks.
         out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
         known: Keys of rows that are already stored.
+        settings: How to measure.
         executor: Runs the tasks; without one they run here, one after the other.
     """
     if executor is None:
-        yield from (evaluate_case(case, sources, out, known=known) for case in cases)
+        yield from (evaluate_case(case, sources, out, known=known, settings=settings) for case in cases)
         return
     futures: list[Future[CaseResult]] = [
-        executor.submit(evaluate_case, case, sources, out, known=known) for case in cases
+        executor.submit(evaluate_case, case, sources, out, known=known, settings=settings) for case in cases
     ]
     try:
         for future in as_completed(futures):
@@ -89,6 +97,7 @@ def evaluate_case(
     out: Path,
     *,
     known: frozenset[str] = frozenset(),
+    settings: Settings = SETTINGS,
     on_source: Callable[[str], None] = lambda name: None,
 ) -> CaseResult:
     """Evaluate one case; a source that fails becomes a problem, the others go on. Arguments as `evaluate_cases`."""
@@ -103,13 +112,13 @@ def evaluate_case(
         on_source(source.name)
         try:
             start = time.perf_counter()
-            key = row_key(case, source)
+            key = row_key(case, source, settings)
             if key in known:
                 unchanged.append(source.name)
                 continue
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
-            row, own_lesions = _rows(case, source.name, prediction, reference, shape)
+            row, own_lesions = _rows((case, source.name), prediction, reference, shape, settings=settings)
             save_mask(mask_path(out, source.name, case.case_id), prediction.mask, like=case.reference)
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key})
             lesions.extend(own_lesions)
@@ -141,10 +150,10 @@ class _Reader:
         return loaded.images, loaded.reference, self._shape
 
 
-def row_key(case: Case, source: Source) -> str:
+def row_key(case: Case, source: Source, settings: Settings) -> str:
     """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
     reference = hash_files([case.reference] if case.reference else [])
-    parts = [VERSION, asdict(SETTINGS), case.case_id, source.name, reference, source.key(case)]
+    parts = [VERSION, asdict(settings), case.case_id, source.name, reference, source.key(case)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
@@ -154,13 +163,14 @@ def mask_path(out: Path, source: str, case_id: str) -> Path:
 
 
 def _rows(
-    case: Case, source: str, prediction: Prediction, reference: Mask, shape: Shape
+    of: tuple[Case, str], prediction: Prediction, reference: Mask, shape: Shape, *, settings: Settings
 ) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    case, source = of
     metrics = evaluate_masks(
         prediction.mask.array,
         reference.array,
         spacing_mm=reference.spacing_mm,
-        nsd_tolerance_mm=SETTINGS.nsd_tolerance_mm,
+        nsd_tolerance_mm=settings.nsd_tolerance_mm,
     )
     row = {
         "case_id": case.case_id,

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -12,7 +12,7 @@ import pandas as pd
 from filelock import FileLock
 
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult
+from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import METRICS
 from afl_core.storage import write_atomically
@@ -55,6 +55,11 @@ class Results:
             raise self._damaged(MANIFEST, f"{wrong[0] or 'the file'} is not a mapping")
         return dict(manifest)
 
+    def settings(self) -> Settings:
+        """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
+        recorded = self.manifest().get("settings", {})
+        return Settings(**{field.name: recorded.get(field.name, field.default) for field in fields(Settings)})
+
     def known_keys(self) -> frozenset[str]:
         """Keys of the rows whose mask is still there: these need no new computation."""
         table = self.cases()
@@ -84,7 +89,15 @@ class Results:
             self._write_table(CASES, cases)
             self._write_manifest(manifest)
 
-    def describe(self, *, data: Path, kind: str, sources: Sequence[Source], skipped: dict[str, str]) -> None:
+    def describe(
+        self,
+        *,
+        data: Path,
+        kind: str,
+        sources: Sequence[Source],
+        skipped: dict[str, str],
+        settings: Settings = SETTINGS,
+    ) -> None:
         """Record what is being evaluated.
 
         Args:
@@ -92,6 +105,10 @@ class Results:
             kind: Name of its layout, or `references`.
             sources: What predicted the masks; added to those recorded before.
             skipped: Case id to why it could not be read.
+            settings: How it is measured.
+
+        Raises:
+            DataError: If the folder holds rows of other data, or measured otherwise: they must not be mixed.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
@@ -103,9 +120,15 @@ class Results:
                     received=f"{data} where it holds {recorded}",
                     todo="Give another --out folder",
                 )
+            if manifest.get("settings") and self.settings() != settings:
+                raise DataError(
+                    f"The results folder {self.folder.name} was measured with other settings",
+                    received=f"{asdict(settings)} where it holds {asdict(self.settings())}",
+                    todo="Give another --out folder",
+                )
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
             manifest["sources"] = manifest.get("sources", {}) | {s.name: s.describe() for s in sources}
-            manifest["settings"] = asdict(SETTINGS) | {"version": VERSION, "lesion_matching": "any overlap"}
+            manifest["settings"] = asdict(settings) | {"version": VERSION}
             manifest["metrics"] = {
                 key: {"label": m.label, "unit": m.unit, "better": m.better, "empty_rule": m.empty_rule}
                 for key, m in METRICS.items()

@@ -8,7 +8,7 @@ from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 
 from afl_core.errors import AflError
-from afl_core.evaluation.pipeline import CaseResult, evaluate_cases, row_key
+from afl_core.evaluation.pipeline import CaseResult, Settings, evaluate_cases, row_key
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
@@ -54,7 +54,10 @@ def evaluate_into(
     finished: list[CaseResult] = []
     stored = time.monotonic()
     try:
-        for result in evaluate_cases(cases, sources, results.folder, known=results.known_keys(), executor=executor):
+        tasks = evaluate_cases(
+            cases, sources, results.folder, known=results.known_keys(), settings=results.settings(), executor=executor
+        )
+        for result in tasks:
             finished.append(result)
             report(result)
             if time.monotonic() - stored > STORE_SECONDS:
@@ -66,12 +69,12 @@ def evaluate_into(
 
 def pending(cases: Iterable[Case], sources: Sequence[Source], results: Results) -> list[Case]:
     """Cases that lack an up-to-date row of at least one source."""
-    known = results.known_keys()
-    return [case for case in cases if any(_key(case, source) not in known for source in sources)]
+    known, settings = results.known_keys(), results.settings()
+    return [case for case in cases if any(_key(case, source, settings) not in known for source in sources)]
 
 
-def _key(case: Case, source: Source) -> str:
+def _key(case: Case, source: Source, settings: Settings) -> str:
     try:
-        return row_key(case, source)
+        return row_key(case, source, settings)
     except (AflError, OSError):
         return ""

@@ -13,7 +13,7 @@ from afl_core import storage
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation import pipeline
-from afl_core.evaluation.pipeline import CaseResult, mask_path
+from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
@@ -301,3 +301,27 @@ def test_hash_of_files_tells_where_one_ends(tmp_path):
         (tmp_path / name).write_bytes(data)
     first = storage.hash_files([tmp_path / "ab", tmp_path / "c"])
     assert first != storage.hash_files([tmp_path / "a", tmp_path / "bc"])
+
+
+def test_a_folder_keeps_its_settings_and_refuses_others(tmp_path, cohort, masks):
+    results = Results(tmp_path / "results")
+    said = {"data": cohort, "kind": "brats2018", "sources": (MaskSource("A", masks),), "skipped": {}}
+    assert results.settings() == Settings()
+    results.describe(**said, settings=Settings(nsd_tolerance_mm=2.0, matcher="iou"))
+    assert results.settings() == Settings(nsd_tolerance_mm=2.0, matcher="iou")
+    with pytest.raises(DataError, match=r"measured with other settings.*Give another --out"):
+        results.describe(**said)
+
+
+def test_the_settings_of_the_folder_decide_the_rows(tmp_path, cohort, masks):
+    cases, sources = load_cohort(cohort).cases, (MaskSource("A", masks),)
+    nsd = []
+    for tolerance in (0.0, 50.0):
+        results = Results(tmp_path / f"{tolerance}")
+        results.describe(
+            data=cohort, kind="brats2018", sources=sources, skipped={}, settings=Settings(nsd_tolerance_mm=tolerance)
+        )
+        evaluate_into(results, cases, sources)
+        assert pending(cases, sources, results) == []
+        nsd.append(results.cases()["nsd"].mean())
+    assert nsd[0] < nsd[1]
