@@ -31,7 +31,7 @@ def test_both_checkpoints_have_a_result_for_every_test_case(rows):
 def test_the_pair_differs_in_the_loss_alone():
     fl, afl = (load_card(MODELS / folder) for folder in DEMO_PAIR.values())
     assert (fl.loss, afl.loss) == ("focal", "adaptive_focal")
-    assert afl.loss_settings == {"alpha": "released"}
+    assert afl.loss_settings == {"preset": "released_code"}
     assert fl.decision_rule == afl.decision_rule == "argmax"
     outcome = {"loss", "loss_settings", "best_step", "best_validation_dsc"}
     same = [{k: v for k, v in card.training.items() if k not in outcome} for card in (fl, afl)]
