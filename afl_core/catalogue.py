@@ -21,6 +21,6 @@ def pick(catalogue: Mapping[str, T], name: str, *, kind: str) -> T:
     """
     if name in catalogue:
         return catalogue[name]
-    near = get_close_matches(name, catalogue, n=1)
+    near = get_close_matches(str(name), catalogue, n=1)
     hint = f"Did you mean {near[0]}? " if near else ""
     raise UsageError(f"There is no {kind} of that name", received=name, todo=f"{hint}There are: {', '.join(catalogue)}")

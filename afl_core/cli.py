@@ -1,6 +1,5 @@
 """The command line, `afl`."""
 
-import json
 import shlex
 import sys
 import tempfile
@@ -8,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 from rich.table import Table
@@ -32,7 +31,7 @@ from afl_core.metrics.matchers import MATCHERS
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
-from afl_core.training.config import PRESETS, build_config
+from afl_core.training.config import PRESETS, build_config, parse_setting
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
@@ -155,18 +154,25 @@ def train(
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help='Any other setting, such as steps=500 or loss_settings={"gamma":1}.'),
+        typer.Option(
+            "--set",
+            help='Any other setting, such as steps=500 or loss_settings={"preset":"paper_equation"}.',
+        ),
     ] = None,
 ) -> None:
     """Train a checkpoint: weights.safetensors and card.json.
 
     Two runs that differ only in --loss start from the same weights and see the same batches.
     """
-    from afl_core.loss import LOSSES  # noqa: PLC0415 - imports torch
+    from afl_core.loss import LOSSES, build_loss  # noqa: PLC0415 - imports torch
     from afl_core.training.run import train_checkpoint  # noqa: PLC0415 - imports torch and MONAI
 
-    settings = dict(_setting(text) for text in set_ or []) | {"loss": loss}
-    settings["loss_settings"] = {**pick(LOSSES, loss, kind="loss").settings, **settings.get("loss_settings", {})}
+    settings = dict(parse_setting(text) for text in set_ or []) | {"loss": loss}
+    given = settings.get("loss_settings", {})
+    if not isinstance(given, dict):
+        raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
+    settings["loss_settings"] = {**pick(LOSSES, loss, kind="loss").settings, **given}
+    build_loss(loss, **given)  # what is wrong shows before the data are read
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
     config = build_config(preset, **settings)
@@ -252,16 +258,6 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
             raise UsageError(said[case_id])
         pick(cases, case_id, kind="case")
     return [cases[case_id] for case_id in wanted]
-
-
-def _setting(text: str) -> tuple[str, Any]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise UsageError("A setting is written NAME=VALUE", received=text, todo="For example --set steps=500")
-    try:
-        return name, json.loads(value)
-    except ValueError:
-        return name, value
 
 
 def _command() -> str:

@@ -1,7 +1,9 @@
 """A-FL and its baselines; `LOSSES` lists them and `build_loss` makes one."""
 
+import inspect
+import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from types import MappingProxyType
 from typing import Any
 
@@ -72,13 +74,29 @@ LOSSES: Mapping[str, LossEntry] = MappingProxyType(
 
 
 def build_loss(name: str, **settings: Any) -> nn.Module:
-    """Make a loss by name; `settings` override the catalogue's.
+    """Make a loss by name.
+
+    Args:
+        name: Key in LOSSES.
+        settings: Override the catalogue's; the arguments of the loss's class, for A-FL also the fields of `Terms`.
 
     Raises:
-        UsageError: If there is no such loss or setting; says which there are.
+        UsageError: If there is no such loss or setting, or a value is not possible; says what there is.
+
+    >>> build_loss("focal", gama=1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    afl_core.errors.UsageError: There is no setting of focal of that name (received: gama). Did you mean gamma? ...
     """
     entry = pick(LOSSES, name, kind="loss")
-    try:
-        return entry.build(**{**entry.settings, **settings})
-    except TypeError as error:
-        raise UsageError(f"The loss {name} has no such setting", received=settings, todo=str(error)) from error
+    accepted = [key for key in inspect.signature(entry.build).parameters if key != "switches"]
+    if entry.build is AdaptiveFocalLoss:
+        accepted += [field.name for field in fields(Terms)]
+    for key, value in settings.items():
+        pick(dict.fromkeys(accepted), key, kind=f"setting of {name}")
+        if isinstance(entry.settings.get(key), float) and not _is_weight(value):
+            raise UsageError(f"The setting {key} of {name} must be a number from 0 on", received=value)
+    return entry.build(**{**entry.settings, **settings})
+
+
+def _is_weight(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < math.inf

@@ -28,8 +28,8 @@ class AdaptiveFocalLoss(nn.Module):
     and gamma_adaptive = gamma_va + gamma_mSa (`factors`), with P_fg and P_bg the numbers of tumour and background
     voxels of the case.
 
-    alpha_va can be read in three ways, which give very different losses. Weights that a lesion of 1,080 voxels in
-    160 x 128 x 24 gets, of 491,520 (P_fg / N = 0.0022), for a background and a tumour voxel:
+    alpha_va can be read in three ways, which give very different losses, or be left out. The weights here are
+    those that a lesion of 1,080 voxels in 160 x 128 x 24 (P_fg / N = 0.0022) gives a background and a tumour voxel:
 
     - `balanced`: alpha_va on tumour voxels, 1 - alpha_va on background voxels, as in the alpha-balanced focal loss
       (Lin et al. 2017, equation 5). The classes weigh the same in total, but everything weighs little.
@@ -40,11 +40,12 @@ class AdaptiveFocalLoss(nn.Module):
       of 0 is the control that the paper does not show.
 
     >>> import torch
+    >>> from afl_core.loss import AdaptiveFocalLoss, factors
     >>> lesion = torch.zeros(1, 1, 160, 128, 24)
     >>> lesion[..., 50:62, 50:60, 8:17] = 1
     >>> for alpha in ("balanced", "scalar", "released"):
     ...     loss = AdaptiveFocalLoss(alpha=alpha)
-    ...     weights = loss.terms.weights(factors_of(lesion), channels=2, softmax=False)[0]
+    ...     weights = loss.terms.weights(factors(lesion), channels=2, softmax=False)[0]
     ...     print(alpha, [[f"{weight:.4f}" for weight in channel] for channel in weights])
     balanced [['0.0022', '0.9978'], ['0.0022', '0.9978']]
     scalar [['0.9978', '0.9978'], ['0.9978', '0.9978']]
@@ -82,6 +83,10 @@ class AdaptiveFocalLoss(nn.Module):
         pick(dict.fromkeys(get_args(Reduction)), reduction, kind="reduction")
         self.softmax, self.reduction, self.spacing_mm = activation == "softmax", reduction, spacing_mm
 
+    def extra_repr(self) -> str:
+        """The terms, for `print`."""
+        return f"{self.terms}, softmax={self.softmax}, reduction={self.reduction}"
+
     def forward(self, logits: Tensor, target: Tensor, *, factors: Factors | None = None) -> Tensor:
         """Loss of a batch.
 
@@ -89,20 +94,23 @@ class AdaptiveFocalLoss(nn.Module):
             logits: Shape (B, 1, X, Y, Z), the tumour channel, or (B, 2, X, Y, Z), background and tumour.
             target: Shape (B, 1, X, Y, Z), 1 (or any label but 0) inside the tumour and 0 outside.
             factors: Of each sample, where they are known already, say of the whole case when the target is a patch
-                of it; by default they are computed from the target.
+                of it; their smoothness must be read as the loss reads it. By default, of the target.
 
         Returns:
             A scalar, or the loss of each element with `reduction` "none": shape (B, C, X, Y, Z), or (B, 1, X, Y, Z)
             under softmax. In float32, or float64 for such logits; finite for empty and full targets too.
 
         Raises:
-            UsageError: If the shapes are not of these forms.
+            UsageError: If the shapes are not of these forms, or the factors do not belong to this loss.
         """
         check_pair(logits, target)
         if self.softmax and logits.shape[1] == 1:
             raise UsageError("A softmax needs two channels of logits", received=tuple(logits.shape))
         if factors is None:
             factors = factors_of(target, smoothness=self.terms.gamma_smoothness, spacing_mm=self.spacing_mm)
+        if factors.smoothness != self.terms.gamma_smoothness:
+            todo = f'Compute them with smoothness="{self.terms.gamma_smoothness}", as the loss reads it'
+            raise UsageError("Factors of another gamma_smoothness", received=factors.smoothness, todo=todo)
         if len(factors.alpha_va) != len(logits):
             raise UsageError(
                 "Factors must be one for each sample", received=f"{len(factors.alpha_va)} for {len(logits)}"

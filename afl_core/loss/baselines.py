@@ -1,7 +1,7 @@
 """The losses that A-FL is compared with, from MONAI wherever MONAI has them.
 
 All take logits (B, 1 or 2, X, Y, Z), tumour alone or background and tumour, and a target (B, 1, X, Y, Z) of any dtype,
-1 inside the tumour and 0 outside; all return a scalar, the mean over the batch of each sample's own loss.
+0 outside the tumour and any other label inside; all return a scalar, the mean over the batch of each sample's own loss.
 
 The losses of regions (Tversky, IoU, Dice and what contains them) are averaged over the channels, so with two channels
 the background counts as much as the tumour. The authors of A-FL do so too, but with a sigmoid for each channel where
@@ -40,8 +40,8 @@ def cross_entropy(logits: Tensor, target: Tensor, *, reduction: str = "mean") ->
         A scalar, or B * X * Y * Z values in their order in memory.
     """
     if logits.shape[1] == 2:
-        return F.cross_entropy(logits, target[:, 0].long(), reduction=reduction)
-    return F.binary_cross_entropy_with_logits(logits, target.to(logits.dtype), reduction=reduction)
+        return F.cross_entropy(logits, target[:, 0].bool().long(), reduction=reduction)
+    return F.binary_cross_entropy_with_logits(logits, target.bool().to(logits.dtype), reduction=reduction)
 
 
 class _MonaiLoss(nn.Module):

@@ -2,11 +2,14 @@
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+from afl_core.loss.inputs import check_tensors
 from afl_core.regions import bounding_box
 from afl_core.shape import roughness
 from afl_core.volume import Spacing
@@ -23,12 +26,14 @@ class Factors:
     Attributes:
         alpha_va: Background share of the voxels, P_bg / (P_fg + P_bg).
         gamma_va: Tumour share of the voxels, P_fg / (P_fg + P_bg).
-        gamma_msa: "Mean surface smoothness", in one of the readings of `factors`.
+        gamma_msa: "Mean surface smoothness".
+        smoothness: Which of the readings of `factors` that is.
     """
 
     alpha_va: Tensor
     gamma_va: Tensor
     gamma_msa: Tensor
+    smoothness: Smoothness = "released"
 
     @property
     def gamma_adaptive(self) -> Tensor:
@@ -60,14 +65,21 @@ def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: 
         target gives alpha_va 1 and both gammas 0, a full one alpha_va 0, gamma_va 1 and gamma_msa 0 (but for
         `scale_free`, which sees the border of the array as boundary).
 
+    Raises:
+        UsageError: If the target has another form, or there is no such reading.
+
     >>> lesion = torch.zeros(1, 1, 160, 128, 24)
     >>> lesion[..., 50:62, 50:60, 8:17] = 1  # 1,080 voxels
     >>> f = factors(lesion)
     >>> f"{f.alpha_va.item():.4f} {f.gamma_va.item():.4f} {f.gamma_adaptive.item():.4f}"
     '0.9978 0.0022 0.0034'
     >>> [f"{factors(lesion, smoothness=reading).gamma_msa.item():.4f}" for reading in ("surface", "scale_free")]
-    ['0.5204', '0.0000']
+    ['0.5204', '0.1312']
     """
+    pick(dict.fromkeys(get_args(Smoothness)), smoothness, kind="reading of gamma_smoothness")
+    check_tensors(target)
+    if target.ndim != 5 or target.shape[1] != 1:
+        raise UsageError("A target must be (B, 1, X, Y, Z)", received=tuple(target.shape))
     masks = [_near_tumour(mask) for mask in target[:, 0].bool()]
     n = target[0].numel()
     gamma_va = torch.stack([mask.sum() for mask in masks]).double() / n
@@ -80,7 +92,7 @@ def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: 
         total = torch.stack([square.float().sqrt().sum(dtype=torch.float64) / 2 for square in squares])
         band = torch.stack([square.count_nonzero() for square in squares]).clamp(min=1)
         gamma_msa = total / (n if smoothness == "released" else band)
-    return Factors(1 - gamma_va, gamma_va, gamma_msa)
+    return Factors(1 - gamma_va, gamma_va, gamma_msa, smoothness)
 
 
 def _near_tumour(mask: Tensor) -> Tensor:

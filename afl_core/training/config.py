@@ -1,5 +1,6 @@
 """What a training run is: one validated, immutable configuration."""
 
+import json
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Annotated, Any
@@ -54,3 +55,21 @@ def build_config(preset: str, /, **settings: Any) -> TrainConfig:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"The training setting {name} is wrong: {first['msg']}", received=first["input"]) from error
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Name and value of NAME=VALUE, the value read as JSON where it is JSON.
+
+    Raises:
+        UsageError: If there is no equals sign.
+
+    >>> parse_setting("steps=500"), parse_setting("network=demo_unet")
+    (('steps', 500), ('network', 'demo_unet'))
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError("A setting is written NAME=VALUE", received=text, todo="For example --set steps=500")
+    try:
+        return name, json.loads(value)
+    except ValueError:
+        return name, value

@@ -195,7 +195,7 @@ def test_training_needs_both_splits(cases, training, validation):
 
 
 def test_a_wrong_loss_setting_is_named(cases):
-    with pytest.raises(UsageError, match=r"The loss focal has no such setting.*gama"):
+    with pytest.raises(UsageError, match=r"no setting of focal of that name.*gama"):
         train(FOCAL.model_copy(update={"loss_settings": {"gama": 1}}), cases[:1], cases[:1])
 
 
