@@ -76,6 +76,8 @@ def label_lesions(mask: BoolArray) -> tuple[NDArray[np.uint32], NDArray[np.int64
     labels, n = cc3d.connected_components(array, connectivity=26, return_N=True, out_dtype=np.uint32)
     if thin:
         labels = np.ascontiguousarray(labels[:-1, :-1, :-1])
+    if n < 2:
+        return labels, np.full(n, np.count_nonzero(mask))
     inside = np.flatnonzero(mask)  # far fewer than all voxels
     found = labels.ravel()[inside]
     sizes = np.bincount(found, minlength=n + 1)[1:]

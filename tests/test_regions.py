@@ -72,6 +72,14 @@ def test_as_many_lesions_as_fit(shape):
     assert not labels[~mask].any()
 
 
+def test_one_lesion():
+    mask = np.zeros((5, 6, 7), bool)
+    mask[1:4, 2:5, 3:5] = True
+    labels, sizes = label_lesions(mask)
+    assert sizes.tolist() == [18]
+    assert (labels == mask).all()
+
+
 def test_no_lesion_in_an_empty_mask():
     labels, sizes = label_lesions(np.zeros((2, 2, 2), bool))
     assert sizes.size == 0

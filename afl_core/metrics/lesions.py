@@ -1,43 +1,59 @@
 """Lesion by lesion: which reference lesions were found, how well, and which predicted ones are false.
 
-A lesion is a 26-connected component. A reference lesion and a predicted component match when they share a voxel.
+A lesion is a 26-connected component. What matches what is decided by a `Matcher`; sharing a voxel is the default.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import reduce
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import find_objects
+from scipy.spatial import cKDTree
 
-from afl_core.regions import BoolArray, label_lesions
+from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
+from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
+from afl_core.regions import BoolArray, Box, union_box
 from afl_core.volume import Spacing
 
 Voxel = tuple[int, int, int]
-Labels = NDArray[np.uint32]
+Reals = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class LesionMetrics:
-    """One reference lesion, or one predicted component that touches none.
+    """One reference lesion, or one predicted component that is matched to none.
 
     Attributes:
         lesion_id: Reference lesions are 1, 2, ... by volume, largest first; false positives go on from there.
-        kind: Whether the row is a lesion of the reference or a false positive.
+        kind: A lesion of the reference, one that the matcher leaves out of all scores, or a false positive.
         volume_ml: Volume of the lesion, or of the false positive.
-        dsc: Dice between the lesion and all predicted components that touch it, each whole, as in the lesion-wise
-            Dice of BraTS 2023 without its dilation. A component that touches several lesions counts whole for each of
-            them, so merging two lesions costs both. 0 for a missed lesion and for a false positive.
-        detected: True if any predicted component touches the lesion; False for a false positive.
+        dsc: Dice between the lesion and all predicted components matched to it, each whole, as in the lesion-wise
+            Dice of BraTS 2023. A component matched to several lesions counts whole for each of them, so merging two
+            lesions costs both. 0 for a missed lesion and for a false positive.
+        detected: True if any predicted component is matched to the lesion; False for a false positive.
         centroid_voxel: The voxel of the lesion nearest (in mm) to its centre of mass, so it always lies inside it.
-        overlap_ml: Volume of the lesion that is predicted.
+        overlap_ml: Volume of the lesion that its matched components cover.
         predicted_ml: Volume of the predicted components behind the row.
         predicted_components: Their numbers: 1, 2, ... by volume among all predicted components.
+        reference_components: Numbers of the reference components that make up the lesion, by volume among all. Only a
+            matcher that merges lesions gives more than `(lesion_id,)`. None for a false positive.
+        dsc_in_region: As `dsc`, but a component matched to several lesions is divided among them: each of its voxels
+            counts for the nearest one (either at equal distance). It says how well the lesion is outlined where `dsc`
+            also says that it was merged; the two are equal where no component is shared.
+        hd95_mm: HD95 between the surfaces of the lesion and of its matched components, each whole. For a missed
+            lesion and a false positive the diagonal of the grid, or the penalty of the matcher.
+        assd_mm: Average symmetric surface distance between them, with the same rule.
+        nearest_mm: Distance from the lesion to the nearest predicted voxel, matched or not, between voxel centres; for
+            a false positive to the nearest reference voxel. 0 where they share a voxel, the diagonal of the grid where
+            the other mask is empty.
     """
 
     lesion_id: int
-    kind: Literal["reference", "false_positive"]
+    kind: Literal["reference", "ignored", "false_positive"]
     volume_ml: float
     dsc: float
     detected: bool
@@ -45,6 +61,11 @@ class LesionMetrics:
     overlap_ml: float
     predicted_ml: float
     predicted_components: tuple[int, ...]
+    reference_components: tuple[int, ...] = ()
+    dsc_in_region: float = math.nan
+    hd95_mm: float = math.nan
+    assd_mm: float = math.nan
+    nearest_mm: float = math.nan
 
     def as_dict(self) -> dict[str, object]:
         """The fields as a table row."""
@@ -54,7 +75,7 @@ class LesionMetrics:
 def match_lesions(
     prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing, origin: Voxel = (0, 0, 0)
 ) -> tuple[LesionMetrics, ...]:
-    """Match the lesions of two masks by any overlap.
+    """Match the lesions of two masks by any overlap, without what takes longer: the last four fields stay NaN.
 
     Args:
         prediction: Shape (X, Y, Z), possibly a crop that holds every True voxel of both masks.
@@ -65,41 +86,81 @@ def match_lesions(
     Returns:
         The reference lesions, then the false positives, each by volume; no row for two empty masks.
     """
-    (labels, sizes), (components, component_sizes) = label_lesions(reference), label_lesions(prediction)
-    lesion, component, shared = _overlaps(labels, components, np.flatnonzero(prediction & reference))
-    ml = math.prod(spacing_mm) / 1000
+    matching = match_masks(prediction, reference, spacing_mm=spacing_mm, matcher=MATCHERS["overlap"])
+    return lesion_rows(matching, origin=origin)
+
+
+def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ...]:
+    """The rows of a matching; see `match_lesions`."""
+    m, ml = matching, math.prod(matching.spacing_mm) / 1000
+    lesion, component = m.pairs.T
+    overlaps = _overlap_voxels(m)
     rows = []
-    for k, centre in enumerate(_central_voxels(labels, reference, spacing_mm, origin), start=1):
-        touching, overlap = component[lesion == k], int(shared[lesion == k].sum())
-        size, predicted = int(sizes[k - 1]), int(component_sizes[touching - 1].sum())
+    for k, centre in enumerate(_central_voxels(m.lesions, m.reference, m.spacing_mm, origin), start=1):
+        matched, overlap = component[lesion == k], int(overlaps[k])
+        size, predicted = int(m.lesion_voxels[k - 1]), int(m.component_voxels[matched - 1].sum())
+        ignored = size * ml <= m.matcher.ignored_up_to_ml * (1 + 1e-9)  # 50 voxels of 1 mm are 0.05 ml, rounded or not
         rows.append(
             LesionMetrics(
                 lesion_id=k,
-                kind="reference",
+                kind="ignored" if ignored else "reference",
                 volume_ml=size * ml,
                 dsc=2 * overlap / (size + predicted),
-                detected=overlap > 0,
+                detected=len(matched) > 0,
                 centroid_voxel=centre,
                 overlap_ml=overlap * ml,
                 predicted_ml=predicted * ml,
-                predicted_components=tuple(touching.tolist()),
+                predicted_components=tuple(matched.tolist()),
+                reference_components=m.parts[k - 1],
             )
         )
-    false = np.setdiff1d(np.arange(1, len(component_sizes) + 1), component).tolist()
-    centres = _central_voxels(components, prediction, spacing_mm, origin) if false else []
+    false = np.setdiff1d(np.arange(1, len(m.component_voxels) + 1), component).tolist()
+    centres = _central_voxels(m.components, m.prediction, m.spacing_mm, origin) if false else []
     for k, c in enumerate(false, start=len(rows) + 1):
-        volume_ml = int(component_sizes[c - 1]) * ml
+        volume_ml = int(m.component_voxels[c - 1]) * ml
         rows.append(LesionMetrics(k, "false_positive", volume_ml, 0.0, False, centres[c - 1], 0.0, volume_ml, (c,)))
     return tuple(rows)
 
 
+def measure_lesions(
+    matching: Matching, *, origin: Voxel, grid_diagonal_mm: float, distances: SurfaceDistances | None
+) -> tuple[LesionMetrics, ...]:
+    """The rows of a matching with all their fields.
+
+    Args:
+        matching: What belongs to what.
+        origin: Index of the crop's first voxel in the whole grid.
+        grid_diagonal_mm: Diagonal of the whole grid, for what has no distance.
+        distances: Those between the two masks, taken over where a lesion and its components are all there is.
+    """
+    rows = lesion_rows(matching, origin=origin)
+    voxel_ml = math.prod(matching.spacing_mm) / 1000
+    penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
+    own_ml = _own_voxels(matching) * voxel_ml
+    lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm)
+    crops = _Crops(matching)
+    measured = []
+    for row in rows:
+        if row.kind == "false_positive":
+            nearest, in_region = component_mm[row.predicted_components[0]], 0.0
+        else:
+            nearest = lesion_mm[row.lesion_id]
+            in_region = 2 * row.overlap_ml / (row.volume_ml + float(own_ml[row.lesion_id]))
+        hd95, assd = penalty_mm, penalty_mm
+        if row.detected:
+            apart = distances if distances and len(rows) == 1 else crops.distances(row)
+            hd95, assd = hd95_mm(apart), assd_mm(apart)
+        measured.append(replace(row, dsc_in_region=in_region, hd95_mm=hd95, assd_mm=assd, nearest_mm=float(nearest)))
+    return tuple(measured)
+
+
 def lesion_tp(lesions: Sequence[LesionMetrics]) -> int:
     """Number of reference lesions that were detected."""
-    return sum(row.detected for row in lesions)
+    return sum(row.kind == "reference" and row.detected for row in lesions)
 
 
 def lesion_fp(lesions: Sequence[LesionMetrics]) -> int:
-    """Number of predicted components that touch no reference lesion."""
+    """Number of predicted components that are matched to no reference lesion."""
     return sum(row.kind == "false_positive" for row in lesions)
 
 
@@ -109,25 +170,109 @@ def lesion_fn(lesions: Sequence[LesionMetrics]) -> int:
 
 
 def lesion_f1(lesions: Sequence[LesionMetrics]) -> float:
-    """2 TP / (2 TP + FP + FN) over lesions; NaN when there is no row."""
-    tp = lesion_tp(lesions)
-    return 2 * tp / (tp + len(lesions)) if lesions else math.nan  # TP + FP + FN is the number of rows
+    """2 TP / (2 TP + FP + FN) over lesions; NaN when no row counts."""
+    tp, counted = lesion_tp(lesions), sum(row.kind != "ignored" for row in lesions)
+    return 2 * tp / (tp + counted) if counted else math.nan  # TP + FP + FN is the number of rows that count
 
 
-def lesion_dsc(lesions: Sequence[LesionMetrics]) -> float:
-    """Mean of `LesionMetrics.dsc` over the reference lesions; NaN when there is none. False positives do not enter."""
-    values = [row.dsc for row in lesions if row.kind == "reference"]
+def lesion_dsc(lesions: Sequence[LesionMetrics], *, false_positives: bool = False) -> float:
+    """Mean of `LesionMetrics.dsc` over the reference lesions, and the false positives if wanted; NaN when none."""
+    kinds = ("reference", "false_positive") if false_positives else ("reference",)
+    values = [row.dsc for row in lesions if row.kind in kinds]
     return sum(values) / len(values) if values else math.nan
 
 
-def _overlaps(
-    labels: Labels, components: Labels, shared: NDArray[np.intp]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Lesion number, component number and number of shared voxels of each pair that shares any."""
-    lesion, component = labels.ravel()[shared].astype(np.int64), components.ravel()[shared]
-    width = int(component.max(initial=0)) + 1
-    pairs, voxels = np.unique(lesion * width + component, return_counts=True)
-    return pairs // width, pairs % width, voxels
+class _Crops:
+    """Cuts out a lesion with its matched components; the bounding boxes are computed when first needed."""
+
+    def __init__(self, matching: Matching) -> None:
+        self.matching = matching
+        self._boxes: tuple[list[Box], list[Box]] | None = None
+
+    def distances(self, row: LesionMetrics) -> SurfaceDistances:
+        """Surface distances between the lesion of a row and its components."""
+        m, numbers = self.matching, list(row.predicted_components)
+        if self._boxes is None:
+            self._boxes = _boxes(m.lesions), _boxes(m.components)
+        box = reduce(union_box, [self._boxes[1][c - 1] for c in numbers], self._boxes[0][row.lesion_id - 1])
+        matched = np.zeros(len(m.component_voxels) + 1, dtype=bool)
+        matched[numbers] = True
+        return compute_surface_distances(
+            matched[m.components[box]], m.lesions[box] == row.lesion_id, spacing_mm=m.spacing_mm
+        )
+
+
+def _boxes(labels: Labels) -> list[Box]:
+    return [(x, y, z) for x, y, z in find_objects(labels.view(np.int32))]
+
+
+def _overlap_voxels(m: Matching) -> Integers:
+    """Voxels of each lesion (by number, 0 unused) that its matched components cover."""
+    width = len(m.component_voxels) + 1
+    matched = np.isin(m.shared[:, 0] * width + m.shared[:, 1], m.pairs[:, 0] * width + m.pairs[:, 1])
+    lesion, _, voxels = m.shared[matched].T
+    return np.bincount(lesion, weights=voxels, minlength=len(m.lesion_voxels) + 1).astype(np.int64)
+
+
+def _own_voxels(m: Matching) -> Integers:
+    """Matched voxels of each lesion (by number, 0 unused) when each voxel belongs to the nearest lesion alone."""
+    own = np.zeros(len(m.lesion_voxels) + 1, dtype=np.int64)
+    lesion, component = m.pairs.T
+    shared = np.bincount(component, minlength=len(m.component_voxels) + 1) > 1
+    np.add.at(own, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
+    if not shared.any():
+        return own
+    surface = np.flatnonzero(surface_voxels(m.reference))
+    for c in np.flatnonzero(shared):
+        rivals = np.zeros(len(own), dtype=bool)
+        rivals[lesion[component == c]] = True
+        voxels = m.components == c
+        own += np.bincount(m.lesions[voxels & m.reference], minlength=len(own))
+        targets = surface[rivals[m.lesions.ravel()[surface]]]
+        tree = cKDTree(_points_mm(targets, voxels.shape, m.spacing_mm))
+        outside = np.flatnonzero(voxels & ~m.reference)
+        nearest = tree.query(_points_mm(outside, voxels.shape, m.spacing_mm))[1]
+        own += np.bincount(m.lesions.ravel()[targets[nearest]], minlength=len(own))
+    return own
+
+
+def _nearest_mm(m: Matching, nothing_mm: float) -> tuple[Reals, Reals]:
+    """Distance of each lesion to the prediction and of each component to the reference, by number (0 unused)."""
+    lesions = np.full(len(m.lesion_voxels) + 1, nothing_mm)
+    components = np.full(len(m.component_voxels) + 1, nothing_mm)
+    lesions[m.shared[:, 0]] = components[m.shared[:, 1]] = 0
+    if len(lesions) > 1 and len(components) > 1:
+        missed, false = np.flatnonzero(lesions[1:]) + 1, np.flatnonzero(components[1:]) + 1
+        lesions[missed] = _gaps_mm(m.lesions, m.reference, m.prediction, missed, m.spacing_mm)
+        components[false] = _gaps_mm(m.components, m.prediction, m.reference, false, m.spacing_mm)
+    return lesions, components
+
+
+def _gaps_mm(labels: Labels, mask: BoolArray, other: BoolArray, wanted: NDArray[np.intp], spacing_mm: Spacing) -> Reals:
+    """Distance of each wanted label of a mask to another mask that it shares no voxel with; `wanted` is sorted."""
+    if not wanted.size:
+        return np.empty(0)
+    surface = np.flatnonzero(surface_voxels(mask))
+    surface = surface[np.isin(labels.ravel()[surface], wanted)]
+    surface = surface[np.argsort(labels.ravel()[surface], kind="stable")]
+    sizes = np.unique(labels.ravel()[surface], return_counts=True)[1]
+    starts = np.cumsum(sizes) - sizes
+    points = _points_mm(surface, mask.shape, spacing_mm)
+    tree = cKDTree(_points_mm(np.flatnonzero(surface_voxels(other)), mask.shape, spacing_mm))
+    steps = sizes // 64 + 1
+    sample = (np.arange(len(points)) - np.repeat(starts, sizes)) % np.repeat(steps, sizes) == 0
+    sampled = np.where(sample, 0.0, math.inf)
+    sampled[sample] = tree.query(points[sample])[0]
+    gaps: Reals = np.minimum.reduceat(sampled, starts)
+    for i in np.flatnonzero(steps > 1):  # the sample bounds the distance, so most other points stop early
+        rest = points[starts[i] : starts[i] + sizes[i]]
+        gaps[i] = min(gaps[i], np.min(tree.query(rest, distance_upper_bound=gaps[i])[0]))
+    return gaps
+
+
+def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spacing) -> Reals:
+    axes = np.unravel_index(flat, shape)
+    return np.column_stack([index * step for index, step in zip(axes, spacing_mm, strict=True)]).astype(np.float64)
 
 
 def _central_voxels(labels: Labels, mask: BoolArray, spacing_mm: Spacing, origin: Voxel) -> list[Voxel]:

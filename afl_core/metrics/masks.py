@@ -6,10 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from afl_core.catalogue import pick
 from afl_core.errors import GeometryError, UsageError
-from afl_core.metrics.lesions import LesionMetrics, match_lesions
+from afl_core.metrics.lesions import LesionMetrics, measure_lesions
+from afl_core.metrics.matchers import MATCHERS, Matcher, match_masks
 from afl_core.metrics.metric import Empty, MaskPair
 from afl_core.metrics.overlap import Counts, count
+from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilities
 from afl_core.metrics.surface import compute_surface_distances
 from afl_core.metrics.table import METRICS
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
@@ -41,6 +44,8 @@ class MaskMetrics:
     lesion_fn: int
     lesion_f1: float
     lesion_dsc: float
+    released_dsc: float
+    released_iou: float
     empty: Empty
     lesions: tuple[LesionMetrics, ...]
 
@@ -50,7 +55,13 @@ class MaskMetrics:
 
 
 def evaluate_masks(
-    prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing, nsd_tolerance_mm: float = 1.0
+    prediction: BoolArray,
+    reference: BoolArray,
+    *,
+    spacing_mm: Spacing,
+    nsd_tolerance_mm: float = 1.0,
+    matcher: str = "overlap",
+    probabilities: Probabilities | None = None,
 ) -> MaskMetrics:
     """Measure a predicted mask against its reference: overlap, surface distances, volume, lesions.
 
@@ -59,6 +70,9 @@ def evaluate_masks(
         reference: Same shape.
         spacing_mm: Voxel edge lengths along X, Y, Z.
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
+        matcher: Name in MATCHERS: which predicted components belong to which lesion.
+        probabilities: Floating point, shape (2, X, Y, Z), background and tumour channel after the sigmoid: what the
+            two `released_` metrics are computed from, NaN without. No other metric reads them.
 
     Returns:
         All metrics. An empty mask follows the rule in METRICS: a missed tumour scores 0 and a whole grid diagonal,
@@ -66,7 +80,7 @@ def evaluate_masks(
 
     Raises:
         GeometryError: If a mask is not a boolean 3-D array, the shapes differ, or the spacing is not positive.
-        UsageError: If the tolerance is negative or not finite.
+        UsageError: If the tolerance is negative or not finite, the matcher unknown, or a probability not in 0 to 1.
 
     >>> import numpy as np
     >>> reference = np.zeros((4, 4, 4), bool); reference[1, 1, 1:3] = True
@@ -75,6 +89,15 @@ def evaluate_masks(
     >>> metrics.dsc, metrics.hd_mm, metrics.volume_error_ml
     (0.6666666666666666, 3.0, -0.003)
     """
+    _check(prediction, reference, spacing_mm, nsd_tolerance_mm)
+    rule = pick(MATCHERS, matcher, kind="lesion matcher")
+    soft = None if probabilities is None else sum_probabilities(probabilities, reference)
+    pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
+    values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
+    return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions)
+
+
+def _check(prediction: BoolArray, reference: BoolArray, spacing_mm: Spacing, nsd_tolerance_mm: float) -> None:
     check_mask(prediction, "prediction")
     check_mask(reference, "reference")
     check_spacing(spacing_mm)
@@ -84,28 +107,40 @@ def evaluate_masks(
         raise GeometryError("Prediction and reference differ in shape", received=received, todo=todo)
     if not (math.isfinite(nsd_tolerance_mm) and nsd_tolerance_mm >= 0):
         raise UsageError("The NSD tolerance must be a finite length of 0 mm or more", received=nsd_tolerance_mm)
-    pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm)
-    values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
-    return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions)
 
 
-def _measure(prediction: BoolArray, reference: BoolArray, spacing_mm: Spacing, nsd_tolerance_mm: float) -> MaskPair:
+def _measure(
+    prediction: BoolArray,
+    reference: BoolArray,
+    spacing_mm: Spacing,
+    nsd_tolerance_mm: float,
+    *,
+    matcher: Matcher,
+    soft: SoftOverlap | None,
+) -> MaskPair:
     boxes = [box for box in (bounding_box(prediction), bounding_box(reference)) if box]
     counts, distances = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None
     rows: tuple[LesionMetrics, ...] = ()
+    diagonal_mm = math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True)))
     if boxes:
         box = union_box(boxes[0], boxes[-1])
         cropped = np.ascontiguousarray(prediction[box]), np.ascontiguousarray(reference[box])
-        origin = box[0].start, box[1].start, box[2].start
         counts = count(*cropped, grid_voxels=prediction.size)
-        rows = match_lesions(*cropped, spacing_mm=spacing_mm, origin=origin)
-    if len(boxes) == 2:
-        distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
+        if len(boxes) == 2:
+            distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
+        rows = measure_lesions(
+            match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher),
+            origin=(box[0].start, box[1].start, box[2].start),
+            grid_diagonal_mm=diagonal_mm,
+            distances=distances,
+        )
     return MaskPair(
         counts=counts,
         distances=distances,
         lesions=rows,
+        matcher=matcher,
+        soft=soft,
         voxel_ml=math.prod(spacing_mm) / 1000,
-        grid_diagonal_mm=math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True))),
+        grid_diagonal_mm=diagonal_mm,
         nsd_tolerance_mm=nsd_tolerance_mm,
     )

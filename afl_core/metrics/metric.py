@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from afl_core.metrics import lesions, overlap, surface
+from afl_core.metrics import lesions, matchers, overlap, released, surface
 
 Empty = Literal["", "both", "reference", "prediction"]
 """Which mask of a pair is empty."""
@@ -22,6 +22,8 @@ class MaskPair:
         counts: Voxel counts over the whole grid.
         distances: Surface distances; None when a mask is empty.
         lesions: One row a reference lesion, then one a false positive.
+        matcher: The rule that matched them.
+        soft: Sums over the probabilities; None where none were given.
         voxel_ml: Volume of one voxel.
         grid_diagonal_mm: Length of the diagonal of the whole array, shape times spacing.
         nsd_tolerance_mm: The tolerance of NSD.
@@ -30,6 +32,8 @@ class MaskPair:
     counts: overlap.Counts
     distances: surface.SurfaceDistances | None
     lesions: tuple[lesions.LesionMetrics, ...]
+    matcher: matchers.Matcher
+    soft: released.SoftOverlap | None
     voxel_ml: float
     grid_diagonal_mm: float
     nsd_tolerance_mm: float

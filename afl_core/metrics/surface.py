@@ -5,18 +5,21 @@ counts as outside. A distance runs from the centre of a surface voxel to the cen
 other mask. Both are MONAI's definitions (`monai.metrics.utils.get_mask_edges`, `get_surface_distance`).
 """
 
-import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from afl_core.regions import BoolArray
 from afl_core.volume import Spacing
 
-Distances = NDArray[np.floating]
+Distances = NDArray[np.float64]
+
+Points = NDArray[np.int64]
+"""Voxel indices, shape (3, N), ordered as in memory: by x, then y, then z."""
 
 ROUNDING_MM = 1e-5
 """Slack of the NSD tolerance: an affine stores 0.5 mm as 0.49999999 or 0.50000001, and both must count alike."""
@@ -37,13 +40,9 @@ class SurfaceDistances:
 
 def surface_voxels(mask: BoolArray) -> BoolArray:
     """Mark the voxels of a mask (X, Y, Z) that have a face neighbour outside it, or outside the array."""
-    m = np.pad(mask, 1)
-    core = m[:-2, 1:-1, 1:-1] & m[2:, 1:-1, 1:-1]
-    core &= m[1:-1, :-2, 1:-1]
-    core &= m[1:-1, 2:, 1:-1]
-    core &= m[1:-1, 1:-1, :-2]
-    core &= m[1:-1, 1:-1, 2:]
-    return np.greater(mask, core)  # mask and not core
+    surface = mask.astype(np.uint8, order="C")
+    _compiled(_clear_inside)(mask.view(np.uint8), surface)
+    return surface.view(np.bool_)
 
 
 def compute_surface_distances(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing) -> SurfaceDistances:
@@ -54,16 +53,9 @@ def compute_surface_distances(prediction: BoolArray, reference: BoolArray, *, sp
         reference: Same shape.
         spacing_mm: Voxel edge lengths.
     """
-    surfaces = surface_voxels(prediction), surface_voxels(reference)
-    points = _points_mm(surfaces[0], spacing_mm), _points_mm(surfaces[1], spacing_mm)
-    both: list[Distances] = []
-    for a, b in ((0, 1), (1, 0)):
-        tree = cKDTree(points[b], balanced_tree=False, compact_nodes=False)
-        if _tree_is_faster(tree, points[a], surfaces[b].size, spacing_mm):
-            both.append(np.asarray(tree.query(points[a])[0]))
-        else:
-            both.append(edt.edt(~surfaces[b], anisotropy=spacing_mm, parallel=1)[surfaces[a]])
-    return SurfaceDistances(prediction=both[0], reference=both[1])
+    first, second = _points(surface_voxels(prediction)), _points(surface_voxels(reference))
+    steps = np.array(spacing_mm, dtype=np.float64)
+    return SurfaceDistances(prediction=_directed(first, second, steps), reference=_directed(second, first, steps))
 
 
 def hd_mm(distances: SurfaceDistances) -> float:
@@ -86,23 +78,109 @@ def nsd(distances: SurfaceDistances, *, tolerance_mm: float) -> float:
     """Normalised surface Dice: the fraction of the surface voxels of both masks within the tolerance."""
     limit = tolerance_mm + ROUNDING_MM
     within = np.count_nonzero(distances.prediction <= limit) + np.count_nonzero(distances.reference <= limit)
-    return within / (distances.prediction.size + distances.reference.size)
+    return float(within / (distances.prediction.size + distances.reference.size))
 
 
-def _points_mm(surface: BoolArray, spacing_mm: Spacing) -> NDArray[np.float64]:
-    voxels = np.unravel_index(np.flatnonzero(surface), surface.shape)
-    return np.column_stack([index * step for index, step in zip(voxels, spacing_mm, strict=True)])
+def _points(surface: BoolArray) -> Points:
+    return np.array(np.unravel_index(np.flatnonzero(surface), surface.shape))
 
 
-def _tree_is_faster(tree: cKDTree, points: NDArray[np.float64], grid_voxels: int, spacing_mm: Spacing) -> bool:
-    """Guess from 64 points whether the tree beats a distance transform of the grid; either way the result is exact.
+def _directed(points: Points, others: Points, steps: NDArray[np.float64]) -> Distances:
+    """Distance in mm from each point to the nearest of the others.
 
-    A search visits about as many points of the tree as lie in a disc whose radius is the distance it finds: a handful
-    where the surfaces run close to each other, nearly all inside a large hollow shape. The costs (1 us a search,
-    0.02 us a visited point, 0.08 us a voxel) were measured on tumours of 0.2 and 50 ml, shifted, concentric, scattered
-    and filling the grid.
+    Searching is cheaper the shorter its reach. So the largest distance is guessed first: what is found within the reach
+    is exact, and the rest is searched again, farther.
     """
-    found_mm, _ = tree.query(points[:: max(1, len(points) // 64)])
-    face_mm2 = math.prod(spacing_mm) ** (2 / 3)
-    visited = np.minimum(tree.n, math.pi * found_mm**2 / face_mm2).mean()
-    return bool(len(points) * (1 + 0.02 * visited) < 0.08 * grid_voxels)
+    reach = _guess_mm(points, others, steps)
+    squared = _search(points, others, steps, reach)
+    while (far := squared > reach**2).any():
+        reach *= 2
+        squared[far] = _search(points[:, far], others, steps, reach)
+    return np.sqrt(squared)
+
+
+def _guess_mm(points: Points, others: Points, steps: NDArray[np.float64]) -> float:
+    """Somewhat more than the largest distance from about 64 of the points to about 512 of the others; never 0."""
+    some, thinned = points[:, :: 1 + points.shape[1] // 64], others[:, :: 1 + others.shape[1] // 512]
+    squared = sum((np.subtract.outer(a, b) * step) ** 2 for a, b, step in zip(some, thinned, steps, strict=True))
+    return float(1.2 * np.sqrt(np.min(squared, axis=1).max()) + 2 * steps.max())
+
+
+def _search(points: Points, others: Points, steps: NDArray[np.float64], reach: float) -> Distances:
+    """Squared distance in mm from each point to the nearest of the others; exact if it is within `reach`.
+
+    A distance transform, one axis after the other, that computes no more than the points ask for: along z and y over
+    the planes of the others, but within the box of the points; then along x for the points alone.
+    """
+    low = points.min(axis=1, keepdims=True)
+    points, others = points - low, others - low
+    size = points.max(axis=1) + 1
+    far = np.minimum(reach / steps, size + abs(others).max(axis=1)).astype(np.int64)
+    first, last = max(others[0, 0], -far[0]), min(others[0, -1], size[0] - 1 + far[0])
+    points[0] -= first
+    others[0] -= first
+    planes = np.full((max(0, last - first + 1), size[1], size[2]), np.inf)
+    _compiled(_spread)(others, steps, far[1], planes)
+    return np.asarray(_compiled(_nearest)(points, steps[0], planes))
+
+
+@cache
+def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compile a loop on its first use: a page that only reads results must not wait for Numba."""
+    import numba  # noqa: PLC0415
+
+    compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
+    return compiled
+
+
+def _clear_inside(mask: NDArray[np.uint8], surface: NDArray[np.uint8]) -> None:
+    """Clear the voxels of `surface`, a copy of the mask, whose six neighbours all lie in the mask."""
+    for x in range(1, mask.shape[0] - 1):
+        for y in range(1, mask.shape[1] - 1):
+            left, right, below, above = mask[x - 1, y], mask[x + 1, y], mask[x, y - 1], mask[x, y + 1]
+            row, out = mask[x, y], surface[x, y]
+            for z in range(1, len(row) - 1):
+                out[z] = row[z] & ~(row[z - 1] & row[z + 1] & left[z] & right[z] & below[z] & above[z])
+
+
+def _spread(points: Points, steps: NDArray[np.float64], far: int, planes: NDArray[np.float64]) -> None:
+    """Lower planes[x, y, z] to the squared distance to the nearest point in plane x, as far as `far` rows."""
+    xs, ys, zs = points
+    n_planes, n_rows, n = planes.shape
+    line = np.empty(n)
+    i = 0
+    while i < len(xs):
+        x, y, start, more = xs[i], ys[i], 0, True
+        while more:  # the points of one row, each over the voxels that it is the nearest to
+            z = zs[i]
+            i += 1
+            more = i < len(xs) and xs[i] == x and ys[i] == y
+            stop = min(n, (z + zs[i]) // 2 + 1) if more else n
+            for k in range(start, stop):
+                line[k] = ((k - z) * steps[2]) ** 2
+            start = max(start, stop)
+        if 0 <= x < n_planes:
+            for k in range(max(0, y - far), min(n_rows, y + far + 1)):
+                row, apart = planes[x, k], ((k - y) * steps[1]) ** 2
+                for z in range(n):
+                    row[z] = min(row[z], line[z] + apart) + 0.0  # without the 0 LLVM makes a branch, not vector code
+
+
+def _nearest(points: Points, step: float, planes: NDArray[np.float64]) -> Distances:
+    """Squared distance of each point, from the nearer planes to the farther."""
+    xs, ys, zs = points
+    n = len(planes)
+    squared = np.full(len(xs), np.inf)
+    for i in range(len(xs)):
+        x, y, z = xs[i], ys[i], zs[i]
+        best = np.inf
+        for k in range(max(0, -x, x - n + 1), max(x, n - 1 - x) + 1):
+            apart = (k * step) ** 2
+            if apart >= best:
+                break
+            if x - k >= 0:
+                best = min(best, planes[x - k, y, z] + apart)
+            if x + k < n:
+                best = min(best, planes[x + k, y, z] + apart)
+        squared[i] = best
+    return squared

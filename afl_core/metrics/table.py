@@ -4,13 +4,18 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from afl_core.metrics import lesions, overlap, surface
+from afl_core.metrics import lesions, overlap, released, surface
 from afl_core.metrics.metric import MaskPair, Metric
 
 UNDEFINED = math.nan
 INF = math.inf
 TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
 RELOADED = "Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024)"
+RELEASED = "The authors' released evaluation (AFL-CIBM, revision 1b57412); as 1 - MONAI DiceLoss with squared_pred"
+RELEASED_WARNING = (
+    "Not the Dice or IoU of a mask: a prediction of nothing but background scores 0.50 on a small tumour, and "
+    "calibration moves the score while the mask stays the same. Undefined unless probabilities are given."
+)
 
 
 def _distances(pair: MaskPair) -> surface.SurfaceDistances:
@@ -172,7 +177,8 @@ _ROWS = (
         unit="",
         better="higher",
         range=(0, INF),
-        definition="Reference lesions (26-connected) that share a voxel with the prediction.",
+        definition="Reference lesions (26-connected) that the matcher finds; unless set otherwise, those that share a "
+        "voxel with the prediction.",
         source=RELOADED,
         both_empty="computed",
         reference_empty="computed",
@@ -185,7 +191,8 @@ _ROWS = (
         unit="",
         better="lower",
         range=(0, INF),
-        definition="Predicted components (26-connected) that share no voxel with the reference.",
+        definition="Predicted components (26-connected) that belong to no lesion by the matcher; unless set otherwise, "
+        "those that share no voxel with the reference.",
         source=RELOADED,
         both_empty="computed",
         reference_empty="computed",
@@ -198,7 +205,8 @@ _ROWS = (
         unit="",
         better="lower",
         range=(0, INF),
-        definition="Reference lesions (26-connected) that share no voxel with the prediction.",
+        definition="Reference lesions (26-connected) that the matcher does not find; unless set otherwise, those that "
+        "share no voxel with the prediction.",
         source=RELOADED,
         both_empty="computed",
         reference_empty="computed",
@@ -211,7 +219,7 @@ _ROWS = (
         unit="",
         better="higher",
         range=(0, 1),
-        definition="2 TP / (2 TP + FP + FN), over lesions.",
+        definition="2 TP / (2 TP + FP + FN), over the lesions found, false and missed.",
         source=RELOADED,
         both_empty=1,
         reference_empty=0,
@@ -225,12 +233,41 @@ _ROWS = (
         better="higher",
         range=(0, 1),
         definition="Mean over the reference lesions of the Dice between the lesion and all predicted components "
-        "that touch it, each whole.",
-        source="As BraTS 2023 without dilation, and without its penalty for false positives",
+        "matched to it (unless set otherwise, all that touch it), each whole.",
+        source="As BraTS 2023 without dilation, and without its penalty for false positives; with both by the matcher "
+        "brats2023",
         both_empty=UNDEFINED,
         reference_empty=UNDEFINED,
         prediction_empty=0,
-        function=lambda pair: lesions.lesion_dsc(pair.lesions),
+        function=lambda pair: lesions.lesion_dsc(pair.lesions, false_positives=pair.matcher.false_positives_score_zero),
+    ),
+    Metric(
+        key="released_dsc",
+        label="Released Dice (soft, with background)",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="1 minus the soft, squared Dice loss on probabilities, averaged over background and tumour channel. "
+        f"{RELEASED_WARNING}",
+        source=RELEASED,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: released.released_dsc(pair.soft) if pair.soft else UNDEFINED,
+    ),
+    Metric(
+        key="released_iou",
+        label="Released IoU (soft, with background)",
+        unit="",
+        better="higher",
+        range=(0, 1),
+        definition="1 minus the soft, squared Jaccard loss on probabilities, averaged over background and tumour "
+        f"channel. {RELEASED_WARNING}",
+        source=RELEASED,
+        both_empty="computed",
+        reference_empty="computed",
+        prediction_empty="computed",
+        function=lambda pair: released.released_iou(pair.soft) if pair.soft else UNDEFINED,
     ),
 )
 

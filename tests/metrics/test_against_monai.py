@@ -59,5 +59,6 @@ def test_200_random_pairs(monai_row):
         theirs = monai_row(prediction, reference, spacing)
         if reference.all():
             del theirs["specificity"]  # 0/0: NaN here, 0 there
-        assert {key: mine[key] for key in theirs} == pytest.approx(theirs, rel=1e-5, abs=1e-5), f"pair {i}"
+        # relative: MONAI interpolates percentiles in single precision
+        assert {key: mine[key] for key in theirs} == pytest.approx(theirs, rel=1e-5, abs=1e-6), f"pair {i}"
     assert borders > 50

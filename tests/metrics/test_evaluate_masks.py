@@ -128,6 +128,8 @@ EMPTY_TABLE = {  # both empty; reference empty, 3 of 120 voxels predicted; predi
     "lesion_fn": (0, 0, 1),
     "lesion_f1": (1, 0, 0),
     "lesion_dsc": (NAN, NAN, 0),
+    "released_dsc": (1, *[((234 + 1e-5) / (237 + 1e-5) + 1e-5 / (3 + 1e-5)) / 2] * 2),  # smoothed by 1e-5
+    "released_iou": (1, *[((234 + 1e-5) / (240 + 1e-5) + 1e-5 / (6 + 1e-5)) / 2] * 2),
 }
 
 
@@ -136,7 +138,8 @@ EMPTY_TABLE = {  # both empty; reference empty, 3 of 120 voxels predicted; predi
 def test_empty_masks(key, which, column):
     full, empty = mask_of((slice(0, 3), 1, 1), shape=(4, 5, 6)), np.zeros((4, 5, 6), bool)
     pair = {"both": (empty, empty), "reference": (full, empty), "prediction": (empty, full)}[which]
-    m = evaluate_masks(*pair, spacing_mm=(1, 2, 3))
+    hard = np.stack([~pair[0], pair[0]]).astype(np.float32)
+    m = evaluate_masks(*pair, spacing_mm=(1, 2, 3), probabilities=hard)
     assert m.empty == which
     assert getattr(m, key) == pytest.approx(EMPTY_TABLE[key][column], nan_ok=True)
 

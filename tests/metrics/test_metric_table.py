@@ -48,6 +48,11 @@ def test_values_stay_in_their_range():
     for density in (0, 0.02, 0.5, 1):
         for other in (0, 0.02, 0.5, 1):
             pair = rng.random((6, 5, 4)) < density, rng.random((6, 5, 4)) < other
-            for key, value in evaluate_masks(*pair, spacing_mm=(1, 2, 3)).as_dict().items():
+            options = {"spacing_mm": (1, 2, 3), "probabilities": rng.random((2, 6, 5, 4))}
+            for key, value in evaluate_masks(*pair, **options).as_dict().items():
                 low, high = METRICS[key].range
                 assert math.isnan(value) or low <= value <= high, key
+
+
+def test_the_tolerance_of_surface_dice_is_named():
+    assert "1 mm unless set otherwise" in METRICS["nsd"].definition

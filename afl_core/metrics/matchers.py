@@ -1,0 +1,185 @@
+"""MATCHERS: the rules by which predicted components are matched to reference lesions, and the matching itself."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import binary_dilation, generate_binary_structure
+
+from afl_core.regions import BoolArray, label_lesions
+from afl_core.volume import Spacing
+
+Labels = NDArray[np.uint32]
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Matcher:
+    """One row of MATCHERS. The defaults of the parameters are the rule "any shared voxel".
+
+    Attributes:
+        name: Key in MATCHERS.
+        title: Name to show.
+        definition: The rule in words.
+        source: Paper, or the code whose rule is followed.
+        min_iou: If above 0, lesions and components pair one to one, greatest IoU first, down to this IoU (included).
+        dilation_voxels: Steps by which the reference grows, face and edge neighbours each, before lesions are told
+            apart and components matched: lesions whose grown shapes touch become one. The lesion itself does not grow.
+        ignored_up_to_ml: Lesions up to this volume (included) have a row of kind "ignored" and enter no score.
+        penalty_mm: HD95 and ASSD of a missed lesion and of a false positive; None for the diagonal of the grid.
+        false_positives_score_zero: Whether each false positive enters the mean lesion Dice as a 0.
+    """
+
+    name: str
+    title: str
+    definition: str
+    source: str
+    min_iou: float = 0.0
+    dilation_voxels: int = 0
+    ignored_up_to_ml: float = 0.0
+    penalty_mm: float | None = None
+    false_positives_score_zero: bool = False
+
+
+_ROWS = (
+    Matcher(
+        name="overlap",
+        title="Any overlap",
+        definition="A lesion is found when any predicted component shares a voxel with it; all that do belong to it, "
+        "each whole, and one component may belong to several lesions.",
+        source="Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024), localisation by any overlap",
+    ),
+    Matcher(
+        name="iou",
+        title="IoU of at least 0.5, one to one",
+        definition="A lesion is found when one predicted component has an IoU of 0.5 or more with it. Pairs are made "
+        "one to one, greatest IoU first (then larger lesion, then larger component); every other component is a false "
+        "positive, even where it shares voxels with a lesion.",
+        source="Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024), mask IoU with greedy assignment",
+        min_iou=0.5,
+    ),
+    Matcher(
+        name="brats2023",
+        title="BraTS 2023 lesion-wise (glioma)",
+        definition="The reference is dilated 3 times with the 18-neighbourhood; lesions whose dilations touch "
+        "(26-connected) are one. Every predicted component with a voxel in a lesion's dilation belongs to that lesion, "
+        "whole, and Dice is taken against the undilated lesion. Lesions up to 0.05 ml (50 voxels of 1 mm) are ignored, "
+        "found or missed. A missed lesion and a false positive, of any size, have Dice 0 and HD95 374 mm; both enter "
+        "the means. Differs from the challenge in HD95, here by voxel where theirs is weighted by area, and where a "
+        "mask is empty or all lesions are ignored: there the rule of METRICS holds and a mean of nothing is undefined.",
+        source="rachitsaluja/BraTS-2023-Metrics, BraTS-GLI settings (also used for SSA and PED; MEN and MET dilate "
+        "once, MET ignores up to 2 voxels); Synapse syn51156910, thread 10357",
+        dilation_voxels=3,
+        ignored_up_to_ml=0.05,
+        penalty_mm=374.0,
+        false_positives_score_zero=True,
+    ),
+)
+
+MATCHERS: Mapping[str, Matcher] = MappingProxyType({matcher.name: matcher for matcher in _ROWS})
+"""Every matcher by its name; the first is the default."""
+
+
+@dataclass(frozen=True, eq=False)
+class Matching:
+    """Which predicted components belong to which reference lesions.
+
+    Attributes:
+        prediction: The predicted mask, shape (X, Y, Z).
+        reference: The reference mask.
+        spacing_mm: Voxel edge lengths.
+        matcher: The rule.
+        lesions: Lesion number of each reference voxel: 1, 2, ... from the largest to the smallest, 0 outside.
+        lesion_voxels: Size of each lesion.
+        parts: The 26-connected components of the reference that make up each lesion, numbered by volume themselves.
+        components: Component number of each predicted voxel, numbered likewise.
+        component_voxels: Size of each component.
+        pairs: Shape (pairs, 2): numbers of a lesion and a component that are matched, in this order.
+        shared: Shape (overlaps, 3): numbers of a lesion and a component that share voxels, matched or not; how many.
+    """
+
+    prediction: BoolArray
+    reference: BoolArray
+    spacing_mm: Spacing
+    matcher: Matcher
+    lesions: Labels
+    lesion_voxels: Integers
+    parts: tuple[tuple[int, ...], ...]
+    components: Labels
+    component_voxels: Integers
+    pairs: Integers
+    shared: Integers
+
+
+def match_masks(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing, matcher: Matcher) -> Matching:
+    """Tell lesions and components apart and match them.
+
+    Args:
+        prediction: Shape (X, Y, Z), possibly a crop that holds every True voxel of both masks.
+        reference: Same shape.
+        spacing_mm: Voxel edge lengths.
+        matcher: The rule.
+    """
+    lesions, sizes = label_lesions(reference)
+    components, component_sizes = label_lesions(prediction)
+    parts: tuple[tuple[int, ...], ...] = tuple((k,) for k in range(1, len(sizes) + 1))
+    near = lesions
+    if matcher.dilation_voxels and reference.any():
+        lesions, sizes, parts, near = _merge(lesions, sizes, reference, steps=matcher.dilation_voxels)
+    shared = _overlaps(lesions, components, prediction & reference)
+    pairs = shared[:, :2]
+    if matcher.dilation_voxels:
+        pairs = _overlaps(near, components, prediction & (near > 0))[:, :2]
+    if matcher.min_iou:
+        pairs = _one_to_one(shared, sizes, component_sizes, min_iou=matcher.min_iou)
+    return Matching(
+        prediction, reference, spacing_mm, matcher, lesions, sizes, parts, components, component_sizes, pairs, shared
+    )
+
+
+def _overlaps(lesions: Labels, components: Labels, both: BoolArray) -> Integers:
+    """Lesion number, component number and number of shared voxels of each pair that shares any, in this order."""
+    where = np.flatnonzero(both)
+    lesion, component = lesions.ravel()[where].astype(np.int64), components.ravel()[where]
+    width = int(component.max(initial=0)) + 1
+    pairs, voxels = np.unique(lesion * width + component, return_counts=True)
+    return np.column_stack([pairs // width, pairs % width, voxels])
+
+
+def _merge(
+    lesions: Labels, sizes: Integers, reference: BoolArray, *, steps: int
+) -> tuple[Labels, Integers, tuple[tuple[int, ...], ...], Labels]:
+    """Make one lesion of those whose dilations touch: their labels, sizes, parts, and the labels of the dilations.
+
+    Dilating inside a crop that holds all lesions loses nothing: the shape with which they grow is convex and mirror
+    symmetric, so two that touch outside the box around both touch inside it too.
+    """
+    grown = binary_dilation(reference, generate_binary_structure(3, 2), iterations=steps)
+    groups, group_sizes = label_lesions(grown)
+    group_of = np.zeros(len(sizes) + 1, dtype=np.int64)
+    group_of[lesions[reference]] = groups[reference]
+    merged = np.bincount(group_of[1:], weights=sizes, minlength=len(group_sizes) + 1)[1:].astype(np.int64)
+    first = np.unique(group_of[1:], return_index=True)[1]
+    order = np.lexsort((first, -merged))  # equal volumes: in the order of their first parts
+    rank = np.zeros(len(merged) + 1, dtype=np.uint32)
+    rank[order + 1] = np.arange(1, len(merged) + 1)
+    number = rank[group_of]
+    parts = tuple(tuple(np.flatnonzero(number == k).tolist()) for k in range(1, len(merged) + 1))
+    return number[lesions], merged[order], parts, rank[groups]
+
+
+def _one_to_one(shared: Integers, sizes: Integers, component_sizes: Integers, *, min_iou: float) -> Integers:
+    """Pairs of an IoU of at least `min_iou`, greatest first, each lesion and each component once."""
+    lesion, component, voxels = shared.T
+    iou = voxels / (sizes[lesion - 1] + component_sizes[component - 1] - voxels)
+    used: tuple[set[int], set[int]] = set(), set()
+    pairs = []
+    for row in np.argsort(-iou, kind="stable"):  # equal IoU: by lesion, then by component, both largest first
+        k, c = int(lesion[row]), int(component[row])
+        if iou[row] >= min_iou and k not in used[0] and c not in used[1]:
+            pairs.append((k, c))
+            used[0].add(k)
+            used[1].add(c)
+    return np.array(sorted(pairs), dtype=np.int64).reshape(-1, 2)
