@@ -19,7 +19,7 @@ from afl_core.shape import Shape, describe
 from afl_core.storage import hash_files
 from afl_core.volume import Case, Mask, Prediction, Volume
 
-VERSION = 1
+VERSION = 2
 """Raised when the meaning of a row changes, so that results made before are computed again."""
 
 
@@ -171,6 +171,8 @@ def _rows(
         reference.array,
         spacing_mm=reference.spacing_mm,
         nsd_tolerance_mm=settings.nsd_tolerance_mm,
+        matcher=settings.matcher,
+        probabilities=prediction.probabilities,
     )
     row = {
         "case_id": case.case_id,
@@ -180,6 +182,9 @@ def _rows(
         "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
         "roughness": shape.roughness,
+        "sphericity": shape.sphericity,
+        "compactness": shape.compactness,
+        "elongation": shape.elongation,
         "released_smoothness": shape.released_smoothness,
         "empty": metrics.empty,
         **metrics.as_dict(),
@@ -189,18 +194,23 @@ def _rows(
 
 def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) -> dict[str, Any]:
     x, y, z = lesion.centroid_voxel
-    is_reference = lesion.kind == "reference"
+    parts = lesion.reference_components  # more than one where the matcher merges lesions: then no roughness of its own
     return {
         "case_id": case.case_id,
         "source": source,
         "lesion_id": lesion.lesion_id,
         "kind": lesion.kind,
         "volume_ml": lesion.volume_ml,
-        "roughness": shape.lesion_roughness[lesion.lesion_id - 1] if is_reference else math.nan,
+        "roughness": shape.lesion_roughness[parts[0] - 1] if len(parts) == 1 else math.nan,
         "dsc": lesion.dsc,
+        "dsc_in_region": lesion.dsc_in_region,
+        "hd95_mm": lesion.hd95_mm,
+        "assd_mm": lesion.assd_mm,
+        "nearest_mm": lesion.nearest_mm,
         "detected": lesion.detected,
         "overlap_ml": lesion.overlap_ml,
         "predicted_ml": lesion.predicted_ml,
+        "predicted_components": list(lesion.predicted_components),
         "x": x,
         "y": y,
         "z": z,
