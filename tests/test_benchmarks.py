@@ -125,3 +125,108 @@ def test_afl_is_faster_and_smaller_than_monais_focal_loss(bench):
 
 def times(bench, shape):
     return [bench.time_steps(shape, rounds=9) for _ in range(3)]
+
+
+@pytest.fixture(scope="module")
+def metrics_bench():
+    return load("metrics")
+
+
+def compute(values, **_):
+    return lambda *_: dict(values)
+
+
+def test_every_contestant_gets_a_record_in_every_case(metrics_bench, tmp_path, capsys, monkeypatch):
+    own, peer = {"dsc": 0.5, "hd_mm": 4.0, "nsd": math.nan}, {"dsc": 0.75, "hd_mm": math.inf, "other": 1.0}
+    monkeypatch.setattr(metrics_bench, "own", compute(own))
+    monkeypatch.setattr(metrics_bench, "PEERS", {"peer": ("math", compute(peer))})
+    monkeypatch.setattr(metrics_bench.load_peers, "__defaults__", (("peer",),))
+    file = tmp_path / "metrics.json"
+    metrics_bench.main(["--rounds", "2", "--json", str(file)], grid=(24, 20, 16))
+
+    records = json.loads(file.read_text(encoding="utf-8"))
+    cases = list(metrics_bench.build_cases((24, 20, 16)))
+    names = {case: ["afl_core", "surface distances alone", "edt", "peer"] for case in cases}
+    names["empty prediction"] = ["afl_core", "peer"]  # no distances between surfaces
+    assert [(r["case"], r["name"]) for r in records] == [(case, name) for case in cases for name in names[case]]
+    table = capsys.readouterr().out
+    seconds = {r["case"]: r["seconds"] for r in records if r["name"] == "afl_core"}
+    for r in records:
+        assert r.keys() == {"case", "name", "seconds", "ratio", "values", "differences"}
+        assert r["ratio"] == pytest.approx(r["seconds"] / seconds[r["case"]])
+        assert r["name"] in table
+        assert r["case"] in table
+        expected = {
+            "afl_core": ({"dsc": 0.5, "hd_mm": 4, "nsd": None}, {"dsc": 0, "hd_mm": 0, "nsd": None}),
+            "peer": ({"dsc": 0.75, "hd_mm": None, "other": 1}, {"dsc": 0.25, "hd_mm": None}),
+        }
+        assert (r["values"], r["differences"]) == expected.get(r["name"], ({}, {}))
+
+
+def test_a_peer_that_is_missing_or_fails_is_named(metrics_bench, capsys, monkeypatch):
+    def fail(*_):
+        raise RuntimeError("no empty masks here")
+
+    peers = {"absent": ("no_such_module", compute({})), "broken": ("math", fail)}
+    monkeypatch.setattr(metrics_bench, "PEERS", peers)
+    monkeypatch.setattr(metrics_bench.load_peers, "__defaults__", (tuple(peers),))
+    metrics_bench.main(["--rounds", "1"], grid=(12, 12, 12))
+    table = capsys.readouterr().out
+    assert table.count("left out: absent: cannot be imported (No module named 'no_such_module')") == 1
+    assert table.count("failed: broken: RuntimeError: no empty masks here") == 7
+
+
+def test_peers_take_turns_and_a_slow_one_is_not_asked_again(metrics_bench, monkeypatch):
+    turns = []
+    calls = {name: lambda name=name: turns.append(name) or {} for name in "ab"}
+    seconds = [9, 100, 3, 5, 4]  # of a and b, then of a alone
+    ticks = iter([tick for elapsed in seconds for tick in (0, elapsed)])
+    monkeypatch.setattr(metrics_bench, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
+    assert metrics_bench.time_calls(calls, rounds=3) == ({"a": 4, "b": 100}, {"a": {}, "b": {}}, {})
+    assert "".join(turns) == "abaaa"
+
+
+def test_cases_are_those_they_are_called(metrics_bench):
+    cases = metrics_bench.build_cases(metrics_bench.GRID)
+    millilitres = {name: [mask.sum() / 1000 for mask in pair] for name, pair in cases.items()}
+    assert millilitres["50 ml"] == pytest.approx([50, 50], rel=0.05)
+    assert millilitres["0.2 ml"] == pytest.approx([0.2, 0.2], rel=0.15)
+    assert millilitres["empty prediction"][0] == 0
+    assert millilitres["scattered prediction"][0] == pytest.approx(millilitres["50 ml"][0] + 2, abs=0.05)
+    assert millilitres["concentric balls"] == pytest.approx([904.8, 51.0], rel=0.005)
+    assert millilitres["ball shifted 20 mm"] == pytest.approx([51.0, 51.0], rel=0.005)
+    assert millilitres["all ones against a ball"][0] == 8928
+    assert 0.8 < metrics_bench.own(*cases["50 ml"])["dsc"] < 0.95
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_peers_with_our_definitions_get_our_values(metrics_bench):
+    pair = metrics_bench.build_cases((80, 72, 70))["ball shifted 20 mm"]
+    modules, _ = metrics_bench.load_peers(("MONAI", "SimpleITK"))
+    records, failures = metrics_bench.compare("shifted", pair, modules, rounds=1)
+    assert failures == []
+    found = {r.name: r.differences for r in records if r.name in modules}
+    assert len(found) == 2
+    assert all(d.keys() == {"dsc", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd"} for d in found.values())
+    assert all(abs(value) < 1e-5 for d in found.values() for value in d.values())
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(("case", "times"), [("50 ml", 40), ("0.2 ml", 150)])
+def test_metrics_are_as_many_times_faster_than_monais_as_promised(metrics_bench, case, times):
+    """The best of three runs, since other work may hold the cores."""
+    modules, _ = metrics_bench.load_peers(("MONAI",))
+    calls = metrics_bench.build_calls(modules, *metrics_bench.build_cases(metrics_bench.GRID)[case])
+    for _ in range(3):
+        seconds, _, _ = metrics_bench.time_calls({name: calls[name] for name in ("afl_core", "MONAI")}, rounds=3)
+        if seconds["MONAI"] >= times * seconds["afl_core"]:
+            return
+    pytest.fail(f"only {seconds['MONAI'] / seconds['afl_core']:.0f} times faster")
+
+
+def test_surface_distances_beat_the_distance_transforms_that_they_replace(metrics_bench):
+    pair = metrics_bench.build_cases(metrics_bench.GRID)["concentric balls"]
+    calls = metrics_bench.build_calls({}, *pair)
+    own = "surface distances alone"
+    runs = [metrics_bench.time_calls({name: calls[name] for name in (own, "edt")}, rounds=3)[0] for _ in range(3)]
+    assert min(seconds[own] / seconds["edt"] for seconds in runs) <= 1  # of two
