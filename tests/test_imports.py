@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "paths", "versions"},
+    {"errors", "jit", "paths", "versions"},
     {"volume", "catalogue", "storage"},
     {"regions"},
     {"shape"},

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 from scipy.spatial import cKDTree
 
+from afl_core.jit import jit
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
 from afl_core.regions import BoolArray, Box, union_box
@@ -96,7 +97,7 @@ def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ..
     lesion, component = m.pairs.T
     overlaps = _overlap_voxels(m)
     rows = []
-    for k, centre in enumerate(_central_voxels(m.lesions, m.reference, m.spacing_mm, origin), start=1):
+    for k, centre in enumerate(_central_voxels(m.lesions, m.spacing_mm, origin), start=1):
         matched, overlap = component[lesion == k], int(overlaps[k])
         size, predicted = int(m.lesion_voxels[k - 1]), int(m.component_voxels[matched - 1].sum())
         ignored = size * ml <= m.matcher.ignored_up_to_ml * (1 + 1e-9)  # 50 voxels of 1 mm are 0.05 ml, rounded or not
@@ -115,7 +116,7 @@ def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ..
             )
         )
     false = np.setdiff1d(np.arange(1, len(m.component_voxels) + 1), component).tolist()
-    centres = _central_voxels(m.components, m.prediction, m.spacing_mm, origin) if false else []
+    centres = _central_voxels(m.components, m.spacing_mm, origin) if false else []
     for k, c in enumerate(false, start=len(rows) + 1):
         volume_ml = int(m.component_voxels[c - 1]) * ml
         rows.append(LesionMetrics(k, "false_positive", volume_ml, 0.0, False, centres[c - 1], 0.0, volume_ml, (c,)))
@@ -131,13 +132,13 @@ def measure_lesions(
         matching: What belongs to what.
         origin: Index of the crop's first voxel in the whole grid.
         grid_diagonal_mm: Diagonal of the whole grid, for what has no distance.
-        distances: Those between the two masks, taken over where a lesion and its components are all there is.
+        distances: Those between the two masks; None where one is empty.
     """
     rows = lesion_rows(matching, origin=origin)
     voxel_ml = math.prod(matching.spacing_mm) / 1000
     penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
     own_ml = _own_voxels(matching) * voxel_ml
-    lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm)
+    lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
     crops = _Crops(matching)
     measured = []
     for row in rows:
@@ -236,38 +237,22 @@ def _own_voxels(m: Matching) -> Integers:
     return own
 
 
-def _nearest_mm(m: Matching, nothing_mm: float) -> tuple[Reals, Reals]:
+def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | None) -> tuple[Reals, Reals]:
     """Distance of each lesion to the prediction and of each component to the reference, by number (0 unused)."""
     lesions = np.full(len(m.lesion_voxels) + 1, nothing_mm)
     components = np.full(len(m.component_voxels) + 1, nothing_mm)
+    if distances:  # what shares no voxel is nearest to the other mask where their surfaces are
+        lesions = _least(m.lesions[surface_voxels(m.reference)], distances.reference, lesions)
+        components = _least(m.components[surface_voxels(m.prediction)], distances.prediction, components)
     lesions[m.shared[:, 0]] = components[m.shared[:, 1]] = 0
-    if len(lesions) > 1 and len(components) > 1:
-        missed, false = np.flatnonzero(lesions[1:]) + 1, np.flatnonzero(components[1:]) + 1
-        lesions[missed] = _gaps_mm(m.lesions, m.reference, m.prediction, missed, m.spacing_mm)
-        components[false] = _gaps_mm(m.components, m.prediction, m.reference, false, m.spacing_mm)
     return lesions, components
 
 
-def _gaps_mm(labels: Labels, mask: BoolArray, other: BoolArray, wanted: NDArray[np.intp], spacing_mm: Spacing) -> Reals:
-    """Distance of each wanted label of a mask to another mask that it shares no voxel with; `wanted` is sorted."""
-    if not wanted.size:
-        return np.empty(0)
-    surface = np.flatnonzero(surface_voxels(mask))
-    surface = surface[np.isin(labels.ravel()[surface], wanted)]
-    surface = surface[np.argsort(labels.ravel()[surface], kind="stable")]
-    sizes = np.unique(labels.ravel()[surface], return_counts=True)[1]
-    starts = np.cumsum(sizes) - sizes
-    points = _points_mm(surface, mask.shape, spacing_mm)
-    tree = cKDTree(_points_mm(np.flatnonzero(surface_voxels(other)), mask.shape, spacing_mm))
-    steps = sizes // 64 + 1
-    sample = (np.arange(len(points)) - np.repeat(starts, sizes)) % np.repeat(steps, sizes) == 0
-    sampled = np.where(sample, 0.0, math.inf)
-    sampled[sample] = tree.query(points[sample])[0]
-    gaps: Reals = np.minimum.reduceat(sampled, starts)
-    for i in np.flatnonzero(steps > 1):  # the sample bounds the distance, so most other points stop early
-        rest = points[starts[i] : starts[i] + sizes[i]]
-        gaps[i] = min(gaps[i], np.min(tree.query(rest, distance_upper_bound=gaps[i])[0]))
-    return gaps
+def _least(labels: NDArray[np.uint32], values: Reals, start: Reals) -> Reals:
+    """The least value of each label, or what `start` holds for those without any."""
+    least = np.full_like(start, math.inf)
+    np.minimum.at(least, labels, values)
+    return np.where(np.isinf(least), start, least)
 
 
 def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spacing) -> Reals:
@@ -275,17 +260,27 @@ def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spaci
     return np.column_stack([index * step for index, step in zip(axes, spacing_mm, strict=True)]).astype(np.float64)
 
 
-def _central_voxels(labels: Labels, mask: BoolArray, spacing_mm: Spacing, origin: Voxel) -> list[Voxel]:
+def _central_voxels(labels: Labels, spacing_mm: Spacing, origin: Voxel) -> list[Voxel]:
     """The voxel of each lesion that is nearest to its centre of mass, shifted by `origin`."""
-    inside = np.flatnonzero(mask)
-    lesion = labels.ravel()[inside]
-    axes = np.unravel_index(inside, mask.shape)
-    sizes = np.bincount(lesion)[1:]
-    centres = np.column_stack([np.bincount(lesion, weights=axis)[1:] for axis in axes]) / sizes[:, None]
+    sums = np.zeros((int(labels.max(initial=0)) + 1, 4))  # voxels, and their x, y, z
+    jit(_add_moments)(labels, sums)
+    centres = sums[1:, 1:] / sums[1:, :1]
     central = np.rint(centres).astype(np.int64)
-    outside = labels[tuple(central.T)] != np.arange(1, len(sizes) + 1)
+    outside = labels[tuple(central.T)] != np.arange(1, len(sums))
     for k in np.flatnonzero(outside):  # hollow or bent: the rounded centre is not part of the lesion
-        voxels = np.column_stack([axis[lesion == k + 1] for axis in axes])
+        voxels = np.argwhere(labels == k + 1)
         apart_mm = (voxels - centres[k]) * np.array(spacing_mm)
         central[k] = voxels[(apart_mm**2).sum(axis=1).argmin()]
     return [(int(x), int(y), int(z)) for x, y, z in central + np.array(origin)]
+
+
+def _add_moments(labels: Labels, sums: Reals) -> None:
+    for x in range(labels.shape[0]):
+        for y in range(labels.shape[1]):
+            for z in range(labels.shape[2]):
+                k = labels[x, y, z]
+                if k:
+                    sums[k, 0] += 1
+                    sums[k, 1] += x
+                    sums[k, 2] += y
+                    sums[k, 3] += z

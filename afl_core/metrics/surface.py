@@ -5,14 +5,12 @@ counts as outside. A distance runs from the centre of a surface voxel to the cen
 other mask. Both are MONAI's definitions (`monai.metrics.utils.get_mask_edges`, `get_surface_distance`).
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.jit import jit
 from afl_core.regions import BoolArray
 from afl_core.volume import Spacing
 
@@ -27,7 +25,7 @@ ROUNDING_MM = 1e-5
 
 @dataclass(frozen=True, eq=False)
 class SurfaceDistances:
-    """Distances in mm from each surface voxel to the other surface, in no particular order.
+    """Distances in mm from each surface voxel to the other surface, ordered as the voxels are in memory (C).
 
     Attributes:
         prediction: From the prediction to the reference, one for each surface voxel of the prediction.
@@ -41,7 +39,7 @@ class SurfaceDistances:
 def surface_voxels(mask: BoolArray) -> BoolArray:
     """Mark the voxels of a mask (X, Y, Z) that have a face neighbour outside it, or outside the array."""
     surface = mask.astype(np.uint8, order="C")
-    _compiled(_clear_inside)(mask.view(np.uint8), surface)
+    jit(_clear_inside)(mask.view(np.uint8), surface)
     return surface.view(np.bool_)
 
 
@@ -120,17 +118,8 @@ def _search(points: Points, others: Points, steps: NDArray[np.float64], reach: f
     points[0] -= first
     others[0] -= first
     planes = np.full((max(0, last - first + 1), size[1], size[2]), np.inf)
-    _compiled(_spread)(others, steps, far[1], planes)
-    return np.asarray(_compiled(_nearest)(points, steps[0], planes))
-
-
-@cache
-def _compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Compile a loop on its first use: a page that only reads results must not wait for Numba."""
-    import numba  # noqa: PLC0415
-
-    compiled: Callable[..., Any] = numba.njit(nogil=True, cache=True, error_model="numpy")(function)
-    return compiled
+    jit(_spread)(others, steps, far[1], planes)
+    return np.asarray(jit(_nearest)(points, steps[0], planes))
 
 
 def _clear_inside(mask: NDArray[np.uint8], surface: NDArray[np.uint8]) -> None:
