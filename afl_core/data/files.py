@@ -61,19 +61,14 @@ def load_labels(path: Path) -> Volume:
     Raises:
         DataError: Also if a voxel is not a whole number.
     """
-    array, affine = _read(path)
-    if array.dtype.kind == "f":
-        array = _whole(_finite(array, path), path)
-    low, high = array.min(), array.max()
-    if low < 0 or high > np.iinfo(np.int16).max:
-        raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
+    array, affine = _read_labels(path)
     return Volume(array.astype(np.int16, copy=False), affine)
 
 
 def load_mask(path: Path) -> Mask:
     """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`."""
-    labels = load_labels(path)
-    return Mask(np.asarray(labels.array != 0), labels.affine)  # labels are never negative
+    array, affine = _read_labels(path)
+    return Mask(np.asarray(array != 0), affine)  # labels are never negative
 
 
 def read_shape(path: Path) -> tuple[int, ...]:
@@ -181,6 +176,17 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         raise DataError(f"{path.name} has an affine that does not map to space", received=affine.tolist())
     ras = np.asarray(nib.orientations.apply_orientation(array, orientation))
     return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape)
+
+
+def _read_labels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
+    """Voxels, as stored but checked to be labels, and affine in RAS+ order."""
+    array, affine = _read(path)
+    if array.dtype.kind == "f":
+        array = _whole(_finite(array, path), path)
+    low, high = array.min(), array.max()
+    if low < 0 or high > np.iinfo(np.int16).max:
+        raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
+    return array, affine
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[np.float32]:

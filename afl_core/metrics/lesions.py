@@ -267,10 +267,10 @@ def _central_voxels(labels: Labels, spacing_mm: Spacing, origin: Voxel) -> list[
     centres = sums[1:, 1:] / sums[1:, :1]
     central = np.rint(centres).astype(np.int64)
     outside = labels[tuple(central.T)] != np.arange(1, len(sums))
-    for k in np.flatnonzero(outside):  # hollow or bent: the rounded centre is not part of the lesion
-        voxels = np.argwhere(labels == k + 1)
-        apart_mm = (voxels - centres[k]) * np.array(spacing_mm)
-        central[k] = voxels[(apart_mm**2).sum(axis=1).argmin()]
+    if outside.any():  # hollow or bent: the rounded centre is not part of the lesion
+        nearest = np.empty_like(central)
+        jit(_find_nearest)(labels, centres, np.square(spacing_mm), nearest)
+        central[outside] = nearest[outside]
     return [(int(x), int(y), int(z)) for x, y, z in central + np.array(origin)]
 
 
@@ -284,3 +284,16 @@ def _add_moments(labels: Labels, sums: Reals) -> None:
                     sums[k, 1] += x
                     sums[k, 2] += y
                     sums[k, 3] += z
+
+
+def _find_nearest(labels: Labels, centres: Reals, weights: Reals, nearest: Integers) -> None:
+    """Fill in the voxel of each label that is nearest to the label's centre; the first in memory of equal ones."""
+    least = np.full(len(centres), np.inf)
+    for x, y, z in np.ndindex(labels.shape):
+        k = labels[x, y, z]
+        if k:
+            c = centres[k - 1]
+            apart = (x - c[0]) ** 2 * weights[0] + (y - c[1]) ** 2 * weights[1] + (z - c[2]) ** 2 * weights[2]
+            if apart < least[k - 1]:
+                least[k - 1] = apart
+                nearest[k - 1, 0], nearest[k - 1, 1], nearest[k - 1, 2] = x, y, z

@@ -63,7 +63,7 @@ def hd_mm(distances: SurfaceDistances) -> float:
 
 def hd95_mm(distances: SurfaceDistances) -> float:
     """The larger of the two directed 95th percentiles (linear interpolation), in mm; not the percentile of the pool."""
-    return float(max(np.percentile(distances.prediction, 95), np.percentile(distances.reference, 95)))
+    return max(_percentile_95(distances.prediction), _percentile_95(distances.reference))
 
 
 def assd_mm(distances: SurfaceDistances) -> float:
@@ -77,6 +77,14 @@ def nsd(distances: SurfaceDistances, *, tolerance_mm: float) -> float:
     limit = tolerance_mm + ROUNDING_MM
     within = np.count_nonzero(distances.prediction <= limit) + np.count_nonzero(distances.reference <= limit)
     return float(within / (distances.prediction.size + distances.reference.size))
+
+
+def _percentile_95(values: Distances) -> float:
+    """What `np.percentile` gives, in a third of its time: a small tumour has a few hundred distances."""
+    place = 0.95 * (len(values) - 1)
+    low = int(place)
+    below, above = np.partition(values, (low, min(low + 1, len(values) - 1)))[[low, min(low + 1, len(values) - 1)]]
+    return float(below + (above - below) * (place - low))
 
 
 def _points(surface: BoolArray) -> Points:
