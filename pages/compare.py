@@ -1,10 +1,9 @@
 """Compare: the case table, and one case in slices, surfaces and numbers."""
 
-import streamlit as st
-
 from afl_core.ui import case_views, compare, job_panel
+from afl_core.ui.workspace import current_workspace
 
-workspace = st.session_state["workspace"]
+workspace = current_workspace("pages/compare.py")
 
 if workspace is not None and (case_id := compare.select_case(workspace)) is not None:
     compare.show_header(workspace, case_id)

@@ -1,10 +1,9 @@
 """Overview: what is loaded, and the headline comparison."""
 
-import streamlit as st
-
 from afl_core.ui import overview
+from afl_core.ui.workspace import current_workspace
 
-workspace = st.session_state["workspace"]
+workspace = current_workspace("pages/overview.py")
 
 if workspace is not None:
     overview.show_title(workspace)

@@ -243,7 +243,7 @@ _ROWS = (
     ),
     Metric(
         key="released_dsc",
-        label="Released Dice (soft, with background)",
+        label="Released Dice (soft)",
         unit="",
         better="higher",
         range=(0, 1),
@@ -257,7 +257,7 @@ _ROWS = (
     ),
     Metric(
         key="released_iou",
-        label="Released IoU (soft, with background)",
+        label="Released IoU (soft)",
         unit="",
         better="higher",
         range=(0, 1),

@@ -80,9 +80,8 @@ def show_differences(workspace: Workspace) -> None:
     )
     figure = plot_differences(workspace.rows, metric, (sources[0], sources[1]))
     event = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key=f"differences {workspace.name}")
-    st.caption(
-        plain(f"{METRICS[metric].definition} Empty masks: {_empty_counts(workspace)}. {METRICS[metric].empty_rule}.")
-    )
+    rule = f"Cases with an empty mask: {_empty_counts(workspace)}; the rule: {METRICS[metric].empty_rule}."
+    st.caption(plain(f"{METRICS[metric].definition} {rule}"))
     if event.selection.points:
         case_id = event.selection.points[0]["customdata"][0]
         st.session_state["metric"] = metric  # the selector of that page

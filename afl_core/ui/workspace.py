@@ -19,6 +19,7 @@ from afl_core.ui.errors import plain
 
 RESULTS_KEY = "results"
 ADDRESS_KEY = "results in the address"
+ASKED_KEY = "asked page"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,6 +68,19 @@ class Workspace:
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         return parse_sources([f"{name}={said['path']}" for name, said in self.manifest["sources"].items()])
+
+
+def current_workspace(page: str) -> Workspace | None:
+    """What is open, for a page; None where nothing is.
+
+    The first page that a fresh server is asked for, if it isn't the entry, Streamlit runs before app.py has said which
+    pages there are. Then app.py comes first, and leads back here.
+    """
+    if "workspace" not in st.session_state:
+        st.session_state[ASKED_KEY] = page
+        st.switch_page("app.py", query_params=st.query_params.to_dict())
+    workspace: Workspace | None = st.session_state["workspace"]
+    return workspace
 
 
 def select_workspace() -> Workspace | None:

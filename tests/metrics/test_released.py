@@ -106,7 +106,7 @@ def test_probabilities_move_nothing_else():
 def test_labels_cannot_be_mistaken():
     for key in KEYS:
         assert METRICS[key].label.startswith("Released")
-        assert "soft, with background" in METRICS[key].label
+        assert "(soft)" in METRICS[key].label
 
 
 @pytest.mark.parametrize(
