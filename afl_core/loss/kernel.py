@@ -125,13 +125,13 @@ def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
 
 
 def _exp(x: Any) -> Any:
-    """exp(x) for x <= 0."""
-    raise NotImplementedError
+    """exp(x) for x <= 0; compiled code takes what `_choose_exp` gives."""
+    return math.exp(x)
 
 
 def _log1p(u: Any) -> Any:
-    """log(1 + u) for 0 <= u <= 1."""
-    raise NotImplementedError
+    """log(1 + u) for 0 <= u <= 1; likewise."""
+    return math.log1p(u)
 
 
 @overload(_exp, jit_options=_OPTIONS)

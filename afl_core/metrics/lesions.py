@@ -241,18 +241,13 @@ def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | No
     """Distance of each lesion to the prediction and of each component to the reference, by number (0 unused)."""
     lesions = np.full(len(m.lesion_voxels) + 1, nothing_mm)
     components = np.full(len(m.component_voxels) + 1, nothing_mm)
-    if distances:  # what shares no voxel is nearest to the other mask where their surfaces are
-        lesions = _least(m.lesions[surface_voxels(m.reference)], distances.reference, lesions)
-        components = _least(m.components[surface_voxels(m.prediction)], distances.prediction, components)
     lesions[m.shared[:, 0]] = components[m.shared[:, 1]] = 0
+    if distances:  # what shares no voxel is nearest to the other mask where their surfaces are
+        if lesions[1:].any():
+            np.minimum.at(lesions, m.lesions[surface_voxels(m.reference)], distances.reference)
+        if components[1:].any():
+            np.minimum.at(components, m.components[surface_voxels(m.prediction)], distances.prediction)
     return lesions, components
-
-
-def _least(labels: NDArray[np.uint32], values: Reals, start: Reals) -> Reals:
-    """The least value of each label, or what `start` holds for those without any."""
-    least = np.full_like(start, math.inf)
-    np.minimum.at(least, labels, values)
-    return np.where(np.isinf(least), start, least)
 
 
 def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spacing) -> Reals:
