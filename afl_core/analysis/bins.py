@@ -1,0 +1,118 @@
+"""Bins by tumour size and by smoothness of the boundary. The edges are ours: the paper publishes none."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+
+Edges = tuple[float, float]
+REST = 3
+"""Number of the bin of what has no value on an axis."""
+
+
+@dataclass(frozen=True)
+class Axis:
+    """A quantity of the reference by which units are binned.
+
+    Attributes:
+        key: Column of `Units.table`.
+        label: Name to show.
+        unit: "" where it has none.
+        names: Of the three bins, from low values to high.
+        rest: Name of the bin of units without a value.
+    """
+
+    key: str
+    label: str
+    unit: str
+    names: tuple[str, str, str]
+    rest: str
+
+    @property
+    def title(self) -> str:
+        """Label with its unit."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+AXES: Mapping[str, Axis] = MappingProxyType(
+    {
+        axis.key: axis
+        for axis in (
+            Axis("size", "Tumour volume", "ml", ("small", "medium", "large"), "no tumour"),
+            Axis("roughness", "Roughness", "", ("good", "medium", "poor"), "too small to say"),
+            Axis("released_smoothness", "Released smoothness", "", ("poor", "medium", "good"), "no tumour"),
+        )
+    }
+)
+"""Smoothness is good, medium or poor as in the paper's Figure 4: by our size-free roughness, where low is good, or by
+the gamma_mSa of the paper's code, where high would be good."""
+
+
+@dataclass(frozen=True)
+class Binning:
+    """An axis with its two edges: the first bin reaches up to the first edge and holds it, and so on.
+
+    Attributes:
+        axis: Key in AXES.
+        edges: In the unit of the axis, ascending.
+        how: Where the edges come from, in words.
+    """
+
+    axis: str
+    edges: Edges
+    how: str
+
+    def __post_init__(self) -> None:
+        """Refuse an unknown axis, and edges that are not ascending."""
+        low, high = self.edges
+        if not 0 <= low <= high < math.inf:
+            raise UsageError(
+                f"Edges of {pick(AXES, self.axis, kind='axis').label} must be two ascending numbers",
+                received=f"{low:g}, {high:g}",
+            )
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the bins by number; the last one holds what has no value."""
+        axis = AXES[self.axis]
+        return (*axis.names, axis.rest)
+
+    def assign(self, values: ArrayLike) -> NDArray[np.int64]:
+        """Number of the bin of each value: 0, 1, 2, or REST where there is none."""
+        v = np.asarray(values, dtype=np.float64)
+        return np.where(has_value(self.axis, v), np.searchsorted(self.edges, v, side="left"), REST)
+
+    def bounds(self, number: int) -> tuple[float, float]:
+        """Lower and upper edge of a bin: 0 and infinity at the ends, NaN for what has no value."""
+        if number == REST:
+            return math.nan, math.nan
+        ends = (0.0, *self.edges, math.inf)
+        return ends[number], ends[number + 1]
+
+
+def has_value(axis: str, values: ArrayLike) -> NDArray[np.bool_]:
+    """Whether a unit has a place on an axis: NaN has none, nor has a size or released smoothness of 0 (no tumour)."""
+    v = np.asarray(values, dtype=np.float64)
+    return np.asarray(np.isfinite(v) & ((v > 0) | (axis == "roughness")))
+
+
+def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> Binning:
+    """Edges at the 1/3 and 2/3 quantiles of the values that there are.
+
+    Raises:
+        UsageError: If fewer than three have a value.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    v = v[has_value(axis, v)]
+    if len(v) < 3:
+        raise UsageError(
+            f"{pick(AXES, axis, kind='axis').label} has too few values for three bins", received=f"{len(v)} values"
+        )
+    low, high = np.quantile(v, [1 / 3, 2 / 3])
+    return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({len(v)} values)")

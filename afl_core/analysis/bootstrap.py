@@ -1,0 +1,87 @@
+"""Bootstrap intervals of means, for many columns at once."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtr, ndtri, stdtrit
+
+SEED = 20240712
+"""Recorded in every export: the same rows give the same intervals."""
+
+RESAMPLES = 9999
+BATCH = 1000
+"""Resamples held at once: 10 MB at 1,251 patients."""
+
+CI_LEVEL = 0.95
+
+
+def expanded_level(level: float, n: int) -> float:
+    """The nominal level at which a bootstrap of n values reaches `level`, or nearly.
+
+    A resample of n has a variance too small by (n - 1) / n, and normal quantiles are too short for few values. So the
+    normal quantile gives way to sqrt(n / (n - 1)) times Student's: 0.973 for 0.95 at n = 15, 0.953 at n = 100. Source:
+    Hesterberg, What teachers should know about the bootstrap, arXiv 1411.5279 (2014), "expanded percentile".
+
+    >>> round(expanded_level(0.95, 15), 4), round(expanded_level(0.95, 1000), 4)
+    (0.9736, 0.9503)
+    """
+    quantile = math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, (1 + level) / 2))
+    return 2 * float(ndtr(quantile)) - 1
+
+
+def mean_intervals(
+    values: ArrayLike, *, level: float | Sequence[float] = CI_LEVEL, resamples: int = RESAMPLES
+) -> NDArray[np.float64]:
+    """Bias-corrected and accelerated (BCa) bootstrap interval of the mean of every column.
+
+    All columns share the resamples, which is what makes 36 columns as quick as a few. A column is what
+    `scipy.stats.bootstrap` gives with the same seed at `expanded_level(level, n)`.
+
+    Args:
+        values: Shape (n, columns), a row a patient; finite.
+        level: Wanted coverage, one for all columns or one each.
+        resamples: How many.
+
+    Returns:
+        Shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
+
+    Source: Efron, Better bootstrap confidence intervals, JASA 82 (1987) 171.
+    """
+    rows = np.asarray(values, dtype=np.float64)
+    n, columns = rows.shape
+    intervals = np.full((columns, 2), math.nan)
+    if n < 2:
+        return intervals
+    mean = rows.mean(axis=0)
+    spread = np.flatnonzero(np.ptp(rows, axis=0) > 0)
+    intervals[:] = mean[:, None]
+    if not spread.size:
+        return intervals
+    resampled = _resampled_means(rows[:, spread], resamples)
+    centred = rows[:, spread] - mean[spread]
+    acceleration = (centred**3).sum(axis=0) / (6 * (centred**2).sum(axis=0) ** 1.5)
+    below = (resampled < mean[spread]).mean(axis=0) + (resampled <= mean[spread]).mean(axis=0)
+    bias = ndtri(below / 2)
+    levels = np.broadcast_to(level, columns)[spread]
+    tail = ndtri((1 - np.array([expanded_level(wanted, n) for wanted in levels])) / 2)
+    for side, z in enumerate((tail, -tail)):
+        shifted = bias + z
+        share = ndtr(bias + shifted / (1 - acceleration * shifted))
+        for k, column in enumerate(spread):
+            intervals[column, side] = np.quantile(resampled[:, k], share[k])
+    return intervals
+
+
+def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
+    """Means of resampled rows, shape (resamples, columns): how often each row was drawn, times the rows."""
+    n = len(rows)
+    rng = np.random.default_rng(SEED)
+    means = []
+    for start in range(0, resamples, BATCH):
+        batch = min(BATCH, resamples - start)
+        drawn = rng.integers(0, n, (batch, n)) + n * np.arange(batch)[:, None]
+        counts = np.bincount(drawn.ravel(), minlength=batch * n).reshape(batch, n)
+        means.append(counts.astype(np.float64) @ rows / n)
+    return np.concatenate(means)

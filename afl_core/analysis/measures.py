@@ -1,0 +1,111 @@
+"""What can be compared at the level of cases and of lesions."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Literal
+
+from afl_core.catalogue import pick
+from afl_core.metrics import METRICS
+
+Level = Literal["case", "lesion"]
+
+
+@dataclass(frozen=True)
+class Measure:
+    """A column of case or lesion rows, ready to be compared.
+
+    Attributes:
+        key: Name of the column.
+        label: Name to show.
+        unit: "" where it has none.
+        better: Which direction is better.
+        definition: In a sentence.
+        empty_rule: What an empty mask gives, in words.
+        absolute: Whether the sign is dropped first: a metric that is best at zero compares by its distance from it.
+    """
+
+    key: str
+    label: str
+    unit: str
+    better: Literal["higher", "lower"]
+    definition: str
+    empty_rule: str
+    absolute: bool = False
+
+    @property
+    def title(self) -> str:
+        """Label with its unit, as an axis shows it."""
+        return f"{self.label} ({self.unit})" if self.unit else self.label
+
+
+_MISSED = "a missed lesion: "
+
+_LESION = (
+    Measure(
+        "dsc",
+        "Lesion Dice",
+        "",
+        "higher",
+        "Dice between a lesion and all predicted components matched to it, each whole.",
+        f"{_MISSED}0",
+    ),
+    Measure(
+        "dsc_in_region",
+        "Lesion Dice, in its region",
+        "",
+        "higher",
+        "Dice between a lesion and what is matched to it, a component shared with another lesion divided between them.",
+        f"{_MISSED}0",
+    ),
+    Measure(
+        "hd95_mm",
+        "Lesion HD95",
+        "mm",
+        "lower",
+        "The larger of the directed 95th percentiles of distances between a lesion and what is matched to it.",
+        f"{_MISSED}diagonal of the grid in mm, or the matcher's penalty",
+    ),
+    Measure(
+        "assd_mm",
+        "Lesion ASSD",
+        "mm",
+        "lower",
+        "Mean surface distance between a lesion and what is matched to it.",
+        f"{_MISSED}diagonal of the grid in mm, or the matcher's penalty",
+    ),
+    Measure(
+        "detected",
+        "Lesion recall",
+        "",
+        "higher",
+        "1 where the matcher finds the lesion; the mean is recall.",
+        f"{_MISSED}0",
+    ),
+)
+
+
+def _of_cases() -> dict[str, Measure]:
+    return {
+        m.key: Measure(
+            m.key,
+            f"{m.label}, absolute" if m.better == "zero" else m.label,
+            m.unit,
+            "lower" if m.better == "zero" else m.better,
+            m.definition,
+            m.empty_rule,
+            absolute=m.better == "zero",
+        )
+        for m in METRICS.values()
+    }
+
+
+MEASURES: Mapping[Level, Mapping[str, Measure]] = MappingProxyType(
+    {"case": MappingProxyType(_of_cases()), "lesion": MappingProxyType({m.key: m for m in _LESION})}
+)
+"""Every measure of a level by its key."""
+
+
+def build_measure(level: Level, key: str) -> Measure:
+    """The measure of that key; a wrong one raises `UsageError` and lists those of the level."""
+    return pick(MEASURES[level], key, kind=f"metric of {level}s")

@@ -1,0 +1,105 @@
+"""What a breakdown is asked for: the same choices on the page, on the command line and in a report."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import pandas as pd
+
+from afl_core.analysis.bins import AXES, Binning, Edges, tertiles
+from afl_core.analysis.breakdown import Breakdown, compute_breakdown
+from afl_core.analysis.measures import Level
+from afl_core.analysis.seeds import find_seeds
+from afl_core.analysis.units import Units, select_units
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+
+TRAINING = "training"
+BINS: Mapping[str, str] = {"tertiles": "tertiles of the reference set", TRAINING: "tertiles of the training split"}
+"""Where edges come from unless they are given."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """The choices behind a breakdown.
+
+    Attributes:
+        metric: Key in `MEASURES[level]`.
+        level: Cases or lesions.
+        sources: What to compare, in order; empty for all.
+        by: Keys in AXES.
+        bins: Key in BINS.
+        edges: Axis to fixed edges, in place of `bins`.
+        pool_seeds: Whether sources that are seeds of one configuration are averaged.
+    """
+
+    metric: str = "dsc"
+    level: Level = "case"
+    sources: tuple[str, ...] = ()
+    by: tuple[str, ...] = ("size", "roughness")
+    bins: str = "tertiles"
+    edges: Mapping[str, Edges] = field(default_factory=dict)
+    pool_seeds: bool = True
+
+    def as_dict(self) -> dict[str, Any]:
+        """For an export."""
+        return asdict(self)
+
+
+def list_sources(
+    manifest: Mapping[str, Any], *, pool_seeds: bool
+) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+    """What can be compared, in order, and which of it is a mean over seeds."""
+    seeds = find_seeds(manifest["sources"]) if pool_seeds else {}
+    of = {member: name for name, members in seeds.items() for member in members}
+    return tuple(dict.fromkeys(of.get(name, name) for name in manifest["sources"])), seeds
+
+
+def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> Units:
+    """The paired table that the options ask for; raises `AflError` where the results do not have it."""
+    everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
+    return select_units(
+        cases,
+        lesions,
+        metric=options.metric,
+        sources=options.sources or everything,
+        level=options.level,
+        seeds={name: members for name, members in seeds.items() if name in (options.sources or everything)},
+    )
+
+
+def choose_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:
+    """The bins that the options ask for.
+
+    Args:
+        units: The paired table.
+        options: The choices.
+        training: The training split's references with columns FACTS, a row a unit; for bins `training` only.
+
+    Raises:
+        UsageError: If an axis or kind of bins does not exist, or has too few values.
+    """
+    pick(BINS, options.bins, kind="bins")
+    return tuple(_binning(units, axis, options, training) for axis in options.by)
+
+
+def choose_breakdown(
+    tables: Sequence[pd.DataFrame],
+    manifest: Mapping[str, Any],
+    options: Options,
+    training: pd.DataFrame | None = None,
+) -> Breakdown:
+    """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
+    units = choose_units(*tables, manifest=manifest, options=options)
+    return compute_breakdown(units, choose_binnings(units, options, training))
+
+
+def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:
+    pick(AXES, axis, kind="axis")
+    if axis in options.edges:
+        return Binning(axis, options.edges[axis], "fixed edges")
+    if options.bins == TRAINING:
+        if training is None:
+            raise UsageError("The training split of these results is not known", todo="Choose other bins")
+        return tertiles(axis, training[axis], of="the training split")
+    return tertiles(axis, units.reference[axis], of="the reference set")

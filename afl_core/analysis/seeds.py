@@ -1,0 +1,54 @@
+"""Which sources are seeds of one configuration."""
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
+"""A folder of masks has no card: `FL seed1` and `FL seed2` are seeds of FL."""
+
+
+UNLIKE = ("seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
+"""What a card's record of training says that follows from the seed."""
+
+
+def find_seeds(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+    """Configurations with two seeds or more.
+
+    Checkpoints belong together if their cards differ in the seed alone; folders of masks, if their names do.
+
+    Args:
+        sources: Section `sources` of a results folder's manifest.
+
+    Returns:
+        Name of the configuration to its sources, in order.
+
+    >>> find_seeds({name: {"kind": "masks"} for name in ("FL seed1", "A-FL", "FL seed2")})
+    {'FL': ('FL seed1', 'FL seed2')}
+    """
+    groups: dict[str, list[str]] = {}
+    for name, said in sources.items():
+        groups.setdefault(_configuration(name, said), []).append(name)
+    found: dict[str, tuple[str, ...]] = {}
+    for members in groups.values():
+        if len(members) > 1:
+            label = _label(members[0], sources[members[0]])
+            taken = label in found or (label in sources and label not in members)
+            found[f"{label} seeds" if taken else label] = tuple(members)
+    return found
+
+
+def _configuration(name: str, said: Mapping[str, Any]) -> str:
+    """The same text for two sources that differ in the seed alone."""
+    if said.get("kind") != "checkpoint":
+        return f"masks {_label(name, said)}"
+    card = said["card"]
+    training = {key: value for key, value in card.get("training", {}).items() if key not in UNLIKE}
+    what = {key: card.get(key) for key in ("network", "sequences", "loss", "loss_settings", "decision_rule")}
+    return json.dumps([what, training, card.get("data")], sort_keys=True)
+
+
+def _label(name: str, said: Mapping[str, Any]) -> str:
+    match = SEEDED.fullmatch(name)
+    return match["name"] if match else str(said.get("card", {}).get("label", name))

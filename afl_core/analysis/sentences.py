@@ -1,0 +1,108 @@
+"""What a record says, in a sentence that a reader can quote: never more than its numbers."""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from afl_core.analysis.bins import AXES
+from afl_core.analysis.breakdown import ALL
+from afl_core.analysis.ranks import MIN_PATIENTS
+from afl_core.analysis.units import Units
+
+ALPHA = 0.05
+
+Verdict = Literal["few", "none", "ranks only", "mean only", "higher", "lower"]
+"""Too few patients; no difference shown; the interval holds 0 but the ranks differ; the reverse; both agree."""
+
+
+def verdict(record: Mapping[Any, Any]) -> Verdict:
+    """What the interval and the corrected p-value of a pair's record show together."""
+    low, high, p = record["ci_low"], record["ci_high"], record["p_holm"]
+    if math.isnan(low):
+        return "few"
+    if low <= 0 <= high:
+        return "none" if p >= ALPHA else "ranks only"
+    if p >= ALPHA:
+        return "mean only"
+    return "higher" if low > 0 else "lower"
+
+
+def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str:
+    """A pair's record in words.
+
+    Args:
+        record: A row of `Breakdown.records` with `minus`.
+        units: What was compared.
+        tests: How many p-values Holm's correction counts.
+    """
+    first, second, label = record["minus"], record["source"], in_sentence(units.measure.label)
+    where, n = place(record, units), record["n"]
+    measured = f"{record['mean_difference']:+.3f}"
+    if (said := verdict(record)) == "few":
+        few = f"{count(record, units)} {'are' if n != 1 else 'is'} too few for an interval or a test"
+        few += f" ({MIN_PATIENTS} are needed: below that no p-value can fall under {ALPHA})"
+        return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
+    measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
+    p = p_text(record["p_holm"]) + (f" after Holm's correction for {tests} tests" if tests > 1 else "")
+    if said in {"none", "ranks only"}:
+        ranks = ", though the signed ranks of the differences do differ" if said == "ranks only" else ""
+        shown = f"No difference in mean {label} shown between {second} and {first} {where}"
+        return f"{shown} ({count(record, units)}: {measured}; {p}{ranks})."
+    higher = record["mean_difference"] > 0
+    better = higher == (units.measure.better == "higher")
+    direction = f"{'higher' if higher else 'lower'} (so {'better' if better else 'worse'})"
+    statement = (
+        f"{second}'s mean {label} is {direction} than {first}'s {where} ({count(record, units)}: {measured}; {p})"
+    )
+    return f"{statement}, but the test of the ranks does not bear it out." if said == "mean only" else f"{statement}."
+
+
+def place(record: Mapping[Any, Any], units: Units) -> str:
+    """Where a record was measured: over everything, or in a bin with its edges."""
+    if record["axis"] == ALL:
+        return f"over all {units.noun}"
+    axis, name = AXES[record["axis"]], record["bin"]
+    tumours = "tumours" if units.level == "case" else "lesions"
+    if math.isnan(record["high"]):
+        return f"in {units.noun} without a tumour" if name == "no tumour" else f"in {tumours} too small for a roughness"
+    range_ = edges_text(record["low"], record["high"], axis.unit)
+    if axis.key == "size":
+        return f"in {name} {tumours} ({range_})"
+    return f"in {tumours} of {name} smoothness ({axis.label.lower()} {range_})"
+
+
+def edges_text(low: float, high: float, unit: str) -> str:
+    """The range of a bin.
+
+    >>> edges_text(0, 0.95, "ml"), edges_text(0.95, 2.1, "ml"), edges_text(0.2, float("inf"), "")
+    ('up to 0.95 ml', '0.95 to 2.1 ml', 'above 0.2')
+    """
+    end = f" {unit}" if unit else ""
+    if low == 0:
+        return f"up to {high:.3g}{end}"
+    return f"above {low:.3g}{end}" if math.isinf(high) else f"{low:.3g} to {high:.3g}{end}"
+
+
+def count(record: Mapping[Any, Any], units: Units) -> str:
+    """How much a record rests on: cases or lesions, and patients where these are fewer."""
+    n, of = int(record["n"]), int(record["units"])
+    own = f"{of} {units.noun[: -1 if of == 1 else None]}"
+    return own if n == of else f"{own} of {n} patient{'s'[: n != 1]}"
+
+
+def in_sentence(label: str) -> str:
+    """A label within a sentence.
+
+    >>> in_sentence("Lesion Dice"), in_sentence("Dice"), in_sentence("HD95")
+    ('lesion Dice', 'Dice', 'HD95')
+    """
+    return label if label.startswith("Dice") or not label[1].islower() else label[0].lower() + label[1:]
+
+
+def p_text(p: float) -> str:
+    """A p-value to three decimals.
+
+    >>> p_text(0.0312), p_text(0.00002)
+    ('p = 0.031', 'p < 0.001')
+    """
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

@@ -1,0 +1,134 @@
+"""The rows of a results folder as a paired table: one row a case or lesion, one value a source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from afl_core.analysis.measures import Level, Measure, build_measure
+from afl_core.data.patients import patient_id
+from afl_core.errors import DataError, UsageError
+
+FACTS = ("case_id", "patient", "lesion_id", "size", "roughness", "released_smoothness")
+"""Columns of `Units.table` and `Units.reference`; size is in ml, lesion_id 0 for a whole case."""
+
+_CASE_FACTS = {"reference_volume_ml": "size", "roughness": "roughness", "released_smoothness": "released_smoothness"}
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """What is compared: cases or lesions.
+
+    Attributes:
+        level: Which of the two.
+        measure: The metric.
+        sources: In order; a difference is a later one minus an earlier one.
+        reference: Columns FACTS; every case or lesion of the reference, also those left out below. Bin edges come from
+            these.
+        table: Columns FACTS; those with a value of every source.
+        values: The same rows, one column a source.
+        left_out: Why units are not in `table`, and how many.
+        seeds: Source that is a mean over seeds, to its members: the same rows, one column a seed.
+    """
+
+    level: Level
+    measure: Measure
+    sources: tuple[str, ...]
+    reference: pd.DataFrame
+    table: pd.DataFrame
+    values: pd.DataFrame
+    left_out: Mapping[str, int]
+    seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def noun(self) -> str:
+        """What the units are called in a sentence."""
+        return "cases" if self.level == "case" else "lesions"
+
+    @property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Every (first, second) of the sources in order."""
+        return tuple((a, b) for k, b in enumerate(self.sources) for a in self.sources[:k])
+
+
+def select_units(
+    cases: pd.DataFrame,
+    lesions: pd.DataFrame,
+    *,
+    metric: str,
+    sources: Sequence[str],
+    level: Level = "case",
+    seeds: Mapping[str, Sequence[str]] | None = None,
+) -> Units:
+    """The paired table of a metric.
+
+    Args:
+        cases: `Results.cases()`.
+        lesions: `Results.lesions()`; needed at lesion level.
+        metric: Key in `MEASURES[level]`.
+        sources: What to compare, in order; names of sources or keys of `seeds`.
+        level: Whether a unit is a case or a lesion of the reference.
+        seeds: Name to the sources that are seeds of one configuration; their mean is compared.
+
+    Raises:
+        UsageError: If the metric or a source is not in the results.
+        DataError: If nothing was evaluated.
+    """
+    measure = build_measure(level, metric)
+    if cases.empty:
+        raise DataError("These results hold no evaluated case", todo="Run afl evaluate first")
+    members = {name: tuple((seeds or {}).get(name, (name,))) for name in sources}
+    wanted = [member for group in members.values() for member in group]
+    _check_sources(cases, wanted, sources)
+    rows = _case_rows(cases) if level == "case" else _lesion_rows(lesions)
+    if metric not in rows:
+        raise UsageError(f"These results have no {measure.label}", received=metric, todo="Evaluate again")
+    facts = rows.drop_duplicates(["case_id", "lesion_id"]).set_index(["case_id", "lesion_id"])
+    wide = rows.pivot(index=["case_id", "lesion_id"], columns="source", values=metric).reindex(columns=wanted)
+    wide = wide.astype(float).reindex(facts.index)
+    wide = wide.abs() if measure.absolute else wide
+    evaluated = set(zip(rows["case_id"], rows["source"], strict=True))
+    present = pd.DataFrame(
+        {name: [(case, name) in evaluated for case in facts.index.get_level_values(0)] for name in wanted},
+        index=facts.index,
+    )
+    complete = wide.notna().all(axis=1)
+    left_out = {f"no result of {name}": int((~present[name]).sum()) for name in wanted}
+    left_out["metric undefined"] = int((present.all(axis=1) & ~complete).sum())
+    facts = facts.reset_index().assign(patient=lambda t: [patient_id(case) for case in t["case_id"]])[list(FACTS)]
+    keep = complete.to_numpy()
+    wide = wide[keep].reset_index(drop=True)
+    wide.columns.name = None
+    return Units(
+        level=level,
+        measure=measure,
+        sources=tuple(sources),
+        reference=facts,
+        table=facts[keep].reset_index(drop=True),
+        values=pd.DataFrame({name: wide[list(group)].mean(axis=1) for name, group in members.items()}),
+        left_out={why: count for why, count in left_out.items() if count},
+        seeds={name: wide[list(group)] for name, group in members.items() if len(group) > 1},
+    )
+
+
+def _check_sources(cases: pd.DataFrame, wanted: Sequence[str], sources: Sequence[str]) -> None:
+    known = sorted(set(cases["source"]))
+    unknown = [name for name in wanted if name not in known]
+    if unknown:
+        raise UsageError(
+            "These results have no such source", received=unknown[0], todo=f"There are: {', '.join(known)}"
+        )
+    if not sources or len(set(wanted)) < len(wanted):
+        raise UsageError("Give each source once", received=", ".join(wanted) or "none")
+
+
+def _case_rows(cases: pd.DataFrame) -> pd.DataFrame:
+    return cases.rename(columns=_CASE_FACTS).assign(lesion_id=0)
+
+
+def _lesion_rows(lesions: pd.DataFrame) -> pd.DataFrame:
+    """The reference's lesions; the paper's smoothness is a quantity of a whole volume, so a lesion has none."""
+    if lesions.empty or not (lesions["kind"] == "reference").any():
+        raise DataError("These results hold no lesion of a reference", todo="Compare cases instead")
+    found = lesions[lesions["kind"] == "reference"]
+    return found.rename(columns={"volume_ml": "size"}).assign(released_smoothness=float("nan"))
