@@ -36,8 +36,8 @@ class Breakdown:
             low and high are the edges of the bin; n counts patients and units their cases or lesions; mean is of the
             source, with its 95 % interval; then the paired difference of source minus `minus` with its interval at
             `ci_level`, Wilcoxon's p, p after Holm over all rows, rank-biserial effect, the patients by the sign of
-            their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing to
-            compare, or fewer than 6 patients.
+            their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing
+            to compare, or fewer than 6 patients.
     """
 
     units: Units

@@ -1,6 +1,6 @@
 """What a breakdown is asked for: the same choices on the page, on the command line and in a report."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -84,13 +84,13 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
 
 
 def choose_breakdown(
-    tables: Sequence[pd.DataFrame],
+    tables: tuple[pd.DataFrame, pd.DataFrame],
     manifest: Mapping[str, Any],
     options: Options,
     training: pd.DataFrame | None = None,
 ) -> Breakdown:
     """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
-    units = choose_units(*tables, manifest=manifest, options=options)
+    units = choose_units(*tables, manifest, options)
     return compute_breakdown(units, choose_binnings(units, options, training))
 
 
