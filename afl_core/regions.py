@@ -44,14 +44,21 @@ def bounding_box(mask: BoolArray) -> Box | None:
     >>> bounding_box(mask)
     (slice(1, 4, None), slice(2, 3, None), slice(3, 4, None))
     """
-    if mask.flags.f_contiguous and not mask.flags.c_contiguous:  # as nibabel loads: read it in memory order
-        box = bounding_box(mask.T)
-        return box and (box[2], box[1], box[0])
-    plane = np.any(mask, axis=0)  # the one pass over the whole array
+    axes = sorted(range(3), key=lambda axis: -abs(mask.strides[axis]))
+    steps = [-1 if mask.strides[axis] < 0 else 1 for axis in axes]
+    forward = tuple(slice(None, None, step) for step in steps)
+    memory = mask.transpose(axes)[forward]  # as it lies in memory: several times as fast to pass over
+    plane = np.any(memory, axis=0)  # the one pass over the whole array
     if not plane.any():
         return None
-    y, z = _extent(np.any(plane, axis=1)), _extent(np.any(plane, axis=0))
-    return _extent(np.any(mask[:, y, z], axis=(1, 2))), y, z
+    second, third = _extent(np.any(plane, axis=1)), _extent(np.any(plane, axis=0))
+    first = _extent(np.any(memory[:, second, third], axis=(1, 2)))
+    found = dict(zip(axes, (first, second, third), strict=True))
+    for axis, step in zip(axes, steps, strict=True):
+        if step < 0:
+            n, end = mask.shape[axis], found[axis]
+            found[axis] = slice(n - end.stop, n - end.start)
+    return found[0], found[1], found[2]
 
 
 def union_box(first: Box, second: Box) -> Box:

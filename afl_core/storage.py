@@ -1,4 +1,4 @@
-"""Atomic writes and content hashes."""
+"""Atomic writes, content hashes and the start of a gzip file."""
 
 import hashlib
 import os
@@ -6,6 +6,16 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+GZIP = 31
+"""zlib's name for a gzip stream whose checksum is verified."""
+
+_CHUNK = 2**16
+"""Bytes read, and unzipped at most, at a time: they stay in the processor's cache."""
 
 
 @contextmanager
@@ -44,3 +54,29 @@ def hash_files(paths: Iterable[Path]) -> str:
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()
+
+
+def unzip(path: Path, size: int) -> NDArray[np.uint8]:
+    """The first `size` bytes of a .gz file, fewer where it ends; never more are unzipped, whatever it holds.
+
+    If these are all, their checksum is right. Streams that follow one another are one; what follows the last is
+    ignored, as gzip does.
+    """
+    found, n = np.empty(size + 1, np.uint8), 0  # one more: only who asks on past the last byte meets the checksum
+    with path.open("rb") as file:
+        stream, data = isal_zlib.decompressobj(GZIP), file.read(_CHUNK)
+        while n <= size:
+            part = stream.decompress(data, min(_CHUNK, size + 1 - n))
+            found[n : n + len(part)] = np.frombuffer(part, np.uint8)
+            n += len(part)
+            if stream.eof:
+                data = stream.unused_data
+                data += file.read(_CHUNK - len(data))
+                if not data.startswith(b"\x1f\x8b"):
+                    break
+                stream = isal_zlib.decompressobj(GZIP)
+            else:
+                data = stream.unconsumed_tail or file.read(_CHUNK)
+                if not (data or part):
+                    raise EOFError(f"it ends after {n} unzipped bytes, amid its gzip stream")
+    return found[: min(n, size)]

@@ -1,18 +1,23 @@
 """Read and write NIfTI and MHA files; every failure is one clear `DataError`."""
 
-import zlib
+import math
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import nibabel as nib
 import numpy as np
-from nibabel.filebasedimages import ImageFileError
+from isal import isal_zlib
 from nibabel.spatialimages import HeaderDataError
+from nibabel.volumeutils import apply_read_scaling
+from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
 from afl_core.errors import DataError, GeometryError
-from afl_core.storage import replacing
+from afl_core.storage import GZIP, replacing, unzip, write_atomically
 from afl_core.volume import Mask, Volume
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 MAX_VOXELS = 2**28
 """Largest image that is read (268 million voxels, 1 GiB as float32); checked in the header, before allocation."""
@@ -24,7 +29,16 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 
-_READ_ERRORS = (OSError, EOFError, ValueError, KeyError, zlib.error, ImageFileError, HeaderDataError, RuntimeError)
+_HEADER_BYTES = 540
+"""Of NIfTI-2; NIfTI-1 has 348."""
+
+_MAX_OFFSET = 2**24
+"""Furthest byte at which voxels may start: before them are extensions, text for the most part."""
+
+_READ_ERRORS: tuple[type[Exception], ...] = (
+    *(OSError, EOFError, ValueError, KeyError, RuntimeError, HeaderDataError, WrapStructError),
+    isal_zlib.error,  # type: ignore[assignment]  # its stub calls the class an instance
+)
 
 
 def strip_suffix(name: str) -> str:
@@ -51,8 +65,7 @@ def load_volume(path: Path) -> Volume:
     Raises:
         DataError: If the file is missing, truncated, not 3-D, too large, or holds NaN or infinite voxels.
     """
-    array, affine = _read(path)
-    return Volume(_finite(array, path), affine)
+    return Volume(*_read(path, _finite))
 
 
 def load_labels(path: Path) -> Volume:
@@ -61,14 +74,12 @@ def load_labels(path: Path) -> Volume:
     Raises:
         DataError: Also if a voxel is not a whole number.
     """
-    array, affine = _read_labels(path)
-    return Volume(array.astype(np.int16, copy=False), affine)
+    return Volume(*_read(path, lambda array, path: _labels(array, path).astype(np.int16, copy=False)))
 
 
 def load_mask(path: Path) -> Mask:
     """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`."""
-    array, affine = _read_labels(path)
-    return Mask(np.asarray(array != 0), affine)  # labels are never negative
+    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
 
 
 def read_shape(path: Path) -> tuple[int, ...]:
@@ -84,9 +95,8 @@ def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
         array: Shape (X, Y, Z); a boolean array is stored as uint8.
         affine: Voxel index to RAS+ millimetres.
     """
-    image = nib.Nifti1Image(array.astype(np.uint8) if array.dtype == np.bool_ else array, affine)
-    image.header.set_xyzt_units("mm")
-    _save_atomically(image, path)
+    with replacing(path, suffix=".nii.gz" if _is_zipped(path) else ".nii") as temporary:
+        nib.save(_image(array, affine), temporary)
 
 
 def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
@@ -98,15 +108,17 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
     shape, affine = _header(like)
     to_ras = nib.orientations.io_orientation(affine)
     back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), to_ras)
-    array = nib.orientations.apply_orientation(mask.array.astype(np.uint8), back)
+    array = nib.orientations.apply_orientation(mask.array, back)
     if array.shape != shape:
         raise GeometryError(f"The mask does not fit {like.name}", received=f"{array.shape} against {shape} voxels")
-    save_volume(path, np.asarray(array), affine)
+    data = _image(array, affine).to_bytes()
+    write_atomically(path, isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data)
 
 
-def _save_atomically(image: nib.Nifti1Image, path: Path) -> None:
-    with replacing(path, suffix=".nii.gz" if path.name.endswith(".gz") else ".nii") as temporary:
-        nib.save(image, temporary)
+def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti1Image:
+    image = nib.Nifti1Image(array.view(np.uint8) if array.dtype == np.bool_ else array, affine)
+    image.header.set_xyzt_units("mm")
+    return image
 
 
 def _header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
@@ -131,11 +143,43 @@ def _header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
 
 
 def _nifti_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    image = nib.load(path)
-    shape = tuple(int(n) for n in image.shape)
+    header = _parse_nifti(path)
+    shape = tuple(int(n) for n in header.get_data_shape())
     while len(shape) > 3 and shape[-1] == 1:
         shape = shape[:-1]
-    return shape, np.asarray(image.affine, dtype=np.float64)
+    return shape, np.asarray(header.get_best_affine(), dtype=np.float64)
+
+
+def _parse_nifti(path: Path) -> nib.Nifti1Header:
+    """The header without its extensions, which may claim any length."""
+    if _is_zipped(path):
+        block = unzip(path, _HEADER_BYTES).tobytes()
+    else:
+        with path.open("rb") as file:
+            block = file.read(_HEADER_BYTES)
+    kind = nib.Nifti2Header if nib.Nifti2Header.may_contain_header(block) else nib.Nifti1Header
+    header = kind(block[: kind.sizeof_hdr])
+    if not 0 <= header.get_data_offset() <= _MAX_OFFSET:
+        raise ValueError(f"its voxels start at byte {header.get_data_offset()}")
+    return header
+
+
+def _nifti_voxels(path: Path) -> NDArray[Any]:
+    """Voxels in the stored order, scaled as the header says."""
+    header = _parse_nifti(path)
+    if not _is_zipped(path):
+        with path.open("rb") as file:
+            return np.asarray(header.data_from_fileobj(file))
+    shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
+    count = math.prod(shape)
+    stored = np.frombuffer(unzip(path, offset + count * dtype.itemsize), dtype, count, offset)
+    slope, inter = header.get_slope_inter()
+    scaled = apply_read_scaling(stored, 1.0 if slope is None else slope, 0.0 if inter is None else inter)
+    return np.asarray(scaled.reshape(shape, order="F"))
+
+
+def _is_zipped(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
 
 
 def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
@@ -153,8 +197,11 @@ def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     return shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # ITK's LPS+ to RAS+
 
 
-def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Voxels and affine in RAS+ order."""
+def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[Array, NDArray[np.float64]]:
+    """Voxels, checked and converted as stored, and affine, both in RAS+ order.
+
+    The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
+    """
     shape, affine = _header(path)
     try:
         if path.name.lower().endswith(ITK_SUFFIXES):
@@ -162,7 +209,7 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
 
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
         else:
-            array = np.asanyarray(nib.load(path).dataobj).reshape(shape)
+            array = _nifti_voxels(path).reshape(shape)
         orientation = nib.orientations.io_orientation(affine)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
@@ -174,19 +221,18 @@ def _read(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
         )
     if np.isnan(orientation).any() or not np.isfinite(affine).all():
         raise DataError(f"{path.name} has an affine that does not map to space", received=affine.tolist())
-    ras = np.asarray(nib.orientations.apply_orientation(array, orientation))
+    ras: Array = nib.orientations.apply_orientation(convert(array, path), orientation)
     return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape)
 
 
-def _read_labels(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
-    """Voxels, as stored but checked to be labels, and affine in RAS+ order."""
-    array, affine = _read(path)
+def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    """The array, rounded if need be, if every voxel is a label."""
     if array.dtype.kind == "f":
         array = _whole(_finite(array, path), path)
     low, high = array.min(), array.max()
     if low < 0 or high > np.iinfo(np.int16).max:
         raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
-    return array, affine
+    return array
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[np.float32]:

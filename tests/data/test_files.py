@@ -154,6 +154,85 @@ def test_truncated_gzip(tmp_path: Path, kept: float) -> None:
         load_volume(tmp_path / "t.nii.gz")
 
 
+@pytest.mark.parametrize("damage", ["last byte", "length", "checksum", "checksum byte"])
+def test_a_gzip_file_whose_checksum_is_missing_or_wrong(tmp_path: Path, damage: str) -> None:
+    path = store(tmp_path / "a.nii.gz", "RAS", phantom())
+    data = bytearray(path.read_bytes())
+    match damage:
+        case "last byte":
+            del data[-1]
+        case "length":
+            del data[-4:]
+        case "checksum":
+            del data[-8:]
+        case "checksum byte":
+            data[-8] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DataError, match=r"a\.nii\.gz cannot be read as an image: it is truncated") as caught:
+        load_volume(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_gzip_members_are_one_stream_and_what_follows_the_last_is_ignored(tmp_path: Path) -> None:
+    array = np.random.default_rng(0).integers(0, 2**15, (64, 64, 40), np.int16)  # 160 KiB that do not shrink
+    plain = store(tmp_path / "a.nii", "RAS", array).read_bytes()
+    cuts = [0, 100, 500, 70_000, 70_000, 150_000, len(plain)]
+    members = b"".join(gzip.compress(plain[a:b]) for a, b in itertools.pairwise(cuts))
+    for tail in (b"", b"\x1f", bytes(600), b"not gzip", gzip.compress(b"more")):
+        (tmp_path / "a.nii.gz").write_bytes(members + tail)
+        np.testing.assert_array_equal(load_volume(tmp_path / "a.nii.gz").array, array)
+
+
+@pytest.mark.parametrize("length", [2**16 - 1, 2**16, 2**16 + 1])
+def test_a_gzip_member_may_end_where_a_piece_that_is_read_ends(tmp_path: Path, length: int) -> None:
+    array = np.random.default_rng(0).integers(0, 2**15, (64, 64, 40), np.int16)
+    plain = store(tmp_path / "a.nii", "RAS", array).read_bytes()
+    cut = next(n for n in range(length - 100, length) if len(gzip.compress(plain[:n], 0)) == length)
+    (tmp_path / "a.nii.gz").write_bytes(gzip.compress(plain[:cut], 0) + gzip.compress(plain[cut:]))
+    np.testing.assert_array_equal(load_volume(tmp_path / "a.nii.gz").array, array)
+
+
+def stored_dtypes() -> list[str]:
+    return [f"{order}{kind}" for order in "<>" for kind in ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")]
+
+
+@pytest.mark.parametrize("dtype", stored_dtypes())
+@pytest.mark.parametrize("kind", [nib.Nifti1Image, nib.Nifti2Image])
+def test_voxels_and_affine_are_those_that_nibabel_reads(tmp_path: Path, dtype: str, kind: type) -> None:
+    rng = np.random.default_rng(sum(dtype.encode()))
+    for suffix, scaled, extended in itertools.product((".nii", ".nii.gz"), (False, True), (False, True)):
+        affine = np.eye(4)
+        affine[:3, :3] = np.linalg.qr(rng.normal(size=(3, 3)))[0] * rng.uniform(0.3, 4, 3)
+        affine[:3, 3] = rng.uniform(-100, 100, 3)
+        header = kind.header_class(endianness=dtype[0])
+        header.set_data_dtype(np.dtype(dtype))
+        if extended:
+            header.extensions.append(nib.nifti1.Nifti1Extension("comment", b"x" * int(rng.integers(1, 3000))))
+        shape = tuple(rng.integers(1, 40, 3))
+        voxels = rng.integers(0, 100, shape).astype(dtype)
+        image = kind(voxels, affine, header)
+        path = tmp_path / f"a{suffix}"
+        nib.save(image, path)
+        if scaled:
+            rewrite_scaling(path, kind, rng.normal(), 10 * rng.normal())
+        wanted = nib.as_closest_canonical(nib.load(path))
+        volume = load_volume(path)
+        np.testing.assert_array_equal(volume.array, np.asanyarray(wanted.dataobj).astype(np.float32))
+        np.testing.assert_array_equal(volume.affine, wanted.affine)
+        assert volume.array.flags.writeable
+
+
+def rewrite_scaling(path: Path, kind: type, slope: float, inter: float) -> None:
+    """Set slope and intercept in the header alone: nibabel would scale the voxels when it saves."""
+    data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+    size = kind.header_class.sizeof_hdr
+    header = kind.header_class(data[:size])
+    header["scl_slope"], header["scl_inter"] = slope, inter
+    data = header.binaryblock + data[size:]
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    assert nib.load(path).dataobj.slope == pytest.approx(slope)
+
+
 @pytest.mark.parametrize("name", ["a.nii", "a.nii.gz", "a.mha", "a.mhd", "a.png"])
 @pytest.mark.parametrize("content", [b"", b"this is no image\n" * 100])
 def test_not_an_image(tmp_path: Path, name: str, content: bytes) -> None:
@@ -183,6 +262,44 @@ def test_a_header_of_100_terabytes_is_refused_before_allocation(tmp_path: Path, 
         with pytest.raises(DataError, match="impossible or too large grid"):
             load_volume(path)
         assert tracemalloc.get_traced_memory()[1] < 2**22
+    finally:
+        tracemalloc.stop()
+
+
+def small_image_in_a_bomb(path: Path, *, offset: int) -> None:
+    """A header of 5 x 6 x 7 voxels that start at `offset`, and 128 MiB of zeros in a few hundred KiB."""
+    header = nib.Nifti1Header()
+    header.set_data_dtype(np.int16)
+    header.set_data_shape(SHAPE)
+    header["pixdim"][1:4] = 1
+    header["vox_offset"], header["magic"] = offset, b"n+1"
+    extension = np.array([1, offset - 352, 6], "<i4").tobytes()  # one that fills what lies before the voxels
+    with gzip.open(path, "wb", compresslevel=1) as file:
+        file.write(header.binaryblock + extension)
+        for _ in range(128):
+            file.write(bytes(2**20))
+
+
+@pytest.mark.parametrize("offset", [352, 2**20])
+def test_a_gzip_bomb_is_not_unzipped_past_the_last_voxel(tmp_path: Path, offset: int) -> None:
+    small_image_in_a_bomb(tmp_path / "bomb.nii.gz", offset=offset)
+    tracemalloc.start()
+    try:
+        assert read_shape(tmp_path / "bomb.nii.gz") == SHAPE
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+        assert load_volume(tmp_path / "bomb.nii.gz").array.shape == SHAPE
+        assert tracemalloc.get_traced_memory()[1] < 2**20 + offset
+    finally:
+        tracemalloc.stop()
+
+
+def test_voxels_that_start_far_off_are_refused_before_they_are_looked_for(tmp_path: Path) -> None:
+    small_image_in_a_bomb(tmp_path / "bomb.nii.gz", offset=2**26)
+    tracemalloc.start()
+    try:
+        with pytest.raises(DataError, match=r"bomb\.nii\.gz cannot be read .*its voxels start at byte 67108864"):
+            load_volume(tmp_path / "bomb.nii.gz")
+        assert tracemalloc.get_traced_memory()[1] < 2**20
     finally:
         tracemalloc.stop()
 
