@@ -70,10 +70,11 @@ class Binning:
 
     def __post_init__(self) -> None:
         """Refuse an unknown axis, and edges that are not ascending."""
+        axis = pick(AXES, self.axis, kind="axis")
         low, high = self.edges
         if not 0 <= low <= high < math.inf:
             raise UsageError(
-                f"Edges of {pick(AXES, self.axis, kind='axis').label} must be two ascending numbers",
+                f"Edges of {axis.label} must be two ascending numbers, 0 or more",
                 received=f"{low:g}, {high:g}",
             )
 
@@ -108,11 +109,14 @@ def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> 
     Raises:
         UsageError: If fewer than three have a value.
     """
+    label = pick(AXES, axis, kind="axis").label
     v = np.asarray(values, dtype=np.float64)
     v = v[has_value(axis, v)]
     if len(v) < 3:
         raise UsageError(
-            f"{pick(AXES, axis, kind='axis').label} has too few values for three bins", received=f"{len(v)} values"
+            f"{label} has too few values in {of} for three bins",
+            received=f"{len(v)}, 3 are needed",
+            todo="Choose another axis or give its edges",
         )
     low, high = np.quantile(v, [1 / 3, 2 / 3])
     return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({len(v)} values)")

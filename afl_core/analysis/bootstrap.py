@@ -15,6 +15,11 @@ BATCH = 1000
 """Resamples held at once: 10 MB at 1,251 patients."""
 
 CI_LEVEL = 0.95
+TINY = 1e-9
+"""Where a very wide level meets a very skewed sample, the interval ends at the largest resample instead of turning."""
+
+ROUNDING = 1e-12
+"""Values are equal whose difference is no larger than this share of the largest."""
 
 
 def expanded_level(level: float, n: int) -> float:
@@ -27,8 +32,11 @@ def expanded_level(level: float, n: int) -> float:
     >>> round(expanded_level(0.95, 15), 4), round(expanded_level(0.95, 1000), 4)
     (0.9736, 0.9504)
     """
-    quantile = math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, (1 + level) / 2))
-    return 2 * float(ndtr(quantile)) - 1
+    return 2 * float(ndtr(_expanded_quantile(level, n))) - 1
+
+
+def _expanded_quantile(level: float, n: int) -> float:
+    return math.sqrt(n / (n - 1)) * float(stdtrit(n - 1, (1 + level) / 2))
 
 
 def mean_intervals(
@@ -55,23 +63,32 @@ def mean_intervals(
     if n < 2:
         return intervals
     mean = rows.mean(axis=0)
-    spread = np.flatnonzero(np.ptp(rows, axis=0) > 0)
+    spread = np.flatnonzero(np.ptp(rows, axis=0) > ROUNDING * np.abs(rows).max(axis=0))
     intervals[:] = mean[:, None]
     if not spread.size:
         return intervals
     resampled = _resampled_means(rows[:, spread], resamples)
-    centred = rows[:, spread] - mean[spread]
-    acceleration = (centred**3).sum(axis=0) / (6 * (centred**2).sum(axis=0) ** 1.5)
-    below = (resampled < mean[spread]).mean(axis=0) + (resampled <= mean[spread]).mean(axis=0)
-    bias = ndtri(below / 2)
-    levels = np.broadcast_to(level, columns)[spread]
-    tail = ndtri((1 - np.array([expanded_level(wanted, n) for wanted in levels])) / 2)
-    for side, z in enumerate((tail, -tail)):
+    bias, acceleration = _corrections(rows[:, spread], mean[spread], resampled)
+    reach = np.array([_expanded_quantile(wanted, n) for wanted in np.broadcast_to(level, columns)[spread]])
+    for side, z in enumerate((-reach, reach)):
         shifted = bias + z
-        share = ndtr(bias + shifted / (1 - acceleration * shifted))
+        share = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, TINY))
         for k, column in enumerate(spread):
             intervals[column, side] = np.quantile(resampled[:, k], share[k])
     return intervals
+
+
+def _corrections(
+    rows: NDArray[np.float64], mean: NDArray[np.float64], resampled: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Bias and acceleration of each column."""
+    centred = rows - mean
+    scale = np.abs(centred).max(axis=0)
+    centred /= scale  # cubes of very small or very large values would leave the range of a float
+    acceleration = (centred**3).sum(axis=0) / (6 * (centred**2).sum(axis=0) ** 1.5)
+    same = ROUNDING * (np.abs(mean) + scale)  # the same rows in another order have the same mean
+    below = (resampled < mean - same).mean(axis=0) + (resampled <= mean + same).mean(axis=0)
+    return ndtri(below / 2), acceleration
 
 
 def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:

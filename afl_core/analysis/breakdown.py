@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.bins import REST, Binning
 from afl_core.analysis.bootstrap import CI_LEVEL, mean_intervals
-from afl_core.analysis.ranks import MIN_PATIENTS, holm, signed_ranks
+from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS, holm, signed_ranks
 from afl_core.analysis.units import Units
 
 ALL = "all"
@@ -83,7 +83,8 @@ def bin_records(units: Units, binning: Binning | None) -> pd.DataFrame:
         counts = {"n": units.table.loc[inside, "patient"].nunique(), "units": int(inside.sum())}
         rows.extend({**group, **counts, **record} for record in _records(patient_means(units, inside), units, level))
     kinds = {name: "object" if name in TEXTS else "int64" if name in COUNTS else "float64" for name in COLUMNS}
-    return pd.DataFrame(rows, columns=list(COLUMNS)).fillna(dict.fromkeys(TEXTS, "")).astype(kinds)
+    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "object"))  # also a column of NaN
+    return table.fillna(dict.fromkeys(TEXTS, "")).astype(kinds)
 
 
 def patient_means(units: Units, inside: NDArray[np.bool_]) -> pd.DataFrame:
@@ -111,7 +112,7 @@ def compute_grid(units: Units, rows: Binning, columns: Binning, pair: tuple[str,
     differences = {}
     for i, j in cells:
         means = patient_means(units, (in_row == i) & (in_column == j))
-        differences[i, j] = (means[second] - means[first]).to_numpy()
+        differences[i, j] = (means[second] - means[first]).round(DECIMALS).to_numpy()
     many = sum(len(d) >= MIN_PATIENTS for d in differences.values())
     table = []
     for (i, j), d in differences.items():
@@ -139,7 +140,8 @@ def _groups(units: Units, binning: Binning | None) -> Iterator[tuple[dict[str, A
 def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[str, Any]]:
     """One record a source, or one a pair for all but the first."""
     pairs, count = units.pairs, len(units.sources)
-    columns = np.column_stack([means[name] for name in units.sources] + [means[b] - means[a] for a, b in pairs])
+    differences = [(means[b] - means[a]).round(DECIMALS) for a, b in pairs]  # what rounding alone moved did not move
+    columns = np.column_stack([means[name] for name in units.sources] + differences)
     enough = len(means) >= MIN_PATIENTS
     levels = [CI_LEVEL] * count + [level] * len(pairs)
     intervals = mean_intervals(columns, level=levels) if enough else np.full((len(levels), 2), math.nan)

@@ -50,9 +50,10 @@ def list_sources(
     manifest: Mapping[str, Any], *, pool_seeds: bool
 ) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """What can be compared, in order, and which of it is a mean over seeds."""
-    seeds = find_seeds(manifest["sources"]) if pool_seeds else {}
+    sources = manifest.get("sources", {})
+    seeds = find_seeds(sources) if pool_seeds else {}
     of = {member: name for name, members in seeds.items() for member in members}
-    return tuple(dict.fromkeys(of.get(name, name) for name in manifest["sources"])), seeds
+    return tuple(dict.fromkeys(of.get(name, name) for name in sources)), seeds
 
 
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> Units:
@@ -80,7 +81,9 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
         UsageError: If an axis or kind of bins does not exist, or has too few values.
     """
     pick(BINS, options.bins, kind="bins")
-    return tuple(_binning(units, axis, options, training) for axis in options.by)
+    for axis in options.edges:
+        pick(AXES, axis, kind="axis")
+    return tuple(_binning(units, axis, options, training) for axis in dict.fromkeys(options.by))
 
 
 def choose_breakdown(

@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from itertools import chain, count
 from typing import Any
 
 SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
@@ -33,16 +34,21 @@ def find_seeds(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str,
     found: dict[str, tuple[str, ...]] = {}
     for members in groups.values():
         if len(members) > 1:
-            label = _label(members[0], sources[members[0]])
-            taken = label in found or (label in sources and label not in members)
-            found[f"{label} seeds" if taken else label] = tuple(members)
+            found[_free(_label(members[0], sources[members[0]]), members, {*found, *sources})] = tuple(members)
     return found
+
+
+def _free(label: str, members: list[str], taken: set[str]) -> str:
+    """The label, or the first variant of it that no other source or configuration bears."""
+    variants = chain((label, f"{label} seeds"), (f"{label} seeds {k}" for k in count(2)))
+    return next(name for name in variants if name not in taken or name in members)
 
 
 def _configuration(name: str, said: Mapping[str, Any]) -> str:
     """The same text for two sources that differ in the seed alone."""
     if said.get("kind") != "checkpoint":
-        return f"masks {_label(name, said)}"
+        match = SEEDED.fullmatch(name)
+        return f"seeds of {match['name']}" if match else f"masks {name}"
     card = said["card"]
     training = {key: value for key, value in card.get("training", {}).items() if key not in UNLIKE}
     what = {key: card.get(key) for key in ("network", "sequences", "loss", "loss_settings", "decision_rule")}

@@ -36,10 +36,12 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
         tests: How many p-values Holm's correction counts.
     """
     first, second, label = record["minus"], record["source"], in_sentence(units.measure.label)
-    where, n = place(record, units), record["n"]
+    where = place(record, units)
+    if not record["n"]:
+        return f"There is nothing to compare {where}: none has a {label} of every source."
     measured = f"{record['mean_difference']:+.3f}"
     if (said := verdict(record)) == "few":
-        few = f"{count(record, units)} {'are' if n != 1 else 'is'} too few for an interval or a test"
+        few = f"{count(record, units)} {'is' if record['units'] == 1 else 'are'} too few for an interval or a test"
         few += f" ({MIN_PATIENTS} are needed: below that no p-value can fall under {ALPHA})"
         return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
     measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
@@ -64,7 +66,10 @@ def place(record: Mapping[Any, Any], units: Units) -> str:
     axis, name = AXES[record["axis"]], record["bin"]
     tumours = "tumours" if units.level == "case" else "lesions"
     if math.isnan(record["high"]):
-        return f"in {units.noun} without a tumour" if name == "no tumour" else f"in {tumours} too small for a roughness"
+        if name == "no tumour":
+            return f"in {units.noun} without a tumour"
+        small = "lesions too small for one" if units.level == "lesion" else "no tumour, or one too small"
+        return f"in {units.noun} without a roughness ({small})"
     range_ = edges_text(record["low"], record["high"], axis.unit)
     if axis.key == "size":
         return f"in {name} {tumours} ({range_})"
@@ -78,9 +83,9 @@ def edges_text(low: float, high: float, unit: str) -> str:
     ('up to 0.95 ml', '0.95 to 2.1 ml', 'above 0.2')
     """
     end = f" {unit}" if unit else ""
-    if low == 0:
-        return f"up to {high:.3g}{end}"
-    return f"above {low:.3g}{end}" if math.isinf(high) else f"{low:.3g} to {high:.3g}{end}"
+    if math.isinf(high):
+        return f"above {low:.3g}{end}"
+    return f"{low:.3g} to {high:.3g}{end}" if low else f"up to {high:.3g}{end}"
 
 
 def count(record: Mapping[Any, Any], units: Units) -> str:
@@ -93,10 +98,11 @@ def count(record: Mapping[Any, Any], units: Units) -> str:
 def in_sentence(label: str) -> str:
     """A label within a sentence.
 
-    >>> in_sentence("Lesion Dice"), in_sentence("Dice"), in_sentence("HD95")
-    ('lesion Dice', 'Dice', 'HD95')
+    >>> in_sentence("Lesion Dice"), in_sentence("Dice"), in_sentence("HD95"), in_sentence("IoU")
+    ('lesion Dice', 'Dice', 'HD95', 'IoU')
     """
-    return label if label.startswith("Dice") or not label[1].islower() else label[0].lower() + label[1:]
+    name = label.split(maxsplit=1)[0]
+    return label if name == "Dice" or not name[1:].rstrip(",").islower() else label[0].lower() + label[1:]
 
 
 def p_text(p: float) -> str:

@@ -81,8 +81,10 @@ def select_units(
     wanted = [member for group in members.values() for member in group]
     _check_sources(cases, wanted, sources)
     rows = _case_rows(cases) if level == "case" else _lesion_rows(lesions)
-    if metric not in rows:
-        raise UsageError(f"These results have no {measure.label}", received=metric, todo="Evaluate again")
+    for column in (metric, "size", "roughness", "released_smoothness"):
+        if column not in rows:
+            what = measure.label if column == metric else column
+            raise UsageError(f"These results have no {what}", received=column, todo="Evaluate again")
     facts = rows.drop_duplicates(["case_id", "lesion_id"]).set_index(["case_id", "lesion_id"])
     wide = rows.pivot(index=["case_id", "lesion_id"], columns="source", values=metric).reindex(columns=wanted)
     wide = wide.astype(float).reindex(facts.index)
@@ -118,8 +120,8 @@ def _check_sources(cases: pd.DataFrame, wanted: Sequence[str], sources: Sequence
         raise UsageError(
             "These results have no such source", received=unknown[0], todo=f"There are: {', '.join(known)}"
         )
-    if not sources or len(set(wanted)) < len(wanted):
-        raise UsageError("Give each source once", received=", ".join(wanted) or "none")
+    if not sources or len(set(wanted)) < len(wanted) or len(set(sources)) < len(sources):
+        raise UsageError("Give each source once", received=", ".join(sources) or "none")
 
 
 def _case_rows(cases: pd.DataFrame) -> pd.DataFrame:

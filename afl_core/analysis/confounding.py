@@ -1,0 +1,231 @@
+"""Size against smoothness: how far they rank tumours alike, and whether what a bin shows hangs on its edges."""
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from afl_core.analysis.bins import AXES, Binning, Edges, has_value
+from afl_core.analysis.bootstrap import CI_LEVEL, mean_intervals
+from afl_core.analysis.breakdown import patient_means
+from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.analysis.sentences import edges_text, in_sentence
+from afl_core.analysis.units import Units
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+
+ALIKE = 0.9
+"""Rank correlation from which two quantities are said to rank tumours nearly alike."""
+
+SWEEP_RESAMPLES = 1999
+
+LOWER, MIDDLE, UPPER = (0.15, 0.55), (0.6, 0.8), (0.45, 0.85)
+"""Quantiles over which the lowest bin's edge moves, the middle one's upper edge, and the highest one's edge."""
+
+SWEEP_COLUMNS = ("bin", "edge", "quantile", "low", "high", "n", "mean_difference", "ci_low", "ci_high", "verdict")
+
+SAID = {"higher": "higher", "lower": "lower", "none": "no difference shown", "few": "too few patients to say"}
+"""What a step of the sweep shows, in words."""
+
+Ranks = NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class Correlation:
+    """A rank correlation.
+
+    Attributes:
+        what: Between what, in words for a table.
+        rho: Spearman's, or its partial form; NaN where something does not vary, or for fewer than 3 patients.
+        low: Lower end of the 95 % interval; NaN below 6 patients.
+        high: Upper end.
+        n: Patients.
+    """
+
+    what: str
+    rho: float
+    low: float
+    high: float
+    n: int
+
+
+def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[Correlation, ...]:
+    """Rank correlations of size, smoothness and paired difference, and of each of the first two given the other.
+
+    Args:
+        units: The paired table; units without size or smoothness are left out, those of one patient averaged first.
+        pair: First and second source; the difference is second minus first.
+        smoothness: Key in AXES, not `size`.
+
+    Returns:
+        Volume with smoothness; difference with volume; difference with smoothness; difference with volume, smoothness
+        held fixed; difference with smoothness, volume held fixed. The last two correlate what is left of the ranks of
+        both after a linear fit on the ranks of the third.
+
+    Raises:
+        UsageError: If there is no such axis, or it is the size.
+
+    Source of the interval: Fisher's z with variance (1 + rho^2 / 2) / (n - 3), Bonett and Wright, Psychometrika 65
+    (2000) 23; one less for the quantity held fixed.
+    """
+    label = in_sentence(pick(AXES, smoothness, kind="axis").label)
+    if smoothness == "size":
+        raise UsageError("Size is compared with a smoothness", received=smoothness, todo="Give another axis")
+    first, second = pair
+    table = units.table[["size", smoothness]].assign(difference=units.values[second] - units.values[first])
+    keep = has_value("size", table["size"]) & has_value(smoothness, table[smoothness])
+    means = table[keep].groupby(units.table["patient"][keep].to_numpy(), sort=False).mean().round(DECIMALS)
+    n = len(means)
+    volume, smooth, gain = (means[name].rank().to_numpy(np.float64) for name in ("size", smoothness, "difference"))
+    return (
+        _correlation(f"volume with {label}", _pearson(volume, smooth), n),
+        _correlation("difference with volume", _pearson(gain, volume), n),
+        _correlation(f"difference with {label}", _pearson(gain, smooth), n),
+        _correlation(f"difference with volume, {label} held fixed", _partial(gain, volume, smooth), n, fixed=1),
+        _correlation(f"difference with {label}, volume held fixed", _partial(gain, smooth, volume), n, fixed=1),
+    )
+
+
+def confounding_sentence(found: Sequence[Correlation], smoothness: str) -> str:
+    """What `confounding` found, in words: how far bins by size and by smoothness are the same bins, and the gain."""
+    label = in_sentence(AXES[smoothness].label)
+    alike, *_, by_volume, by_smoothness = found
+    if math.isnan(alike.low):
+        return f"Whether volume and {label} rank the tumours alike cannot be said ({_patients(alike.n)} with both)."
+    measured = f"({_rho(alike)}, {_patients(alike.n)})"
+    if abs(alike.rho) >= ALIKE:
+        order = "nearly the same ranking" if alike.rho > 0 else "nearly the reverse ranking"
+        said = f"Volume and {label} are {order} of the tumours {measured}, so bins by {label} are nearly bins by volume"
+    elif alike.low <= 0 <= alike.high:
+        said = f"No rank correlation of volume with {label} is shown {measured}"
+    else:
+        said = f"Volume and {label} are {'positively' if alike.rho > 0 else 'negatively'} correlated in rank {measured}"
+        said += f", so part of what bins by {label} show can be volume, and the reverse"
+    if math.isnan(by_volume.low) or math.isnan(by_smoothness.low):
+        return f"{said}. How the difference goes with one where the other is held fixed cannot be said."
+    return (
+        f"{said}. The difference correlates with volume by {_rho(by_volume)} where {label} is held fixed, and with"
+        f" {label} by {_rho(by_smoothness)} where volume is."
+    )
+
+
+def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps: int = 15) -> pd.DataFrame:
+    """The paired difference in each bin as its edges move.
+
+    The upper edge of the lowest bin moves from the 0.15 to the 0.55 quantile of the reference's values, the lower edge
+    of the highest bin from 0.45 to 0.85; those of the middle bin move apart around the median, from the middle 20 % of
+    the values to the middle 60 %.
+
+    Args:
+        units: The paired table.
+        binning: Gives the axis, and the level of the intervals: that of the breakdown by it.
+        pair: First and second source.
+        steps: Edges a bin.
+
+    Returns:
+        One row a bin and step, the bins from low values to high. Columns bin; edge, the one that moves (of the middle
+        bin the upper one), and its quantile; low and high, both edges; n, patients; mean_difference; ci_low and
+        ci_high, NaN below 6 patients; verdict, by the interval alone: `few`, `none`, `higher` or `lower`. Intervals are
+        of 1,999 resamples where the breakdown takes 9,999. Empty where nothing has a value.
+    """
+    first, second = pair
+    reference = units.reference[binning.axis].to_numpy(dtype=np.float64)
+    reference = reference[has_value(binning.axis, reference)]
+    level = _level(units, binning)
+    rows = []
+    for number, edges, edge, quantile in _moves(reference, steps) if len(reference) else ():
+        moved = Binning(binning.axis, edges, "a step of the sweep")
+        means = patient_means(units, moved.assign(units.table[binning.axis]) == number)
+        difference = (means[second] - means[first]).to_numpy(dtype=np.float64).round(DECIMALS)
+        n, mean, low, high = len(difference), math.nan, math.nan, math.nan
+        if n >= MIN_PATIENTS:
+            low, high = mean_intervals(difference[:, None], level=level, resamples=SWEEP_RESAMPLES)[0].tolist()
+        if n:
+            mean = float(difference.mean())
+        bounds = moved.bounds(number)
+        rows.append((moved.names[number], edge, quantile, *bounds, n, mean, low, high, _verdict(low, high)))
+    return pd.DataFrame(rows, columns=list(SWEEP_COLUMNS))
+
+
+def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tuple[str, str]) -> str:
+    """Whether what each bin shows holds as its edges move, in words."""
+    first, second = pair
+    axis, what = AXES[binning.axis], f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s"
+    if sweep.empty:
+        return f"{axis.label} has no values, so its edges cannot move."
+    parts = [_bin_said(name, sweep[sweep["bin"] == name], axis.unit) for name in axis.names]
+    return f"{what} as the edges of {in_sentence(axis.label)} move. {'. '.join(part.capitalize() for part in parts)}."
+
+
+def _pearson(a: Ranks, b: Ranks) -> float:
+    """NaN where one does not vary, or below three."""
+    if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
+        return math.nan
+    return float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
+
+
+def _partial(a: Ranks, b: Ranks, fixed: Ranks) -> float:
+    """Correlation of a and b with a third held fixed; NaN where the third gives one of them away."""
+    of, by_a, by_b = _pearson(a, b), _pearson(a, fixed), _pearson(b, fixed)
+    left = (1 - by_a**2) * (1 - by_b**2)
+    return float(np.clip((of - by_a * by_b) / math.sqrt(left), -1, 1)) if left > 1e-12 else math.nan
+
+
+def _correlation(what: str, rho: float, n: int, *, fixed: int = 0) -> Correlation:
+    if n < MIN_PATIENTS or math.isnan(rho):
+        return Correlation(what, rho, math.nan, math.nan, n)
+    if abs(rho) > 1 - 1e-12:
+        return Correlation(what, rho, rho, rho, n)
+    half = -float(ndtri((1 - CI_LEVEL) / 2)) * math.sqrt((1 + rho**2 / 2) / (n - 3 - fixed))
+    return Correlation(what, rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half), n)
+
+
+def _rho(found: Correlation) -> str:
+    return f"rho = {found.rho:.2f}, 95 % interval {found.low:.2f} to {found.high:.2f}"
+
+
+def _patients(n: int) -> str:
+    return f"{n} patient{'s'[: n != 1]}"
+
+
+def _moves(reference: NDArray[np.float64], steps: int) -> Iterator[tuple[int, Edges, float, float]]:
+    """Number of the bin, edges that give it, the edge that moves, and that edge's quantile, for every step."""
+    for number, quantiles in ((0, LOWER), (1, MIDDLE), (2, UPPER)):
+        for quantile in np.linspace(*quantiles, steps).tolist():
+            edge = float(np.quantile(reference, quantile))
+            other = float(np.quantile(reference, 1 - quantile)) if number == 1 else edge
+            yield number, (other, edge), edge, quantile
+
+
+def _level(units: Units, binning: Binning) -> float:
+    """Level at which the intervals of the bins hold together, as in `compute_breakdown`."""
+    patients = units.table.groupby(binning.assign(units.table[binning.axis]))["patient"].nunique()
+    return 1 - (1 - CI_LEVEL) / max(int((patients >= MIN_PATIENTS).sum()), 1)
+
+
+def _verdict(low: float, high: float) -> str:
+    if math.isnan(low):
+        return "few"
+    if low <= 0 <= high:
+        return "none"
+    return "higher" if low > 0 else "lower"
+
+
+def _bin_said(name: str, steps: pd.DataFrame, unit: str) -> str:
+    """What one bin shows at its edges, and whether that depends on them."""
+    many, counts = len(steps), steps["verdict"].value_counts()
+    between = edges_text(steps["edge"].min(), steps["edge"].max(), unit)
+    if steps["low"].iloc[-1] and math.isfinite(steps["high"].iloc[-1]):
+        least, most = (edges_text(steps["low"].iloc[k], steps["high"].iloc[k], unit) for k in (0, -1))
+        between = f"from {least} out to {most}"
+    if len(counts) == 1:
+        said = str(counts.index[0])
+        return f"{name}: {SAID[said]} at {'any' if said == 'none' else 'each'} of {many} edges ({between})"
+    shares = ", ".join(f"{SAID[said]} at {counts[said]}" for said in SAID if said in counts)
+    depends = "; the conclusion depends on the edge" if len(counts.drop("few", errors="ignore")) > 1 else ""
+    return f"{name}: {shares} of {many} edges ({between}){depends}"

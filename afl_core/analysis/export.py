@@ -1,0 +1,166 @@
+"""A breakdown as files: the same bytes from the page, the command line and inside a report."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from afl_core.analysis.bins import AXES
+from afl_core.analysis.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.breakdown import COLUMNS, Breakdown
+from afl_core.analysis.options import Options, list_sources
+from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.units import FACTS, Units
+from afl_core.versions import versions
+
+JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
+
+PACKAGES = ("numpy", "scipy", "pandas")
+"""What the statistics are computed with."""
+
+WHOLE = ("n", "units", "n_higher", "n_lower", "n_equal")
+"""Columns of the records that count."""
+
+
+def export_files(
+    breakdown: Breakdown, options: Options, manifest: Mapping[str, Any], *, results: str
+) -> dict[str, bytes]:
+    """File name to content of everything that is exported.
+
+    Args:
+        breakdown: The numbers.
+        options: The choices behind them.
+        manifest: Of the results folder.
+        results: Name of the results folder.
+    """
+    document = breakdown_json(breakdown, options, manifest, results=results)
+    return {
+        JSON: json_text(document).encode(),
+        CSV: records_csv(breakdown).encode(),
+        UNITS_CSV: units_csv(breakdown).encode(),
+    }
+
+
+def breakdown_json(
+    breakdown: Breakdown, options: Options, manifest: Mapping[str, Any], *, results: str
+) -> dict[str, Any]:
+    """Everything that a reader needs to check a breakdown or to make it again, ready for JSON.
+
+    Arguments as `export_files`. A value that is not there, or is infinite (the upper edge of the last bin), is None.
+    """
+    units = breakdown.units
+    return {
+        "results": results,
+        "published": False,
+        "data": {"name": Path(manifest["data"]["path"]).name, "kind": manifest["data"]["kind"]},
+        "metric": {key: value for key, value in asdict(units.measure).items() if key != "absolute"},
+        "options": {**options.as_dict(), "sources": list(units.sources)},
+        "bins": [
+            {"axis": b.axis, "low": b.edges[0], "high": b.edges[1], "unit": AXES[b.axis].unit, "how": b.how}
+            | {"names": list(b.names)}
+            for b in breakdown.binnings
+        ],
+        "sentences": list_sentences(breakdown),
+        "records": list_records(breakdown),
+        "tests": breakdown.n_tests,
+        "reference_units": len(units.reference),
+        "left_out": dict(units.left_out),
+        "empty_masks": dict(manifest.get("empty_masks", {})),
+        "seed": SEED,
+        "resamples": RESAMPLES,
+        "sources": describe_sources(units, manifest, options),
+        "settings": dict(manifest.get("settings", {})),
+        "versions": {"evaluation": dict(manifest.get("versions", {})), "breakdown": versions(PACKAGES)},
+    }
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """The JSON of a document; numbers in full precision."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def records_csv(breakdown: Breakdown) -> str:
+    """`Breakdown.records`; what is not there, or is infinite, is an empty field."""
+    return _csv(COLUMNS, (record.values() for record in list_records(breakdown)))
+
+
+def units_csv(breakdown: Breakdown) -> str:
+    """One row a compared case or lesion: its facts, its bin on every axis, and the metric of every source.
+
+    Seeds of a source that is a mean over them follow it.
+    """
+    units = breakdown.units
+    bins = {f"{b.axis}_bin": [b.names[k] for k in b.assign(units.table[b.axis])] for b in breakdown.binnings}
+    values = {f"{units.measure.key} {name}": column for name, column in _values(units).items()}
+    facts = {name: units.table[name].tolist() for name in FACTS}
+    columns = facts | bins | values
+    return _csv(tuple(columns), zip(*columns.values(), strict=True))
+
+
+def list_records(breakdown: Breakdown) -> list[dict[str, Any]]:
+    """`Breakdown.records` as plain values: None for what is not there, whole numbers for counts."""
+    return [{name: _plain(name, record[name]) for name in COLUMNS} for record in breakdown.records.to_dict("records")]
+
+
+def list_sentences(breakdown: Breakdown) -> list[dict[str, str]]:
+    """What every pair's record says, in words."""
+    pairs = breakdown.records[breakdown.records["minus"] != ""]
+    said = []
+    for record in pairs.to_dict("records"):
+        where = {name: str(record[name]) for name in ("axis", "bin", "minus", "source")}
+        said.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
+    return said
+
+
+def describe_sources(units: Units, manifest: Mapping[str, Any], options: Options) -> dict[str, dict[str, Any]]:
+    """What every compared source is: its kind, its fingerprint and a line about it; or its seeds."""
+    recorded = manifest["sources"]
+    _, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
+    return {
+        name: {"kind": "mean over seeds", "seeds": {seed: _describe(recorded[seed]) for seed in seeds[name]}}
+        if name in seeds
+        else _describe(recorded[name])
+        for name in units.sources
+    }
+
+
+def _describe(said: Mapping[str, Any]) -> dict[str, Any]:
+    """A source as the manifest records it, without the folder it was read from."""
+    if said["kind"] == "checkpoint":
+        summary = str(said.get("card", {}).get("summary", ""))
+        return {"kind": "checkpoint", "fingerprint": said.get("fingerprint", ""), "summary": summary}
+    return {"kind": str(said["kind"]), "summary": f"{said.get('files', 0)} masks from a folder"}
+
+
+def _values(units: Units) -> dict[str, list[float]]:
+    """Values of every source, each followed by those of its seeds."""
+    columns: dict[str, list[float]] = {}
+    for name in units.sources:
+        columns[name] = units.values[name].tolist()
+        if name in units.seeds:
+            columns |= {str(seed): values.tolist() for seed, values in units.seeds[name].items()}
+    return columns
+
+
+def _plain(column: str, value: Any) -> Any:
+    if isinstance(value, str):
+        return value
+    if not math.isfinite(value):
+        return None
+    return int(value) if column in WHOLE else float(value)
+
+
+def _csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([_field(value) for value in row] for row in rows)
+    return text.getvalue()
+
+
+def _field(value: Any) -> Any:
+    return "" if isinstance(value, float) and not math.isfinite(value) else value
