@@ -1,0 +1,124 @@
+"""Parts of the charts over bins: the bins themselves, and in each the dots, means and seeds of a source."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+
+from afl_core.analysis.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown import ALL, Breakdown
+from afl_core.analysis.sentences import edges_text
+from afl_core.analysis.units import Units
+from afl_core.figures.chart_style import Facts, add_dots, source_marker, swarm
+from afl_core.figures.palette import source_style
+
+LANES = 0.84
+"""Width of the lanes of all sources, where the next bin begins at 1."""
+
+
+@dataclass(frozen=True, eq=False)
+class Bin:
+    """A bin of a chart: lines of its label, the places of its units, and the record of each source."""
+
+    label: tuple[str, ...]
+    inside: NDArray[np.int64]
+    records: Mapping[str, Mapping[Any, Any]]
+
+
+def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
+    """Everything, the three bins, and the rest if it holds a unit."""
+    units, records = breakdown.units, breakdown.records
+    binning = next(b for b in breakdown.binnings if b.axis == axis)
+    numbers = binning.assign(units.table[axis])
+    parts = [(ALL, ALL, units.noun, np.arange(len(numbers)))]
+    parts += [
+        (axis, name, range_text(binning, k), np.flatnonzero(numbers == k)) for k, name in enumerate(binning.names)
+    ]
+    bins = []
+    for of_axis, name, range_, inside in parts if (numbers == REST).any() else parts[:-1]:
+        own = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
+        n = int(own["n"].iloc[0]) if len(own) else 0
+        counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", f"{len(inside):,} {units.noun}")
+        bins.append(Bin((name, range_, *counts), inside, {r["source"]: r for r in own.to_dict("records")}))
+    return bins
+
+
+def range_text(binning: Binning, number: int) -> str:
+    """The edges of a bin in words; "" for what has no value."""
+    return "" if number == REST else edges_text(*binning.bounds(number), AXES[binning.axis].unit)
+
+
+def add_units(
+    figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64], facts: Facts
+) -> None:
+    """The units of a source as dots, in each bin that holds them."""
+    source, (colour, symbol) = units.sources[index], source_style(index)
+    carried, hover = facts
+    y = units.values[source].to_numpy(dtype=float)
+    order = np.concatenate([b.inside for b in bins])
+    x = [place + 0.75 * LANES / len(units.sources) * swarm(y[b.inside]) for place, b in zip(places, bins, strict=True)]
+    size, opacity = (5, 0.5) if len(order) <= 300 else (4, 0.3) if len(order) <= 1200 else (3, 0.22)
+    add_dots(
+        figure,
+        len(order) * len(units.sources),
+        x=np.concatenate(x).astype(np.float32),
+        y=y[order],
+        marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity},
+        customdata=carried[order],
+        hovertemplate=hover if len(units.pairs) == 1 else hover.replace("<extra>", f"<br>{source} %{{y:.3f}}<extra>"),
+        name=source,
+        legendgroup=source,
+        showlegend=False,
+    )
+
+
+def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:
+    """The mean of a source in each bin with its interval, and no interval where the records have none."""
+    source = units.sources[index]
+    shown = [(x, b, b.records[source]) for x, b in zip(places, bins, strict=True) if source in b.records]
+    mean, low, high = (np.array([r[key] for *_, r in shown]) for key in ("mean", "mean_low", "mean_high"))
+    marker = source_marker(index, len(units.sources))
+    figure.add_scatter(
+        x=[x for x, *_ in shown],
+        y=mean,
+        error_y={
+            "array": high - mean,
+            "arrayminus": mean - low,
+            "thickness": 2.5,
+            "width": 5,
+            "color": marker["color"],
+        },
+        mode="markers",
+        marker=marker,
+        hovertext=[f"<b>{source}</b>, {b.label[0]}: mean {r['mean']:.3f}<br>{_interval(r)}" for _, b, r in shown],
+        hoverinfo="text",
+        name=source,
+        legendgroup=source,
+    )
+
+
+def _interval(record: Mapping[Any, Any]) -> str:
+    found = (
+        "no interval"
+        if np.isnan(record["mean_low"])
+        else (f"95 % interval {record['mean_low']:.3f} to {record['mean_high']:.3f}")
+    )
+    return f"{found}, n = {record['n']:,}"
+
+
+def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:
+    """The mean of each seed: a patient counts once, as in the mean of the source."""
+    source, patients = units.sources[index], units.table["patient"].to_numpy()
+    x, y, text = [], [], []
+    for place, b in zip(places, bins, strict=True):
+        means = units.seeds[source].iloc[b.inside].groupby(patients[b.inside]).mean().mean()
+        for seed, mean in means.dropna().items():
+            x.append(place)
+            y.append(mean)
+            text.append(f"<b>{seed}</b>, {b.label[0]}: mean {mean:.3f}")
+    marker = {"symbol": "diamond-open", "color": source_style(index)[0], "size": 8, "line": {"width": 1.5}}
+    named = {"name": source, "legendgroup": source, "showlegend": False}
+    figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertext=text, hoverinfo="text", **named)

@@ -1,0 +1,297 @@
+"""Charts over bins of tumour size or smoothness: means, pairs of values, cells of both axes, and edges that move."""
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.colors import sample_colorscale, unlabel_rgb
+from plotly.subplots import make_subplots
+
+from afl_core.analysis.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown import Breakdown
+from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.analysis.units import Units
+from afl_core.figures.bin_parts import LANES, Bin, add_means, add_seeds, add_units, range_text, shown_bins
+from afl_core.figures.chart_style import (
+    GREY,
+    Facts,
+    Pair,
+    better_title,
+    case_facts,
+    chart_layout,
+    difference_title,
+    signed_interval,
+    source_marker,
+)
+from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER
+
+MAX_LINES = 300
+"""Lines in one panel; of more, none can be followed."""
+
+TOO_FEW = "#D5D5D5"
+
+
+def plot_means(breakdown: Breakdown, axis: str) -> go.Figure:
+    """Mean of every source over everything and in each bin of an axis, in front of its units.
+
+    Args:
+        breakdown: Its records give the means and their 95 % intervals; there is none under 6 patients.
+        axis: Key of one of its binnings.
+
+    Returns:
+        A figure whose dots carry case id, lesion id and volume as customdata. The traces of a source are one legend
+        group: its dots, its means and, where it is a mean over seeds, a hollow diamond a seed.
+    """
+    units, bins = breakdown.units, shown_bins(breakdown, axis)
+    count = len(units.sources)
+    lane = LANES / count
+    facts = case_facts(units, units.pairs[0] if len(units.pairs) == 1 else None)
+    figure = go.Figure()
+    for k, source in enumerate(units.sources):
+        places = np.arange(len(bins), dtype=np.float64) + (k - (count - 1) / 2) * lane
+        add_units(figure, units, k, bins, places, facts)
+        add_means(figure, units, k, bins, places)
+        if source in units.seeds:
+            add_seeds(figure, units, k, bins, places + 0.34 * lane)
+    if units.seeds:
+        marker = {"symbol": "diamond-open", "color": GREY, "size": 8}
+        figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
+    figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
+    title = AXES[axis].title + ("" if units.table["patient"].is_unique else " (n: patients)")
+    labels = ["<br>".join(b.label) for b in bins]
+    ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
+    figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
+    figure.update_yaxes(title=better_title(units), zeroline=False)
+    return figure.update_layout(chart_layout(440))
+
+
+def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
+    """Every unit from the first source's value to the second's, one panel a bin.
+
+    Args:
+        breakdown: Its records give the means, their difference and its interval.
+        axis: Key of one of its binnings.
+        pair: One of `breakdown.units.pairs`.
+
+    Returns:
+        A figure whose lines carry case id, lesion id, volume and both values as customdata. Of more than 300 units in
+        a bin 300 are drawn, evenly by the rank of their difference, and the title of the panel says so.
+    """
+    units, bins = breakdown.units, shown_bins(breakdown, axis)[1:]
+    records = breakdown.pair(*pair)
+    of_pair = {record["bin"]: record for record in records[records["axis"] == axis].to_dict("records")}
+    gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
+    gain = gain if units.measure.better == "higher" else -gain
+    drawn = [_evenly(b.inside, gain) for b in bins]
+    titles = [_slope_title(b, of_pair.get(b.label[0]), len(d)) for b, d in zip(bins, drawn, strict=True)]
+    facts = case_facts(units, pair)
+    figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    for column, (b, chosen) in enumerate(zip(bins, drawn, strict=True), 1):
+        _add_lines(figure, column, (units.values, facts), pair, (chosen, gain[chosen]))
+        _add_mean_line(figure, column, units, pair, b)
+    for name, colour in _kinds(pair).values():
+        if name in {trace.name for trace in figure.data}:
+            figure.add_scatter(x=[None], y=[None], mode="lines", line_color=colour, name=name, legendgroup=name)
+    names = ["<br>".join(textwrap.wrap(name, 14)) for name in pair]
+    figure.update_xaxes(tickvals=[0, 1], ticktext=names, tickangle=0, range=[-0.3, 1.3], showgrid=False, zeroline=False)
+    figure.update_yaxes(zeroline=False).update_yaxes(title=better_title(units), col=1)
+    figure.update_annotations(font_size=12)
+    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "traceorder": "normal"}
+    return figure.update_layout(chart_layout(460) | {"legend": legend, "margin": {"l": 10, "r": 10, "t": 85, "b": 10}})
+
+
+def plot_grid(
+    grid: pd.DataFrame, rows: Binning, columns: Binning, units: Units, pair: Pair, *, least: int = MIN_PATIENTS
+) -> go.Figure:
+    """Mean paired difference in the cells of two axes, as colour and as text.
+
+    Args:
+        grid: From `compute_grid`.
+        rows: Its axis downwards.
+        columns: Its axis to the right.
+        units: What was compared.
+        pair: First and second source; the difference is second minus first.
+        least: Patients below which a cell is grey: its difference is neither coloured nor written.
+    """
+    down, right = (
+        [k for k in range(REST + 1) if k < REST or grid.loc[grid[key] == b.names[REST], "n"].sum()]
+        for key, b in (("row", rows), ("column", columns))
+    )
+    found = {(cell["row"], cell["column"]): cell for cell in grid.to_dict("records")}
+    cells = [[found[rows.names[i], columns.names[j]] for j in right] for i in down]
+    n = np.array([[cell["n"] for cell in row] for row in cells])
+    z = np.where(n >= least, [[cell["mean_difference"] for cell in row] for row in cells], np.nan)
+    limit = float(np.nanmax(np.abs(z), initial=0)) or 1.0
+    scale = list(WORSE_TO_BETTER if units.measure.better == "higher" else WORSE_TO_BETTER[::-1])
+    bar = {"thickness": 12, "outlinewidth": 0, "tickformat": "+.3~g"}
+    bar |= {"title": {"text": f"{difference_title(units, pair)}<br>teal: {pair[1]} better", "side": "right"}}
+    places = {"x": right, "y": down, "xgap": 3, "ygap": 3, "hoverinfo": "skip"}
+    figure = go.Figure()
+    figure.add_heatmap(z=z, zmin=-limit, zmax=limit, colorscale=scale, colorbar=bar, **places)
+    few = np.where((n > 0) & (n < least), 0.0, np.nan)
+    figure.add_heatmap(z=few, colorscale=[[0, TOO_FEW], [1, TOO_FEW]], showscale=False, **places)
+    for i, j in np.ndindex(n.shape):
+        colour = sample_colorscale(scale, (z[i, j] / limit + 1) / 2)[0] if n[i, j] >= least else TOO_FEW
+        font = {"size": 12, "color": _ink(colour) if n[i, j] else GREY}
+        figure.add_annotation(x=right[j], y=down[i], text=_cell_text(cells[i][j], least), showarrow=False, font=font)
+    for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
+        labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
+        update(title=AXES[b.axis].title, tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False)
+    return figure.update_yaxes(autorange="reversed").update_layout(chart_layout(420))
+
+
+def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) -> go.Figure:
+    """Mean paired difference in each bin while its edge moves: what the choice of the edges decides.
+
+    Args:
+        sweep: Columns bin, edge, quantile, n, mean_difference, ci_low, ci_high.
+        binning: The edges in use, each a dashed line where it moves: the upper one of the middle bin, whose lower one
+            moves with it.
+        units: What was compared.
+        pair: First and second source; the difference is second minus first.
+
+    Returns:
+        A figure of three panels; a mark is teal or ochre where its interval leaves out 0, and hollow where it does not.
+    """
+    axis = AXES[binning.axis]
+    titles = [f"<b>{name}</b>" for name in binning.names[:REST]]
+    figure = make_subplots(1, REST, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
+    for column, (name, edge) in enumerate(zip(axis.names, (0, 1, 1), strict=True), 1):
+        _add_sweep(figure, column, sweep[sweep["bin"] == name].sort_values("edge"), units, pair)
+        line = {"width": 1.5, "color": GREY, "dash": "dash"}
+        figure.add_vline(x=binning.edges[edge], line=line, row=1, col=column)
+        side = "Lower" if column == REST else "Upper"
+        figure.update_xaxes(title=f"{side} edge: {axis.title[0].lower()}{axis.title[1:]}", col=column)
+    figure.add_hline(y=0, line={"width": 1, "color": GREY})
+    figure.update_xaxes(showgrid=False, zeroline=False, nticks=6)
+    figure.update_yaxes(zeroline=False, nticks=5)
+    figure.update_yaxes(title=f"{units.measure.title},<br>{pair[1]} minus {pair[0]}", col=1)
+    figure.update_annotations(font_size=12)
+    return figure.update_layout(chart_layout(220), showlegend=False)
+
+
+def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
+    """Sign of a gain to what it says and its colour."""
+    return {
+        -1: (f"{pair[0]} better", WORSE_COLOUR),
+        0: ("equal", EQUAL_COLOUR),
+        1: (f"{pair[1]} better", BETTER_COLOUR),
+    }
+
+
+def _evenly(inside: NDArray[np.int64], gain: NDArray[np.float64]) -> NDArray[np.int64]:
+    """At most MAX_LINES of the units, evenly by the rank of their gain."""
+    ranked = inside[np.argsort(gain[inside], kind="stable")]
+    if len(ranked) <= MAX_LINES:
+        return ranked
+    spaced: NDArray[np.int64] = ranked[np.linspace(0, len(ranked) - 1, MAX_LINES).round().astype(int)]
+    return spaced
+
+
+def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int) -> str:
+    name, *rest = b.label
+    lines = [f"<b>{name}</b>", ", ".join(text for text in rest if text)]
+    if record is not None:
+        mean, interval = signed_interval(record)
+        lines.append(f"{mean} ({interval or 'too few'})")
+    return "<br>".join(lines + ([f"{drawn} of {len(b.inside):,} drawn"] if drawn < len(b.inside) else []))
+
+
+def _add_lines(
+    figure: go.Figure,
+    column: int,
+    drawn: tuple[pd.DataFrame, Facts],
+    pair: Pair,
+    chosen: tuple[NDArray[np.int64], NDArray[np.float64]],
+) -> None:
+    """A line a unit with gaps between, by who is better; `chosen` are units and their gains."""
+    facts, hover = drawn[1]
+    values = drawn[0][list(pair)].to_numpy(dtype=float)
+    for sign, (name, colour) in _kinds(pair).items():
+        of = chosen[0][np.sign(chosen[1]) == sign]
+        if of.size:
+            figure.add_scatter(
+                x=np.tile([0, 1, np.nan], len(of)),
+                y=np.column_stack([values[of], np.full(len(of), np.nan)]).ravel(),
+                mode="lines+markers",
+                line={"width": 1, "color": colour},
+                marker={"size": 4, "color": colour},
+                opacity=0.55 if len(chosen[0]) <= 100 else 0.25,
+                customdata=np.repeat(facts[of], 3, axis=0),
+                hovertemplate=hover,
+                name=name,
+                legendgroup=name,
+                showlegend=False,
+                row=1,
+                col=column,
+            )
+
+
+def _add_mean_line(figure: go.Figure, column: int, units: Units, pair: Pair, b: Bin) -> None:
+    if not b.records:
+        return
+    means = [b.records[name]["mean"] for name in pair]
+    ends = [source_marker(units.sources.index(name), 2) for name in pair]
+    marker = {key: [end[key] for end in ends] for key in ("color", "symbol")} | {"size": 13, "line": ends[0]["line"]}
+    figure.add_scatter(
+        x=[0, 1],
+        y=means,
+        mode="lines+markers",
+        line={"width": 5, "color": GREY},
+        marker=marker,
+        hovertext=[f"<b>{name}</b>: mean {mean:.3f}" for name, mean in zip(pair, means, strict=True)],
+        hoverinfo="text",
+        name="mean",
+        showlegend=False,
+        row=1,
+        col=column,
+    )
+
+
+def _cell_text(cell: Mapping[Any, Any], least: int) -> str:
+    n = cell["n"]
+    if n < least:
+        return f"n = {n}, too few" if n else "n = 0"
+    mean, interval = signed_interval(cell)
+    return "<br>".join(line for line in (f"<b>{mean}</b>", interval, f"n = {n:,}") if line)
+
+
+def _ink(colour: str) -> str:
+    """Black or white, whichever reads on a cell."""
+    red, green, blue = (
+        unlabel_rgb(colour) if colour.startswith("rgb") else (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    )
+    return "#1F1F1F" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+
+
+def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units, pair: Pair) -> None:
+    banded = rows[rows["ci_low"].notna()]
+    at = {"row": 1, "col": column}
+    for bound, fill in (("ci_low", None), ("ci_high", "tonexty")):
+        line = {"width": 0, "color": GREY}
+        shade = {"fill": fill, "fillcolor": "rgba(140,140,140,0.25)", "hoverinfo": "skip"}
+        figure.add_scatter(x=banded["edge"], y=banded[bound], mode="lines", line=line, **shade, **at)
+    sign = 1 if units.measure.better == "higher" else -1
+    sure = np.where(rows["ci_low"] > 0, sign, np.where(rows["ci_high"] < 0, -sign, 0))
+    looks = {1: (BETTER_COLOUR, "circle"), -1: (WORSE_COLOUR, "circle"), 0: (GREY, "circle-open")}
+    text = []
+    for r in rows.to_dict("records"):
+        mean, interval = signed_interval(r)
+        text.append(
+            f"edge {r['edge']:.3g} (quantile {r['quantile']:.2f}), n = {r['n']:,}<br>"
+            f"{pair[1]} minus {pair[0]} {mean} ({interval or 'too few'})"
+        )
+    figure.add_scatter(
+        x=rows["edge"],
+        y=rows["mean_difference"],
+        mode="lines+markers",
+        line={"width": 1.5, "color": GREY},
+        marker={"size": 7, "color": [looks[k][0] for k in sure], "symbol": [looks[k][1] for k in sure]},
+        hovertext=text,
+        hoverinfo="text",
+        **at,
+    )

@@ -1,0 +1,120 @@
+"""What the charts of a comparison share: layout, axis titles, labels of bins, and what a dot knows of its case."""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import ArrayLike, NDArray
+
+from afl_core.analysis.units import Units
+from afl_core.figures.palette import source_style
+
+Pair = tuple[str, str]
+Facts = tuple[NDArray[np.object_], str]
+"""What dots carry, and the hover text that reads it."""
+
+MANY = 2000
+"""Dots above which WebGL draws them: an SVG of more is slow to move."""
+
+GREY = "#8C8C8C"
+"""For lines and notes: reads on light pages and on dark ones."""
+
+LOG_AXIS = MappingProxyType({"type": "log", "dtick": "D2", "tickformat": "~g", "zeroline": False})
+"""Of volumes; whole numbers at the ticks where Plotly would write 2 for 20."""
+
+GOLDEN = 0.6180339887498949
+
+
+def chart_layout(height: int) -> dict[str, Any]:
+    """Layout of a chart: no background and no colour of text, so that it takes those of its page."""
+    return {
+        "height": height,
+        "margin": {"l": 10, "r": 10, "t": 30, "b": 10},
+        "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "itemsizing": "constant"},
+        "hovermode": "closest",
+        "hoverlabel": {"align": "left"},
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+    }
+
+
+def better_title(units: Units) -> str:
+    """Title of an axis of the measure."""
+    return f"{units.measure.title}, {units.measure.better} is better"
+
+
+def difference_title(units: Units, pair: Pair) -> str:
+    """Title of an axis of second minus first."""
+    return f"{units.measure.title}, {pair[1]} minus {pair[0]}"
+
+
+def signed(*values: float) -> tuple[str, ...]:
+    """Differences as text: to three decimals, or to one if there is one of 10 or more.
+
+    >>> signed(0.0342, -0.1), signed(-12.345, 0.0342)
+    (('+0.034', '-0.100'), ('-12.3', '+0.0'))
+    """
+    decimals = 1 if max(abs(value) for value in values) >= 10 else 3
+    return tuple(f"{value:+.{decimals}f}" for value in values)
+
+
+def signed_interval(record: Mapping[Any, Any]) -> tuple[str, str]:
+    """Mean difference of a record, and its interval; "" where it has none."""
+    if np.isnan(record["ci_low"]):
+        return signed(record["mean_difference"])[0], ""
+    mean, low, high = signed(record["mean_difference"], record["ci_low"], record["ci_high"])
+    return mean, f"{low} to {high}"
+
+
+def source_marker(index: int, count: int) -> dict[str, Any]:
+    """Marker of the mean of a source, smaller where there are many; the white rim lifts it off the dots behind it."""
+    colour, symbol = source_style(index)
+    return {"color": colour, "symbol": symbol, "size": max(15 - count, 11), "line": {"width": 1.5, "color": "white"}}
+
+
+def case_facts(units: Units, pair: Pair | None = None) -> Facts:
+    """What a dot carries, a row a unit, and the hover text that reads it.
+
+    Args:
+        units: The paired table.
+        pair: Whose values to add.
+
+    Returns:
+        Columns case_id, lesion_id, volume in ml and, of a pair, both values and their difference.
+    """
+    table = units.table
+    columns = [list(table["case_id"]), [int(i) for i in table["lesion_id"]], [float(f"{v:.4g}") for v in table["size"]]]
+    text = "<b>%{customdata[0]}</b>" + (", lesion %{customdata[1]}" if units.level == "lesion" else "")
+    text += "<br>%{customdata[2]} ml"
+    if pair:
+        first, second = (units.values[name] for name in pair)
+        columns += [values.round(4).tolist() for values in (first, second, second - first)]
+        text += f"<br>{pair[0]} %{{customdata[3]:.3f}}<br>{pair[1]} %{{customdata[4]:.3f}}"
+        text += "<br>difference %{customdata[5]:+.3f}"
+    facts = np.empty((len(table), len(columns)), dtype=object)
+    for k, column in enumerate(columns):
+        facts[:, k] = column
+    return facts, f"{text}<extra></extra>"
+
+
+def add_dots(figure: go.Figure, count: int, **trace: Any) -> None:
+    """Add markers: in SVG, or in WebGL where the whole figure has many."""
+    (figure.add_scattergl if count > MANY else figure.add_scatter)(mode="markers", **trace)
+
+
+def swarm(values: ArrayLike) -> NDArray[np.float64]:
+    """Sideways places of dots, from -0.5 to 0.5: the denser their values, the wider; the same values, the same places.
+
+    The golden ratio takes neighbours far apart without chance, as in the R package ggbeeswarm's quasirandom.
+    """
+    v = np.asarray(values, dtype=np.float64)
+    if not v.size:
+        return np.zeros(0)
+    places = np.empty(len(v))
+    places[np.argsort(v, kind="stable")] = (np.arange(1, len(v) + 1) * GOLDEN) % 1 - 0.5
+    counts, edges = np.histogram(v, bins=24)
+    density = np.interp(v, (edges[1:] + edges[:-1]) / 2, counts / counts.max())
+    spread: NDArray[np.float64] = places * np.sqrt(density)
+    return spread
