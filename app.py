@@ -7,7 +7,8 @@ from afl_core.ui.workspace import ASKED_KEY, select_workspace
 st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
 overview = st.Page("pages/overview.py", title="Overview", default=True)
 compare = st.Page("pages/compare.py", title="Compare")
-page = st.navigation([overview, compare], position="top")
+breakdown = st.Page("pages/breakdown.py", title="Breakdown")
+page = st.navigation([overview, compare, breakdown], position="top")
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
 st.session_state["workspace"] = select_workspace()
 if asked := st.session_state.pop(ASKED_KEY, None):

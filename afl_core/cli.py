@@ -1,6 +1,5 @@
 """The command line, `afl`."""
 
-import shlex
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from rich.text import Text
 
 from afl_core.analysis.paired import mean_scores
 from afl_core.catalogue import pick
+from afl_core.cli_analysis import breakdown, command_line, report
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
@@ -46,6 +46,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.command()(breakdown)
+app.command()(report)
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 
@@ -188,7 +190,7 @@ def train(
             best = max(best, progress.validation_dsc or 0.0)
             advance(progress.step, config.steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
 
-        card = train_checkpoint(config, cohort, splits, out, command=_command(), report=report)
+        card = train_checkpoint(config, cohort, splits, out, command=command_line(), report=report)
     with tempfile.TemporaryDirectory() as folder:
         results = Results(Path(folder))
         test = set(splits["test"])
@@ -258,10 +260,6 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
             raise UsageError(said[case_id])
         pick(cases, case_id, kind="case")
     return [cases[case_id] for case_id in wanted]
-
-
-def _command() -> str:
-    return shlex.join(["afl", *sys.argv[1:]])
 
 
 def main() -> None:

@@ -13,12 +13,16 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import make_manifest, make_tables, write_results
 
 from afl_core import cli, doctor
+from afl_core.analysis.breakdown import COLUMNS
+from afl_core.analysis.export import export_files
+from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("demo", "evaluate", "predict", "train", "doctor")
+COMMANDS = ("demo", "evaluate", "predict", "train", "breakdown", "report", "doctor")
 
 
 @dataclass
@@ -304,7 +308,7 @@ def test_train_writes_a_checkpoint_with_scores_of_the_test_split(afl, cohort, tm
         (("--loss", "focal", "--set", "preset=demo"), "The training setting preset is wrong"),
         (("--loss", "focal", "--set", "loss_settings={gamma:1}"), "loss_settings must be JSON"),
         (("--loss", "focal", "--set", 'loss_settings={"gama":1}'), "There is no setting of focal of that name"),
-        (("--loss", "focal", "--set", "network=unet"), "There is no network of that name (received: unet)"),
+        (("--loss", "focal", "--set", "network=unest"), "There is no network of that name (received: unest)"),
         (("--loss", "focal", "--sequences", "t1,dwi"), "Case_A has no dwi image"),
     ],
 )
@@ -364,6 +368,153 @@ def test_a_worker_that_was_killed_is_one_message(afl, cohort, masks, tmp_path, m
     monkeypatch.setattr(cli, "evaluate_into", killed)
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert "A worker process was ended from outside" in ran.error
+
+
+@pytest.fixture
+def made(tmp_path):
+    """A results folder of made numbers, without images."""
+    return write_results(tmp_path / "made")
+
+
+def exported(folder: Path) -> dict:
+    return json.loads((folder / "breakdown.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
+    options = ("--by", "size,roughness", "--bins", "tertiles", "--metric", "dsc")
+    ran = afl("breakdown", made, *options, "--out", tmp_path / "new" / "out")
+    assert ran.code == 0, ran
+    results = Results(made)
+    found = choose_breakdown((results.cases(), results.lesions()), results.manifest(), Options())
+    expected = export_files(found, Options(), results.manifest(), results="made")
+    for name, content in expected.items():
+        assert (tmp_path / "new" / "out" / name).read_bytes() == content
+    assert len(list((tmp_path / "new" / "out").iterdir())) == 3
+    table = pd.read_csv(tmp_path / "new" / "out" / "breakdown.csv")
+    assert list(table.columns) == list(COLUMNS)
+    finite = found.records.replace([np.inf, -np.inf], np.nan)
+    for name in ("mean", "mean_difference", "ci_low", "p_holm", "effect", "n_higher", "high"):
+        assert table[name].tolist() == pytest.approx(finite[name].tolist(), abs=0, rel=0, nan_ok=True), name
+    assert f"{found.pair('FL', 'A-FL')['mean_difference'][0]:+.3f}" in ran.out
+    assert "A-FL's mean Dice" in ran.out or "No difference in mean Dice shown" in ran.out
+
+
+def test_breakdown_takes_its_options_in_any_order(afl, made, tmp_path):
+    ran = afl(
+        *("breakdown", made, "--out", tmp_path, "--level", "lesion", "--source", "A-FL", "--source", "FL"),
+        *("--by", "roughness,size", "--edges", "size=2,9.5", "--edges", "roughness=0.1,0.2"),
+    )
+    assert ran.code == 0, ran
+    said = exported(tmp_path)
+    assert said["options"]["sources"] == ["A-FL", "FL"]
+    assert [(b["axis"], b["low"], b["high"], b["how"]) for b in said["bins"]] == [
+        ("roughness", 0.1, 0.2, "fixed edges"),
+        ("size", 2, 9.5, "fixed edges"),
+    ]
+    assert said["metric"]["label"] == "Lesion Dice"
+    pairs = {(r["minus"], r["source"]) for r in said["records"] if r["minus"]}
+    assert pairs == {("A-FL", "FL")}
+
+
+def test_seeds_are_averaged_unless_they_are_separated(afl, tmp_path):
+    made = write_results(tmp_path / "made", sources={"FL": 0.0, "A-FL seed1": 0.1, "A-FL seed2": 0.2})
+    assert afl("breakdown", made, "--out", tmp_path).code == 0
+    assert list(exported(tmp_path)["sources"]) == ["FL", "A-FL"]
+    assert afl("breakdown", made, "--out", tmp_path, "--separate-seeds").code == 0
+    assert list(exported(tmp_path)["sources"]) == ["FL", "A-FL seed1", "A-FL seed2"]
+
+
+def test_bins_of_the_training_split_come_from_its_references(afl, cohort, masks, tmp_path):
+    """Case_A and Case_B are the training split: of two values there are no tertiles, and the message says so."""
+    out = tmp_path / "out"
+    assert afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out).code == 0
+    few = afl("breakdown", out, "--bins", "training", "--by", "size", "--out", tmp_path).error
+    assert "Tumour volume has too few values in the training split for three bins" in few
+    splits = {"train": ["Case_A", "Case_B", "Case_D"], "test": ["Case_C"]}
+    (cohort / "splits.json").write_text(json.dumps(splits))
+    assert afl("breakdown", out, "--bins", "training", "--by", "size", "--out", tmp_path).code == 0
+    (binned,) = exported(tmp_path)["bins"]
+    volumes = [0.008 * voxels for voxels in (512, 280, 8 * 10 * 14)]
+    assert (binned["low"], binned["high"]) == pytest.approx(np.quantile(volumes, [1 / 3, 2 / 3]))
+    assert binned["how"] == "tertiles of the training split (3 values)"
+
+
+@pytest.mark.parametrize("command", ["breakdown", "report"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--metric", "dcs"), "Did you mean dsc?"),
+        (("--level", "lesion", "--metric", "iou"), "There is no metric of lesions of that name (received: iou)"),
+        (("--level", "cases"), "There is no level of that name (received: cases). Did you mean case?"),
+        (("--source", "AFL"), "These results have no such source (received: AFL). There are: A-FL, FL"),
+        (("--source", "FL", "--source", "FL"), "Give each source once"),
+        (("--by", "size,roughnes"), "Did you mean roughness?"),
+        (("--by", "size,size"), "Give each axis once (received: size,size)"),
+        (("--by", ""), "There is no axis of that name"),
+        (("--bins", "quartiles"), "There is no bins of that name (received: quartiles)"),
+        (("--bins", "training"), "There is no such folder"),
+        (("--edges", "size"), "Edges are written AXIS=LOW,HIGH (received: size)"),
+        (("--edges", "size=5"), "Edges are written AXIS=LOW,HIGH (received: size=5)"),
+        (("--edges", "size=1,2,3"), "Edges are written AXIS=LOW,HIGH (received: size=1,2,3)"),
+        (("--edges", "size=a,b"), "Edges are written AXIS=LOW,HIGH (received: size=a,b)"),
+        (("--edges", "size=1,inf"), "Edges are written AXIS=LOW,HIGH (received: size=1,inf)"),
+        (("--edges", "size=nan,2"), "Edges are written AXIS=LOW,HIGH (received: size=nan,2)"),
+        (("--edges", "size=9,2"), "must be two ascending numbers, 0 or more (received: 9, 2)"),
+        (("--edges", "volume=1,2"), "There is no axis of that name (received: volume)"),
+        (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
+        (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),
+    ],
+)
+def test_a_wrong_option_of_a_breakdown_is_one_message(afl, made, tmp_path, command, options, said):
+    out = tmp_path / "out" if command == "breakdown" else tmp_path / "report.html"
+    assert said in afl(command, made, *options, "--out", out).error
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("command", ["breakdown", "report"])
+def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
+    out = tmp_path / "out.html"
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").write_text("")
+    for folder in ("missing", "empty", "file"):
+        error = afl(command, tmp_path / folder, "--out", out).error
+        assert f"This is not a results folder (received: {tmp_path / folder}). It has no manifest.json" in error
+    (tmp_path / "empty" / "manifest.json").write_text("{}")
+    assert "empty/manifest.json is damaged" in afl(command, tmp_path / "empty", "--out", out).error
+    (tmp_path / "empty" / "manifest.json").write_text(json.dumps(make_manifest(tmp_path)))
+    assert "These results hold no evaluated case" in afl(command, tmp_path / "empty", "--out", out).error
+
+
+def test_breakdown_of_one_source_has_its_means(afl, made, tmp_path):
+    ran = afl("breakdown", made, "--source", "FL", "--out", tmp_path)
+    assert ran.code == 0
+    mean = make_tables()[0].query("source == 'FL'")["dsc"].mean()
+    assert f"{mean:.3f}" in ran.out
+    assert exported(tmp_path)["sentences"] == []
+
+
+def test_report_embeds_the_same_breakdown(afl, made, tmp_path):
+    assert afl("breakdown", made, "--out", tmp_path).code == 0
+    ran = afl("report", made, "--out", tmp_path / "new" / "report.html")
+    assert ran.code == 0, ran
+    text = (tmp_path / "new" / "report.html").read_text(encoding="utf-8")
+    start = text.index('id="breakdown">') + len('id="breakdown">')
+    assert json.loads(text[start : text.index("</script>", start)]) == exported(tmp_path)
+    assert f"afl report {made} --out {tmp_path / 'new' / 'report.html'}" in text
+    assert [path.name for path in (tmp_path / "new").iterdir()] == ["report.html"]
+    assert "the data set cannot be opened" in text
+
+
+def test_report_is_a_file_not_a_folder(afl, made, tmp_path):
+    assert "The report is one file" in afl("report", made, "--out", tmp_path).error
+
+
+def test_breakdown_by_the_real_process_loads_no_torch(made, tmp_path):
+    code = "import sys; from afl_core.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    code += "sys.exit(bool({'torch', 'monai', 'plotly', 'matplotlib'} & set(sys.modules)))"
+    command = [sys.executable, "-c", code, "breakdown", str(made), "--out", str(tmp_path)]
+    assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
+    assert exported(tmp_path)["results"] == "made"
 
 
 def real(name: str) -> Path:

@@ -20,7 +20,9 @@ LAYERS = (
     {"evaluation"},
     {"demo", "analysis"},
     {"figures"},
+    {"report"},
     {"doctor", "terminal"},
+    {"cli_analysis"},
     {"ui", "cli"},
 )
 """Modules of afl_core from the bottom up; a module imports from its own layer only within its own folder."""

@@ -28,7 +28,9 @@ def select_case(workspace: Workspace) -> str | None:
             st.warning(plain(f"There is no case {chosen} in {workspace.name}; this is another one."))
         chosen = str(table.index[0]) if "sort" in st.query_params else _interesting(table)
     shown = _filtered(table, workspace.sources, controls)
-    chosen = _pick_row(shown, chosen, workspace.name)
+    linked, chosen = chosen, _pick_row(shown, chosen, workspace.name)
+    if chosen != linked:
+        st.query_params.pop("lesion", None)  # it belongs to the case before
     st.query_params["case"] = chosen
     return chosen
 
@@ -115,12 +117,14 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
     with lesions:
         st.markdown("##### Lesions")
         table = lesion_table(workspace, case_id)
+        linked = _linked_lesion(table)
         st.dataframe(
             table.drop(columns=["x", "y", "z"]),
             hide_index=True,
             placeholder="–",
             on_select="rerun",
             selection_mode="single-row",
+            selection_default={"selection": {"rows": linked}},
             key=_lesion_key(case_id),
         )
         st.caption(
@@ -147,14 +151,19 @@ def lesion_table(workspace: Workspace, case_id: str) -> pd.DataFrame:
 
 
 def selected_lesion(workspace: Workspace, case_id: str) -> tuple[int, int, int] | None:
-    """Voxel of the lesion that is selected in the lesion table, or None."""
+    """Voxel of the lesion that is selected in the lesion table, or that the address (`?lesion=`) names; or None."""
     state = st.session_state.get(_lesion_key(case_id))
-    chosen = state["selection"]["rows"] if state else []
     table = lesion_table(workspace, case_id)
+    chosen = state["selection"]["rows"] if state else _linked_lesion(table)
     if not chosen or chosen[0] >= len(table):
         return None
-    x, y, z = table.loc[chosen[0], ["x", "y", "z"]]
+    x, y, z = table[["x", "y", "z"]].to_numpy(dtype=int)[chosen[0]]
     return int(x), int(y), int(z)
+
+
+def _linked_lesion(table: pd.DataFrame) -> list[int]:
+    """Row of the lesion that the address names, or none."""
+    return [int(row) for row in np.flatnonzero(table["lesion"] == st.query_params.get("lesion", ""))]
 
 
 def _lesion_key(case_id: str) -> str:

@@ -5,7 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.paired import MIN_CASES, headline
+from afl_core.analysis.paired import headline
+from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -45,7 +46,7 @@ def show_headline(workspace: Workspace) -> None:
     if "difference" in table:
         shown["Difference"] = table["difference"]
         shown["95 % interval"] = [
-            f"{low:+.3f} to {high:+.3f}" if n >= MIN_CASES else f"n below {MIN_CASES}"
+            f"{low:+.3f} to {high:+.3f}" if n >= MIN_PATIENTS else f"n below {MIN_PATIENTS}"
             for n, low, high in zip(table["n"], table["low"], table["high"], strict=True)
         ]
     numbers = {
@@ -143,7 +144,7 @@ def _sentence(workspace: Workspace) -> str:
     d = _headline(workspace.rows, ("dsc",), (first, second)).iloc[0]
     if d.n < 2:
         return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
-    if d.n < MIN_CASES:
+    if d.n < MIN_PATIENTS:
         few = f"{d.n} {what} are too few for an interval"
         return plain(f"{second}'s mean Dice minus {first}'s is {d.difference:+.3f}; {few}.")
     measured = f"{d.difference:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
@@ -155,10 +156,10 @@ def _sentence(workspace: Workspace) -> str:
 
 def _caption(workspace: Workspace) -> str:
     first, second = (*workspace.sources, "", "")[:2]
-    difference = f"Difference: {second} minus {first}, mean over cases, BCa bootstrap interval. " if second else ""
+    difference = f"Difference: {second} minus {first}, mean over patients, BCa bootstrap interval. " if second else ""
     return plain(
         "Click a number to see the cases behind it. Arrows point to the better values. "
-        f"{difference}n counts the cases in which the metric is defined for every source. "
+        f"{difference}n counts the patients on whom the metric is defined for every source. "
         f"Cases with an empty mask: {_empty_counts(workspace)}. What an empty mask gives: {_empty_rules()}."
     )
 

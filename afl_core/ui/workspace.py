@@ -33,6 +33,7 @@ class Workspace:
         lesions: Lesion rows.
         cohort: The data set, or None where it is no longer there.
         problem: Why there is no cohort, or "".
+        stamp: Changes whenever the folder's content does; caches go by it.
     """
 
     results: Results
@@ -41,6 +42,7 @@ class Workspace:
     lesions: pd.DataFrame
     cohort: Cohort | None
     problem: str
+    stamp: int
 
     @property
     def name(self) -> str:
@@ -136,13 +138,13 @@ def _write_address(chosen: str) -> None:
 
 
 def _load(folder: Path) -> Workspace:
-    results = Results(folder)
-    manifest, rows, lesions = _tables(str(folder), _stamp(folder))
+    results, stamp = Results(folder), _stamp(folder)
+    manifest, rows, lesions = _tables(str(folder), stamp)
     try:
         cohort, problem = _cohort(manifest["data"]["path"], manifest["data"]["kind"]), ""
     except AflError as error:
         cohort, problem = None, str(error)
-    return Workspace(results, manifest, rows, lesions, cohort, problem)
+    return Workspace(results, manifest, rows, lesions, cohort, problem, stamp)
 
 
 def _stamp(folder: Path) -> int:

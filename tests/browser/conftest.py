@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.error import URLError
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -70,6 +71,25 @@ def serve() -> Iterator[Serve]:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+@pytest.fixture
+def page(browser, demo) -> Iterator[object]:
+    """A page that fails the test on a console error, an uncaught exception, or a request that leaves this machine."""
+    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+    page = context.new_page()
+    wrong: list[str] = []
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
+    yield page
+    context.close()
+    assert not wrong
+
+
+def stays_here(url: str) -> bool:
+    parts = urlsplit(url)
+    return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
 
 
 def _start(script: Path, options: tuple[str, ...], environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:

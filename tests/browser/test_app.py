@@ -1,12 +1,9 @@
 """The real app on the real demo, in a real Chromium: the page as a reader meets it."""
 
 import io
-from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
-import pytest
 from PIL import Image
 
 from afl_core.evaluation.results import Results
@@ -15,25 +12,6 @@ from afl_core.paths import RESULTS
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
 PANES = ".afl-viewer canvas[data-pane]"
-
-
-@pytest.fixture
-def page(browser, demo) -> Iterator[object]:
-    """A page that fails the test on a console error, an uncaught exception, or a request that leaves this machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
-    page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
-    yield page
-    context.close()
-    assert not wrong
-
-
-def stays_here(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
 
 
 def pixels(element) -> np.ndarray:

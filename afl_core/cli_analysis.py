@@ -1,0 +1,238 @@
+"""Commands of `afl` that read results: the breakdown and the report."""
+
+import math
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, cast, get_args
+
+import pandas as pd
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from afl_core.analysis.bins import AXES, Edges
+from afl_core.analysis.breakdown import ALL, Breakdown
+from afl_core.analysis.export import export_files
+from afl_core.analysis.measures import Level
+from afl_core.analysis.options import BINS, TRAINING, Options, choose_breakdown
+from afl_core.analysis.sentences import edges_text, pair_sentence
+from afl_core.catalogue import pick
+from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.run import worker_pool
+from afl_core.storage import write_atomically
+from afl_core.terminal import output, print_line
+
+ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
+ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
+BinsOption = Annotated[str, typer.Option(help="Where the edges come from: tertiles (of these cases) or training.")]
+EdgesOption = Annotated[
+    list[str] | None,
+    typer.Option(help="AXIS=LOW,HIGH: fixed edges, such as size=5,20; may be given once an axis."),
+]
+MetricOption = Annotated[str, typer.Option(help="Such as dsc or hd95_mm; a wrong name lists them all.")]
+LevelOption = Annotated[str, typer.Option(help="Compare every case or every lesion of the reference: case or lesion.")]
+SourceOption = Annotated[
+    list[str] | None,
+    typer.Option(help="Only this source; may be given several times. A difference is a later one minus an earlier."),
+]
+SeedsOption = Annotated[
+    bool, typer.Option("--separate-seeds", help="Compare the seeds of a configuration one by one, not their mean.")
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Opened:
+    """A results folder and the breakdown that was asked for."""
+
+    results: Results
+    manifest: dict[str, Any]
+    tables: tuple[pd.DataFrame, pd.DataFrame]
+    breakdown: Breakdown
+
+
+def breakdown(  # noqa: PLR0913 - one parameter an option
+    results: ResultsArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")],
+    by: ByOption = "size,roughness",
+    bins: BinsOption = "tertiles",
+    edges: EdgesOption = None,
+    metric: MetricOption = "dsc",
+    level: LevelOption = "case",
+    source: SourceOption = None,
+    separate_seeds: SeedsOption = False,
+) -> None:
+    """Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every bin.
+
+    Writes breakdown.json, breakdown.csv (the same records) and units.csv (every case or lesion with its bins).
+
+    Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
+    """
+    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    opened = open_breakdown(results, options)
+    files = export_files(opened.breakdown, options, opened.manifest, results=folder_name(results))
+    for name, content in files.items():
+        write_atomically(out / name, content)
+    print_breakdown(opened.breakdown)
+    print_line(f"{', '.join(files)} written to {out}")
+
+
+def report(  # noqa: PLR0913 - one parameter an option
+    results: ResultsArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")],
+    by: ByOption = "size,roughness",
+    bins: BinsOption = "tertiles",
+    edges: EdgesOption = None,
+    metric: MetricOption = "dsc",
+    level: LevelOption = "case",
+    source: SourceOption = None,
+    separate_seeds: SeedsOption = False,
+) -> None:
+    """Write one HTML file with everything that a comparison found; it opens anywhere, without a network.
+
+    Example: afl report data/results/demo --out report.html
+    """
+    from afl_core.report.build import Findings, build_report  # noqa: PLC0415 - imports plotly
+
+    if out.is_dir():
+        raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
+    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    opened = open_breakdown(results, options)
+    try:
+        cohort, problem = load_data(opened.manifest), ""
+    except AflError as error:
+        cohort, problem = None, str(error)
+    findings = Findings(
+        opened.breakdown, options, opened.manifest, opened.tables, results.resolve(), cohort, problem, command_line()
+    )
+    html = build_report(findings).encode()
+    write_atomically(out, html)
+    print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
+
+
+def build_options(
+    by: str,
+    bins: str,
+    edges: Sequence[str] | None,
+    metric: str,
+    level: str,
+    source: Sequence[str] | None,
+) -> Options:
+    """The options as they were typed; raises `UsageError` where one is wrong."""
+    pick(dict.fromkeys(get_args(Level)), level, kind="level")
+    pick(BINS, bins, kind="bins")
+    axes = tuple(part.strip() for part in by.split(","))
+    for axis in axes:
+        pick(AXES, axis, kind="axis")
+    if len(set(axes)) < len(axes):
+        raise UsageError("Give each axis once", received=by)
+    fixed = dict(parse_edges(text) for text in edges or [])
+    unused = [axis for axis in fixed if axis not in axes]
+    if unused or len(fixed) < len(edges or []):
+        raise UsageError(
+            "Edges are for an axis of --by, once each",
+            received=", ".join(edges or []),
+            todo=f"--by is {', '.join(axes)}",
+        )
+    return Options(
+        metric=metric,
+        level=cast(Level, level),
+        sources=tuple(source or ()),
+        by=axes,
+        bins=bins,
+        edges=fixed,
+    )
+
+
+def parse_edges(text: str) -> tuple[str, Edges]:
+    """Axis and edges from `AXIS=LOW,HIGH`.
+
+    >>> parse_edges("size=5,20.5")
+    ('size', (5.0, 20.5))
+    """
+    axis, _, numbers = text.partition("=")
+    try:
+        low, high = (float(number) for number in numbers.split(","))
+    except ValueError:
+        low = high = math.nan
+    if not (math.isfinite(low) and math.isfinite(high)):
+        raise UsageError("Edges are written AXIS=LOW,HIGH", received=text, todo="For example --edges size=5,20")
+    pick(AXES, axis, kind="axis")
+    return axis, (low, high)
+
+
+def open_breakdown(folder: Path, options: Options) -> Opened:
+    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
+    if not (folder / MANIFEST).is_file():
+        raise UsageError(
+            "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
+        )
+    results = Results(folder)
+    manifest = results.manifest()
+    if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
+        raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")
+    tables = results.cases(), results.lesions()
+    training = training_facts(results, manifest, options.level) if options.bins == TRAINING else None
+    return Opened(results, manifest, tables, choose_breakdown(tables, manifest, options, training))
+
+
+def training_facts(results: Results, manifest: dict[str, Any], level: Level) -> pd.DataFrame:
+    """Size and smoothness of the references of the training split; measured where that was not done before."""
+    from afl_core.evaluation.references import training_references  # noqa: PLC0415 - only these bins need it
+
+    cohort = load_data(manifest)
+    with worker_pool(tasks=len(cohort.cases)) as executor:
+        return training_references(results, cohort, executor=executor, level=level)
+
+
+def load_data(manifest: dict[str, Any]) -> Cohort:
+    """The data set that results were made on; raises `AflError` where it is gone."""
+    path = Path(manifest["data"]["path"])
+    return references_cohort(path) if manifest["data"].get("kind") == MASKS_ALONE.name else load_cohort(path)
+
+
+def print_breakdown(found: Breakdown) -> None:
+    """The first pair's records as a table and what they say over everything, or the means of a single source."""
+    units = found.units
+    records = found.pair(*units.pairs[0]) if units.pairs else found.records
+    title = f"{units.measure.title}, {' minus '.join(units.pairs[0][::-1]) if units.pairs else units.sources[0]}"
+    table = Table("by", "bin", "range", "n", "difference" if units.pairs else "mean", "interval", "p (Holm)", box=None)
+    table.title, table.title_justify = Text(title), "left"
+    for record in records.to_dict("records"):
+        table.add_row(*_cells(record, pair=bool(units.pairs)))
+    output.print(table)
+    for first, second in units.pairs:
+        overall = found.pair(first, second).iloc[0].to_dict()
+        output.print(pair_sentence(overall, units, tests=found.n_tests), markup=False, highlight=False, soft_wrap=True)
+
+
+def folder_name(folder: Path) -> str:
+    """Name of a folder, also where it is given as `.`."""
+    return folder.resolve().name
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed."""
+    return shlex.join(["afl", *sys.argv[1:]])
+
+
+def _cells(record: dict[Any, Any], *, pair: bool) -> tuple[str, ...]:
+    value, low, high = ("mean_difference", "ci_low", "ci_high") if pair else ("mean", "mean_low", "mean_high")
+    sign = "+" if pair else ""
+    whole = record["axis"] == ALL
+    bounded = not whole and not math.isnan(record["high"])
+    return (
+        "" if whole else record["axis"],
+        record["bin"],
+        edges_text(record["low"], record["high"], AXES[record["axis"]].unit) if bounded else "",
+        str(record["n"]),
+        f"{record[value]:{sign}.3f}",
+        "" if math.isnan(record[low]) else f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}",
+        "" if math.isnan(record["p_holm"]) else f"{record['p_holm']:.3f}",
+    )

@@ -1,0 +1,1 @@
+"""A self-contained HTML report: breakdown and results folder in, one file out."""

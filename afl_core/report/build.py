@@ -1,0 +1,73 @@
+"""The report as one HTML text."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from afl_core.analysis.bins import AXES
+from afl_core.analysis.export import breakdown_json, json_text
+from afl_core.report.cases import show_changes
+from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
+from afl_core.report.findings import Findings
+from afl_core.report.notes import method, provenance, published
+from afl_core.report.page import frame
+from afl_core.report.parts import escape, paragraph, section
+from afl_core.report.statistics import axis_tables, conclusion, headline, sentences_of
+
+__all__ = ["Findings", "build_report"]
+
+DISCLAIMER = "Research use only, not a medical device."
+
+
+def build_report(findings: Findings) -> str:
+    """One HTML file: texts, tables, charts and pictures, and `breakdown.json` embedded as it is exported.
+
+    Args:
+        findings: A comparison and where it comes from.
+    """
+    document = breakdown_json(findings.breakdown, findings.options, findings.manifest, results=findings.folder.name)
+    sections = {
+        "headline": ("All metrics", headline(findings)),
+        **{f"by-{b.axis}": (f"By {_by(b.axis)}", _axis(findings, b.axis)) for b in findings.breakdown.binnings},
+        "both": ("Volume and smoothness at once", show_both(findings)),
+        "trend": ("Does the difference depend on volume?", show_trend(findings)),
+        "edges": ("Do the edges decide?", show_edges(findings)),
+        "spread": ("Distributions and recall of lesions", show_spread(findings)),
+        "cases": ("Largest gains and losses", show_changes(findings)),
+        "method": ("How this was measured", method(findings)),
+        "published": ("Published by the paper (not ours)", published()),
+        "provenance": ("Where the numbers come from", provenance(findings)),
+    }
+    html = "".join(section(title, content, name=name) for name, (title, content) in sections.items())
+    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, (title, content) in sections.items() if content)
+    title = _title(findings.units.sources)
+    page = (
+        f"<header><h1>{escape(title)}</h1>\n{_subtitle(findings)}{conclusion(findings)}<nav>{links}</nav></header>\n"
+        f"<main>{html}</main>\n<footer>{escape(DISCLAIMER)} Made with the A-FL workbench.</footer>\n"
+    )
+    return frame(title=f"{title}: {findings.units.measure.label}", html=page, document=json_text(document))
+
+
+def _title(sources: Sequence[str]) -> str:
+    if len(sources) == 2:
+        return f"{sources[1]} against {sources[0]}"
+    return ", ".join(sources) if len(sources) < 5 else f"{len(sources)} sources compared"
+
+
+def _subtitle(findings: Findings) -> str:
+    units, data = findings.units, findings.manifest["data"]
+    n = units.table["patient"].nunique()
+    compared = f"{len(units.table)} {units.noun}" + ("" if n == len(units.table) else f" of {n} patients")
+    said = f"{units.measure.title} on {compared}. Data: {Path(data['path']).name} ({data['kind']}). {DISCLAIMER}"
+    synthetic = (
+        "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
+        "what a loss is worth on patients."
+    )
+    return paragraph(said, "soft") + (paragraph(synthetic, "warn") if findings.is_demo else "")
+
+
+def _by(axis: str) -> str:
+    return "tumour volume" if axis == "size" else AXES[axis].label.lower()
+
+
+def _axis(findings: Findings, axis: str) -> str:
+    return sentences_of(findings, axis) + axis_tables(findings, axis) + axis_charts(findings, axis)

@@ -1,0 +1,107 @@
+"""Charts with the sentences that go with them."""
+
+import math
+from dataclasses import replace
+
+from afl_core.analysis.bins import AXES, Binning, tertiles
+from afl_core.analysis.breakdown import compute_grid
+from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
+from afl_core.analysis.interaction import interaction_sentence, robust_trend, size_interaction
+from afl_core.analysis.options import choose_units
+from afl_core.errors import AflError
+from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
+from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
+from afl_core.report.findings import Findings
+from afl_core.report.parts import chart, heading, paragraph, table
+
+
+def axis_charts(findings: Findings, axis: str) -> str:
+    """Means in the bins of an axis, and every unit from the first source to the second."""
+    words = AXES[axis].label.lower()
+    html = chart(plot_means(findings.breakdown, axis), label=f"Means by {words}", name=f"means-{axis}")
+    html += paragraph(f"Large marks: means with 95 % intervals. Dots: {findings.units.noun}.", "note")
+    if findings.pair:
+        slopes = plot_slopes(findings.breakdown, axis, findings.pair)
+        html += chart(slopes, label=f"From the first source to the second, by {words}", name=f"slopes-{axis}")
+        html += paragraph(f"One line a {findings.units.noun[:-1]}, from one source to the other.", "note")
+    return html
+
+
+def show_both(findings: Findings) -> str:
+    """Size and smoothness at once: the cells of both, and how far the two rank tumours alike."""
+    binnings = {b.axis: b for b in findings.breakdown.binnings}
+    size, others = binnings.get("size"), [b for b in binnings.values() if b.axis != "size"]
+    if size is None or not others or findings.pair is None:
+        return ""
+    units, pair = findings.units, findings.pair
+    html = ""
+    for other in others:
+        grid = compute_grid(units, size, other, pair)
+        label = f"Mean difference by volume and {AXES[other.axis].label.lower()}"
+        html += chart(plot_grid(grid, size, other, units, pair), label=label, name=f"grid-{other.axis}")
+        html += paragraph(
+            "Intervals hold together over the cells at 95 %. Cells with too few patients are grey.", "note"
+        )
+        found = confounding(units, pair, other.axis)
+        html += paragraph(confounding_sentence(found, other.axis))
+        columns = ["Rank correlation of", "rho", "95 % interval", "n"]
+        html += table(columns, [_correlation(c) for c in found], name=f"confounding {other.axis}")
+    return html
+
+
+def show_trend(findings: Findings) -> str:
+    """Whether the difference depends on tumour volume, without bins."""
+    if findings.pair is None:
+        return ""
+    units, pair = findings.units, findings.pair
+    shade = next((b.axis for b in findings.breakdown.binnings if b.axis != "size"), "roughness")
+    figure = plot_trend(units, pair, robust_trend(units, pair), colour_by=shade)
+    return (
+        paragraph(interaction_sentence(size_interaction(units, pair), units, pair))
+        + chart(figure, label="Difference against tumour volume", name="trend")
+        + paragraph("Line: Theil-Sen over patients, which single cases cannot tilt, with its 95 % interval.", "note")
+    )
+
+
+def show_edges(findings: Findings) -> str:
+    """Whether what the bins show hangs on where their edges are."""
+    if findings.pair is None:
+        return ""
+    units, pair, html = findings.units, findings.pair, ""
+    for binning in findings.breakdown.binnings:
+        sweep = sweep_edges(units, binning, pair)
+        label = f"Difference as the edges of {AXES[binning.axis].label.lower()} move"
+        html += heading(AXES[binning.axis].label) + paragraph(sweep_sentence(sweep, binning, units, pair))
+        html += chart(plot_sweep(sweep, binning, units, pair), label=label, name=f"sweep-{binning.axis}")
+    return html
+
+
+def show_spread(findings: Findings) -> str:
+    """Whole distributions, and recall of lesions by their volume."""
+    units = findings.units
+    html = chart(plot_cumulative(units), label="Cumulative distribution of every source", name="cumulative")
+    html += paragraph(f"Share of the {units.noun} that score up to a value. {units.measure.definition}", "note")
+    html += heading("Recall of lesions")
+    options = replace(findings.options, level="lesion", metric="detected")
+    try:
+        found = choose_units(*findings.tables, findings.manifest, options)
+        size = next((b for b in findings.breakdown.binnings if b.axis == "size"), None)
+        size = size or tertiles("size", found.reference["size"])
+    except AflError as error:
+        return html + paragraph(f"Not shown. {error}", "note")
+    html += chart(plot_recall(found, size), label="Recall of lesions by their volume", name="recall")
+    return html + paragraph(_recall_note(size, findings), "note")
+
+
+def _recall_note(size: Binning, findings: Findings) -> str:
+    edges = f"at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml, {size.how}"
+    of = " of cases" if findings.options.level == "case" and findings.options.by.count("size") else ""
+    return (
+        "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval. Every lesion goes by "
+        f"its own volume; the edges are {edges}{of}."
+    )
+
+
+def _correlation(found: Correlation) -> list[str]:
+    interval = "–" if math.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
+    return [found.what, "–" if math.isnan(found.rho) else f"{found.rho:+.2f}", interval, str(found.n)]

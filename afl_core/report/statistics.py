@@ -1,0 +1,154 @@
+"""Conclusion, headline table and the tables by bin."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pandas as pd
+
+from afl_core.analysis.bins import AXES
+from afl_core.analysis.breakdown import ALL, bin_records
+from afl_core.analysis.measures import MEASURES
+from afl_core.analysis.options import choose_units
+from afl_core.analysis.sentences import count, edges_text, in_sentence, p_text, pair_sentence
+from afl_core.report.findings import Findings
+from afl_core.report.parts import bullets, fold, heading, paragraph, table
+
+HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
+ARROWS = {"higher": "↑", "lower": "↓"}
+NONE = "–"
+"""Shown where there is no number."""
+
+
+def conclusion(findings: Findings) -> str:
+    """What the comparison says over everything: a sentence a pair, or the mean of a single source."""
+    units, found = findings.units, findings.breakdown
+    if not units.pairs:
+        record = found.records.iloc[0].to_dict()
+        mean = f"{units.sources[0]}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f}"
+        interval = (
+            "" if math.isnan(record["mean_low"]) else f"; 95 % interval {_between(record, 'mean_low', 'mean_high')}"
+        )
+        return paragraph(f"{mean} over {count(record, units)}{interval}.", "lead")
+    said = [pair_sentence(found.pair(*pair).iloc[0].to_dict(), units, tests=found.n_tests) for pair in units.pairs]
+    rest = bullets(said[1:])
+    return paragraph(said[0], "lead") + (fold(f"The other {len(said) - 1} pairs", rest) if len(said) > 4 else rest)
+
+
+def headline(findings: Findings) -> str:
+    """The main metrics over everything: means, and the first pair's difference, all with 95 % intervals."""
+    level = findings.options.level
+    keys = HEADLINE if level == "case" else tuple(MEASURES[level])
+    rows = findings.tables[0] if level == "case" else findings.tables[1]
+    pair, sources = findings.pair, findings.units.sources
+    columns = ["Metric", "n", *sources] + ([f"{pair[1]} minus {pair[0]}", "95 % interval"] if pair else [])
+    shown = [_headline_row(findings, key) for key in keys if key in rows]
+    note = (
+        "Means over patients; arrows point to the better values. n counts the patients in whom the metric is defined "
+        "for every source. Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
+    )
+    return table(columns, shown, name="headline") + paragraph(note, "note")
+
+
+def axis_tables(findings: Findings, axis: str) -> str:
+    """Means and differences in the bins of one axis; further pairs than the first are folded."""
+    records = findings.breakdown.records
+    whole = records["axis"].isin([ALL, axis])
+    if findings.pair is None:
+        return _means_table(records[whole], axis)
+    html = ""
+    if len(findings.units.sources) > 2:
+        html += heading("Means of every source") + _means_table(_own(records[whole]), axis)
+    tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
+    return html + tables[0] + (fold(f"The other {len(tables) - 1} pairs", "".join(tables[1:])) if tables[1:] else "")
+
+
+def sentences_of(findings: Findings, axis: str) -> str:
+    """What every bin says of the first pair, in words."""
+    if findings.pair is None:
+        return ""
+    records = findings.breakdown.pair(*findings.pair)
+    rows = records[records["axis"] == axis].to_dict("records")
+    return bullets(pair_sentence(r, findings.units, tests=findings.breakdown.n_tests) for r in rows)
+
+
+def _headline_row(findings: Findings, key: str) -> list[str]:
+    units = choose_units(*findings.tables, findings.manifest, replace(findings.options, metric=key))
+    records = bin_records(units, None)
+    measure, n = units.measure, int(records["n"].iloc[0])
+    row = [f"{measure.title} {ARROWS[measure.better]}", str(n)]
+    row += [_number(mean) for mean in _own(records)["mean"]]
+    if findings.pair:
+        first, second = findings.pair
+        (record,) = records[(records["source"] == second) & (records["minus"] == first)].to_dict("records")
+        row += [_number(record["mean_difference"], sign="+"), _between(record, "ci_low", "ci_high", sign="+")]
+    return row
+
+
+def _own(records: pd.DataFrame) -> pd.DataFrame:
+    """One record a bin and source, whatever it is compared with."""
+    return records.drop_duplicates(["axis", "bin", "source"])
+
+
+def _means_table(records: pd.DataFrame, axis: str) -> str:
+    sources = list(dict.fromkeys(records["source"]))
+    rows = []
+    for _, group in records.groupby(["axis", "bin"], sort=False):
+        of = {record["source"]: record for record in group.to_dict("records")}
+        rows.append([*_bin(of[sources[0]], axis), *(_mean(of[source]) for source in sources)])
+    return table(["Bin", "n", *sources], rows, name=f"means {axis}")
+
+
+def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
+    first, second = pair
+    means = {(r["axis"], r["bin"]): r for r in _own(records).to_dict("records") if r["source"] == first}
+    rows = []
+    for record in records[(records["source"] == second) & (records["minus"] == first)].to_dict("records"):
+        other = means[record["axis"], record["bin"]]
+        rows.append([*_bin(record, axis), _mean(other), _mean(record), *_compared(record)])
+    columns = ["Bin", "n", first, second, "Difference", "p", "p (Holm)", "Effect", "Higher / lower / equal"]
+    caption = f"{findings.units.measure.title}: {second} minus {first}"
+    return heading(caption) + table(columns, rows, name=f"pair {axis} {first} {second}")
+
+
+def _bin(record: Mapping[Any, Any], axis: str) -> list[str]:
+    """Name of a bin above its range, and its patients; also its units where there are more."""
+    n = f"{record['n']}" if record["n"] == record["units"] else f"{record['n']} ({record['units']})"
+    if record["axis"] == ALL or math.isnan(record["high"]):
+        return [record["bin"], n]
+    return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[axis].unit)}", n]
+
+
+def _compared(record: Mapping[Any, Any]) -> list[str]:
+    tested = not math.isnan(record["p"])
+    difference = _number(record["mean_difference"], sign="+")
+    if not math.isnan(record["ci_low"]):
+        difference += f"\n{_between(record, 'ci_low', 'ci_high', sign='+')} ({100 * record['ci_level']:.3g} %)"
+    return [
+        difference,
+        _p(record["p"]),
+        _p(record["p_holm"]),
+        f"{record['effect']:+.2f}" if tested else NONE,
+        f"{record['n_higher']:.0f} / {record['n_lower']:.0f} / {record['n_equal']:.0f}" if tested else NONE,
+    ]
+
+
+def _mean(record: Mapping[Any, Any]) -> str:
+    """A mean above its 95 % interval."""
+    interval = "" if math.isnan(record["mean_low"]) else f"\n{_between(record, 'mean_low', 'mean_high')}"
+    return f"{_number(record['mean'])}{interval}"
+
+
+def _number(value: float, *, sign: str = "") -> str:
+    return NONE if math.isnan(value) else f"{value:{sign}.3f}"
+
+
+def _between(record: Mapping[Any, Any], low: str, high: str, *, sign: str = "") -> str:
+    if math.isnan(record[low]):
+        return NONE
+    return f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}"
+
+
+def _p(p: float) -> str:
+    return NONE if math.isnan(p) else p_text(p).removeprefix("p ").removeprefix("= ")

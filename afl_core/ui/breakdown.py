@@ -1,0 +1,174 @@
+"""Breakdown page: the charts by bin and the table of statistics."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+import streamlit as st
+
+from afl_core.analysis.bins import AXES
+from afl_core.analysis.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.breakdown import ALL
+from afl_core.analysis.confounding import confounding, confounding_sentence
+from afl_core.analysis.ranks import MIN_PATIENTS
+from afl_core.analysis.sentences import edges_text, pair_sentence
+from afl_core.figures.bins import plot_means
+from afl_core.ui.breakdown_controls import Asked
+from afl_core.ui.errors import plain
+
+PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
+
+
+def show_bins(asked: Asked) -> None:
+    """A chart an axis with every unit behind the means, and what each bin says in words."""
+    units, pair = asked.units, asked.pair
+    if any(b.axis == "released_smoothness" for b in asked.breakdown.binnings):
+        _warn_of_released(asked)
+    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=True):
+        with column:
+            st.markdown(f"##### By {_axis_words(binning.axis)}")
+            show_clickable(plot_means(asked.breakdown, binning.axis), asked, name=f"means {binning.axis}")
+            if pair:
+                records = asked.breakdown.pair(*pair)
+                of_axis = records[records["axis"] == binning.axis].to_dict("records")
+                said = [pair_sentence(record, units, tests=asked.breakdown.n_tests) for record in of_axis]
+                st.caption("\n".join(f"- {plain(text)}" for text in said))
+    st.caption(plain(_caption(asked)))
+
+
+def show_statistics(asked: Asked) -> None:
+    """The paired statistics of every bin, for every pair of sources."""
+    if asked.pair is None:
+        return
+    breakdown = asked.breakdown
+    st.markdown("##### Paired statistics")
+    records = breakdown.records[breakdown.records["minus"] != ""]
+    if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
+        records = breakdown.pair(*asked.pair)
+    st.dataframe(
+        statistics_table(records, one_pair=len(asked.units.pairs) == 1),
+        hide_index=True,
+        height="content" if len(records) < 15 else 500,
+        placeholder="–",
+        column_config=_statistic_columns(),
+    )
+    st.caption(
+        plain(
+            "Difference: the later source minus the earlier one, mean over patients; a patient's several "
+            f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
+            f"({RESAMPLES:,} resamples, seed {SEED}); 95 % over all, and over the bins of an axis taken together. "
+            "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
+            "exact up to 50 differences. "
+            f"Holm's correction counts all {breakdown.n_tests} tests of this page. Effect: matched rank-biserial "
+            "correlation. "
+            f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
+        )
+    )
+
+
+def statistics_table(records: pd.DataFrame, *, one_pair: bool) -> pd.DataFrame:
+    """The records of pairs as they are shown."""
+    table = pd.DataFrame(
+        {
+            "by": ["" if axis == ALL else AXES[axis].label for axis in records["axis"]],
+            "bin": records["bin"].tolist(),
+            "range": [_range(record) for record in records.to_dict("records")],
+            "pair": [f"{r['source']} minus {r['minus']}" for r in records.to_dict("records")],
+            "n": records["n"].tolist(),
+            "units": records["units"].tolist(),
+            "difference": records["mean_difference"].tolist(),
+            "interval": [_interval(record) for record in records.to_dict("records")],
+            "p": records["p"].tolist(),
+            "p (Holm)": records["p_holm"].tolist(),
+            "effect": records["effect"].tolist(),
+            "higher": records["n_higher"].tolist(),
+            "lower": records["n_lower"].tolist(),
+            "equal": records["n_equal"].tolist(),
+        }
+    )
+    table = table.drop(columns="pair") if one_pair else table
+    return table.drop(columns="units") if (table["units"] == table["n"]).all() else table
+
+
+def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
+    """A chart in which a click on a dot opens its case, on its lesion, in Compare."""
+    event = st.plotly_chart(
+        figure,
+        on_select="rerun",
+        selection_mode="points",
+        key=f"{name} {asked.workspace.name}",
+        config=chart_config(f"{asked.workspace.name} {asked.options.metric} {name}"),
+    )
+    points = [point for point in event["selection"]["points"] if point.get("customdata")]
+    if points:
+        case_id, lesion_id = points[0]["customdata"][:2]
+        address = {"results": asked.workspace.name, "case": str(case_id)}
+        if int(lesion_id):
+            address["lesion"] = str(lesion_id)
+        st.session_state["followed"] = str(case_id)
+        st.switch_page("pages/compare.py", query_params=address)
+
+
+def chart_config(name: str) -> dict[str, Any]:
+    """Plotly's settings of a chart whose camera button saves a picture of that name, drawn by the browser."""
+    kind = st.session_state.get(PICTURES_KEY, PICTURES[0]).lower()
+    picture = {"format": kind, "filename": re.sub(r"[^A-Za-z0-9_-]+", "_", name), "scale": 3 if kind == "png" else 1}
+    return {"displaylogo": False, "toImageButtonOptions": picture}
+
+
+def _warn_of_released(asked: Asked) -> None:
+    said = ""
+    if asked.pair:
+        said = confounding_sentence(confounding(asked.units, asked.pair, "released_smoothness"), "released_smoothness")
+    st.warning(
+        plain(
+            "The released smoothness is the gamma_mSa of the paper's code: the surface area over the number of voxels "
+            f"of the volume. It grows with the tumour, so these bins sort by size again. {said}"
+        )
+    )
+
+
+def _axis_words(axis: str) -> str:
+    return "tumour volume" if axis == "size" else "smoothness of the boundary"
+
+
+def _caption(asked: Asked) -> str:
+    units = asked.units
+    edges = "; ".join(
+        f"{AXES[b.axis].label.lower()} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
+        for b in asked.breakdown.binnings
+    )
+    left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
+    touched = asked.workspace.rows[asked.workspace.rows["empty"] != ""]["case_id"].nunique()
+    return (
+        f"Large marks: means with 95 % intervals. Dots: {units.noun}; click one to see its voxels. "
+        f"The edges are ours, the paper publishes none: {edges}. "
+        f"{units.measure.definition} Empty masks: {units.measure.empty_rule} ({touched} cases have one). "
+        + (f"Left out of {len(units.reference)} {units.noun}: {left}." if left else "")
+    )
+
+
+def _range(record: Mapping[Any, Any]) -> str:
+    if record["axis"] == ALL or pd.isna(record["high"]):
+        return ""
+    return edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
+
+
+def _interval(record: Mapping[Any, Any]) -> str:
+    return "" if pd.isna(record["ci_low"]) else f"{record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
+
+
+def _statistic_columns() -> dict[str, Any]:
+    number = st.column_config.NumberColumn
+    return {
+        "units": number(help="Cases or lesions; n counts patients."),
+        "difference": number(format="%+.3f"),
+        "p": number(format="%.3f"),
+        "p (Holm)": number(format="%.3f", help="Corrected for all tests of this page."),
+        "effect": number(
+            format="%+.2f", help="Rank-biserial: +1 where every patient is higher, -1 where all are lower."
+        ),
+        "higher": number(help="Patients on whom the later source is higher."),
+    }

@@ -1,0 +1,168 @@
+"""Breakdown page: the controls, and what they ask for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.bins import AXES, Binning, Edges
+from afl_core.analysis.breakdown import Breakdown, bin_records, join_records
+from afl_core.analysis.measures import MEASURES, Level
+from afl_core.analysis.options import BINS, TRAINING, Options, choose_binnings, choose_units, list_sources
+from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.units import Units
+from afl_core.errors import AflError, DataError
+from afl_core.evaluation.references import training_references
+from afl_core.ui.errors import plain
+from afl_core.ui.workspace import Workspace
+
+LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
+SMOOTHNESS = {"roughness": "Roughness (size-free)", "released_smoothness": "Released smoothness"}
+BIN_NAMES = {"tertiles": "Tertiles of these cases", TRAINING: "Tertiles of the training split"}
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the controls ask for, and what it gives.
+
+    Attributes:
+        workspace: The open results.
+        options: As an export records them.
+        breakdown: Everything computed over bins.
+        pair: The two sources that panels of one pair show.
+        key: Changes with all of it but the bins; caches go by it.
+    """
+
+    workspace: Workspace
+    options: Options
+    breakdown: Breakdown
+    pair: tuple[str, str] | None
+    key: str
+
+    @property
+    def units(self) -> Units:
+        """The paired table."""
+        return self.breakdown.units
+
+
+def choose(workspace: Workspace) -> Asked | None:
+    """The controls; None, with an explanation on the page, where there is nothing to compare."""
+    if workspace.rows.empty:
+        st.info("No case has been evaluated yet: open one in Compare and run the checkpoints on it.")
+        return None
+    headline = st.container()
+    first = st.columns([2, 3, 4, 3, 3], vertical_alignment="bottom")
+    level: Level = first[0].segmented_control(
+        "Compare", list(LEVELS), format_func=LEVELS.__getitem__, default="case", required=True, **_bound("level")
+    )
+    measure = _choose_measure(workspace, level, first[1])
+    pool, sources = _choose_sources(workspace, first[2])
+    if not sources:
+        st.info("Choose the sources to compare.")
+        return None
+    smoothness = _choose_smoothness(level, first[3])
+    bins = first[4].selectbox("Edges of the bins", list(BINS), format_func=BIN_NAMES.__getitem__, **_bound("bins"))
+    options = Options(measure, level, tuple(sources), ("size", smoothness), str(bins), {}, pool)
+    try:
+        return _asked(workspace, options, headline)
+    except AflError as error:
+        st.error(plain(str(error)))
+        return None
+
+
+def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:
+    """Units, bins and records of the options, after the controls that depend on them."""
+    key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
+    units = _units(key, workspace, options)
+    pair = _choose_pair(units)
+    defaults = choose_binnings(units, options, _training(workspace, options))
+    edges = _choose_edges(defaults)
+    options = replace(options, edges=edges)
+    binnings = (
+        choose_binnings(units, options)
+        if len(edges) == len(defaults)
+        else tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
+    )
+    parts = [_records(key, binning, units) for binning in (None, *binnings)]
+    breakdown = join_records(units, binnings, parts)
+    if pair:
+        overall = breakdown.pair(*pair).iloc[0].to_dict()
+        synthetic = "Synthetic cohort. " if workspace.is_demo else ""
+        headline.markdown(f"#### {synthetic}{plain(pair_sentence(overall, units, tests=breakdown.n_tests))}")
+    return Asked(workspace, options, breakdown, pair, key)
+
+
+@st.cache_resource(max_entries=16, show_spinner="Reading the rows")
+def _units(key: str, _workspace: Workspace, _options: Options) -> Units:
+    return choose_units(_workspace.rows, _workspace.lesions, _workspace.manifest, _options)
+
+
+@st.cache_resource(max_entries=128, show_spinner="Computing intervals")
+def _records(key: str, binning: Binning | None, _units: Units) -> pd.DataFrame:
+    return bin_records(_units, binning)
+
+
+def _training(workspace: Workspace, options: Options) -> pd.DataFrame | None:
+    if options.bins != TRAINING:
+        return None
+    if workspace.cohort is None:
+        raise DataError("The training split is not known", received=workspace.problem, todo="Choose other bins")
+    with st.spinner("Measuring the references of the training split"):
+        return training_references(workspace.results, workspace.cohort, level=options.level)
+
+
+def _bound(key: str) -> dict[str, Any]:
+    return {"key": key, "bind": "query-params"}
+
+
+def _choose_measure(workspace: Workspace, level: Level, column: Any) -> str:
+    rows = workspace.rows if level == "case" else workspace.lesions
+    keys = [key for key in MEASURES[level] if key in rows]
+    label = {key: MEASURES[level][key].title for key in keys}
+    return str(column.selectbox("Metric", keys, format_func=label.__getitem__, **_bound(f"{level}_metric")))
+
+
+def _choose_sources(workspace: Workspace, column: Any) -> tuple[bool, list[str]]:
+    """Whether seeds are pooled, and the sources."""
+    pooled, seeds = list_sources(workspace.manifest, pool_seeds=True)
+    pool = bool(seeds)
+    if seeds:
+        pool = not st.toggle("Show each seed as a source of its own", **_bound("each_seed"))
+    evaluated = set(workspace.rows["source"])
+    names = [name for name in (pooled if pool else workspace.sources) if set(seeds.get(name, (name,))) <= evaluated]
+    return pool, column.multiselect("Sources, in order", names, default=names, **_bound("sources"))
+
+
+def _choose_smoothness(level: Level, column: Any) -> str:
+    names = SMOOTHNESS if level == "case" else {"roughness": SMOOTHNESS["roughness"]}
+    return str(column.selectbox("Smoothness by", list(names), format_func=names.__getitem__, **_bound("smoothness")))
+
+
+def _choose_pair(units: Units) -> tuple[str, str] | None:
+    if not units.pairs:
+        return None
+    if len(units.pairs) == 1:
+        return units.pairs[0]
+    names = {f"{second} minus {first}": (first, second) for first, second in units.pairs}
+    return names[str(st.selectbox("Pair in the panels of one pair", list(names), width=360, **_bound("pair")))]
+
+
+def _choose_edges(defaults: tuple[Binning, ...]) -> dict[str, Edges]:
+    """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
+    edges = {}
+    fields = st.columns(4, gap="medium")
+    for binning, columns in zip(defaults, (fields[:2], fields[2:]), strict=True):
+        axis = AXES[binning.axis]
+        labels = (f"{axis.title}: {axis.names[0]} up to", f"{axis.names[2]} above")
+        typed = [
+            column.number_input(
+                label, min_value=0.0, value=None, placeholder=f"{edge:.3g}", **_bound(f"{axis.key}_{name}")
+            )
+            for column, label, edge, name in zip(columns, labels, binning.edges, ("low", "high"), strict=True)
+        ]
+        if any(value is not None for value in typed):
+            low, high = (own if own is not None else edge for own, edge in zip(typed, binning.edges, strict=True))
+            edges[axis.key] = (float(low), float(high))
+    return edges

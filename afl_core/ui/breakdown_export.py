@@ -1,0 +1,66 @@
+"""Breakdown page: downloads, and the paper's own tables."""
+
+import shlex
+
+import streamlit as st
+
+from afl_core.analysis.export import export_files
+from afl_core.analysis.options import Options
+from afl_core.analysis.published import DISCREPANCIES, SOURCE, published_losses, published_networks
+from afl_core.ui.breakdown import PICTURES, PICTURES_KEY
+from afl_core.ui.breakdown_controls import Asked
+from afl_core.ui.errors import plain
+
+_WHAT = {
+    "breakdown.json": "Everything: records, sentences, edges, rules, seed, versions, fingerprints",
+    "breakdown.csv": "The records: a row a bin and source, with the paired statistics",
+    "units.csv": "The rows: a case or lesion each, with its bins and the metric of every source",
+}
+
+
+def show_export(asked: Asked) -> None:
+    """The numbers of this page as files, and the commands that make them again."""
+    files = export_files(asked.breakdown, asked.options, asked.workspace.manifest, results=asked.workspace.name)
+    for name, content in files.items():
+        button, what = st.columns([2, 8], vertical_alignment="center")
+        button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
+        what.caption(_WHAT[name])
+    st.segmented_control(
+        "Pictures: the camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
+    )
+    folder = asked.workspace.results.folder
+    st.caption("The same numbers from a terminal, and a report of one file with the worst and best cases as pictures:")
+    options = command_options(asked.options)
+    st.code(
+        f"afl breakdown {shlex.quote(str(folder))}{options} --out DIR\n"
+        f"afl report {shlex.quote(str(folder))}{options} --out report.html",
+        language="bash",
+    )
+
+
+def command_options(options: Options) -> str:
+    """The options of `afl breakdown` that ask for the same, with a leading space; what is the default is left out."""
+    words = []
+    if options.level != "case":
+        words += ["--level", options.level]
+    words += ["--metric", options.metric, "--by", ",".join(options.by)]
+    for name in options.sources:
+        words += ["--source", name]
+    if options.bins != "tertiles":
+        words += ["--bins", options.bins]
+    for axis, (low, high) in options.edges.items():
+        words += ["--edges", f"{axis}={low!r},{high!r}"]
+    if not options.pool_seeds:
+        words.append("--separate-seeds")
+    return f" {shlex.join(words)}"
+
+
+def show_published(asked: Asked) -> None:
+    """The paper's tables, which are not ours."""
+    st.markdown("##### Published by the paper, not measured here")
+    st.caption(plain(SOURCE))
+    losses, networks = st.columns(2, gap="large")
+    losses.dataframe(published_losses(), hide_index=True, height="content")
+    networks.dataframe(published_networks(), hide_index=True, height="content")
+    st.markdown("**Where the sources disagree**")
+    st.markdown("\n".join(f"- {plain(text)}" for text in DISCREPANCIES))

@@ -1,0 +1,135 @@
+"""Breakdown page: the further views below the charts by bin, each computed only when it is looked at."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.bins import AXES, Binning
+from afl_core.analysis.breakdown import compute_grid
+from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
+from afl_core.analysis.interaction import Interaction, Trend, interaction_sentence, robust_trend, size_interaction
+from afl_core.analysis.options import choose_units
+from afl_core.analysis.units import Units
+from afl_core.errors import DataError
+from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
+from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
+from afl_core.ui.breakdown import chart_config, show_clickable
+from afl_core.ui.breakdown_controls import Asked
+from afl_core.ui.breakdown_export import show_export, show_published
+from afl_core.ui.errors import plain, shown_errors
+
+Pair = tuple[str, str]
+
+
+def show_views(asked: Asked) -> None:
+    """Tabs; what is not open costs nothing."""
+    views: Mapping[str, Callable[[Asked], None]] = {
+        **({"Pairs": _show_slopes, "Size x smoothness": _show_grid, "Against size": _show_trend} if asked.pair else {}),
+        "Distribution": _show_distribution,
+        "Lesion recall": _show_recall,
+        **({"Confounding": _show_confounding} if asked.pair else {}),
+        "Published": show_published,
+        "Export": show_export,
+    }
+    for show, tab in zip(views.values(), st.tabs(list(views), key="view", bind="query-params"), strict=True):
+        if tab.open:
+            with tab, shown_errors():
+                show(asked)
+
+
+def _show_slopes(asked: Asked) -> None:
+    assert asked.pair
+    for binning in asked.breakdown.binnings:
+        show_clickable(plot_slopes(asked.breakdown, binning.axis, asked.pair), asked, name=f"slopes {binning.axis}")
+    st.caption(f"One line {asked.units.noun[:-1]}, from {plain(asked.pair[0])} to {plain(asked.pair[1])}.")
+
+
+def _show_grid(asked: Asked) -> None:
+    assert asked.pair
+    size, smoothness = asked.breakdown.binnings
+    grid = _grid(asked.key, size, smoothness, asked.units, asked.pair)
+    show_clickable(plot_grid(grid, size, smoothness, asked.units, asked.pair), asked, name="grid")
+    st.caption("Mean paired difference in each cell; the intervals hold together over the cells at 95 %.")
+
+
+def _show_trend(asked: Asked) -> None:
+    assert asked.pair
+    trend, found = _trend(asked.key, asked.units, asked.pair)
+    st.markdown(plain(interaction_sentence(found, asked.units, asked.pair)))
+    smoothness = asked.breakdown.binnings[1].axis
+    show_clickable(plot_trend(asked.units, asked.pair, trend, colour_by=smoothness), asked, name="trend")
+    st.caption("Line: Theil-Sen, which single cases cannot tilt; with its 95 % interval.")
+
+
+def _show_distribution(asked: Asked) -> None:
+    show_clickable(plot_cumulative(asked.units), asked, name="cumulative")
+    st.caption(plain(f"Share of the {asked.units.noun} that score up to a value. {asked.units.measure.definition}"))
+
+
+def _show_recall(asked: Asked) -> None:
+    options, workspace = asked.options, asked.workspace
+    if workspace.lesions.empty:
+        raise DataError("These results hold no lesions", todo="Evaluate again")
+    found = _lesion_units(asked.key, asked)
+    size = asked.breakdown.binnings[0]
+    show_clickable(plot_recall(found, size), asked, name="recall")
+    of = "cases" if options.level == "case" else "lesions"
+    st.caption(
+        f"Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval. Lesions are binned by "
+        f"their own volume, at the edges above ({size.how}, of {of})."
+    )
+
+
+def _show_confounding(asked: Asked) -> None:
+    assert asked.pair
+    smoothness = asked.breakdown.binnings[1].axis
+    correlations = _confounding(asked.key, smoothness, asked.units, asked.pair)
+    st.markdown(plain(confounding_sentence(correlations, smoothness)))
+    table = pd.DataFrame(
+        {
+            "rank correlation of": [c.what for c in correlations],
+            "rho": [c.rho for c in correlations],
+            "95 % interval": ["" if pd.isna(c.low) else f"{c.low:+.2f} to {c.high:+.2f}" for c in correlations],
+            "n": [c.n for c in correlations],
+        }
+    )
+    st.dataframe(table, hide_index=True, column_config={"rho": st.column_config.NumberColumn(format="%+.2f")})
+    st.markdown("##### Do the edges decide?")
+    for binning in asked.breakdown.binnings:
+        sweep = _sweep(asked.key, binning, asked.units, asked.pair)
+        st.markdown(f"**{AXES[binning.axis].label}.** {plain(sweep_sentence(sweep, binning, asked.units, asked.pair))}")
+        st.plotly_chart(
+            plot_sweep(sweep, binning, asked.units, asked.pair),
+            key=f"sweep {binning.axis}",
+            config=chart_config(f"{asked.workspace.name} {asked.options.metric} sweep {binning.axis}"),
+        )
+
+
+@st.cache_resource(max_entries=32, show_spinner="Computing the cells")
+def _grid(key: str, size: Binning, smoothness: Binning, _units: Units, pair: Pair) -> pd.DataFrame:
+    return compute_grid(_units, size, smoothness, pair)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Fitting the trend")
+def _trend(key: str, _units: Units, pair: Pair) -> tuple[Trend | None, Interaction]:
+    return robust_trend(_units, pair), size_interaction(_units, pair)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Correlating")
+def _confounding(key: str, smoothness: str, _units: Units, pair: Pair) -> tuple[Correlation, ...]:
+    return confounding(_units, pair, smoothness)
+
+
+@st.cache_resource(max_entries=32, show_spinner="Moving the edges")
+def _sweep(key: str, binning: Binning, _units: Units, pair: Pair) -> pd.DataFrame:
+    return sweep_edges(_units, binning, pair)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Reading the lesions")
+def _lesion_units(key: str, _asked: Asked) -> Units:
+    workspace, options = _asked.workspace, _asked.options
+    return choose_units(
+        workspace.rows, workspace.lesions, workspace.manifest, replace(options, level="lesion", metric="detected")
+    )

@@ -1,0 +1,97 @@
+"""The Breakdown page on the real demo, in a real Chromium: metric, edge, dot, case, download."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.sentences import pair_sentence
+from afl_core.evaluation.results import Results
+from afl_core.paths import RESULTS
+
+ROOT = Path(__file__).parents[2]
+READY = ".afl-viewer[data-ready=true]"
+DOTS = ".stPlotlyChart .points path"
+
+
+def demo_breakdown(**options):
+    results = Results(RESULTS / "demo")
+    return choose_breakdown((results.cases(), results.lesions()), results.manifest(), Options(**options))
+
+
+def sentence(breakdown, at: int) -> str:
+    record = breakdown.pair("FL", "A-FL").iloc[at].to_dict()
+    return pair_sentence(record, breakdown.units, tests=breakdown.n_tests)
+
+
+def open_breakdown(page, serve, address: str = "") -> None:
+    page.goto(f"{serve(ROOT / 'app.py')}/breakdown?results=demo{address}")
+    page.get_by_text("Paired statistics").wait_for(timeout=60_000)
+    page.wait_for_selector(DOTS, state="attached")
+
+
+def test_another_metric_and_another_edge_change_every_sentence(page, serve):
+    open_breakdown(page, serve)
+    page.get_by_text(sentence(demo_breakdown(), 1)).first.wait_for()
+    page.get_by_role("combobox", name="Metric").click()
+    page.get_by_role("option", name=re.compile("HD95")).click()
+    page.get_by_text(sentence(demo_breakdown(metric="hd95_mm"), 1)).first.wait_for(timeout=20_000)
+    page.get_by_label(re.compile("small up to")).fill("5")
+    page.keyboard.press("Enter")
+    high = demo_breakdown().binnings[0].edges[1]
+    moved = demo_breakdown(metric="hd95_mm", edges={"size": (5.0, high)})
+    page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=20_000)
+    page.wait_for_function("location.search.includes('size_low=5') && location.search.includes('HD95')")
+    page.reload()
+    page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=60_000)
+
+
+@pytest.mark.parametrize("level", ["Cases", "Lesions"])
+def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
+    open_breakdown(page, serve, f"&level={level}")
+    dots = page.locator(DOTS)
+    dots.first.scroll_into_view_if_needed()
+    page.wait_for_timeout(1500)
+    box = dots.nth(3).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_timeout(300)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.wait_for_function("location.search.includes('case=Brats18_SYN_test_')", timeout=20_000)
+    page.wait_for_selector(READY, timeout=60_000)
+    address = page.evaluate("location.search")
+    assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
+    assert ("lesion=" in address) == (level == "Lesions")
+    if level == "Lesions":
+        table = page.locator(".stDataFrame").last
+        table.scroll_into_view_if_needed()
+        ticked = table.locator("[role=row][aria-selected=true]").first
+        ticked.wait_for(state="attached", timeout=20_000)
+        assert re.search(r"lesion=(\d+)", address)[1] == ticked.locator("[role=gridcell]").first.inner_text()
+    page.go_back()
+    page.get_by_text("Paired statistics").wait_for(timeout=30_000)
+
+
+def test_the_downloads_hold_the_numbers_of_the_page(page, serve):
+    open_breakdown(page, serve, "&view=Export")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="breakdown.json").click()
+    document = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+    breakdown = demo_breakdown()
+    assert [r["mean"] for r in document["records"]] == breakdown.records["mean"].tolist()
+    body = page.locator("body").inner_text()
+    assert all(said["text"] in body for said in document["sentences"])
+
+
+def test_a_chart_is_saved_as_svg_by_the_browser_alone(page, serve):
+    open_breakdown(page, serve, "&view=Export")
+    page.get_by_role("radio", name="SVG").or_(page.get_by_role("button", name="SVG", exact=True)).first.click()
+    page.wait_for_timeout(2000)
+    chart = page.locator(".stPlotlyChart").first
+    chart.scroll_into_view_if_needed()
+    chart.hover()
+    with page.expect_download() as download:
+        chart.locator("[data-title*='ownload']").first.click()
+    assert download.value.suggested_filename.endswith(".svg")
+    assert "small" in Path(download.value.path()).read_text(encoding="utf-8")

@@ -1,0 +1,174 @@
+"""The report in a real Chromium, opened from disk without a network: what is shown is what was exported."""
+
+import json
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from made_results import write_results
+
+from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.data.layouts import load_cohort
+from afl_core.evaluation.results import Results
+from afl_core.report.build import Findings, build_report
+
+HOSTILE = "</script><img src=x onerror=alert(1)>"
+DRAWN = "() => document.body.dataset.drawn"
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory) -> Path:
+    folder = write_results(tmp_path_factory.mktemp("report") / "made", pictures=True)
+    return write(folder, folder.parent / "report.html", command="afl report made")
+
+
+def write(folder: Path, path: Path, *, command: str) -> Path:
+    results, options = Results(folder), Options()
+    manifest, tables = results.manifest(), (results.cases(), results.lesions())
+    data = Path(manifest["data"]["path"])
+    cohort = load_cohort(data) if data.is_dir() else None
+    breakdown = choose_breakdown(tables, manifest, options)
+    found = Findings(breakdown, options, manifest, tables, folder, cohort, "" if cohort else "It is gone.", command)
+    path.write_text(build_report(found), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open a file with the network cut; `said` collects console messages, errors and requests that are not the file."""
+    contexts = []
+
+    def go(path: Path, **options):
+        context = browser.new_context(offline=True, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.said = []
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.on("dialog", lambda dialog: (page.said.append(dialog.message), dialog.dismiss()))
+        page.on("request", lambda asked: asked.url.startswith(("file:", "data:")) or page.said.append(asked.url))
+        page.goto(path.as_uri())
+        page.wait_for_function(DRAWN)
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+
+
+def embedded(page) -> dict:
+    return json.loads(page.locator("#breakdown").text_content())
+
+
+def brightness(element, colour: str) -> int:
+    """Sum of red, green and blue."""
+    text = element.evaluate(f"e => getComputedStyle(e).{colour}")
+    return sum(int(part) for part in re.findall(r"\d+", text)[:3])
+
+
+def test_it_opens_offline_without_a_word(written, open_page):
+    page = open_page(written)
+    assert page.said == []
+    assert page.title() == "A-FL against FL: Dice"
+
+
+def test_the_numbers_shown_are_those_embedded(written, open_page):
+    page = open_page(written)
+    records = embedded(page)["records"]
+    for axis in ("size", "roughness"):
+        rows = page.locator(f'table[data-name="pair {axis} FL A-FL"] tbody tr').all()
+        wanted = [r for r in records if r["minus"] == "FL" and r["axis"] in ("all", axis)]
+        assert len(rows) == len(wanted) >= 4
+        for row, record in zip(rows, wanted, strict=True):
+            cells = [cell.inner_text().split("\n") for cell in row.locator("td").all()]
+            assert cells[0][0] == record["bin"]
+            assert cells[1] == [str(record["n"])]
+            assert float(cells[3][0]) == pytest.approx(record["mean"], abs=6e-4)
+            assert float(cells[4][0]) == pytest.approx(record["mean_difference"], abs=6e-4)
+            if record["p_holm"] is None:
+                assert cells[6] == ["–"]
+            elif record["p_holm"] >= 0.001:
+                assert float(cells[6][0]) == pytest.approx(record["p_holm"], abs=6e-4)
+
+
+def test_every_chart_is_drawn_where_it_belongs(written, open_page):
+    page = open_page(written)
+    charts = page.locator(".chart").all()
+    assert len(charts) == int(page.evaluate(DRAWN)) == 10
+    for chart in charts:
+        assert chart.locator(".main-svg").count() >= 1, chart.get_attribute("id")
+        box = chart.bounding_box()
+        assert box["width"] > 600
+        assert box["height"] >= 320
+    assert page.locator("#chart-means-size .point").count() >= 2 * 24
+    assert page.locator("section > .main-svg").count() == 0
+
+
+def test_nothing_lies_over_anything_else(written, open_page):
+    """Charts, tables and pictures follow one another; a chart drawn into the wrong element would cover its text."""
+    for width in (1400, 1000):
+        page = open_page(written, viewport={"width": width, "height": 900})
+        boxes = [part.bounding_box() for part in page.locator("h2, h3, .wide, .chart, .pictures, p, ul, dl").all()]
+        boxes = [box for box in boxes if box and box["height"]]
+        page_width = page.evaluate("() => document.documentElement.scrollWidth")
+        assert page_width == width
+        inner = page.locator(".tables")
+        assert inner.count() == 1
+        outside = [box for box in boxes if box["y"] < inner.bounding_box()["y"]]
+        for above, below in pairwise(outside):
+            assert above["y"] + above["height"] <= below["y"] + 1, (above, below)
+
+
+def test_pictures_are_shown(written, open_page):
+    page = open_page(written)
+    images = page.locator("figure img").all()
+    assert len(images) == 6
+    assert all(image.evaluate("image => image.complete && image.naturalWidth > 300") for image in images)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_text_and_charts_follow_the_colour_scheme(written, open_page, scheme):
+    page = open_page(written, color_scheme=scheme)
+    colours = (
+        "e => ['color', 'backgroundColor'].map(k => getComputedStyle(e)[k].match(/\\d+/g).slice(0, 3).map(Number))"
+    )
+    ink, paper = page.locator("body").evaluate(colours)
+    fill = page.locator("#chart-trend .xtick text").first.evaluate(
+        "e => getComputedStyle(e).fill.match(/\\d+/g).map(Number)"
+    )
+    light = scheme == "light"
+    assert (sum(paper) > sum(ink)) == light
+    assert (sum(paper) > sum(fill[:3])) == light
+    assert abs(sum(paper) - sum(fill[:3])) > 300
+    other = "dark" if light else "light"
+    page.emulate_media(color_scheme=other)
+    page.wait_for_timeout(1500)
+    changed = page.locator("#chart-trend .xtick text").first.evaluate(
+        "e => getComputedStyle(e).fill.match(/\\d+/g).map(Number)"
+    )
+    assert (sum(changed[:3]) < sum(fill[:3])) != light
+    assert page.said == []
+
+
+def test_on_paper_everything_is_open_and_narrow(written, open_page):
+    page = open_page(written, color_scheme="dark")
+    assert page.locator("details:not([open])").count() == 1
+    page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
+    page.emulate_media(media="print")
+    ink = page.locator("body").evaluate("e => getComputedStyle(e).color")
+    assert ink == "rgb(0, 0, 0)"
+    assert max(svg.bounding_box()["width"] for svg in page.locator(".chart .main-svg").all()) <= 680
+    assert page.locator("details:not([open])").count() == 0
+    page.evaluate("() => dispatchEvent(new Event('afterprint'))")
+    assert page.said == []
+
+
+def test_a_hostile_name_runs_nothing(tmp_path, open_page):
+    folder = write_results(tmp_path / "made", sources={HOSTILE: 0.0, "A-FL": 0.05})
+    page = open_page(write(folder, tmp_path / "report.html", command=HOSTILE))
+    page.wait_for_timeout(300)
+    assert page.said == []
+    assert page.locator("img").count() == 0
+    assert HOSTILE in page.locator("h1").inner_text()
+    assert list(embedded(page)["sources"]) == [HOSTILE, "A-FL"]

@@ -1,0 +1,185 @@
+"""The Breakdown page through AppTest: what it says, and that it says the same as the analysis."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core.analysis.breakdown import compute_breakdown
+from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.sentences import pair_sentence
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
+
+SIZES = np.geomspace(0.2, 60, 30)
+
+
+@pytest.fixture
+def cohort(results: Results) -> Results:
+    """Thirty cases with two lesions each; A-FL gains 0.1 on the ten smallest, and nothing is known of their images."""
+    rng = np.random.default_rng(5)
+    row, lesion = results.cases().iloc[0].to_dict(), results.lesions().iloc[0].to_dict()
+    cases, lesions = [], []
+    for i, size in enumerate(SIZES):
+        base, rough = 0.5 + 0.3 * rng.random(), rng.uniform(0.05, 0.3)
+        for source in ("FL", "A-FL"):
+            gain = 0.1 * (i < 10) * (source == "A-FL") + rng.normal(0, 0.01)
+            facts = {"case_id": f"case{i:02d}", "source": source, "roughness": rough}
+            cases.append({**row, **facts, "reference_volume_ml": size, "dsc": base + gain, "empty": ""})
+            cases[-1]["released_smoothness"] = size / 1e4
+            lesions += [
+                {**lesion, **facts, "lesion_id": k, "kind": "reference", "volume_ml": size / (k + 0.5)}
+                | {"dsc": base + gain, "detected": True}
+                for k in (1, 2)
+            ]
+    pd.DataFrame(cases).to_parquet(results.folder / CASES)
+    pd.DataFrame(lesions).to_parquet(results.folder / LESIONS)
+    (results.folder / MANIFEST).touch()
+    return results
+
+
+def text(at) -> str:
+    kinds = (at.markdown, at.info, at.warning, at.error, at.caption)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def expected(cohort: Results, **options):
+    return choose_breakdown((cohort.cases(), cohort.lesions()), cohort.manifest(), Options(**options))
+
+
+def statistics(at) -> pd.DataFrame:
+    return next(frame.value for frame in at.dataframe if "p (Holm)" in frame.value)
+
+
+def test_every_bin_has_its_sentence_and_its_row(app, cohort):
+    at = app("breakdown")
+    breakdown = expected(cohort)
+    said = text(at)
+    pair = breakdown.pair("FL", "A-FL")
+    for record in pair.to_dict("records"):
+        assert pair_sentence(record, breakdown.units, tests=breakdown.n_tests) in said
+    table = statistics(at)
+    assert table["difference"].tolist() == pytest.approx(pair["mean_difference"].tolist())
+    assert table["p (Holm)"].tolist() == pytest.approx(pair["p_holm"].tolist(), nan_ok=True)
+    assert "is higher (so better) than FL's in small tumours" in said
+    assert "No difference in mean Dice shown between A-FL and FL in large tumours" in said
+    assert "The edges are ours, the paper publishes none" in said
+
+
+def test_a_typed_edge_moves_the_bin_and_stays_in_the_address(app, cohort):
+    at = app("breakdown")
+    field = next(n for n in at.number_input if "small up to" in n.label)
+    assert field.value is None
+    field.set_value(1.0).run()
+    assert not at.exception
+    small = statistics(at).query("bin == 'small'").iloc[0]
+    assert small["n"] == (SIZES <= 1).sum()
+    assert small["range"] == "up to 1 ml"
+    at = app("breakdown", results="small", size_low="1.0")
+    assert statistics(at).query("bin == 'small'").iloc[0]["n"] == (SIZES <= 1).sum()
+
+
+def test_edges_in_the_wrong_order_are_one_sentence(app, cohort):
+    at = app("breakdown", size_low="50", size_high="2")
+    assert "must be two ascending numbers" in text(at)
+    assert len(at.error) == 1
+
+
+def test_released_smoothness_comes_with_its_correlation_with_size(app, cohort):
+    at = app("breakdown", smoothness="Released smoothness")
+    assert len(at.warning) == 1
+    assert "gamma_mSa" in text(at)
+    assert "1.00" in at.warning[0].value.replace("\\", "")  # the smoothness of these rows is their size
+
+
+def test_lesions_count_their_patient_once(app, cohort):
+    table = statistics(app("breakdown", level="Lesions"))
+    whole = table.iloc[0]
+    assert (whole["n"], whole["units"]) == (30, 60)
+    breakdown = expected(cohort, level="lesion")
+    assert table["difference"].tolist() == pytest.approx(
+        breakdown.pair("FL", "A-FL")["mean_difference"].tolist(), nan_ok=True
+    )
+
+
+@pytest.mark.parametrize("view", ["Pairs", "Size x smoothness", "Against size", "Distribution", "Lesion recall"])
+@pytest.mark.parametrize("level", ["Cases", "Lesions"])
+def test_every_view_draws(app, cohort, view, level):
+    at = app("breakdown", view=view, level=level)
+    assert not at.error
+    assert len(at.get("plotly_chart")) >= 3
+
+
+def test_the_confounding_view_correlates_and_moves_the_edges(app, cohort):
+    at = app("breakdown", view="Confounding")
+    table = next(frame.value for frame in at.dataframe if "rho" in frame.value)
+    ranks = pd.DataFrame({"size": SIZES, "rough": cohort.cases().drop_duplicates("case_id")["roughness"].to_numpy()})
+    assert table["rho"][0] == pytest.approx(ranks.corr("spearman").iloc[0, 1])
+    assert len(at.get("plotly_chart")) == 4
+
+
+def test_the_published_tables_are_labelled(app, cohort):
+    said = text(app("breakdown", view="Published"))
+    assert "Published by the paper, not measured here" in said
+    assert "2407.09828" in said
+
+
+def test_the_export_names_the_command_that_gives_the_same(app, cohort):
+    at = app("breakdown", view="Export", size_low="1.0", size_high="4.5")
+    assert "--edges size=1.0,4.5" in at.code[0].value
+    assert [button.label for button in at.get("download_button")][:3] == [
+        "breakdown.json",
+        "breakdown.csv",
+        "units.csv",
+    ]
+
+
+def test_one_source_has_means_but_no_comparison(app, cohort):
+    at = app("breakdown", sources="FL")
+    assert not at.error
+    assert not any("p (Holm)" in frame.value for frame in at.dataframe)
+
+
+def test_three_cases_are_too_few_and_said_so(app, results):
+    at = app("breakdown")
+    assert "too few" in text(at)
+
+
+def test_no_results_yet_is_said(app, results):
+    for name in (CASES, LESIONS):
+        (results.folder / name).unlink()
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
+    assert "No case has been evaluated yet" in text(app("breakdown"))
+
+
+def test_seeds_are_averaged_and_can_be_shown_apart(app, cohort):
+    cases, lesions, manifest = cohort.cases(), cohort.lesions(), cohort.manifest()
+    rng = np.random.default_rng(1)
+    parts = [(s, k) for s in ("FL", "A-FL") for k in (1, 2)]
+    for table, name in ((cases, CASES), (lesions, LESIONS)):
+        seeded = [
+            table[table["source"] == s].assign(
+                source=f"{s} seed{k}", dsc=lambda t: t["dsc"] + rng.normal(0, 0.01, len(t))
+            )
+            for s, k in parts
+        ]
+        pd.concat(seeded, ignore_index=True).to_parquet(cohort.folder / name)
+    manifest["sources"] = {f"{s} seed{k}": manifest["sources"][s] for s, k in parts}
+    (cohort.folder / MANIFEST).write_text(json.dumps(manifest))
+    at = app("breakdown")
+    assert at.multiselect[0].value == ["FL", "A-FL"]
+    wide = cohort.cases().pivot(index="case_id", columns="source", values="dsc")
+    mean = (wide["A-FL seed1"] + wide["A-FL seed2"] - wide["FL seed1"] - wide["FL seed2"]).mean() / 2
+    assert statistics(at)["difference"][0] == pytest.approx(mean)
+    apart = app("breakdown", each_seed="true")
+    assert len(apart.multiselect[0].value) == 4
+
+
+def test_the_statistics_are_those_of_the_whole_comparison_at_once(app, cohort):
+    """Records are cached an axis at a time; Holm's correction must still count all of them."""
+    breakdown = expected(cohort)
+    again = compute_breakdown(breakdown.units, breakdown.binnings)
+    assert statistics(app("breakdown"))["p (Holm)"].tolist() == pytest.approx(
+        again.pair("FL", "A-FL")["p_holm"].tolist()
+    )
