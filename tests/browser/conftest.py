@@ -1,6 +1,7 @@
 """A real Chromium and a real Streamlit server, for tests of what a reader sees."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -18,6 +19,9 @@ ROOT = Path(__file__).parents[2]
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
 START_S = 60
+MISSING = "Failed to load resource"
+PROBE = re.compile(r"/(compare|breakdown)/_stcore/(health|host-config)$").search
+"""A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
 
 Serve = Callable[..., str]
 
@@ -79,7 +83,8 @@ def page(browser, demo) -> Iterator[object]:
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
     wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" else None)
+    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" and MISSING not in m.text else None)
+    page.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 and not PROBE(r.url) else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
     yield page

@@ -28,7 +28,7 @@ def sentence(breakdown, at: int) -> str:
 
 def open_breakdown(page, serve, address: str = "") -> None:
     page.goto(f"{serve(ROOT / 'app.py')}/breakdown?results=demo{address}")
-    page.get_by_text("Paired statistics").wait_for(timeout=60_000)
+    page.get_by_text("Paired statistics", exact=True).wait_for(timeout=60_000)
     page.wait_for_selector(DOTS, state="attached")
 
 
@@ -70,7 +70,7 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
         ticked.wait_for(state="attached", timeout=20_000)
         assert re.search(r"lesion=(\d+)", address)[1] == ticked.locator("[role=gridcell]").first.inner_text()
     page.go_back()
-    page.get_by_text("Paired statistics").wait_for(timeout=30_000)
+    page.get_by_text("Paired statistics", exact=True).wait_for(timeout=30_000)
 
 
 def test_the_downloads_hold_the_numbers_of_the_page(page, serve):
