@@ -45,7 +45,7 @@ AXES: Mapping[str, Axis] = MappingProxyType(
         axis.key: axis
         for axis in (
             Axis("size", "Tumour volume", "ml", ("small", "medium", "large"), "no tumour"),
-            Axis("roughness", "Roughness", "", ("good", "medium", "poor"), "too small to say"),
+            Axis("roughness", "Roughness", "", ("good", "medium", "poor"), "no roughness"),
             Axis("released_smoothness", "Released smoothness", "", ("poor", "medium", "good"), "no tumour"),
         )
     }

@@ -34,6 +34,9 @@ MAX_LINES = 300
 
 TOO_FEW = "#D5D5D5"
 
+LABEL_WIDTH = 10
+"""Characters in a line of a bin's label, so that five fit side by side in half a narrow page."""
+
 
 def plot_means(breakdown: Breakdown, axis: str) -> go.Figure:
     """Mean of every source over everything and in each bin of an axis, in front of its units.
@@ -62,7 +65,7 @@ def plot_means(breakdown: Breakdown, axis: str) -> go.Figure:
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
     title = AXES[axis].title + ("" if units.table["patient"].is_unique else " (n: patients)")
-    labels = ["<br>".join(b.label) for b in bins]
+    labels = ["<br>".join(line for part in b.label for line in textwrap.wrap(part, LABEL_WIDTH)) for b in bins]
     ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
     figure.update_yaxes(title=better_title(units), zeroline=False)

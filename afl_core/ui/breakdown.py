@@ -142,10 +142,12 @@ def _caption(asked: Asked) -> str:
     )
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = asked.workspace.rows[asked.workspace.rows["empty"] != ""]["case_id"].nunique()
+    rule = units.measure.empty_rule
+    rule = f"Empty masks: {rule} ({touched} cases have one)" if units.level == "case" else f"Rule for {rule}"
     return (
         f"Large marks: means with 95 % intervals. Dots: {units.noun}; click one to see its voxels. "
         f"The edges are ours, the paper publishes none: {edges}. "
-        f"{units.measure.definition} Empty masks: {units.measure.empty_rule} ({touched} cases have one). "
+        f"{units.measure.definition} {rule}. "
         + (f"Left out of {len(units.reference)} {units.noun}: {left}." if left else "")
     )
 

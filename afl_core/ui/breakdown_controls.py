@@ -54,9 +54,7 @@ def choose(workspace: Workspace) -> Asked | None:
         return None
     headline = st.container()
     first = st.columns([2, 3, 4, 3, 3], vertical_alignment="bottom")
-    level: Level = first[0].segmented_control(
-        "Compare", list(LEVELS), format_func=LEVELS.__getitem__, default="case", required=True, **_bound("level")
-    )
+    level: Level = first[0].selectbox("Compare", list(LEVELS), format_func=LEVELS.__getitem__, **_bound("level"))
     measure = _choose_measure(workspace, level, first[1])
     pool, sources = _choose_sources(workspace, first[2])
     if not sources:

@@ -43,7 +43,7 @@ def _show_slopes(asked: Asked) -> None:
     assert asked.pair
     for binning in asked.breakdown.binnings:
         show_clickable(plot_slopes(asked.breakdown, binning.axis, asked.pair), asked, name=f"slopes {binning.axis}")
-    st.caption(f"One line {asked.units.noun[:-1]}, from {plain(asked.pair[0])} to {plain(asked.pair[1])}.")
+    st.caption(f"One line a {asked.units.noun[:-1]}, from {plain(asked.pair[0])} to {plain(asked.pair[1])}.")
 
 
 def _show_grid(asked: Asked) -> None:

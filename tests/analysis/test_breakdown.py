@@ -311,7 +311,7 @@ def test_values_of_any_size(size):
 def test_references_without_a_tumour_are_a_bin_and_have_no_tertiles():
     units = units_of({"FL": [1.0] * 6, "A-FL": [1.0, 0.0] * 3}, size=[0.0] * 6, roughness=[NAN] * 6)
     pairs = compute_breakdown(units, [SIZE, ROUGHNESS]).pair("FL", "A-FL")
-    assert pairs["bin"].tolist() == ["all", "no tumour", "too small to say"]
+    assert pairs["bin"].tolist() == ["all", "no tumour", "no roughness"]
     assert pairs["units"].tolist() == [6, 6, 6]
     assert pairs["mean_difference"].tolist() == [-0.5] * 3
 
@@ -331,7 +331,7 @@ def test_grid_by_hand():
     ends = mean_intervals(np.arange(7)[:, None] / 16)[0]
     assert cells.loc[("small", "good")].tolist() == pytest.approx([7, 3 / 16, *ends])
     assert cells.loc[("large", "poor"), ["n", "mean_difference"]].tolist() == [1, -0.25]
-    assert cells.loc[("no tumour", "too small to say"), ["n", "mean_difference"]].tolist() == [2, 0.25]
+    assert cells.loc[("no tumour", "no roughness"), ["n", "mean_difference"]].tolist() == [2, 0.25]
     assert cells["mean_difference"].isna().sum() == 13
     assert cells["ci_low"].notna().sum() == 1
 

@@ -72,7 +72,7 @@ def test_what_a_reader_needs_to_make_it_again():
     size, roughness = said["bins"]
     assert (size["low"], size["high"], size["how"], size["unit"]) == (2.0, 9.0, "fixed edges", "ml")
     assert roughness["how"] == "tertiles of the reference set (22 values)"
-    assert roughness["names"] == ["good", "medium", "poor", "too small to say"]
+    assert roughness["names"] == ["good", "medium", "poor", "no roughness"]
     assert said["options"]["edges"] == {"size": [2.0, 9.0]}
     assert said["options"]["sources"] == ["FL", "A-FL"]
     assert (said["seed"], said["resamples"], said["published"], said["results"]) == (SEED, RESAMPLES, False, "made")
@@ -109,7 +109,7 @@ def test_units_have_their_bins_and_a_column_a_source():
         size = float(row["size"])
         names = ["no tumour", "small", "medium", "large"]
         assert row["size_bin"] == names[0 if size == 0 else 1 + (size > low) + (size > high)]
-    assert (rows[0]["roughness"], rows[0]["roughness_bin"]) == ("", "too small to say")
+    assert (rows[0]["roughness"], rows[0]["roughness_bin"]) == ("", "no roughness")
 
 
 def test_seeds_are_named_and_their_values_follow_their_mean():

@@ -127,7 +127,7 @@ def test_an_axis_without_a_value_is_an_error_that_says_what_to_do():
     assert set(by_size.records["axis"]) == {ALL, "size"}
     fixed = choose_breakdown((rows, NO_LESIONS), of, Options(edges={"roughness": (0.1, 0.2)}))
     of_roughness = fixed.pair("FL", "A-FL").query("axis == 'roughness'")
-    assert of_roughness[["bin", "units"]].to_numpy().tolist() == [["too small to say", 12]]
+    assert of_roughness[["bin", "units"]].to_numpy().tolist() == [["no roughness", 12]]
 
 
 def test_a_breakdown_of_the_defaults():

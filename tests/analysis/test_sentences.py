@@ -166,12 +166,12 @@ REST = {"low": NAN, "high": NAN}
             "in tumours of poor smoothness (released smoothness up to 0.2)",
         ),
         (
-            {"axis": "roughness", "bin": "too small to say"} | REST,
+            {"axis": "roughness", "bin": "no roughness"} | REST,
             "case",
             "in cases without a roughness (no tumour, or one too small)",
         ),
         (
-            {"axis": "roughness", "bin": "too small to say"} | REST,
+            {"axis": "roughness", "bin": "no roughness"} | REST,
             "lesion",
             "in lesions without a roughness (lesions too small for one)",
         ),
