@@ -11,8 +11,8 @@ SEED = 20240712
 """Recorded in every export: the same rows give the same intervals."""
 
 RESAMPLES = 9999
-BATCH = 1000
-"""Resamples held at once: 10 MB at 1,251 patients."""
+DRAWS = 2**17
+"""Patients drawn at once: 1 MB, which stays in the cache. All of them in one go take twice as long."""
 
 CI_LEVEL = 0.95
 TINY = 1e-9
@@ -96,9 +96,11 @@ def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.fl
     n = len(rows)
     rng = np.random.default_rng(SEED)
     means = []
-    for start in range(0, resamples, BATCH):
-        batch = min(BATCH, resamples - start)
-        drawn = rng.integers(0, n, (batch, n)) + n * np.arange(batch)[:, None]
+    most = max(1, DRAWS // n)
+    for start in range(0, resamples, most):
+        batch = min(most, resamples - start)
+        drawn = rng.integers(0, n, (batch, n))
+        drawn += n * np.arange(batch)[:, None]
         counts = np.bincount(drawn.ravel(), minlength=batch * n).reshape(batch, n)
         means.append(counts.astype(np.float64) @ rows / n)
     return np.concatenate(means)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from afl_core.analysis.bins import has_value
-from afl_core.analysis.bootstrap import BATCH, CI_LEVEL, SEED
+from afl_core.analysis.bootstrap import CI_LEVEL, DRAWS, SEED
 from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.sentences import ALPHA, count, in_sentence, p_text
 from afl_core.analysis.units import Units
@@ -198,8 +198,9 @@ def _permutation_p(x: Floats, y: Floats) -> float:
     rng = np.random.default_rng(SEED)
     bound = abs(_studentised(x[None], y)[0]) * (1 - 1e-9)  # equal but for rounding counts as equal
     beyond = 0
-    for start in range(0, PERMUTATIONS, BATCH):
-        rows = np.tile(x, (min(BATCH, PERMUTATIONS - start), 1))
+    most = max(1, DRAWS // len(x))
+    for start in range(0, PERMUTATIONS, most):
+        rows = np.tile(x, (min(most, PERMUTATIONS - start), 1))
         beyond += int((np.abs(_studentised(rng.permuted(rows, axis=1), y)) >= bound).sum())
     return (beyond + 1) / (PERMUTATIONS + 1)
 

@@ -63,7 +63,7 @@ def add_units(
     size, opacity = (5, 0.5) if len(order) <= 300 else (4, 0.3) if len(order) <= 1200 else (3, 0.22)
     add_dots(
         figure,
-        len(order) * len(units.sources),
+        len(order) * min(len(units.sources), 2),
         x=np.concatenate(x).astype(np.float32),
         y=y[order],
         marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity},

@@ -18,6 +18,7 @@ from afl_core.analysis.units import Units
 from afl_core.figures.bin_parts import LANES, Bin, add_means, add_seeds, add_units, range_text, shown_bins
 from afl_core.figures.chart_style import (
     GREY,
+    MANY,
     Facts,
     Pair,
     better_title,
@@ -38,25 +39,30 @@ LABEL_WIDTH = 10
 """Characters in a line of a bin's label, so that five fit side by side in half a narrow page."""
 
 
-def plot_means(breakdown: Breakdown, axis: str) -> go.Figure:
+def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
     """Mean of every source over everything and in each bin of an axis, in front of its units.
 
     Args:
         breakdown: Its records give the means and their 95 % intervals; there is none under 6 patients.
         axis: Key of one of its binnings.
+        pair: The sources whose units are drawn where those of all would be too many dots to tell apart or to move.
 
     Returns:
-        A figure whose dots carry case id, lesion id and volume as customdata. The traces of a source are one legend
-        group: its dots, its means and, where it is a mean over seeds, a hollow diamond a seed.
+        A figure whose dots carry case id, lesion id and volume as customdata. Where there are more than 2,000, each
+        is drawn in its bin alone, and not over everything too, for the sources of the pair. The traces of a source
+        are one legend group: its dots, its means and, where it is a mean over seeds, a hollow diamond a seed.
     """
     units, bins = breakdown.units, shown_bins(breakdown, axis)
     count = len(units.sources)
     lane = LANES / count
+    many = 2 * count * len(units.table) > MANY
+    dotted, first = (pair, 1) if many and pair else (units.sources, int(many))
     facts = case_facts(units, units.pairs[0] if len(units.pairs) == 1 else None)
     figure = go.Figure()
     for k, source in enumerate(units.sources):
         places = np.arange(len(bins), dtype=np.float64) + (k - (count - 1) / 2) * lane
-        add_units(figure, units, k, bins, places, facts)
+        if source in dotted:
+            add_units(figure, units, k, bins[first:], places[first:], facts)
         add_means(figure, units, k, bins, places)
         if source in units.seeds:
             add_seeds(figure, units, k, bins, places + 0.34 * lane)

@@ -8,9 +8,9 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.bins import AXES
+from afl_core.analysis.bins import AXES, Binning
 from afl_core.analysis.bootstrap import RESAMPLES, SEED
-from afl_core.analysis.breakdown import ALL
+from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.confounding import confounding, confounding_sentence
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.sentences import edges_text, pair_sentence
@@ -29,7 +29,8 @@ def show_bins(asked: Asked) -> None:
     for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=True):
         with column:
             st.markdown(f"##### By {_axis_words(binning.axis)}")
-            show_clickable(plot_means(asked.breakdown, binning.axis), asked, name=f"means {binning.axis}")
+            figure = _means(asked.key, binning, asked.breakdown, pair)
+            show_clickable(figure, asked, name=f"means {binning.axis}")
             if pair:
                 records = asked.breakdown.pair(*pair)
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
@@ -66,6 +67,11 @@ def show_statistics(asked: Asked) -> None:
             f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
         )
     )
+
+
+@st.cache_resource(max_entries=32, show_spinner="Drawing")
+def _means(key: str, binning: Binning, _breakdown: Breakdown, pair: tuple[str, str] | None) -> go.Figure:
+    return plot_means(_breakdown, binning.axis, pair)
 
 
 def statistics_table(records: pd.DataFrame, *, one_pair: bool) -> pd.DataFrame:

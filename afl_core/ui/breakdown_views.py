@@ -26,7 +26,7 @@ Pair = tuple[str, str]
 def show_views(asked: Asked) -> None:
     """Tabs; what is not open costs nothing."""
     views: Mapping[str, Callable[[Asked], None]] = {
-        **({"Pairs": _show_slopes, "Size x smoothness": _show_grid, "Against size": _show_trend} if asked.pair else {}),
+        **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if asked.pair else {}),
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
         **({"Confounding": _show_confounding} if asked.pair else {}),

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from afl_core.analysis.bootstrap import BATCH, SEED, expanded_level, mean_intervals
+from afl_core.analysis.bootstrap import SEED, expanded_level, mean_intervals
 
 REAL = st.floats(-1, 1).map(lambda value: round(value, 4))
 
@@ -19,7 +19,7 @@ def scipys(column, *, level, resamples=9999):
         (column,),
         np.mean,
         n_resamples=resamples,
-        batch=BATCH,
+        batch=1000,
         confidence_level=expanded_level(level, len(column)),
         method="BCa",
         rng=np.random.default_rng(SEED),

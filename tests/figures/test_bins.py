@@ -188,7 +188,17 @@ def test_a_seed_is_a_hollow_diamond_at_the_mean_of_its_patients():
 
 def test_many_dots_are_drawn_by_webgl():
     assert {trace.type for trace in dots(plot_means(breakdown(), "size"))} == {"scatter"}
-    assert {trace.type for trace in dots(plot_means(breakdown(make_units(600)), "size"))} == {"scattergl"}
+    assert {trace.type for trace in dots(plot_means(breakdown(make_units(1100)), "size"))} == {"scattergl"}
+
+
+def test_where_dots_are_many_each_is_drawn_in_its_bin_alone_and_for_the_pair():
+    units = make_units(600)
+    for trace in dots(plot_means(breakdown(units), "size")):
+        assert len(trace.x) == 600
+        assert np.asarray(trace.x).min() > 0.5
+    units = replace(units, sources=("FL", "A-FL", "third"), values=units.values.assign(third=units.values["FL"]))
+    figure = plot_means(breakdown(units), "size", ("FL", "third"))
+    assert [trace.name for trace in dots(figure)] == ["FL", "third"]
 
 
 def test_slopes_join_the_two_values_of_every_unit_once():
