@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
+from threadpoolctl import threadpool_limits
 
 SEED = 20240712
 """Recorded in every export: the same rows give the same intervals."""
@@ -97,10 +98,11 @@ def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.fl
     rng = np.random.default_rng(SEED)
     means = []
     most = max(1, DRAWS // n)
-    for start in range(0, resamples, most):
-        batch = min(most, resamples - start)
-        drawn = rng.integers(0, n, (batch, n))
-        drawn += n * np.arange(batch)[:, None]
-        counts = np.bincount(drawn.ravel(), minlength=batch * n).reshape(batch, n)
-        means.append(counts.astype(np.float64) @ rows / n)
+    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
+        for start in range(0, resamples, most):
+            batch = min(most, resamples - start)
+            drawn = rng.integers(0, n, (batch, n))
+            drawn += n * np.arange(batch)[:, None]
+            counts = np.bincount(drawn.ravel(), minlength=batch * n).reshape(batch, n)
+            means.append(counts.astype(np.float64) @ rows / n)
     return np.concatenate(means)

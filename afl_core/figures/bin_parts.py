@@ -1,5 +1,6 @@
 """Parts of the charts over bins: the bins themselves, and in each the dots, means and seeds of a source."""
 
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,9 @@ from afl_core.analysis.sentences import edges_text
 from afl_core.analysis.units import Units
 from afl_core.figures.chart_style import Facts, add_dots, source_marker, swarm
 from afl_core.figures.palette import source_style
+
+LABEL_WIDTH = 10
+"""Characters in a line of a bin's label."""
 
 LANES = 0.84
 """Width of the lanes of all sources, where the next bin begins at 1."""
@@ -44,6 +48,16 @@ def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
         counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", f"{len(inside):,} {units.noun}")
         bins.append(Bin((name, range_, *counts), inside, {r["source"]: r for r in own.to_dict("records")}))
     return bins
+
+
+def short_lines(label: Sequence[str]) -> str:
+    """The label of a bin in lines so short that five fit side by side in half a narrow page; a number keeps its unit.
+
+    >>> short_lines(["medium", "100 to 200 ml"])
+    'medium<br>100 to<br>200 ml'
+    """
+    lines = [line for part in label for line in textwrap.wrap(part.replace(" ml", "\xa0ml"), LABEL_WIDTH)]
+    return "<br>".join(lines).replace("\xa0", " ")
 
 
 def range_text(binning: Binning, number: int) -> str:

@@ -15,7 +15,7 @@ from afl_core.analysis.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
-from afl_core.figures.bin_parts import LANES, Bin, add_means, add_seeds, add_units, range_text, shown_bins
+from afl_core.figures.bin_parts import LANES, Bin, add_means, add_seeds, add_units, range_text, short_lines, shown_bins
 from afl_core.figures.chart_style import (
     GREY,
     MANY,
@@ -34,9 +34,6 @@ MAX_LINES = 300
 """Lines in one panel; of more, none can be followed."""
 
 TOO_FEW = "#D5D5D5"
-
-LABEL_WIDTH = 10
-"""Characters in a line of a bin's label, so that five fit side by side in half a narrow page."""
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -71,7 +68,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
     title = AXES[axis].title + ("" if units.table["patient"].is_unique else " (n: patients)")
-    labels = ["<br>".join(line for part in b.label for line in textwrap.wrap(part, LABEL_WIDTH)) for b in bins]
+    labels = [short_lines(b.label) for b in bins]
     ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
     figure.update_yaxes(title=better_title(units), zeroline=False)

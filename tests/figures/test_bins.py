@@ -137,8 +137,8 @@ def test_an_empty_bin_keeps_its_place_with_n_0():
     found = compute_breakdown(units, (Binning("size", (100.0, 200.0), "fixed edges"),))
     figure = plot_means(found, "size")
     assert list(figure.layout.xaxis.ticktext)[2:] == [
-        "medium<br>100 to 200<br>ml<br>n = 0",
-        "large<br>above 200<br>ml<br>n = 0",
+        "medium<br>100 to<br>200 ml<br>n = 0",
+        "large<br>above<br>200 ml<br>n = 0",
     ]
     assert len(means_of(figure)["FL"].y) == 2
     assert len(plot_slopes(found, "size", PAIR).layout.annotations) == 3
