@@ -19,6 +19,9 @@ from afl_core.figures.palette import source_style
 LABEL_WIDTH = 10
 """Characters in a line of a bin's label."""
 
+MAX_LINES = 300
+"""Lines in one panel; of more, none can be followed."""
+
 LANES = 0.84
 """Width of the lanes of all sources, where the next bin begins at 1."""
 
@@ -136,3 +139,12 @@ def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
     marker = {"symbol": "diamond-open", "color": source_style(index)[0], "size": 8, "line": {"width": 1.5}}
     named = {"name": source, "legendgroup": source, "showlegend": False}
     figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertext=text, hoverinfo="text", **named)
+
+
+def evenly(inside: NDArray[np.int64], gain: NDArray[np.float64]) -> NDArray[np.int64]:
+    """At most MAX_LINES of the units, evenly by the rank of their gain."""
+    ranked = inside[np.argsort(gain[inside], kind="stable")]
+    if len(ranked) <= MAX_LINES:
+        return ranked
+    spaced: NDArray[np.int64] = ranked[np.linspace(0, len(ranked) - 1, MAX_LINES).round().astype(int)]
+    return spaced

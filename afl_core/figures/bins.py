@@ -15,7 +15,17 @@ from afl_core.analysis.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
-from afl_core.figures.bin_parts import LANES, Bin, add_means, add_seeds, add_units, range_text, short_lines, shown_bins
+from afl_core.figures.bin_parts import (
+    LANES,
+    Bin,
+    add_means,
+    add_seeds,
+    add_units,
+    evenly,
+    range_text,
+    short_lines,
+    shown_bins,
+)
 from afl_core.figures.chart_style import (
     GREY,
     MANY,
@@ -28,12 +38,7 @@ from afl_core.figures.chart_style import (
     signed_interval,
     source_marker,
 )
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER
-
-MAX_LINES = 300
-"""Lines in one panel; of more, none can be followed."""
-
-TOO_FEW = "#D5D5D5"
+from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -92,7 +97,7 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     of_pair = {record["bin"]: record for record in records[records["axis"] == axis].to_dict("records")}
     gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
     gain = gain if units.measure.better == "higher" else -gain
-    drawn = [_evenly(b.inside, gain) for b in bins]
+    drawn = [evenly(b.inside, gain) for b in bins]
     titles = [_slope_title(b, of_pair.get(b.label[0]), len(d)) for b, d in zip(bins, drawn, strict=True)]
     facts = case_facts(units, pair)
     figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
@@ -187,15 +192,6 @@ def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
         0: ("equal", EQUAL_COLOUR),
         1: (f"{pair[1]} better", BETTER_COLOUR),
     }
-
-
-def _evenly(inside: NDArray[np.int64], gain: NDArray[np.float64]) -> NDArray[np.int64]:
-    """At most MAX_LINES of the units, evenly by the rank of their gain."""
-    ranked = inside[np.argsort(gain[inside], kind="stable")]
-    if len(ranked) <= MAX_LINES:
-        return ranked
-    spaced: NDArray[np.int64] = ranked[np.linspace(0, len(ranked) - 1, MAX_LINES).round().astype(int)]
-    return spaced
 
 
 def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int) -> str:

@@ -37,3 +37,7 @@ def source_style(index: int) -> tuple[str, str]:
     """
     colours = SOURCE_COLOURS + FURTHER_COLOURS
     return colours[index % len(colours)], SOURCE_SYMBOLS[index % len(SOURCE_SYMBOLS)]
+
+
+TOO_FEW = "#D5D5D5"
+"""A cell that holds too few to say anything: light grey."""

@@ -15,7 +15,7 @@ from afl_core.analysis.bootstrap import mean_intervals
 from afl_core.analysis.breakdown import compute_breakdown, compute_grid
 from afl_core.analysis.measures import build_measure
 from afl_core.analysis.units import Units
-from afl_core.figures import bins as charts
+from afl_core.figures import bin_parts
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
 from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
@@ -251,7 +251,7 @@ def test_titles_and_mean_lines_of_slopes_are_the_records():
 
 
 def test_of_many_lines_300_are_drawn_evenly_by_difference(monkeypatch):
-    monkeypatch.setattr(charts, "MAX_LINES", 5)
+    monkeypatch.setattr(bin_parts, "MAX_LINES", 5)
     units = make_units()
     figure = plot_slopes(breakdown(units), "size", PAIR)
     assert "5 of 12 drawn" in figure.layout.annotations[0].text
