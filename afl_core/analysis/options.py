@@ -97,6 +97,19 @@ def choose_breakdown(
     return compute_breakdown(units, choose_binnings(units, options, training))
 
 
+def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> Binning:
+    """Size bins for the recall of lesions: a lesion breakdown's, or fixed ones, or else the tertiles of the lesions.
+
+    Args:
+        lesions: At lesion level.
+        breakdown: Beside which it is shown; the tertiles of its cases would put most lesions into the first bin.
+        options: Of the breakdown.
+    """
+    fit = breakdown.units.level == "lesion" or "size" in options.edges
+    own = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
+    return own[0] if own else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+
+
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:
     pick(AXES, axis, kind="axis")
     if axis in options.edges:

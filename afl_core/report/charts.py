@@ -3,11 +3,11 @@
 import math
 from dataclasses import replace
 
-from afl_core.analysis.bins import AXES, Binning, tertiles
+from afl_core.analysis.bins import AXES, Binning
 from afl_core.analysis.breakdown import compute_grid
 from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
 from afl_core.analysis.interaction import interaction_sentence, robust_trend, size_interaction
-from afl_core.analysis.options import choose_units
+from afl_core.analysis.options import choose_units, lesion_size_bins
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
@@ -85,20 +85,17 @@ def show_spread(findings: Findings) -> str:
     options = replace(findings.options, level="lesion", metric="detected")
     try:
         found = choose_units(*findings.tables, findings.manifest, options)
-        size = next((b for b in findings.breakdown.binnings if b.axis == "size"), None)
-        size = size or tertiles("size", found.reference["size"])
+        size = lesion_size_bins(found, findings.breakdown, findings.options)
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")
     html += chart(plot_recall(found, size), label="Recall of lesions by their volume", name="recall")
-    return html + paragraph(_recall_note(size, findings), "note")
+    return html + paragraph(_recall_note(size), "note")
 
 
-def _recall_note(size: Binning, findings: Findings) -> str:
-    edges = f"at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml, {size.how}"
-    of = " of cases" if findings.options.level == "case" and findings.options.by.count("size") else ""
+def _recall_note(size: Binning) -> str:
     return (
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval. Every lesion goes by "
-        f"its own volume; the edges are {edges}{of}."
+        f"its own volume; the edges are at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml, {size.how}."
     )
 
 

@@ -125,7 +125,7 @@ def _choose_measure(workspace: Workspace, level: Level, column: Any) -> str:
 def _choose_sources(workspace: Workspace, column: Any) -> tuple[bool, list[str]]:
     """Whether seeds are pooled, and the sources."""
     pooled, seeds = list_sources(workspace.manifest, pool_seeds=True)
-    pool = bool(seeds)
+    pool = True
     if seeds:
         pool = not st.toggle("Show each seed as a source of its own", **_bound("each_seed"))
     evaluated = set(workspace.rows["source"])
@@ -134,8 +134,12 @@ def _choose_sources(workspace: Workspace, column: Any) -> tuple[bool, list[str]]
 
 
 def _choose_smoothness(level: Level, column: Any) -> str:
-    names = SMOOTHNESS if level == "case" else {"roughness": SMOOTHNESS["roughness"]}
-    return str(column.selectbox("Smoothness by", list(names), format_func=names.__getitem__, **_bound("smoothness")))
+    if level == "lesion":
+        why = "The released smoothness is a quantity of a whole volume: a lesion has none."
+        column.selectbox("Smoothness by", [SMOOTHNESS["roughness"]], disabled=True, help=why)
+        return "roughness"
+    names = list(SMOOTHNESS)
+    return str(column.selectbox("Smoothness by", names, format_func=SMOOTHNESS.__getitem__, **_bound("smoothness")))
 
 
 def _choose_pair(units: Units) -> tuple[str, str] | None:
@@ -162,5 +166,11 @@ def _choose_edges(defaults: tuple[Binning, ...]) -> dict[str, Edges]:
         ]
         if any(value is not None for value in typed):
             low, high = (own if own is not None else edge for own, edge in zip(typed, binning.edges, strict=True))
-            edges[axis.key] = (float(low), float(high))
+            if low > high:
+                todo = (
+                    f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"
+                )
+                st.error(plain(f"{axis.label}: the first edge must not lie above the second, but {todo}."))
+            else:
+                edges[axis.key] = (float(low), float(high))
     return edges

@@ -1,6 +1,7 @@
 """Breakdown page: downloads, and the paper's own tables."""
 
 import shlex
+from pathlib import Path
 
 import streamlit as st
 
@@ -29,6 +30,7 @@ def show_export(asked: Asked) -> None:
         "Pictures: the camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
     )
     folder = asked.workspace.results.folder
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     st.caption("The same numbers from a terminal, and a report of one file with the worst and best cases as pictures:")
     options = command_options(asked.options)
     st.code(

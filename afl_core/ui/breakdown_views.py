@@ -10,7 +10,7 @@ from afl_core.analysis.bins import AXES, Binning
 from afl_core.analysis.breakdown import compute_grid
 from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
 from afl_core.analysis.interaction import Interaction, Trend, interaction_sentence, robust_trend, size_interaction
-from afl_core.analysis.options import choose_units
+from afl_core.analysis.options import choose_units, lesion_size_bins
 from afl_core.analysis.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
@@ -60,7 +60,10 @@ def _show_trend(asked: Asked) -> None:
     st.markdown(plain(interaction_sentence(found, asked.units, asked.pair)))
     smoothness = asked.breakdown.binnings[1].axis
     show_clickable(plot_trend(asked.units, asked.pair, trend, colour_by=smoothness), asked, name="trend")
-    st.caption("Line: Theil-Sen, which single cases cannot tilt; with its 95 % interval.")
+    st.caption(
+        "The sentence tests the slope of the mean difference. The line is Theil-Sen's, the median slope, "
+        "which single cases cannot tilt: where the two differ, a few cases make the difference."
+    )
 
 
 def _show_distribution(asked: Asked) -> None:
@@ -69,16 +72,14 @@ def _show_distribution(asked: Asked) -> None:
 
 
 def _show_recall(asked: Asked) -> None:
-    options, workspace = asked.options, asked.workspace
-    if workspace.lesions.empty:
+    if asked.workspace.lesions.empty:
         raise DataError("These results hold no lesions", todo="Evaluate again")
     found = _lesion_units(asked.key, asked)
-    size = asked.breakdown.binnings[0]
+    size = lesion_size_bins(found, asked.breakdown, asked.options)
     show_clickable(plot_recall(found, size), asked, name="recall")
-    of = "cases" if options.level == "case" else "lesions"
     st.caption(
-        f"Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval. Lesions are binned by "
-        f"their own volume, at the edges above ({size.how}, of {of})."
+        "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
+        f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
     )
 
 
