@@ -71,11 +71,10 @@ def mean_intervals(
     resampled = _resampled_means(rows[:, spread], resamples)
     bias, acceleration = _corrections(rows[:, spread], mean[spread], resampled)
     reach = np.array([_expanded_quantile(wanted, n) for wanted in np.broadcast_to(level, columns)[spread]])
-    for side, z in enumerate((-reach, reach)):
-        shifted = bias + z
-        share = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, TINY))
-        for k, column in enumerate(spread):
-            intervals[column, side] = np.quantile(resampled[:, k], share[k])
+    shifted = bias + np.array([-reach, reach])
+    shares = ndtr(bias + shifted / np.maximum(1 - acceleration * shifted, TINY))
+    ordered = np.ascontiguousarray(resampled.T)
+    intervals[spread] = [np.quantile(ordered[k], share) for k, share in enumerate(shares.T)]
     return intervals
 
 

@@ -140,8 +140,9 @@ def _groups(units: Units, binning: Binning | None) -> Iterator[tuple[dict[str, A
 def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[str, Any]]:
     """One record a source, or one a pair for all but the first."""
     pairs, count = units.pairs, len(units.sources)
-    differences = [(means[b] - means[a]).round(DECIMALS) for a, b in pairs]  # what rounding alone moved did not move
-    columns = np.column_stack([means[name] for name in units.sources] + differences)
+    of = {name: means[name].to_numpy() for name in units.sources}
+    differences = [(of[b] - of[a]).round(DECIMALS) for a, b in pairs]  # what rounding alone moved did not move
+    columns = np.column_stack([*of.values(), *differences])
     enough = len(means) >= MIN_PATIENTS
     levels = [CI_LEVEL] * count + [level] * len(pairs)
     intervals = mean_intervals(columns, level=levels) if enough else np.full((len(levels), 2), math.nan)

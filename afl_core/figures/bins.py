@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.colors import sample_colorscale, unlabel_rgb
+from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from afl_core.analysis.bins import AXES, REST, Binning
@@ -17,10 +17,12 @@ from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
 from afl_core.figures.bin_parts import (
     LANES,
+    MAX_LINES,
     Bin,
     add_means,
     add_seeds,
     add_units,
+    drawn_units,
     evenly,
     range_text,
     short_lines,
@@ -38,7 +40,7 @@ from afl_core.figures.chart_style import (
     signed_interval,
     source_marker,
 )
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER
+from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -51,7 +53,8 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
 
     Returns:
         A figure whose dots carry case id, lesion id and volume as customdata. Where there are more than 2,000, each
-        is drawn in its bin alone, and not over everything too, for the sources of the pair. The traces of a source
+        is drawn in its bin alone, and not over everything too, for the sources of the pair; of more than 3,000 so
+        many are drawn, evenly by the rank of their value, and the title of the axis says so. The traces of a source
         are one legend group: its dots, its means and, where it is a mean over seeds, a hollow diamond a seed.
     """
     units, bins = breakdown.units, shown_bins(breakdown, axis)
@@ -59,12 +62,13 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     lane = LANES / count
     many = 2 * count * len(units.table) > MANY
     dotted, first = (pair, 1) if many and pair else (units.sources, int(many))
+    drawn = drawn_units(units, dotted, bins[first:])
     facts = case_facts(units, units.pairs[0] if len(units.pairs) == 1 else None)
     figure = go.Figure()
     for k, source in enumerate(units.sources):
         places = np.arange(len(bins), dtype=np.float64) + (k - (count - 1) / 2) * lane
         if source in dotted:
-            add_units(figure, units, k, bins[first:], places[first:], facts)
+            add_units(figure, units, k, drawn, places[first:], facts)
         add_means(figure, units, k, bins, places)
         if source in units.seeds:
             add_seeds(figure, units, k, bins, places + 0.34 * lane)
@@ -73,6 +77,8 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
     title = AXES[axis].title + ("" if units.table["patient"].is_unique else " (n: patients)")
+    if sum(len(b.inside) for b in drawn) < len(units.table):
+        title += f"<br>{sum(len(b.inside) for b in drawn):,} of {len(units.table):,} {units.noun} drawn"
     labels = [short_lines(b.label) for b in bins]
     ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
@@ -97,7 +103,7 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     of_pair = {record["bin"]: record for record in records[records["axis"] == axis].to_dict("records")}
     gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
     gain = gain if units.measure.better == "higher" else -gain
-    drawn = [evenly(b.inside, gain) for b in bins]
+    drawn = [evenly(b.inside, gain, MAX_LINES) for b in bins]
     titles = [_slope_title(b, of_pair.get(b.label[0]), len(d)) for b, d in zip(bins, drawn, strict=True)]
     facts = case_facts(units, pair)
     figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
@@ -147,7 +153,7 @@ def plot_grid(
     figure.add_heatmap(z=few, colorscale=[[0, TOO_FEW], [1, TOO_FEW]], showscale=False, **places)
     for i, j in np.ndindex(n.shape):
         colour = sample_colorscale(scale, (z[i, j] / limit + 1) / 2)[0] if n[i, j] >= least else TOO_FEW
-        font = {"size": 12, "color": _ink(colour) if n[i, j] else GREY}
+        font = {"size": 12, "color": ink(colour) if n[i, j] else GREY}
         figure.add_annotation(x=right[j], y=down[i], text=_cell_text(cells[i][j], least), showarrow=False, font=font)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
         labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
@@ -260,14 +266,6 @@ def _cell_text(cell: Mapping[Any, Any], least: int) -> str:
         return f"n = {n}, too few" if n else "n = 0"
     mean, interval = signed_interval(cell)
     return "<br>".join(line for line in (f"<b>{mean}</b>", interval, f"n = {n:,}") if line)
-
-
-def _ink(colour: str) -> str:
-    """Black or white, whichever reads on a cell."""
-    red, green, blue = (
-        unlabel_rgb(colour) if colour.startswith("rgb") else (int(colour[k : k + 2], 16) for k in (1, 3, 5))
-    )
-    return "#1F1F1F" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
 
 
 def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units, pair: Pair) -> None:

@@ -12,8 +12,8 @@ from afl_core.analysis.units import Units
 from afl_core.figures.palette import source_style
 
 Pair = tuple[str, str]
-Facts = tuple[NDArray[np.object_], str]
-"""What dots carry, and the hover text that reads it."""
+Facts = tuple[NDArray[np.str_], str]
+"""What dots carry, as text, and the hover text that reads it."""
 
 MANY = 2000
 """Dots above which WebGL draws them: an SVG of more is slow to move."""
@@ -82,21 +82,19 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
         pair: Whose values to add.
 
     Returns:
-        Columns case_id, lesion_id, volume in ml and, of a pair, both values and their difference.
+        Columns case_id, lesion_id, volume in ml and, of a pair, both values and their difference; all as text, which
+        is what a browser gets anyway: a chart copies an array of Python objects one by one.
     """
     table = units.table
-    columns = [list(table["case_id"]), [int(i) for i in table["lesion_id"]], [float(f"{v:.4g}") for v in table["size"]]]
+    columns = [table["case_id"], table["lesion_id"], table["size"].map("{:.4g}".format)]
     text = "<b>%{customdata[0]}</b>" + (", lesion %{customdata[1]}" if units.level == "lesion" else "")
     text += "<br>%{customdata[2]} ml"
     if pair:
         first, second = (units.values[name] for name in pair)
-        columns += [values.round(4).tolist() for values in (first, second, second - first)]
-        text += f"<br>{pair[0]} %{{customdata[3]:.3f}}<br>{pair[1]} %{{customdata[4]:.3f}}"
-        text += "<br>difference %{customdata[5]:+.3f}"
-    facts = np.empty((len(table), len(columns)), dtype=object)
-    for k, column in enumerate(columns):
-        facts[:, k] = column
-    return facts, f"{text}<extra></extra>"
+        columns += [values.map("{:.3f}".format) for values in (first, second)]
+        columns += [(second - first).map("{:+.3f}".format)]
+        text += f"<br>{pair[0]} %{{customdata[3]}}<br>{pair[1]} %{{customdata[4]}}<br>difference %{{customdata[5]}}"
+    return np.column_stack([column.to_numpy(dtype=str) for column in columns]), f"{text}<extra></extra>"
 
 
 def add_dots(figure: go.Figure, count: int, **trace: Any) -> None:

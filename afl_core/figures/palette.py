@@ -7,6 +7,8 @@ compared than the set has hues for, tints follow, and a symbol of its own tells 
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from plotly.colors import unlabel_rgb
+
 REFERENCE_COLOUR = "#009E73"
 """The reference segmentation: bluish green."""
 
@@ -41,3 +43,11 @@ def source_style(index: int) -> tuple[str, str]:
 
 TOO_FEW = "#D5D5D5"
 """A cell that holds too few to say anything: light grey."""
+
+
+def ink(colour: str) -> str:
+    """Black or white, whichever reads on a cell."""
+    red, green, blue = (
+        unlabel_rgb(colour) if colour.startswith("rgb") else (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    )
+    return "#1F1F1F" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"

@@ -214,7 +214,7 @@ def _add_lesions(figure: go.Figure, units: Units, index: int, facts: Facts) -> N
         x=size,
         y=y.astype(np.float32),
         marker={"size": 3 if dots > 600 else 5, "opacity": 0.5, "color": colour, "symbol": symbol},
-        customdata=np.column_stack([facts[0], found.round(3).astype(object)]),
+        customdata=np.column_stack([facts[0], [f"{value:.3g}" for value in found]]),
         hovertemplate=facts[1].replace("<extra>", f"<br>{source}: %{{customdata[3]}} (1 found, 0 missed)<extra>"),
         name=source,
         legendgroup=source,

@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.analysis.bins import AXES, Binning
 from afl_core.analysis.breakdown import compute_grid
 from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
-from afl_core.analysis.interaction import Interaction, Trend, interaction_sentence, robust_trend, size_interaction
+from afl_core.analysis.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.options import choose_units, lesion_size_bins
 from afl_core.analysis.units import Units
 from afl_core.errors import DataError
@@ -56,10 +57,9 @@ def _show_grid(asked: Asked) -> None:
 
 def _show_trend(asked: Asked) -> None:
     assert asked.pair
-    trend, found = _trend(asked.key, asked.units, asked.pair)
+    figure, found = _trend(asked.key, asked.units, asked.pair, asked.breakdown.binnings[1].axis)
     st.markdown(plain(interaction_sentence(found, asked.units, asked.pair)))
-    smoothness = asked.breakdown.binnings[1].axis
-    show_clickable(plot_trend(asked.units, asked.pair, trend, colour_by=smoothness), asked, name="trend")
+    show_clickable(figure, asked, name="trend")
     st.caption(
         "The sentence tests the slope of the mean difference. The line is Theil-Sen's, the median slope, "
         "which single cases cannot tilt: where the two differ, a few cases make the difference."
@@ -114,8 +114,9 @@ def _grid(key: str, size: Binning, smoothness: Binning, _units: Units, pair: Pai
 
 
 @st.cache_resource(max_entries=32, show_spinner="Fitting the trend")
-def _trend(key: str, _units: Units, pair: Pair) -> tuple[Trend | None, Interaction]:
-    return robust_trend(_units, pair), size_interaction(_units, pair)
+def _trend(key: str, _units: Units, pair: Pair, colour_by: str) -> tuple[go.Figure, Interaction]:
+    figure = plot_trend(_units, pair, robust_trend(_units, pair), colour_by=colour_by)
+    return figure, size_interaction(_units, pair)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Correlating")

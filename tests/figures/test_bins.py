@@ -15,7 +15,7 @@ from afl_core.analysis.bootstrap import mean_intervals
 from afl_core.analysis.breakdown import compute_breakdown, compute_grid
 from afl_core.analysis.measures import build_measure
 from afl_core.analysis.units import Units
-from afl_core.figures import bin_parts
+from afl_core.figures import bin_parts, bins
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
 from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
@@ -64,7 +64,7 @@ def means_of(figure):
 
 
 def ids(trace):
-    return [(row[0], row[1]) for row in trace.customdata]
+    return [(row[0], int(row[1])) for row in trace.customdata]
 
 
 @pytest.mark.parametrize("axis", ["size", "roughness"])
@@ -113,7 +113,7 @@ def test_every_unit_is_a_dot_once_over_all_and_once_in_its_bin(axis):
         bins = (SIZE if axis == "size" else ROUGH).assign(units.table[axis])
         assert all(p in {0, bins[row] + 1} for p, row in zip(places, rows, strict=True))
         np.testing.assert_allclose(
-            [row[2] for row in trace.customdata], units.table["size"].to_numpy()[rows], rtol=1e-3
+            [float(row[2]) for row in trace.customdata], units.table["size"].to_numpy()[rows], rtol=1e-3
         )
 
 
@@ -165,8 +165,8 @@ def test_a_dot_of_two_sources_shows_both_and_their_difference():
     trace = dots(plot_means(breakdown(units), "size"))[1]
     row = trace.customdata[0]
     first, second = (units.values.loc[units.table["case_id"] == row[0], name].item() for name in PAIR)
-    np.testing.assert_allclose(list(row[3:]), [first, second, second - first], atol=1e-4)
-    for word in ("%{customdata[0]}", "%{customdata[2]} ml", "A-FL %{customdata[4]", "difference %{customdata[5]"):
+    assert list(row[3:]) == [f"{first:.3f}", f"{second:.3f}", f"{second - first:+.3f}"]
+    for word in ("%{customdata[0]}", "%{customdata[2]} ml", "A-FL %{customdata[4]}", "difference %{customdata[5]}"):
         assert word in trace.hovertemplate
 
 
@@ -199,6 +199,28 @@ def test_where_dots_are_many_each_is_drawn_in_its_bin_alone_and_for_the_pair():
     units = replace(units, sources=("FL", "A-FL", "third"), values=units.values.assign(third=units.values["FL"]))
     figure = plot_means(breakdown(units), "size", ("FL", "third"))
     assert [trace.name for trace in dots(figure)] == ["FL", "third"]
+
+
+def test_of_very_many_dots_some_are_drawn_evenly_in_each_bin_and_the_axis_says_so(monkeypatch):
+    units = make_units(600)
+    assert "drawn" not in plot_means(breakdown(units), "size").layout.xaxis.title.text
+    monkeypatch.setattr(bin_parts, "MAX_DOTS", 300)
+    figure = plot_means(breakdown(units), "size")
+    first, second = dots(figure)
+    assert ids(first) == ids(second)
+    assert f"{len(first.x)} of 600 cases drawn" in figure.layout.xaxis.title.text
+    assert 150 <= len(first.x) <= 153
+    middle = units.values[list(PAIR)].mean(axis=1)
+    numbers, places = SIZE.assign(units.table["size"]), np.round(np.asarray(first.x)).astype(int) - 1
+    for k in range(3):
+        own, drawn = (
+            middle[numbers == k],
+            [case for (case, _), place in zip(ids(first), places, strict=True) if place == k],
+        )
+        assert len(drawn) == np.ceil(len(own) / 4)
+        values = middle[units.table["case_id"].isin(drawn)]
+        assert (values.min(), values.max()) == (own.min(), own.max())
+        assert abs(values.median() - own.median()) < 0.02
 
 
 def test_slopes_join_the_two_values_of_every_unit_once():
@@ -251,7 +273,7 @@ def test_titles_and_mean_lines_of_slopes_are_the_records():
 
 
 def test_of_many_lines_300_are_drawn_evenly_by_difference(monkeypatch):
-    monkeypatch.setattr(bin_parts, "MAX_LINES", 5)
+    monkeypatch.setattr(bins, "MAX_LINES", 5)
     units = make_units()
     figure = plot_slopes(breakdown(units), "size", PAIR)
     assert "5 of 12 drawn" in figure.layout.annotations[0].text
