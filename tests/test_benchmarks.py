@@ -3,7 +3,9 @@
 import importlib.util
 import json
 import math
+import multiprocessing
 import os
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -211,17 +213,23 @@ def test_peers_with_our_definitions_get_our_values(metrics_bench):
     assert all(abs(value) < 1e-5 for d in found.values() for value in d.values())
 
 
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize(("case", "times"), [("50 ml", 40), ("0.2 ml", 75)])
-def test_metrics_are_as_many_times_faster_than_monais_as_promised(metrics_bench, case, times):
-    """The best of ten runs; at 0.2 ml half of the promise: within the whole run, 1.5 ms are not measured well."""
-    modules, _ = metrics_bench.load_peers(("MONAI",))
-    calls = metrics_bench.build_calls(modules, *metrics_bench.build_cases(metrics_bench.GRID)[case])
+def times_faster_than_monai(case, enough):
+    """The best of up to ten runs; in a process of its own, as the benchmark runs."""
+    bench, best = load("metrics"), 0
+    modules, _ = bench.load_peers(("MONAI",))
+    calls = bench.build_calls(modules, *bench.build_cases(bench.GRID)[case])
     for _ in range(10):
-        seconds, _, _ = metrics_bench.time_calls({name: calls[name] for name in ("afl_core", "MONAI")}, rounds=3)
-        if seconds["MONAI"] >= times * seconds["afl_core"]:
-            return
-    pytest.fail(f"only {seconds['MONAI'] / seconds['afl_core']:.0f} times faster")
+        seconds, _, _ = bench.time_calls({name: calls[name] for name in ("afl_core", "MONAI")}, rounds=3)
+        best = max(best, seconds["MONAI"] / seconds["afl_core"])
+        if best >= enough:
+            break
+    return best
+
+
+@pytest.mark.parametrize(("case", "times"), [("50 ml", 40), ("0.2 ml", 150)])
+def test_metrics_are_as_many_times_faster_than_monais_as_promised(case, times):
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
+        assert fresh.submit(times_faster_than_monai, case, times).result() >= times
 
 
 def test_surface_distances_beat_the_distance_transforms_that_they_replace(metrics_bench):
