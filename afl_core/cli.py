@@ -31,11 +31,12 @@ from afl_core.metrics.matchers import MATCHERS
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
-from afl_core.training.config import PRESETS, build_config, parse_setting
+from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
     from afl_core.training.loop import Progress
+    from afl_core.training.runs import RunFolder
 
 DATA_HELP = "Folder of the data set: BraTS 2018 layout, images/ and references/, or DeepMedic's example."
 
@@ -145,15 +146,21 @@ def predict(
 
 
 @app.command()
-def train(
+def train(  # noqa: PLR0913 - one parameter an option
     *,
-    loss: Annotated[str, typer.Option(help="Such as focal or adaptive_focal; a wrong name lists them all.")],
-    out: Annotated[Path, typer.Option(help="Checkpoint folder to write.")],
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as focal or adaptive_focal; a wrong name lists them all. Several make paired runs."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the checkpoint to this folder; for one run.")] = None,
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     data: Annotated[
-        Path | None, typer.Option(help="Data set with a splits.json; without it the synthetic demo cohort.")
+        Path | None, typer.Option(help="Data set, with a splits.json or at random; without it the demo cohort.")
     ] = None,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this run, to the bits it would have had.")] = None,
     set_: Annotated[
         list[str] | None,
         typer.Option(
@@ -162,42 +169,60 @@ def train(
         ),
     ] = None,
 ) -> None:
-    """Train a checkpoint: weights.safetensors and card.json.
+    """Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.
 
     Two runs that differ only in --loss start from the same weights and see the same batches.
     """
-    from afl_core.loss import LOSSES, build_loss  # noqa: PLC0415 - imports torch
-    from afl_core.training.run import train_checkpoint  # noqa: PLC0415 - imports torch and MONAI
+    from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
+    from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
-    settings = dict(parse_setting(text) for text in set_ or []) | {"loss": loss}
-    given = settings.get("loss_settings", {})
-    if not isinstance(given, dict):
-        raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
-    settings["loss_settings"] = {**pick(LOSSES, loss, kind="loss").settings, **given}
-    build_loss(loss, **given)  # what is wrong shows before the data are read
+    if resume is not None:
+        if loss or out or name or data or set_ or seed or sequences:
+            raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
+        _train(find_run(resume))
+        return
+    settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    config = build_config(preset, **settings)
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
-    root = data or DEMO
-    cohort, splits = load_cohort(root), load_splits(root / SPLITS_FILE)
-    with progress_bar(f"Training {loss}") as advance:
-        best = 0.0
+    planned = plan_runs(preset, loss or [], seed or [], settings, data=data or DEMO, command=command_line())
+    if out is not None and len(planned) > 1:
+        raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
+    for label, spec in planned.items():
+        own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
+        run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
+        _train(run)
+
+
+def _train(run: "RunFolder") -> None:
+    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split."""
+    from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
+
+    spec = run.spec()
+    with progress_bar(f"Training {run.name}") as advance:
+        best = max((row["validation_dsc"] or 0.0 for row in run.metrics()), default=0.0)
 
         def report(progress: "Progress") -> None:
             nonlocal best
             best = max(best, progress.validation_dsc or 0.0)
-            advance(progress.step, config.steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
+            advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
 
-        card = train_checkpoint(config, cohort, splits, out, command=command_line(), report=report)
-    with tempfile.TemporaryDirectory() as folder:
-        results = Results(Path(folder))
-        test = set(splits["test"])
-        cases = [case for case in cohort.cases if case.case_id in test]
-        _evaluate(cohort, cases, (CheckpointSource(card.label, out),), results)
-        add_scores(out, {"test": mean_scores(results.cases())})
-    print_line(f"Checkpoint written to {out}; its card.json holds the scores on the test split")
+        card = run_training(run, report=report)
+    if card is None:
+        print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
+        raise typer.Exit(130)
+    if spec.out is None:
+        print_line(f"Checkpoint written to {run.checkpoint}")
+        return
+    cohort = load_cohort(spec.data)
+    test = set(load_splits(run.path / SPLITS_FILE).get("test", ()))
+    if cases := [case for case in cohort.cases if case.case_id in test]:
+        with tempfile.TemporaryDirectory() as folder:
+            results = Results(Path(folder))
+            _evaluate(cohort, cases, (CheckpointSource(card.label, spec.out),), results)
+            add_scores(spec.out, {"test": mean_scores(results.cases())})
+    print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
 
 
 @app.command()

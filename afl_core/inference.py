@@ -16,13 +16,20 @@ OVERLAP = 0.25
 """Overlap of neighbouring windows, blended by a Gaussian."""
 
 
-def prepare(images: Mapping[str, Volume], *, sequences: tuple[str, ...], spacing_mm: tuple[float, ...]) -> Tensor:
+def prepare(
+    images: Mapping[str, Volume],
+    *,
+    sequences: tuple[str, ...],
+    spacing_mm: tuple[float, ...],
+    grid: tuple[int, int, int] | None = None,
+) -> Tensor:
     """Resample and z-score the sequences that a network takes.
 
     Args:
         images: Sequence name to volume, all on one grid.
         sequences: The network's input channels, in order.
         spacing_mm: The network's voxel size.
+        grid: Number of voxels to resize to instead, whatever the field of view.
 
     Returns:
         Float32, shape (C, X', Y', Z').
@@ -40,7 +47,7 @@ def prepare(images: Mapping[str, Volume], *, sequences: tuple[str, ...], spacing
     channels = []
     for name in sequences:
         volume = images[name]
-        shape = resampled_shape(volume.array.shape, volume.spacing_mm, tuple(spacing_mm))  # type: ignore[arg-type]
+        shape = grid or resampled_shape(volume.array.shape, volume.spacing_mm, tuple(spacing_mm))  # type: ignore[arg-type]
         channels.append(resize(z_score(volume.array.astype(np.float32)), shape))
     return torch.from_numpy(np.stack(channels))
 
@@ -96,7 +103,7 @@ def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Pre
     Raises:
         CheckpointError: If a sequence is missing.
     """
-    channels = prepare(images, sequences=card.sequences, spacing_mm=card.spacing_mm)
+    channels = prepare(images, sequences=card.sequences, spacing_mm=card.spacing_mm, grid=card.grid)
     logits = window_logits(network, channels, patch_size=card.patch_size)
     image = images[card.sequences[0]]
     tumour, *both = (

@@ -20,7 +20,10 @@ DecisionRule = Literal["tumour_channel", "background_complement", "argmax"]
 
 
 class Card(BaseModel):
-    """What a checkpoint is, how it was made, how it scored and what it must not be used for."""
+    """What a checkpoint is, how it was made, how it scored and what it must not be used for.
+
+    The image is resampled to `spacing_mm`, or resized to `grid` voxels where that is given.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -28,8 +31,10 @@ class Card(BaseModel):
     label: str
     summary: str
     network: str
+    network_settings: dict[str, Any] = Field(default_factory=dict)
     sequences: tuple[str, ...] = Field(min_length=1)
     spacing_mm: Spacing
+    grid: tuple[int, int, int] | None = None
     patch_size: tuple[int, int, int]
     decision_rule: DecisionRule
     loss: str
@@ -96,7 +101,7 @@ def load_network(folder: Path) -> tuple["nn.Module", Card]:
     card = load_card(folder)
     raw = verify_weights(folder, card)
     try:
-        network = build_model(card.network, in_channels=len(card.sequences))
+        network = build_model(card.network, in_channels=len(card.sequences), **card.network_settings)
         network.load_state_dict(load(raw))
     except (SafetensorError, RuntimeError, AflError) as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
@@ -144,5 +149,13 @@ def find_checkpoints(root: Path) -> dict[str, Card]:
 def fingerprint(folder: Path) -> str:
     """What a result made with this checkpoint depends on: weights, network, input and decision rule."""
     card = load_card(folder)
-    parts = [card.weights_sha256, card.network, card.sequences, card.spacing_mm, card.patch_size, card.decision_rule]
+    parts: list[Any] = [
+        card.weights_sha256,
+        card.network,
+        card.sequences,
+        card.spacing_mm,
+        card.patch_size,
+        card.decision_rule,
+    ]
+    parts += [extra for extra in (card.network_settings, card.grid) if extra]  # cards before there were any keep theirs
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,9 +1,10 @@
 """What a training run is: one validated, immutable configuration."""
 
 import json
+import math
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,34 +13,120 @@ from afl_core.errors import UsageError
 from afl_core.model.checkpoints import DecisionRule
 
 Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-PatchEdge = Annotated[int, Field(ge=16, multiple_of=8)]
-"""The network halves a patch three times, and instance norm needs more than one voxel at the bottom."""
+Edge = Annotated[int, Field(ge=1)]
+Precision = Literal["fp32", "bf16", "fp16"]
+Device = Literal["auto", "cpu", "cuda"]
 
 
 class TrainConfig(BaseModel):
-    """Everything that decides the weights of a run, given the data."""
+    """Everything that decides the weights of a run, given the data.
+
+    Attributes:
+        loss: Key in `LOSSES`.
+        loss_settings: As `build_loss` takes them.
+        network: Key in `MODELS`.
+        network_settings: As `build_model` takes them.
+        encoder_weights: File of 2-D ImageNet weights for the encoder of the ResNet50 U-Net.
+        sequences: Channels of the image, in order.
+        spacing_mm: Voxel size to which every case is resampled.
+        grid: Voxels to which every case is resized instead, whatever its field of view, as in the paper's PI-CAI code.
+        patch_size: Voxels that the network sees at a time.
+        label_resize: `nearest` keeps the reference's volume; `area` with everything above 0, as released, makes it
+            1.45 times as large (facts of the released transforms, PI-CAI).
+        augmentation: Key in `AUGMENTATIONS`.
+        batch_size: Patches a step.
+        steps: Steps of the run.
+        epochs: Passes over the training cases, in place of steps.
+        validate_every: Steps from one validation to the next; None is a pass over the training cases.
+        optimiser: `sgd` with Nesterov's momentum, or `adamw`.
+        schedule: `cosine` down to 0, or `constant`.
+        learning_rate: At the start.
+        momentum: Of SGD.
+        weight_decay: Of either optimiser.
+        precision: Of the network's own arithmetic; the loss is always in float32.
+        device: `auto` is CUDA where there is one.
+        seed: Of initial weights and batches.
+        threads: Of the processor; another number gives other bits.
+        decision_rule: How logits become a mask, in validation and in the checkpoint.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     loss: str
     loss_settings: dict[str, Any]
     network: str = "demo_unet"
+    network_settings: dict[str, Any] = Field(default_factory=dict)
+    encoder_weights: str | None = None
     sequences: tuple[str, ...] = Field(default=("flair", "t1", "t1ce", "t2"), min_length=1)
     spacing_mm: tuple[Length, Length, Length] = (2.0, 2.0, 2.0)
-    patch_size: tuple[PatchEdge, PatchEdge, PatchEdge] = (64, 64, 64)
+    grid: tuple[Edge, Edge, Edge] | None = None
+    patch_size: tuple[Edge, Edge, Edge] = (64, 64, 64)
+    label_resize: Literal["nearest", "area"] = "nearest"
+    augmentation: Literal["demo", "picai_paper", "brats_paper", "none"] = "demo"
     batch_size: int = Field(default=2, ge=1)
     steps: int = Field(default=2000, ge=1)
-    validate_every: int = Field(default=500, ge=1)
+    epochs: int | None = Field(default=None, ge=1)
+    validate_every: int | None = Field(default=500, ge=1)
+    optimiser: Literal["sgd", "adamw"] = "sgd"
+    schedule: Literal["cosine", "constant"] = "cosine"
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1)
     weight_decay: float = Field(default=1e-5, ge=0)
+    precision: Precision = "fp32"
+    device: Device = "cpu"
     seed: int = Field(default=0, ge=0)
     threads: int = Field(default=1, ge=1)
     decision_rule: DecisionRule = "argmax"
 
+    def total_steps(self, cases: int) -> int:
+        """Steps of the run on so many training cases."""
+        return self.steps if self.epochs is None else self.epochs * self.epoch_steps(cases)
 
-PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType({"demo": {}})
-"""Preset name to the settings in which it differs from the defaults of `TrainConfig`."""
+    def epoch_steps(self, cases: int) -> int:
+        """Steps from one validation to the next, on so many training cases."""
+        return self.validate_every or math.ceil(cases / self.batch_size)
+
+
+_RELEASED: Mapping[str, Any] = MappingProxyType(
+    {
+        "network": "unet_resnet50",
+        "batch_size": 1,
+        "epochs": 200,
+        "validate_every": None,
+        "schedule": "constant",
+        "learning_rate": 0.1,
+        "momentum": 0.9,
+        "weight_decay": 1e-5,
+        "device": "auto",
+        "decision_rule": "tumour_channel",
+    }
+)
+
+PRESETS: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "demo": {},
+        "picai_paper": {
+            **_RELEASED,
+            "network_settings": {"strides": [[2, 2, 2], [4, 2, 1], [2, 2, 2], [2, 2, 1], [1, 2, 3]]},
+            "sequences": ("t2w", "adc", "hbv"),
+            "grid": (160, 128, 24),
+            "patch_size": (160, 128, 24),
+            "augmentation": "picai_paper",
+        },
+        "brats_paper": {
+            **_RELEASED,
+            "network_settings": {"strides": [[2, 2, 2], [2, 2, 2], [2, 2, 2], [2, 2, 2], [1, 1, 1]]},
+            "spacing_mm": (1.0, 1.0, 1.0),
+            "patch_size": (224, 224, 144),
+            "augmentation": "brats_paper",
+        },
+    }
+)
+"""Preset name to the settings in which it differs from the defaults of `TrainConfig`.
+
+`picai_paper` and `brats_paper` follow the paper's released code. What differs from it on purpose, and how to have it as
+released, is listed in docs/training.md.
+"""
 
 
 def build_config(preset: str, /, **settings: Any) -> TrainConfig:

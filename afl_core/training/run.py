@@ -1,17 +1,31 @@
-"""A training run from a cohort to a checkpoint folder."""
+"""A training run from its folder to a checkpoint; `python -m afl_core.training.run FOLDER` is its process."""
 
+import json
+import os
+import platform
+import signal
+import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
-from afl_core.data.layouts import Cohort, load_case
-from afl_core.errors import UsageError
+import torch
+from filelock import Timeout
+
+from afl_core.data.layouts import Cohort, load_case, load_cohort
+from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, save_splits
+from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DecisionRule, save_checkpoint
 from afl_core.paths import DEMO
-from afl_core.storage import hash_files
+from afl_core.storage import hash_files, write_atomically
+from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
-from afl_core.training.loop import Progress, TrainingCase, TrainResult, train, training_case, validation_dsc
+from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
+from afl_core.training.loop import Progress, TrainResult, train
+from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, list_runs
+from afl_core.training.state import scores_by_rule
 from afl_core.versions import versions
 
 LIMITS = (
@@ -20,75 +34,149 @@ LIMITS = (
 )
 
 
-def train_checkpoint(
-    config: TrainConfig,
-    cohort: Cohort,
-    splits: Mapping[str, Sequence[str]],
-    out: Path,
-    *,
-    command: str,
-    report: Callable[[Progress], None],
-) -> Card:
-    """Train on the train split, choose the step on the validation split, and save weights and card.
+def run_training(
+    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, queue: bool = False
+) -> Card | None:
+    """Train, or go on training, what a run's folder asks for.
 
     Args:
-        config: The run.
-        cohort: Holds the cases of all splits.
-        splits: Case ids under `train`, `validation` and `test`.
-        out: Checkpoint folder.
-        command: What repeats the run, for the card.
-        report: As `train` takes it.
+        run: The run; its folder is locked meanwhile.
+        report: Hears of progress.
+        queue: Wait until every run that was created earlier and is under way has ended.
 
     Returns:
-        The card, its scores being the test split's mean DSC under each decision rule.
+        The card of the checkpoint; None where the run was stopped, and can go on.
 
     Raises:
-        UsageError: If a split is missing or empty.
-        AflError: If a case cannot be read.
+        UsageError: If another process holds the run.
+        AflError: If it failed; the status says so too.
     """
-    cases = {name: _load(cohort, splits, name, config) for name in ("train", "validation", "test")}
-    result = train(config, cases["train"], cases["validation"], report=report)
+    lock = run.lock()
+    try:
+        lock.acquire(timeout=5)  # a page that asks whether it lives holds it for a moment
+    except Timeout:
+        raise UsageError("The run is under way already", received=run.name) from None
+    keeper = FolderKeeper(run, report)
+    handlers = {number: signal.signal(number, keeper.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        spec = run.spec()
+        if queue:
+            _wait(run, spec, keeper)
+        keeper.tell("Reading the cases")
+        card = _train(run, spec, keeper)
+        end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
+        return card
+    except StoppedError:
+        end_run(run, "stopped", "Stopped")
+        return None
+    except (AflError, OSError, MemoryError, torch.OutOfMemoryError) as error:
+        failure = error if isinstance(error, AflError) else _as_failure(error)
+        end_run(run, "failed", str(failure))
+        raise failure from error
+    finally:
+        keeper.close()
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        lock.release()
+
+
+def _as_failure(error: BaseException) -> AflError:
+    if isinstance(error, OSError):
+        todo = "Check the free space and the permissions, then resume: the last state that was saved is kept"
+        return DataError("A file could not be read or written", received=error, todo=todo)
+    return DataError(
+        "The memory does not suffice",
+        received=str(error).splitlines()[0] if str(error) else None,
+        todo="Take a smaller patch, batch or network",
+    )
+
+
+def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
+    """Until no run that was created earlier is waiting or running."""
+    while True:
+        earlier = [r for r in list_runs(run.path.parent) if r.spec().created < spec.created and r.alive()]
+        if not earlier:
+            return
+        status = run.status()
+        message = f"Waiting for {earlier[-1].name}"
+        run.write_status(replace(status, state="waiting", message=message, pid=os.getpid()))
+        if keeper.stopping.wait(1):
+            raise StoppedError
+
+
+def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
+    config = spec.config
+    cohort = load_cohort(spec.data)
+    splits = _splits(run, cohort)
+    cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
+    keeper.steps = config.total_steps(len(cases["train"]))
+    write_atomically(run.path / "environment.json", json.dumps(_environment(), indent=2).encode())
+    keeper.tell("Training")
+    result = train(config, cases["train"], cases["validation"], keeper)
+    if result.steps < keeper.steps:
+        return None
+    keeper.tell("Scoring the test split")
+    test = _load(cohort, splits, "test", config, keeper) if splits.get("test") else []
     rules: tuple[DecisionRule, ...] = get_args(DecisionRule)
-    by_rule = {rule: _score(result, cases["test"], config.model_copy(update={"decision_rule": rule})) for rule in rules}
+    scores = scores_by_rule(result.network, test, config, rules=rules, stopped=keeper.stopped) if test else {}
+    if scores is None:
+        raise StoppedError
     card = Card(
-        name=out.name,
+        name=(spec.out or run.path).name,
         label=LOSSES[config.loss].label,
         summary=f"{LOSSES[config.loss].title}, {_settings(config)}, decided by {config.decision_rule}",
         network=config.network,
+        network_settings=config.network_settings,
         sequences=config.sequences,
         spacing_mm=config.spacing_mm,
+        grid=config.grid,
         patch_size=config.patch_size,
         decision_rule=config.decision_rule,
         loss=config.loss,
         loss_settings=config.loss_settings,
         training=config.model_dump(mode="json") | _outcome(result),
-        data=_describe(cohort, splits, config) | {"cases": {name: len(used) for name, used in cases.items()}},
-        scores={"test_mean_dsc_by_decision_rule": by_rule},
-        command=command,
+        data=_describe(cohort, splits, config) | {"cases": {n: len(c) for n, c in (cases | {"test": test}).items()}},
+        scores={"test_mean_dsc_by_decision_rule": {rule: round(dsc, 4) for rule, dsc in scores.items()}}
+        if test
+        else {},
+        command=spec.command,
         versions=versions(("torch", "monai", "numpy", "nibabel")),
         weights_sha256="",
         limits=LIMITS,
     )
-    return save_checkpoint(out, result.network, card)
+    for folder in (spec.out, run.path / CHECKPOINT):
+        if folder is not None:
+            card = save_checkpoint(folder, result.network, card)
+    return card
 
 
-def _load(cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig) -> list[TrainingCase]:
+def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
+    """Those of the run's first start; then the data set's own, or random ones where it has none."""
+    own = run.path / SPLITS_FILE
+    if not own.is_file():
+        ids = [case.case_id for case in cohort.cases if case.reference]
+        given = cohort.root / SPLITS_FILE
+        save_splits(own, load_splits(given) if given.is_file() else random_splits(ids))
+    return load_splits(own)
+
+
+def _load(
+    cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig, keeper: FolderKeeper
+) -> list[TrainingCase]:
     wanted = set(splits.get(name, ()))
     chosen = [case for case in cohort.cases if case.case_id in wanted and case.reference]
     if not chosen:
         raise UsageError(
-            f"The data set has no {name} split", received=cohort.root, todo="List its cases in splits.json"
+            f"The data set has no {name} split", received=cohort.root, todo=f"List its cases in {SPLITS_FILE}"
         )
     loaded = []
-    for case in chosen:
+    for done, case in enumerate(chosen):
+        keeper.check()
+        keeper.tell(f"Reading the cases of the {name} split, {done} of {len(chosen)}")
         files = load_case(case, sequences=config.sequences)
         assert files.reference is not None  # cases without one were left out above
         loaded.append(training_case(case.case_id, files.images, files.reference, config))
     return loaded
-
-
-def _score(result: TrainResult, cases: Sequence[TrainingCase], config: TrainConfig) -> float:
-    return round(validation_dsc(result.network, cases, config), 4)
 
 
 def _settings(config: TrainConfig) -> str:
@@ -113,7 +201,25 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
         for path in (*(case.sequences[name] for name in config.sequences), case.reference)
     ]
     return {
-        "name": "synthetic demo cohort" if cohort.root == DEMO else cohort.root.name,
+        "name": "synthetic demo cohort" if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,
         "layout": cohort.layout.name,
         "training_files_sha256": hash_files(files),
     }
+
+
+def _environment() -> dict[str, Any]:
+    packages = ("torch", "monai", "numpy", "nibabel", "scipy", "safetensors")
+    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
+    return {"versions": versions(packages), "platform": platform.platform(), "cores": os.cpu_count(), "gpu": gpu}
+
+
+def main() -> None:
+    """The process's own work."""
+    try:
+        run_training(RunFolder(Path(sys.argv[1])), queue=True)
+    except AflError as error:
+        sys.exit(f"Error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,7 @@ from afl_core.analysis.confounding import confounding, confounding_sentence
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.sentences import edges_text, pair_sentence
 from afl_core.figures.bins import plot_means
-from afl_core.ui.breakdown_controls import Asked
+from afl_core.ui.breakdown_controls import Asked, settings_key
 from afl_core.ui.errors import plain
 
 PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
@@ -114,6 +114,7 @@ def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
         if int(lesion_id):
             address["lesion"] = str(lesion_id)
         st.session_state["followed"] = str(case_id)
+        st.session_state[settings_key(str(case_id))] = {key: st.query_params.get_all(key) for key in st.query_params}
         st.switch_page("pages/compare.py", query_params=address)
 
 

@@ -52,6 +52,7 @@ def choose(workspace: Workspace) -> Asked | None:
     if workspace.rows.empty:
         st.info("No case has been evaluated yet: open one in Compare and run the checkpoints on it.")
         return None
+    _return_to_settings()
     headline = st.container()
     first = st.columns([2, 3, 4, 3, 3], vertical_alignment="bottom")
     level: Level = first[0].selectbox("Compare", list(LEVELS), format_func=LEVELS.__getitem__, **_bound("level"))
@@ -68,6 +69,23 @@ def choose(workspace: Workspace) -> Asked | None:
     except AflError as error:
         st.error(plain(str(error)))
         return None
+
+
+def settings_key(case_id: str) -> str:
+    """Where the session keeps the address that was left for a case."""
+    return f"settings left for {case_id}"
+
+
+def _return_to_settings() -> None:
+    """Take the settings up again where the browser's Back leads from a case to this page.
+
+    `st.switch_page` leaves two entries in the browser's history: the case with the path of the page that is left, but
+    without its settings, and then the case with the path of Compare. Back meets the first; what it is replaced by here
+    adds no entry.
+    """
+    settings = st.session_state.get(settings_key(st.query_params.get("case", "")))
+    if settings:
+        st.switch_page("pages/breakdown.py", query_params=settings)
 
 
 def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:

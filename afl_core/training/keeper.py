@@ -1,0 +1,117 @@
+"""Where a run's state goes while it trains, and how it hears that it should stop."""
+
+import io
+import json
+import os
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from types import FrameType
+from typing import Any
+
+import torch
+
+from afl_core.storage import write_atomically
+from afl_core.training.loop import Keeper, Progress
+from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
+
+SAVE_SECONDS, SAVE_SHARE = 20, 0.05
+"""The state is saved so often at most, and takes no more than this share of the time."""
+
+GIVE_UP_SECONDS = 4
+"""A step that has not ended so long after a stop is given up; the run goes on from the last state that it saved."""
+
+
+class StoppedError(Exception):
+    """The run was asked to end before it was finished."""
+
+
+def end_run(run: RunFolder, state: State, message: str) -> None:
+    """Write how a run ended."""
+    run.write_status(replace(run.status(), state=state, message=message, pid=0))
+
+
+class FolderKeeper(Keeper):
+    """Keeps a run's state in its folder, and stops on Ctrl-C and SIGTERM.
+
+    Args:
+        run: The run.
+        report: Also hears of progress.
+    """
+
+    def __init__(self, run: RunFolder, report: Callable[[Progress], None] = lambda progress: None) -> None:
+        self.run, self.also = run, report
+        self.stopping = threading.Event()
+        before = run.status()
+        self.step, self.steps, self.before, self.began = before.step, before.steps, before.seconds, time.monotonic()
+        self.saved = self.told = self.began
+        self.cost = 0.0
+        self.timer: threading.Timer | None = None
+
+    def seconds(self) -> float:
+        """Spent in training, over all resumptions."""
+        return self.before + time.monotonic() - self.began
+
+    def tell(self, message: str, step: int | None = None) -> None:
+        """Write that the run is under way; without a step, at the one that was told last."""
+        self.told = time.monotonic()
+        self.step = self.step if step is None else step
+        self.run.write_status(RunStatus("running", message, self.step, self.steps, self.seconds(), os.getpid()))
+
+    def check(self) -> None:
+        """Raise `StoppedError` if the run was asked to end."""
+        if self.stopping.is_set():
+            raise StoppedError
+
+    def load(self) -> dict[str, Any] | None:
+        """The last state, and the metrics up to it; what was reported after it will be reported again."""
+        if not (self.run.path / LAST).is_file():
+            (self.run.path / METRICS).unlink(missing_ok=True)
+            return None
+        state: dict[str, Any] = torch.load(self.run.path / LAST, weights_only=True)
+        self.before = state.pop("seconds")
+        rows = [row for row in self.run.metrics() if row["step"] <= state["step"]]
+        write_atomically(self.run.path / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return state
+
+    def save(self, state: Callable[[], dict[str, Any]], *, step: int, now: bool) -> None:
+        """Save now, or when the last time is long enough ago."""
+        begin = time.monotonic()
+        if begin - self.told > 1:
+            self.tell("Training", step)
+        if now or begin - self.saved > max(SAVE_SECONDS, self.cost / SAVE_SHARE):
+            buffer = io.BytesIO()
+            torch.save(state() | {"seconds": self.seconds()}, buffer)
+            write_atomically(self.run.path / LAST, buffer.getvalue())
+            self.saved = time.monotonic()
+            self.cost = self.saved - begin
+
+    def report(self, progress: Progress) -> None:
+        """Append to the metrics, and tell."""
+        row = json.dumps(asdict(progress) | {"seconds": round(self.seconds(), 2)})
+        with (self.run.path / METRICS).open("a", encoding="utf-8") as file:
+            file.write(row + "\n")
+        self.tell("Training", progress.step)
+        self.also(progress)
+
+    def stopped(self) -> bool:
+        """Whether somebody asked."""
+        return self.stopping.is_set()
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Ask the run to end; one whose step takes longer than a person waits ends without it."""
+        if not self.stopping.is_set():
+            self.stopping.set()
+            self.timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
+            self.timer.daemon = True
+            self.timer.start()
+
+    def close(self) -> None:
+        """The run has ended, by itself or as asked."""
+        if self.timer is not None:
+            self.timer.cancel()
+
+    def _give_up(self) -> None:
+        end_run(self.run, "stopped", "Stopped amid a long step; it goes on from the state that was saved before")
+        os._exit(1)

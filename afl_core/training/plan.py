@@ -1,0 +1,77 @@
+"""What is to be trained: every loss with every seed, checked before anything is read."""
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
+from afl_core.loss import LOSSES, build_loss
+from afl_core.training.config import TrainConfig, build_config
+from afl_core.training.runs import RunSpec
+from afl_core.training.state import build_network, choose_device
+
+
+def plan_runs(
+    preset: str,
+    losses: Sequence[str],
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    *,
+    data: Path,
+    command: str,
+) -> dict[str, RunSpec]:
+    """The runs of every loss with every seed; those of one seed start from the same weights and see the same batches.
+
+    Args:
+        preset: Key in `PRESETS`.
+        losses: Keys in `LOSSES`, one or more; one of the presets of A-FL is written `adaptive_focal:PRESET`.
+        seeds: One or more; none is the preset's.
+        settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
+        data: Folder of the data set.
+        command: What repeats the runs.
+
+    Returns:
+        Name to specification, in order.
+
+    Raises:
+        UsageError: If a setting, loss, network, patch or device is not possible.
+    """
+    if not losses:
+        raise UsageError("Training needs a loss", todo=f"Give --loss, one of {', '.join(LOSSES)}")
+    given = settings.get("loss_settings", {})
+    if not isinstance(given, dict):
+        raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
+    plans: dict[str, RunSpec] = {}
+    pair = f"{time.time():.0f}" if len(losses) > 1 else ""
+    for seed in seeds or (None,):
+        for text in losses:
+            loss, _, variant = text.partition(":")
+            entry = pick(LOSSES, loss, kind="loss")
+            own = {**given, **({"preset": variant} if variant else {})}
+            build_loss(loss, **own)
+            config = build_config(
+                preset, **{**settings, "loss": loss, "loss_settings": {**entry.settings, **own}, "seed": seed}
+            )
+            check_config(config)
+            label = f"{preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
+            if label in plans:
+                raise UsageError("Give each loss and each seed once", received=f"{text}, seed {config.seed}")
+            plans[label] = RunSpec(
+                config=config, data=data.resolve(), pair=pair, command=command, created=time.time() + len(plans) / 1000
+            )
+    return plans
+
+
+def check_config(config: TrainConfig) -> None:
+    """Refuse a network, patch or device that is not possible, in a second and before any data are read.
+
+    Raises:
+        UsageError: If it is not; names the setting.
+    """
+    choose_device(config)
+    with torch.device("meta"):  # shapes without numbers
+        build_network(config.model_copy(update={"encoder_weights": None}))
