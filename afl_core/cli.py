@@ -1,42 +1,34 @@
 """The command line, `afl`."""
 
 import sys
-import tempfile
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import Annotated, NoReturn
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.paired import mean_scores
 from afl_core.catalogue import pick
-from afl_core.cli_analysis import breakdown, command_line, report
-from afl_core.data.demo_design import SPLITS, DemoSpec
+from afl_core.cli_analysis import breakdown, report
+from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.data.demo_design import DemoSpec
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.data.synthetic import write_demo
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
+from afl_core.evaluation.pipeline import SETTINGS, Settings
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.run import evaluate_into, pending, worker_pool
-from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
+from afl_core.evaluation.run import pending
+from afl_core.evaluation.sources import CheckpointSource, parse_sources
 from afl_core.metrics.matchers import MATCHERS
-from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
-from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case
-
-if TYPE_CHECKING:
-    from afl_core.training.loop import Progress
-    from afl_core.training.runs import RunFolder
 
 DATA_HELP = "Folder of the data set: BraTS 2018 layout, images/ and references/, or DeepMedic's example."
 
@@ -49,6 +41,8 @@ app = typer.Typer(
 )
 app.command()(breakdown)
 app.command()(report)
+app.command()(train)
+app.command()(study)
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 
@@ -69,7 +63,7 @@ def demo(
     results = Results(RESULTS / "demo")
     cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
     if cases:
-        _evaluate(cohort, cases, demo_sources(), results)
+        evaluate_cases(cohort, cases, demo_sources(), results)
 
 
 @app.command()
@@ -107,7 +101,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     results = Results(out)
     pick(MATCHERS, matcher, kind="matcher")
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
-    _evaluate(cohort, _select(cohort, case), sources, results, settings=settings)
+    evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings)
     print_summary(results, [s.name for s in sources])
 
 
@@ -146,86 +140,6 @@ def predict(
 
 
 @app.command()
-def train(  # noqa: PLR0913 - one parameter an option
-    *,
-    loss: Annotated[
-        list[str] | None,
-        typer.Option(help="Such as focal or adaptive_focal; a wrong name lists them all. Several make paired runs."),
-    ] = None,
-    out: Annotated[Path | None, typer.Option(help="Also write the checkpoint to this folder; for one run.")] = None,
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
-    data: Annotated[
-        Path | None, typer.Option(help="Data set, with a splits.json or at random; without it the demo cohort.")
-    ] = None,
-    sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
-    resume: Annotated[str | None, typer.Option(help="Go on with this run, to the bits it would have had.")] = None,
-    set_: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            help='Any other setting, such as steps=500 or loss_settings={"preset":"paper_equation"}.',
-        ),
-    ] = None,
-) -> None:
-    """Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.
-
-    Two runs that differ only in --loss start from the same weights and see the same batches.
-    """
-    from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
-    from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
-
-    if resume is not None:
-        if loss or out or name or data or set_ or seed or sequences:
-            raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
-        _train(find_run(resume))
-        return
-    settings = dict(parse_setting(text) for text in set_ or [])
-    if sequences:
-        settings["sequences"] = tuple(sequences.split(","))
-    if data is None and not _demo_has_training_cases():
-        write_demo_cohort(DemoSpec())
-    planned = plan_runs(preset, loss or [], seed or [], settings, data=data or DEMO, command=command_line())
-    if out is not None and len(planned) > 1:
-        raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
-    for label, spec in planned.items():
-        own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
-        run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
-        _train(run)
-
-
-def _train(run: "RunFolder") -> None:
-    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split."""
-    from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
-
-    spec = run.spec()
-    with progress_bar(f"Training {run.name}") as advance:
-        best = max((row["validation_dsc"] or 0.0 for row in run.metrics()), default=0.0)
-
-        def report(progress: "Progress") -> None:
-            nonlocal best
-            best = max(best, progress.validation_dsc or 0.0)
-            advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
-
-        card = run_training(run, report=report)
-    if card is None:
-        print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
-        raise typer.Exit(130)
-    if spec.out is None:
-        print_line(f"Checkpoint written to {run.checkpoint}")
-        return
-    cohort = load_cohort(spec.data)
-    test = set(load_splits(run.path / SPLITS_FILE).get("test", ()))
-    if cases := [case for case in cohort.cases if case.case_id in test]:
-        with tempfile.TemporaryDirectory() as folder:
-            results = Results(Path(folder))
-            _evaluate(cohort, cases, (CheckpointSource(card.label, spec.out),), results)
-            add_scores(spec.out, {"test": mean_scores(results.cases())})
-    print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
-
-
-@app.command()
 def doctor() -> None:
     """Check the installation: versions, cores, memory, checkpoints, demo data; exit status 2 if something is amiss."""
     checks = run_checks()
@@ -235,44 +149,6 @@ def doctor() -> None:
     output.print(table)
     if not all(check.fine for check in checks):
         raise UsageError("Some checks failed", todo="Run `make setup` again, and `afl demo` for the demo data")
-
-
-def _demo_has_training_cases() -> bool:
-    return (DEMO / SPLITS_FILE).is_file() and "train" in load_splits(DEMO / SPLITS_FILE)
-
-
-def write_demo_cohort(spec: DemoSpec) -> None:
-    """Write the cases of the demo that are missing, with a progress bar."""
-    with progress_bar("Demo cohort (synthetic)") as advance, worker_pool(tasks=2) as executor:
-        write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
-
-
-def _evaluate(
-    cohort: Cohort,
-    cases: Sequence[Case],
-    sources: Sequence[Source],
-    results: Results,
-    *,
-    settings: Settings = SETTINGS,
-) -> None:
-    problems = dict(cohort.problems)
-    results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems, settings=settings)
-    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
-        done, measured = 0, 0
-        advance(done, len(cases))
-
-        def report(result: CaseResult) -> None:
-            nonlocal done, measured
-            done += 1
-            measured += bool(result.rows or result.unchanged)
-            said = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
-            problems.update(said)
-            advance(done, len(cases), result.case_id)
-
-        evaluate_into(results, cases, sources, executor=executor, report=report)
-    print_problems(problems)
-    if not measured:
-        raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")
 
 
 def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:

@@ -1,8 +1,6 @@
 """Commands of `afl` that read results: the breakdown and the report."""
 
 import math
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +23,7 @@ from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import output, print_line
+from afl_core.terminal import command_line, output, print_line
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
@@ -215,11 +213,6 @@ def print_breakdown(found: Breakdown) -> None:
 def folder_name(folder: Path) -> str:
     """Name of a folder, also where it is given as `.`."""
     return folder.resolve().name
-
-
-def command_line() -> str:
-    """The command that is running, as it was typed."""
-    return shlex.join(["afl", *sys.argv[1:]])
 
 
 def _cells(record: dict[Any, Any], *, pair: bool) -> tuple[str, ...]:

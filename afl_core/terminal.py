@@ -1,5 +1,7 @@
 """What the command line prints: progress bars, tables and problems, all on standard error except the tables."""
 
+import shlex
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -57,3 +59,8 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
         mean, median, there = (f"{value:.4f}" for value in figures)
         table.add_row(Text(source), str(len(rows)), mean, median, str(len(positive)), there)
     output.print(table)
+
+
+def command_line() -> str:
+    """The command that is running, as it was typed."""
+    return shlex.join(["afl", *sys.argv[1:]])

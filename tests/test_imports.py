@@ -20,9 +20,9 @@ LAYERS = (
     {"evaluation"},
     {"demo", "analysis"},
     {"figures"},
-    {"report"},
+    {"report", "study"},
     {"doctor", "terminal"},
-    {"cli_analysis"},
+    {"cli_analysis", "cli_training"},
     {"ui", "cli"},
 )
 """Modules of afl_core from the bottom up; a module imports from its own layer only within its own folder."""

@@ -165,6 +165,11 @@ class RunFolder:
         return folder if (folder / CARD).is_file() else None
 
 
+def runs_folder() -> Path:
+    """Where runs are kept."""
+    return RUNS
+
+
 def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFolder:
     """Make the folder of a run; where the name is taken, a number is added to it.
 

@@ -1,0 +1,193 @@
+"""`afl train` and `afl study`, and what they share with the other commands."""
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from afl_core.analysis.paired import mean_scores
+from afl_core.data.demo_design import SPLITS, DemoSpec
+from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.data.synthetic import write_demo
+from afl_core.errors import UsageError
+from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into, worker_pool
+from afl_core.evaluation.sources import CheckpointSource, Source
+from afl_core.model.checkpoints import add_scores
+from afl_core.paths import DEMO, RESULTS
+from afl_core.terminal import command_line, print_line, print_problems, progress_bar
+from afl_core.training.config import PRESETS, parse_setting
+from afl_core.volume import Case
+
+if TYPE_CHECKING:
+    from afl_core.training.loop import Progress
+    from afl_core.training.runs import RunFolder
+
+
+def train(  # noqa: PLR0913 - one parameter an option
+    *,
+    loss: Annotated[
+        list[str] | None,
+        typer.Option(help="Such as focal or adaptive_focal; a wrong name lists them all. Several make paired runs."),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the checkpoint to this folder; for one run.")] = None,
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
+    data: Annotated[
+        Path | None, typer.Option(help="Data set, with a splits.json or at random; without it the demo cohort.")
+    ] = None,
+    sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with this run, to the bits it would have had.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            help='Any other setting, such as steps=500 or loss_settings={"preset":"paper_equation"}.',
+        ),
+    ] = None,
+) -> None:
+    """Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.
+
+    Two runs that differ only in --loss start from the same weights and see the same batches.
+    """
+    from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
+    from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
+
+    if resume is not None:
+        if loss or out or name or data or set_ or seed or sequences:
+            raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
+        _train(find_run(resume))
+        return
+    settings = dict(parse_setting(text) for text in set_ or [])
+    if sequences:
+        settings["sequences"] = tuple(sequences.split(","))
+    if data is None and not _demo_has_training_cases():
+        write_demo_cohort(DemoSpec())
+    planned = plan_runs(preset, loss or [], seed or [], settings, data=data or DEMO, command=command_line())
+    if out is not None and len(planned) > 1:
+        raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
+    for label, spec in planned.items():
+        own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
+        run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
+        _train(run)
+
+
+def _train(run: "RunFolder") -> None:
+    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split."""
+    from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
+
+    spec = run.spec()
+    with progress_bar(f"Training {run.name}") as advance:
+        best = max((row["validation_dsc"] or 0.0 for row in run.metrics()), default=0.0)
+
+        def report(progress: "Progress") -> None:
+            nonlocal best
+            best = max(best, progress.validation_dsc or 0.0)
+            advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
+
+        card = run_training(run, report=report)
+    if card is None:
+        print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
+        raise typer.Exit(130)
+    if spec.out is None:
+        print_line(f"Checkpoint written to {run.checkpoint}")
+        return
+    cohort = load_cohort(spec.data)
+    test = set(load_splits(run.path / SPLITS_FILE).get("test", ()))
+    if cases := [case for case in cohort.cases if case.case_id in test]:
+        with tempfile.TemporaryDirectory() as folder:
+            results = Results(Path(folder))
+            evaluate_cases(cohort, cases, (CheckpointSource(card.label, spec.out),), results)
+            add_scores(spec.out, {"test": mean_scores(results.cases())})
+    print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
+
+
+def study(
+    *,
+    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("docs/study"),
+    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
+    data: Annotated[Path | None, typer.Option(help="Data set; without it the demo cohort.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
+) -> None:
+    """Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test split.
+
+    Hours on two cores. A run that was interrupted goes on when the command is given again; finished ones are kept.
+    """
+    from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
+
+    if data is None and not _demo_has_training_cases():
+        write_demo_cohort(DemoSpec())
+    settings = dict(parse_setting(text) for text in set_ or [])
+    root = data or DEMO
+    runs = plan_study(preset, seed or [0, 1, 2], settings, data=root, command=command_line())
+    with progress_bar("Training") as advance, worker_pool(tasks=len(runs)) as executor:
+        ended = sum(run.checkpoint is not None for run in runs.values())
+        advance(ended, len(runs))
+
+        def report(name: str) -> None:
+            nonlocal ended
+            ended += 1
+            advance(ended, len(runs), name)
+
+        unfinished = train_study(runs, executor, report=report)
+    if unfinished:
+        print_problems(unfinished)
+        raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")
+    cohort = load_cohort(root)
+    test = set(load_splits(next(iter(runs.values())).path / SPLITS_FILE)["test"])
+    results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
+    for rule, folder in results.items():
+        evaluate_cases(
+            cohort, [case for case in cohort.cases if case.case_id in test], rule_sources(runs, rule), folder
+        )
+    write_study(out, runs, results)
+    print_line(f"runs.csv, comparisons.csv and study.json written to {out}")
+
+
+def _demo_has_training_cases() -> bool:
+    return (DEMO / SPLITS_FILE).is_file() and "train" in load_splits(DEMO / SPLITS_FILE)
+
+
+def write_demo_cohort(spec: DemoSpec) -> None:
+    """Write the cases of the demo that are missing, with a progress bar."""
+    with progress_bar("Demo cohort (synthetic)") as advance, worker_pool(tasks=2) as executor:
+        write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
+
+
+def evaluate_cases(
+    cohort: Cohort,
+    cases: Sequence[Case],
+    sources: Sequence[Source],
+    results: Results,
+    *,
+    settings: Settings = SETTINGS,
+) -> None:
+    """Evaluate cases into a results folder, with a progress bar; what failed is listed.
+
+    Raises:
+        UsageError: If nothing could be evaluated.
+    """
+    problems = dict(cohort.problems)
+    results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems, settings=settings)
+    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
+        done, measured = 0, 0
+        advance(done, len(cases))
+
+        def report(result: CaseResult) -> None:
+            nonlocal done, measured
+            done += 1
+            measured += bool(result.rows or result.unchanged)
+            said = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
+            problems.update(said)
+            advance(done, len(cases), result.case_id)
+
+        evaluate_into(results, cases, sources, executor=executor, report=report)
+    print_problems(problems)
+    if not measured:
+        raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

@@ -1,0 +1,194 @@
+"""The study: every loss that the question needs, with several seeds, on the same cases, batches and steps."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, get_args
+
+import pandas as pd
+
+from afl_core.analysis.breakdown import Breakdown
+from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.ranks import holm
+from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import CheckpointSource
+from afl_core.model.checkpoints import CARD, WEIGHTS, DecisionRule, load_card
+from afl_core.storage import write_atomically
+from afl_core.training.config import build_config
+from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, create_run, runs_folder
+
+RULES: tuple[DecisionRule, ...] = get_args(DecisionRule)
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One loss of the study, with settings that differ from the catalogue's."""
+
+    loss: str
+    settings: Mapping[str, Any]
+
+
+_PAPER = {"preset": "paper_equation", "normalise": True}
+
+ARMS: Mapping[str, Arm] = MappingProxyType(
+    {
+        "FL": Arm("focal", {"gamma": 2.0}),
+        "A-FL released": Arm("adaptive_focal", {"preset": "released_code"}),
+        "A-FL gamma 0": Arm(
+            "adaptive_focal", {"preset": "released_code", "gamma_volume": False, "gamma_smoothness": "none"}
+        ),
+        "A-FL paper": Arm("adaptive_focal", _PAPER),
+        "A-FL scale-free": Arm("adaptive_focal", {**_PAPER, "gamma_smoothness": "scale_free"}),
+        "DiceFocal": Arm("dice_focal", {"gamma": 2.0}),
+        "DiceCE": Arm("dice_ce", {}),
+    }
+)
+"""FL, A-FL as released and its control without any gamma, A-FL by the paper's equation (weights normalised, so that one
+learning rate serves all) and with a smoothness that does not grow with the tumour, and two of the paper's baselines."""
+
+CONTRASTS = (*(("FL", arm) for arm in ARMS if arm != "FL"), ("A-FL gamma 0", "A-FL released"))
+"""The comparisons that are tested, first and second; Holm's correction counts all of one decision rule."""
+
+
+def plan_study(
+    preset: str, seeds: Sequence[int], settings: Mapping[str, Any], *, data: Path, command: str
+) -> dict[str, RunFolder]:
+    """The runs of the study under models/runs, those that are there already and new ones; name of the source to run.
+
+    Raises:
+        UsageError: If a run of that name is there with other settings.
+    """
+    runs = {}
+    for seed in seeds:
+        for arm, what in ARMS.items():
+            config = build_config(
+                preset, **{**settings, "loss": what.loss, "loss_settings": dict(what.settings), "seed": seed}
+            )
+            name = f"study-{preset}-{arm.replace(' ', '-')}-seed{seed}"
+            run = RunFolder(runs_folder() / name)
+            if not run.path.exists():
+                run = create_run(
+                    name, RunSpec(config=config, data=data.resolve(), pair="study", command=command, created=seed)
+                )
+            elif run.spec().config != config:
+                raise UsageError(
+                    "There is a run of that name with other settings", received=name, todo="Delete it first"
+                )
+            runs[f"{arm} seed{seed}"] = run
+    return runs
+
+
+def train_study(
+    runs: Mapping[str, RunFolder], executor: Executor | None, *, report: Callable[[str], None] = lambda name: None
+) -> dict[str, str]:
+    """Train what is not finished yet; gives the runs that did not finish, and why.
+
+    Args:
+        runs: Of `plan_study`.
+        executor: Where to train, each run in a process of its own; in this process if None.
+        report: Called with the name of each run that ended.
+    """
+    due = [run for run in runs.values() if run.status().state != "finished"]
+    for run in map(_train, due) if executor is None else executor.map(_train, due):
+        report(run)
+    return {run.name: run.status().message for run in runs.values() if run.checkpoint is None}
+
+
+def _train(run: RunFolder) -> str:
+    from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
+
+    with suppress(AflError):  # its status says so, and the other runs go on
+        run_training(run)
+    return run.name
+
+
+def rule_sources(runs: Mapping[str, RunFolder], rule: DecisionRule) -> tuple[CheckpointSource, ...]:
+    """The runs' checkpoints under a decision rule: the same weights with a card that says so, beside the own one."""
+    sources = []
+    for name, run in runs.items():
+        card = load_card(run.path / CHECKPOINT)
+        folder = run.path / (CHECKPOINT if rule == card.decision_rule else f"{CHECKPOINT}-{rule}")
+        if not (folder / CARD).is_file():
+            summary = f"{card.summary.rsplit(', decided by', 1)[0]}, decided by {rule}"
+            own = card.model_copy(update={"decision_rule": rule, "summary": summary})
+            write_atomically(folder / WEIGHTS, (run.path / CHECKPOINT / WEIGHTS).read_bytes())
+            write_atomically(folder / CARD, (own.model_dump_json(indent=2) + "\n").encode())
+        sources.append(CheckpointSource(name, folder))
+    return tuple(sources)
+
+
+def study_records(results: Results, options: Options) -> pd.DataFrame:
+    """The tested comparisons by bin: the records of the breakdown of each pair in CONTRASTS, Holm over all of them."""
+    tables, manifest = (results.cases(), results.lesions()), results.manifest()
+    parts = []
+    for first, second in CONTRASTS:
+        found: Breakdown = choose_breakdown(tables, manifest, _pair_options(options, first, second))
+        both = found.records.merge(
+            found.records.loc[found.records["source"] == first, ["axis", "bin", "mean"]].rename(
+                columns={"mean": "first"}
+            ),
+            on=["axis", "bin"],
+        )
+        parts.append(both[both["minus"] == first])
+    records = pd.concat(parts, ignore_index=True)
+    records["p_holm"] = holm(records["p"].to_numpy(dtype=float))
+    return records
+
+
+def _pair_options(options: Options, first: str, second: str) -> Options:
+    return Options(**{**asdict(options), "sources": (first, second)})
+
+
+def run_table(runs: Mapping[str, RunFolder]) -> pd.DataFrame:
+    """A row a run: seed, best step, validation and test DSC under each rule, seconds, and the hash of its weights."""
+    rows = []
+    for name, run in runs.items():
+        card = load_card(run.path / CHECKPOINT)
+        scores = card.scores["test_mean_dsc_by_decision_rule"]
+        rows.append(
+            {
+                "arm": name.rsplit(" seed", 1)[0],
+                "seed": card.training["seed"],
+                "best_step": card.training["best_step"],
+                "best_validation_dsc": card.training["best_validation_dsc"],
+                **{f"test_dsc_{rule}": scores[rule] for rule in RULES},
+                "seconds": round(run.status().seconds),
+                "weights_sha256": card.weights_sha256,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[DecisionRule, Results]) -> None:
+    """Write runs.csv, comparisons.csv and study.json: all numbers of docs/study.md.
+
+    Args:
+        out: Folder.
+        runs: Finished ones.
+        results: Decision rule to its results folder.
+    """
+    parts = []
+    for rule, folder in results.items():
+        for level in ("case", "lesion"):
+            records = study_records(folder, Options(level=level))
+            parts.append(records.assign(rule=rule, level=level))
+    comparisons = pd.concat(parts, ignore_index=True)
+    lead = ["rule", "level", "minus", "source", "axis", "bin"]
+    comparisons = comparisons[lead + [column for column in comparisons if column not in lead]]
+    first = load_card(next(iter(runs.values())).path / CHECKPOINT)
+    unlike = ("loss", "loss_settings", "seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
+    said = {
+        "arms": {arm: asdict(what) for arm, what in ARMS.items()},
+        "contrasts": CONTRASTS,
+        "training": {key: value for key, value in first.training.items() if key not in unlike},
+        "data": first.data,
+        "versions": first.versions,
+    }
+    write_atomically(out / "runs.csv", run_table(runs).to_csv(index=False).encode())
+    write_atomically(out / "comparisons.csv", comparisons.round(6).to_csv(index=False).encode())
+    write_atomically(out / "study.json", (json.dumps(said, indent=2, default=dict) + "\n").encode())
