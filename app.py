@@ -8,7 +8,8 @@ st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide",
 overview = st.Page("pages/overview.py", title="Overview", default=True)
 compare = st.Page("pages/compare.py", title="Compare")
 breakdown = st.Page("pages/breakdown.py", title="Breakdown")
-page = st.navigation([overview, compare, breakdown], position="top")
+training = st.Page("pages/training.py", title="Training")
+page = st.navigation([overview, compare, breakdown, training], position="top")
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
 st.session_state["workspace"] = select_workspace()
 if asked := st.session_state.pop(ASKED_KEY, None):

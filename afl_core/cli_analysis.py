@@ -16,7 +16,7 @@ from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.export import export_files
 from afl_core.analysis.measures import Level
 from afl_core.analysis.options import BINS, TRAINING, Options, choose_breakdown
-from afl_core.analysis.sentences import edges_text, pair_sentence
+from afl_core.analysis.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.catalogue import pick
 from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.errors import AflError, DataError, UsageError
@@ -124,7 +124,7 @@ def build_options(
 ) -> Options:
     """The options as they were typed; raises `UsageError` where one is wrong."""
     pick(dict.fromkeys(get_args(Level)), level, kind="level")
-    pick(BINS, bins, kind="bins")
+    pick(BINS, bins, kind="kind of bins")
     axes = tuple(part.strip() for part in by.split(","))
     for axis in axes:
         pick(AXES, axis, kind="axis")
@@ -159,8 +159,12 @@ def parse_edges(text: str) -> tuple[str, Edges]:
         low, high = (float(number) for number in numbers.split(","))
     except ValueError:
         low = high = math.nan
-    if not (math.isfinite(low) and math.isfinite(high)):
-        raise UsageError("Edges are written AXIS=LOW,HIGH", received=text, todo="For example --edges size=5,20")
+    if not 0 <= low <= high < math.inf:
+        raise UsageError(
+            "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower first",
+            received=text,
+            todo="For example --edges size=5,20",
+        )
     pick(AXES, axis, kind="axis")
     return axis, (low, high)
 
@@ -196,18 +200,25 @@ def load_data(manifest: dict[str, Any]) -> Cohort:
 
 
 def print_breakdown(found: Breakdown) -> None:
-    """The first pair's records as a table and what they say over everything, or the means of a single source."""
+    """The first pair's records as a table of 80 columns and what they say over everything; or those of one source."""
     units = found.units
-    records = found.pair(*units.pairs[0]) if units.pairs else found.records
-    title = f"{units.measure.title}, {' minus '.join(units.pairs[0][::-1]) if units.pairs else units.sources[0]}"
-    table = Table("by", "bin", "range", "n", "difference" if units.pairs else "mean", "interval", "p (Holm)", box=None)
+    pair = units.pairs[0] if units.pairs else None
+    records = found.pair(*pair) if pair else found.records
+    title = f"{units.measure.title}, {' minus '.join(pair[::-1]) if pair else units.sources[0]}"
+    compared = ("mean", "interval", "p (Holm)") if pair else ("mean", "95 % interval")
+    table = Table("bin", "range", "n", *compared, box=None, padding=(0, 1, 0, 0))
     table.title, table.title_justify = Text(title), "left"
-    for record in records.to_dict("records"):
-        table.add_row(*_cells(record, pair=bool(units.pairs)))
+    for axis, of_axis in records.groupby("axis", sort=False):
+        if axis != ALL:
+            table.add_row(Text(AXES[str(axis)].label, style="bold"))
+        for record in of_axis.to_dict("records"):
+            table.add_row(*_cells(record, pair=bool(pair)))
     output.print(table)
-    for first, second in units.pairs:
-        overall = found.pair(first, second).iloc[0].to_dict()
-        output.print(pair_sentence(overall, units, tests=found.n_tests), markup=False, highlight=False, soft_wrap=True)
+    overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
+    said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
+    said += [levels_sentence(found.records)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
+    for sentence in filter(None, said):
+        output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
 def folder_name(folder: Path) -> str:
@@ -218,14 +229,12 @@ def folder_name(folder: Path) -> str:
 def _cells(record: dict[Any, Any], *, pair: bool) -> tuple[str, ...]:
     value, low, high = ("mean_difference", "ci_low", "ci_high") if pair else ("mean", "mean_low", "mean_high")
     sign = "+" if pair else ""
-    whole = record["axis"] == ALL
-    bounded = not whole and not math.isnan(record["high"])
-    return (
-        "" if whole else record["axis"],
+    bounded = record["axis"] != ALL and not math.isnan(record["high"])
+    shown = (
         record["bin"],
         edges_text(record["low"], record["high"], AXES[record["axis"]].unit) if bounded else "",
         str(record["n"]),
         f"{record[value]:{sign}.3f}",
         "" if math.isnan(record[low]) else f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}",
-        "" if math.isnan(record["p_holm"]) else f"{record['p_holm']:.3f}",
     )
+    return (*shown, "" if math.isnan(record["p_holm"]) else f"{record['p_holm']:.3f}") if pair else shown

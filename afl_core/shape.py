@@ -16,6 +16,12 @@ from afl_core.volume import Spacing
 BLUR_FRACTION = 0.4
 """Standard deviations of the roughness blur over the semi-axes of the lesion."""
 
+NORMAL_BLUR_MM, NORMAL_BLUR_VOXELS = 1.5, 0.8
+"""Standard deviation of the blur from which the area reads its normals: in mm, or in voxels where that is longer."""
+
+TILTED_SHARE = 0.4
+"""Of the area by tilted faces in the mean of both; 0.3 to 0.5 serve as well (docs/shape.md)."""
+
 LEAST_VOXELS, LEAST_SEMI_AXIS = 100, 1.25
 """A lesion carries roughness from so many voxels on, if its shortest semi-axis is so many voxels long."""
 
@@ -76,7 +82,7 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
 
     >>> shape = describe(np.ones((10, 10, 10), bool), spacing_mm=(1, 1, 1))
     >>> shape.volume_ml, shape.n_components, round(shape.surface_area_mm2), shape.elongation
-    (1.0, 1, 524, 1.0)
+    (1.0, 1, 532, 1.0)
     """
     check_mask(mask, "mask")
     check_spacing(spacing_mm)
@@ -176,11 +182,13 @@ def released_smoothness(mask: BoolArray) -> float:
 def surface_area_mm2(mask: BoolArray, *, spacing_mm: Spacing) -> float:
     """Area of the surface of a mask, estimated without the bias of voxel faces or of marching cubes.
 
-    Counts how often lines in the 13 neighbour directions cross the surface (Crofton's formula), each direction
-    weighted by its share of all directions in mm. Spheres from 1 ml are within 2 % at 1 mm and at 0.5x0.5x3 mm, other
-    ellipsoids within 1 % and 8 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a
-    flat face along the grid comes out 7 % low, and a sharp edge is cut. Source: Legland, Kieu and Devaux, Image
-    Analysis and Stereology 26 (2007) 83.
+    Mean of two estimates, 0.6 to 0.4. The one counts how often lines in the 13 neighbour directions cross the surface
+    (Crofton's formula), each direction weighted by its share of all directions in mm. The other takes every voxel face
+    times the cosine of its angle to the surface, whose normal is the gradient of the mask blurred by 1.5 mm, or by 0.8
+    voxels where these are longer. From 1 ml, spheres are within 2 % at 1 mm and 3 % at 0.5x0.5x3 mm, other ellipsoids
+    within 2 % and 9 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a flat face
+    along the grid comes out 4 % low, and a sharp edge is cut. Sources: Legland, Kieu and Devaux, Image Analysis and
+    Stereology 26 (2007) 83; Coeurjolly, Flin, Teytaud and Tougne, LNCS 2616 (2003) 101.
 
     Args:
         mask: Boolean, shape (X, Y, Z); where it meets the border of the array it is closed by a surface.
@@ -199,13 +207,36 @@ def surface_area_mm2(mask: BoolArray, *, spacing_mm: Spacing) -> float:
 
 
 def _area_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
-    padded = np.pad(mask, 1)
+    """Mean of two estimates whose errors differ: by crossing lines, and by voxel faces tilted as the surface is."""
+    crossed, tilted = _crofton_area_mm2(np.pad(mask, 1), spacing_mm), _tilted_area_mm2(mask, spacing_mm)
+    return (1 - TILTED_SHARE) * crossed + TILTED_SHARE * tilted
+
+
+def _crofton_area_mm2(padded: BoolArray, spacing_mm: Spacing) -> float:
     area = 0.0
     for offset, weight in zip(_OFFSETS, _crossing_areas_mm2(spacing_mm), strict=True):
         here = tuple(slice(max(-step, 0), n - max(step, 0)) for step, n in zip(offset, padded.shape, strict=True))
         there = tuple(slice(max(step, 0), n - max(-step, 0)) for step, n in zip(offset, padded.shape, strict=True))
         area += weight * np.count_nonzero(padded[here] ^ padded[there])
     return float(area)
+
+
+def _tilted_area_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
+    """Area of the voxel faces, each times the cosine between it and the surface, read off the blurred mask."""
+    blur = [max(NORMAL_BLUR_MM, NORMAL_BLUR_VOXELS * s) / s for s in spacing_mm]
+    padded = np.pad(mask, [(math.ceil(2 * n) + 1,) * 2 for n in blur])
+    blurred = ndimage.gaussian_filter(padded.astype(np.float32), blur, truncate=3)
+    slopes = np.gradient(blurred, *spacing_mm)
+    area = 0.0
+    for axis, spacing in enumerate(spacing_mm):
+        low, high = (tuple(k if i == axis else slice(None) for i in range(3)) for k in (slice(-1), slice(1, None)))
+        face = padded[low] ^ padded[high]
+        along = (blurred[high][face] - blurred[low][face]) / spacing
+        across = [(g[low][face] + g[high][face]) / 2 for i, g in enumerate(slopes) if i != axis]
+        steep = np.sqrt(along**2 + across[0] ** 2 + across[1] ** 2)
+        cosine = np.divide(np.abs(along), steep, out=np.ones_like(along), where=steep > 0)
+        area += math.prod(spacing_mm) / spacing * float(cosine.sum(dtype=np.float64))
+    return area
 
 
 @lru_cache(maxsize=256)

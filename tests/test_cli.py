@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 from concurrent.futures import BrokenExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from io import StringIO
 from pathlib import Path
 
 import nibabel as nib
@@ -14,8 +15,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from made_results import make_manifest, make_tables, write_results
+from rich.console import Console
 
-from afl_core import cli, doctor
+from afl_core import cli, cli_analysis, doctor
 from afl_core.analysis.breakdown import COLUMNS
 from afl_core.analysis.export import export_files
 from afl_core.analysis.options import Options, choose_breakdown
@@ -439,6 +441,9 @@ def test_bins_of_the_training_split_come_from_its_references(afl, cohort, masks,
     assert binned["how"] == "tertiles of the training split (3 values)"
 
 
+WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower first"
+
+
 @pytest.mark.parametrize("command", ["breakdown", "report"])
 @pytest.mark.parametrize(
     ("options", "said"),
@@ -451,15 +456,16 @@ def test_bins_of_the_training_split_come_from_its_references(afl, cohort, masks,
         (("--by", "size,roughnes"), "Did you mean roughness?"),
         (("--by", "size,size"), "Give each axis once (received: size,size)"),
         (("--by", ""), "There is no axis of that name"),
-        (("--bins", "quartiles"), "There is no bins of that name (received: quartiles)"),
+        (
+            ("--bins", "quartiles"),
+            "no kind of bins of that name (received: quartiles). Did you mean tertiles? There are",
+        ),
         (("--bins", "training"), "There is no such folder"),
-        (("--edges", "size"), "Edges are written AXIS=LOW,HIGH (received: size)"),
-        (("--edges", "size=5"), "Edges are written AXIS=LOW,HIGH (received: size=5)"),
-        (("--edges", "size=1,2,3"), "Edges are written AXIS=LOW,HIGH (received: size=1,2,3)"),
-        (("--edges", "size=a,b"), "Edges are written AXIS=LOW,HIGH (received: size=a,b)"),
-        (("--edges", "size=1,inf"), "Edges are written AXIS=LOW,HIGH (received: size=1,inf)"),
-        (("--edges", "size=nan,2"), "Edges are written AXIS=LOW,HIGH (received: size=nan,2)"),
-        (("--edges", "size=9,2"), "must be two ascending numbers, 0 or more (received: 9, 2)"),
+        *(
+            (("--edges", edges), f"{WRITTEN} (received: {edges}). For example --edges size=5,20")
+            for edges in ("size", "size=5", "size=1,2,3", "size=a,b", "size=1,inf", "size=nan,2", "size=9,2")
+        ),
+        (("--edges", "size=-5,nan"), f"{WRITTEN} (received: size=-5,nan)"),
         (("--edges", "volume=1,2"), "There is no axis of that name (received: volume)"),
         (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
         (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),
@@ -489,8 +495,26 @@ def test_breakdown_of_one_source_has_its_means(afl, made, tmp_path):
     ran = afl("breakdown", made, "--source", "FL", "--out", tmp_path)
     assert ran.code == 0
     mean = make_tables()[0].query("source == 'FL'")["dsc"].mean()
-    assert f"{mean:.3f}" in ran.out
+    assert f"FL's mean Dice is {mean:.3f} over all cases (" in ran.out
+    assert "p (Holm)" not in ran.out
     assert exported(tmp_path)["sentences"] == []
+
+
+def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
+    results, options = Results(made), Options(metric="hd95_mm", by=("size", "released_smoothness"))
+    found = choose_breakdown((results.cases(), results.lesions()), results.manifest(), options)
+    wide = {"n": 1251, "mean_difference": -10.123, "ci_low": -12.345, "ci_high": 10.123, "p_holm": 0.5}
+    records = found.records.assign(**wide)
+    records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
+    text = StringIO()
+    monkeypatch.setattr(cli_analysis, "output", Console(file=text, width=80))
+    cli_analysis.print_breakdown(replace(found, records=records))
+    lines = [line.split() for line in text.getvalue().splitlines()]
+    assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
+    rows = [line for line in lines if line[-1:] == ["0.500"]]
+    assert len(rows) == len(found.pair("FL", "A-FL")) > 6
+    assert all(row[-6:] == ["1251", "-10.123", "-12.345", "to", "+10.123", "0.500"] for row in rows)
+    assert rows[-3][:4] == ["poor", "0.00153", "to", "0.00267"]
 
 
 def test_report_embeds_the_same_breakdown(afl, made, tmp_path):

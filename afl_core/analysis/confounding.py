@@ -12,9 +12,9 @@ from scipy.special import ndtri
 
 from afl_core.analysis.bins import AXES, Binning, Edges, has_value
 from afl_core.analysis.bootstrap import CI_LEVEL, mean_intervals
-from afl_core.analysis.breakdown import patient_means
+from afl_core.analysis.breakdown import level_of_each, patient_means
 from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
-from afl_core.analysis.sentences import edges_text, in_sentence
+from afl_core.analysis.sentences import in_sentence
 from afl_core.analysis.units import Units
 from afl_core.catalogue import pick
 from afl_core.errors import UsageError
@@ -29,7 +29,7 @@ LOWER, MIDDLE, UPPER = (0.15, 0.55), (0.6, 0.8), (0.45, 0.85)
 
 SWEEP_COLUMNS = ("bin", "edge", "quantile", "low", "high", "n", "mean_difference", "ci_low", "ci_high", "verdict")
 
-SAID = {"higher": "higher", "lower": "lower", "none": "no difference shown", "few": "too few patients to say"}
+SAID = {"higher": "higher", "lower": "lower", "none": "no difference shown", "few": "too few patients"}
 """What a step of the sweep shows, in words."""
 
 Ranks = NDArray[np.floating[Any]]
@@ -136,7 +136,7 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
     first, second = pair
     reference = units.reference[binning.axis].to_numpy(dtype=np.float64)
     reference = reference[has_value(binning.axis, reference)]
-    level = _level(units, binning)
+    level = level_of_each(units.table["patient"].groupby(binning.assign(units.table[binning.axis])).nunique())
     rows = []
     for number, edges, edge, quantile in _moves(reference, steps) if len(reference) else ():
         moved = Binning(binning.axis, edges, "a step of the sweep")
@@ -154,12 +154,13 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
 
 def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tuple[str, str]) -> str:
     """Whether what each bin shows holds as its edges move, in words."""
-    first, second = pair
-    axis, what = AXES[binning.axis], f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s"
+    (first, second), axis = pair, AXES[binning.axis]
     if sweep.empty:
         return f"{axis.label} has no values, so its edges cannot move."
-    parts = [_bin_said(name, sweep[sweep["bin"] == name], axis.unit) for name in axis.names]
-    return f"{what} as the edges of {in_sentence(axis.label)} move. {'. '.join(part.capitalize() for part in parts)}."
+    said = [_bin_said(name, sweep.loc[sweep["bin"] == name, "verdict"]) for name in axis.names]
+    many = int((sweep["bin"] == axis.names[0]).sum())
+    what = f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s, each bin tried at {many} edges"
+    return f"{what}: {'; '.join(said)}."
 
 
 def _pearson(a: Ranks, b: Ranks) -> float:
@@ -202,12 +203,6 @@ def _moves(reference: NDArray[np.float64], steps: int) -> Iterator[tuple[int, Ed
             yield number, (other, edge), edge, quantile
 
 
-def _level(units: Units, binning: Binning) -> float:
-    """Level at which the intervals of the bins hold together, as in `compute_breakdown`."""
-    patients = units.table.groupby(binning.assign(units.table[binning.axis]))["patient"].nunique()
-    return 1 - (1 - CI_LEVEL) / max(int((patients >= MIN_PATIENTS).sum()), 1)
-
-
 def _verdict(low: float, high: float) -> str:
     if math.isnan(low):
         return "few"
@@ -216,16 +211,10 @@ def _verdict(low: float, high: float) -> str:
     return "higher" if low > 0 else "lower"
 
 
-def _bin_said(name: str, steps: pd.DataFrame, unit: str) -> str:
-    """What one bin shows at its edges, and whether that depends on them."""
-    many, counts = len(steps), steps["verdict"].value_counts()
-    between = edges_text(steps["edge"].min(), steps["edge"].max(), unit)
-    if steps["low"].iloc[-1] and math.isfinite(steps["high"].iloc[-1]):
-        least, most = (edges_text(steps["low"].iloc[k], steps["high"].iloc[k], unit) for k in (0, -1))
-        between = f"from {least} out to {most}"
+def _bin_said(name: str, verdicts: "pd.Series[str]") -> str:
+    """What one bin shows over its edges, and whether that depends on them."""
+    counts = verdicts.value_counts()
     if len(counts) == 1:
-        said = str(counts.index[0])
-        return f"{name}: {SAID[said]} at {'any' if said == 'none' else 'each'} of {many} edges ({between})"
+        return f"{name}, {SAID[str(counts.index[0])]} at every edge"
     shares = ", ".join(f"{SAID[said]} at {counts[said]}" for said in SAID if said in counts)
-    depends = "; the conclusion depends on the edge" if len(counts.drop("few", errors="ignore")) > 1 else ""
-    return f"{name}: {shares} of {many} edges ({between}){depends}"
+    return f"{name}, {shares}" + (" (the edge decides)" if len(counts.drop("few", errors="ignore")) > 1 else "")

@@ -133,12 +133,14 @@ def interaction_sentence(found: Interaction, units: Units, pair: tuple[str, str]
         found.note,
     ]
     measured = f"{slope} ({'; '.join(fact for fact in facts if fact)})"
-    small = found.p < ALPHA
-    if found.low <= 0 <= found.high:
-        but = ", though the test does show one" if small else ""
-        return f"No dependence on {volume} shown: {what} changes by {measured}{but}."
-    but = "" if small else ", but the test does not bear it out"
-    return f"{what} {'rises' if found.slope > 0 else 'falls'} with {volume}: {measured}{but}."
+    shown, held = found.p < ALPHA, found.low <= 0 <= found.high
+    if shown == held:
+        interval, test = ("holds", "a") if held else ("leaves out", "no")
+        unclear = f"Whether {what} depends on {volume} is unclear: the interval {interval} 0, but the test shows"
+        return f"{unclear} {test} dependence. It changes by {measured}."
+    if held:
+        return f"No dependence on {volume} shown: {what} changes by {measured}."
+    return f"{what} {'rises' if found.slope > 0 else 'falls'} with {volume}: {measured}."
 
 
 def robust_trend(units: Units, pair: tuple[str, str]) -> Trend | None:

@@ -80,7 +80,7 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
     Raises:
         UsageError: If an axis or kind of bins does not exist, or has too few values.
     """
-    pick(BINS, options.bins, kind="bins")
+    pick(BINS, options.bins, kind="kind of bins")
     for axis in options.edges:
         pick(AXES, axis, kind="axis")
     return tuple(_binning(units, axis, options, training) for axis in dict.fromkeys(options.by))

@@ -4,7 +4,10 @@ import math
 from collections.abc import Mapping
 from typing import Any, Literal
 
+import pandas as pd
+
 from afl_core.analysis.bins import AXES
+from afl_core.analysis.bootstrap import CI_LEVEL
 from afl_core.analysis.breakdown import ALL
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.units import Units
@@ -46,17 +49,61 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
         return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
     measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
     p = p_text(record["p_holm"]) + (f" after Holm's correction for {tests} tests" if tests > 1 else "")
-    if said in {"none", "ranks only"}:
-        ranks = ", though the signed ranks of the differences do differ" if said == "ranks only" else ""
-        shown = f"No difference in mean {label} shown between {second} and {first} {where}"
-        return f"{shown} ({count(record, units)}: {measured}; {p}{ranks})."
+    numbers = f"({count(record, units)}: {measured}; {p})"
+    if said == "none":
+        return f"No difference in mean {label} shown between {second} and {first} {where} {numbers}."
+    if said in {"ranks only", "mean only"}:
+        interval, ranks = ("holds", "a") if said == "ranks only" else ("leaves out", "no")
+        unclear = f"Whether {second}'s mean {label} differs from {first}'s {where} is unclear"
+        return f"{unclear}: the interval {interval} 0, but the test of the ranks shows {ranks} difference {numbers}."
     higher = record["mean_difference"] > 0
     better = higher == (units.measure.better == "higher")
     direction = f"{'higher' if higher else 'lower'} (so {'better' if better else 'worse'})"
-    statement = (
-        f"{second}'s mean {label} is {direction} than {first}'s {where} ({count(record, units)}: {measured}; {p})"
+    return f"{second}'s mean {label} is {direction} than {first}'s {where} {numbers}."
+
+
+def levels_sentence(records: pd.DataFrame) -> str:
+    """At which level the intervals of the paired differences are; "" where there is none.
+
+    Args:
+        records: `Breakdown.records`.
+    """
+    axes: dict[str, list[str]] = {}
+    for r in records[records["ci_low"].notna()].drop_duplicates("axis").to_dict("records"):
+        where = "over all" if r["axis"] == ALL else f"in each bin by {in_sentence(AXES[r['axis']].label)}"
+        axes.setdefault(f"{100 * r['ci_level']:.3g} %", []).append(where)
+    said = ", ".join(f"{level} {' and '.join(where)}" for level, where in axes.items())
+    together = (
+        f", so that those of the bins of an axis hold together at {100 * CI_LEVEL:.3g} %" if len(axes) > 1 else ""
     )
-    return f"{statement}, but the test of the ranks does not bear it out." if said == "mean only" else f"{statement}."
+    return f"Intervals of the difference: {said}{together}." if said else ""
+
+
+def grid_sentence(grid: pd.DataFrame) -> str:
+    """That no cell of two axes holds enough patients, and what to do; "" where one does.
+
+    Args:
+        grid: From `compute_grid`.
+    """
+    if (grid["n"] >= MIN_PATIENTS).any():
+        return ""
+    few = f"Every cell has fewer than {MIN_PATIENTS} patients, so none shows a difference"
+    return f"{few}. Move the edges until some cells hold more, or evaluate more cases."
+
+
+def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
+    """A source's own mean in words.
+
+    Args:
+        record: A row of `Breakdown.records`.
+        units: What was compared.
+    """
+    mean = (
+        f"{record['source']}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f} {place(record, units)}"
+    )
+    low, high = record["mean_low"], record["mean_high"]
+    interval = "" if math.isnan(low) else f"; {100 * CI_LEVEL:.3g} % interval {low:.3f} to {high:.3f}"
+    return f"{mean} ({count(record, units)}{interval})."
 
 
 def place(record: Mapping[Any, Any], units: Units) -> str:

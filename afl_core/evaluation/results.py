@@ -97,6 +97,7 @@ class Results:
         sources: Sequence[Source],
         skipped: dict[str, str],
         settings: Settings = SETTINGS,
+        cases: Sequence[str] = (),
     ) -> None:
         """Record what is being evaluated.
 
@@ -106,6 +107,7 @@ class Results:
             sources: What predicted the masks; added to those recorded before.
             skipped: Case id to why it could not be read.
             settings: How it is measured.
+            cases: The cases that matter, such as a test split; () is all of the data set.
 
         Raises:
             DataError: If the folder holds rows of other data, or measured otherwise: they must not be mixed.
@@ -127,6 +129,8 @@ class Results:
                     todo="Give another --out folder",
                 )
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
+            if cases:
+                manifest["data"]["cases"] = list(cases)
             manifest["sources"] = manifest.get("sources", {}) | {s.name: s.describe() for s in sources}
             manifest["settings"] = asdict(settings) | {"version": VERSION}
             manifest["metrics"] = {

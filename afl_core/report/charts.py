@@ -8,6 +8,7 @@ from afl_core.analysis.breakdown import compute_grid
 from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
 from afl_core.analysis.interaction import interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.options import choose_units, lesion_size_bins
+from afl_core.analysis.sentences import grid_sentence, levels_sentence
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
@@ -19,11 +20,12 @@ def axis_charts(findings: Findings, axis: str) -> str:
     """Means in the bins of an axis, and every unit from the first source to the second."""
     words = AXES[axis].label.lower()
     html = chart(plot_means(findings.breakdown, axis), label=f"Means by {words}", name=f"means-{axis}")
-    html += paragraph(f"Large marks: means with 95 % intervals. Dots: {findings.units.noun}.", "note")
+    html += paragraph(f"Large marks: means, each with its own 95 % interval. Dots: {findings.units.noun}.", "note")
     if findings.pair:
         slopes = plot_slopes(findings.breakdown, axis, findings.pair)
         html += chart(slopes, label=f"From the first source to the second, by {words}", name=f"slopes-{axis}")
-        html += paragraph(f"One line a {findings.units.noun[:-1]}, from one source to the other.", "note")
+        lines = f"One line a {findings.units.noun[:-1]}, from one source to the other; above them the mean difference."
+        html += paragraph(f"{lines} {levels_sentence(findings.breakdown.records)}", "note")
     return html
 
 
@@ -39,9 +41,8 @@ def show_both(findings: Findings) -> str:
         grid = compute_grid(units, size, other, pair)
         label = f"Mean difference by volume and {AXES[other.axis].label.lower()}"
         html += chart(plot_grid(grid, size, other, units, pair), label=label, name=f"grid-{other.axis}")
-        html += paragraph(
-            "Intervals hold together over the cells at 95 %. Cells with too few patients are grey.", "note"
-        )
+        note = "Intervals are wider than 95 %, to hold together over the cells. Cells with too few patients are grey."
+        html += paragraph(grid_sentence(grid) or note, "note")
         found = confounding(units, pair, other.axis)
         html += paragraph(confounding_sentence(found, other.axis))
         columns = ["Rank correlation of", "rho", "95 % interval", "n"]

@@ -17,6 +17,7 @@ from afl_core.analysis.published import (
     Scores,
 )
 from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
+from afl_core.analysis.sentences import levels_sentence
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
 from afl_core.versions import versions
@@ -42,7 +43,7 @@ def method(findings: Findings) -> str:
         "Patient": f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "
-        "small n. Means: 95 %. Differences: 95 % over everything; over the bins of an axis 95 % together (Bonferroni).",
+        f"small n. Means: 95 % each. {levels_sentence(found.records)}",
         "Few patients": f"Below {MIN_PATIENTS} patients there is neither an interval nor a p-value.",
     }
     if units.pairs:

@@ -11,7 +11,7 @@ from afl_core.analysis.bins import AXES
 from afl_core.analysis.breakdown import ALL, bin_records
 from afl_core.analysis.measures import MEASURES
 from afl_core.analysis.options import choose_units
-from afl_core.analysis.sentences import count, edges_text, in_sentence, p_text, pair_sentence
+from afl_core.analysis.sentences import edges_text, mean_sentence, p_text, pair_sentence
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
@@ -25,12 +25,7 @@ def conclusion(findings: Findings) -> str:
     """What the comparison says over everything: a sentence a pair, or the mean of a single source."""
     units, found = findings.units, findings.breakdown
     if not units.pairs:
-        record = found.records.iloc[0].to_dict()
-        mean = f"{units.sources[0]}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f}"
-        interval = (
-            "" if math.isnan(record["mean_low"]) else f"; 95 % interval {_between(record, 'mean_low', 'mean_high')}"
-        )
-        return paragraph(f"{mean} over {count(record, units)}{interval}.", "lead")
+        return paragraph(mean_sentence(found.records.iloc[0].to_dict(), units), "lead")
     said = [pair_sentence(found.pair(*pair).iloc[0].to_dict(), units, tests=found.n_tests) for pair in units.pairs]
     rest = bullets(said[1:])
     return paragraph(said[0], "lead") + (fold(f"The other {len(said) - 1} pairs", rest) if len(said) > 4 else rest)

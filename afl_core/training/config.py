@@ -80,7 +80,7 @@ class TrainConfig(BaseModel):
 
     def total_steps(self, cases: int) -> int:
         """Steps of the run on so many training cases."""
-        return self.steps if self.epochs is None else self.epochs * self.epoch_steps(cases)
+        return self.steps if self.epochs is None else self.epochs * math.ceil(cases / self.batch_size)
 
     def epoch_steps(self, cases: int) -> int:
         """Steps from one validation to the next, on so many training cases."""
@@ -132,12 +132,17 @@ released, is listed in docs/training.md.
 def build_config(preset: str, /, **settings: Any) -> TrainConfig:
     """A configuration from a preset and the settings that override it; None means not given.
 
+    Steps that are given replace the epochs of a preset.
+
     Raises:
         UsageError: If the preset is unknown or a setting is out of range; names the setting.
     """
     given = {key: value for key, value in settings.items() if value is not None}
+    base = dict(pick(PRESETS, preset, kind="preset"))
+    if "steps" in given:
+        base.pop("epochs", None)
     try:
-        return TrainConfig.model_validate({**pick(PRESETS, preset, kind="preset"), **given})
+        return TrainConfig.model_validate(base | given)
     except ValidationError as error:
         first = error.errors()[0]
         name = ".".join(str(part) for part in first["loc"])

@@ -3,11 +3,12 @@
 import io
 import json
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, replace
-from types import FrameType
 from typing import Any
 
 import torch
@@ -19,6 +20,7 @@ from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
 SAVE_SECONDS, SAVE_SHARE = 20, 0.05
 """The state is saved so often at most, and takes no more than this share of the time."""
 
+STOPPING = (signal.SIGINT, signal.SIGTERM)
 GIVE_UP_SECONDS = 4
 """A step that has not ended so long after a stop is given up; the run goes on from the last state that it saved."""
 
@@ -33,7 +35,7 @@ def end_run(run: RunFolder, state: State, message: str) -> None:
 
 
 class FolderKeeper(Keeper):
-    """Keeps a run's state in its folder, and stops on Ctrl-C and SIGTERM.
+    """Keeps a run's state in its folder; under `listening` it stops on Ctrl-C and SIGTERM.
 
     Args:
         run: The run.
@@ -47,7 +49,6 @@ class FolderKeeper(Keeper):
         self.step, self.steps, self.before, self.began = before.step, before.steps, before.seconds, time.monotonic()
         self.saved = self.told = self.began
         self.cost = 0.0
-        self.timer: threading.Timer | None = None
 
     def seconds(self) -> float:
         """Spent in training, over all resumptions."""
@@ -71,7 +72,8 @@ class FolderKeeper(Keeper):
             return None
         state: dict[str, Any] = torch.load(self.run.path / LAST, weights_only=True)
         self.before = state.pop("seconds")
-        rows = [row for row in self.run.metrics() if row["step"] <= state["step"]]
+        reported = state["step"] - bool(state["losses"])  # losses are kept until the step was reported
+        rows = [row for row in self.run.metrics() if row["step"] <= reported]
         write_atomically(self.run.path / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
         return state
 
@@ -99,19 +101,39 @@ class FolderKeeper(Keeper):
         """Whether somebody asked."""
         return self.stopping.is_set()
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """Ask the run to end; one whose step takes longer than a person waits ends without it."""
-        if not self.stopping.is_set():
-            self.stopping.set()
-            self.timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
-            self.timer.daemon = True
-            self.timer.start()
+    @contextmanager
+    def listening(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM ask the run to end; one whose step takes longer than a person waits ends without it.
 
-    def close(self) -> None:
-        """The run has ended, by itself or as asked."""
-        if self.timer is not None:
-            self.timer.cancel()
+        Python's own handlers run between two operations of PyTorch, and one of them can take a minute: a thread hears.
+        """
+        reader, writer = os.pipe()
+        os.set_blocking(writer, False)
+        thread = threading.Thread(target=self._listen, args=(reader,), daemon=True)
+        outer = signal.set_wakeup_fd(writer)
+        handlers = {number: signal.signal(number, lambda number, frame: None) for number in STOPPING}
+        thread.start()
+        try:
+            yield
+        finally:
+            signal.set_wakeup_fd(outer)
+            for number, handler in handlers.items():
+                signal.signal(number, handler)
+            os.close(writer)
+            thread.join()
+            os.close(reader)
+
+    def _listen(self, reader: int) -> None:
+        """Read the numbers of signals until the other end is closed."""
+        timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
+        timer.daemon = True
+        while found := os.read(reader, 1):
+            if found[0] in STOPPING and not self.stopping.is_set():
+                self.stopping.set()
+                timer.start()
+        timer.cancel()
 
     def _give_up(self) -> None:
-        end_run(self.run, "stopped", "Stopped amid a long step; it goes on from the state that was saved before")
+        with suppress(OSError):
+            end_run(self.run, "stopped", "Stopped amid a long step; it goes on from the state that was saved before")
         os._exit(1)

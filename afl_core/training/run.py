@@ -3,18 +3,20 @@
 import json
 import os
 import platform
-import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from filelock import Timeout
+from filelock import FileLock, Timeout
 
+from afl_core.data.demo_design import SPLITS
 from afl_core.data.layouts import Cohort, load_case, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, save_splits
+from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DecisionRule, save_checkpoint
@@ -27,6 +29,9 @@ from afl_core.training.loop import Progress, TrainResult, train
 from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, list_runs
 from afl_core.training.state import scores_by_rule
 from afl_core.versions import versions
+
+QUEUE = ".queue"
+"""File beside the runs that is locked while one of them looks whether it is its turn."""
 
 LIMITS = (
     "Trained for minutes on a small cohort to show the workbench; not for clinical use. "
@@ -56,27 +61,25 @@ def run_training(
         lock.acquire(timeout=5)  # a page that asks whether it lives holds it for a moment
     except Timeout:
         raise UsageError("The run is under way already", received=run.name) from None
-    keeper = FolderKeeper(run, report)
-    handlers = {number: signal.signal(number, keeper.on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        spec = run.spec()
-        if queue:
-            _wait(run, spec, keeper)
-        keeper.tell("Reading the cases")
-        card = _train(run, spec, keeper)
-        end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
-        return card
+        keeper = FolderKeeper(run, report)
+        with keeper.listening():
+            spec = run.spec()
+            if queue:
+                _wait(run, spec, keeper)
+            keeper.tell("Reading the cases")
+            card = _train(run, spec, keeper)
+            end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
+            return card
     except StoppedError:
         end_run(run, "stopped", "Stopped")
         return None
     except (AflError, OSError, MemoryError, torch.OutOfMemoryError) as error:
         failure = error if isinstance(error, AflError) else _as_failure(error)
-        end_run(run, "failed", str(failure))
+        with suppress(OSError):  # a full disk does not take this either
+            end_run(run, "failed", str(failure))
         raise failure from error
     finally:
-        keeper.close()
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
         lock.release()
 
 
@@ -92,20 +95,35 @@ def _as_failure(error: BaseException) -> AflError:
 
 
 def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
-    """Until no run that was created earlier is waiting or running."""
+    """Until no run is running, and none that was created earlier is waiting; the turn is taken."""
     while True:
-        earlier = [r for r in list_runs(run.path.parent) if r.spec().created < spec.created and r.alive()]
-        if not earlier:
-            return
+        with FileLock(run.path.parent / QUEUE):  # no two look at once and both go
+            ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, spec)]
+            if not ahead:
+                keeper.tell("Reading the cases")
+                return
         status = run.status()
-        message = f"Waiting for {earlier[-1].name}"
+        message = f"Waiting for {ahead[-1].name}"
         run.write_status(replace(status, state="waiting", message=message, pid=os.getpid()))
         if keeper.stopping.wait(1):
             raise StoppedError
 
 
+def _is_ahead(other: RunFolder, spec: RunSpec) -> bool:
+    """Whether another run goes first; the own one is not."""
+    state, created = other.status().state, other.spec().created
+    return (state == "running" and created != spec.created) or (state == "waiting" and created < spec.created)
+
+
+def _goes_first(other: RunFolder, spec: RunSpec) -> bool:
+    state = other.status().state
+    return state == "running" or (state == "waiting" and other.spec().created < spec.created)
+
+
 def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     config = spec.config
+    if spec.data == DEMO.resolve():
+        _make_demo(keeper)
     cohort = load_cohort(spec.data)
     splits = _splits(run, cohort)
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
@@ -148,6 +166,18 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         if folder is not None:
             card = save_checkpoint(folder, result.network, card)
     return card
+
+
+def _make_demo(keeper: FolderKeeper) -> None:
+    """Write the demo cohort if its training cases are not there; `afl demo` alone makes the test cases."""
+    if (DEMO / SPLITS_FILE).is_file() and "train" in load_splits(DEMO / SPLITS_FILE):
+        return
+
+    def tell(done: int, total: int) -> None:
+        keeper.check()
+        keeper.tell(f"Drawing the demo cohort, {done} of {total}")
+
+    write_demo(DEMO, splits=SPLITS, progress=tell)
 
 
 def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
@@ -217,7 +247,7 @@ def main() -> None:
     """The process's own work."""
     try:
         run_training(RunFolder(Path(sys.argv[1])), queue=True)
-    except AflError as error:
+    except (AflError, OSError) as error:
         sys.exit(f"Error: {error}")
 
 

@@ -19,13 +19,15 @@ from typing import Any, Literal
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from afl_core import paths
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
-from afl_core.paths import MODELS
 from afl_core.storage import write_atomically
 from afl_core.training.config import TrainConfig
 
-RUNS = MODELS / "runs"
+RUNS = "runs"
+"""Folder of the runs, beside the checkpoints."""
+
 SPEC, STATUS, METRICS, LOG, LAST, LOCK = "run.json", "status.json", "metrics.jsonl", "log.txt", "last.pt", "lock"
 CHECKPOINT = "checkpoint"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
@@ -167,7 +169,7 @@ class RunFolder:
 
 def runs_folder() -> Path:
     """Where runs are kept."""
-    return RUNS
+    return paths.MODELS / RUNS
 
 
 def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFolder:
@@ -179,7 +181,7 @@ def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFold
     if not NAME.fullmatch(name):
         todo = "Use up to 60 letters, digits, dots, dashes and underscores, and begin with a letter or digit"
         raise UsageError("A run needs a plain name", received=name, todo=todo)
-    root = root or RUNS
+    root = root or runs_folder()
     root.mkdir(parents=True, exist_ok=True)
     for number in range(1, 10_000):
         path = root / (name if number == 1 else f"{name}-{number}")
@@ -194,7 +196,7 @@ def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFold
 
 def list_runs(root: Path | None = None) -> list[RunFolder]:
     """The runs of a folder, the newest first; folders that are no run are left out."""
-    root, found = root or RUNS, []
+    root, found = root or runs_folder(), []
     for path in root.glob(f"*/{SPEC}"):
         try:
             found.append((RunFolder(path.parent).spec().created, path.parent.name))
@@ -209,7 +211,7 @@ def find_run(name: str, root: Path | None = None) -> RunFolder:
     Raises:
         UsageError: If there is no such run; names those there are.
     """
-    for path in ((root or RUNS) / Path(name).name, Path(name)):
+    for path in ((root or runs_folder()) / Path(name).name, Path(name)):
         if (path / SPEC).is_file():
             return RunFolder(path)
     known = ", ".join(run.name for run in list_runs(root)[:10]) or "none yet"
@@ -237,10 +239,10 @@ def publish_run(run: RunFolder, name: str, *, models: Path | None = None) -> Pat
     Raises:
         UsageError: If the run has no checkpoint, or the name is not plain or taken by another checkpoint.
     """
-    source, target = run.checkpoint, (models or MODELS) / name
+    source, target = run.checkpoint, (models or paths.MODELS) / name
     if source is None:
         raise UsageError("The run has no checkpoint yet", received=run.name, todo="Wait until it is finished")
-    if not NAME.fullmatch(name) or name == RUNS.name:
+    if not NAME.fullmatch(name) or name == RUNS:
         raise UsageError("A checkpoint needs a plain name", received=name)
     card = load_card(source)
     if target.exists():

@@ -13,9 +13,9 @@ from afl_core.analysis.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.confounding import confounding, confounding_sentence
 from afl_core.analysis.ranks import MIN_PATIENTS
-from afl_core.analysis.sentences import edges_text, pair_sentence
+from afl_core.analysis.sentences import edges_text, levels_sentence, pair_sentence
 from afl_core.figures.bins import plot_means
-from afl_core.ui.breakdown_controls import Asked, settings_key
+from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
 from afl_core.ui.errors import plain
 
 PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
@@ -59,7 +59,7 @@ def show_statistics(asked: Asked) -> None:
         plain(
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
-            f"({RESAMPLES:,} resamples, seed {SEED}); 95 % over all, and over the bins of an axis taken together. "
+            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records)} "
             "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
             "exact up to 50 differences. "
             f"Holm's correction counts all {breakdown.n_tests} tests of this page. Effect: matched rank-biserial "
@@ -149,13 +149,14 @@ def _caption(asked: Asked) -> str:
     )
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = asked.workspace.rows[asked.workspace.rows["empty"] != ""]["case_id"].nunique()
-    rule = units.measure.empty_rule
+    rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
     rule = f"Empty masks: {rule} ({touched} cases have one)" if units.level == "case" else f"Rule for {rule}"
     return (
-        f"Large marks: means with 95 % intervals. Dots: {units.noun}; click one to see its voxels. "
+        f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
         f"The edges are ours, the paper publishes none: {edges}. "
         f"{units.measure.definition} {rule}. "
-        + (f"Left out of {len(units.reference)} {units.noun}: {left}." if left else "")
+        + (f"Left out of {len(units.reference)} {units.noun}: {left}. " if left else "")
+        + f"{other} can say otherwise: choose them under Compare."
     )
 
 

@@ -11,7 +11,7 @@ from afl_core.analysis.bins import AXES, Binning, Edges
 from afl_core.analysis.breakdown import Breakdown, bin_records, join_records
 from afl_core.analysis.measures import MEASURES, Level
 from afl_core.analysis.options import BINS, TRAINING, Options, choose_binnings, choose_units, list_sources
-from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.units import Units
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.references import training_references
@@ -103,10 +103,12 @@ def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:
     )
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
     breakdown = join_records(units, binnings, parts)
-    if pair:
-        overall = breakdown.pair(*pair).iloc[0].to_dict()
-        synthetic = "Synthetic cohort. " if workspace.is_demo else ""
-        headline.markdown(f"#### {synthetic}{plain(pair_sentence(overall, units, tests=breakdown.n_tests))}")
+    said = (
+        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests)
+        if pair
+        else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
+    )
+    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(said)}")
     return Asked(workspace, options, breakdown, pair, key)
 
 

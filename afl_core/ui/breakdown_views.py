@@ -12,6 +12,7 @@ from afl_core.analysis.breakdown import compute_grid
 from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
 from afl_core.analysis.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.options import choose_units, lesion_size_bins
+from afl_core.analysis.sentences import grid_sentence, levels_sentence
 from afl_core.analysis.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
@@ -44,15 +45,20 @@ def _show_slopes(asked: Asked) -> None:
     assert asked.pair
     for binning in asked.breakdown.binnings:
         show_clickable(plot_slopes(asked.breakdown, binning.axis, asked.pair), asked, name=f"slopes {binning.axis}")
-    st.caption(f"One line a {asked.units.noun[:-1]}, from {plain(asked.pair[0])} to {plain(asked.pair[1])}.")
+    lines = (
+        f"One line a {asked.units.noun[:-1]}, from {asked.pair[0]} to {asked.pair[1]}; above them the mean difference."
+    )
+    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records)}"))
 
 
 def _show_grid(asked: Asked) -> None:
     assert asked.pair
     size, smoothness = asked.breakdown.binnings
     grid = _grid(asked.key, size, smoothness, asked.units, asked.pair)
+    if said := grid_sentence(grid):
+        st.info(said)
     show_clickable(plot_grid(grid, size, smoothness, asked.units, asked.pair), asked, name="grid")
-    st.caption("Mean paired difference in each cell; the intervals hold together over the cells at 95 %.")
+    st.caption("Mean paired difference in each cell. Intervals are wider than 95 %, to hold together over the cells.")
 
 
 def _show_trend(asked: Asked) -> None:

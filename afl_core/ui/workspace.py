@@ -2,24 +2,25 @@
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
+from afl_core import paths
 from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
 from afl_core.model.checkpoints import find_checkpoints
-from afl_core.paths import DEMO, MODELS, RESULTS
 from afl_core.ui.errors import plain
 
 RESULTS_KEY = "results"
 ADDRESS_KEY = "results in the address"
 ASKED_KEY = "asked page"
+PROBLEM_KEY = "why nothing is open"
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Workspace:
     @property
     def is_demo(self) -> bool:
         """Whether the data are the synthetic demo cohort."""
-        return Path(self.manifest["data"]["path"]) == DEMO.resolve()
+        return Path(self.manifest["data"]["path"]) == paths.DEMO.resolve()
 
     @property
     def summaries(self) -> dict[str, str]:
@@ -72,8 +73,8 @@ class Workspace:
         return parse_sources([f"{name}={said['path']}" for name, said in self.manifest["sources"].items()])
 
 
-def current_workspace(page: str) -> Workspace | None:
-    """What is open, for a page; None where nothing is.
+def current_workspace(page: str, *, needed: bool = True) -> Workspace | None:
+    """What is open, for a page; None where nothing is, which a page that needs it says.
 
     The first page that a fresh server is asked for, if it isn't the entry, Streamlit runs before app.py has said which
     pages there are. Then app.py comes first, and leads back here.
@@ -82,11 +83,18 @@ def current_workspace(page: str) -> Workspace | None:
         st.session_state[ASKED_KEY] = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
     workspace: Workspace | None = st.session_state["workspace"]
+    if workspace is None and needed:
+        if problem := st.session_state[PROBLEM_KEY]:
+            st.error(plain(problem))
+        else:
+            st.title("A-FL workbench")
+            st.info("There are no results yet. Run `afl demo` in a terminal, or open a data set in the sidebar.")
     return workspace
 
 
 def select_workspace() -> Workspace | None:
-    """The sidebar: choose results, or open a data set. None, with an explanation on the page, if nothing is open."""
+    """The sidebar: choose results, or open a data set. None if nothing is open; the session knows why."""
+    st.session_state[PROBLEM_KEY] = ""
     with st.sidebar:
         selector = st.container()
         opened = _open_folder()
@@ -103,20 +111,18 @@ def select_workspace() -> Workspace | None:
             help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
         )
     if chosen is None:
-        st.title("A-FL workbench")
-        st.info("There are no results yet. Run `afl demo` in a terminal, or open a data set in the sidebar.")
         return None
     _write_address(chosen)
     try:
-        return _load(RESULTS / chosen)
+        return _load(paths.RESULTS / chosen)
     except AflError as error:
-        st.error(plain(str(error)))
+        st.session_state[PROBLEM_KEY] = str(error)
         return None
 
 
 def result_folders() -> list[Path]:
     """Results folders under data/results, by name."""
-    return sorted(path.parent for path in RESULTS.glob(f"*/{MANIFEST}"))
+    return sorted(path.parent for path in paths.RESULTS.glob(f"*/{MANIFEST}"))
 
 
 def _follow_address(names: list[str]) -> None:
@@ -144,6 +150,8 @@ def _load(folder: Path) -> Workspace:
         cohort, problem = _cohort(manifest["data"]["path"], manifest["data"]["kind"]), ""
     except AflError as error:
         cohort, problem = None, str(error)
+    if cohort is not None and (wanted := manifest["data"].get("cases")):
+        cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.case_id in set(wanted)))
     return Workspace(results, manifest, rows, lesions, cohort, problem, stamp)
 
 
@@ -193,7 +201,9 @@ def _register(root: Path) -> str:
     sources = fitting_checkpoints(set.intersection(*(set(case.sequences) for case in cohort.cases)))
     digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', root.resolve().name)}-{digest}"
-    Results(RESULTS / name).describe(data=root, kind=cohort.layout.name, sources=sources, skipped=dict(cohort.problems))
+    Results(paths.RESULTS / name).describe(
+        data=root, kind=cohort.layout.name, sources=sources, skipped=dict(cohort.problems)
+    )
     return name
 
 
@@ -203,7 +213,7 @@ def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
     Raises:
         UsageError: If there is none; says which sequences the checkpoints need.
     """
-    cards = find_checkpoints(MODELS)
+    cards = find_checkpoints(paths.MODELS)
     fitting = {name: card for name, card in cards.items() if set(card.sequences) <= sequences}
     if not fitting:
         needed = "; ".join(sorted({", ".join(card.sequences) for card in cards.values()})) or "no checkpoint in models/"
@@ -216,6 +226,6 @@ def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
     chosen = {name: card for name, card in fitting.items() if len(card.sequences) == most}
     labels = [card.label for card in chosen.values()]
     return tuple(
-        CheckpointSource(card.label if labels.count(card.label) == 1 else name, MODELS / name)
+        CheckpointSource(card.label if labels.count(card.label) == 1 else name, paths.MODELS / name)
         for name, card in sorted(chosen.items(), key=lambda item: (item[1].loss != "focal", item[0]))
     )

@@ -104,7 +104,7 @@ def test_axes_in_the_order_asked_each_once():
     [
         ({"by": ("volume",)}, "no axis of that name"),
         ({"edges": {"volume": (1.0, 2.0)}}, "no axis of that name"),
-        ({"bins": "quartiles"}, "no bins of that name"),
+        ({"bins": "quartiles"}, "no kind of bins of that name"),
         ({"edges": {"size": (2.0, 1.0)}}, "two ascending numbers"),
     ],
 )

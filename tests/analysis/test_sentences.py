@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 
 from afl_core.analysis.breakdown import ALL
 from afl_core.analysis.measures import MEASURES, build_measure
-from afl_core.analysis.sentences import count, edges_text, in_sentence, p_text, pair_sentence, place, verdict
+from afl_core.analysis.sentences import (
+    count,
+    edges_text,
+    grid_sentence,
+    in_sentence,
+    levels_sentence,
+    mean_sentence,
+    p_text,
+    pair_sentence,
+    place,
+    verdict,
+)
 from afl_core.analysis.units import Units
 
 NAN = math.nan
@@ -90,16 +101,44 @@ def test_no_difference():
     )
 
 
-def test_ranks_that_differ_where_the_mean_does_not():
-    assert pair_sentence(record(low=-0.01, p=0.01), units(), tests=1).endswith(
-        "p = 0.010, though the signed ranks of the differences do differ)."
+def test_interval_and_test_that_disagree_are_said_to_before_any_number():
+    assert pair_sentence(record(low=-0.01, p=0.01), units(), tests=1) == (
+        "Whether A-FL's mean Dice differs from FL's over all cases is unclear: the interval holds 0, but the test of "
+        "the ranks shows a difference (24 cases: +0.040, 95 % interval -0.010 to +0.070; p = 0.010)."
+    )
+    assert pair_sentence(record(p=0.08), units(), tests=4) == (
+        "Whether A-FL's mean Dice differs from FL's over all cases is unclear: the interval leaves out 0, but the test "
+        "of the ranks shows no difference (24 cases: +0.040, 95 % interval +0.010 to +0.070; p = 0.080 after Holm's "
+        "correction for 4 tests)."
     )
 
 
-def test_a_mean_that_differs_where_the_ranks_do_not():
-    said = pair_sentence(record(p=0.08), units(), tests=1)
-    assert said.startswith("A-FL's mean Dice is higher (so better) than FL's")
-    assert said.endswith("p = 0.080), but the test of the ranks does not bear it out.")
+def test_levels_are_those_of_the_records():
+    of_axes = [("size", 1 - 0.05 / 3), ("roughness", 0.975)]
+    bins = [record(axis=axis, ci_level=level) for axis, level in of_axes for _ in range(3)]
+    few = record(axis="roughness", ci_level=0.5, low=NAN, high=NAN) | {"ci_low": NAN}
+    assert levels_sentence(pd.DataFrame([record(), few, *bins])) == (
+        "Intervals of the difference: 95 % over all, 98.3 % in each bin by tumour volume, 97.5 % in each bin by "
+        "roughness, so that those of the bins of an axis hold together at 95 %."
+    )
+    same = pd.DataFrame([record(), *(record(axis=axis, ci_level=0.975) for axis, _ in of_axes)])
+    assert "97.5 % in each bin by tumour volume and in each bin by roughness, so" in levels_sentence(same)
+    assert levels_sentence(pd.DataFrame([record()])) == "Intervals of the difference: 95 % over all."
+    assert levels_sentence(pd.DataFrame([few])) == ""
+
+
+def test_a_grid_without_a_cell_of_enough_patients_is_said_to_be_one():
+    said = grid_sentence(pd.DataFrame({"n": [5, 0, 3]}))
+    assert said.startswith("Every cell has fewer than 6 patients, so none shows a difference. Move the edges")
+    assert grid_sentence(pd.DataFrame({"n": [5, 6, 0]})) == ""
+
+
+def test_the_mean_of_one_source():
+    mean = record(n=20) | {"source": "FL", "mean": 0.788, "mean_low": 0.634, "mean_high": 0.847}
+    said = "FL's mean Dice is 0.788 over all cases (24 cases of 20 patients; 95 % interval 0.634 to 0.847)."
+    assert mean_sentence(mean, units()) == said
+    few = mean | {"mean_low": NAN, "n": 3, "units": 3}
+    assert mean_sentence(few, units()) == "FL's mean Dice is 0.788 over all cases (3 cases)."
 
 
 @pytest.mark.parametrize(
@@ -132,14 +171,14 @@ def test_nothing_to_compare():
 def test_never_more_than_the_record_says(one, other, p, mean, metric):
     low, high = sorted((one, other))
     said = pair_sentence(record(low=low, high=high, p=p, mean=mean), units(metric), tests=9)
-    if low <= 0 <= high:
-        assert said.startswith("No difference")
-        assert not any(claim in said for claim in CLAIMS)
-    else:
-        assert "No difference" not in said
-        assert (f" is {'higher' if mean > 0 else 'lower'} (so ") in said
+    interval, test = not low <= 0 <= high, p < 0.05
+    if interval and test:
+        assert said.startswith(f"A-FL's mean {units(metric).measure.label} is {'higher' if mean > 0 else 'lower'} (so ")
         assert ("better" in said) == ((mean > 0) == (metric == "dsc"))
-        assert said.endswith("does not bear it out.") == (p >= 0.05)
+    else:
+        assert said.startswith("Whether" if interval or test else "No difference")
+        assert (" is unclear: " in said) == (interval or test)
+        assert not any(claim in said for claim in CLAIMS)
     assert p_text(p) in said
 
 

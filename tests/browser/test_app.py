@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+from dots import click_dot
 from PIL import Image
 
 from afl_core.evaluation.results import Results
@@ -64,15 +65,7 @@ def test_overview_shows_the_comparison_of_every_demo_case(page, serve):
 
 def test_a_click_on_a_dot_opens_its_case(page, serve):
     page.goto(serve(ROOT / "app.py"))
-    dots = page.locator(".stPlotlyChart .points path")
-    dots.first.wait_for(state="attached", timeout=60_000)
-    page.locator(".stPlotlyChart").scroll_into_view_if_needed()
-    page.wait_for_timeout(1000)
-    box = dots.nth(12).bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(300)
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_function("location.search.includes('case=Brats18_SYN_test_')", timeout=20_000)
+    click_dot(page, 12)
     page.wait_for_selector(READY, timeout=60_000)
     page.go_back()
     page.get_by_text("24 synthetic cases").wait_for(timeout=30_000)

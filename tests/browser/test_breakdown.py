@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from dots import DOTS, click_dot
 
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.analysis.sentences import pair_sentence
@@ -13,7 +14,6 @@ from afl_core.paths import RESULTS
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
-DOTS = ".stPlotlyChart .points path"
 
 
 def demo_breakdown(**options):
@@ -50,15 +50,9 @@ def test_another_metric_and_another_edge_change_every_sentence(page, serve):
 
 @pytest.mark.parametrize("level", ["Cases", "Lesions"])
 def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
-    open_breakdown(page, serve, f"&level={level}")
-    dots = page.locator(DOTS)
-    dots.first.scroll_into_view_if_needed()
-    page.wait_for_timeout(1500)
-    box = dots.nth(3).bounding_box()
-    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_timeout(300)
-    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    page.wait_for_function("location.search.includes('case=Brats18_SYN_test_')", timeout=20_000)
+    open_breakdown(page, serve, f"&level={level}&size_low=3&view=Pairs")
+    left = page.evaluate("location.search")
+    click_dot(page, 3)
     page.wait_for_selector(READY, timeout=60_000)
     address = page.evaluate("location.search")
     assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
@@ -69,8 +63,10 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
         ticked = table.locator("[role=row][aria-selected=true]").first
         ticked.wait_for(state="attached", timeout=20_000)
         assert re.search(r"lesion=(\d+)", address)[1] == ticked.locator("[role=gridcell]").first.inner_text()
-    page.go_back()
-    page.get_by_text("Paired statistics", exact=True).wait_for(timeout=30_000)
+    page.go_back()  # once, and the page is as it was left
+    page.wait_for_function(f"location.pathname + location.search == {json.dumps('/breakdown' + left)}", timeout=30_000)
+    page.get_by_text(re.compile("small tumours|small lesions")).first.wait_for(timeout=30_000)
+    assert page.get_by_text("(up to 3 ml)").first.is_visible()
 
 
 def test_the_downloads_hold_the_numbers_of_the_page(page, serve):

@@ -64,11 +64,11 @@ def results(tmp_path: Path, cohort_folder: Path) -> Results:
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     """`app(page, **query)` runs a page with results under `tmp_path/results` and fails on an uncaught exception."""
-    from afl_core.ui import workspace
+    from afl_core import paths
 
     (tmp_path / "results").mkdir(exist_ok=True)
-    monkeypatch.setattr(workspace, "RESULTS", tmp_path / "results")
-    monkeypatch.setattr(workspace, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
 
     def run(page: str = "overview", **query: str) -> AppTest:
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)

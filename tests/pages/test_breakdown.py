@@ -140,6 +140,22 @@ def test_one_source_has_means_but_no_comparison(app, cohort):
     at = app("breakdown", sources="FL")
     assert not at.error
     assert not any("p (Holm)" in frame.value for frame in at.dataframe)
+    mean = cohort.cases().query("source == 'FL'")["dsc"].mean()
+    assert f"FL's mean Dice is {mean:.3f} over all cases (30 cases; 95 % interval" in text(at)
+
+
+def test_a_grid_of_small_cells_says_so(app, cohort):
+    """Thirty cases over nine cells leave at most 5 in one; two bins of smoothness hold enough."""
+    assert "Every cell has fewer than 6 patients" in text(app("breakdown", view="Size x smoothness"))
+    wide = app("breakdown", view="Size x smoothness", roughness_low="1", roughness_high="1")
+    assert "Every cell has fewer" not in text(wide)
+
+
+def test_the_level_of_the_intervals_is_said(app, cohort):
+    said = text(app("breakdown"))
+    assert "95 % over all, 98.3 % in each bin by tumour volume and in each bin by roughness" in said
+    assert "Lesions can say otherwise" in said
+    assert "Cases can say otherwise" in text(app("breakdown", level="Lesions"))
 
 
 def test_three_cases_are_too_few_and_said_so(app, results):

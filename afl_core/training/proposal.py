@@ -1,0 +1,42 @@
+"""Plan runs and measure their steps; `python -m afl_core.training.proposal` reads a `PlanRequest` as JSON.
+
+A process of its own, because the page that asks must not load torch.
+"""
+
+import sys
+
+from afl_core.errors import AflError
+from afl_core.training.estimate import step_seconds
+from afl_core.training.launcher import REFUSED, PlanRequest, Proposal
+from afl_core.training.plan import plan_runs
+
+
+def propose(request: PlanRequest) -> Proposal:
+    """The runs of a request, with the seconds of a step; each loss is measured once.
+
+    Raises:
+        UsageError: If a setting, loss, network, patch or device is not possible.
+    """
+    runs = plan_runs(
+        request.preset,
+        request.losses,
+        request.seeds,
+        request.settings,
+        data=request.data,
+        command=request.command,
+    )
+    measured: dict[str, float] = {}
+    for spec in runs.values():
+        alike = spec.config.model_copy(update={"seed": 0})
+        if repr(alike) not in measured:
+            measured[repr(alike)] = step_seconds(alike)
+    seconds = {name: measured[repr(spec.config.model_copy(update={"seed": 0}))] for name, spec in runs.items()}
+    return Proposal(runs=runs, step_seconds=seconds)
+
+
+if __name__ == "__main__":
+    try:
+        print(propose(PlanRequest.model_validate_json(sys.stdin.read())).model_dump_json())  # noqa: T201
+    except AflError as error:
+        print(error, file=sys.stderr)  # noqa: T201
+        sys.exit(REFUSED)

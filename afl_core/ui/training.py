@@ -1,0 +1,23 @@
+"""Training page: its heading, and where the form stands."""
+
+import streamlit as st
+
+from afl_core.training.runs import list_runs
+from afl_core.ui.training_form import show_form
+from afl_core.ui.workspace import Workspace
+
+
+def show_title() -> None:
+    """What the page does, and what its runs cannot tell."""
+    st.subheader("Training", anchor=False)
+    st.markdown(
+        "Train losses on the same data, from the same weights, on the same batches, and open the results in Compare. "
+        "**Short runs on few cases with one seed do not decide between losses**: another seed can turn the difference "
+        "around. Take several seeds, the full length and a test split of size before you believe one."
+    )
+
+
+def show_new(workspace: Workspace | None) -> None:
+    """The form for new runs; open where there are none yet."""
+    with st.expander("New training", expanded=not list_runs(), key="new training"):
+        show_form(workspace)

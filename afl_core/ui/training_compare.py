@@ -1,0 +1,136 @@
+"""Training page: finished runs become checkpoints that Compare shows."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import streamlit as st
+
+from afl_core import paths
+from afl_core.data.layouts import load_cohort
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.errors import UsageError
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import CheckpointSource
+from afl_core.model.checkpoints import Card, find_checkpoints, load_card
+from afl_core.training.runs import RunFolder, publish_run
+from afl_core.ui.errors import plain, shown_errors
+
+
+def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
+    """What a finished run scored, and the ways to Compare."""
+    with shown_errors():
+        card = load_card(run.path / "checkpoint")
+        st.success(plain(_scores(card)))
+        columns = st.columns([3, 2, 5], vertical_alignment="bottom")
+        name = columns[0].text_input(
+            "Name as a checkpoint", run.name, key=f"publish {run.name}", help="Becomes the folder models/NAME."
+        )
+        if columns[1].button("Use in Compare", key=f"use {run.name}", type="primary", width="stretch"):
+            _go(open_published(run, name.strip()))
+        if len(partners) > 1:
+            label = f"Compare {' and '.join(_names(_cards(partners)))}"
+            if columns[2].button(plain(label), key=f"pair {run.name}"):
+                _go(open_runs(partners))
+
+
+def show_comparison(runs: Sequence[RunFolder]) -> None:
+    """For the runs that are ticked: open them together, once all are finished."""
+    with shown_errors():
+        waiting = [run.name for run in runs if run.checkpoint is None]
+        if waiting:
+            st.caption(plain(f"To compare the ticked runs, wait until these are finished: {', '.join(waiting)}."))
+        elif st.button(plain(f"Compare {' and '.join(_names(_cards(runs)))}"), type="primary", key="compare ticked"):
+            _go(open_runs(runs))
+
+
+def open_runs(runs: Sequence[RunFolder]) -> str:
+    """Name of a results folder with the checkpoints of runs as sources, FL first; its cases are their test split.
+
+    Raises:
+        UsageError: If they were trained on different data sets, or no case is in all their test splits.
+    """
+    if len({run.spec().data for run in runs}) > 1:
+        raise UsageError("These runs were trained on different data sets", todo="Choose runs of one data set")
+    cards = _cards(runs)
+    paths = {run.name: run.path / "checkpoint" for run in runs}
+    sources = [CheckpointSource(name, paths[of].resolve()) for name, of in _names(cards).items()]
+    return _open("-vs-".join(_names(cards).values())[:120], runs, sources)
+
+
+def open_published(run: RunFolder, name: str) -> str:
+    """Publish a run, and name a results folder with it beside the other checkpoints of the same training cases.
+
+    Raises:
+        UsageError: If the name is not plain, or taken.
+    """
+    publish_run(run, name, models=paths.MODELS)
+    cards = find_checkpoints(paths.MODELS)
+    same = cards[name].data.get("training_files_sha256")
+    beside = {of: card for of, card in cards.items() if card.data.get("training_files_sha256") == same}
+    sources = [CheckpointSource(label, paths.MODELS / of) for label, of in _names(beside).items()]
+    return _open(name, [run], sources)
+
+
+def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSource]) -> str:
+    """Name of the results folder; other weights make another one, so that rows never mix."""
+    cohort = load_cohort(runs[0].spec().data)
+    weights = [load_card(source.path).weights_sha256 for source in sources]
+    digest = hashlib.sha256("|".join(weights).encode()).hexdigest()[:6]
+    name = f"{name.replace(' ', '_')}-{digest}"
+    Results(paths.RESULTS / name).describe(
+        data=cohort.root,
+        kind=cohort.layout.name,
+        sources=sources,
+        skipped=dict(cohort.problems),
+        cases=test_cases(runs),
+    )
+    return name
+
+
+def test_cases(runs: Sequence[RunFolder]) -> tuple[str, ...]:
+    """Cases that are in the test split of every run, in order; () where the runs have no test split.
+
+    Raises:
+        UsageError: If they have test splits without a case in common.
+    """
+    splits = [load_splits(run.path / SPLITS_FILE).get("test", ()) for run in runs]
+    common = tuple(case_id for case_id in splits[0] if all(case_id in ids for ids in splits))
+    if any(splits) and not common:
+        raise UsageError("No case is in the test split of all these runs", todo="Choose runs of one split")
+    return common
+
+
+def _cards(runs: Sequence[RunFolder]) -> dict[str, Card]:
+    return {run.name: load_card(run.path / "checkpoint") for run in runs}
+
+
+def _names(cards: Mapping[str, Card]) -> dict[str, str]:
+    """Name of a source to the checkpoint's folder, FL first: the shortest name that tells all apart."""
+    order = sorted(cards, key=lambda of: (cards[of].loss != "focal", of))
+    ways = (
+        {of: cards[of].label for of in order},
+        {of: short_loss_of(cards[of]) for of in order},
+        {of: f"{short_loss_of(cards[of])} seed{cards[of].training.get('seed', '')}"[:40] for of in order},
+        {of: of[:40] for of in order},
+    )
+    names = next((way for way in ways if len(set(way.values())) == len(order)), ways[-1])
+    return {name: of for of, name in names.items()}
+
+
+def short_loss_of(card: Card) -> str:
+    """Label of a card's loss, with the preset of A-FL."""
+    preset = str(card.loss_settings.get("preset", "")).replace("_", " ")
+    return f"{card.label} {preset}".strip()
+
+
+def _scores(card: Card) -> str:
+    training, rules = card.training, card.scores.get("test_mean_dsc_by_decision_rule", {})
+    said = f"Best validation Dice {training['best_validation_dsc']:.3f} at step {training['best_step']:,}"
+    if card.decision_rule in rules:
+        said += f"; {rules[card.decision_rule]:.3f} on the {card.data['cases']['test']} test cases"
+    return f"{said}. The weights of that step are the checkpoint."
+
+
+def _go(results: str) -> None:
+    """To Compare, with these results open."""
+    st.switch_page("pages/compare.py", query_params={"results": results})

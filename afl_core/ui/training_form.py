@@ -1,0 +1,281 @@
+"""Training page: what is to be trained, how long it will take, and Start."""
+
+import json
+import math
+import re
+import shlex
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import streamlit as st
+
+from afl_core import paths
+from afl_core.data.splits import SPLITS_FILE, save_splits
+from afl_core.errors import AflError, DataError, UsageError
+from afl_core.training.config import PRESETS, TrainConfig, build_config
+from afl_core.training.launcher import PlanRequest, Proposal, propose_runs, start_run
+from afl_core.training.runs import RunSpec, create_run, list_runs
+from afl_core.ui.errors import plain
+from afl_core.ui.training_data import TrainingData, choose_data
+from afl_core.ui.training_names import LOSS_NAMES, NETWORK_NAMES, PRESET_NAMES, duration
+from afl_core.ui.workspace import Workspace
+
+UNITS = ("steps", "epochs", "minutes")
+VALIDATIONS = 4
+"""A run shorter than the preset's validates so often, so that there is a curve to see."""
+
+TIMED = "timed training"
+DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """What the form asks for.
+
+    Attributes:
+        request: The runs.
+        data: Their data set and its splits.
+        minutes: Of each run, from which its steps follow; None where steps or epochs were given.
+    """
+
+    request: PlanRequest
+    data: TrainingData
+    minutes: float | None
+
+
+def show_form(workspace: Workspace | None) -> None:
+    """The form; what is wrong in it is said below it, and nothing starts before it was timed."""
+    try:
+        wish = _choose(workspace)
+        build_config(wish.request.preset, loss="focal", loss_settings={}, **wish.request.settings)
+    except AflError as error:
+        st.warning(plain(str(error)))
+        return
+    cases = {name: len(ids) for name, ids in wish.data.splits.items() if name in ("train", "validation", "test")}
+    paired = "; they start from the same weights and see the same batches" if len(wish.request.losses) > 1 else ""
+    count = len(wish.request.losses) * len(wish.request.seeds)
+    counts = ", ".join(f"{n} {name}" for name, n in cases.items())
+    st.caption(plain(f"{count} run{'s'[: count != 1]} on {counts} cases{paired}. {wish.data.note}"))
+    key = wish.request.model_dump_json()
+    if st.session_state.get(TIMED) != key:
+        if not st.button("Check and estimate the time", type="primary"):
+            return
+        st.session_state[TIMED] = key
+    try:
+        with st.spinner("Checking the settings and timing two steps; about a quarter of a minute"):
+            proposal = _proposed(key)
+    except AflError as error:
+        del st.session_state[TIMED]
+        st.error(plain(str(error)))
+        return
+    _offer(wish, proposal)
+
+
+def _offer(wish: Wish, proposal: Proposal) -> None:
+    """The estimate, and Start."""
+    specs = fit_length(wish, proposal)
+    cases = len(wish.data.splits["train"])
+    each = {name: spec.config.total_steps(cases) * proposal.step_seconds[name] for name, spec in specs.items()}
+    total = sum(each.values())
+    steps = max(spec.config.total_steps(cases) for spec in specs.values())
+    beside = any(run.status().state == "running" for run in list_runs())
+    said = f"{steps:,} steps of {max(proposal.step_seconds.values()):.2g} s: "
+    if len(specs) > 1:
+        said += f"about {duration(max(each.values()))} a run, {duration(total)} for all {len(specs)}"
+    else:
+        said += f"about {duration(total)}"
+    said += (
+        f", done by {_clock(total)}" if not beside else ", after the run that is under way, beside which it was timed"
+    )
+    st.info(plain(f"{said}. Reading the cases and validating come on top."))
+    start, _ = st.columns([2, 8])
+    if start.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
+        try:
+            first = _start(wish, specs)
+        except AflError as error:
+            st.error(plain(str(error)))
+            return
+        except OSError as error:
+            todo = "Check the free space and the permissions of models/runs"
+            st.error(plain(str(DataError("The run could not be written", received=error, todo=todo))))
+            return
+        del st.session_state[TIMED]
+        st.query_params["run"] = first
+        st.rerun()
+
+
+def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
+    """Make and start all runs; returns the name of the first. Each waits for those before it."""
+    begin, runs = time.time(), []
+    for k, (name, spec) in enumerate(specs.items()):
+        run = create_run(name, spec.model_copy(update={"created": begin + k / 1000}))
+        save_splits(run.path / SPLITS_FILE, wish.data.splits)
+        runs.append(run)
+    for run in runs:
+        start_run(run)
+    return runs[0].name
+
+
+@st.cache_data(max_entries=32, show_spinner=False)
+def _proposed(key: str) -> Proposal:
+    return propose_runs(PlanRequest.model_validate_json(key))
+
+
+def fit_length(wish: Wish, proposal: Proposal) -> dict[str, RunSpec]:
+    """The runs, with minutes turned into steps: as many for all as the slowest does in that time."""
+    if wish.minutes is None:
+        return dict(proposal.runs)
+    steps = max(1, int(wish.minutes * 60 / max(proposal.step_seconds.values())))
+    preset = preset_value(wish.request.preset, "validate_every")
+    length = {"steps": steps, "epochs": None, "validate_every": validation_steps(preset, steps)}
+    given = wish.request.settings | {key: value for key, value in length.items() if value is not None}
+    command = _command(wish.request.model_copy(update={"settings": given}))
+    return {
+        name: spec.model_copy(update={"config": spec.config.model_copy(update=length), "command": command})
+        for name, spec in proposal.runs.items()
+    }
+
+
+def validation_steps(preset: int | None, steps: int) -> int | None:
+    """Steps between validations: the preset's, or fewer in a short run; None is a pass over the training cases.
+
+    >>> validation_steps(500, 2000), validation_steps(500, 60), validation_steps(None, 60)
+    (500, 15, None)
+    """
+    return preset and min(preset, math.ceil(steps / VALIDATIONS))
+
+
+def preset_value(preset: str, key: str) -> Any:
+    """What a preset sets, or else the default."""
+    return PRESETS[preset].get(key, TrainConfig.model_fields[key].get_default(call_default_factory=True))
+
+
+def _choose(workspace: Workspace | None) -> Wish:
+    data = choose_data(workspace)
+    columns = st.columns([6, 4])
+    losses = columns[0].multiselect(
+        "Losses, each a run of its own",
+        list(LOSS_NAMES),
+        list(DEFAULT_LOSSES),
+        format_func=LOSS_NAMES.__getitem__,
+        key="training losses",
+    )
+    preset = str(
+        columns[1].selectbox("Preset", list(PRESETS), format_func=PRESET_NAMES.__getitem__, key="training preset")
+    )
+    columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
+    settings: dict[str, Any] = {"network": _choose_network(preset, columns[0])}
+    unit, amount = _choose_length(preset, columns[1], columns[2])
+    seeds = parse_numbers(columns[3].text_input("Seeds", "0", key="training seeds", help="One or more: 0, 1, 2"))
+    with st.expander("Advanced settings"):
+        settings |= _choose_advanced(preset, data)
+    if not losses:
+        raise UsageError("Choose a loss, or several to compare")
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError("Give one or more seeds, each once, such as 0, 1, 2")
+    settings = {key: value for key, value in settings.items() if value != preset_value(preset, key)}
+    if unit == "steps":
+        settings |= {
+            "steps": amount,
+            "validate_every": validation_steps(preset_value(preset, "validate_every"), amount),
+        }
+    elif unit == "epochs":
+        batch = settings.get("batch_size", preset_value(preset, "batch_size"))
+        settings |= {"epochs": amount, "validate_every": math.ceil(len(data.splits["train"]) / batch)}
+    request = PlanRequest(
+        preset=preset, losses=tuple(losses), seeds=seeds, settings=settings, data=data.root.resolve(), command=""
+    )
+    minutes = float(amount) if unit == "minutes" else None
+    return Wish(request.model_copy(update={"command": _command(request)}), data, minutes)
+
+
+def _choose_network(preset: str, column: Any) -> str:
+    names = list(NETWORK_NAMES)
+    return str(
+        column.selectbox(
+            "Network",
+            names,
+            names.index(preset_value(preset, "network")),
+            format_func=NETWORK_NAMES.__getitem__,
+            key=f"{preset} network",
+        )
+    )
+
+
+def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
+    epochs = preset_value(preset, "epochs")
+    unit = str(first.selectbox("Length in", UNITS, 1 if epochs else 0, key=f"{preset} unit"))
+    default = {"steps": preset_value(preset, "steps"), "epochs": epochs or 20, "minutes": 10}[unit]
+    return unit, int(second.number_input(unit.capitalize(), 1, value=default, step=1, key=f"{preset} {unit}"))
+
+
+def _choose_advanced(preset: str, data: TrainingData) -> dict[str, Any]:
+    """Settings that a preset fills; another preset brings its own."""
+
+    def key(name: str) -> str:
+        return f"{preset} {name} {data.root}" if name == "sequences" else f"{preset} {name}"
+
+    def options(column: Any, title: str, name: str, choices: tuple[str, ...]) -> str:
+        return str(column.selectbox(title, choices, choices.index(preset_value(preset, name)), key=key(name)))
+
+    first, second = st.columns([4, 2, 2, 2]), st.columns(4)
+    usual = [name for name in preset_value(preset, "sequences") if name in data.sequences] or list(data.sequences)
+    patch = preset_value(preset, "patch_size")
+    found = {
+        "sequences": tuple(first[0].multiselect("Sequences, in order", data.sequences, usual, key=key("sequences"))),
+        "patch_size": parse_numbers(
+            first[1].text_input("Patch (voxels)", " × ".join(map(str, patch)), key=key("patch"))
+        ),
+        "batch_size": int(
+            first[2].number_input("Batch", 1, value=preset_value(preset, "batch_size"), key=key("batch"))
+        ),
+        "learning_rate": first[3].number_input(
+            "Learning rate", value=preset_value(preset, "learning_rate"), format="%g", step=0.01, key=key("rate")
+        ),
+        "optimiser": options(second[0], "Optimiser", "optimiser", ("sgd", "adamw")),
+        "schedule": options(second[1], "Schedule", "schedule", ("cosine", "constant")),
+        "precision": options(second[2], "Precision", "precision", ("fp32", "bf16", "fp16")),
+        "device": options(second[3], "Device", "device", ("auto", "cpu", "cuda")),
+    }
+    if not found["sequences"]:
+        raise UsageError("Choose a sequence, or several")
+    if len(found["patch_size"]) != 3:
+        raise UsageError("A patch has three edges, such as 64 × 64 × 64", received=found["patch_size"])
+    return found
+
+
+def parse_numbers(text: str) -> tuple[int, ...]:
+    """Whole numbers, however they are separated.
+
+    Raises:
+        UsageError: If there is anything else.
+
+    >>> parse_numbers("0, 1 2"), parse_numbers("64 × 64 x 32")
+    ((0, 1, 2), (64, 64, 32))
+    """
+    if re.search(r"[^\d\s,;x×]", text):
+        raise UsageError("Whole numbers are expected", received=text)
+    return tuple(int(number) for number in re.findall(r"\d+", text))
+
+
+def _command(request: PlanRequest) -> str:
+    """What does the same on the command line."""
+    words = ["afl", "train", "--preset", request.preset]
+    words += [word for loss in request.losses for word in ("--loss", loss)]
+    words += [word for seed in request.seeds for word in ("--seed", str(seed))]
+    words += [] if request.data == paths.DEMO.resolve() else ["--data", str(request.data)]
+    words += [
+        word
+        for key, value in request.settings.items()
+        for word in ("--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}")
+        if value is not None
+    ]
+    return shlex.join(words)
+
+
+def _clock(seconds: float) -> str:
+    """When so many seconds have passed: the time, with the day where it is another one."""
+    then = time.localtime(time.time() + seconds)
+    return time.strftime("%H:%M" if then.tm_yday == time.localtime().tm_yday else "%A %H:%M", then)
