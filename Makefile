@@ -18,7 +18,9 @@ app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile -m "not timed"
+	@# Times are compared while nothing else runs.
+	$(BIN)/python -m pytest -m timed
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import Any
 import nibabel as nib
 import numpy as np
 import pytest
+from filelock import FileLock
 from numpy.typing import NDArray
 
 SPACING_MM = 2.0
@@ -160,5 +162,6 @@ def make_checkpoint() -> Callable[..., Path]:
 
 @pytest.fixture(scope="session")
 def demo() -> None:
-    """The shipped demo in the project's own data folder, made once as `make app` makes it."""
-    subprocess.run([sys.executable, "-m", "afl_core.cli", "demo"], check=True, timeout=280)
+    """The shipped demo in the project's own data folder, made once as `make app` makes it; one process at a time."""
+    with FileLock(Path(tempfile.gettempdir()) / "afl-demo-of-tests.lock"):
+        subprocess.run([sys.executable, "-m", "afl_core.cli", "demo"], check=True, timeout=280)

@@ -115,6 +115,7 @@ def test_peak_sees_all_memory(bench, step, expected):
     assert bench.extra_bytes(lambda: step(kept)) / MIB == pytest.approx(expected, abs=2)
 
 
+@pytest.mark.timed
 def test_afl_is_faster_and_smaller_than_monais_focal_loss(bench):
     """The ratios promised for a PI-CAI volume; the best of three runs, since other work may hold the cores."""
     shape = (1, 2, 160, 128, 24)
@@ -226,12 +227,14 @@ def times_faster_than_monai(case, enough):
     return best
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize(("case", "times"), [("50 ml", 40), ("0.2 ml", 150)])
 def test_metrics_are_as_many_times_faster_than_monais_as_promised(case, times):
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as fresh:
         assert fresh.submit(times_faster_than_monai, case, times).result() >= times
 
 
+@pytest.mark.timed
 def test_surface_distances_beat_the_distance_transforms_that_they_replace(metrics_bench):
     pair = metrics_bench.build_cases(metrics_bench.GRID)["concentric balls"]
     calls = metrics_bench.build_calls({}, *pair)
