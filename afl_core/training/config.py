@@ -64,9 +64,9 @@ class TrainConfig(BaseModel):
     label_resize: Literal["nearest", "area"] = "nearest"
     augmentation: Literal["demo", "picai_paper", "brats_paper", "none"] = "demo"
     batch_size: int = Field(default=2, ge=1)
-    steps: int = Field(default=2000, ge=1)
+    steps: int = Field(default=1000, ge=1)
     epochs: int | None = Field(default=None, ge=1)
-    validate_every: int | None = Field(default=500, ge=1)
+    validate_every: int | None = Field(default=250, ge=1)
     optimiser: Literal["sgd", "adamw"] = "sgd"
     schedule: Literal["cosine", "constant"] = "cosine"
     learning_rate: float = Field(default=0.1, gt=0)
