@@ -125,12 +125,14 @@ class RunFolder:
 
     def alive(self) -> bool:
         """Whether a process holds the run: the system frees the lock of one that ends, however it ends."""
+        if not (self.path / LOCK).is_file():  # locking would make it, and the folder of a run that was deleted
+            return False
         try:
             with self.lock():
                 return False
         except Timeout:
             return True
-        except OSError:  # the folder is gone, or cannot be written
+        except OSError:  # it cannot be opened
             return False
 
     def lock(self) -> FileLock:
