@@ -3,35 +3,56 @@
 import multiprocessing
 import os
 import resource
-from multiprocessing.context import ForkServerContext
+import signal
+import sys
+import time
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from typing import Any
+
+from afl_core.training.runs import LAST, RunFolder
 
 
-def forkserver() -> ForkServerContext:
-    """Forks from a process with one thread, not from the tests' own."""
+def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
+    """What `python -m afl_core.training.run FOLDER` does, for a run that is so short that it would never save.
+
+    Args:
+        folder: The run's.
+        trouble: `die_in_save` kills amid that save, `stuck_at` never ends that step, `largest_file` is in bytes.
+    """
+    from afl_core.training import keeper, run
+    from afl_core.training.state import RunState
+
+    keeper.SAVE_SECONDS, keeper.SAVE_SHARE = 0, 1e9
+    keeper.GIVE_UP_SECONDS = 1
+    write, advance, saves = keeper.write_atomically, RunState.advance, []
+
+    def dying(path: Path, data: bytes) -> None:
+        saves.extend([path] if path.name == LAST else [])
+        if len(saves) == trouble["die_in_save"]:
+            path.with_name(f".{LAST}.cut").write_bytes(data[: len(data) // 2])
+            os.kill(os.getpid(), signal.SIGKILL)
+        write(path, data)
+
+    def stuck(state: RunState, *batch: Any) -> None:
+        if state.step == trouble["stuck_at"]:
+            time.sleep(60)  # the test ends it
+        advance(state, *batch)
+
+    if "die_in_save" in trouble:
+        keeper.write_atomically = dying
+    if "stuck_at" in trouble:
+        RunState.advance = stuck  # type: ignore[method-assign]
+    if "largest_file" in trouble:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (trouble["largest_file"], resource.RLIM_INFINITY))
+    sys.argv = ["run", str(folder)]
+    run.main()
+
+
+def start(run: RunFolder, **trouble: Any) -> BaseProcess:
+    """A process that trains a run; the server that it is forked from has one thread, which the tests' own has not."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["made_kills", "afl_core.training.run", "torch._dynamo"])
-    return context
-
-
-def train_folder(folder: Path, *, save_always: bool = True, give_up: float = 4, largest_file: int | None = None) -> None:
-    """What `python -m afl_core.training.run FOLDER` does, for a run that is so short that it would never save."""
-    from afl_core.training import keeper
-    from afl_core.training.run import run_training
-    from afl_core.training.runs import RunFolder
-
-    os.setpgid(0, 0)
-    if save_always:
-        keeper.SAVE_SECONDS, keeper.SAVE_SHARE = 0, 1e9
-    keeper.GIVE_UP_SECONDS = give_up
-    if largest_file is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
-    run_training(RunFolder(folder))
-
-
-def started(folder: Path, **how: object) -> BaseProcess:
-    """A process that trains a run."""
-    process = forkserver().Process(target=train_folder, args=(folder,), kwargs=how)
+    context.set_forkserver_preload(["made_warm"])
+    process = context.Process(target=train_folder, args=(run.path, trouble))
     process.start()
     return process

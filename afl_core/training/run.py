@@ -155,7 +155,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         if test
         else {},
         command=spec.command,
-        versions=versions(("torch", "monai", "numpy", "nibabel")),
+        versions=versions(("torch", "monai", "numpy", "nibabel")) | {"machine": _machine()},
         weights_sha256="",
         limits=LIMITS,
     )
@@ -236,8 +236,15 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
 
 def _environment() -> dict[str, Any]:
     packages = ("torch", "monai", "numpy", "nibabel", "scipy", "safetensors")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return {"versions": versions(packages), "platform": platform.platform(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"versions": versions(packages), "machine": _machine(), "platform": platform.platform()} | {
+        "cores": os.cpu_count()
+    }
+
+
+def _machine() -> str:
+    """What the bits of a training depend on beside the versions: system, vector instructions, and the GPU if any."""
+    parts = [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    return " ".join([*parts, torch.cuda.get_device_name()] if torch.cuda.is_available() else parts)
 
 
 def main() -> None:

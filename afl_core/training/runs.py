@@ -191,7 +191,11 @@ def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFold
             path.mkdir()  # whoever makes it owns it
         except FileExistsError:
             continue
-        write_atomically(path / SPEC, (spec.model_dump_json(indent=2) + "\n").encode())
+        try:
+            write_atomically(path / SPEC, (spec.model_dump_json(indent=2) + "\n").encode())
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)  # the name stays free
+            raise
         return RunFolder(path)
     raise UsageError("Too many runs of that name", received=name)
 
