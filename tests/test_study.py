@@ -1,6 +1,7 @@
 """The study end to end on a tiny cohort, resumed after an interruption, and its tables against numbers made by hand."""
 
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -144,30 +145,29 @@ def test_a_run_that_fails_does_not_stop_the_others(data, home, monkeypatch):
 
 def test_no_more_runs_are_handed_on_than_are_trained_at_once(data, home, monkeypatch):
     """What waits in a pool would begin after Ctrl-C."""
-    runs = plan(data)
+    runs, started, ended, most = plan(data), [], [], []
 
-    class Counts(ThreadPoolExecutor):
-        under_way, most, started = 0, 0, 0
+    def trains(run):
+        started.append(run.name)
+        most.append(len(started) - len(ended))
+        threading.Event().wait(0.01)
+        ended.append(run.name)
+        return run.name
 
-        def submit(self, *args):
-            self.under_way += 1
-            self.started += 1
-            self.most = max(self.most, self.under_way)
-            future = super().submit(*args)
-            future.result()
-            self.under_way -= 1
-            if self.started == 9:
-                raise KeyboardInterrupt
-            return future
+    def interrupted(name):
+        if len(ended) >= 5:
+            raise KeyboardInterrupt
 
-    monkeypatch.setattr(study, "_train", lambda run: run.name)
-    with ThreadPoolExecutor(2) as pool:
-        heard = []
-        train_study(runs, pool, at_once=2, report=heard.append)
-    assert sorted(heard) == sorted(run.name for run in runs.values())
-    with Counts(2) as pool, pytest.raises(KeyboardInterrupt):
+    monkeypatch.setattr(study, "_train", trains)
+    with ThreadPoolExecutor(6) as pool:
         train_study(runs, pool, at_once=2)
-    assert pool.started == 9
+        assert sorted(started) == sorted(run.name for run in runs.values())
+        assert max(most) == 2
+        started.clear()
+        ended.clear()
+        with pytest.raises(KeyboardInterrupt):
+            train_study(runs, pool, at_once=2, report=interrupted)
+    assert len(started) <= 8
 
 
 def finished(data, home, arms=("FL", "A-FL released")):

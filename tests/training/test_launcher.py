@@ -56,6 +56,11 @@ def test_a_run_alone_is_no_pair_and_has_the_seed_of_the_preset(data):
     assert spec.data.is_absolute()
 
 
+def test_a_seed_can_also_be_given_as_a_setting(data):
+    assert list(plan("focal", data=data, seed=5)) == ["demo-focal-seed5"]
+    assert list(plan("focal", data=data, seed=5, seeds=(1, 2))) == ["demo-focal-seed1", "demo-focal-seed2"]
+
+
 @pytest.mark.parametrize(
     ("losses", "settings", "said"),
     [
@@ -100,8 +105,8 @@ def test_a_proposal_measures_each_loss_once(data, monkeypatch):
 
 
 def test_a_proposal_by_its_own_process(data):
-    """The form's JSON goes there and comes back; here by a process that says something impossible."""
-    with pytest.raises(UsageError, match=r"There is no loss of that name \(received: focla\)\. Did you mean focal\?$"):
+    """The request's JSON goes there, and what it is refused for comes back."""
+    with pytest.raises(UsageError, match=r"There is no loss of that name \(received: focla\)\. Did you mean focal\?"):
         propose_runs(request(data, losses=("focla",)))
 
 
