@@ -1,5 +1,6 @@
 """`afl train` and `afl study`, and what they share with the other commands."""
 
+import os
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -135,7 +136,7 @@ def study(
             ended += 1
             advance(ended, len(runs), name)
 
-        unfinished = train_study(runs, executor, report=report)
+        unfinished = train_study(runs, executor, at_once=os.cpu_count() or 1, report=report)
     if unfinished:
         print_problems(unfinished)
         raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")

@@ -1,8 +1,8 @@
 """The study: every loss that the question needs, with several seeds, on the same cases, batches and steps."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -84,19 +84,34 @@ def plan_study(
 
 
 def train_study(
-    runs: Mapping[str, RunFolder], executor: Executor | None, *, report: Callable[[str], None] = lambda name: None
+    runs: Mapping[str, RunFolder],
+    executor: Executor | None,
+    *,
+    at_once: int = 1,
+    report: Callable[[str], None] = lambda name: None,
 ) -> dict[str, str]:
     """Train what is not finished yet; gives the runs that did not finish, and why.
 
     Args:
         runs: Of `plan_study`.
         executor: Where to train, each run in a process of its own; in this process if None.
+        at_once: How many to hand to the executor: none must wait there, or it would begin after Ctrl-C.
         report: Called with the name of each run that ended.
     """
     due = [run for run in runs.values() if run.status().state != "finished"]
-    for run in map(_train, due) if executor is None else executor.map(_train, due):
+    for run in map(_train, due) if executor is None else _train_at_once(due, executor, at_once):
         report(run)
     return {run.name: run.status().message for run in runs.values() if run.checkpoint is None}
+
+
+def _train_at_once(due: Sequence[RunFolder], executor: Executor, at_once: int) -> Iterator[str]:
+    waiting, training = list(due), set[Future[str]]()
+    while waiting or training:
+        while waiting and len(training) < at_once:
+            training.add(executor.submit(_train, waiting.pop(0)))
+        ended, training = wait(training, return_when=FIRST_COMPLETED)
+        for future in ended:
+            yield future.result()
 
 
 def _train(run: RunFolder) -> str:

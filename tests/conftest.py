@@ -124,17 +124,14 @@ def masks(_written: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def make_checkpoint() -> Callable[..., Path]:
-    """Write an untrained `demo_unet` checkpoint; `make_checkpoint(folder, seed=1, decision_rule="argmax", ...)`."""
+def make_card() -> Callable[..., Any]:
+    """A card of an untrained `demo_unet`; `make_card(name="net", decision_rule="argmax", ...)`."""
 
-    def make(folder: Path, *, seed: int = 0, **changed: object) -> Path:
-        import torch
-
-        from afl_core.model.checkpoints import Card, save_checkpoint
-        from afl_core.model.networks import build_model
+    def make(**changed: object) -> Any:
+        from afl_core.model.checkpoints import Card
 
         fields: dict[str, Any] = {
-            "name": folder.name,
+            "name": "net",
             "label": "FL",
             "summary": "Untrained",
             "network": "demo_unet",
@@ -152,7 +149,22 @@ def make_checkpoint() -> Callable[..., Path]:
             "weights_sha256": "",
             "limits": "None of this was trained.",
         }
-        card = Card(**(fields | changed))
+        return Card(**(fields | changed))
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def make_checkpoint(make_card: Callable[..., Any]) -> Callable[..., Path]:
+    """Write an untrained checkpoint; `make_checkpoint(folder, seed=1, decision_rule="argmax", ...)`."""
+
+    def make(folder: Path, *, seed: int = 0, **changed: object) -> Path:
+        import torch
+
+        from afl_core.model.checkpoints import save_checkpoint
+        from afl_core.model.networks import build_model
+
+        card = make_card(**({"name": folder.name} | changed))
         torch.manual_seed(seed)
         save_checkpoint(folder, build_model(card.network, in_channels=len(card.sequences)), card)
         return folder

@@ -5,6 +5,7 @@ import json
 import math
 import multiprocessing
 import os
+import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -329,3 +330,57 @@ def test_cohorts_are_those_they_are_said_to_be(intervals_bench):
     records = intervals_bench.compare(0, gain=0.08).pair("first", "second")
     assert records["bin"].tolist() == ["all", "small", "medium", "large"]
     assert records["n"].tolist() == [90, 30, 30, 30]
+
+
+@pytest.fixture(scope="module")
+def training_bench():
+    return load("training")
+
+
+def test_every_loss_takes_turns_with_the_bare_loop(training_bench, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(training_bench, "GRID", (20, 18, 16))
+    file = tmp_path / "training.json"
+    training_bench.main(["--steps", "14", "--patch", "16", "--json", str(file)])
+    records, table = json.loads(file.read_text(encoding="utf-8")), capsys.readouterr().out
+    assert [r["name"] for r in records] == list(training_bench.LOSSES)
+    for r in records:
+        assert (r["patch"], r["batch"]) == ([16, 16, 16], 2)
+        assert min(r["seconds"], r["bare_seconds"], r["draw_seconds"]) > 0
+        assert r["ratio"] == pytest.approx(r["seconds"] / r["bare_seconds"])
+        assert 0 <= r["waiting"] <= 1
+        assert r["name"] in table
+    assert training_bench.loop.ThreadPoolExecutor.__name__ == "ThreadPoolExecutor"
+
+
+def test_a_wait_for_batches_that_take_long_shows(training_bench, monkeypatch):
+    """Each takes as long as several steps, so most of the time is waiting."""
+    monkeypatch.setattr(training_bench, "GRID", (20, 18, 16))
+    plain = training_bench.compare("focal", 14, (16, 16, 16))
+    draw = training_bench.BatchSampler.__call__
+
+    def slow(sampler, step):
+        threading.Event().wait(5 * plain.seconds)
+        return draw(sampler, step)
+
+    monkeypatch.setattr(training_bench.BatchSampler, "__call__", slow)
+    waiting = training_bench.compare("focal", 14, (16, 16, 16))
+    assert waiting.waiting > 0.5 > plain.waiting
+    assert waiting.draw_seconds > 5 * plain.seconds
+
+
+def test_the_bare_loop_learns_what_ours_learns(training_bench):
+    """The same network, optimiser and loss: after some steps at a constant rate the weights are alike."""
+    config = training_bench.build_config(
+        "demo", **training_bench.LOSSES["focal"], patch_size=(16, 16, 16), steps=3, schedule="constant"
+    )
+    cases = training_bench.build_cases(config, (20, 18, 16))
+    draw = training_bench.BatchSampler(cases, config)
+    bare = training_bench.BareLoop(config, [draw(step) for step in (1, 2, 3)])
+    own = training_bench.RunState(config, cases)
+    start = [p.detach().clone() for p in own.network.parameters()]
+    for step in (1, 2, 3):
+        own.advance(*draw(step))
+        bare.step()
+    for mine, other, before in zip(own.network.parameters(), bare.network.parameters(), start, strict=True):
+        assert (mine - before).abs().max() > 0
+        torch.testing.assert_close(mine, other, rtol=1e-2, atol=1e-4)

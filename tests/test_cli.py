@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import signal
 import subprocess
 import sys
 from concurrent.futures import BrokenExecutor
@@ -17,14 +18,14 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
-from afl_core import cli, cli_analysis, doctor
+from afl_core import cli, cli_analysis, doctor, paths
 from afl_core.analysis.breakdown import COLUMNS
 from afl_core.analysis.export import export_files
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("demo", "evaluate", "predict", "train", "breakdown", "report", "doctor")
+COMMANDS = ("demo", "evaluate", "predict", "train", "study", "breakdown", "report", "doctor")
 
 
 @dataclass
@@ -43,9 +44,10 @@ class Ran:
 
 
 @pytest.fixture
-def afl(monkeypatch, capsys):
-    """Run a command in this process, without a pool: what `afl ...` does after its imports."""
+def afl(monkeypatch, capsys, tmp_path):
+    """Run a command in this process, without a pool and with runs of its own: what `afl ...` does after its imports."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
     monkeypatch.setenv("COLUMNS", "300")
 
     def run(*arguments: object) -> Ran:
@@ -312,6 +314,10 @@ def test_train_writes_a_checkpoint_with_scores_of_the_test_split(afl, cohort, tm
         (("--loss", "focal", "--set", 'loss_settings={"gama":1}'), "There is no setting of focal of that name"),
         (("--loss", "focal", "--set", "network=unest"), "There is no network of that name (received: unest)"),
         (("--loss", "focal", "--sequences", "t1,dwi"), "Case_A has no dwi image"),
+        ((), "Training needs a loss. Give --loss, one of"),
+        (("--loss", "focal", "--loss", "dice"), "--out takes one run (received: 2 runs)"),
+        (("--resume", "run"), "A run that goes on keeps its settings. Give --resume alone"),
+        (("--loss", "focal", "--name", "../x"), "A run needs a plain name (received: ../x)"),
     ],
 )
 def test_a_wrong_training_option_is_one_message(afl, cohort, tmp_path, arguments, said):
@@ -320,9 +326,62 @@ def test_a_wrong_training_option_is_one_message(afl, cohort, tmp_path, arguments
     assert not (tmp_path / "net").exists()
 
 
-def test_training_data_without_splits_is_one_message(afl, cohort, tmp_path):
+def test_training_data_with_too_few_cases_to_split_is_one_message(afl, cohort, tmp_path):
     (cohort / "splits.json").unlink()
-    assert "splits.json" in afl("train", "--loss", "focal", "--data", cohort, "--out", tmp_path / "net").error
+    for case_id in ("Case_A", "Case_B"):
+        files(case_id, cohort)["seg"].unlink()
+    ran = afl("train", "--loss", "focal", "--data", cohort, "--out", tmp_path / "net")
+    assert "A split needs three patients or more (received: 2)" in ran.error
+
+
+def test_several_losses_and_seeds_are_paired_runs_under_models(afl, cohort, tmp_path):
+    settings = [f"--set={text}" for text in ("steps=1", "batch_size=1", "patch_size=[16,16,16]")]
+    ran = afl("train", "--loss", "focal", "--loss", "dice", "--seed", 4, "--data", cohort, *settings, "--name", "x")
+    assert ran.code == 0, ran
+    runs = sorted((tmp_path / "models" / "runs").iterdir())
+    assert [run.name for run in runs] == ["x-demo-dice-seed4", "x-demo-focal-seed4"]
+    cards = [json.loads((run / "checkpoint" / "card.json").read_text()) for run in runs]
+    assert [card["loss"] for card in cards] == ["dice", "focal"]
+    assert len({card["training"]["initial_weights_sha256"] for card in cards}) == 1
+    assert len({card["weights_sha256"] for card in cards}) == 2
+
+
+def test_a_run_that_was_stopped_says_how_to_go_on_and_goes_on(afl, cohort, tmp_path, monkeypatch):
+    """Ctrl-C at the first report, as the terminal sends it."""
+    from afl_core.training.keeper import FolderKeeper
+
+    settings = [f"--set={text}" for text in ("steps=14", "batch_size=1", "patch_size=[16,16,16]", "seed=1")]
+    command = ("train", "--loss", "focal", "--data", cohort, *settings)
+    assert afl(*command, "--name", "whole").code == 0
+    with monkeypatch.context() as patch:
+        report = FolderKeeper.report
+
+        def interrupted(keeper, progress):
+            report(keeper, progress)
+            os.kill(os.getpid(), signal.SIGINT)
+            assert keeper.stopping.wait(20)
+
+        patch.setattr(FolderKeeper, "report", interrupted)
+        ran = afl(*command, "--name", "run")
+    assert ran.code == 130
+    assert "Stopped at step 10; go on with: afl train --resume run" in ran.err
+    runs = tmp_path / "models" / "runs"
+    assert not (runs / "run" / "checkpoint").exists()
+    assert afl("train", "--resume", "run").code == 0
+    weights = [(runs / name / "checkpoint" / "weights.safetensors").read_bytes() for name in ("whole", "run")]
+    assert weights[0] == weights[1]
+
+
+def test_a_run_to_resume_that_is_not_there_is_one_message(afl):
+    assert (
+        "There is no such training run (received: gone). There are: none yet" in afl("train", "--resume", "gone").error
+    )
+
+
+def test_a_study_with_a_wrong_setting_is_one_message(afl, cohort, tmp_path):
+    ran = afl("study", "--data", cohort, "--out", tmp_path / "out", "--set", "stepz=1")
+    assert "The training setting stepz is wrong" in ran.error
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("home", ["empty", "missing"])

@@ -1,12 +1,9 @@
-"""How long a step takes, measured on two; `python -m afl_core.training.estimate` reads a configuration as JSON."""
+"""How long a step takes, measured on two."""
 
-import json
-import sys
 import time
 
 import torch
 
-from afl_core.errors import AflError
 from afl_core.training.cases import BatchSampler, TrainingCase
 from afl_core.training.config import TrainConfig
 from afl_core.training.state import RunState
@@ -30,10 +27,3 @@ def step_seconds(config: TrainConfig) -> float:
         run.advance(*draw(step))
         seconds = time.perf_counter() - begin
     return seconds
-
-
-if __name__ == "__main__":
-    try:
-        print(json.dumps({"seconds": step_seconds(TrainConfig.model_validate_json(sys.stdin.read()))}))  # noqa: T201
-    except AflError as error:
-        sys.exit(str(error))

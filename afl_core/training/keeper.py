@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import pickle
 import signal
 import threading
 import time
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 
+from afl_core.errors import DataError
 from afl_core.storage import write_atomically
 from afl_core.training.loop import Keeper, Progress
 from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
@@ -66,15 +68,29 @@ class FolderKeeper(Keeper):
             raise StoppedError
 
     def load(self) -> dict[str, Any] | None:
-        """The last state, and the metrics up to it; what was reported after it will be reported again."""
+        """The last state, and the metrics up to it; what was reported after it will be reported again.
+
+        Raises:
+            DataError: If the state is there and cannot be read.
+        """
+        for unfinished in self.run.path.glob(f".{LAST}.*"):  # of a process that was killed while it wrote
+            unfinished.unlink()
         if not (self.run.path / LAST).is_file():
             (self.run.path / METRICS).unlink(missing_ok=True)
             return None
-        state: dict[str, Any] = torch.load(self.run.path / LAST, weights_only=True)
+        state = self._last_state()
         self.before = state.pop("seconds")
         reported = state["step"] - bool(state["losses"])  # losses are kept until the step was reported
         rows = [row for row in self.run.metrics() if row["step"] <= reported]
         write_atomically(self.run.path / METRICS, "".join(json.dumps(row) + "\n" for row in rows).encode())
+        return state
+
+    def _last_state(self) -> dict[str, Any]:
+        try:
+            state: dict[str, Any] = torch.load(self.run.path / LAST, weights_only=True)
+        except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
+            todo = f"Delete {LAST}, and the run begins anew"
+            raise DataError(f"{self.run.name}/{LAST} is damaged", received=type(error).__name__, todo=todo) from error
         return state
 
     def save(self, state: Callable[[], dict[str, Any]], *, step: int, now: bool) -> None:

@@ -1,6 +1,5 @@
 """Start and stop the process of a run. Needs no torch; the process outlives whoever started it."""
 
-import json
 import os
 import signal
 import subprocess
@@ -14,7 +13,6 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from afl_core.errors import UsageError
-from afl_core.training.config import TrainConfig
 from afl_core.training.runs import LOG, RunFolder, RunSpec, RunStatus
 
 _children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
@@ -96,20 +94,6 @@ def _kill(pid: int, number: signal.Signals) -> None:
     if pid:
         with suppress(ProcessLookupError, PermissionError):
             os.kill(pid, number)
-
-
-def measure_step(config: TrainConfig) -> float:
-    """Seconds of a step of this training, measured on two in a process of its own; takes some seconds to begin.
-
-    Raises:
-        UsageError: If the network, patch or device is not possible.
-    """
-    asked = [sys.executable, "-m", "afl_core.training.estimate"]
-    found = subprocess.run(asked, input=config.model_dump_json(), capture_output=True, text=True, check=False)
-    if found.returncode:
-        reason = (found.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise UsageError("The steps could not be measured", received=reason)
-    return float(json.loads(found.stdout)["seconds"])
 
 
 def propose_runs(request: PlanRequest) -> Proposal:

@@ -53,9 +53,10 @@ def plan_runs(
             entry = pick(LOSSES, loss, kind="loss")
             own = {**given, **({"preset": variant} if variant else {})}
             build_loss(loss, **own)
-            config = build_config(
-                preset, **{**settings, "loss": loss, "loss_settings": {**entry.settings, **own}, "seed": seed}
+            chosen = {"loss": loss, "loss_settings": {**entry.settings, **own}} | (
+                {} if seed is None else {"seed": seed}
             )
+            config = build_config(preset, **{**settings, **chosen})
             check_config(config)
             label = f"{preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
             if label in plans:

@@ -98,7 +98,7 @@ def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
     """Until no run is running, and none that was created earlier is waiting; the turn is taken."""
     while True:
         with FileLock(run.path.parent / QUEUE):  # no two look at once and both go
-            ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, spec)]
+            ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, run, spec)]
             if not ahead:
                 keeper.tell("Reading the cases")
                 return
@@ -109,15 +109,12 @@ def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
             raise StoppedError
 
 
-def _is_ahead(other: RunFolder, spec: RunSpec) -> bool:
-    """Whether another run goes first; the own one is not."""
-    state, created = other.status().state, other.spec().created
-    return (state == "running" and created != spec.created) or (state == "waiting" and created < spec.created)
-
-
-def _goes_first(other: RunFolder, spec: RunSpec) -> bool:
+def _is_ahead(other: RunFolder, run: RunFolder, spec: RunSpec) -> bool:
+    """Whether another run goes first: it is running, or waiting and older."""
+    if other.name == run.name:
+        return False
     state = other.status().state
-    return state == "running" or (state == "waiting" and other.spec().created < spec.created)
+    return state == "running" or (state == "waiting" and (other.spec().created, other.name) < (spec.created, run.name))
 
 
 def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
@@ -158,7 +155,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         if test
         else {},
         command=spec.command,
-        versions=versions(("torch", "monai", "numpy", "nibabel")),
+        versions=versions(("torch", "monai", "numpy", "nibabel")) | {"machine": _machine()},
         weights_sha256="",
         limits=LIMITS,
     )
@@ -239,8 +236,15 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
 
 def _environment() -> dict[str, Any]:
     packages = ("torch", "monai", "numpy", "nibabel", "scipy", "safetensors")
-    gpu = torch.cuda.get_device_name() if torch.cuda.is_available() else ""
-    return {"versions": versions(packages), "platform": platform.platform(), "cores": os.cpu_count(), "gpu": gpu}
+    return {"versions": versions(packages), "machine": _machine(), "platform": platform.platform()} | {
+        "cores": os.cpu_count()
+    }
+
+
+def _machine() -> str:
+    """What the bits of a training depend on beside the versions: system, vector instructions, and the GPU if any."""
+    parts = [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
+    return " ".join([*parts, torch.cuda.get_device_name()] if torch.cuda.is_available() else parts)
 
 
 def main() -> None:

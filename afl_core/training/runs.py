@@ -125,12 +125,14 @@ class RunFolder:
 
     def alive(self) -> bool:
         """Whether a process holds the run: the system frees the lock of one that ends, however it ends."""
+        if not (self.path / LOCK).is_file():  # locking would make it, and the folder of a run that was deleted
+            return False
         try:
             with self.lock():
                 return False
         except Timeout:
             return True
-        except OSError:  # the folder is gone, or cannot be written
+        except OSError:  # it cannot be opened
             return False
 
     def lock(self) -> FileLock:
@@ -189,7 +191,11 @@ def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFold
             path.mkdir()  # whoever makes it owns it
         except FileExistsError:
             continue
-        write_atomically(path / SPEC, (spec.model_dump_json(indent=2) + "\n").encode())
+        try:
+            write_atomically(path / SPEC, (spec.model_dump_json(indent=2) + "\n").encode())
+        except OSError:
+            shutil.rmtree(path, ignore_errors=True)  # the name stays free
+            raise
         return RunFolder(path)
     raise UsageError("Too many runs of that name", received=name)
 

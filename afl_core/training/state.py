@@ -112,8 +112,10 @@ class RunState:
         if self.step < EARLY:
             self.highest = max(self.highest, abs(value))
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
-            each = [float(self.loss(logits[k : k + 1].float(), label[k : k + 1])) for k in range(len(names))]
-            worst = [name for name, own in zip(names, each, strict=True) if not math.isfinite(own) or own == max(each)]
+            logits = logits.detach().float()
+            each = [float(self.loss(logits[k : k + 1], label[k : k + 1])) for k in range(len(names))]
+            lost = [name for name, own in zip(names, each, strict=True) if not math.isfinite(own)]
+            worst = lost or [name for name, own in zip(names, each, strict=True) if own == max(each)]
             raise _lost(f"The loss is {value:g} at step {self.step + 1}", worst)
         self.losses.append(value)
 

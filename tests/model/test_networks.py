@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load, save
 from torch import nn
 
 from afl_core.errors import UsageError
+from afl_core.model.checkpoints import load_network, save_checkpoint
 from afl_core.model.mrrn import MRRN, ConnectionUnit
 from afl_core.model.networks import MODELS, build_model, check_patch, patch_multiple
 from afl_core.model.recurrent_unet import RecurrentLayer
@@ -122,7 +122,7 @@ def test_the_paper_s_two_input_sizes_fit():
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_two_steps_train_every_weight_and_the_weights_come_back(name):
+def test_two_steps_train_every_weight_and_the_weights_come_back(name, tmp_path, make_card):
     torch.manual_seed(3)
     network = quick(name, in_channels=3)
     x, y, z = MODELS[name].multiple
@@ -148,9 +148,11 @@ def test_two_steps_train_every_weight_and_the_weights_come_back(name):
     weights = [key for key, value in before.items() if value.ndim == 5]
     assert [key for key in weights if torch.equal(dict(network.named_parameters())[key], before[key])] == []
 
-    del before, optimiser
+    del before, optimiser, other
     network.eval()
-    other.eval().load_state_dict(load(save(network.state_dict())))
+    settings = {"width": NARROW[name]} if name in NARROW else {}
+    save_checkpoint(tmp_path, network, make_card(network=name, network_settings=settings, sequences=("a", "b", "c")))
+    other, _ = load_network(tmp_path)
     with torch.inference_mode():
         assert torch.equal(other(image), network(image))
 

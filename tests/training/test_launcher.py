@@ -1,0 +1,212 @@
+"""Runs are planned before anything is read, and their processes are started, stopped and never mistaken for others."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from made_runs import FOCAL, TINY, make_run
+
+from afl_core.errors import UsageError
+from afl_core.model.checkpoints import load_card
+from afl_core.training import estimate, launcher, proposal
+from afl_core.training.launcher import PlanRequest, propose_runs, start_run, stop_run
+from afl_core.training.plan import plan_runs
+from afl_core.training.proposal import propose
+from afl_core.training.runs import CHECKPOINT, LOG, RunStatus
+
+SETTINGS = {key: value for key, value in TINY.items() if key != "validate_every"}
+
+
+def plan(*losses, seeds=(), preset="demo", data="/data", **settings):
+    return plan_runs(preset, losses, seeds, SETTINGS | settings, data=data, command="afl train x")
+
+
+@pytest.fixture
+def data(tmp_path):
+    return tmp_path
+
+
+def test_every_loss_with_every_seed_is_a_run_and_pairs_differ_in_the_loss_alone(data):
+    runs = plan("focal", "adaptive_focal:paper_equation", seeds=(0, 3), data=data)
+    assert list(runs) == [
+        "demo-focal-seed0",
+        "demo-adaptive_focal-paper_equation-seed0",
+        "demo-focal-seed3",
+        "demo-adaptive_focal-paper_equation-seed3",
+    ]
+    created = [spec.created for spec in runs.values()]
+    assert created == sorted(set(created))
+    assert len({spec.pair for spec in runs.values()}) == 1
+    assert next(iter(runs.values())).pair
+    alike = {"loss": "", "loss_settings": {}}
+    for seed in (0, 3):
+        own = [spec.config for spec in runs.values() if spec.config.seed == seed]
+        assert own[0] != own[1]
+        assert own[0].model_copy(update=alike) == own[1].model_copy(update=alike)
+    assert runs["demo-focal-seed3"].config.loss_settings == {"gamma": 2.0}
+    assert runs["demo-adaptive_focal-paper_equation-seed0"].config.loss_settings["preset"] == "paper_equation"
+
+
+def test_a_run_alone_is_no_pair_and_has_the_seed_of_the_preset(data):
+    (spec,) = plan("focal", data=data, loss_settings={"gamma": 1}).values()
+    assert (spec.pair, spec.config.seed, spec.config.loss_settings) == ("", 0, {"gamma": 1})
+    assert spec.data.is_absolute()
+
+
+def test_a_seed_can_also_be_given_as_a_setting(data):
+    assert list(plan("focal", data=data, seed=5)) == ["demo-focal-seed5"]
+    assert list(plan("focal", data=data, seed=5, seeds=(1, 2))) == ["demo-focal-seed1", "demo-focal-seed2"]
+
+
+@pytest.mark.parametrize(
+    ("losses", "settings", "said"),
+    [
+        ((), {}, "Training needs a loss. Give --loss"),
+        (("focla",), {}, "Did you mean focal?"),
+        (("focal", "focal"), {}, "Give each loss and each seed once (received: focal, seed 0)"),
+        (("focal:wild",), {}, "no setting of focal of that name (received: preset)"),
+        (("adaptive_focal:wild",), {}, "wild"),
+        (("focal",), {"loss_settings": 3}, "loss_settings must be JSON (received: 3)"),
+        (("focal",), {"loss_settings": {"gama": 1}}, "Did you mean gamma?"),
+        (("focal",), {"patch_size": (16, 16, 20)}, "cannot take a patch of that size"),
+        (("focal",), {"steps": 0}, "The training setting steps is wrong"),
+        (("focal",), {"network": "unest"}, "no network of that name"),
+    ],
+)
+def test_what_is_not_possible_is_named_before_anything_is_read(data, losses, settings, said):
+    with pytest.raises(UsageError) as caught:
+        plan(*losses, data=data, **settings)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_time_of_a_step_is_that_of_the_second(monkeypatch):
+    ticks = iter([10.0, 19.0, 20.0, 20.25])
+    monkeypatch.setattr(estimate.time, "perf_counter", lambda: next(ticks))
+    assert estimate.step_seconds(FOCAL) == 0.25
+    assert list(ticks) == []
+
+
+def request(data, **changed):
+    fields = {"preset": "demo", "losses": ("focal", "dice"), "seeds": (0, 1), "settings": SETTINGS, "data": data}
+    return PlanRequest(**(fields | {"command": "afl train x"} | changed))
+
+
+def test_a_proposal_measures_each_loss_once(data, monkeypatch):
+    measured = []
+    monkeypatch.setattr(proposal, "step_seconds", lambda config: measured.append(config.loss) or len(measured))
+    found = propose(request(data))
+    assert measured == ["focal", "dice"]
+    assert list(found.step_seconds.values()) == [1, 2, 1, 2]
+    assert list(found.runs) == list(found.step_seconds)
+
+
+def test_a_proposal_by_its_own_process(data):
+    """The request's JSON goes there, and what it is refused for comes back."""
+    with pytest.raises(UsageError, match=r"There is no loss of that name \(received: focla\)\. Did you mean focal\?"):
+        propose_runs(request(data, losses=("focla",)))
+
+
+@pytest.mark.parametrize(("code", "said"), [(1, "Boom"), (-9, "ended by signal 9")])
+def test_a_proposal_that_breaks_off_is_one_message(data, monkeypatch, code, said):
+    done = subprocess.CompletedProcess([], code, "", "Traceback\nBoom" if code > 0 else "")
+    monkeypatch.setattr(launcher.subprocess, "run", lambda *_, **__: done)
+    with pytest.raises(UsageError, match=rf"could not be measured \(received: {said}\)\. Try a smaller patch"):
+        propose_runs(request(data))
+
+
+def test_a_run_by_its_own_process(cohort, tmp_path):
+    """As the page starts it: it outlives who started it, finishes, and leaves its words in the log."""
+    run = make_run(tmp_path / "runs", cohort, FOCAL)
+    gone = make_run(tmp_path / "runs", tmp_path / "gone", FOCAL, name="gone")
+    for one in (run, gone):
+        start_run(one)
+        assert one.status().state == "waiting"
+        assert one.status().pid
+    with pytest.raises(UsageError, match=r"under way already \(received: run\)"):
+        start_run(run)
+    for process in launcher._children:
+        assert os.getsid(process.pid) == process.pid  # a session of its own: no Ctrl-C of ours reaches it
+    for process in launcher._children:
+        process.wait(120)
+    assert run.status().state == "finished", run.log_tail()
+    assert load_card(run.path / CHECKPOINT).command == "afl train x"
+    with pytest.raises(UsageError, match=r"The run is finished \(received: run\)"):
+        start_run(run)
+    assert gone.status().state == "failed"
+    assert gone.log_tail(1) == f"Error: {gone.status().message}"
+    assert "Traceback" not in (gone.path / LOG).read_text()
+
+
+HOLDER = """
+import signal, sys, time
+from pathlib import Path
+from afl_core.training.runs import RunFolder, RunStatus
+run = RunFolder(Path(sys.argv[1]))
+with run.lock():
+    if sys.argv[2] == "deaf":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    run.write_status(RunStatus("running", "Training", 5, 9, 2.0, pid=int(sys.argv[3]) or __import__("os").getpid()))
+    time.sleep(100)
+"""
+"""Holds a run as a training does, and needs no torch."""
+
+
+@pytest.fixture
+def hold():
+    processes = []
+
+    def held(run, kind="quick", pid=0):
+        processes.append(subprocess.Popen([sys.executable, "-c", HOLDER, str(run.path), kind, str(pid)]))
+        while run.status().state != "running":
+            assert processes[-1].poll() is None
+            time.sleep(0.01)
+        return processes[-1]
+
+    yield held
+    for process in processes:
+        process.kill()
+        process.wait()
+
+
+@pytest.mark.parametrize(("kind", "number"), [("quick", signal.SIGTERM), ("deaf", signal.SIGKILL)])
+def test_a_run_that_does_not_end_by_itself_is_ended(tmp_path, hold, monkeypatch, kind, number):
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 1)
+    run = make_run(tmp_path, tmp_path)
+    process = hold(run, kind)
+    stop_run(run)
+    assert process.wait(5) == -number
+    status = run.status()
+    assert (status.state, status.message, status.step, status.pid) == ("stopped", "Stopped at step 5", 5, 0)
+
+
+def test_another_process_that_has_the_number_of_a_dead_run_is_left_alone(tmp_path, hold):
+    run, other = (make_run(tmp_path, tmp_path, name=name) for name in ("run", "other"))
+    bystander = hold(other)
+    run.write_status(RunStatus("running", "Training", 7, 9, 2.0, pid=bystander.pid))
+    assert run.status().state == "interrupted"
+    stop_run(run)
+    assert bystander.poll() is None
+    assert other.status().state == "running"
+    assert (run.status().state, run.status().step) == ("stopped", 7)
+
+
+def test_a_run_that_has_only_just_begun_is_ended_at_once(tmp_path):
+    run = make_run(tmp_path, tmp_path)
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    run.write_status(RunStatus("waiting", "Starting", pid=process.pid))
+    stop_run(run)
+    assert process.wait(5) == -signal.SIGKILL
+    assert (run.status().state, run.status().message) == ("stopped", "Stopped at step 0")
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "finished"])
+def test_a_run_that_has_ended_is_not_stopped_again(tmp_path, monkeypatch, state):
+    run = make_run(tmp_path, tmp_path)
+    run.write_status(RunStatus(state, "Said", 3, 9, pid=os.getpid()))
+    monkeypatch.setattr(launcher.os, "kill", lambda *_: pytest.fail("nobody is to be ended"))
+    stop_run(run)
+    assert run.status().message == "Said"
