@@ -15,7 +15,7 @@ from afl_core.ui.workspace import Workspace
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
-OWN, RANDOM = "The data set's own (splits.json)", "Random, by patient: 60 / 20 / 20 %"
+OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
 @dataclass(frozen=True)

@@ -12,22 +12,23 @@ from typing import Any
 import streamlit as st
 
 from afl_core import paths
+from afl_core.data.demo_design import SPLITS
 from afl_core.data.splits import SPLITS_FILE, save_splits
-from afl_core.errors import AflError, DataError, UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, propose_runs, start_run
 from afl_core.training.runs import RunSpec, create_run, list_runs
-from afl_core.ui.errors import plain
+from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.training_data import TrainingData, choose_data
-from afl_core.ui.training_names import LOSS_NAMES, NETWORK_NAMES, PRESET_NAMES, duration
+from afl_core.ui.training_losses import choose_losses, forget_asked
+from afl_core.ui.training_names import NETWORK_NAMES, PRESET_NAMES, duration
 from afl_core.ui.workspace import Workspace
 
 UNITS = ("steps", "epochs", "minutes")
 VALIDATIONS = 4
 """A run shorter than the preset's validates so often, so that there is a curve to see."""
 
-TIMED = "timed training"
-DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
+TIMED, STARTED = "timed training", "trainings started"
 
 
 @dataclass(frozen=True)
@@ -53,16 +54,13 @@ def show_form(workspace: Workspace | None) -> None:
     except AflError as error:
         st.warning(plain(str(error)))
         return
-    cases = {name: len(ids) for name, ids in wish.data.splits.items() if name in ("train", "validation", "test")}
-    paired = "; they start from the same weights and see the same batches" if len(wish.request.losses) > 1 else ""
-    count = len(wish.request.losses) * len(wish.request.seeds)
-    counts = ", ".join(f"{n} {name}" for name, n in cases.items())
-    st.caption(plain(f"{count} run{'s'[: count != 1]} on {counts} cases{paired}. {wish.data.note}"))
     key = wish.request.model_dump_json()
+    st.caption(plain(_what(wish)))
     if st.session_state.get(TIMED) != key:
-        if not st.button("Check and estimate the time", type="primary"):
-            return
-        st.session_state[TIMED] = key
+        if st.button("Check and estimate the time", type="primary"):
+            st.session_state[TIMED] = key
+            st.rerun()
+        return
     try:
         with st.spinner("Checking the settings and timing two steps; about a quarter of a minute"):
             proposal = _proposed(key)
@@ -70,47 +68,52 @@ def show_form(workspace: Workspace | None) -> None:
         del st.session_state[TIMED]
         st.error(plain(str(error)))
         return
-    _offer(wish, proposal)
-
-
-def _offer(wish: Wish, proposal: Proposal) -> None:
-    """The estimate, and Start."""
     specs = fit_length(wish, proposal)
+    st.info(plain(_estimate(wish, proposal, specs)))
+    with shown_errors():
+        if st.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
+            st.query_params["run"] = _start(wish, specs)
+            del st.session_state[TIMED]
+            st.session_state[STARTED] = st.session_state.get(STARTED, 0) + 1
+            forget_asked()
+            st.rerun()
+
+
+def _what(wish: Wish) -> str:
+    """How many runs, on which cases."""
+    runs = len(wish.request.losses) * len(wish.request.seeds)
+    cases = [f"{len(wish.data.splits[name])} {name}" for name in SPLITS if wish.data.splits.get(name)]
+    said = f"{runs} run{'s'[: runs != 1]} on {', '.join(cases[:-1])} and {cases[-1]} cases"
+    if len(wish.request.losses) > 1:
+        said += "; those of one seed start from the same weights and see the same batches"
+    return f"{said}. {wish.data.note}"
+
+
+def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> str:
+    """How long the steps take, and what comes on top."""
     cases = len(wish.data.splits["train"])
-    each = {name: spec.config.total_steps(cases) * proposal.step_seconds[name] for name, spec in specs.items()}
-    total = sum(each.values())
-    steps = max(spec.config.total_steps(cases) for spec in specs.values())
-    beside = any(run.status().state == "running" for run in list_runs())
-    said = f"{steps:,} steps of {max(proposal.step_seconds.values()):.2g} s: "
+    lengths = {name: spec.config.total_steps(cases) for name, spec in specs.items()}
+    each = {name: steps * proposal.step_seconds[name] for name, steps in lengths.items()}
+    name = max(each, key=each.__getitem__)
+    total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
+    said = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {steps:,} steps about {duration(each[name])}"
     if len(specs) > 1:
-        said += f"about {duration(max(each.values()))} a run, {duration(total)} for all {len(specs)}"
+        said += f", and all {len(specs)} runs {duration(total)}"
+    if any(run.status().state == "running" for run in list_runs()):
+        said += ". They wait for the run that is under way, which slowed the measurement"
     else:
-        said += f"about {duration(total)}"
-    said += (
-        f", done by {_clock(total)}" if not beside else ", after the run that is under way, beside which it was timed"
-    )
-    st.info(plain(f"{said}. Reading the cases and validating come on top."))
-    start, _ = st.columns([2, 8])
-    if start.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
-        try:
-            first = _start(wish, specs)
-        except AflError as error:
-            st.error(plain(str(error)))
-            return
-        except OSError as error:
-            todo = "Check the free space and the permissions of models/runs"
-            st.error(plain(str(DataError("The run could not be written", received=error, todo=todo))))
-            return
-        del st.session_state[TIMED]
-        st.query_params["run"] = first
-        st.rerun()
+        said += f": until {_clock(total)}"
+    validations = math.ceil(steps / every)
+    count = f"{validations} validation{'s'[: validations != 1]}"
+    return f"{said}. Reading the cases and {count} a run come on top."
 
 
 def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     """Make and start all runs; returns the name of the first. Each waits for those before it."""
     begin, runs = time.time(), []
+    pair = f"{begin:.3f}" if len(wish.request.losses) > 1 else ""
     for k, (name, spec) in enumerate(specs.items()):
-        run = create_run(name, spec.model_copy(update={"created": begin + k / 1000}))
+        run = create_run(name, spec.model_copy(update={"created": begin + k / 1000, "pair": pair}))
         save_splits(run.path / SPLITS_FILE, wish.data.splits)
         runs.append(run)
     for run in runs:
@@ -118,7 +121,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     return runs[0].name
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=32, ttl=600, show_spinner=False)
 def _proposed(key: str) -> Proposal:
     return propose_runs(PlanRequest.model_validate_json(key))
 
@@ -155,13 +158,7 @@ def preset_value(preset: str, key: str) -> Any:
 def _choose(workspace: Workspace | None) -> Wish:
     data = choose_data(workspace)
     columns = st.columns([6, 4])
-    losses = columns[0].multiselect(
-        "Losses, each a run of its own",
-        list(LOSS_NAMES),
-        list(DEFAULT_LOSSES),
-        format_func=LOSS_NAMES.__getitem__,
-        key="training losses",
-    )
+    losses = choose_losses(columns[0])
     preset = str(
         columns[1].selectbox("Preset", list(PRESETS), format_func=PRESET_NAMES.__getitem__, key="training preset")
     )
@@ -185,7 +182,7 @@ def _choose(workspace: Workspace | None) -> Wish:
         batch = settings.get("batch_size", preset_value(preset, "batch_size"))
         settings |= {"epochs": amount, "validate_every": math.ceil(len(data.splits["train"]) / batch)}
     request = PlanRequest(
-        preset=preset, losses=tuple(losses), seeds=seeds, settings=settings, data=data.root.resolve(), command=""
+        preset=preset, losses=losses, seeds=seeds, settings=settings, data=data.root.resolve(), command=""
     )
     minutes = float(amount) if unit == "minutes" else None
     return Wish(request.model_copy(update={"command": _command(request)}), data, minutes)
@@ -256,7 +253,7 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     ((0, 1, 2), (64, 64, 32))
     """
     if re.search(r"[^\d\s,;x×]", text):
-        raise UsageError("Whole numbers are expected", received=text)
+        raise UsageError("Whole numbers are expected", received=text, todo="Such as 0, 1, 2")
     return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
