@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.errors import UsageError
 from afl_core.ui.errors import plain
+from afl_core.ui.kept import kept
 from afl_core.ui.training_names import LOSS_NAMES, settings_words
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
@@ -35,10 +36,10 @@ def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
     if asked and st.session_state.get(FOLLOWED_KEY) != asked:
         st.session_state[FOLLOWED_KEY] = asked
         st.session_state[CHOSEN_KEY] = list(dict.fromkeys(["focal", *asked]))
-    st.session_state.setdefault(CHOSEN_KEY, list(DEFAULT_LOSSES))
     names = {**LOSS_NAMES, **designed}
+    key = kept(CHOSEN_KEY, list(DEFAULT_LOSSES))
     return tuple(
-        column.multiselect("Losses, each a run of its own", list(names), format_func=names.__getitem__, key=CHOSEN_KEY)
+        column.multiselect("Losses, each a run of its own", list(names), format_func=names.__getitem__, key=key)
     )
 
 

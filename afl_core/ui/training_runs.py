@@ -87,7 +87,7 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
     ticked = [everything[row] for row in event["selection"]["rows"] if row < len(everything)]
     now = [seen.run.name for seen in ticked]
     new = [name for name in now if name not in before]
-    if new or len(now) == 1:
+    if now != before and (new or len(now) == 1):
         st.query_params[RUN_KEY] = (new or now)[-1]
     st.session_state[f"ticked {key}"] = now
     return ticked
