@@ -69,7 +69,7 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
         hide_index=True,
         height=min(36 * (len(names) + 1), 288),
         column_config={
-            "run": st.column_config.TextColumn(width=330),
+            "run": st.column_config.TextColumn(width=285),
             "progress": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100, width="small"),
             "validation Dice": number(
                 format="%.3f", help="The best so far, on the validation cases, never on the test cases."
@@ -112,7 +112,7 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
     curves = {name: partner.rows for name, partner in zip(names, partners, strict=True)}
     show_curves(curves, own=names[partners.index(seen)], steps=status.steps, key=run.name)
     with st.expander("Log", expanded=status.state in ("failed", "interrupted")):
-        st.code(run.log_tail() or "Nothing yet", language=None)
+        st.code(run.log_tail() or "Nothing yet", language=None, wrap_lines=True)
     with st.expander("Settings"):
         st.code(config.model_dump_json(indent=1), language="json")
         st.caption(plain(f"The same on the command line: {seen.spec.command}"))

@@ -83,8 +83,8 @@ def partners_of(chosen: Seen, everything: Sequence[Seen]) -> list[Seen]:
 
 
 def seconds_left(status: RunStatus, rows: Rows) -> float | None:
-    """Time to the last step at the pace of the reports so far, validations included."""
-    if status.state != "running" or not rows or status.step < 1 or status.steps < 1:
+    """Time to the last step at the pace of the reports so far, validations included; None after it."""
+    if status.state != "running" or not rows or not 0 < status.step < status.steps:
         return None
     first, last = rows[0], rows[-1]
     steps, seconds = last["step"] - first["step"], last["seconds"] - first["seconds"]

@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
@@ -469,6 +470,7 @@ def test_the_time_left_counts_validations_and_no_reading():
     assert seconds_left(status, ROWS) == pytest.approx(30 * (50 - 30) / (30 - 10))
     assert seconds_left(status, ROWS[-1:]) == pytest.approx(30 * 50 / 30)  # one report: all that it took so far
     assert seconds_left(status, []) is None
+    assert seconds_left(replace(status, step=60), ROWS) is None  # it reads and scores the test cases
     assert seconds_left(RunStatus("stopped", "", 30, 60, 50.0), ROWS) is None
 
 
