@@ -8,36 +8,48 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from afl_core.figures.chart_style import GREY, chart_layout
+from afl_core.figures.chart_style import chart_layout
 from afl_core.figures.palette import SOURCE_COLOURS, source_style
 
 Rows = Sequence[Mapping[str, Any]]
 
 HEIGHT = 270
-BAND = "rgba(0, 114, 178, 0.18)"
-"""Blue of the factors, thinned."""
+FACTOR_COLOUR, BAND = SOURCE_COLOURS[2], "rgba(0, 114, 178, 0.18)"
+"""Of alpha and gamma: blue, and the same thinned."""
 
 
-def plot_loss(rows: Rows) -> go.Figure:
-    """Training loss against steps, each value the mean since the one before; a first thing to look at, not a result."""
+def plot_loss(rows: Rows, *, index: int, steps: int) -> go.Figure:
+    """Training loss against steps, each value the mean since the one before; a first thing to look at, not a result.
+
+    Its axis is logarithmic as long as every value is above 0: losses fall by orders of magnitude.
+
+    Args:
+        rows: Those of the run.
+        index: Place of the run among those that are shown, which gives it its colour.
+        steps: Of the whole run; 0 where that is not known.
+    """
+    losses = [row["loss"] for row in rows]
     figure = go.Figure()
     figure.add_scatter(
         x=[row["step"] for row in rows],
-        y=[row["loss"] for row in rows],
+        y=losses,
         mode="lines" if len(rows) > 1 else "markers",
-        line={"width": 1.5, "color": GREY},
+        line={"width": 1.5, "color": source_style(index)[0]},
         hovertemplate="step %{x:,}<br>loss %{y:.4g}<extra></extra>",
         showlegend=False,
     )
-    figure.update_yaxes(title="Training loss", tickformat=".3~g", exponentformat="power")
-    return _finish(figure)
+    figure.update_yaxes(title="Training loss", tickformat="~g", zeroline=False)
+    if min(losses) > 0:
+        figure.update_yaxes(type="log", dtick="D2" if max(losses) < 100 * min(losses) else 1)
+    return _finish(figure, steps)
 
 
-def plot_validation(curves: Mapping[str, Rows]) -> go.Figure:
+def plot_validation(curves: Mapping[str, Rows], *, steps: int) -> go.Figure:
     """Validation DSC of runs against steps; a ring marks each run's best step, whose weights are kept.
 
     Args:
         curves: Name on screen to rows; the first in the first colour.
+        steps: Of the whole run; 0 where that is not known.
     """
     figure = go.Figure()
     for k, (name, rows) in enumerate(curves.items()):
@@ -62,47 +74,45 @@ def plot_validation(curves: Mapping[str, Rows]) -> go.Figure:
             y=[best["validation_dsc"]],
             mode="markers",
             marker=ring,
+            cliponaxis=False,
             hoverinfo="skip",
             showlegend=False,
         )
     figure.update_yaxes(title="Validation Dice", range=[0, 1])
-    return _finish(figure)
+    return _finish(figure, steps)
 
 
-def plot_factor(rows: Rows, name: str) -> go.Figure:
-    """Mean of one of A-FL's factors over the samples of each epoch, in a band from the lowest to the highest.
+def plot_factor(rows: Rows, name: str, *, steps: int) -> go.Figure:
+    """Mean and median of one of A-FL's factors over the samples of each epoch, in a band from lowest to highest.
 
     Args:
         rows: Those of the run.
         name: `gamma` or `alpha`.
+        steps: Of the whole run; 0 where that is not known.
     """
     noted = [(row["step"], row["factors"][name]) for row in rows if name in row["factors"]]
-    steps = [step for step, _ in noted]
     figure = go.Figure()
-    for end, fill in (("low", None), ("high", "tonexty")):
-        figure.add_scatter(
-            x=steps,
-            y=[spread[end] for _, spread in noted],
-            mode="lines",
-            line={"width": 0, "color": SOURCE_COLOURS[2]},
-            fill=fill,
-            fillcolor=BAND,
-            hoverinfo="skip",
-            showlegend=False,
-        )
-    figure.add_scatter(
-        x=steps,
-        y=[spread["mean"] for _, spread in noted],
+
+    def add(value: str, **style: Any) -> None:
+        y = [spread[value] for _, spread in noted]
+        figure.add_scatter(x=[step for step, _ in noted], y=y, name=value, showlegend=False, **style)
+
+    edge: dict[str, Any] = {"mode": "lines", "line": {"width": 0, "color": FACTOR_COLOUR}, "hoverinfo": "skip"}
+    add("low", **edge)
+    add("high", **edge, fill="tonexty", fillcolor=BAND)
+    dotted = {"width": 1.5, "color": FACTOR_COLOUR, "dash": "dot"}
+    add("middle", mode="lines", line=dotted, hoverinfo="skip")
+    add(
+        "mean",
         customdata=[[spread["low"], spread["middle"], spread["high"]] for _, spread in noted],
         mode="lines+markers",
-        line={"width": 2, "color": SOURCE_COLOURS[2]},
+        line={"width": 2, "color": FACTOR_COLOUR},
         marker={"size": 6},
-        hovertemplate="up to step %{x:,}<br>mean %{y:.3g}<br>%{customdata[0]:.3g} to %{customdata[2]:.3g}, "
-        "median %{customdata[1]:.3g}<extra></extra>",
-        showlegend=False,
+        hovertemplate="up to step %{x:,}<br>mean %{y:.3g}, median %{customdata[1]:.3g}<br>%{customdata[0]:.3g} to "
+        "%{customdata[2]:.3g}<extra></extra>",
     )
-    figure.update_yaxes(title=f"{name}: mean, lowest to highest", tickformat=".3~g")
-    return _finish(figure)
+    figure.update_yaxes(title=name, tickformat=".3~g", zeroline=False)
+    return _finish(figure, steps)
 
 
 def best_row(rows: Rows) -> Mapping[str, Any]:
@@ -110,7 +120,9 @@ def best_row(rows: Rows) -> Mapping[str, Any]:
     return max(rows, key=lambda row: row["validation_dsc"])
 
 
-def _finish(figure: go.Figure) -> go.Figure:
-    """A zoom stays when the next point comes."""
-    figure.update_xaxes(title="Step", tickformat=",~d", rangemode="tozero", zeroline=False)
+def _finish(figure: go.Figure, steps: int) -> go.Figure:
+    """The steps from 0 to the last that is due; a zoom stays when the next point comes."""
+    figure.update_xaxes(title="Step", tickformat=",~d", zeroline=False, rangemode="tozero")
+    if steps:
+        figure.update_xaxes(range=[0, steps * 1.02])
     return figure.update_layout(chart_layout(HEIGHT) | {"uirevision": "kept"})

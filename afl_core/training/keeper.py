@@ -2,6 +2,7 @@
 
 import io
 import json
+import logging
 import os
 import pickle
 import signal
@@ -19,6 +20,8 @@ from afl_core.storage import write_atomically
 from afl_core.training.loop import Keeper, Progress
 from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
 
+log = logging.getLogger(__name__)
+
 SAVE_SECONDS, SAVE_SHARE = 20, 0.05
 """The state is saved so often at most, and takes no more than this share of the time."""
 
@@ -33,6 +36,7 @@ class StoppedError(Exception):
 
 def end_run(run: RunFolder, state: State, message: str) -> None:
     """Write how a run ended."""
+    log.info(message)
     run.write_status(replace(run.status(), state=state, message=message, pid=0))
 
 
@@ -111,6 +115,8 @@ class FolderKeeper(Keeper):
         with (self.run.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(row + "\n")
         self.tell("Training", progress.step)
+        if progress.validation_dsc is not None:
+            log.info("Step %d: loss %.4g, validation DSC %.3f", progress.step, progress.loss, progress.validation_dsc)
         self.also(progress)
 
     def stopped(self) -> bool:

@@ -1,5 +1,7 @@
 """What is to be trained: every loss with every seed, checked before anything is read."""
 
+import hashlib
+import json
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -28,7 +30,8 @@ def plan_runs(
 
     Args:
         preset: Key in `PRESETS`.
-        losses: Keys in `LOSSES`, one or more; one of the presets of A-FL is written `adaptive_focal:PRESET`.
+        losses: Keys in `LOSSES`, one or more; one of the presets of A-FL is written `adaptive_focal:PRESET`, and any
+            loss with settings of its own `LOSS:{JSON}`.
         seeds: One or more; none is the preset's.
         settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
         data: Folder of the data set.
@@ -49,9 +52,9 @@ def plan_runs(
     pair = f"{time.time():.0f}" if len(losses) > 1 else ""
     for seed in seeds or (None,):
         for text in losses:
-            loss, _, variant = text.partition(":")
+            loss, variant, own = _parse_loss(text)
             entry = pick(LOSSES, loss, kind="loss")
-            own = {**given, **({"preset": variant} if variant else {})}
+            own = {**given, **own}
             build_loss(loss, **own)
             chosen = {"loss": loss, "loss_settings": {**entry.settings, **own}} | (
                 {} if seed is None else {"seed": seed}
@@ -65,6 +68,23 @@ def plan_runs(
                 config=config, data=data.resolve(), pair=pair, command=command, created=time.time() + len(plans) / 1000
             )
     return plans
+
+
+def _parse_loss(text: str) -> tuple[str, str, dict[str, Any]]:
+    """Key in `LOSSES`, a word for the name of the run, and settings, of LOSS, LOSS:PRESET or LOSS:{JSON}.
+
+    >>> _parse_loss("adaptive_focal:released_code")
+    ('adaptive_focal', 'released_code', {'preset': 'released_code'})
+    """
+    loss, _, variant = text.partition(":")
+    if not variant.startswith("{"):
+        return loss, variant, {"preset": variant} if variant else {}
+    try:
+        settings: dict[str, Any] = json.loads(variant)
+    except ValueError as error:
+        todo = 'Such as adaptive_focal:{"gamma_scale":4}'
+        raise UsageError("The settings of the loss are no JSON", received=text, todo=todo) from error
+    return loss, f"custom-{hashlib.sha256(variant.encode()).hexdigest()[:6]}", settings
 
 
 def check_config(config: TrainConfig) -> None:

@@ -1,9 +1,11 @@
 """A training run from its folder to a checkpoint; `python -m afl_core.training.run FOLDER` is its process."""
 
 import json
+import logging
 import os
 import platform
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -100,6 +102,7 @@ def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
         with FileLock(run.path.parent / QUEUE):  # no two look at once and both go
             ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, run, spec)]
             if not ahead:
+                keeper.began = time.monotonic()  # waiting is no training
                 keeper.tell("Reading the cases")
                 return
         status = run.status()
@@ -249,6 +252,8 @@ def _machine() -> str:
 
 def main() -> None:
     """The process's own work."""
+    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.INFO)
+    logging.info("Process %d begins", os.getpid())
     try:
         run_training(RunFolder(Path(sys.argv[1])), queue=True)
     except (AflError, OSError) as error:

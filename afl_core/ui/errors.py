@@ -5,16 +5,19 @@ from contextlib import contextmanager
 
 import streamlit as st
 
-from afl_core.errors import AflError
+from afl_core.errors import AflError, DataError
 
 
 @contextmanager
 def shown_errors() -> Iterator[None]:
-    """Show an `AflError` as one sentence in place of the panel; the rest of the page goes on."""
+    """Show an `AflError`, or a file that fails, as one sentence in place of the panel; the rest of the page goes on."""
     try:
         yield
     except AflError as error:
         st.error(plain(str(error)))
+    except OSError as error:
+        todo = "Check the free space and the permissions"
+        st.error(plain(str(DataError("A file could not be read or written", received=error, todo=todo))))
 
 
 def plain(text: str) -> str:

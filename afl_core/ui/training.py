@@ -3,7 +3,8 @@
 import streamlit as st
 
 from afl_core.training.runs import list_runs
-from afl_core.ui.training_form import show_form
+from afl_core.ui.training_form import STARTED, show_form
+from afl_core.ui.training_losses import LOSS_KEY, SETTINGS_KEY
 from afl_core.ui.workspace import Workspace
 
 
@@ -18,6 +19,8 @@ def show_title() -> None:
 
 
 def show_new(workspace: Workspace | None) -> None:
-    """The form for new runs; open where there are none yet."""
-    with st.expander("New training", expanded=not list_runs(), key="new training"):
+    """The form for new runs; open where there are none yet or the address brings a loss, closed after a start."""
+    asked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
+    key = f"new training {st.session_state.get(STARTED, 0)} {asked}"
+    with st.expander("New training", expanded=bool(asked) or not list_runs(), key=key):
         show_form(workspace)

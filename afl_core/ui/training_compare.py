@@ -14,23 +14,25 @@ from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
 from afl_core.training.runs import RunFolder, publish_run
 from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.training_names import first_unique, source_name
 
 
 def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
     """What a finished run scored, and the ways to Compare."""
     with shown_errors():
-        card = load_card(run.path / "checkpoint")
-        st.success(plain(_scores(card)))
-        columns = st.columns([3, 2, 5], vertical_alignment="bottom")
-        name = columns[0].text_input(
-            "Name as a checkpoint", run.name, key=f"publish {run.name}", help="Becomes the folder models/NAME."
-        )
-        if columns[1].button("Use in Compare", key=f"use {run.name}", type="primary", width="stretch"):
-            _go(open_published(run, name.strip()))
-        if len(partners) > 1:
-            label = f"Compare {' and '.join(_names(_cards(partners)))}"
-            if columns[2].button(plain(label), key=f"pair {run.name}"):
-                _go(open_runs(partners))
+        st.success(plain(_scores(load_card(run.path / "checkpoint"))))
+        with st.container(horizontal=True, vertical_alignment="bottom"):
+            if len(partners) > 1:
+                _offer_comparison(partners, f"pair {run.name}")
+            name = st.text_input(
+                "Name as a checkpoint",
+                run.name,
+                key=f"publish {run.name}",
+                width=360,
+                help="Becomes the folder models/NAME, beside the shipped checkpoints; the run stays.",
+            )
+            if st.button("Use in Compare", key=f"use {run.name}", help="Publish it, and open it in Compare."):
+                _go(open_published(run, name.strip()))
 
 
 def show_comparison(runs: Sequence[RunFolder]) -> None:
@@ -39,8 +41,14 @@ def show_comparison(runs: Sequence[RunFolder]) -> None:
         waiting = [run.name for run in runs if run.checkpoint is None]
         if waiting:
             st.caption(plain(f"To compare the ticked runs, wait until these are finished: {', '.join(waiting)}."))
-        elif st.button(plain(f"Compare {' and '.join(_names(_cards(runs)))}"), type="primary", key="compare ticked"):
-            _go(open_runs(runs))
+        else:
+            _offer_comparison(runs, "compare ticked")
+
+
+def _offer_comparison(runs: Sequence[RunFolder], key: str) -> None:
+    names = " and ".join(_sources(_cards(runs)))
+    if st.button(plain(f"Compare {names}"), key=key, type="primary", help="Open them on their test cases."):
+        _go(open_runs(runs))
 
 
 def open_runs(runs: Sequence[RunFolder]) -> str:
@@ -52,9 +60,10 @@ def open_runs(runs: Sequence[RunFolder]) -> str:
     if len({run.spec().data for run in runs}) > 1:
         raise UsageError("These runs were trained on different data sets", todo="Choose runs of one data set")
     cards = _cards(runs)
-    paths = {run.name: run.path / "checkpoint" for run in runs}
-    sources = [CheckpointSource(name, paths[of].resolve()) for name, of in _names(cards).items()]
-    return _open("-vs-".join(_names(cards).values())[:120], runs, sources)
+    checkpoints = {run.name: run.path / "checkpoint" for run in runs}
+    names = _sources(cards)
+    sources = [CheckpointSource(name, checkpoints[of].resolve()) for name, of in names.items()]
+    return _open("-vs-".join(names.values())[:120], runs, sources)
 
 
 def open_published(run: RunFolder, name: str) -> str:
@@ -67,7 +76,7 @@ def open_published(run: RunFolder, name: str) -> str:
     cards = find_checkpoints(paths.MODELS)
     same = cards[name].data.get("training_files_sha256")
     beside = {of: card for of, card in cards.items() if card.data.get("training_files_sha256") == same}
-    sources = [CheckpointSource(label, paths.MODELS / of) for label, of in _names(beside).items()]
+    sources = [CheckpointSource(label, paths.MODELS / of) for label, of in _sources(beside).items()]
     return _open(name, [run], sources)
 
 
@@ -104,23 +113,13 @@ def _cards(runs: Sequence[RunFolder]) -> dict[str, Card]:
     return {run.name: load_card(run.path / "checkpoint") for run in runs}
 
 
-def _names(cards: Mapping[str, Card]) -> dict[str, str]:
-    """Name of a source to the checkpoint's folder, FL first: the shortest name that tells all apart."""
+def _sources(cards: Mapping[str, Card]) -> dict[str, str]:
+    """Name of a source to the checkpoint's folder, FL first: the shortest names that tell all apart."""
     order = sorted(cards, key=lambda of: (cards[of].loss != "focal", of))
-    ways = (
-        {of: cards[of].label for of in order},
-        {of: short_loss_of(cards[of]) for of in order},
-        {of: f"{short_loss_of(cards[of])} seed{cards[of].training.get('seed', '')}"[:40] for of in order},
-        {of: of[:40] for of in order},
-    )
-    names = next((way for way in ways if len(set(way.values())) == len(order)), ways[-1])
-    return {name: of for of, name in names.items()}
-
-
-def short_loss_of(card: Card) -> str:
-    """Label of a card's loss, with the preset of A-FL."""
-    preset = str(card.loss_settings.get("preset", "")).replace("_", " ")
-    return f"{card.label} {preset}".strip()
+    short = [source_name(cards[of].label, cards[of].loss_settings) for of in order]
+    seeded = [f"{name[:32]} seed{cards[of].training.get('seed', '')}" for name, of in zip(short, order, strict=True)]
+    names = first_unique([cards[of].label for of in order], short, seeded, [of[:40] for of in order])
+    return dict(zip(names, order, strict=True))
 
 
 def _scores(card: Card) -> str:

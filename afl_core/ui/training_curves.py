@@ -9,26 +9,33 @@ from afl_core.figures.training import Rows, plot_factor, plot_loss, plot_validat
 from afl_core.ui.breakdown import chart_config
 
 
-def show_curves(name: str, rows: Rows, validation: Mapping[str, Rows]) -> None:
-    """Loss, validation DSC with that of its partners, and the factors of A-FL; nothing before the first report."""
+def show_curves(curves: Mapping[str, Rows], *, own: str, steps: int, key: str) -> None:
+    """Loss, validation DSC beside that of its partners, and the factors of A-FL; nothing before the first report.
+
+    Args:
+        curves: Name on screen to rows, of the run and its partners, FL first.
+        own: The run's among these names.
+        steps: Of the whole run.
+        key: Tells its charts from those of other runs.
+    """
+    rows = curves[own]
     if not rows:
         return
     columns = st.columns(2, gap="large")
     with columns[0]:
-        _draw(plot_loss(rows), f"{name} loss")
+        _draw(plot_loss(rows, index=list(curves).index(own), steps=steps), f"{key} loss")
     with columns[1]:
-        if any(row["validation_dsc"] is not None for own in validation.values() for row in own):
-            _draw(plot_validation(validation), f"{name} validation")
+        if any(row["validation_dsc"] is not None for run in curves.values() for row in run):
+            _draw(plot_validation(curves, steps=steps), f"{key} validation")
         else:
             st.caption("The first validation is still to come.")
     if any(row["factors"] for row in rows):
         for column, factor in zip(st.columns(2, gap="large"), ("gamma", "alpha"), strict=True):
             with column:
-                _draw(plot_factor(rows, factor), f"{name} {factor}")
+                _draw(plot_factor(rows, factor, steps=steps), f"{key} {factor}")
         st.caption(
-            "gamma and alpha of A-FL over the patches since the last validation: mean, and from the lowest to the "
-            "highest. A wide band is a loss that treats patches very differently; one that runs to the edge of its "
-            "range is worth a look in the settings."
+            "gamma and alpha of A-FL over the patches since the last validation. Line: mean; dotted: median; band: "
+            "from the lowest to the highest. A wide band is a loss that treats patches very differently."
         )
 
 

@@ -11,11 +11,12 @@ from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
+from afl_core.ui.kept import kept
 from afl_core.ui.workspace import Workspace
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
-OWN, RANDOM = "The data set's own (splits.json)", "Random, by patient: 60 / 20 / 20 %"
+OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
 @dataclass(frozen=True)
@@ -44,22 +45,27 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
     opened = workspace.cohort.root if workspace and workspace.cohort and not workspace.is_demo else None
     places = {DEMO_TITLE: paths.DEMO} | ({f"The one that is open: {opened.name}": opened} if opened else {})
     columns = st.columns([3, 4, 3], vertical_alignment="bottom")
-    title = columns[0].selectbox("Data set", [*places, FOLDER_TITLE], key="training data")
+    titles = [*places, FOLDER_TITLE]
+    title = columns[0].selectbox("Data set", titles, key=kept("training data", DEMO_TITLE, titles))
     text = columns[1].text_input(
         "Folder",
-        str(places.get(title, "")),
-        key=f"training folder {title}",
+        key=kept(f"training folder {title}", str(places.get(title, ""))),
         placeholder="/path/to/BraTS2018",
         disabled=title != FOLDER_TITLE,
         help="BraTS 2018 layout, or images/CASE_SEQUENCE.nii.gz and references/CASE.nii.gz. Nothing is copied.",
     )
     if not text.strip():
-        columns[2].selectbox("Split", [OWN, RANDOM], disabled=True, key="no split")
         raise UsageError("Give the folder of the data set")
     root = Path(text.strip()).expanduser()
     demo = _demo_to_be_drawn() if title == DEMO_TITLE else None
     data = demo or _read(root)
-    kind = columns[2].selectbox("Split", [OWN, RANDOM] if data.splits else [RANDOM], key=f"split {root}")
+    kinds = [OWN, RANDOM] if data.splits else [RANDOM]
+    kind = columns[2].selectbox(
+        "Split",
+        kinds,
+        key=kept(f"split {root}", kinds[0], kinds),
+        help="Random: by patient, and always the same. Its own: the splits.json in its folder.",
+    )
     if kind == RANDOM:
         ids = [case_id for ids in data.splits.values() for case_id in ids] if demo else _ids(_cohort(str(root)))
         data = TrainingData(data.root, data.sequences, random_splits(ids), data.note)

@@ -7,27 +7,40 @@ import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import streamlit as st
 
 from afl_core import paths
+from afl_core.data.demo_design import SPLITS
 from afl_core.data.splits import SPLITS_FILE, save_splits
-from afl_core.errors import AflError, DataError, UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, propose_runs, start_run
 from afl_core.training.runs import RunSpec, create_run, list_runs
-from afl_core.ui.errors import plain
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.kept import kept
 from afl_core.ui.training_data import TrainingData, choose_data
-from afl_core.ui.training_names import LOSS_NAMES, NETWORK_NAMES, PRESET_NAMES, duration
+from afl_core.ui.training_losses import choose_losses, forget_asked
+from afl_core.ui.training_names import NETWORK_NAMES, PRESET_NAMES, duration
 from afl_core.ui.workspace import Workspace
 
 UNITS = ("steps", "epochs", "minutes")
+CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "optimiser": ("sgd", "adamw"),
+        "schedule": ("cosine", "constant"),
+        "precision": ("fp32", "bf16", "fp16"),
+        "device": ("auto", "cpu", "cuda"),
+    }
+)
+"""Settings with few values."""
+
 VALIDATIONS = 4
 """A run shorter than the preset's validates so often, so that there is a curve to see."""
 
-TIMED = "timed training"
-DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
+TIMED, STARTED = "timed training", "trainings started"
 
 
 @dataclass(frozen=True)
@@ -53,64 +66,71 @@ def show_form(workspace: Workspace | None) -> None:
     except AflError as error:
         st.warning(plain(str(error)))
         return
-    cases = {name: len(ids) for name, ids in wish.data.splits.items() if name in ("train", "validation", "test")}
-    paired = "; they start from the same weights and see the same batches" if len(wish.request.losses) > 1 else ""
-    count = len(wish.request.losses) * len(wish.request.seeds)
-    counts = ", ".join(f"{n} {name}" for name, n in cases.items())
-    st.caption(plain(f"{count} run{'s'[: count != 1]} on {counts} cases{paired}. {wish.data.note}"))
     key = wish.request.model_dump_json()
+    st.caption(plain(_what(wish)))
     if st.session_state.get(TIMED) != key:
-        if not st.button("Check and estimate the time", type="primary"):
-            return
-        st.session_state[TIMED] = key
+        _offer_check(key)
+        return
     try:
         with st.spinner("Checking the settings and timing two steps; about a quarter of a minute"):
             proposal = _proposed(key)
     except AflError as error:
         del st.session_state[TIMED]
         st.error(plain(str(error)))
+        _offer_check(key)
         return
-    _offer(wish, proposal)
-
-
-def _offer(wish: Wish, proposal: Proposal) -> None:
-    """The estimate, and Start."""
     specs = fit_length(wish, proposal)
-    cases = len(wish.data.splits["train"])
-    each = {name: spec.config.total_steps(cases) * proposal.step_seconds[name] for name, spec in specs.items()}
-    total = sum(each.values())
-    steps = max(spec.config.total_steps(cases) for spec in specs.values())
-    beside = any(run.status().state == "running" for run in list_runs())
-    said = f"{steps:,} steps of {max(proposal.step_seconds.values()):.2g} s: "
-    if len(specs) > 1:
-        said += f"about {duration(max(each.values()))} a run, {duration(total)} for all {len(specs)}"
-    else:
-        said += f"about {duration(total)}"
-    said += (
-        f", done by {_clock(total)}" if not beside else ", after the run that is under way, beside which it was timed"
-    )
-    st.info(plain(f"{said}. Reading the cases and validating come on top."))
-    start, _ = st.columns([2, 8])
-    if start.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
-        try:
-            first = _start(wish, specs)
-        except AflError as error:
-            st.error(plain(str(error)))
-            return
-        except OSError as error:
-            todo = "Check the free space and the permissions of models/runs"
-            st.error(plain(str(DataError("The run could not be written", received=error, todo=todo))))
-            return
-        del st.session_state[TIMED]
-        st.query_params["run"] = first
+    st.info(plain(_estimate(wish, proposal, specs)))
+    with shown_errors():
+        if st.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
+            st.query_params["run"] = _start(wish, specs)
+            del st.session_state[TIMED]
+            st.session_state[STARTED] = st.session_state.get(STARTED, 0) + 1
+            forget_asked()
+            st.rerun()
+
+
+def _offer_check(key: str) -> None:
+    if st.button("Check and estimate the time", type="primary"):
+        st.session_state[TIMED] = key
         st.rerun()
+
+
+def _what(wish: Wish) -> str:
+    """How many runs, on which cases."""
+    runs = len(wish.request.losses) * len(wish.request.seeds)
+    cases = [f"{len(wish.data.splits[name])} {name}" for name in SPLITS if wish.data.splits.get(name)]
+    said = f"{runs} run{'s'[: runs != 1]} on {', '.join(cases[:-1])} and {cases[-1]} cases"
+    if len(wish.request.losses) > 1:
+        said += "; those of one seed start from the same weights and see the same batches"
+    return f"{said}. {wish.data.note}"
+
+
+def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> str:
+    """How long the steps take, and what comes on top."""
+    cases = len(wish.data.splits["train"])
+    lengths = {name: spec.config.total_steps(cases) for name, spec in specs.items()}
+    each = {name: steps * proposal.step_seconds[name] for name, steps in lengths.items()}
+    name = max(each, key=each.__getitem__)
+    total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
+    said = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {steps:,} steps about {duration(each[name])}"
+    if len(specs) > 1:
+        said += f", and all {len(specs)} runs {duration(total)}"
+    if any(run.status().state == "running" for run in list_runs()):
+        said += ". They wait for the run that is under way, which slowed the measurement"
+    else:
+        said += f": until {_clock(total)}"
+    validations = math.ceil(steps / every)
+    count = f"{validations} validation{'s'[: validations != 1]}"
+    return f"{said}. Reading the cases and {count} a run come on top."
 
 
 def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     """Make and start all runs; returns the name of the first. Each waits for those before it."""
     begin, runs = time.time(), []
+    pair = f"{begin:.3f}" if len(wish.request.losses) > 1 else ""
     for k, (name, spec) in enumerate(specs.items()):
-        run = create_run(name, spec.model_copy(update={"created": begin + k / 1000}))
+        run = create_run(name, spec.model_copy(update={"created": begin + k / 1000, "pair": pair}))
         save_splits(run.path / SPLITS_FILE, wish.data.splits)
         runs.append(run)
     for run in runs:
@@ -118,7 +138,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     return runs[0].name
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
+@st.cache_data(max_entries=32, ttl=600, show_spinner=False)
 def _proposed(key: str) -> Proposal:
     return propose_runs(PlanRequest.model_validate_json(key))
 
@@ -153,97 +173,89 @@ def preset_value(preset: str, key: str) -> Any:
 
 
 def _choose(workspace: Workspace | None) -> Wish:
-    data = choose_data(workspace)
+    """All controls, also where one of them is wrong, which is said after them."""
+    data, problem = _try_data(workspace)
     columns = st.columns([6, 4])
-    losses = columns[0].multiselect(
-        "Losses, each a run of its own",
-        list(LOSS_NAMES),
-        list(DEFAULT_LOSSES),
-        format_func=LOSS_NAMES.__getitem__,
-        key="training losses",
-    )
-    preset = str(
-        columns[1].selectbox("Preset", list(PRESETS), format_func=PRESET_NAMES.__getitem__, key="training preset")
-    )
+    losses = choose_losses(columns[0])
+    preset = _choose_one(columns[1], "Preset", "training preset", PRESET_NAMES, "demo")
     columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
-    settings: dict[str, Any] = {"network": _choose_network(preset, columns[0])}
+    network = _choose_one(columns[0], "Network", f"{preset} network", NETWORK_NAMES, preset_value(preset, "network"))
     unit, amount = _choose_length(preset, columns[1], columns[2])
-    seeds = parse_numbers(columns[3].text_input("Seeds", "0", key="training seeds", help="One or more: 0, 1, 2"))
+    seeds = columns[3].text_input("Seeds", key=kept("training seeds", "0"), help="One or more: 0, 1, 2")
     with st.expander("Advanced settings"):
-        settings |= _choose_advanced(preset, data)
+        settings = {"network": network} | _choose_advanced(preset, data)
+    if data is None:
+        raise problem
     if not losses:
         raise UsageError("Choose a loss, or several to compare")
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError("Give one or more seeds, each once, such as 0, 1, 2")
     settings = {key: value for key, value in settings.items() if value != preset_value(preset, key)}
     if unit == "steps":
-        settings |= {
-            "steps": amount,
-            "validate_every": validation_steps(preset_value(preset, "validate_every"), amount),
-        }
+        every = validation_steps(preset_value(preset, "validate_every"), amount)
+        settings |= {"steps": amount, "validate_every": every}
     elif unit == "epochs":
         batch = settings.get("batch_size", preset_value(preset, "batch_size"))
         settings |= {"epochs": amount, "validate_every": math.ceil(len(data.splits["train"]) / batch)}
     request = PlanRequest(
-        preset=preset, losses=tuple(losses), seeds=seeds, settings=settings, data=data.root.resolve(), command=""
+        preset=preset,
+        losses=losses,
+        seeds=_parse_seeds(seeds),
+        settings=settings,
+        data=data.root.resolve(),
+        command="",
     )
     minutes = float(amount) if unit == "minutes" else None
     return Wish(request.model_copy(update={"command": _command(request)}), data, minutes)
 
 
-def _choose_network(preset: str, column: Any) -> str:
-    names = list(NETWORK_NAMES)
-    return str(
-        column.selectbox(
-            "Network",
-            names,
-            names.index(preset_value(preset, "network")),
-            format_func=NETWORK_NAMES.__getitem__,
-            key=f"{preset} network",
-        )
-    )
+def _try_data(workspace: Workspace | None) -> tuple[TrainingData | None, AflError]:
+    try:
+        return choose_data(workspace), AflError("")
+    except AflError as error:
+        return None, error
+
+
+def _choose_one(column: Any, title: str, key: str, names: Mapping[str, str], default: str) -> str:
+    options = list(names)
+    return str(column.selectbox(title, options, format_func=names.__getitem__, key=kept(key, default, options)))
 
 
 def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
     epochs = preset_value(preset, "epochs")
-    unit = str(first.selectbox("Length in", UNITS, 1 if epochs else 0, key=f"{preset} unit"))
+    units = dict(zip(UNITS, UNITS, strict=True))
+    unit = _choose_one(first, "Length in", f"{preset} unit", units, "epochs" if epochs else "steps")
     default = {"steps": preset_value(preset, "steps"), "epochs": epochs or 20, "minutes": 10}[unit]
-    return unit, int(second.number_input(unit.capitalize(), 1, value=default, step=1, key=f"{preset} {unit}"))
+    return unit, int(second.number_input(unit.capitalize(), 1, step=1, key=kept(f"{preset} {unit}", default)))
 
 
-def _choose_advanced(preset: str, data: TrainingData) -> dict[str, Any]:
+def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     """Settings that a preset fills; another preset brings its own."""
-
-    def key(name: str) -> str:
-        return f"{preset} {name} {data.root}" if name == "sequences" else f"{preset} {name}"
-
-    def options(column: Any, title: str, name: str, choices: tuple[str, ...]) -> str:
-        return str(column.selectbox(title, choices, choices.index(preset_value(preset, name)), key=key(name)))
-
     first, second = st.columns([4, 2, 2, 2]), st.columns(4)
-    usual = [name for name in preset_value(preset, "sequences") if name in data.sequences] or list(data.sequences)
-    patch = preset_value(preset, "patch_size")
-    found = {
-        "sequences": tuple(first[0].multiselect("Sequences, in order", data.sequences, usual, key=key("sequences"))),
-        "patch_size": parse_numbers(
-            first[1].text_input("Patch (voxels)", " × ".join(map(str, patch)), key=key("patch"))
-        ),
-        "batch_size": int(
-            first[2].number_input("Batch", 1, value=preset_value(preset, "batch_size"), key=key("batch"))
-        ),
-        "learning_rate": first[3].number_input(
-            "Learning rate", value=preset_value(preset, "learning_rate"), format="%g", step=0.01, key=key("rate")
-        ),
-        "optimiser": options(second[0], "Optimiser", "optimiser", ("sgd", "adamw")),
-        "schedule": options(second[1], "Schedule", "schedule", ("cosine", "constant")),
-        "precision": options(second[2], "Precision", "precision", ("fp32", "bf16", "fp16")),
-        "device": options(second[3], "Device", "device", ("auto", "cpu", "cuda")),
+    there = data.sequences if data else ()
+    usual = [name for name in preset_value(preset, "sequences") if name in there] or list(there)
+    sequences = kept(f"{preset} sequences {data and data.root}", usual)
+    patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))))
+    batch, rate = (kept(f"{preset} {name}", preset_value(preset, name)) for name in ("batch_size", "learning_rate"))
+    found: dict[str, Any] = {
+        "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences)),
+        "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch)),
+        "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch)),
+        "learning_rate": first[3].number_input("Learning rate", format="%g", step=0.01, key=rate),
     }
-    if not found["sequences"]:
+    for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
+        names = dict(zip(choices, choices, strict=True))
+        found[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, preset_value(preset, name))
+    if data and not found["sequences"]:
         raise UsageError("Choose a sequence, or several")
     if len(found["patch_size"]) != 3:
         raise UsageError("A patch has three edges, such as 64 × 64 × 64", received=found["patch_size"])
     return found
+
+
+def _parse_seeds(text: str) -> tuple[int, ...]:
+    seeds = parse_numbers(text)
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise UsageError("Give one or more seeds, each once, such as 0, 1, 2", received=text or None)
+    return seeds
 
 
 def parse_numbers(text: str) -> tuple[int, ...]:
@@ -256,7 +268,7 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     ((0, 1, 2), (64, 64, 32))
     """
     if re.search(r"[^\d\s,;x×]", text):
-        raise UsageError("Whole numbers are expected", received=text)
+        raise UsageError("Whole numbers are expected", received=text, todo="Such as 0, 1, 2")
     return tuple(int(number) for number in re.findall(r"\d+", text))
 
 

@@ -4,26 +4,29 @@ The catalogues themselves, `LOSSES` and `MODELS`, load torch, which takes second
 is missing here is tested against them.
 """
 
-from collections.abc import Mapping
+import json
+import re
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
+from typing import Any
 
 from afl_core.training.config import TrainConfig
 
 LOSS_NAMES: Mapping[str, str] = MappingProxyType(
     {
         "focal": "FL: focal loss",
-        "adaptive_focal:released_code": "A-FL: as the released code computes it",
-        "adaptive_focal:paper_equation": "A-FL: as the paper prints it",
+        "adaptive_focal:released_code": "A-FL: released code",
+        "adaptive_focal:paper_equation": "A-FL: paper's equation",
         "ce": "CE: cross-entropy",
-        "tversky": "Tversky loss",
-        "iou": "IoU loss",
-        "dice": "Dice loss",
-        "dice_ce": "DiceCE: Dice loss and cross-entropy",
-        "dice_focal": "DiceFocal: Dice loss and focal loss",
+        "tversky": "Tversky",
+        "iou": "IoU",
+        "dice": "Dice",
+        "dice_ce": "DiceCE: Dice and cross-entropy",
+        "dice_focal": "DiceFocal: Dice and focal loss",
         "inverse_volume_focal": "IV-FL: focal loss weighted by inverse volume",
-        "blob": "Blob loss",
+        "blob": "Blob",
         "unified_focal": "UFL: unified focal loss",
-        "boundary": "Dice loss and boundary loss",
+        "boundary": "Boundary: Dice and boundary loss",
     }
 )
 """Loss, or loss and preset, as `afl train --loss` takes it, to its name on screen."""
@@ -48,15 +51,44 @@ PRESET_NAMES: Mapping[str, str] = MappingProxyType(
 
 
 def short_loss(config: TrainConfig) -> str:
-    """Name of a run's loss in a table.
+    """Name of a run's loss in a table and a legend.
 
-    >>> short_loss(TrainConfig(loss="adaptive_focal", loss_settings={"preset": "released_code"}))
-    'A-FL released code'
+    >>> short_loss(TrainConfig(loss="adaptive_focal", loss_settings={"preset": "released_code", "gamma_scale": 4}))
+    'A-FL released code gamma_scale 4'
     """
-    preset = str(config.loss_settings.get("preset", ""))
-    name = LOSS_NAMES.get(config.loss) or LOSS_NAMES.get(f"{config.loss}:{preset}") or config.loss
-    label = "A-FL" if config.loss == "adaptive_focal" else name.split(":")[0]
-    return f"{label} {preset.replace('_', ' ')}".strip()
+    names = [name for key, name in LOSS_NAMES.items() if key.split(":")[0] == config.loss]
+    return source_name((names or [config.loss])[0].split(":")[0], config.loss_settings)
+
+
+def source_name(label: str, loss_settings: Mapping[str, Any]) -> str:
+    """Label of a loss, and of A-FL what was set, as a source may be called.
+
+    >>> source_name("A-FL", {"preset": "paper_equation"}), source_name("FL", {"gamma": 2.0})
+    ('A-FL paper equation', 'FL')
+    """
+    own = dict(loss_settings) if label == "A-FL" else {}
+    preset = str(own.pop("preset", "")).replace("_", " ")
+    said = f"{label} {preset} {settings_words(own, ' ')}"
+    return re.sub(r"[^A-Za-z0-9._+-]+", " ", said).strip()[:40].strip()
+
+
+def settings_words(settings: Mapping[str, Any], separator: str) -> str:
+    """Settings of a loss in a line.
+
+    >>> settings_words({"preset": "paper_equation", "normalise": True}, ", ")
+    'preset paper_equation, normalise true'
+    """
+    return separator.join(f"{key} {json.dumps(value).strip(chr(34))}" for key, value in settings.items())
+
+
+def first_unique(*ways: Sequence[str]) -> tuple[str, ...]:
+    """The first of several ways to name the same things that tells all of them apart; the last one is numbered.
+
+    >>> first_unique(["FL", "FL"], ["FL seed0", "FL seed1"], ["a", "b"])
+    ('FL seed0', 'FL seed1')
+    """
+    numbered = [f"{name[:36]} {k}" for k, name in enumerate(ways[-1], start=1)]
+    return tuple(next(way for way in (*ways, numbered) if len({name.lower() for name in way}) == len(way)))
 
 
 def network_name(config: TrainConfig) -> str:

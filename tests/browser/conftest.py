@@ -20,10 +20,11 @@ QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component
 QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
 START_S = 60
 MISSING = "Failed to load resource"
-PROBE = re.compile(r"/(compare|breakdown)/_stcore/(health|host-config)$").search
+PROBE = re.compile(r"/(compare|breakdown|training)/_stcore/(health|host-config)$").search
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
 
 Serve = Callable[..., str]
+Servers = dict[object, tuple[subprocess.Popen[bytes], str]]
 
 
 def give_up(reason: str) -> None:
@@ -53,28 +54,43 @@ def browser() -> Iterator[object]:
 
 
 @pytest.fixture(scope="session")
-def serve() -> Iterator[Serve]:
-    """Start `streamlit run SCRIPT` on a free local port; `serve(script, *options, **environment)` gives its address.
-
-    The same call twice gives the same server. All stop when the tests end.
-    """
-    running: dict[object, tuple[subprocess.Popen[bytes], str]] = {}
-
-    def start(script: Path, *options: str, **environment: str) -> str:
-        key = (script, options, tuple(sorted(environment.items())))
-        if key not in running:
-            running[key] = _start(script, options, environment)
-        return running[key][1]
-
-    yield start
+def servers() -> Iterator[Servers]:
+    """The servers that run; all stop when the tests end."""
+    running: Servers = {}
+    yield running
     for process, _ in running.values():
         process.terminate()
     for process, _ in running.values():
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        _wait_or_kill(process)
+
+
+@pytest.fixture(scope="session")
+def serve(servers) -> Serve:
+    """Start `streamlit run SCRIPT` on a free local port; `serve(script, *options, **environment)` gives its address.
+
+    The same call twice gives the same server.
+    """
+
+    def start(script: Path, *options: str, **environment: str) -> str:
+        key = (script, options, tuple(sorted(environment.items())))
+        if key not in servers:
+            servers[key] = _start(script, options, environment)
+        return servers[key][1]
+
+    return start
+
+
+@pytest.fixture
+def stop_server(servers) -> Callable[[str], None]:
+    """Stop the server of an address; the same call of `serve` then starts another."""
+
+    def stop(address: str) -> None:
+        (key,) = (key for key, (_, url) in servers.items() if url == address)
+        process, _ = servers.pop(key)
+        process.terminate()
+        _wait_or_kill(process)
+
+    return stop
 
 
 @pytest.fixture
@@ -95,6 +111,14 @@ def page(browser, demo) -> Iterator[object]:
 def stays_here(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
+
+
+def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:
+    try:
+        process.wait(10)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def _start(script: Path, options: tuple[str, ...], environment: dict[str, str]) -> tuple[subprocess.Popen[bytes], str]:

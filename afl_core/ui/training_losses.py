@@ -1,0 +1,89 @@
+"""Training page: the losses to choose from, also one that was designed in Loss X-ray and came by the address."""
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from afl_core.errors import UsageError
+from afl_core.ui.errors import plain
+from afl_core.ui.kept import kept
+from afl_core.ui.training_names import LOSS_NAMES, settings_words
+
+LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
+"""In the address: a loss, and its settings as JSON."""
+
+CHOSEN_KEY, DESIGNED_KEY, FOLLOWED_KEY = "training losses", "designed losses", "loss that was followed"
+DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
+LONGEST = 1000
+"""Characters of settings in an address; the longest that Loss X-ray makes have some 200."""
+
+
+def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
+    """The losses of a training, as `afl train --loss` takes them; one that the address asks for is chosen beside FL.
+
+    A designed one stays on offer as long as the browser's tab is open.
+    """
+    designed: dict[str, str] = st.session_state.setdefault(DESIGNED_KEY, {})
+    try:
+        asked = asked_loss(st.query_params.to_dict())
+    except UsageError as error:
+        st.warning(plain(f"The loss in the address is left out. {error}"))
+        asked = {}
+    designed |= {text: name for text, name in asked.items() if text not in LOSS_NAMES}
+    if asked and st.session_state.get(FOLLOWED_KEY) != asked:
+        st.session_state[FOLLOWED_KEY] = asked
+        st.session_state[CHOSEN_KEY] = list(dict.fromkeys(["focal", *asked]))
+    names = {**LOSS_NAMES, **designed}
+    key = kept(CHOSEN_KEY, list(DEFAULT_LOSSES))
+    return tuple(
+        column.multiselect("Losses, each a run of its own", list(names), format_func=names.__getitem__, key=key)
+    )
+
+
+def forget_asked() -> None:
+    """Take the loss out of the address: it is being trained."""
+    for key in (LOSS_KEY, SETTINGS_KEY):
+        st.query_params.pop(key, None)
+
+
+def asked_loss(address: Mapping[str, str]) -> dict[str, str]:
+    """The loss of an address, as `afl train --loss` takes it, with its name on screen; {} where there is none.
+
+    The values of the settings are checked later, by the process that times them: that needs torch.
+
+    Raises:
+        UsageError: If there is no such loss, or the settings are no JSON object of plain values.
+
+    >>> asked_loss({"loss": "adaptive_focal", "loss_settings": '{"gamma_scale": 4}'})
+    {'adaptive_focal:{"gamma_scale": 4}': 'A-FL: as designed in Loss X-ray (gamma_scale 4)'}
+    """
+    loss = address.get(LOSS_KEY)
+    if loss is None:
+        return {}
+    settings = _parse_settings(address.get(SETTINGS_KEY, "{}"))
+    offered = [key for key in LOSS_NAMES if loss in (key, key.split(":")[0])]
+    if not offered:
+        known = ", ".join(dict.fromkeys(key.split(":")[0] for key in LOSS_NAMES))
+        raise UsageError("There is no loss of that name", received=loss[:60], todo=f"There are: {known}")
+    name = LOSS_NAMES[offered[0]]
+    if not settings:
+        return {offered[0]: name}
+    said = f"{name.split(':')[0]}: as designed in Loss X-ray ({settings_words(settings, ', ')})"
+    return {f"{loss.split(':')[0]}:{json.dumps(settings)}": said}
+
+
+def _parse_settings(text: str) -> dict[str, Any]:
+    wanted = 'Such as loss_settings={"gamma_scale": 4}'
+    try:
+        settings = json.loads(text) if len(text) <= LONGEST else None
+    except (ValueError, RecursionError):
+        settings = None
+    if not isinstance(settings, dict):
+        raise UsageError(f"{SETTINGS_KEY} must be a short JSON object", received=text[:60], todo=wanted)
+    for key, value in settings.items():
+        if not isinstance(value, str | int | float):
+            raise UsageError(f"The setting {key[:60]} must be a word, a number, true or false", received=value)
+    return settings

@@ -1,0 +1,105 @@
+"""A real training, started from the page in a real Chromium, that survives whatever happens to the page."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from made_runs import FOCAL, make_run
+from playwright.sync_api import Page, expect
+
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.model.checkpoints import load_card
+from afl_core.training.launcher import stop_run
+from afl_core.training.runs import METRICS, RunFolder, RunStatus, list_runs
+
+ROOT = Path(__file__).parents[2]
+PATIENCE = 100_000
+"""Milliseconds; a process that loads torch may have to share the machine."""
+
+POINTS = "document.querySelector('.js-plotly-plot')?.data[0].x.length ?? 0"
+"""Reports in the curve of the loss, as the browser draws it."""
+
+
+@pytest.fixture
+def home(tmp_path) -> Iterator[Path]:
+    """A home without results, where runs that are still under way when the test ends are stopped."""
+    (tmp_path / "home" / "data" / "results").mkdir(parents=True)
+    yield tmp_path / "home"
+    for run in list_runs(tmp_path / "home" / "models" / "runs"):
+        if run.status().state in ("waiting", "running"):
+            stop_run(run)
+
+
+@pytest.fixture
+def site(serve, home) -> Callable[..., str]:
+    """`site()` is the address of the app in that home."""
+    return lambda: serve(ROOT / "app.py", AFL_HOME=str(home))
+
+
+def fill(page: Page, label: str, value: str) -> None:
+    page.get_by_label(label, exact=True).fill(value)
+    page.keyboard.press("Enter")
+
+
+def wait_for_state(page: Page, state: str) -> None:
+    page.locator(".stMarkdownBadge").get_by_text(state, exact=True).wait_for(timeout=PATIENCE)
+
+
+def wait_for_more_than(page: Page, points: int) -> int:
+    """Until the curve has more points than that; returns how many."""
+    page.wait_for_function(f"({POINTS}) > {points}", timeout=PATIENCE)
+    return int(page.evaluate(POINTS))
+
+
+def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compare(page, site, home, cohort):
+    page.goto(f"{site()}/training")
+    page.get_by_role("combobox", name="Data set").click(timeout=PATIENCE)
+    page.get_by_role("option", name="A folder on this machine").click()
+    fill(page, "Folder", str(cohort))
+    page.get_by_text("1 validation and 1 test cases").wait_for(timeout=PATIENCE)
+    fill(page, "Steps", "500")
+    page.get_by_text("Advanced settings").click()
+    fill(page, "Patch (voxels)", "16 16 16")
+    page.get_by_role("button", name="Check and estimate the time").click()
+    page.get_by_role("button", name="Start 2 runs").click(timeout=PATIENCE)
+    wait_for_state(page, "running")
+    before = wait_for_more_than(page, wait_for_more_than(page, 0))
+    assert page.get_by_role("button", name="Stop").is_visible()
+    page.reload()
+    assert wait_for_more_than(page, before - 1) >= before
+    wait_for_state(page, "finished")
+    run = RunFolder(home / "models" / "runs" / "demo-focal-seed0")
+    steps = [row["step"] for row in run.metrics()]
+    assert steps == sorted({*range(10, 501, 10), *range(125, 501, 125)})  # every tenth, and every validation
+    expect(page.get_by_text("The weights of that step are the checkpoint")).to_be_visible()
+    assert page.evaluate(POINTS) == len(run.metrics())
+    fill(page, "Name as a checkpoint", "my_fl")
+    page.get_by_role("button", name="Use in Compare").click()
+    page.wait_for_function(
+        "location.pathname == '/compare' && location.search.includes('case=Case_D')", timeout=PATIENCE
+    )
+    page.get_by_text("No result yet for FL on this case").wait_for(timeout=PATIENCE)
+    assert load_card(home / "models" / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
+
+
+def test_a_run_outlives_the_server_and_the_next_one_takes_it_over(page, site, stop_server, home, cohort):
+    config = FOCAL.model_copy(update={"steps": 1_000_000, "validate_every": 100_000})
+    run = make_run(home / "models" / "runs", cohort, config, name="long")
+    save_splits(run.path / SPLITS_FILE, load_splits(cohort / SPLITS_FILE))
+    run.write_status(RunStatus("stopped", "Stopped"))
+    page.goto(f"{site()}/training")
+    page.get_by_role("button", name="Resume").click(timeout=PATIENCE)
+    before = wait_for_more_than(page, 1)
+    pid = run.status().pid
+    page.goto("about:blank")
+    stop_server(site())
+    page.goto(f"{site()}/training")
+    wait_for_state(page, "running")
+    assert wait_for_more_than(page, before) > before
+    assert run.status().pid == pid
+    page.get_by_role("button", name="Stop").click()
+    wait_for_state(page, "stopped")
+    assert not run.alive()
+    steps = [json.loads(line)["step"] for line in (run.path / METRICS).read_text().splitlines()]
+    assert steps == list(range(10, 10 * len(steps) + 1, 10))

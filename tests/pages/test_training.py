@@ -1,0 +1,604 @@
+"""The Training page through AppTest: what can be asked for, how runs are told, and what becomes of finished ones."""
+
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+
+import pytest
+from made_runs import ADAPTIVE, FOCAL, make_run
+
+from afl_core import cli, cli_training, paths
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.errors import UsageError
+from afl_core.evaluation.results import Results
+from afl_core.loss import LOSSES, PRESETS, build_loss
+from afl_core.model.checkpoints import load_card
+from afl_core.model.networks import MODELS
+from afl_core.training import config as training_config
+from afl_core.training.launcher import Proposal
+from afl_core.training.plan import plan_runs
+from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
+from afl_core.ui import training_form, training_names, training_runs
+from afl_core.ui.training_losses import asked_loss
+from afl_core.ui.training_seen import seconds_left
+
+STEP_SECONDS = {"focal": 0.5, "adaptive_focal": 0.25}
+DESIGNED = {"gamma_scale": 4, "normalise": True}
+
+
+def text(at) -> str:
+    """All prose on the page."""
+    kinds = (at.subheader, at.markdown, at.info, at.success, at.warning, at.error, at.caption)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def field(at, kind: str, label: str):
+    return next(widget for widget in at.get(kind) if widget.label.replace("\\", "").startswith(label))
+
+
+def labels(at) -> list[str]:
+    return [button.label.replace("\\", "") for button in at.button]
+
+
+def press(at, label: str):
+    field(at, "button", label).click().run()
+    assert not at.exception, at.exception
+    return at
+
+
+def report(step, loss, dsc=None, seconds=0.0, factors=None):
+    return {"step": step, "loss": loss, "validation_dsc": dsc, "learning_rate": 0.1} | {
+        "factors": factors or {},
+        "seconds": seconds,
+    }
+
+
+ROWS = [report(10, 0.5, seconds=30.0), report(20, 0.3, 0.4, seconds=40.0), report(30, 0.2, 0.3, seconds=50.0)]
+
+
+@pytest.fixture
+def proposed(monkeypatch) -> list[str]:
+    """Runs are planned here, not in a process of their own, and a step takes what STEP_SECONDS says."""
+    asked = []
+
+    def propose(request):
+        asked.append(request.model_dump_json())
+        fields = request.model_dump(exclude={"data", "command"})
+        runs = plan_runs(*fields.values(), data=request.data, command=request.command)
+        return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
+
+    monkeypatch.setattr(training_form, "propose_runs", propose)
+    return asked
+
+
+@pytest.fixture
+def started(monkeypatch) -> list[str]:
+    """Names of runs in the order in which their processes would have been started."""
+    names = []
+    for module in (training_form, training_runs):
+        monkeypatch.setattr(module, "start_run", lambda run: names.append(run.name))
+    return names
+
+
+@pytest.fixture
+def form(app, cohort) -> Callable[..., object]:
+    """The form on the tiny cohort: `form(**query)`."""
+
+    def fill(**query: str):
+        at = app("training", **query)
+        field(at, "selectbox", "Data set").select("A folder on this machine").run()
+        field(at, "text_input", "Folder").input(str(cohort)).run()
+        assert not at.exception
+        return at
+
+    return fill
+
+
+@pytest.fixture
+def made(app, cohort, make_checkpoint) -> Iterator[Callable[..., RunFolder]]:
+    """`made(name, state, config=..., rows=..., **spec)` writes a run as it would be found in that state."""
+    with ExitStack() as held:
+
+        def make(name: str, state: str = "stopped", *, config=FOCAL, rows=ROWS, message="Stopped", **spec):
+            run = make_run(runs_folder(), cohort, config, name=name, **spec)
+            step = rows[-1]["step"] if rows else 0
+            told = "running" if state == "interrupted" else state
+            run.write_status(RunStatus(told, message, step, 60 if rows else 0, 70.0, pid=0))
+            (run.path / METRICS).write_text("".join(json.dumps(row) + "\n" for row in rows))
+            (run.path / LOG).write_text("the last line of the log\n")
+            save_splits(run.path / SPLITS_FILE, load_splits(cohort / SPLITS_FILE))
+            if state in ("running", "waiting"):
+                held.enter_context(run.lock())
+            if state == "finished":
+                make_checkpoint(
+                    run.path / "checkpoint",
+                    seed=len(name),
+                    label="FL" if config.loss == "focal" else "A-FL",
+                    loss=config.loss,
+                    loss_settings=config.loss_settings,
+                    training={"best_validation_dsc": 0.4, "best_step": 20, "seed": config.seed},
+                    data={"training_files_sha256": "same", "cases": {"train": 2, "validation": 1, "test": 1}},
+                    scores={"test_mean_dsc_by_decision_rule": {"argmax": 0.375}},
+                )
+            return run
+
+        yield make
+
+
+# The form
+
+
+def test_the_empty_page_offers_fl_and_a_fl_as_a_pair_on_the_demo(app):
+    at = app("training")
+    assert "There are no training runs yet" in text(at)
+    assert at.multiselect[0].value == ["focal", "adaptive_focal:released_code"]
+    assert "2 runs on 48 train, 8 validation and 24 test cases; those of one seed start from the same weights" in text(
+        at
+    )
+    assert "do not decide between losses" in text(at)
+    assert "Check and estimate the time" in labels(at)
+
+
+@pytest.mark.parametrize(
+    ("kind", "label", "value", "said"),
+    [
+        ("multiselect", "Losses", [], "Choose a loss, or several to compare"),
+        ("text_input", "Seeds", "", "Give one or more seeds"),
+        ("text_input", "Seeds", "1, 1", "Give one or more seeds, each once"),
+        ("text_input", "Seeds", "1, two", "Whole numbers are expected (received: 1, two)"),
+        ("text_input", "Patch", "64 64", "A patch has three edges"),
+        ("text_input", "Patch", "16 0 16", "The training setting patch_size.1 is wrong"),
+        ("number_input", "Learning rate", 0.0, "The training setting learning_rate is wrong"),
+        ("multiselect", "Sequences", [], "Choose a sequence"),
+        ("text_input", "Folder", " ", "Give the folder of the data set"),
+        ("text_input", "Folder", "/nowhere", "/nowhere"),
+    ],
+)
+def test_what_is_wrong_in_the_form_is_said_and_nothing_can_start(form, kind, label, value, said):
+    at = form()
+    field(at, kind, label).set_value(value).run()
+    assert not at.exception
+    assert len(at.warning) == 1
+    assert said in text(at)
+    assert "Check and estimate the time" not in labels(at)
+
+
+def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(form, cohort):
+    (cohort / SPLITS_FILE).write_text(json.dumps({"test": ["Case_A"]}))
+    at = form()
+    assert "The split has no train cases" in text(at)
+    field(at, "selectbox", "Split").select_index(1).run()
+    assert "2 runs on 2 train, 1 validation and 1 test cases" in text(at)
+
+
+def test_a_preset_brings_its_own_network_length_and_patch(app):
+    at = app("training")
+    field(at, "selectbox", "Preset").select("picai_paper").run()
+    assert field(at, "selectbox", "Network").value == "unet_resnet50"
+    assert field(at, "selectbox", "Length in").value == "epochs"
+    assert field(at, "number_input", "Epochs").value == 200
+    assert field(at, "text_input", "Patch").value == "160 × 128 × 24"
+    assert field(at, "multiselect", "Sequences").value == ["flair", "t1", "t1ce", "t2"]  # the demo has no t2w
+
+
+def test_the_estimate_is_the_measured_step_times_the_steps(form, proposed):
+    at = form()
+    field(at, "number_input", "Steps").set_value(200).run()
+    press(at, "Check and estimate")
+    assert "A step takes 0.5 s here, so 200 steps about 2 min, and all 2 runs 2 min" in text(at)
+    assert "Reading the cases and 4 validations a run come on top" in text(at)
+    assert "Check and estimate the time" not in labels(at)
+    field(at, "number_input", "Steps").set_value(400).run()  # what was measured was another training
+    assert "A step takes" not in text(at)
+    assert not list_runs()
+
+
+def test_minutes_become_as_many_steps_for_all_as_the_slowest_does_in_that_time(form, proposed, started):
+    at = form()
+    field(at, "selectbox", "Length in").select("minutes").run()
+    field(at, "number_input", "Minutes").set_value(1).run()
+    press(press(at, "Check and estimate"), "Start 2 runs")
+    configs = [run.spec().config for run in list_runs()]
+    assert {(config.steps, config.validate_every) for config in configs} == {(120, 30)}
+
+
+def test_start_makes_a_pair_with_its_splits_and_starts_it_in_order(form, proposed, started, cohort):
+    at = press(press(form(), "Check and estimate"), "Start 2 runs")
+    assert started == ["demo-focal-seed0", "demo-adaptive_focal-released_code-seed0"]
+    runs = [RunFolder(runs_folder() / name) for name in started]
+    specs = [run.spec() for run in runs]
+    assert specs[0].created < specs[1].created
+    assert specs[0].pair == specs[1].pair != ""
+    assert specs[0].data == cohort.resolve()
+    unlike = {"loss", "loss_settings"}
+    assert specs[0].config.model_dump(exclude=unlike) == specs[1].config.model_dump(exclude=unlike)
+    assert all(load_splits(run.path / SPLITS_FILE) == load_splits(cohort / SPLITS_FILE) for run in runs)
+    assert at.query_params["run"] == "demo-focal-seed0"
+    press(press(at, "Check and estimate"), "Start 2 runs")  # the same once more, from the same measurement
+    assert len(proposed) == 1
+    assert started[2:] == ["demo-focal-seed0-2", "demo-adaptive_focal-released_code-seed0-2"]
+    assert len({run.spec().pair for run in list_runs()}) == 2
+
+
+def test_seeds_and_losses_make_a_run_each_and_a_single_loss_no_pair(form, proposed, started):
+    at = form()
+    field(at, "multiselect", "Losses").set_value(["dice"]).run()
+    field(at, "text_input", "Seeds").input("3, 5").run()
+    STEP_SECONDS["dice"] = 0.5
+    press(press(at, "Check and estimate"), "Start 2 runs")
+    assert started == ["demo-dice-seed3", "demo-dice-seed5"]
+    assert {run.spec().pair for run in list_runs()} == {""}
+
+
+def test_a_full_disk_is_one_message(form, proposed, started, monkeypatch):
+    def full(*args, **kwargs):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(training_form, "create_run", full)
+    at = press(press(form(), "Check and estimate"), "Start 2 runs")
+    assert len(at.error) == 1
+    assert "No space left on device" in text(at)
+    assert started == []
+
+
+def test_the_command_of_a_run_makes_the_same_runs(form, proposed, started, monkeypatch):
+    at = form(loss="adaptive_focal", loss_settings=json.dumps(DESIGNED))
+    field(at, "number_input", "Steps").set_value(30).run()
+    field(at, "text_input", "Seeds").input("1, 2").run()
+    press(press(at, "Check and estimate"), "Start 4 runs")
+    wanted = {run.name: run.spec() for run in list_runs()}
+    command = next(iter(wanted.values())).command
+    made = {}
+    monkeypatch.setattr(cli_training, "_train", lambda run: made.update({run.name: run.spec()}))
+    monkeypatch.setattr(paths, "MODELS", paths.MODELS.parent / "others")
+    monkeypatch.setattr(sys, "argv", shlex.split(command))
+    with pytest.raises(SystemExit) as ended:
+        cli.main()
+    assert not ended.value.code
+    assert {name: spec.config for name, spec in made.items()} == {name: spec.config for name, spec in wanted.items()}
+    assert {spec.data for spec in made.values()} == {spec.data for spec in wanted.values()}
+
+
+def test_a_wrong_folder_leaves_the_rest_of_the_form_as_it_was(form):
+    at = form()
+    field(at, "multiselect", "Losses").set_value(["dice", "ce"]).run()
+    field(at, "number_input", "Steps").set_value(77).run()
+    field(at, "text_input", "Folder").input("/nowhere").run()
+    assert field(at, "multiselect", "Losses").value == ["dice", "ce"]
+    assert field(at, "number_input", "Steps").value == 77
+
+
+def test_the_form_is_as_it_was_after_another_page(form):
+    at = form()
+    field(at, "multiselect", "Losses").set_value(["dice"]).run()
+    field(at, "text_input", "Seeds").input("4").run()
+    field(at, "selectbox", "Network").select("vnet").run()
+    at.switch_page("pages/overview.py").run()
+    at.switch_page("pages/training.py").run()
+    assert field(at, "multiselect", "Losses").value == ["dice"]
+    assert field(at, "text_input", "Seeds").value == "4"
+    assert field(at, "selectbox", "Network").value == "vnet"
+    assert field(at, "selectbox", "Data set").value == "A folder on this machine"
+
+
+# A loss in the address
+
+
+def test_a_designed_loss_is_chosen_beside_fl_and_trained_with_its_settings(form, proposed, started):
+    at = form(loss="adaptive_focal", loss_settings=json.dumps(DESIGNED))
+    chosen = at.multiselect[0]
+    assert chosen.value[0] == "focal"
+    name = "A-FL: as designed in Loss X-ray (gamma_scale 4, normalise true)"
+    assert name in chosen.options
+    assert chosen.values == ["FL: focal loss", name]
+    press(press(at, "Check and estimate"), "Start 2 runs")
+    focal, designed = (RunFolder(runs_folder() / name).spec().config for name in started)
+    assert focal.loss_settings == {"gamma": 2.0}
+    assert designed.loss_settings == {"preset": "released_code", **DESIGNED}
+    assert "loss" not in at.query_params
+    assert at.query_params["run"] == started[0]
+    table = at.dataframe[0].value.set_index("run")
+    assert table.loc[started[1], "loss"] == "A-FL released code gamma_scale 4 normali"
+    assert name in at.multiselect[0].options  # as long as the tab is open
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ({"loss": "lovasz"}, "There is no loss of that name (received: lovasz)"),
+        ({"loss": "adaptive_focal", "loss_settings": "{"}, "must be a short JSON object"),
+        ({"loss": "adaptive_focal", "loss_settings": "[1]"}, "must be a short JSON object"),
+        ({"loss": "adaptive_focal", "loss_settings": "[" * 5000}, "must be a short JSON object"),
+        ({"loss": "adaptive_focal", "loss_settings": '{"alpha": [1]}'}, "must be a word, a number, true or false"),
+    ],
+)
+def test_a_wrong_loss_in_the_address_is_said_and_left_out(app, query, said):
+    at = app("training", **query)
+    assert len(at.warning) == 1
+    assert said in text(at)
+    assert at.multiselect[0].value == ["focal", "adaptive_focal:released_code"]
+
+
+@pytest.mark.parametrize(
+    ("query", "chosen"),
+    [
+        ({}, {}),
+        ({"loss": "dice"}, {"dice": "Dice"}),
+        ({"loss": "adaptive_focal"}, {"adaptive_focal:released_code": "A-FL: released code"}),
+        ({"loss": "adaptive_focal:paper_equation"}, {"adaptive_focal:paper_equation": "A-FL: paper's equation"}),
+        (
+            {"loss": "focal", "loss_settings": '{"gamma": 1}'},
+            {'focal:{"gamma": 1}': "FL: as designed in Loss X-ray (gamma 1)"},
+        ),
+    ],
+)
+def test_the_loss_of_an_address(query, chosen):
+    assert asked_loss(query) == chosen
+
+
+def test_settings_that_the_loss_does_not_have_are_refused_by_the_process_that_measures(form, started):
+    at = press(form(loss="adaptive_focal", loss_settings='{"gama_scale": 4}'), "Check and estimate")
+    assert len(at.error) == 1
+    assert (
+        "There is no setting of adaptive_focal of that name (received: gama_scale). Did you mean gamma_scale?"
+        in text(at)
+    )
+    assert "Check and estimate the time" in labels(at)
+    assert "Start 2 runs" not in labels(at)
+
+
+# Runs in every state
+
+
+def test_the_table_tells_every_run_newest_first(app, made):
+    made("older", "stopped", created=1.0)
+    made("newer", "running", config=ADAPTIVE, created=2.0, message="Training")
+    table = app("training").dataframe[0].value
+    assert table["run"].tolist() == ["newer", "older"]
+    assert table["state"].tolist() == ["running", "stopped"]
+    assert table["loss"].tolist() == ["A-FL alpha released", "FL"]
+    assert table["progress"].tolist() == [50.0, 50.0]
+    assert table["time left"].tolist() == ["30 s", ""]  # 30 steps at 20 steps in 20 s
+    assert table["validation Dice"].tolist() == [0.4, 0.4]
+
+
+def test_a_running_run_shows_progress_time_left_log_curves_and_stop(app, made, monkeypatch):
+    made("live", "running", message="Training")
+    asked = []
+    monkeypatch.setattr(training_runs, "stop_run", lambda run: asked.append(run.name))
+    at = app("training")
+    progress = at.get("progress")[0]
+    assert progress.value == 50
+    assert progress.text.replace("\\", "") == "Training · step 30 of 60 · 30 s left"
+    assert "the last line of the log" in at.code[0].value
+    assert len(at.get("plotly_chart")) == 2
+    assert "Delete" not in labels(at)
+    press(at, "Stop")
+    assert asked == ["live"]
+
+
+def test_the_factors_of_a_fl_have_a_curve_each(app, made):
+    spread = {"low": 0.0, "middle": 0.1, "mean": 0.2, "high": 0.3}
+    made("a", config=ADAPTIVE, rows=[report(10, 0.5, 0.2, factors={"gamma": spread, "alpha": spread})])
+    assert len(app("training").get("plotly_chart")) == 4
+
+
+def test_a_run_without_a_report_yet_has_no_curve_and_no_time_left(app, made):
+    made("young", "running", rows=[], message="Reading the cases")
+    at = app("training")
+    assert at.get("progress")[0].text == "Reading the cases"
+    assert not at.get("plotly_chart")
+
+
+@pytest.mark.parametrize(
+    ("state", "message", "said", "actions"),
+    [
+        ("waiting", "Waiting for demo-focal-seed0", "this one starts by itself", ["Stop"]),
+        ("failed", "The loss is nan at step 7 (received: Case_B)", "(received: Case_B)", ["Resume", "Delete"]),
+        ("interrupted", "Training", "ended at step 30 without a word, perhaps because", ["Resume", "Delete"]),
+        ("stopped", "Stopped", "Stopped at step 30 of 60. Resume goes on from there", ["Resume", "Delete"]),
+        ("finished", "Finished", "Best validation Dice 0.400 at step 20; 0.375 on the 1 test cases", ["Delete"]),
+    ],
+)
+def test_every_state_says_what_happened_and_what_can_be_done(app, made, state, message, said, actions):
+    made("it", state, message=message)
+    at = app("training")
+    assert said in text(at)
+    assert f"badge[{state}]" in text(at)
+    assert [label for label in labels(at) if label in ("Stop", "Resume", "Delete")] == actions
+
+
+def test_resume_starts_it_again(app, made, started):
+    made("it", "interrupted")
+    press(app("training"), "Resume")
+    assert started == ["it"]
+
+
+def test_a_run_that_cannot_be_resumed_says_why(app, made, monkeypatch):
+    made("it")
+
+    def refuse(run):
+        raise UsageError("The run is under way already", received=run.name)
+
+    monkeypatch.setattr(training_runs, "start_run", refuse)
+    assert "The run is under way already" in text(press(app("training"), "Resume"))
+
+
+def test_delete_is_asked_twice(app, made):
+    run = made("it", "finished")
+    other = made("other", created=1.0)
+    at = press(app("training", run="it"), "Delete")
+    assert "Delete it with its weights, curves and log? This cannot be undone" in text(at)
+    press(at, "Keep it")
+    assert run.path.is_dir()
+    assert "Delete for good" not in labels(at)
+    press(press(at, "Delete"), "Delete for good")
+    assert not run.path.exists()
+    assert other.path.is_dir()
+    assert at.query_params["run"] == "other"
+
+
+def test_the_address_names_the_run_and_says_when_it_is_gone(app, made):
+    made("older", created=1.0)
+    made("newer", created=2.0)
+    assert "#### older" in text(app("training", run="older"))
+    at = app("training", run="gone")
+    assert "There is no run gone; this is the newest" in text(at)
+    assert "#### newer" in text(at)
+
+
+def test_names_and_messages_from_files_are_not_formatted(app, made):
+    run = made("it", "failed", message="<b>**bold**</b>")
+    run.path.replace(run.path.with_name("**bold** $x$"))
+    at = app("training")
+    shown = "".join(str(element.value) for element in (*at.markdown, *at.error, *at.caption))
+    assert r"\*\*bold\*\* \$x\$" in shown
+    assert r"\<b\>" in shown
+
+
+def test_a_damaged_run_is_left_out_and_the_others_stay(app, made):
+    made("good")
+    (made("bad").path / "run.json").write_text("{")
+    assert app("training").dataframe[0].value["run"].tolist() == ["good"]
+
+
+def test_the_time_left_counts_validations_and_no_reading():
+    status = RunStatus("running", "", step=30, steps=60, seconds=50.0)
+    assert seconds_left(status, ROWS) == pytest.approx(30 * (50 - 30) / (30 - 10))
+    assert seconds_left(status, ROWS[-1:]) == pytest.approx(30 * 50 / 30)  # one report: all that it took so far
+    assert seconds_left(status, []) is None
+    assert seconds_left(replace(status, step=60), ROWS) is None  # it reads and scores the test cases
+    assert seconds_left(RunStatus("stopped", "", 30, 60, 50.0), ROWS) is None
+
+
+# What becomes of finished runs
+
+
+def tick(at, *rows):
+    at.session_state[at.dataframe[0].key] = {"selection": {"rows": list(rows), "columns": [], "cells": []}}
+    at.run()
+    assert not at.exception
+    return at
+
+
+@pytest.fixture
+def opened(app) -> Callable[..., Results]:
+    """The results folder that a press of a button opened in Compare, which shows the one test case alone."""
+
+    def follow(at):
+        name = at.query_params["results"]
+        shown = app("compare", results=name)
+        assert "No result yet" in text(shown)
+        assert shown.dataframe[0].value["case"].tolist() == ["Case_D"]
+        return Results(paths.RESULTS / name)
+
+    return follow
+
+
+def test_use_in_compare_publishes_the_checkpoint_with_its_card_and_opens_the_test_cases(app, made, opened):
+    run = made("it", "finished")
+    at = app("training")
+    field(at, "text_input", "Name as a checkpoint").input("my_fl").run()
+    results = opened(press(at, "Use in Compare"))
+    assert load_card(paths.MODELS / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
+    assert list(results.manifest()["sources"]) == ["FL"]
+    assert results.manifest()["data"]["cases"] == ["Case_D"]
+
+
+def test_a_second_checkpoint_of_the_same_cases_opens_beside_the_first(app, made, opened):
+    made("a", "finished", config=ADAPTIVE, created=2.0)
+    made("focal", "finished", created=1.0)
+    press(app("training", run="a"), "Use in Compare")
+    results = opened(press(app("training", run="focal"), "Use in Compare"))
+    assert list(results.manifest()["sources"]) == ["FL", "A-FL"]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("../out", "needs a plain name"), ("taken", "another checkpoint of that name")]
+)
+def test_a_name_that_is_not_possible_publishes_nothing(app, made, make_checkpoint, name, said):
+    make_checkpoint(paths.MODELS / "taken")
+    before = load_card(paths.MODELS / "taken")
+    made("it", "finished")
+    at = app("training")
+    field(at, "text_input", "Name as a checkpoint").input(name).run()
+    assert said in text(press(at, "Use in Compare"))
+    assert load_card(paths.MODELS / "taken") == before
+    assert not list(paths.RESULTS.iterdir())
+
+
+def test_a_finished_pair_opens_as_a_comparison_in_one_click(app, made, opened):
+    made("afl", "finished", config=ADAPTIVE, pair="p", created=2.0)
+    focal = made("fl", "finished", pair="p", created=1.0)
+    results = opened(press(app("training", run="afl"), "Compare FL and A-FL"))
+    sources = results.manifest()["sources"]
+    assert list(sources) == ["FL", "A-FL"]
+    assert sources["FL"]["path"] == str((focal.path / "checkpoint").resolve())
+    assert not (paths.MODELS / "fl").exists()
+
+
+def test_a_pair_is_one_chart_with_fl_first_whichever_is_shown(app, made):
+    made("afl", "running", config=ADAPTIVE, pair="p", created=1.0)
+    made("fl", pair="p", created=2.0)
+    made("other_seed", config=FOCAL.model_copy(update={"seed": 1}), pair="p")
+    for run in ("fl", "afl"):
+        chart = json.loads(app("training", run=run).get("plotly_chart")[1].proto.spec)
+        assert [trace["name"] for trace in chart["data"] if "name" in trace] == ["FL", "A-FL alpha released"]
+
+
+def test_two_ticked_runs_open_as_a_comparison(app, made, opened):
+    made("seed0", "finished", created=2.0)
+    made("seed1", "finished", config=FOCAL.model_copy(update={"seed": 1}), created=1.0)
+    at = tick(app("training"), 0, 1)
+    assert at.query_params["run"] == "seed1"  # ticked last
+    results = opened(press(at, "Compare FL seed0 and FL seed1"))
+    assert list(results.manifest()["sources"]) == ["FL seed0", "FL seed1"]
+
+
+def test_ticked_runs_that_are_not_finished_are_named(app, made):
+    made("live", "running", created=2.0)
+    made("done", "finished", created=1.0)
+    at = tick(app("training"), 0, 1)
+    assert "wait until these are finished: live" in text(at)
+
+
+def test_runs_of_different_data_sets_or_splits_are_not_compared(app, made, cohort, tmp_path):
+    done = made("done", "finished", created=2.0)
+    other = made("other", "finished", created=1.0, config=ADAPTIVE)
+    save_splits(other.path / SPLITS_FILE, {"train": ["Case_D"], "test": ["Case_A"]})
+    at = press(tick(app("training"), 0, 1), "Compare FL and A-FL")
+    assert "No case is in the test split of all these runs" in text(at)
+    moved = create_run("moved", done.spec().model_copy(update={"data": tmp_path, "created": 3.0}))
+    (done.path / "checkpoint").replace(moved.path / "checkpoint")
+    (other.path / "checkpoint").rename(done.path / "checkpoint")
+    at = press(tick(app("training"), 0, 1), "Compare FL and A-FL")
+    assert "These runs were trained on different data sets" in text(at)
+    assert not list(paths.RESULTS.iterdir())
+
+
+# Names
+
+
+def test_every_loss_of_the_catalogue_is_on_offer_under_its_label():
+    keys = [key.partition(":") for key in training_names.LOSS_NAMES]
+    assert {loss for loss, _, _ in keys} == set(LOSSES)
+    assert {preset for loss, _, preset in keys if loss == "adaptive_focal"} == set(PRESETS)
+    for key, name in training_names.LOSS_NAMES.items():
+        loss, _, preset = key.partition(":")
+        assert name.split(":")[0] == LOSSES[loss].label
+        build_loss(loss, **({"preset": preset} if preset else {}))
+
+
+def test_every_network_and_preset_is_on_offer():
+    assert set(training_names.NETWORK_NAMES) == set(MODELS)
+    assert set(training_names.PRESET_NAMES) == set(training_config.PRESETS)
+
+
+def test_names_of_sources_can_be_told_apart_and_are_allowed():
+    long = {"preset": "released_code", "gamma_scale": -3.5, "alpha": "none<b>", "normalise": True}
+    name = training_names.source_name("A-FL", long)
+    assert name == "A-FL released code gamma_scale -3.5 alph"
+    assert training_names.first_unique(["A", "a"], ["x" * 40, "x" * 40]) == ("x" * 36 + " 1", "x" * 36 + " 2")
