@@ -95,6 +95,11 @@ def read_shape(path: Path) -> tuple[int, ...]:
     return _header(path)[0]
 
 
+def stored_axes(path: Path) -> str:
+    """Where the stored axes point, such as "LPS"; reads the header alone."""
+    return "".join(nib.aff2axcodes(_header(path)[1]))
+
+
 def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
     """Write a NIfTI file atomically; the same input gives the same bytes.
 

@@ -22,7 +22,7 @@ from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import evaluate_case
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.sources import Source, parse_sources
+from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.storage import write_atomically
 
 _children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
@@ -49,7 +49,7 @@ def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[S
         return
     folder = _folder(results, case_id)
     spec = {"results": str(results.folder.resolve()), "data": str(data.resolve()), "case_id": case_id}
-    spec |= {"sources": [f"{s.name}={s.path.resolve()}" for s in sources]}  # type: ignore[dict-item]
+    spec |= {"sources": [source_text(s.name, s.path.resolve(), s.option) for s in sources]}  # type: ignore[dict-item]
     write_atomically(folder / "spec.json", json.dumps(spec).encode())
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
