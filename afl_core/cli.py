@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,14 +14,13 @@ from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, report
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.data.demo_design import DemoSpec
-from afl_core.data.files import save_mask
-from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
-from afl_core.evaluation.pipeline import SETTINGS, Settings
+from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
@@ -126,8 +124,7 @@ def predict(
 ) -> None:
     """Segment cases with a checkpoint; needs no reference."""
     (source,) = parse_sources([f"model={model}"])
-    needed = source.sequences()
-    if not needed:
+    if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
     cohort = load_cohort(data)
     cases = _select(cohort, case)
@@ -136,10 +133,7 @@ def predict(
         for done, chosen in enumerate(cases):
             advance(done, len(cases), chosen.case_id)
             try:
-                present = [name for name in needed if name in chosen.sequences]
-                images = load_case(replace(chosen, reference=None), sequences=present).images
-                mask = source.predict(chosen, images, None).mask
-                save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
+                predict_mask(chosen, source, out / f"{chosen.case_id}.nii.gz")
             except AflError as error:
                 failed[chosen.case_id] = str(error)
             except OSError as error:

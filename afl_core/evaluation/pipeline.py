@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +132,35 @@ def evaluate_case(
         except OSError as error:
             problems[source.name] = str(DataError("A file could not be read or written", received=error))
     return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(missing), tuple(unchanged))
+
+
+def predict_case(
+    case: Case, sources: Sequence[Source], out: Path, *, on_source: Callable[[str], None] = lambda name: None
+) -> CaseResult:
+    """Write the masks of a case without measuring them, where `evaluate_case` would."""
+    problems: dict[str, str] = {}
+    for source in sources:
+        on_source(source.name)
+        try:
+            predict_mask(case, source, mask_path(out, source.name, case.case_id))
+        except AflError as error:
+            problems[source.name] = str(error)
+        except OSError as error:
+            problems[source.name] = str(DataError("A file could not be read or written", received=error))
+    return CaseResult(case.case_id, problems=problems)
+
+
+def predict_mask(case: Case, source: Source, path: Path) -> None:
+    """Predict a case, whose reference is not looked at, and write the mask on the grid of the images.
+
+    Raises:
+        AflError: If an image is missing or cannot be read, or if the source cannot predict it.
+    """
+    needed = source.sequences()
+    present = [name for name in needed if name in case.sequences]
+    images = load_case(replace(case, reference=None), sequences=present).images
+    mask = source.predict(case, images, None).mask
+    save_mask(path, mask, like=case.sequences[needed[0]])
 
 
 class _Reader:
