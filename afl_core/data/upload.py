@@ -19,7 +19,7 @@ CASE_ID, REFERENCE = "upload", "reference"
 ACCEPTED = (*NIFTI_SUFFIXES, ".mha")
 """Of one file each: an `.mhd` needs a second one."""
 
-MAX_MIB = 512
+MAX_MIB = 400
 """Largest file that is accepted."""
 
 _PREFIX = "afl-upload-"

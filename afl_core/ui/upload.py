@@ -69,12 +69,14 @@ def show_upload(workspace: Workspace) -> None:
     roles = _choose_roles(files, needed) if files else []
     if not files:
         return
+    able = {name: one for name, one in said.items() if set(one["card"]["sequences"]) <= set(roles)}
     with shown_errors():
-        sources = parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in said.items()])
+        sources = parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in able.items()])
         key = _digest(workspace, files, roles)
-        _show_buttons(files, roles, sources, key=key, needed=needed)
+        _say_what_lacks(files, roles, needed)
+        _show_buttons(files, roles, sources, key=key)
         if st.session_state.get(_RAN) == key:
-            _show_outcome(sources, said)
+            _show_outcome(sources, able)
 
 
 @st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_Session.clear)
@@ -130,24 +132,26 @@ def _digest(workspace: Workspace, files: Sequence[UploadedFile], roles: Sequence
     return hashlib.sha256("|".join(parts).encode()).hexdigest()
 
 
-def _show_buttons(
-    files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], *, key: str, needed: Sequence[str]
-) -> None:
-    """Run and Remove; what still lacks is said instead of Run."""
+def _say_what_lacks(files: Sequence[UploadedFile], roles: Sequence[str], needed: Sequence[str]) -> None:
     if unclear := [file.name for file, role in zip(files, roles, strict=True) if not role]:
-        st.info(plain(f"Say above what {', '.join(unclear)} {'is' if len(unclear) == 1 else 'are'}."))
+        st.info(plain(f"Say above what {' and '.join(unclear)} {'is' if len(unclear) == 1 else 'are'}."))
     elif missing := [name for name in needed if name not in roles]:
         st.warning(plain(f"There is no {' and no '.join(missing)} among the files."))
-    run, remove, _ = st.columns([2, 1, 4])
-    ready = all(roles) and bool(set(roles) & set(needed))
-    if run.button(f"Run {' and '.join(s.name for s in sources)}", type="primary", disabled=not ready, width="stretch"):
-        _start(files, roles, sources, key)
-    if remove.button("Remove", help="Remove the files and what was made of them.", width="stretch"):
+
+
+def _show_buttons(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], *, key: str) -> None:
+    """Run, with the checkpoints whose sequences are all there, and Remove."""
+    columns = st.columns([2, 1, 4])
+    label = plain(f"Run {' and '.join(s.name for s in sources)}".strip())
+    run = columns[0].button(label, type="primary", disabled=not (all(roles) and sources), width="stretch")
+    if columns[1].button("Remove", help="Remove the files and what was made of them.", width="stretch"):
         _session.clear()
         st.session_state[_TURN] += 1
         for name in (_RAN, _PICTURE):
             st.session_state.pop(name, None)
         st.rerun()
+    if run:
+        _start(files, roles, sources, key)
 
 
 def _start(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], key: str) -> None:
