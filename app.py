@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from afl_core.data.upload import remove_leftovers
 from afl_core.ui.workspace import ASKED_KEY, select_workspace
 
 st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
@@ -11,6 +12,7 @@ breakdown = st.Page("pages/breakdown.py", title="Breakdown")
 training = st.Page("pages/training.py", title="Training")
 page = st.navigation([overview, compare, breakdown, training], position="top")
 st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
+remove_leftovers()  # of a server that was killed
 st.session_state["workspace"] = select_workspace()
 if asked := st.session_state.pop(ASKED_KEY, None):
     st.switch_page(asked, query_params=st.query_params.to_dict())

@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -15,16 +14,16 @@ from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, report
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.data.demo_design import DemoSpec
-from afl_core.data.files import save_mask
-from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.pipeline import SETTINGS, Settings
+from afl_core.evaluation.grids import OTHER_GRID
+from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
-from afl_core.evaluation.sources import CheckpointSource, parse_sources
+from afl_core.evaluation.sources import parse_sources
 from afl_core.metrics.matchers import MATCHERS
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
@@ -43,6 +42,7 @@ app.command()(breakdown)
 app.command()(report)
 app.command()(train)
 app.command()(study)
+WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 
@@ -74,7 +74,11 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option(help="Folder of reference masks alone, in place of --data; matched by case id.")
     ] = None,
     source: Annotated[
-        list[str], typer.Option(help="NAME=FOLDER: a checkpoint, or a folder of predicted masks. Give one or more.")
+        list[str],
+        typer.Option(
+            help="NAME=PATH: a checkpoint folder, a weights file of the paper's authors (FILE@picai or FILE@brats if "
+            "its channels do not tell), or a folder of predicted masks or probabilities. Give one or more."
+        ),
     ],
     out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
     case: CaseOption = None,
@@ -84,6 +88,11 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     nsd_tolerance: Annotated[
         float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
     ] = SETTINGS.nsd_tolerance_mm,
+    other_grid: Annotated[
+        str,
+        typer.Option(help="Predicted masks on another grid: " + "; ".join(f"{k}: {v}" for k, v in OTHER_GRID.items())),
+    ] = "refuse",
+    workers: WorkersOption = None,
 ) -> None:
     """Measure every source on every case: per case and per lesion.
 
@@ -91,7 +100,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
 
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
-    sources = parse_sources(source)
+    sources = parse_sources(source, other_grid=other_grid)
     if data is not None and references is None:
         cohort = load_cohort(data)
     elif references is not None and data is None:
@@ -101,21 +110,22 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     results = Results(out)
     pick(MATCHERS, matcher, kind="matcher")
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
-    evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings)
+    evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
     print_summary(results, [s.name for s in sources])
 
 
 @app.command()
 def predict(
     *,
-    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    model: Annotated[Path, typer.Option(help="Checkpoint folder, or a weights file of the authors.")],
     data: Annotated[Path, typer.Option(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
     case: CaseOption = None,
 ) -> None:
     """Segment cases with a checkpoint; needs no reference."""
-    source = CheckpointSource("model", model)
-    needed = source.sequences()
+    (source,) = parse_sources([f"model={model}"])
+    if not source.sequences():
+        raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
     cohort = load_cohort(data)
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
@@ -123,10 +133,7 @@ def predict(
         for done, chosen in enumerate(cases):
             advance(done, len(cases), chosen.case_id)
             try:
-                present = [name for name in needed if name in chosen.sequences]
-                images = load_case(replace(chosen, reference=None), sequences=present).images
-                mask = source.predict(chosen, images, None).mask
-                save_mask(out / f"{chosen.case_id}.nii.gz", mask, like=chosen.sequences[needed[0]])
+                predict_mask(chosen, source, out / f"{chosen.case_id}.nii.gz")
             except AflError as error:
                 failed[chosen.case_id] = str(error)
             except OSError as error:

@@ -168,6 +168,7 @@ def evaluate_cases(
     results: Results,
     *,
     settings: Settings = SETTINGS,
+    workers: int | None = None,
 ) -> None:
     """Evaluate cases into a results folder, with a progress bar; what failed is listed.
 
@@ -176,7 +177,7 @@ def evaluate_cases(
     """
     problems = dict(cohort.problems)
     results.describe(data=cohort.root, kind=cohort.layout.name, sources=sources, skipped=problems, settings=settings)
-    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases)) as executor:
+    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
         advance(done, len(cases))
 
@@ -188,7 +189,11 @@ def evaluate_cases(
             problems.update(said)
             advance(done, len(cases), result.case_id)
 
-        evaluate_into(results, cases, sources, executor=executor, report=report)
+        try:
+            evaluate_into(results, cases, sources, executor=executor, report=report)
+        except KeyboardInterrupt:
+            print_line(f"Stopped after {done} of {len(cases)} cases. They are kept: give the command again to go on.")
+            raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
         raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from monai.inferers import sliding_window_inference
+from monai.transforms import NormalizeIntensity, Resize
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from afl_core.data.preprocess import resampled_shape, resize, z_score
@@ -22,6 +24,7 @@ def prepare(
     sequences: tuple[str, ...],
     spacing_mm: tuple[float, ...],
     grid: tuple[int, int, int] | None = None,
+    preprocessing: str = "workbench",
 ) -> Tensor:
     """Resample and z-score the sequences that a network takes.
 
@@ -30,6 +33,8 @@ def prepare(
         sequences: The network's input channels, in order.
         spacing_mm: The network's voxel size.
         grid: Number of voxels to resize to instead, whatever the field of view.
+        preprocessing: `workbench` z-scores the foreground and interpolates linearly; `released` does as the paper's
+            code: area interpolation to a grid, then a z-score of the voxels that are not 0.
 
     Returns:
         Float32, shape (C, X', Y', Z').
@@ -48,8 +53,20 @@ def prepare(
     for name in sequences:
         volume = images[name]
         shape = grid or resampled_shape(volume.array.shape, volume.spacing_mm, tuple(spacing_mm))  # type: ignore[arg-type]
-        channels.append(resize(z_score(volume.array.astype(np.float32)), shape))
+        array = volume.array.astype(np.float32)
+        if preprocessing == "released":
+            channels.append(_released(resize(array, shape) if grid is None else array, grid))
+        else:
+            channels.append(resize(z_score(array), shape))
     return torch.from_numpy(np.stack(channels))
+
+
+def _released(array: NDArray[np.float32], grid: tuple[int, int, int] | None) -> NDArray[np.float32]:
+    """MONAI's Resize with its default mode, where there is a grid, and NormalizeIntensity(nonzero=True)."""
+    image = torch.from_numpy(array)[None]
+    if grid is not None:
+        image = Resize(grid, mode="area")(image)
+    return np.asarray(NormalizeIntensity(nonzero=True)(image)[0], dtype=np.float32)
 
 
 def tumour_probability(logits: Tensor, rule: DecisionRule) -> Tensor:
@@ -103,7 +120,13 @@ def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Pre
     Raises:
         CheckpointError: If a sequence is missing.
     """
-    channels = prepare(images, sequences=card.sequences, spacing_mm=card.spacing_mm, grid=card.grid)
+    channels = prepare(
+        images,
+        sequences=card.sequences,
+        spacing_mm=card.spacing_mm,
+        grid=card.grid,
+        preprocessing=card.preprocessing,
+    )
     logits = window_logits(network, channels, patch_size=card.patch_size)
     image = images[card.sequences[0]]
     tumour, *both = (

@@ -14,6 +14,12 @@ from numpy.typing import NDArray
 GZIP = 31
 """zlib's name for a gzip stream whose checksum is verified."""
 
+ZLIB = 15
+"""zlib's name for its own stream, with a checksum too."""
+
+MOST = 1032
+"""Bytes that a byte of a deflated stream can stand for, at most."""
+
 _CHUNK = 2**16
 """Bytes read, and unzipped at most, at a time: they stay in the processor's cache."""
 
@@ -56,15 +62,26 @@ def hash_files(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def unzip(path: Path, size: int) -> NDArray[np.uint8]:
+def unzip(path: Path, size: int, *, start: int = 0, wbits: int = GZIP) -> NDArray[np.uint8]:
     """The first `size` bytes of a .gz file, fewer where it ends; never more are unzipped, whatever it holds.
 
     If these are all, their checksum is right. Streams that follow one another are one; what follows the last is
     ignored, as gzip does.
+
+    Args:
+        path: The file.
+        size: Bytes wanted.
+        start: Where in the file the stream begins.
+        wbits: `GZIP`, or `ZLIB` for one stream of that kind.
+
+    Raises:
+        EOFError: If the file ends amid its stream.
     """
+    size = min(size, MOST * path.stat().st_size)  # what cannot be there is not made room for
     found, n = np.empty(size + 1, np.uint8), 0  # one more: only who asks on past the last byte meets the checksum
     with path.open("rb") as file:
-        stream, data = isal_zlib.decompressobj(GZIP), file.read(_CHUNK)
+        file.seek(start)
+        stream, data = isal_zlib.decompressobj(wbits), file.read(_CHUNK)
         while n <= size:
             part = stream.decompress(data, min(_CHUNK, size + 1 - n))
             found[n : n + len(part)] = np.frombuffer(part, np.uint8)
@@ -72,7 +89,7 @@ def unzip(path: Path, size: int) -> NDArray[np.uint8]:
             if stream.eof:
                 data = stream.unused_data
                 data += file.read(_CHUNK - len(data))
-                if not data.startswith(b"\x1f\x8b"):
+                if wbits != GZIP or not data.startswith(b"\x1f\x8b"):
                     break
                 stream = isal_zlib.decompressobj(GZIP)
             else:

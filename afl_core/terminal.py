@@ -49,16 +49,23 @@ def print_problems(problems: Mapping[str, str]) -> None:
 
 
 def print_summary(results: Results, sources: Sequence[str]) -> None:
-    """Number of cases and mean DSC of each source, over all cases and over those with a tumour."""
-    cases = results.cases()
-    table = Table("source", "cases", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour", box=None)
+    """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
+    cases, manifest = results.cases(), results.manifest()
+    missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
+    title = ("source", "cases", "missing", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
+    table = Table(*title, box=None)
     for source in sources if not cases.empty else ():
         rows = cases[cases["source"] == source]
         positive = rows[rows["reference_volume_ml"] > 0]
         figures = (rows["dsc"].mean(), rows["dsc"].median(), positive["dsc"].mean())
         mean, median, there = (f"{value:.4f}" for value in figures)
-        table.add_row(Text(source), str(len(rows)), mean, median, str(len(positive)), there)
+        table.add_row(
+            Text(source), str(len(rows)), str(missing.get(source, 0)), mean, median, str(len(positive)), there
+        )
     output.print(table)
+    for source in sources:
+        if ids := manifest.get("missing", {}).get(source):
+            print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
 
 
 def command_line() -> str:

@@ -74,10 +74,12 @@ class Prediction:
         mask: On the grid of the images, or of the reference.
         probabilities: Float32, shape (2, X, Y, Z) on the same grid: the sigmoid of the background and of the tumour
             channel; None where only a mask is known.
+        note: What was done to it on the way, such as resampling; "" if nothing.
     """
 
     mask: Mask
     probabilities: NDArray[np.float32] | None = None
+    note: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,11 +1,13 @@
 """Compare: the case table, and one case in slices, surfaces and numbers."""
 
-from afl_core.ui import case_views, compare, job_panel
+from afl_core.ui import case_views, compare, job_panel, upload
 from afl_core.ui.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
 
-if workspace is not None and (case_id := compare.select_case(workspace)) is not None:
+if workspace is not None and upload.chooses_own():
+    upload.show_upload(workspace)
+elif workspace is not None and (case_id := compare.select_case(workspace)) is not None:
     compare.show_header(workspace, case_id)
     job_panel.show_job(workspace, case_id)
     case_views.show_slices(workspace, case_id)

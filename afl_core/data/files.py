@@ -8,11 +8,13 @@ from typing import Any, TypeVar
 import nibabel as nib
 import numpy as np
 from isal import isal_zlib
+from nibabel.imageglobals import LoggingOutputSuppressor
 from nibabel.spatialimages import HeaderDataError
 from nibabel.volumeutils import apply_read_scaling
 from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
+from afl_core.data.mha import read_mha_header, read_mha_voxels
 from afl_core.errors import DataError, GeometryError
 from afl_core.storage import GZIP, replacing, unzip, write_atomically
 from afl_core.volume import Mask, Volume
@@ -29,6 +31,12 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 
+MAX_BYTES = 2**30
+"""Most bytes that its voxels may take as stored."""
+
+_PIECE = 2**20
+"""Voxels that are scaled at a time."""
+
 _HEADER_BYTES = 540
 """Of NIfTI-2; NIfTI-1 has 348."""
 
@@ -36,7 +44,7 @@ _MAX_OFFSET = 2**24
 """Furthest byte at which voxels may start: before them are extensions, text for the most part."""
 
 _READ_ERRORS: tuple[type[Exception], ...] = (
-    *(OSError, EOFError, ValueError, KeyError, RuntimeError, HeaderDataError, WrapStructError),
+    *(OSError, EOFError, ValueError, KeyError, ArithmeticError, HeaderDataError, WrapStructError),
     isal_zlib.error,  # type: ignore[assignment]  # its stub calls the class an instance
 )
 
@@ -85,6 +93,11 @@ def load_mask(path: Path) -> Mask:
 def read_shape(path: Path) -> tuple[int, ...]:
     """Shape of the image as stored in the header, without reading voxels."""
     return _header(path)[0]
+
+
+def stored_axes(path: Path) -> str:
+    """Where the stored axes point, such as "LPS"; reads the header alone."""
+    return "".join(nib.aff2axcodes(_header(path)[1]))
 
 
 def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
@@ -158,7 +171,8 @@ def _parse_nifti(path: Path) -> nib.Nifti1Header:
         with path.open("rb") as file:
             block = file.read(_HEADER_BYTES)
     kind = nib.Nifti2Header if nib.Nifti2Header.may_contain_header(block) else nib.Nifti1Header
-    header = kind(block[: kind.sizeof_hdr])
+    with LoggingOutputSuppressor():  # nibabel's remarks on what it mends
+        header = kind(block[: kind.sizeof_hdr])
     if not 0 <= header.get_data_offset() <= _MAX_OFFSET:
         raise ValueError(f"its voxels start at byte {header.get_data_offset()}")
     return header
@@ -167,15 +181,29 @@ def _parse_nifti(path: Path) -> nib.Nifti1Header:
 def _nifti_voxels(path: Path) -> NDArray[Any]:
     """Voxels in the stored order, scaled as the header says."""
     header = _parse_nifti(path)
-    if not _is_zipped(path):
-        with path.open("rb") as file:
-            return np.asarray(header.data_from_fileobj(file))
     shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
     count = math.prod(shape)
-    stored = np.frombuffer(unzip(path, offset + count * dtype.itemsize), dtype, count, offset)
-    slope, inter = header.get_slope_inter()
-    scaled = apply_read_scaling(stored, 1.0 if slope is None else slope, 0.0 if inter is None else inter)
-    return np.asarray(scaled.reshape(shape, order="F"))
+    if count * dtype.itemsize > MAX_BYTES:
+        raise ValueError(f"it declares {count * dtype.itemsize} bytes of voxels, at most {MAX_BYTES} are read")
+    if _is_zipped(path):
+        stored = np.frombuffer(unzip(path, offset + count * dtype.itemsize), dtype, count, offset)
+    elif (there := path.stat().st_size - offset) < count * dtype.itemsize:
+        raise EOFError(f"it holds {max(there, 0)} of {count * dtype.itemsize} bytes of voxels")
+    else:
+        stored = np.fromfile(path, dtype, count, offset=offset)
+    return _scaled(stored, *header.get_slope_inter()).reshape(shape, order="F")
+
+
+def _scaled(stored: NDArray[Any], slope: float | None, inter: float | None) -> NDArray[Any]:
+    """Stored numbers as the header scales them; piece by piece, as on the way they take eight bytes each."""
+    if (slope or 1.0, inter or 0.0) == (1.0, 0.0):
+        return stored
+    scaled = np.empty(stored.size, np.float32)
+    with np.errstate(over="ignore"):  # what becomes infinite is counted later
+        for at in range(0, stored.size, _PIECE):
+            piece = slice(at, at + _PIECE)
+            scaled[piece] = apply_read_scaling(stored[piece], slope or 1.0, inter or 0.0)
+    return scaled
 
 
 def _is_zipped(path: Path) -> bool:
@@ -183,18 +211,8 @@ def _is_zipped(path: Path) -> bool:
 
 
 def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
-
-    reader = sitk.ImageFileReader()
-    reader.SetFileName(str(path))
-    reader.ReadImageInformation()
-    shape = tuple(int(n) for n in reader.GetSize())
-    if reader.GetNumberOfComponents() != 1 or len(shape) != 3:
-        return (*shape, reader.GetNumberOfComponents()), np.eye(4)
-    affine = np.eye(4)
-    affine[:3, :3] = np.array(reader.GetDirection()).reshape(3, 3) * np.array(reader.GetSpacing())
-    affine[:3, 3] = reader.GetOrigin()
-    return shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # ITK's LPS+ to RAS+
+    header = read_mha_header(path)
+    return header.shape, header.affine
 
 
 def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[Array, NDArray[np.float64]]:
@@ -205,9 +223,7 @@ def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[A
     shape, affine = _header(path)
     try:
         if path.name.lower().endswith(ITK_SUFFIXES):
-            import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
-
-            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
+            array = read_mha_voxels(read_mha_header(path))
         else:
             array = _nifti_voxels(path).reshape(shape)
         orientation = nib.orientations.io_orientation(affine)

@@ -20,9 +20,9 @@ from filelock import FileLock, Timeout
 
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
-from afl_core.evaluation.pipeline import evaluate_case
+from afl_core.evaluation.pipeline import evaluate_case, predict_case
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.sources import Source, parse_sources
+from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.storage import write_atomically
 
 _children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
@@ -43,13 +43,22 @@ class JobStatus:
     updated: float = 0.0
 
 
-def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[Source]) -> None:
-    """Start evaluating a case; does nothing if it is under way already."""
+def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[Source], measured: bool = True) -> None:
+    """Start evaluating a case, or predicting it alone; does nothing if it is under way already.
+
+    Args:
+        results: Where rows and masks go, and the state of the job.
+        data: Folder of the data set.
+        case_id: The case.
+        sources: What predicts.
+        measured: Whether masks are measured against the reference, which there must be then.
+    """
     if (status := job_status(results, case_id)) and status.state == "running":
         return
     folder = _folder(results, case_id)
     spec = {"results": str(results.folder.resolve()), "data": str(data.resolve()), "case_id": case_id}
-    spec |= {"sources": [f"{s.name}={s.path.resolve()}" for s in sources]}  # type: ignore[dict-item]
+    spec |= {"measured": measured}  # type: ignore[dict-item]
+    spec |= {"sources": [source_text(s.name, s.path.resolve(), s.option) for s in sources]}  # type: ignore[dict-item]
     write_atomically(folder / "spec.json", json.dumps(spec).encode())
     with (folder / "log.txt").open("wb") as log:
         process = subprocess.Popen(
@@ -105,14 +114,14 @@ def run_job(folder: Path) -> None:
             cases = {case.case_id: case for case in load_cohort(Path(spec["data"])).cases}
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
-            result = evaluate_case(
-                cases[spec["case_id"]],
-                sources,
-                results.folder,
-                known=results.known_keys(),
-                settings=results.settings(),
-                on_source=on_source,
-            )
+            case = cases[spec["case_id"]]
+            if spec.get("measured", True):
+                known, settings = results.known_keys(), results.settings()
+                result = evaluate_case(
+                    case, sources, results.folder, known=known, settings=settings, on_source=on_source
+                )
+            else:
+                result = predict_case(case, sources, results.folder, on_source=on_source)
             results.add([result])
         except (AflError, OSError) as error:
             _write(folder, JobStatus("failed", str(error)))

@@ -6,13 +6,14 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import LoadedCase, load_case
 from afl_core.errors import AflError, DataError
+from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.shape import Shape, describe
@@ -48,6 +49,7 @@ class CaseResult:
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
+        missing: Those of the problems that are sources without a prediction of the case.
         unchanged: Sources whose stored rows are still valid.
     """
 
@@ -55,6 +57,7 @@ class CaseResult:
     rows: tuple[dict[str, Any], ...] = ()
     lesions: tuple[dict[str, Any], ...] = ()
     problems: Mapping[str, str] | None = None
+    missing: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
 
 
@@ -106,6 +109,7 @@ def evaluate_case(
     rows: list[dict[str, Any]] = []
     lesions: list[dict[str, Any]] = []
     problems: dict[str, str] = {}
+    missing: list[str] = []
     unchanged: list[str] = []
     reader = _Reader(case)
     for source in sources:
@@ -124,9 +128,39 @@ def evaluate_case(
             lesions.extend(own_lesions)
         except AflError as error:
             problems[source.name] = str(error)
+            missing += [source.name] if isinstance(error, MissingPredictionError) else []
         except OSError as error:
             problems[source.name] = str(DataError("A file could not be read or written", received=error))
-    return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(unchanged))
+    return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(missing), tuple(unchanged))
+
+
+def predict_case(
+    case: Case, sources: Sequence[Source], out: Path, *, on_source: Callable[[str], None] = lambda name: None
+) -> CaseResult:
+    """Write the masks of a case without measuring them, where `evaluate_case` would."""
+    problems: dict[str, str] = {}
+    for source in sources:
+        on_source(source.name)
+        try:
+            predict_mask(case, source, mask_path(out, source.name, case.case_id))
+        except AflError as error:
+            problems[source.name] = str(error)
+        except OSError as error:
+            problems[source.name] = str(DataError("A file could not be read or written", received=error))
+    return CaseResult(case.case_id, problems=problems)
+
+
+def predict_mask(case: Case, source: Source, path: Path) -> None:
+    """Predict a case, whose reference is not looked at, and write the mask on the grid of the images.
+
+    Raises:
+        AflError: If an image is missing or cannot be read, or if the source cannot predict it.
+    """
+    needed = source.sequences()
+    present = [name for name in needed if name in case.sequences]
+    images = load_case(replace(case, reference=None), sequences=present).images
+    mask = source.predict(case, images, None).mask
+    save_mask(path, mask, like=case.sequences[needed[0]])
 
 
 class _Reader:
@@ -158,7 +192,14 @@ def row_key(case: Case, source: Source, settings: Settings) -> str:
 
 
 def mask_path(out: Path, source: str, case_id: str) -> Path:
-    """Where the predicted mask of a case is kept in a results folder."""
+    """Where the predicted mask of a case is kept in a results folder.
+
+    Raises:
+        DataError: If the source's name or the case id is a path: the file would lie elsewhere.
+    """
+    for name in (source, case_id):
+        if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
+            raise DataError("A case id or a source's name cannot be a path", received=name, todo="Rename the file")
     return out / "masks" / source / f"{case_id}.nii.gz"
 
 
@@ -187,6 +228,7 @@ def _rows(
         "elongation": shape.elongation,
         "released_smoothness": shape.released_smoothness,
         "empty": metrics.empty,
+        "note": prediction.note,
         **metrics.as_dict(),
     }
     return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]

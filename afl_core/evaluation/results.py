@@ -21,7 +21,7 @@ from afl_core.versions import versions
 CASES, LESIONS, MANIFEST = "cases.parquet", "lesions.parquet", "manifest.json"
 COLUMNS = {CASES: ("case_id", "source", "key", "empty"), LESIONS: ("case_id", "source", "lesion_id")}
 """Columns without which a table is not one of ours."""
-SECTIONS = ("data", "sources", "problems")
+SECTIONS = ("data", "sources", "problems", "missing")
 """Mappings of the manifest that are added to."""
 PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
 
@@ -76,6 +76,7 @@ class Results:
         self.folder.mkdir(parents=True, exist_ok=True)
         with FileLock(self.folder / ".lock"):
             done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
+            done |= {(result.case_id, source) for result in results for source in result.problems or {}}
             cases = _merge(self.cases(), [row for result in results for row in result.rows], done)
             lesions = _merge(self.lesions(), [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
@@ -84,6 +85,7 @@ class Results:
                 kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not _redone(k, result)}
                 problems[result.case_id] = kept | dict(result.problems or {})
             manifest["problems"] = {case: said for case, said in sorted(problems.items()) if said}
+            manifest["missing"] = _missing(manifest.get("missing", {}), results)
             manifest["empty_masks"] = _empty_counts(cases)
             self._write_table(LESIONS, lesions)
             self._write_table(CASES, cases)
@@ -182,6 +184,17 @@ def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, s
 
 def _redone(source: str, result: CaseResult) -> bool:
     return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
+
+
+def _missing(before: dict[str, list[str]], results: Sequence[CaseResult]) -> dict[str, list[str]]:
+    """Per source, the cases of which it has no prediction."""
+    missing = {source: set(cases) for source, cases in before.items()}
+    for result in results:
+        for source in (*result.unchanged, *(row["source"] for row in result.rows), *(result.problems or {})):
+            missing.setdefault(source, set()).discard(result.case_id)
+        for source in result.missing:
+            missing[source].add(result.case_id)
+    return {source: sorted(cases) for source, cases in sorted(missing.items()) if cases}
 
 
 def _empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:

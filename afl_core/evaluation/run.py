@@ -2,10 +2,16 @@
 
 import multiprocessing
 import os
+import signal
+import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
+from multiprocessing.process import BaseProcess
+
+from threadpoolctl import threadpool_limits
 
 from afl_core.errors import AflError
 from afl_core.evaluation.pipeline import CaseResult, Settings, evaluate_cases, row_key
@@ -17,21 +23,59 @@ STORE_SECONDS = 2.0
 """Finished cases are stored this often: each time, all tables are written anew."""
 
 
+STOP_SECONDS = 8.0
+"""How long a process may take to leave what it does when the pool is stopped; a training run takes up to four."""
+
+
 @contextmanager
-def worker_pool(*, tasks: int) -> Iterator[Executor | None]:
+def worker_pool(*, tasks: int, workers: int | None = None) -> Iterator[Executor | None]:
     """A pool with a process a core, or None where one task does not pay for it.
 
-    Processes are spawned, since PyTorch does not survive a fork; leaving the context by an error drops what is queued.
+    Processes are spawned, since PyTorch does not survive a fork. Leaving the context by an error, Ctrl-C among them,
+    drops what is queued and ends what runs; they also end with this process, however that ends.
+
+    Args:
+        tasks: How many tasks there will be.
+        workers: Processes at most, instead of one a core. Each holds one case at a time.
     """
-    workers = min(tasks, os.cpu_count() or 1)
-    if workers < 2:
+    count = min(tasks, workers or os.cpu_count() or 1)
+    if count < 2:
         yield None
         return
-    pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+    others = set(multiprocessing.active_children())
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(count, mp_context=context, initializer=_prepare_worker)
     try:
         yield pool
+    except BaseException:
+        _end(set(multiprocessing.active_children()) - others)
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def _prepare_worker() -> None:
+    """In a worker: Ctrl-C is the parent's to answer, being told to end unwinds, and losing the parent ends it too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
+    threadpool_limits(1)  # the pool fills the cores
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if (parent := multiprocessing.parent_process()) is not None:
+        parent.join()
+        os._exit(1)
+
+
+def _end(processes: Iterable[BaseProcess]) -> None:
+    for process in processes:
+        process.terminate()
+    deadline = time.monotonic() + STOP_SECONDS
+    for process in processes:
+        process.join(max(0.0, deadline - time.monotonic()))
+        if process.is_alive():
+            process.kill()
 
 
 def evaluate_into(

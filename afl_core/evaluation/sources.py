@@ -1,4 +1,4 @@
-"""Where predictions come from: a checkpoint, or a folder of predicted masks from any tool."""
+"""Where predictions come from: a checkpoint, the authors' weights, or a folder of predictions from any tool."""
 
 import hashlib
 import re
@@ -6,15 +6,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from afl_core.data.files import load_mask
-from afl_core.data.layouts import load_references
-from afl_core.data.scan import scan_folder
-from afl_core.errors import CheckpointError, DataError, UsageError
-from afl_core.model.checkpoints import CARD, fingerprint, load_card
+import numpy as np
+
+from afl_core.catalogue import pick
+from afl_core.data.files import stored_axes
+from afl_core.errors import UsageError
+from afl_core.evaluation.grids import OTHER_GRID, onto_reference
+from afl_core.evaluation.prediction_files import (
+    MissingPredictionError,
+    find_prediction,
+    list_predictions,
+    load_prediction,
+)
+from afl_core.model.checkpoints import CARD, Card, fingerprint, load_card
+from afl_core.model.released import RELEASED, load_released_network, released_card
 from afl_core.storage import hash_files
-from afl_core.volume import Case, Mask, Prediction, Volume, check_same_grid
+from afl_core.volume import Case, Mask, Prediction, Volume
 
 if TYPE_CHECKING:
     from torch import nn
@@ -28,6 +37,7 @@ class CheckpointSource:
 
     name: str
     path: Path
+    option: ClassVar[str] = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
@@ -54,57 +64,130 @@ class CheckpointSource:
 
 
 @dataclass(frozen=True)
-class MaskSource:
-    """Masks read from a folder, one file a case, named by case id."""
+class ReleasedSource:
+    """Masks predicted by weights that the paper's authors saved.
+
+    Attributes:
+        name: The source's.
+        path: The weights file.
+        option: Name in `RELEASED`; "" tells it by the channels.
+    """
 
     name: str
     path: Path
+    option: str = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
-        return {"kind": "masks", "path": str(self.path), "files": len(_mask_files(self.path))}
+        card = released_card(self.path, self.option)
+        return {
+            "kind": "checkpoint",
+            "path": str(self.path),
+            "option": self.option,
+            "fingerprint": _released_fingerprint(card),
+            "card": card.model_dump(mode="json"),
+        }
 
     def key(self, case: Case) -> str:
-        """Fingerprint of the mask's bytes."""
-        return _hash(hash_files([self._file(case)]))
+        """Fingerprint of the inputs of this prediction: weights, setting and image bytes."""
+        files = [case.sequences[name] for name in self.sequences() if name in case.sequences]
+        return _hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(files))
+
+    def sequences(self) -> tuple[str, ...]:
+        """The sequences that must be read for it."""
+        return released_card(self.path, self.option).sequences
+
+    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
+        """Run the network as the released code does; the mask lies on the grid of the images."""
+        from afl_core.inference import predict  # noqa: PLC0415 - imports torch and MONAI
+
+        network, card = _released_network(self.path, self.option, self.path.stat().st_mtime_ns)
+        return predict(network, card, images)
+
+
+@dataclass(frozen=True)
+class MaskSource:
+    """Masks or maps of tumour probabilities read from a folder, named by case id as `find_prediction` says.
+
+    Attributes:
+        name: The source's.
+        path: The folder.
+        option: Name in `OTHER_GRID`.
+    """
+
+    name: str
+    path: Path
+    option: str = "refuse"
+
+    def describe(self) -> dict[str, Any]:
+        """What the manifest records of it."""
+        said = {"kind": "masks", "path": str(self.path), "files": len(list_predictions(self.path))}
+        archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
+        said |= {"ignored": f"{archives} .npz files"} if archives else {}
+        return said | ({"option": self.option} if self.option != "refuse" else {})
+
+    def key(self, case: Case) -> str:
+        """Fingerprint of the mask's bytes, and of what may be done to them."""
+        return _hash(hash_files([self._file(case)]), *([self.option] if self.option != "refuse" else []))
 
     def sequences(self) -> tuple[str, ...]:
         """None: images are not needed."""
         return ()
 
     def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
-        """Read the mask and check that it lies on the reference's grid."""
-        mask = load_mask(self._file(case))
+        """Read the file; the mask lies on the reference's grid if there is one."""
+        path = self._file(case)
+        mask, tumour = load_prediction(path)
+        notes = ["a map of probabilities, cut at 0.5"] if tumour is not None else []
         if reference is not None:
-            check_same_grid(reference, mask, names=("the reference", f"{self.name}'s mask of {case.case_id}"))
-        return Prediction(mask)
+            what, stored = f"{self.name}'s mask of {case.case_id}", stored_axes(path)
+            mask, moved = onto_reference(mask, reference, other_grid=self.option, what=what, stored=stored)
+            notes += [moved] if moved else []
+            tumour = None if moved else tumour
+        both = None if tumour is None else np.stack([1 - tumour, tumour])
+        return Prediction(mask, both, "; ".join(notes))
 
     def _file(self, case: Case) -> Path:
-        files = _mask_files(self.path)
-        if case.case_id not in files:
-            raise DataError(f"{self.name} has no mask of {case.case_id}", received=self.path.name)
-        return files[case.case_id]
+        try:
+            return find_prediction(self.path, case.case_id)
+        except MissingPredictionError as error:
+            raise MissingPredictionError(f"{self.name} has {error.what}", received=error.received) from error
 
 
-Source = CheckpointSource | MaskSource
+Source = CheckpointSource | ReleasedSource | MaskSource
 
 
-def parse_sources(texts: Sequence[str]) -> tuple[Source, ...]:
+def source_text(name: str, path: Path | str, option: str = "") -> str:
+    """What `parse_sources` reads back.
+
+    >>> source_text("FL", "weights.pth", "picai"), source_text("FL", "masks", "refuse")
+    ('FL=weights.pth@picai', 'FL=masks')
+    """
+    return f"{name}={path}" + (f"@{option}" if option not in ("", "refuse") else "")
+
+
+def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse") -> tuple[Source, ...]:
     """Sources from `NAME=PATH` texts; what a path is, is read from what it holds.
+
+    Args:
+        texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` for a folder of
+            masks.
+        other_grid: Option of the folders of masks that name none.
 
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
-        CheckpointError: If the path is neither a checkpoint of ours nor a folder of masks.
+        CheckpointError: If the path is neither a checkpoint nor weights of the authors nor a folder of masks.
         DataError: If a folder of masks has two of one case, or a link out of it.
     """
-    sources = tuple(_parse(text) for text in texts)
+    pick(OTHER_GRID, other_grid, kind="way with another grid")
+    sources = tuple(_parse(text, other_grid) for text in texts)
     names = [source.name.lower() for source in sources]
     if len(set(names)) < len(names):
         raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources))
     return sources
 
 
-def _parse(text: str) -> Source:
+def _parse(text: str, other_grid: str) -> Source:
     name, equals, path_text = text.partition("=")
     if not equals or not path_text or not NAME.fullmatch(name):
         raise UsageError(
@@ -112,31 +195,23 @@ def _parse(text: str) -> Source:
             received=text,
             todo="For example --source FL=models/demo_fl",
         )
-    path = Path(path_text).expanduser()
+    path, option = Path(path_text).expanduser(), ""
+    before, at, after = path_text.rpartition("@")
+    if at and after in {*RELEASED, *OTHER_GRID} and not path.exists():
+        path, option = Path(before).expanduser(), after
     if not path.exists():
         raise UsageError(f"The source {name} does not exist", received=path, todo="Check the path")
     if path.is_file():
-        raise CheckpointError(
-            f"The source {name} is a file, not a checkpoint folder",
-            received=path.name,
-            todo=f"Pickled weights are not loaded, for safety; give a folder with {CARD} and safetensors weights, "
-            "or a folder of predicted masks",
-        )
-    found = scan_folder(path, depth=0)
-    if (path / CARD).is_file() or not (found.files or found.refused):
+        if option:
+            pick(RELEASED, option, kind="setting of the released weights")
+        released_card(path, option)  # raises if it holds no such weights
+        return ReleasedSource(name, path, option)
+    if (path / CARD).is_file() or not list_predictions(path):
         load_card(path)  # raises if it is no checkpoint
         return CheckpointSource(name, path)
-    _mask_files(path)  # raises if a case has two masks
-    return MaskSource(name, path)
-
-
-def _mask_files(folder: Path) -> Mapping[str, Path]:
-    return _list_masks(folder, folder.stat().st_mtime_ns)
-
-
-@lru_cache(maxsize=32)
-def _list_masks(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
-    return load_references(folder)  # asked for once a case: kept until a file comes or goes
+    if option:
+        pick(OTHER_GRID, option, kind="way with another grid")
+    return MaskSource(name, path, option or other_grid)
 
 
 @lru_cache(maxsize=8)
@@ -147,6 +222,18 @@ def _network(folder: Path, _fingerprint: str) -> tuple["nn.Module", Any]:
 
     torch.set_num_threads(1)  # the pool fills the cores, and one thread gives the same bits everywhere
     return load_network(folder)
+
+
+@lru_cache(maxsize=2)
+def _released_network(path: Path, option: str, _changed_ns: int) -> tuple["nn.Module", Any]:
+    import torch  # noqa: PLC0415
+
+    torch.set_num_threads(1)
+    return load_released_network(path, option)
+
+
+def _released_fingerprint(card: Card) -> str:
+    return _hash(card.weights_sha256, str(card.network_settings), str(card.sequences))
 
 
 def _hash(*parts: str) -> str:

@@ -22,7 +22,8 @@ DecisionRule = Literal["tumour_channel", "background_complement", "argmax"]
 class Card(BaseModel):
     """What a checkpoint is, how it was made, how it scored and what it must not be used for.
 
-    The image is resampled to `spacing_mm`, or resized to `grid` voxels where that is given.
+    The image is resampled to `spacing_mm`, or resized to `grid` voxels where that is given. `preprocessing` is
+    `released` where both are to be done as in the paper's code.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -36,6 +37,7 @@ class Card(BaseModel):
     spacing_mm: Spacing
     grid: tuple[int, int, int] | None = None
     patch_size: tuple[int, int, int]
+    preprocessing: Literal["workbench", "released"] = "workbench"
     decision_rule: DecisionRule
     loss: str
     loss_settings: dict[str, Any]
@@ -158,4 +160,5 @@ def fingerprint(folder: Path) -> str:
         card.decision_rule,
     ]
     parts += [extra for extra in (card.network_settings, card.grid) if extra]  # cards before there were any keep theirs
+    parts += [card.preprocessing] if card.preprocessing != "workbench" else []
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

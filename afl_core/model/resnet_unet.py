@@ -189,6 +189,22 @@ def load_released(path: Path, *, strides: Strides, in_channels: int) -> nn.Modul
     return network.eval()
 
 
+def released_channels(path: Path) -> int:
+    """Number of input channels of a file that `load_released` reads.
+
+    Raises:
+        CheckpointError: If the file holds no weights, or those of another network.
+    """
+    first = _read_state(path).get("encoder.conv1.weight")
+    if first is None or first.ndim != 5:
+        raise CheckpointError(
+            f"{path.name} does not hold the weights of this ResNet50 U-Net",
+            received="no encoder.conv1.weight of five axes",
+            todo="Give the authors' state dict, or a checkpoint folder of this project",
+        )
+    return int(first.shape[1])
+
+
 def load_imagenet(network: ResNetUNet, path: Path) -> None:
     """Start the encoder from the 2-D ImageNet weights of a torchvision ResNet50 in a local file.
 
@@ -234,7 +250,8 @@ _UNREADABLE = (*_PLAIN, struct.error, pickle.UnpicklingError, SafetensorError)
 
 def _read_state(path: Path) -> dict[str, Tensor]:
     """Names and tensors of a weights file; never runs code from it."""
-    todo = "Give a file with a state dict, as torch.save(model.state_dict(), path) or safetensors write it"
+    todo = "Give a file with a state dict, as torch.save(model.state_dict(), path) or safetensors write it. "
+    todo += "Pickled weights are not loaded, for safety, unless they are one"
     try:
         with warnings.catch_warnings(action="ignore"):  # on the pickle protocol; the error below says enough
             state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)

@@ -113,7 +113,10 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
         table = _metric_table(rows, workspace.sources)
         right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height="content", column_config=right)
-        st.caption("  \n".join(plain(f"{name}: {said}") for name, said in workspace.summaries.items()))
+        lines = [f"{name}: {said}" for name, said in workspace.summaries.items()]
+        notes = rows["note"].fillna("").to_dict() if "note" in rows else {}
+        lines += [f"{name}'s mask on this case: {said}" for name, said in notes.items() if said]
+        st.caption("  \n".join(map(plain, lines)))
     with lesions:
         st.markdown("##### Lesions")
         table = lesion_table(workspace, case_id)

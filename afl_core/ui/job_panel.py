@@ -4,6 +4,7 @@ import streamlit as st
 
 from afl_core.errors import AflError
 from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.evaluation.results import Results
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.workspace import Workspace
 
@@ -12,7 +13,7 @@ def show_job(workspace: Workspace, case_id: str) -> None:
     """A button where a result is missing; progress and Stop while it is being made. The page stays usable."""
     status = job_status(workspace.results, case_id)
     if status is not None and status.state == "running":
-        _progress(workspace, case_id)
+        show_progress(workspace.results, case_id)
         return
     rows = workspace.rows
     have = set(rows.loc[rows["case_id"] == case_id, "source"]) if not rows.empty else set()
@@ -33,8 +34,9 @@ def show_job(workspace: Workspace, case_id: str) -> None:
 
 
 @st.fragment(run_every=1.0)
-def _progress(workspace: Workspace, case_id: str) -> None:
-    status = job_status(workspace.results, case_id)
+def show_progress(results: Results, case_id: str) -> None:
+    """Bar and Stop of a running job; the page is drawn anew when it ends."""
+    status = job_status(results, case_id)
     if status is None or status.state != "running":
         st.rerun()
         return
@@ -42,7 +44,7 @@ def _progress(workspace: Workspace, case_id: str) -> None:
     bar.progress(status.done / max(status.total, 1), text=plain(status.message))
     if stop.button("Stop", key="stop job"):
         try:
-            stop_job(workspace.results, case_id)
+            stop_job(results, case_id)
         except AflError as error:
             st.error(plain(str(error)))
         st.rerun()

@@ -28,6 +28,10 @@ def show_title(workspace: Workspace) -> None:
             "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
         )
     st.markdown(f"#### {_sentence(workspace)}")
+    if missing := _missing(workspace):
+        st.warning(plain(missing))
+    if changed := _changed(workspace):
+        st.info(plain(changed))
     if lost := _problems(workspace):
         st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
 
@@ -121,6 +125,27 @@ def _problems(workspace: Workspace) -> dict[str, str]:
         for source, text in texts.items()
     }
     return dict(workspace.manifest["data"]["skipped"]) | of_sources
+
+
+def _missing(workspace: Workspace) -> str:
+    """How many predictions each source lacks; they are in no mean."""
+    missing = {source: len(cases) for source, cases in workspace.manifest.get("missing", {}).items()}
+    rows = workspace.rows
+    measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
+    counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
+    return f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
+
+
+def _changed(workspace: Workspace) -> str:
+    """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
+    if "note" not in workspace.rows:
+        return ""
+    noted = workspace.rows[workspace.rows["note"].fillna("") != ""]
+    said = [
+        f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
+        for source, rows in noted.groupby("source")
+    ]
+    return f"Predictions that were changed before they were measured: {'; '.join(said)}." if said else ""
 
 
 def _show_facts(facts: dict[str, str], title: str) -> None:
@@ -222,7 +247,8 @@ def _by_rule(card: dict[str, Any]) -> dict[str, str]:
 
 def _source_facts(said: dict[str, Any]) -> dict[str, str]:
     if said["kind"] != "checkpoint":
-        return {"Folder": said["path"]}
+        names = {"path": "Folder", "option": "Masks on another grid", "ignored": "Not read"}
+        return {names[key]: str(value) for key, value in said.items() if key in names}
     card = said["card"]
     training = card["training"]
     return {

@@ -13,7 +13,7 @@ from afl_core import paths
 from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results
-from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
+from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
 from afl_core.ui.errors import plain
 
@@ -70,7 +70,8 @@ class Workspace:
 
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
-        return parse_sources([f"{name}={said['path']}" for name, said in self.manifest["sources"].items()])
+        recorded = self.manifest["sources"].items()
+        return parse_sources([source_text(name, said["path"], said.get("option", "")) for name, said in recorded])
 
 
 def current_workspace(page: str, *, needed: bool = True) -> Workspace | None:

@@ -1,0 +1,124 @@
+"""One case that a person hands over for a session: what each file is, and a folder that does not outlive it."""
+
+import atexit
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from types import MappingProxyType
+
+from filelock import FileLock, Timeout
+
+from afl_core.data.files import NIFTI_SUFFIXES, read_shape
+from afl_core.errors import DataError
+
+CASE_ID, REFERENCE = "upload", "reference"
+ACCEPTED = (*NIFTI_SUFFIXES, ".mha")
+"""Of one file each: an `.mhd` needs a second one."""
+
+MAX_MIB = 400
+"""Largest file that is accepted."""
+
+_PREFIX = "afl-upload-"
+_LOCK = ".lock"
+
+_WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "flair": ("flair", "t2f", "tirm"),
+        "t1": ("t1", "t1n", "t1w"),
+        "t1ce": ("t1ce", "t1c", "t1gd", "t1post", "t1contrast"),
+        "t2": ("t2", "t2w"),
+        "t2w": ("t2w", "t2"),
+        "adc": ("adc",),
+        "hbv": ("hbv", "dwi", "highb"),
+        REFERENCE: ("seg", "segmentation", "mask", "label", "labels", "reference", "gt", "otmulticlass"),
+    }
+)
+"""Words of a file name, in lower case, that tell what it holds."""
+
+
+def guess_role(name: str, sequences: Sequence[str]) -> str:
+    """The sequence that a file name tells, or `REFERENCE`; "" where it tells none or more than one.
+
+    >>> guess_role("BraTS-GLI-00001-000-t1c.nii.gz", ["flair", "t1", "t1ce"]), guess_role("case_0001.nii", ["t1"])
+    ('t1ce', '')
+    """
+    words = set(re.split(r"[^a-z0-9]+", name.lower()))
+    told = [role for role in (*sequences, REFERENCE) if words & set(_WORDS.get(role, (role,)))]
+    return told[0] if len(told) == 1 else ""
+
+
+def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> Path:
+    """Write the files of one case in the plain layout, under names of our own, in place of those there.
+
+    Args:
+        folder: The session's.
+        files: Name as given, role (a sequence or `REFERENCE`) and content of each.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        DataError: If a file is of no kind that is accepted, cannot be read, or has the role of another, or if there is
+            no image; names the file as it was given.
+    """
+    root = folder / "data"
+    shutil.rmtree(root, ignore_errors=True)
+    given = dict[str, str]()
+    for name, role, content in files:
+        suffix = next((end for end in sorted(ACCEPTED, key=len, reverse=True) if name.lower().endswith(end)), None)
+        if suffix is None:
+            raise DataError("This is no image file", received=name, todo=f"Accepted: {', '.join(ACCEPTED)}")
+        if role in given:
+            raise DataError(f"Two files are the {role}", received=f"{given[role]} and {name}", todo="Choose one")
+        given[role] = name
+        inside = f"references/{CASE_ID}" if role == REFERENCE else f"images/{CASE_ID}_{role}"
+        path = root / f"{inside}{suffix}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+        try:
+            read_shape(path)
+        except DataError as error:
+            raise DataError(error.what.replace(path.name, name), received=error.received, todo=error.todo) from error
+    if not set(given) - {REFERENCE}:
+        raise DataError("There is no image among the files", received=", ".join(given.values()) or "no file")
+    return root
+
+
+def new_session_folder() -> Path:
+    """An empty folder that only this user can read; it goes with this process, if it is not removed before."""
+    return Path(tempfile.mkdtemp(dir=_process_folder(), prefix="session-"))
+
+
+@cache
+def _process_folder() -> Path:
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+    lock = FileLock(folder / _LOCK)
+    lock.acquire(timeout=0)
+    atexit.register(_remove, folder, lock)  # also keeps the lock
+    return folder
+
+
+def _remove(folder: Path, lock: FileLock) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
+
+
+@cache
+def remove_leftovers() -> tuple[str, ...]:
+    """Remove the folders of processes that were killed before they could, once a process; names what was removed."""
+    removed = list[str]()
+    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
+        folder = lock.parent
+        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
+            continue
+        try:
+            with FileLock(lock, timeout=0):
+                shutil.rmtree(folder, ignore_errors=True)
+                removed.append(folder.name)
+        except Timeout:
+            continue  # its process still runs
+    return tuple(removed)

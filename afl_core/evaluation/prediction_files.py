@@ -1,0 +1,139 @@
+"""A folder of predictions from any tool: which file is of which case, and what it holds."""
+
+import re
+from collections import defaultdict
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.data.files import load_mask, load_volume, strip_suffix
+from afl_core.data.scan import scan_folder
+from afl_core.errors import DataError
+from afl_core.volume import Mask
+
+_PREDICTED = r"pred(?:iction|icted)?"
+_TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?)", re.IGNORECASE)
+"""What tools put behind a case id; the paper's code writes T2W-FILE-pred."""
+
+_BARE = re.compile(rf"(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?", re.IGNORECASE)
+"""The whole name of a file in a sub-folder that is named like its case."""
+
+
+class MissingPredictionError(DataError):
+    """A source has no prediction of a case."""
+
+
+def find_prediction(folder: Path, case_id: str) -> Path:
+    """The file that holds the prediction of a case.
+
+    It is named `CASE`, `CASE-pred`, `CASE_pred` or the like, with any image suffix, or lies in a sub-folder `CASE`.
+
+    Raises:
+        MissingPredictionError: If there is none; names what the files are called.
+        DataError: As `list_predictions`.
+    """
+    for fresh in (
+        False,
+        True,
+    ):  # a file that came lately may lie in a sub-folder, which the folder's time does not show
+        found = list_predictions(folder) if fresh else _kept(folder, folder.stat().st_mtime_ns)
+        path = found.get(case_id) or found.get(_case_of(case_id))
+        if path is not None and path.is_file():
+            return path
+    named = ", ".join(path.relative_to(folder).as_posix() for path in list(found.values())[:2])
+    raise MissingPredictionError(
+        f"no mask of {case_id}",
+        received=f"{folder.name} with {len(found)} predictions, such as {named}" if found else folder.name,
+        todo="Name the files by case id, or predict the case",
+    )
+
+
+def list_predictions(folder: Path) -> dict[str, Path]:
+    """The predictions of a folder and of its sub-folders, by case id.
+
+    A file that calls itself a prediction (`_pred`) goes before others of its case.
+
+    Raises:
+        DataError: If two files may be the prediction of one case, or if one is a link out of the folder.
+    """
+    found = scan_folder(folder, depth=1)
+    if found.refused:
+        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
+    beside = defaultdict[str, list[str]](list)
+    for relative in found.files:
+        beside[str(PurePosixPath(relative).parent)].append(relative)
+    files = defaultdict[str, list[str]](list)
+    for parent, names in beside.items():
+        for relative in names:
+            case_id = _case_in(relative, parent, alone=len(names) == 1)
+            if case_id:
+                files[case_id].append(relative)
+    chosen = {case_id: _only(case_id, names, folder) for case_id, names in files.items()}
+    whole = {_stem(relative): relative for relative in chosen.values()}  # a case id may itself end in _seg
+    return {case_id: folder / relative for case_id, relative in (whole | chosen).items()}
+
+
+def load_prediction(path: Path) -> tuple[Mask, NDArray[np.float32] | None]:
+    """A mask of every label above 0, or of every voxel above 0.5 of a map of tumour probabilities.
+
+    Returns:
+        The mask, and the probabilities, shape (X, Y, Z), or None.
+
+    Raises:
+        DataError: If the file holds neither whole labels nor numbers from 0 to 1.
+    """
+    try:
+        return load_mask(path), None
+    except DataError:
+        volume = load_volume(path)  # raises again where the file cannot be read
+        probabilities = volume.array.astype(np.float32, copy=False)
+        if probabilities.min() < 0 or probabilities.max() > 1:
+            raise
+        return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities
+
+
+@lru_cache(maxsize=32)
+def _kept(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
+    return list_predictions(folder)  # asked for once a case: kept until a file comes or goes
+
+
+def _stem(relative: str) -> str:
+    return strip_suffix(PurePosixPath(relative).name)
+
+
+def _tail(stem: str) -> re.Match[str] | None:
+    matches = [match for match in _TAIL.finditer(stem) if match.end() == len(stem) and match.start() > 0]
+    return matches[0] if matches else None
+
+
+def _case_of(stem: str) -> str:
+    tail = _tail(stem)
+    return stem[: tail.start()] if tail else stem
+
+
+def _case_in(relative: str, parent: str, *, alone: bool) -> str:
+    """Case id of a file, or "" for one in a sub-folder that is named otherwise and not the only one there."""
+    stem = _stem(relative)
+    if parent == ".":
+        return _case_of(stem)
+    fits = alone or _BARE.fullmatch(stem) or _case_of(stem) == parent
+    return parent if fits else ""
+
+
+def _only(case_id: str, names: list[str], folder: Path) -> str:
+    """The prediction among files of one case."""
+    own = [name for name in names if _is_own(_stem(name))]
+    left = own or names
+    if len(left) > 1:
+        raise DataError(
+            f"Two masks have the case id {case_id}", received=f"{' and '.join(left[:2])} in {folder}", todo="Keep one"
+        )
+    return left[0]
+
+
+def _is_own(stem: str) -> bool:
+    match = _tail(stem) or _BARE.fullmatch(stem)
+    return bool(match and match["own"])

@@ -1,0 +1,227 @@
+"""One case of the reader's own: files dropped on the page, run through the open results' checkpoints."""
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+from streamlit.runtime.uploaded_file_manager import UploadedFile
+
+from afl_core.data.files import load_mask, load_volume
+from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.upload import ACCEPTED, CASE_ID, MAX_MIB, REFERENCE, guess_role, new_session_folder, write_upload
+from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.regions import label_lesions
+from afl_core.ui.compare import show_metrics
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.job_panel import show_progress
+from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.workspace import Workspace
+from afl_core.volume import check_same_grid
+
+_OF_DATA, _OWN = "Cases of the data set", "A case of your own"
+_RAN, _TURN, _PICTURE = "upload that was run", "upload turn", "upload picture"
+_NOT_USED = "not used"
+
+
+@dataclass(frozen=True)
+class _Session:
+    """The folder of one session."""
+
+    folder: Path
+
+    @property
+    def results(self) -> Results:
+        return Results(self.folder / "results")
+
+    def clear(self) -> None:
+        """Stop what runs and remove what was given and made."""
+        stop_job(self.results, CASE_ID)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def chooses_own() -> bool:
+    """Whether the reader wants to look at files of their own rather than at a case of the data set."""
+    chosen = st.segmented_control(
+        "Cases", (_OF_DATA, _OWN), default=_OF_DATA, required=True, key="whose case", label_visibility="collapsed"
+    )
+    return chosen == _OWN
+
+
+def show_upload(workspace: Workspace) -> None:
+    """Drop files, say what they are, run the checkpoints, look at the masks; nothing of it stays."""
+    said = {name: said for name, said in workspace.manifest["sources"].items() if said["kind"] == "checkpoint"}
+    if not said:
+        st.info(
+            plain(f"{workspace.name} compares masks, not checkpoints, so there is nothing to run. Open other results.")
+        )
+        return
+    needed = tuple(dict.fromkeys(name for one in said.values() for name in one["card"]["sequences"]))
+    files = _choose_files(tuple(said), needed)
+    roles = _choose_roles(files, needed) if files else []
+    if not files:
+        return
+    able = {name: one for name, one in said.items() if set(one["card"]["sequences"]) <= set(roles)}
+    with shown_errors():
+        sources = parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in able.items()])
+        key = _digest(workspace, files, roles)
+        _say_what_lacks(files, roles, needed)
+        _show_buttons(files, roles, sources, key=key)
+        if st.session_state.get(_RAN) == key:
+            _show_outcome(sources, able)
+
+
+@st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_Session.clear)
+def _session() -> _Session:
+    """Made when first needed; Streamlit releases it when the session ends, which removes it."""
+    return _Session(new_session_folder())
+
+
+def _choose_files(names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+    st.markdown(
+        plain(
+            f"Run {' and '.join(names)} on one case. They need {', '.join(needed)}, all on one grid; a reference "
+            "segmentation is optional and adds the metrics."
+        )
+    )
+    turn = st.session_state.setdefault(_TURN, 0)
+    files = st.file_uploader(
+        f"NIfTI or MHA files, one for each sequence, up to {MAX_MIB} MB each",
+        type=[suffix.removeprefix(".") for suffix in ACCEPTED],
+        accept_multiple_files=True,
+        max_upload_size=MAX_MIB,
+        key=f"upload {turn}",
+    )
+    st.caption(
+        "The files go to the workbench's own server, on this machine unless somebody set it up elsewhere, and into a "
+        "temporary folder of this session. They are removed when you close the page or press Remove; nothing is added "
+        "to the results."
+    )
+    return list(files)
+
+
+def _choose_roles(files: Sequence[UploadedFile], needed: Sequence[str]) -> list[str]:
+    """What each file is, as its name tells it; asked where it does not. "" is not yet known."""
+    options = [*needed, REFERENCE, _NOT_USED]
+    columns = st.columns(min(len(files), 4))
+    roles = []
+    for i, file in enumerate(files):
+        guess = guess_role(file.name, needed)
+        with columns[i % len(columns)]:
+            role = st.selectbox(
+                plain(file.name),
+                options,
+                index=options.index(guess) if guess else None,
+                placeholder="Which sequence is it?",
+                key=f"role {file.file_id}",
+            )
+        roles.append(role or "")
+    return roles
+
+
+def _digest(workspace: Workspace, files: Sequence[UploadedFile], roles: Sequence[str]) -> str:
+    parts = [workspace.name, *(file.file_id for file in files), *roles]
+    return hashlib.sha256("|".join(parts).encode()).hexdigest()
+
+
+def _say_what_lacks(files: Sequence[UploadedFile], roles: Sequence[str], needed: Sequence[str]) -> None:
+    if unclear := [file.name for file, role in zip(files, roles, strict=True) if not role]:
+        st.info(plain(f"Say above what {' and '.join(unclear)} {'is' if len(unclear) == 1 else 'are'}."))
+    elif missing := [name for name in needed if name not in roles]:
+        st.warning(plain(f"There is no {' and no '.join(missing)} among the files."))
+
+
+def _show_buttons(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], *, key: str) -> None:
+    """Run, with the checkpoints whose sequences are all there, and Remove."""
+    columns = st.columns([2, 1, 4])
+    label = plain(f"Run {' and '.join(s.name for s in sources)}".strip())
+    run = columns[0].button(label, type="primary", disabled=not (all(roles) and sources), width="stretch")
+    if columns[1].button("Remove", help="Remove the files and what was made of them.", width="stretch"):
+        _session.clear()
+        st.session_state[_TURN] += 1
+        for name in (_RAN, _PICTURE):
+            st.session_state.pop(name, None)
+        st.rerun()
+    if run:
+        _start(files, roles, sources, key)
+
+
+def _start(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], key: str) -> None:
+    session = _session()
+    stop_job(session.results, CASE_ID)
+    shutil.rmtree(session.results.folder, ignore_errors=True)
+    st.session_state.pop(_PICTURE, None)
+    used = [(f.name, role, f.getvalue()) for f, role in zip(files, roles, strict=True) if role != _NOT_USED]
+    root = write_upload(session.folder, used)
+    measured = REFERENCE in roles
+    start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured)
+    st.session_state[_RAN] = key
+
+
+def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
+    session = _session()
+    status = job_status(session.results, CASE_ID)
+    if status is None:  # the connection was lost and the folder went with it
+        st.info("The files are gone. Press Run again.")
+        return
+    if status.state == "running":
+        show_progress(session.results, CASE_ID)
+        return
+    if status.state != "finished":
+        st.error(plain(status.message))
+    own = _workspace(session, said)
+    masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
+    if not masks:
+        return
+    _show_slices(own.cohort, masks)
+    if own.rows.empty:
+        _show_volumes(masks)
+    else:
+        show_metrics(own, CASE_ID)
+    for column, (name, path) in zip(st.columns(4), masks.items(), strict=False):
+        column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
+
+
+def _workspace(session: _Session, said: dict[str, Any]) -> Workspace:
+    """What the panels of Compare take, with this one case in it."""
+    results = session.results
+    cohort = load_cohort(session.folder / "data", layout="plain")
+    return Workspace(results, {"sources": said}, results.cases(), results.lesions(), cohort, "", 0)
+
+
+def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
+    """The viewer; its bytes stay in this session, not in the caches that all share."""
+    case = cohort.cases[0] if cohort else None
+    if case is None:
+        return
+    names = tuple(case.sequences)
+    sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
+    kept = st.session_state.get(_PICTURE)
+    if kept is None or kept[0] != sequence:
+        image = load_volume(case.sequences[sequence])
+        reference = load_mask(case.reference) if case.reference else None
+        found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
+        for name, mask in found.items():
+            check_same_grid(image, mask, names=("the image", name))
+        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence))
+        st.session_state[_PICTURE] = kept = (sequence, payload)
+    show_viewer(kept[1], key="upload viewer")
+
+
+def _show_volumes(masks: dict[str, Path]) -> None:
+    """What can be said of a mask without a reference."""
+    rows = []
+    for name, path in masks.items():
+        mask = load_mask(path)
+        lesions = len(label_lesions(mask.array)[1])
+        rows.append({"source": name, "tumour volume (ml)": round(mask.volume_ml, 2), "lesions": lesions})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+    st.caption("Without a reference there is nothing to measure against.")

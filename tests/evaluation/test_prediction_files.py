@@ -1,0 +1,169 @@
+"""Which file of a folder is the prediction of which case, whatever tool wrote it."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from afl_core.errors import DataError
+from afl_core.evaluation.pipeline import evaluate_case
+from afl_core.evaluation.prediction_files import MissingPredictionError, find_prediction, list_predictions
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.sources import MaskSource
+from afl_core.volume import Case
+
+
+def put(folder, *names, data=b""):
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "p_1.nii.gz",
+        "p_1.NII",
+        "p_1.mha",
+        "p_1-pred.nii.gz",
+        "p_1_pred.nii.gz",
+        "p_1_t2w-pred.nii.gz",
+        "p_1_prediction.nii",
+        "p_1_seg.nii.gz",
+        "p_1.mask.nii.gz",
+        "p_1/p_1.nii.gz",
+        "p_1/p_1_seg.nii.gz",
+        "p_1/pred.nii.gz",
+        "p_1/whatever.nii.gz",
+    ],
+)
+def test_every_way_to_name_a_prediction(tmp_path, name):
+    put(tmp_path, name, "p_10.nii.gz", "other_p_1.nii.gz", "dataset.json", "p_1.npz", "p_1.pkl")
+    assert find_prediction(tmp_path, "p_1") == tmp_path / name
+    assert find_prediction(tmp_path, "p_10").name == "p_10.nii.gz"
+
+
+@pytest.mark.parametrize("case_id", ["p_1_seg", "p_1"])
+def test_a_case_id_may_itself_end_like_a_tail(tmp_path, case_id):
+    put(tmp_path, "p_1_seg.nii.gz")
+    assert find_prediction(tmp_path, case_id).name == "p_1_seg.nii.gz"
+
+
+def test_what_calls_itself_a_prediction_goes_before_the_image_and_the_reference(tmp_path):
+    put(tmp_path, "a.nii.gz", "a_seg.nii.gz", "a_pred.nii.gz", "b/b_flair.nii", "b/b_seg.nii", "b/b-pred.nii")
+    assert {key: path.name for key, path in list_predictions(tmp_path).items() if key in "ab"} == {
+        "a": "a_pred.nii.gz",
+        "b": "b-pred.nii",
+    }
+
+
+@pytest.mark.parametrize("names", [("a.nii.gz", "a.nii"), ("a_pred.nii", "a-pred.nii"), ("a_seg.nii", "a_mask.nii")])
+def test_two_files_that_may_both_be_it_are_named(tmp_path, names):
+    with pytest.raises(DataError, match="Two masks have the case id a") as caught:
+        list_predictions(put(tmp_path, *names))
+    for name in names:
+        assert name in str(caught.value)
+
+
+def test_a_sub_folder_of_other_images_is_no_prediction(tmp_path):
+    put(tmp_path, "a/t1.nii.gz", "a/t2.nii.gz", "b.nii.gz")
+    with pytest.raises(MissingPredictionError, match=r"no mask of a \(received: .*1 predictions, such as b\.nii\.gz"):
+        find_prediction(tmp_path, "a")
+
+
+def test_a_file_that_comes_into_a_sub_folder_later_is_found(tmp_path):
+    put(tmp_path, "b/b.nii.gz", "a/notes.txt")
+    with pytest.raises(MissingPredictionError):
+        find_prediction(tmp_path, "a")
+    put(tmp_path, "a/a.nii.gz")
+    assert find_prediction(tmp_path, "a").name == "a.nii.gz"
+
+
+def test_a_link_out_of_the_folder_is_refused_and_a_loop_ends(tmp_path):
+    folder = put(tmp_path / "masks", "a.nii.gz")
+    (folder / "again").symlink_to(folder)
+    (folder / "self.nii.gz").symlink_to(folder / "self.nii.gz")
+    assert set(list_predictions(folder)) == {"a"}
+    put(tmp_path, "secret.nii.gz")
+    (folder / "b.nii.gz").symlink_to(tmp_path / "secret.nii.gz")
+    with pytest.raises(DataError, match=r"leaves its folder.*b\.nii\.gz"):
+        list_predictions(folder)
+
+
+@pytest.mark.parametrize("case_id", ["../secret", "/etc/passwd", "..", "a/../../secret"])
+def test_a_case_id_that_is_a_path_reads_and_writes_nothing_elsewhere(tmp_path, case_id, masks, write_nifti):
+    cube = np.ones((8, 8, 8), np.uint8)
+    write_nifti(tmp_path / "secret.nii.gz", cube)
+    reference = write_nifti(tmp_path / "reference.nii.gz", cube)
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*.nii.gz")}
+    result = evaluate_case(Case(case_id, {}, reference), (MaskSource("A", masks),), tmp_path / "out" / "deep")
+    assert result.rows == ()
+    assert result.missing == ("A",)
+    assert {path: path.read_bytes() for path in tmp_path.rglob("*.nii.gz")} == before
+
+
+@pytest.mark.parametrize("case_id", ["../a", "..", "a/b", "a\\b", ""])
+def test_a_stored_mask_has_no_path_for_a_name(tmp_path, case_id):
+    from afl_core.evaluation.pipeline import mask_path
+
+    for source, case in (("A", case_id), (case_id, "a")):
+        with pytest.raises(DataError, match="cannot be a path"):
+            mask_path(tmp_path, source, case)
+
+
+def test_a_map_of_probabilities_is_cut_at_one_half_and_gives_the_papers_score(tmp_path, write_nifti):
+    reference = np.zeros((12, 12, 12), np.uint8)
+    reference[3:7, 3:7, 3:7] = 1
+    chances = np.where(reference, 0.9, 0.1).astype(np.float32)
+    chances[0, 0, 0] = 0.5  # not above one half
+    path = write_nifti(tmp_path / "reference.nii.gz", reference)
+    write_nifti(tmp_path / "maps" / "a.nii.gz", chances)
+    (row,) = evaluate_case(Case("a", {}, path), (MaskSource("A", tmp_path / "maps"),), tmp_path / "out").rows
+    assert row["dsc"] == 1
+    assert row["note"] == "a map of probabilities, cut at 0.5"
+    p, g = chances.astype(float), reference.astype(float)
+    both = [2 * (q * h).sum() / ((q * q).sum() + (h * h).sum()) for q, h in ((1 - p, 1 - g), (p, g))]
+    assert row["released_dsc"] == pytest.approx(np.mean(both), abs=1e-4)
+
+
+@pytest.mark.parametrize("values", [(-0.1, 0.5), (0.5, 1.2), (0.5, 2)])
+def test_fractions_that_are_no_probabilities_are_refused(tmp_path, values, write_nifti):
+    array = np.zeros((8, 8, 8), np.float32)
+    array[0, 0, :2] = values
+    reference = write_nifti(tmp_path / "reference.nii.gz", np.ones((8, 8, 8), np.uint8))
+    write_nifti(tmp_path / "maps" / "a.nii.gz", array)
+    result = evaluate_case(Case("a", {}, reference), (MaskSource("A", tmp_path / "maps"),), tmp_path / "out")
+    assert "a.nii.gz" in result.problems["A"]
+    assert "fractions" in result.problems["A"] or "not a label image" in result.problems["A"]
+
+
+def test_missing_predictions_are_counted_until_they_come(cohort, masks, tmp_path):
+    from afl_core.data.layouts import load_cohort
+
+    results, cases = Results(tmp_path / "results"), load_cohort(cohort).cases
+    kept = (masks / "Case_B.nii.gz").read_bytes()
+    (masks / "Case_B.nii.gz").unlink()
+    (masks / "Case_C.nii.gz").write_bytes(b"damaged, which is not missing")
+    evaluate_into(results, cases, (MaskSource("A", masks),))
+    assert results.manifest()["missing"] == {"A": ["Case_B"]}
+    (masks / "Case_B.nii.gz").write_bytes(kept)
+    (masks / "Case_A.nii.gz").unlink()
+    evaluate_into(results, cases, (MaskSource("A", masks),))
+    assert results.manifest()["missing"] == {"A": ["Case_A"]}
+    assert results.cases()["case_id"].tolist() == ["Case_B", "Case_D"]  # no row of what is no longer there
+
+
+def test_an_mha_mask_is_measured_on_the_nifti_reference(tmp_path, write_nifti):
+    import SimpleITK as sitk  # noqa: N813
+
+    cube = np.zeros((8, 9, 10), np.uint8)
+    cube[2:5, 2:5, 2:5] = 1
+    reference = write_nifti(tmp_path / "reference.nii.gz", cube, axes="LPS")
+    (tmp_path / "masks").mkdir()
+    sitk.WriteImage(sitk.ReadImage(str(reference)), str(tmp_path / "masks" / "a.mha"), useCompression=True)
+    (row,) = evaluate_case(Case("a", {}, reference), (MaskSource("A", tmp_path / "masks"),), tmp_path / "out").rows
+    assert (row["dsc"], row["note"]) == (1, "")
+    assert np.array_equal(
+        nib.load(tmp_path / "out" / "masks" / "A" / "a.nii.gz").get_fdata(), nib.load(reference).get_fdata()
+    )
