@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -41,6 +42,23 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
 )
 
 
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What a file says of its image.
+
+    Attributes:
+        shape: Voxels along the stored axes.
+        affine: Shape (4, 4), stored voxel index to RAS+ millimetres.
+        volumes: Number of 3-D volumes.
+        size: Bytes of the whole unzipped NIfTI file; 0 of others.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[np.float64]
+    volumes: int = 1
+    size: int = 0
+
+
 def strip_suffix(name: str) -> str:
     """File name without its image suffix.
 
@@ -53,11 +71,12 @@ def strip_suffix(name: str) -> str:
     return name
 
 
-def load_volume(path: Path) -> Volume:
+def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     """Read an image into RAS+ order.
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file with one 3-D image.
+        channel: Which volume of a 4-D NIfTI file, from 0.
 
     Returns:
         The volume with a float32 array of shape (X, Y, Z).
@@ -65,7 +84,7 @@ def load_volume(path: Path) -> Volume:
     Raises:
         DataError: If the file is missing, truncated, not 3-D, too large, or holds NaN or infinite voxels.
     """
-    return Volume(*_read(path, _finite))
+    return Volume(*_read(path, _finite, channel))
 
 
 def load_labels(path: Path) -> Volume:
@@ -80,6 +99,24 @@ def load_labels(path: Path) -> Volume:
 def load_mask(path: Path) -> Mask:
     """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`."""
     return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
+
+
+def read_header(path: Path, *, stacked: bool = False) -> Header:
+    """Grid of an image as stored, and how long the file should be, without reading voxels.
+
+    Args:
+        path: As for `load_volume`.
+        stacked: Whether a 4-D NIfTI file is due.
+
+    Raises:
+        DataError: As `load_volume`, but for voxels.
+    """
+    shape, affine = _header(path, stacked=stacked)
+    if path.name.lower().endswith(ITK_SUFFIXES):
+        return Header(shape, affine)
+    header = _parse_nifti(path)
+    size = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize
+    return Header(shape[:3], affine, shape[3] if stacked else 1, size)
 
 
 def read_shape(path: Path) -> tuple[int, ...]:
@@ -105,7 +142,7 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
     Raises:
         GeometryError: If `like` is not the same grid.
     """
-    shape, affine = _header(like)
+    shape, affine = _grid(like)
     to_ras = nib.orientations.io_orientation(affine)
     back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), to_ras)
     array = nib.orientations.apply_orientation(mask.array, back)
@@ -121,19 +158,29 @@ def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti
     return image
 
 
-def _header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Stored shape and RAS+ affine; raises if missing, unreadable, not 3-D or too large."""
+def _grid(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """As `_header`; of a 4-D file the grid that its volumes share."""
+    try:
+        return _header(path)
+    except DataError:
+        shape, affine = _header(path, stacked=True)
+        return shape[:3], affine
+
+
+def _header(path: Path, *, stacked: bool = False) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Stored shape and RAS+ affine; raises if missing, unreadable, not 3-D (4-D if stacked) or too large."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
     try:
         shape, affine = _itk_header(path) if path.name.lower().endswith(ITK_SUFFIXES) else _nifti_header(path)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    if len(shape) != 3:
+    due = 4 if stacked else 3
+    if len(shape) != due or (stacked and path.name.lower().endswith(ITK_SUFFIXES)):
         raise DataError(
-            f"{path.name} has {len(shape)} dimensions where 3 are due",
+            f"{path.name} has {len(shape)} dimensions where {due} are due",
             received=f"shape {shape}",
-            todo="Save one 3-D image per sequence",
+            todo="Save all sequences in one 4-D image" if stacked else "Save one 3-D image per sequence",
         )
     if np.prod(shape, dtype=np.float64) > MAX_VOXELS or min(shape) < 1:
         raise DataError(
@@ -197,12 +244,16 @@ def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     return shape, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # ITK's LPS+ to RAS+
 
 
-def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[Array, NDArray[np.float64]]:
+def _read(
+    path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None = None
+) -> tuple[Array, NDArray[np.float64]]:
     """Voxels, checked and converted as stored, and affine, both in RAS+ order.
 
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
-    shape, affine = _header(path)
+    shape, affine = _header(path, stacked=channel is not None)
+    if channel is not None and not 0 <= channel < shape[3]:
+        raise DataError(f"{path.name} has no volume {channel}", received=f"{shape[3]} volumes, counted from 0")
     try:
         if path.name.lower().endswith(ITK_SUFFIXES):
             import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
@@ -210,6 +261,8 @@ def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[A
             array = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
         else:
             array = _nifti_voxels(path).reshape(shape)
+        if channel is not None:
+            array, shape = array[..., channel], shape[:3]
         orientation = nib.orientations.io_orientation(affine)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import evaluate_case
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.results import Results, recorded_cohort
 from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.storage import write_atomically
 
@@ -102,7 +102,9 @@ def run_job(folder: Path) -> None:
         try:
             sources = parse_sources(spec["sources"])
             results = Results(Path(spec["results"]))
-            cases = {case.case_id: case for case in load_cohort(Path(spec["data"])).cases}
+            manifest = results.manifest()
+            cohort = recorded_cohort(manifest) if manifest else load_cohort(Path(spec["data"]))
+            cases = {case.case_id: case for case in cohort.cases}
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
             result = evaluate_case(

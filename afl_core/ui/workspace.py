@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from afl_core import paths
-from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.pipeline import settings_for
+from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources
 from afl_core.model.checkpoints import find_checkpoints
 from afl_core.ui.errors import plain
@@ -147,7 +148,7 @@ def _load(folder: Path) -> Workspace:
     results, stamp = Results(folder), _stamp(folder)
     manifest, rows, lesions = _tables(str(folder), stamp)
     try:
-        cohort, problem = _cohort(manifest["data"]["path"], manifest["data"]["kind"]), ""
+        cohort, problem = _cohort(manifest["data"], manifest.get("settings", {})), ""
     except AflError as error:
         cohort, problem = None, str(error)
     if cohort is not None and (wanted := manifest["data"].get("cases")):
@@ -167,8 +168,8 @@ def _tables(folder: str, stamp: int) -> tuple[dict[str, Any], pd.DataFrame, pd.D
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(path: str, kind: str) -> Cohort:
-    return references_cohort(Path(path)) if kind == MASKS_ALONE.name else load_cohort(Path(path))
+def _cohort(data: dict[str, Any], settings: dict[str, Any]) -> Cohort:
+    return recorded_cohort({"data": data, "settings": settings})
 
 
 def _open_folder() -> str | None:
@@ -198,11 +199,15 @@ def _register(root: Path) -> str:
         raise DataError(
             "No case in this folder is complete", received=cohort.problems[0][1] if cohort.problems else root
         )
-    sources = fitting_checkpoints(set.intersection(*(set(case.sequences) for case in cohort.cases)))
+    sources = fitting_checkpoints(set(cohort.sequences))
     digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', root.resolve().name)}-{digest}"
     Results(paths.RESULTS / name).describe(
-        data=root, kind=cohort.layout.name, sources=sources, skipped=dict(cohort.problems)
+        data=root,
+        kind=cohort.layout.name,
+        sources=sources,
+        skipped=dict(cohort.problems),
+        settings=settings_for(cohort),
     )
     return name
 
