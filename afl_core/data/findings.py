@@ -26,7 +26,7 @@ class Finding:
     """Something to know about a data set.
 
     Attributes:
-        level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning (look at it),
+        level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning,
             or note.
         what: What was found, with its number.
         items: Every case or file that it is about.

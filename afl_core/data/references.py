@@ -4,6 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor, as_completed
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -70,6 +71,12 @@ def read_references(
     finally:
         index.save()
     return facts
+
+
+def count_unread(root: Path, folder: Path, cases: Sequence[Case]) -> int:
+    """How many references `read_references` would have to read."""
+    index = Index(root, folder)
+    return sum(case.reference is not None and index.get("references", *_key(index, case)) is None for case in cases)
 
 
 def _describe_all(cases: Sequence[Case], executor: Executor | None) -> Iterator[tuple[Case, dict[str, Any]]]:

@@ -103,7 +103,7 @@ def run_job(folder: Path) -> None:
             sources = parse_sources(spec["sources"])
             results = Results(Path(spec["results"]))
             manifest = results.manifest()
-            cohort = recorded_cohort(manifest) if manifest else load_cohort(Path(spec["data"]))
+            cohort = recorded_cohort(manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
             cases = {case.case_id: case for case in cohort.cases}
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
