@@ -13,4 +13,4 @@ if (cohort := data.choose(workspace)) is not None:
     data_report.show_distributions(report)
     data_report.show_tables(report)
     data_split.show_split(cohort, report)
-    data.offer(cohort, report)
+    data.offer(workspace, cohort)

@@ -3,12 +3,13 @@
 import shlex
 from pathlib import Path
 
+import pandas as pd
 import streamlit as st
 
 from afl_core import paths
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.data.references import count_unread
 from afl_core.errors import AflError
 from afl_core.ui.errors import plain, shown_errors
@@ -33,7 +34,7 @@ def choose(workspace: Workspace | None) -> Cohort | None:
     """Folder, layout, labels and region; None where there is no data set, which is said."""
     asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest["data"]["path"] if workspace else "")
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
-    text = folder.text_input("Folder on this machine", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
+    text = folder.text_input("Folder of the data set", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
     is_open = workspace is not None and text == workspace.manifest["data"]["path"]
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
     masks = is_open and workspace is not None and workspace.manifest["data"]["kind"] == MASKS_ALONE.name
@@ -50,18 +51,32 @@ def choose(workspace: Workspace | None) -> Cohort | None:
         return None
     root = Path(text.strip()).expanduser()
     opened = workspace.cohort if is_open and workspace is not None else None
-    with shown_errors():
+    try:
         cohort = _cohort(str(root), layout, OWN, WHOLE)
-        name, title = cohort.layout.name, cohort.layout.label
-        how = "Read as" if layout else "Recognised as"
-        st.markdown(f"{how} **{plain(title)}** (`{plain(name)}`): {plain(cohort.layout.example)}")
+    except AflError as error:
+        _show_wrong(error)
+        return None
+    how = "Read as" if layout else "Recognised as"
+    st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
+    with shown_errors():
         return _choose_region(root, layout, cohort, opened)
     return None
 
 
+def _show_wrong(error: AflError) -> None:
+    """Why the folder is no data set; where no layout fits, those that there are."""
+    if not error.todo.startswith(KNOWN):
+        st.error(plain(str(error)))
+        return
+    st.error(plain(str(AflError(error.what, received=error.received))))
+    st.markdown(f"These layouts are known; any other is described by an `{LAYOUT_FILE}` in the folder (docs/data.md).")
+    known = [{"Layout": layout.label, "Files": layout.example} for layout in LAYOUTS.values()]
+    st.table(pd.DataFrame({key: plain(text) for key, text in row.items()} for row in known).set_index("Layout"))
+
+
 def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> Cohort:
     """The cohort with the labels and the region that the reader chooses."""
-    left, right = st.columns([4, 5], vertical_alignment="bottom")
+    left, right = st.columns([4, 5])
     schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name))
     before = opened.labels if opened and opened.labels in schemes else OWN
     labels = left.selectbox(
@@ -94,8 +109,9 @@ def read(cohort: Cohort) -> Report:
     unread = count_unread(cohort.root, paths.INDEX, cohort.cases)
     wanted = unread <= AT_ONCE
     if not wanted:
-        st.info(f"{unread} references were not read yet: labels, volumes and roughness are not known.")
-        wanted = st.button(f"Read {unread} references", type="primary")
+        said, button = st.columns([5, 2], vertical_alignment="center")
+        said.info(f"{unread} references were not read yet: labels, volumes and roughness are not known.")
+        wanted = button.button(f"Read {unread} references", type="primary")
 
     def progress(done: int, total: int, note: str) -> None:
         if note:
@@ -108,25 +124,31 @@ def read(cohort: Cohort) -> Report:
     return report
 
 
-def offer(cohort: Cohort, report: Report) -> None:
+def offer(workspace: Workspace | None, cohort: Cohort) -> None:
     """Open the data set for a comparison, with the region that was chosen."""
     st.subheader("Use it")
     name = find_results(cohort)
+    if workspace is not None and workspace.name == name:
+        st.caption("These data and this region are what the other pages show.")
+        return
     left, right = st.columns([2, 7], vertical_alignment="center")
     if name is not None:
         if left.button("Open its results", type="primary"):
             _open(name)
         right.caption(f"There are results of this data set and region already: {plain(name)}")
         return
-    if left.button("Open for comparing", type="primary", disabled=not report.cases):
+    if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
         try:
             _open(register(cohort))
         except AflError as error:
             st.error(plain(str(error)))
+    masks = "There are masks alone, so no checkpoint can run. To measure another tool's masks:"
     right.caption(
         plain(
-            "Makes a results folder with the checkpoints that take these sequences; Compare then runs them case by case. "
+            "Makes a results folder with the checkpoints for these sequences; Compare then runs them case by case. "
             "For all cases at once, or masks of another tool:"
+            if cohort.sequences
+            else masks
         )
     )
     st.code(_command(cohort), language="sh", wrap_lines=True)

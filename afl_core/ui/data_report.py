@@ -25,8 +25,8 @@ def show_numbers(report: Report) -> None:
         "Cases": str(len(rows)),
         "Patients": str(len({row.patient for row in rows})),
         "With a reference": str(sum(row.reference for row in rows)),
-        "With a tumour": str(with_tumour) if report.references_read else "not read",
-        "Empty references": str(len(report.empty)) if report.references_read else "not read",
+        "With a tumour": str(with_tumour) if report.references_read else "?",
+        "Empty references": str(len(report.empty)) if report.references_read else "?",
     }
     for column, (label, value) in zip(st.columns(len(numbers)), numbers.items(), strict=True):
         column.metric(label, value)
@@ -37,7 +37,8 @@ def show_findings(report: Report) -> None:
     """Every finding with what to do; errors and questions stand open."""
     st.subheader("Findings")
     if not report.findings:
-        st.success("Nothing is wrong: every file was found, can be read, and lies where it should.")
+        read = "" if report.references_read else " The references were not read yet, only their headers."
+        st.success(f"Nothing is wrong: every file was found, is whole, and lies where it should.{read}")
     for finding in report.findings:
         _show_finding(finding)
 
@@ -104,7 +105,7 @@ _FORMATS = {
 
 
 def _cases(report: Report) -> pd.DataFrame:
-    return pd.DataFrame(
+    table = pd.DataFrame(
         {
             "Case": row.case_id,
             "Group": row.group,
@@ -118,6 +119,8 @@ def _cases(report: Report) -> pd.DataFrame:
         }
         for row in report.cases
     )
+    filled = [column for column in table if table[column].notna().any() and (table[column].astype(str) != "").any()]
+    return table[filled]
 
 
 def _by(form: str, values: tuple[float, ...]) -> str:

@@ -35,7 +35,8 @@ def show_split(cohort: Cohort, report: Report) -> None:
 
 
 def _table(splits: dict[str, tuple[str, ...]], volumes: dict[str, float]) -> pd.DataFrame:
-    return pd.DataFrame(
+    """Counts of every split; of tumours only where the references were read."""
+    table = pd.DataFrame(
         {
             "Split": name,
             "Cases": len(ids),
@@ -45,6 +46,7 @@ def _table(splits: dict[str, tuple[str, ...]], volumes: dict[str, float]) -> pd.
         }
         for name, ids in splits.items()
     )
+    return table if any(volume >= 0 for volume in volumes.values()) else table[["Split", "Cases", "Patients"]]
 
 
 def _save(cohort: Cohort, splits: dict[str, tuple[str, ...]]) -> None:

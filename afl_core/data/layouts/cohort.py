@@ -24,6 +24,9 @@ from afl_core.volume import Case, Region
 Said = tuple[tuple[str, str], ...]
 """(case id, message) pairs; the case id is a path where no case could be told."""
 
+KNOWN = "Accepted are"
+"""Beginning of the advice where a folder follows no layout: the list of those there are."""
+
 _VOLUMES = "image"
 """Role of a 4-D image."""
 
@@ -186,7 +189,7 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
         links = f"only links that leave the folder, such as {names[0]}"
         seen = f"{len(found.files)} image files such as {names[0]}" if found.files else links
     known = "; ".join(f"{layout.label}: {layout.example}" for layout in accepted)
-    todo = f"Accepted are {known}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
+    todo = f"{KNOWN} {known}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
     raise DataError(f"No cases were found in {root}", received=seen, todo=todo)
 
 
