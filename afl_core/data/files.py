@@ -30,6 +30,9 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 
+_ITK_READER = "MetaImageIO"
+"""Named, since SimpleITK itself knows the endings in lower case alone."""
+
 _HEADER_BYTES = 540
 """Of NIfTI-2; NIfTI-1 has 348."""
 
@@ -233,6 +236,7 @@ def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
 
     reader = sitk.ImageFileReader()
+    reader.SetImageIO(_ITK_READER)
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     shape = tuple(int(n) for n in reader.GetSize())
@@ -258,7 +262,7 @@ def _read(
         if path.name.lower().endswith(ITK_SUFFIXES):
             import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
 
-            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path))).T
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=_ITK_READER)).T
         else:
             array = _nifti_voxels(path).reshape(shape)
         if channel is not None:

@@ -162,7 +162,7 @@ def _duplicates(facts: Facts) -> Iterator[Finding]:
     items = tuple(" = ".join(sorted(files[path] for path in paths)) for paths in same)
     if items:
         todo = "Keep one of each: a case in two splits would be tested on what it was trained on"
-        yield Finding("error", f"{_n(items, 'file')} with the same bytes under several names", items, todo)
+        yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)
 
 
 def _splits(facts: Facts) -> Iterator[Finding]:

@@ -34,7 +34,9 @@ def declare(root: Path, layout: Layout) -> Layout:
     Raises:
         DataError: If there is none though the layout needs one, or several, or it declares nothing usable.
     """
-    found = [path for path in (root / DECLARATION, *sorted(root.glob(f"*/{DECLARATION}"))) if path.is_file()]
+    places = (root / DECLARATION, *sorted(root.glob(f"*/{DECLARATION}")))
+    real = {path.resolve(): path for path in reversed(places) if path.is_file()}  # a link to the root is no other set
+    found = [path for target, path in real.items() if target.is_relative_to(root.resolve())]
     if len(found) > 1:
         several = ", ".join(path.parent.name for path in found)
         raise DataError("The folder holds several data sets", received=several, todo="Give the folder of one of them")

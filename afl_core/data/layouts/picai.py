@@ -10,8 +10,8 @@ _MASK = rf"(?P<case>\d+_\d+){SUFFIX}"
 PICAI = Layout(
     name="picai",
     label="PI-CAI",
-    example="(picai_public_images_fold0/)PATIENT/PATIENT_STUDY_{t2w,adc,hbv}.mha with "
-    "csPCa_lesion_delineations/human_expert/resampled/PATIENT_STUDY.nii.gz",
+    example="PATIENT/PATIENT_STUDY_{t2w,adc,hbv}.mha, in folders by fold or not, with "
+    "human_expert/resampled/PATIENT_STUDY.nii.gz",
     files=(
         (BY_NAME, rf"{_STUDY}(?P<sequence>(?i:t2w|adc|hbv)){SUFFIX}"),
         (ASIDE, rf"{_STUDY}(?i:sag|cor){SUFFIX}"),
