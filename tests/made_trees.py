@@ -38,8 +38,8 @@ def write(
 
 def write_empty(path: Path) -> Path:
     """A mask without any label."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.uint8), np.diag([-1.0, -1.0, 3.0, 1.0])), path)
+    image = nib.load(write(path, [1]))
+    nib.save(nib.Nifti1Image(np.zeros(SHAPE, np.int16), image.affine), path)
     return path
 
 
