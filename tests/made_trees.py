@@ -12,14 +12,13 @@ import numpy as np
 SHAPE = (6, 7, 5)
 
 
-def write(
-    path: Path, labels: Iterable[int] = (), *, shape: Sequence[int] = SHAPE, axes: str = "LPS", seed: int = 0
-) -> Path:
+def write(path: Path, labels: Iterable[int] = (), *, shape: Sequence[int] = SHAPE, axes: str = "LPS") -> Path:
     """A mask of one voxel a label, or an image of noise; any suffix, upper case too."""
-    array = np.random.default_rng([seed, *path.name.encode()]).integers(50, 200, shape).astype(np.int16)
+    place = f"{path.parent.name}/{path.name}".encode()  # no two files of a tree are the same
+    array = np.random.default_rng([*place]).integers(50, 200, shape).astype(np.int16)
     if chosen := list(labels):
         array[:] = 0
-        at = zlib.crc32(path.name.encode()) % 100  # no two masks of a tree are the same
+        at = zlib.crc32(place) % 100
         array.reshape(-1)[at : at + len(chosen)] = chosen
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.name.lower().endswith(".mha"):

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -30,9 +29,6 @@ NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
 
-_ITK_READER = "MetaImageIO"
-"""Named, since SimpleITK itself knows the endings in lower case alone."""
-
 _HEADER_BYTES = 540
 """Of NIfTI-2; NIfTI-1 has 348."""
 
@@ -43,23 +39,6 @@ _READ_ERRORS: tuple[type[Exception], ...] = (
     *(OSError, EOFError, ValueError, KeyError, RuntimeError, HeaderDataError, WrapStructError),
     isal_zlib.error,  # type: ignore[assignment]  # its stub calls the class an instance
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Header:
-    """What a file says of its image.
-
-    Attributes:
-        shape: Voxels along the stored axes.
-        affine: Shape (4, 4), stored voxel index to RAS+ millimetres.
-        volumes: Number of 3-D volumes.
-        size: Bytes of the whole unzipped NIfTI file; 0 of others.
-    """
-
-    shape: tuple[int, ...]
-    affine: NDArray[np.float64]
-    volumes: int = 1
-    size: int = 0
 
 
 def strip_suffix(name: str) -> str:
@@ -104,27 +83,12 @@ def load_mask(path: Path) -> Mask:
     return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
 
 
-def read_header(path: Path, *, stacked: bool = False) -> Header:
-    """Grid of an image as stored, and how long the file should be, without reading voxels.
-
-    Args:
-        path: As for `load_volume`.
-        stacked: Whether a 4-D NIfTI file is due.
-
-    Raises:
-        DataError: As `load_volume`, but for voxels.
-    """
-    shape, affine = _header(path, stacked=stacked)
-    if path.name.lower().endswith(ITK_SUFFIXES):
-        return Header(shape, affine)
-    header = _parse_nifti(path)
-    size = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize
-    return Header(shape[:3], affine, shape[3] if stacked else 1, size)
-
-
-def read_shape(path: Path) -> tuple[int, ...]:
-    """Shape of the image as stored in the header, without reading voxels."""
-    return _header(path)[0]
+def read_header(path: Path, *, stacked: bool = False) -> tuple[tuple[int, ...], NDArray[np.float64], int]:
+    """Stored shape (of four axes if stacked), RAS+ affine, and bytes of the whole NIfTI file unzipped (0 of others)."""
+    shape, affine = _header(path, dims=(4,) if stacked else (3,))
+    header = None if path.name.lower().endswith(ITK_SUFFIXES) else _parse_nifti(path)
+    size = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize if header else 0
+    return shape, affine, size
 
 
 def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
@@ -145,11 +109,11 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
     Raises:
         GeometryError: If `like` is not the same grid.
     """
-    shape, affine = _grid(like)
+    shape, affine = _header(like, dims=(3, 4))
     to_ras = nib.orientations.io_orientation(affine)
     back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), to_ras)
     array = nib.orientations.apply_orientation(mask.array, back)
-    if array.shape != shape:
+    if array.shape != shape[:3]:
         raise GeometryError(f"The mask does not fit {like.name}", received=f"{array.shape} against {shape} voxels")
     data = _image(array, affine).to_bytes()
     write_atomically(path, isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data)
@@ -161,29 +125,19 @@ def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti
     return image
 
 
-def _grid(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """As `_header`; of a 4-D file the grid that its volumes share."""
-    try:
-        return _header(path)
-    except DataError:
-        shape, affine = _header(path, stacked=True)
-        return shape[:3], affine
-
-
-def _header(path: Path, *, stacked: bool = False) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Stored shape and RAS+ affine; raises if missing, unreadable, not 3-D (4-D if stacked) or too large."""
+def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Stored shape and RAS+ affine; raises if missing, unreadable, not of so many dimensions or too large."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
     try:
         shape, affine = _itk_header(path) if path.name.lower().endswith(ITK_SUFFIXES) else _nifti_header(path)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    due = 4 if stacked else 3
-    if len(shape) != due or (stacked and path.name.lower().endswith(ITK_SUFFIXES)):
+    if len(shape) not in dims or (len(shape) > 3 and path.name.lower().endswith(ITK_SUFFIXES)):
         raise DataError(
-            f"{path.name} has {len(shape)} dimensions where {due} are due",
+            f"{path.name} has {len(shape)} dimensions where {dims[0]} are due",
             received=f"shape {shape}",
-            todo="Save all sequences in one 4-D image" if stacked else "Save one 3-D image per sequence",
+            todo="Save one 3-D image per sequence" if dims[0] == 3 else "Save all sequences in one 4-D NIfTI image",
         )
     if np.prod(shape, dtype=np.float64) > MAX_VOXELS or min(shape) < 1:
         raise DataError(
@@ -236,7 +190,7 @@ def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
 
     reader = sitk.ImageFileReader()
-    reader.SetImageIO(_ITK_READER)
+    reader.SetImageIO("MetaImageIO")  # named, since by itself SimpleITK knows the endings in lower case alone
     reader.SetFileName(str(path))
     reader.ReadImageInformation()
     shape = tuple(int(n) for n in reader.GetSize())
@@ -255,14 +209,14 @@ def _read(
 
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
-    shape, affine = _header(path, stacked=channel is not None)
+    shape, affine = _header(path, dims=(3,) if channel is None else (4,))
     if channel is not None and not 0 <= channel < shape[3]:
         raise DataError(f"{path.name} has no volume {channel}", received=f"{shape[3]} volumes, counted from 0")
     try:
         if path.name.lower().endswith(ITK_SUFFIXES):
             import SimpleITK as sitk  # noqa: N813, PLC0415 - only .mha files need it
 
-            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO=_ITK_READER)).T
+            array = sitk.GetArrayFromImage(sitk.ReadImage(str(path), imageIO="MetaImageIO")).T
         else:
             array = _nifti_voxels(path).reshape(shape)
         if channel is not None:

@@ -122,11 +122,11 @@ def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> di
 
 def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
     try:
-        header = read_header(path, stacked=stacked)
-        ras_grid_of(header.shape, header.affine, name=path.name)
-        kept = {"shape": list(header.shape), "affine": header.affine.tolist()}
+        shape, affine, size = read_header(path, stacked=stacked)
+        ras_grid_of(shape[:3], affine, name=path.name)
+        kept = {"shape": list(shape[:3]), "affine": affine.tolist()}
         try:
-            check_length(path, header, stacked=stacked)
+            check_length(path, shape, size)
         except AflError as error:
             return {**kept, "problem": str(error)}
     except AflError as error:

@@ -4,7 +4,7 @@ import math
 import re
 from pathlib import Path
 
-from afl_core.data.files import Header, load_volume
+from afl_core.data.files import load_volume
 from afl_core.errors import DataError
 
 _HEAD = 2**16
@@ -13,8 +13,8 @@ _HEAD = 2**16
 _BYTES = {"UCHAR": 1, "CHAR": 1, "USHORT": 2, "SHORT": 2, "UINT": 4, "INT": 4, "FLOAT": 4, "DOUBLE": 8}
 
 
-def check_length(path: Path, header: Header, *, stacked: bool = False) -> None:
-    """Raise if a file ends before its last voxel.
+def check_length(path: Path, shape: tuple[int, ...], size: int) -> None:
+    """Raise if a file ends before its last voxel; shape and size are those of `read_header`.
 
     A gzip file ends with its unzipped size; only where that is another one than the header needs (as of a file of
     several streams) the voxels are read.
@@ -25,20 +25,20 @@ def check_length(path: Path, header: Header, *, stacked: bool = False) -> None:
     name = path.name.lower()
     if name.endswith(".mhd"):
         return
-    due, found = _mha_lengths(path, header) if name.endswith(".mha") else (header.size, path.stat().st_size)
+    due, found = _mha_lengths(path, shape) if name.endswith(".mha") else (size, path.stat().st_size)
     if name.endswith(".gz"):
         with path.open("rb") as file:
             file.seek(max(0, found - 4))
             found = int.from_bytes(file.read(4), "little")
         if found != due % 2**32:
-            load_volume(path, channel=0 if stacked else None)
+            load_volume(path, channel=0 if len(shape) == 4 else None)
     elif found < due:
         raise DataError(
             f"{path.name} is truncated", received=f"{found} bytes where {due} are due", todo="Copy or download it again"
         )
 
 
-def _mha_lengths(path: Path, header: Header) -> tuple[int, int]:
+def _mha_lengths(path: Path, shape: tuple[int, ...]) -> tuple[int, int]:
     """Bytes of voxels that are due, and that are there; equal where the file does not say."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
@@ -50,7 +50,7 @@ def _mha_lengths(path: Path, header: Header) -> tuple[int, int]:
     if fields.get("compresseddata", "").lower() == "true":
         due = int(size) if size.isdecimal() else 0
     else:
-        due = math.prod(header.shape) * _BYTES.get(fields.get("elementtype", "").upper().removeprefix("MET_"), 0)
+        due = math.prod(shape) * _BYTES.get(fields.get("elementtype", "").upper().removeprefix("MET_"), 0)
     return due, path.stat().st_size - start.end()
 
 

@@ -104,8 +104,8 @@ def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
 
 def ras_grid(path: Path) -> Volume:
     """Shape and affine of an image in RAS+ order, as a volume of zeros that takes no memory."""
-    header = read_header(path)
-    return ras_grid_of(header.shape, header.affine, name=path.name)
+    shape, affine, _ = read_header(path)
+    return ras_grid_of(shape, affine, name=path.name)
 
 
 def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64], *, name: str = "The file") -> Volume:
