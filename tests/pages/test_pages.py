@@ -1,6 +1,5 @@
 """The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
 
-import shutil
 import time
 
 import numpy as np
