@@ -12,8 +12,10 @@ from rich.text import Text
 
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, report
+from afl_core.cli_data import DATA_HELP, LabelsOption, LayoutOption, RegionOption, data_app
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.data.demo_design import DemoSpec
+from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
@@ -29,8 +31,6 @@ from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
 
-DATA_HELP = "Folder of the data set: BraTS 2018 layout, images/ and references/, or DeepMedic's example."
-
 app = typer.Typer(
     help="Compare tumour segmentation losses case by case: focal loss (FL) against adaptive focal loss (A-FL).\n\n"
     "Research use only, not a medical device.",
@@ -43,6 +43,7 @@ app.command()(report)
 app.command()(train)
 app.command()(study)
 WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
+app.add_typer(data_app, name="data")
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 
@@ -82,6 +83,9 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     ],
     out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
     case: CaseOption = None,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
@@ -102,9 +106,9 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     """
     sources = parse_sources(source, other_grid=other_grid)
     if data is not None and references is None:
-        cohort = load_cohort(data)
+        cohort = load_cohort(data, layout=layout, labels=labels, region=region)
     elif references is not None and data is None:
-        cohort = references_cohort(references)
+        cohort = references_cohort(references, labels=labels, region=region)
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
@@ -121,12 +125,13 @@ def predict(
     data: Annotated[Path, typer.Option(help=DATA_HELP)],
     out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
     case: CaseOption = None,
+    layout: LayoutOption = None,
 ) -> None:
     """Segment cases with a checkpoint; needs no reference."""
     (source,) = parse_sources([f"model={model}"])
     if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
-    cohort = load_cohort(data)
+    cohort = load_cohort(data, layout=layout)
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
     with progress_bar("Predicting") as advance:

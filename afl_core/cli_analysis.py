@@ -18,9 +18,9 @@ from afl_core.analysis.measures import Level
 from afl_core.analysis.options import BINS, TRAINING, Options, choose_breakdown
 from afl_core.analysis.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.catalogue import pick
-from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_line
@@ -195,8 +195,7 @@ def training_facts(results: Results, manifest: dict[str, Any], level: Level) -> 
 
 def load_data(manifest: dict[str, Any]) -> Cohort:
     """The data set that results were made on; raises `AflError` where it is gone."""
-    path = Path(manifest["data"]["path"])
-    return references_cohort(path) if manifest["data"].get("kind") == MASKS_ALONE.name else load_cohort(path)
+    return recorded_cohort(manifest)
 
 
 def print_breakdown(found: Breakdown) -> None:

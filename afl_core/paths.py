@@ -7,3 +7,5 @@ HOME = Path(os.environ.get("AFL_HOME", Path(__file__).resolve().parents[1]))
 MODELS = HOME / "models"
 DEMO = HOME / "data" / "demo"
 RESULTS = HOME / "data" / "results"
+INDEX = HOME / "data" / "index"
+"""What was read of data sets before; may be deleted at any time."""

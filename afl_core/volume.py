@@ -1,7 +1,7 @@
 """Volumes, masks and cases: frozen values whose arrays are (X, Y, Z) in RAS+ order."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -83,6 +83,35 @@ class Prediction:
 
 
 @dataclass(frozen=True)
+class Region:
+    """Which labels of a reference are the tumour.
+
+    Attributes:
+        name: For people and for settings: `whole`, `tc`, `et` or a name that the data set declares.
+        inside: Labels that make the mask; () is every label above 0.
+        known: Labels that may occur at all, besides 0; () is any.
+    """
+
+    name: str = "whole"
+    inside: tuple[int, ...] = ()
+    known: tuple[int, ...] = ()
+
+    @property
+    def key(self) -> str:
+        """What a mask depends on; "" where it is every label above 0.
+
+        >>> Region("whole", (1, 2, 4), (1, 2, 4)).key, Region("et", (4,), (1, 2, 4)).key
+        ('', 'et: 4')
+        """
+        everything = not self.inside or set(self.inside) == set(self.known)
+        return "" if everything else f"{self.name}: {'+'.join(map(str, sorted(self.inside)))}"
+
+
+WHOLE = Region()
+"""Every label above 0, whatever it is."""
+
+
+@dataclass(frozen=True)
 class Case:
     """The files of one case; nothing is read before it is asked for.
 
@@ -91,20 +120,28 @@ class Case:
         sequences: MRI sequence name to file.
         reference: File of the reference segmentation, or None.
         group: Sub-folder or grade it was found under, or "".
+        region: Which of the reference's labels are the tumour.
+        grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
+        channels: Of sequences that share a 4-D file, which of its volumes they are.
     """
 
     case_id: str
     sequences: Mapping[str, Path]
     reference: Path | None = None
     group: str = ""
+    region: Region = WHOLE
+    grid: str = ""
+    channels: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """Freeze the mapping of sequences."""
+        """Freeze the mappings."""
         object.__setattr__(self, "sequences", MappingProxyType(dict(self.sequences)))
+        object.__setattr__(self, "channels", MappingProxyType(dict(self.channels)))
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Pickle the read-only mapping as a plain one."""
-        return Case, (self.case_id, dict(self.sequences), self.reference, self.group)
+        """Pickle the read-only mappings as plain ones."""
+        own = (self.case_id, dict(self.sequences), self.reference, self.group)
+        return Case, (*own, self.region, self.grid, dict(self.channels))
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:
@@ -124,15 +161,26 @@ def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) ->
             received=f"{second.array.shape} against {first.array.shape} voxels",
             todo="Resample it to the same grid with nearest-neighbour interpolation",
         )
-    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.array.shape])).reshape(3, -1)
-    shift = (first.affine - second.affine) @ np.vstack([corners, np.ones(8)])
-    distance_mm = float(np.linalg.norm(shift[:3], axis=0).max())
+    distance_mm = _corner_shift_mm(first, second)
     if distance_mm > AFFINE_TOLERANCE * min(first.spacing_mm):
         raise GeometryError(
             f"{names[1]} has another affine than {names[0]}",
             received=f"a grid corner is {distance_mm:.2f} mm away, spacing {_mm(second)} against {_mm(first)}",
             todo="Save it with the affine of the reference",
         )
+
+
+def is_same_grid(first: Volume, second: Volume) -> bool:
+    """Whether `check_same_grid` is content."""
+    if first.array.shape != second.array.shape:
+        return False
+    return _corner_shift_mm(first, second) <= AFFINE_TOLERANCE * min(first.spacing_mm)
+
+
+def _corner_shift_mm(first: Volume, second: Volume) -> float:
+    corners = np.array(np.meshgrid(*[(0, n - 1) for n in first.array.shape])).reshape(3, -1)
+    shift = (first.affine - second.affine) @ np.vstack([corners, np.ones(8)])
+    return float(np.linalg.norm(shift[:3], axis=0).max())
 
 
 def _mm(volume: Volume) -> str:

@@ -108,7 +108,11 @@ def test_help_lists_the_commands_and_says_what_it_is_for():
 
 def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, masks, tmp_path, make_checkpoint):
     """By the real process with its pool. Each bad case has one sentence; the exit status is that of success."""
-    add_case(cohort, "Missing", like="Case_A")["t2"].unlink()
+    add_case(cohort, "Fewer", like="Case_A")["t2"].unlink()  # which the checkpoint does not need
+    add_case(cohort, "Missing", like="Case_A")["t1ce"].unlink()
+    for name, path in add_case(cohort, "Bare", like="Case_A").items():
+        if name != "seg":
+            path.unlink()
     cut = add_case(cohort, "Truncated", like="Case_A")["flair"]
     cut.write_bytes(cut.read_bytes()[:2000])
     four = add_case(cohort, "Four", like="Case_A")["t1ce"]
@@ -134,11 +138,13 @@ def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, 
     assert "Traceback" not in ran.err
     rows = Results(out).cases()
     good = ["Case_A", "Case_B", "Case_C", "Case_D", "Empty"]
-    assert rows[rows["source"] == "net"]["case_id"].tolist() == good
+    assert rows[rows["source"] == "net"]["case_id"].tolist() == [*good, "Fewer"]
     assert rows[rows["source"] == "M"]["case_id"].tolist() == [*good, "Four", "Holes", "Truncated"]
     assert rows[(rows["source"] == "M") & (rows["case_id"] == "Empty")]["dsc"].tolist() == [0]
     for said in (
-        "Missing: Missing is left out: no t2",
+        "Bare: Bare is left out: no image",
+        "Missing net: The checkpoint needs the sequence t1ce, which this case does not have",
+        "Fewer M: M has no mask of Fewer",
         "Truncated net: Truncated_flair.nii.gz cannot be read as an image: it is truncated",
         "Four net: Four_t1ce.nii.gz has 4 dimensions where 3 are due",
         "Holes net: Holes_flair.nii.gz holds NaN or infinite voxels (received: 1 of",
@@ -147,9 +153,10 @@ def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, 
     ):
         assert sum(line.startswith(said) for line in ran.err.splitlines()) == 1, said
     problems = Results(out).manifest()["problems"]
-    assert sorted(problems) == ["Four", "Holes", "Other_grid", "Truncated"]
-    assert list(Results(out).manifest()["data"]["skipped"]) == ["Missing"]
-    assert sorted(path.name for path in (out / "masks" / "net").iterdir()) == [f"{name}.nii.gz" for name in good]
+    assert sorted(problems) == ["Fewer", "Four", "Holes", "Missing", "Other_grid", "Truncated"]
+    assert list(Results(out).manifest()["data"]["skipped"]) == ["Bare"]
+    kept = sorted(path.name for path in (out / "masks" / "net").iterdir())
+    assert kept == [f"{name}.nii.gz" for name in [*good, "Fewer"]]
 
 
 def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp_path):
@@ -195,9 +202,10 @@ def test_an_unknown_case_suggests_the_nearest(afl, cohort, masks, tmp_path):
 
 
 def test_a_wanted_case_that_cannot_be_used_says_why(afl, cohort, masks, tmp_path):
-    files("Case_B", cohort)["t1"].unlink()
+    for name in ("flair", "t1", "t1ce", "t2"):
+        files("Case_B", cohort)[name].unlink()
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--case", "Case_B")
-    assert "Case_B is left out: no t1" in ran.error
+    assert "Case_B is left out: no image" in ran.error
 
 
 @pytest.mark.parametrize("kind", ["missing", "file", "empty"])

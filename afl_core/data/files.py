@@ -61,11 +61,12 @@ def strip_suffix(name: str) -> str:
     return name
 
 
-def load_volume(path: Path) -> Volume:
+def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     """Read an image into RAS+ order.
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file with one 3-D image.
+        channel: Which volume of a 4-D NIfTI file, from 0.
 
     Returns:
         The volume with a float32 array of shape (X, Y, Z).
@@ -73,7 +74,7 @@ def load_volume(path: Path) -> Volume:
     Raises:
         DataError: If the file is missing, truncated, not 3-D, too large, or holds NaN or infinite voxels.
     """
-    return Volume(*_read(path, _finite))
+    return Volume(*_read(path, _finite, channel))
 
 
 def load_labels(path: Path) -> Volume:
@@ -90,9 +91,12 @@ def load_mask(path: Path) -> Mask:
     return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
 
 
-def read_shape(path: Path) -> tuple[int, ...]:
-    """Shape of the image as stored in the header, without reading voxels."""
-    return _header(path)[0]
+def read_header(path: Path, *, stacked: bool = False) -> tuple[tuple[int, ...], NDArray[np.float64], int]:
+    """Stored shape (of four axes if stacked), RAS+ affine, and bytes of the whole NIfTI file unzipped (0 of others)."""
+    shape, affine = _header(path, dims=(4,) if stacked else (3,))
+    header = None if path.name.lower().endswith(ITK_SUFFIXES) else _parse_nifti(path)
+    size = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize if header else 0
+    return shape, affine, size
 
 
 def stored_axes(path: Path) -> str:
@@ -118,11 +122,11 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
     Raises:
         GeometryError: If `like` is not the same grid.
     """
-    shape, affine = _header(like)
+    shape, affine = _header(like, dims=(3, 4))
     to_ras = nib.orientations.io_orientation(affine)
     back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), to_ras)
     array = nib.orientations.apply_orientation(mask.array, back)
-    if array.shape != shape:
+    if array.shape != shape[:3]:
         raise GeometryError(f"The mask does not fit {like.name}", received=f"{array.shape} against {shape} voxels")
     data = _image(array, affine).to_bytes()
     write_atomically(path, isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data)
@@ -134,19 +138,19 @@ def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti
     return image
 
 
-def _header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Stored shape and RAS+ affine; raises if missing, unreadable, not 3-D or too large."""
+def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Stored shape and RAS+ affine; raises if missing, unreadable, not of so many dimensions or too large."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
     try:
         shape, affine = _itk_header(path) if path.name.lower().endswith(ITK_SUFFIXES) else _nifti_header(path)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error
-    if len(shape) != 3:
+    if len(shape) not in dims or (len(shape) > 3 and path.name.lower().endswith(ITK_SUFFIXES)):
         raise DataError(
-            f"{path.name} has {len(shape)} dimensions where 3 are due",
+            f"{path.name} has {len(shape)} dimensions where {dims[0]} are due",
             received=f"shape {shape}",
-            todo="Save one 3-D image per sequence",
+            todo="Save one 3-D image per sequence" if dims[0] == 3 else "Save all sequences in one 4-D NIfTI image",
         )
     if np.prod(shape, dtype=np.float64) > MAX_VOXELS or min(shape) < 1:
         raise DataError(
@@ -215,17 +219,23 @@ def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
     return header.shape, header.affine
 
 
-def _read(path: Path, convert: Callable[[NDArray[Any], Path], Array]) -> tuple[Array, NDArray[np.float64]]:
+def _read(
+    path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None = None
+) -> tuple[Array, NDArray[np.float64]]:
     """Voxels, checked and converted as stored, and affine, both in RAS+ order.
 
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
-    shape, affine = _header(path)
+    shape, affine = _header(path, dims=(3,) if channel is None else (4,))
+    if channel is not None and not 0 <= channel < shape[3]:
+        raise DataError(f"{path.name} has no volume {channel}", received=f"{shape[3]} volumes, counted from 0")
     try:
         if path.name.lower().endswith(ITK_SUFFIXES):
             array = read_mha_voxels(read_mha_header(path))
         else:
             array = _nifti_voxels(path).reshape(shape)
+        if channel is not None:
+            array, shape = array[..., channel], shape[:3]
         orientation = nib.orientations.io_orientation(affine)
     except _READ_ERRORS as error:
         raise _unreadable(path, error) from error

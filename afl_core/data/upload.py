@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
-from afl_core.data.files import NIFTI_SUFFIXES, read_shape
+from afl_core.data.files import NIFTI_SUFFIXES, read_header
 from afl_core.errors import DataError
 
 CASE_ID, REFERENCE = "upload", "reference"
@@ -80,7 +80,7 @@ def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content)
         try:
-            read_shape(path)
+            read_header(path)
         except DataError as error:
             raise DataError(error.what.replace(path.name, name), received=error.received, todo=error.todo) from error
     if not set(given) - {REFERENCE}:

@@ -21,7 +21,7 @@ from filelock import FileLock, Timeout
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import evaluate_case, predict_case
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.results import Results, recorded_cohort
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.storage import write_atomically
 
@@ -111,7 +111,9 @@ def run_job(folder: Path) -> None:
         try:
             sources = parse_sources(spec["sources"])
             results = Results(Path(spec["results"]))
-            cases = {case.case_id: case for case in load_cohort(Path(spec["data"])).cases}
+            manifest = results.manifest()
+            cohort = recorded_cohort(manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
+            cases = {case.case_id: case for case in cohort.cases}
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
             case = cases[spec["case_id"]]

@@ -6,12 +6,12 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future, as_completed
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from afl_core.data.files import save_mask
-from afl_core.data.layouts import LoadedCase, load_case
+from afl_core.data.layouts import Cohort, LoadedCase, load_case
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
@@ -31,13 +31,22 @@ class Settings:
     Attributes:
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
         matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
+        region: Which part of the tumour is measured.
+        labels: Label scheme that was chosen; "" where it is the data set's own.
     """
 
     nsd_tolerance_mm: float = 1.0
     matcher: str = "overlap"
+    region: str = "whole"
+    labels: str = ""
 
 
 SETTINGS = Settings()
+
+
+def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
+    """The settings with the region and the labels of a cohort."""
+    return replace(settings, region=cohort.region.name, labels=cohort.labels)
 
 
 @dataclass(frozen=True)
@@ -160,7 +169,7 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
     present = [name for name in needed if name in case.sequences]
     images = load_case(replace(case, reference=None), sequences=present).images
     mask = source.predict(case, images, None).mask
-    save_mask(path, mask, like=case.sequences[needed[0]])
+    save_mask(path, mask, like=case.sequences.get(case.grid, case.sequences[needed[0]]))
 
 
 class _Reader:
@@ -187,7 +196,9 @@ class _Reader:
 def row_key(case: Case, source: Source, settings: Settings) -> str:
     """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
     reference = hash_files([case.reference] if case.reference else [])
-    parts = [VERSION, asdict(settings), case.case_id, source.name, reference, source.key(case)]
+    measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
+    region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
+    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

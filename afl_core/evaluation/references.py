@@ -180,7 +180,7 @@ def _key(case: Case) -> str:
         state = case.reference.stat()
     except OSError:
         return ""
-    parts = [VERSION, case.case_id, str(case.reference.resolve()), state.st_size, state.st_mtime_ns]
+    parts = [VERSION, case.case_id, str(case.reference.resolve()), state.st_size, state.st_mtime_ns, case.region.key]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

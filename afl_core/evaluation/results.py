@@ -1,7 +1,7 @@
 """The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from io import BytesIO
@@ -11,6 +11,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock
 
+from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings
 from afl_core.evaluation.sources import Source
@@ -124,6 +125,13 @@ class Results:
                     received=f"{data} where it holds {recorded}",
                     todo="Give another --out folder",
                 )
+            kept = manifest.get("data", {}).get("kind", kind)
+            if kept != kind:
+                raise DataError(
+                    f"The results folder {self.folder.name} was made with another layout",
+                    received=f"{kind} where it holds {kept}",
+                    todo="Give another --out folder",
+                )
             if manifest.get("settings") and self.settings() != settings:
                 raise DataError(
                     f"The results folder {self.folder.name} was measured with other settings",
@@ -168,6 +176,19 @@ class Results:
         return DataError(
             f"{self.folder.name}/{name} is damaged", received=reason, todo="Delete the folder and evaluate again"
         )
+
+
+def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
+    """The data set that a manifest names, with its layout, labels and region.
+
+    Raises:
+        AflError: If it is gone, or no longer follows that layout.
+    """
+    data, settings = manifest["data"], manifest.get("settings", {})
+    labels, region = settings.get("labels") or None, settings.get("region", SETTINGS.region)
+    if data["kind"] == MASKS_ALONE.name:
+        return references_cohort(Path(data["path"]), labels=labels, region=region)
+    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
 
 
 def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from afl_core.analysis.options import list_sources
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.files import load_mask
+from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
@@ -107,7 +108,7 @@ def _picture(change: Change, findings: Findings) -> tuple[bytes, str]:
     case = _case(change.case_id, findings)
     if case.reference is None:
         raise DataError("the reference is no longer there")
-    reference = load_mask(case.reference)
+    reference = load_reference(case)
     predictions = {name: _prediction(name, case, findings) for name in findings.pair or ()}
     at = _centre(change, findings)
     for name, mask in predictions.items():
@@ -142,8 +143,8 @@ def _members(source: str, findings: Findings) -> Sequence[str]:
 
 def _image(case: Case) -> tuple[Volume | None, str]:
     """The first sequence and its name; None where there are masks alone."""
-    for name, path in case.sequences.items():
-        return load_volume(path), name
+    for name in case.sequences:
+        return load_sequence(case, name), name
     return None, ""
 
 

@@ -195,6 +195,9 @@ def _load(
 ) -> list[TrainingCase]:
     wanted = set(splits.get(name, ()))
     chosen = [case for case in cohort.cases if case.case_id in wanted and case.reference]
+    chosen = [
+        case for case in chosen if set(config.sequences) <= set(case.sequences)
+    ] or chosen  # or say what is missing
     if not chosen:
         raise UsageError(
             f"The data set has no {name} split", received=cohort.root, todo=f"List its cases in {SPLITS_FILE}"

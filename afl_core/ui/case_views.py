@@ -6,7 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.files import load_mask
+from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
@@ -16,8 +17,11 @@ from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
 from afl_core.ui.workspace import Workspace
 from afl_core.volume import Case, Mask, Volume, check_same_grid
 
-Stamped = tuple[str, int]
-"""A file's path and time of change, so that a cache sees a new file."""
+Stamped = tuple[str, str, int]
+"""What a file is, its path and its time of change, so that a cache sees a new file."""
+
+_IMAGE, _REFERENCE = "/image", "/reference"
+"""No source is called so: their names hold no slash."""
 
 
 def show_slices(workspace: Workspace, case_id: str) -> None:
@@ -36,7 +40,7 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
             )
         else:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
-        payload = _payload(case_id, sequence, _image_file(case, sequence), _files(workspace, case))
+        payload = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
         show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id))
 
 
@@ -48,7 +52,7 @@ def show_surfaces(workspace: Workspace, case_id: str) -> None:
     with shown_errors():
         st.markdown("##### Surfaces")
         sequence = next(iter(case.sequences), "")
-        figure = _surfaces(_image_file(case, sequence), _files(workspace, case))
+        figure = _surfaces(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
         st.plotly_chart(figure, key="surfaces", config={"displaylogo": False})
         st.caption("Drag to turn, scroll to zoom. Blue lies inside the reference, orange outside, white on it.")
 
@@ -64,43 +68,46 @@ def _case(workspace: Workspace, case_id: str) -> Case | None:
     return None
 
 
-def _files(workspace: Workspace, case: Case) -> tuple[tuple[str, Stamped], ...]:
-    """Name and file of the reference (as "") and of every predicted mask that there is."""
-    found = [] if case.reference is None else [("", _stamped(case.reference))]
+def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
+    """The reference, by its region, and every predicted mask that there is, by its source."""
+    found = [] if case.reference is None else [_stamped(f"{_REFERENCE}{case.region}", case.reference)]
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
         path = mask_path(workspace.results.folder, name, case.case_id)
         if path.is_file():
-            found.append((name, _stamped(path)))
+            found.append(_stamped(name, path))
     return tuple(found)
 
 
-def _image_file(case: Case, sequence: str) -> Stamped | None:
-    return _stamped(case.sequences[sequence]) if sequence in case.sequences else None
+def _image_file(case: Case, sequence: str) -> Stamped:
+    """The image, or the case alone where it has masks alone."""
+    return _stamped(_IMAGE, case.sequences[sequence]) if sequence in case.sequences else (_IMAGE, case.case_id, 0)
 
 
-def _stamped(path: Path) -> Stamped:
-    return str(path), path.stat().st_mtime_ns
+def _stamped(what: str, path: Path) -> Stamped:
+    return what, str(path), path.stat().st_mtime_ns
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(case_id: str, sequence: str, image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> bytes:
-    volume, reference, predictions = _read(image, masks)
-    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=case_id, sequence=sequence or "masks"))
+def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
+    volume, reference, predictions = _read(_case, sequence, files)
+    named = {"case_id": _case.case_id, "sequence": sequence or "masks"}
+    return viewer_payload(ViewerCase(volume, reference, predictions, **named))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
-def _surfaces(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> go.Figure:
+def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> go.Figure:
     from afl_core.figures.surfaces import plot_surfaces  # noqa: PLC0415 - PyVista takes a second to import
 
-    volume, reference, predictions = _read(image, masks)
+    volume, reference, predictions = _read(_case, sequence, files)
     return plot_surfaces(volume, reference, predictions)
 
 
-def _read(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:
+def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:
     """The image (empty space where there is none) and the masks, all on one grid."""
-    loaded = {name: load_mask(Path(path)) for name, (path, _) in masks}
-    if image is not None:
-        volume = load_volume(Path(image[0]))
+    loaded = {} if case.reference is None else {"": load_reference(case)}
+    loaded |= {name: load_mask(Path(path)) for name, path, _ in files if not name.startswith((_IMAGE, _REFERENCE))}
+    if sequence:
+        volume = load_sequence(case, sequence)
     elif loaded:
         first = next(iter(loaded.values()))
         volume = Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine)

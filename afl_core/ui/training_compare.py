@@ -9,6 +9,7 @@ from afl_core import paths
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
+from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
@@ -92,6 +93,7 @@ def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSour
         sources=sources,
         skipped=dict(cohort.problems),
         cases=test_cases(runs),
+        settings=settings_for(cohort),
     )
     return name
 

@@ -1,7 +1,7 @@
 """Training page: the data set, and which of its cases train, validate and test."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import streamlit as st
@@ -90,8 +90,7 @@ def _read(root: Path) -> TrainingData:
     ids = set(_ids(cohort))
     if not ids:
         raise DataError("No case of this folder has a reference to train on", received=root)
-    sequences = [set(case.sequences) for case in cohort.cases if case.reference]
-    common = tuple(sorted(set.intersection(*sequences)))
+    common = replace(cohort, cases=tuple(case for case in cohort.cases if case.case_id in ids)).sequences
     if not common:
         raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
     given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}

@@ -10,9 +10,10 @@ import pandas as pd
 import streamlit as st
 
 from afl_core import paths
-from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.pipeline import settings_for
+from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
 from afl_core.ui.errors import plain
@@ -20,6 +21,8 @@ from afl_core.ui.errors import plain
 RESULTS_KEY = "results"
 ADDRESS_KEY = "results in the address"
 ASKED_KEY = "asked page"
+FOLDER_KEY = "asked folder"
+OPENED_KEY = "results just opened"
 PROBLEM_KEY = "why nothing is open"
 
 
@@ -98,7 +101,7 @@ def select_workspace() -> Workspace | None:
     st.session_state[PROBLEM_KEY] = ""
     with st.sidebar:
         selector = st.container()
-        opened = _open_folder()
+        opened = st.session_state.pop(OPENED_KEY, None) or _open_folder()
         names = [folder.name for folder in result_folders()]
         if opened:
             st.session_state[RESULTS_KEY] = opened
@@ -148,7 +151,7 @@ def _load(folder: Path) -> Workspace:
     results, stamp = Results(folder), _stamp(folder)
     manifest, rows, lesions = _tables(str(folder), stamp)
     try:
-        cohort, problem = _cohort(manifest["data"]["path"], manifest["data"]["kind"]), ""
+        cohort, problem = _cohort(manifest["data"], manifest.get("settings", {})), ""
     except AflError as error:
         cohort, problem = None, str(error)
     if cohort is not None and (wanted := manifest["data"].get("cases")):
@@ -168,42 +171,61 @@ def _tables(folder: str, stamp: int) -> tuple[dict[str, Any], pd.DataFrame, pd.D
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(path: str, kind: str) -> Cohort:
-    return references_cohort(Path(path)) if kind == MASKS_ALONE.name else load_cohort(Path(path))
+def _cohort(data: dict[str, Any], settings: dict[str, Any]) -> Cohort:
+    return recorded_cohort({"data": data, "settings": settings})
 
 
 def _open_folder() -> str | None:
-    """A form that opens a data set; returns the name of its new results folder when it was just opened."""
+    """A form that opens a data set: its results where there are some, else the Data page; returns the results' name."""
     with st.expander("Open a data set"), st.form("open", border=False):
         text = st.text_input(
             "Folder on this machine",
-            placeholder="/path/to/BraTS2018",
-            help="BraTS 2018 layout, or images/CASE_SEQUENCE.nii.gz and references/CASE.nii.gz. Nothing is copied.",
+            placeholder="/path/to/BraTS2021",
+            help="BraTS, PI-CAI, Decathlon, nnU-Net and more; docs/data.md lists the layouts. Nothing is copied.",
         )
         if not st.form_submit_button("Open folder") or not text.strip():
             return None
+        root = Path(text.strip()).expanduser()
         try:
-            return _register(Path(text.strip()).expanduser())
+            if name := find_results(load_cohort(root)):
+                return name
         except AflError as error:
             st.error(plain(str(error)))
             return None
+        st.session_state[FOLDER_KEY], st.session_state[ASKED_KEY] = str(root), "pages/data.py"
+        return None
 
 
-def _register(root: Path) -> str:
-    """Name of the results folder of a data set; a new one has the checkpoints that fit its sequences as sources."""
-    cohort = load_cohort(root)
+def find_results(cohort: Cohort) -> str | None:
+    """Name of the results of a data set by its layout, labels and region; None where there are none."""
+    wanted = (str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name)
     for folder in result_folders():
-        if Results(folder).manifest()["data"]["path"] == str(root.resolve()):
+        results = Results(folder)
+        data, settings = results.manifest()["data"], results.settings()
+        if (data["path"], data["kind"], settings.labels, settings.region) == wanted:
             return folder.name
+    return None
+
+
+def register(cohort: Cohort) -> str:
+    """Name of a new results folder of a data set, with the checkpoints that fit its sequences as sources.
+
+    Raises:
+        AflError: If no case is complete, or no checkpoint fits.
+    """
     if not cohort.cases:
-        raise DataError(
-            "No case in this folder is complete", received=cohort.problems[0][1] if cohort.problems else root
-        )
-    sources = fitting_checkpoints(set.intersection(*(set(case.sequences) for case in cohort.cases)))
-    digest = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:6]
-    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', root.resolve().name)}-{digest}"
+        said = cohort.problems[0][1] if cohort.problems else cohort.root
+        raise DataError("No case in this folder is complete", received=said)
+    sources = fitting_checkpoints(set(cohort.sequences))
+    wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
+    digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
+    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
     Results(paths.RESULTS / name).describe(
-        data=root, kind=cohort.layout.name, sources=sources, skipped=dict(cohort.problems)
+        data=cohort.root,
+        kind=cohort.layout.name,
+        sources=sources,
+        skipped=dict(cohort.problems),
+        settings=settings_for(cohort),
     )
     return name
 

@@ -9,7 +9,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.files import load_labels, load_mask, load_volume, read_shape, save_mask, save_volume, strip_suffix
+from afl_core.data.files import load_labels, load_mask, load_volume, read_header, save_mask, save_volume, strip_suffix
 from afl_core.errors import DataError, GeometryError
 from afl_core.volume import Mask, check_same_grid
 
@@ -115,7 +115,7 @@ def test_a_fourth_axis_of_one_is_dropped_and_of_two_is_refused(tmp_path: Path) -
     nib.save(nib.Nifti1Image(phantom()[..., None], AFFINE), tmp_path / "one.nii")
     nib.save(nib.Nifti1Image(np.stack([phantom()] * 2, axis=-1), AFFINE), tmp_path / "two.nii")
     np.testing.assert_array_equal(load_volume(tmp_path / "one.nii").array, phantom())
-    assert read_shape(tmp_path / "one.nii") == SHAPE
+    assert read_header(tmp_path / "one.nii")[0] == SHAPE
     with pytest.raises(DataError, match=r"two\.nii has 4 dimensions where 3 are due .*\(5, 6, 7, 2\)"):
         load_volume(tmp_path / "two.nii")
 
@@ -285,7 +285,7 @@ def test_a_gzip_bomb_is_not_unzipped_past_the_last_voxel(tmp_path: Path, offset:
     small_image_in_a_bomb(tmp_path / "bomb.nii.gz", offset=offset)
     tracemalloc.start()
     try:
-        assert read_shape(tmp_path / "bomb.nii.gz") == SHAPE
+        assert read_header(tmp_path / "bomb.nii.gz")[0] == SHAPE
         assert tracemalloc.get_traced_memory()[1] < 2**20
         assert load_volume(tmp_path / "bomb.nii.gz").array.shape == SHAPE
         assert tracemalloc.get_traced_memory()[1] < 2**20 + offset

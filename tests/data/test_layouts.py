@@ -125,15 +125,25 @@ def test_deepmedic(tmp_path: Path) -> None:
     assert case.reference.name == "OTMultiClass.nii.gz"
 
 
-def test_a_missing_modality_is_a_problem_of_its_case_alone(tmp_path: Path) -> None:
+def test_a_case_that_lacks_a_modality_is_kept_and_named(tmp_path: Path) -> None:
     for case_id, skip in (("a", []), ("b", ["t1ce", "t2"]), ("c", [])):
         brats(tmp_path, case_id, skip=skip)
     cohort = load_cohort(tmp_path)
-    assert [case.case_id for case in cohort.cases] == ["a", "c"]
+    assert [case.case_id for case in cohort.cases] == ["a", "b", "c"]
+    assert cohort.incomplete == (("b", "no t1ce and no t2 image"),)
+    assert cohort.sequences == ("flair", "t1", "t1ce", "t2")
+    assert set(load_case(cohort.cases[1], sequences=("flair", "t1")).images) == {"flair", "t1"}
+    refused(lambda: load_case(cohort.cases[1], sequences=("flair", "t2")), "b has no t2 image", "only flair, t1")
+
+
+def test_a_reference_without_any_image_is_a_problem_of_its_case_alone(tmp_path: Path) -> None:
+    brats(tmp_path, "a")
+    brats(tmp_path, "b", skip=("flair", "t1", "t1ce", "t2"))
+    cohort = load_cohort(tmp_path)
+    assert [case.case_id for case in cohort.cases] == ["a"]
     ((case_id, message),) = cohort.problems
     assert case_id == "b"
-    assert "no t1ce and no t2" in message
-    assert "only flair, reference, t1" in message
+    assert "no image" in message
 
 
 def test_two_files_for_one_sequence_are_a_problem(tmp_path: Path) -> None:
@@ -175,7 +185,7 @@ def test_two_layouts_are_never_guessed_between(tmp_path: Path) -> None:
 def test_a_layout_by_name_must_exist_and_fit(tmp_path: Path) -> None:
     brats(tmp_path, "a")
     with pytest.raises(UsageError, match="Did you mean brats2018"):
-        load_cohort(tmp_path, layout="brats2081")
+        load_cohort(tmp_path, layout="brats208")
     refused(lambda: load_cohort(tmp_path, layout="plain"), "5 image files such as HGG/a/a_", "images/CASE_SEQUENCE")
 
 

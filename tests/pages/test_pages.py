@@ -1,6 +1,5 @@
 """The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
 
-import shutil
 import time
 
 import numpy as np
@@ -124,13 +123,12 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     assert any("metric" in frame.value for frame in at.dataframe)
 
 
-@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases"), ("elsewhere", "checkpoint")])
+@pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases")])
 def test_opening_a_wrong_folder_is_explained(app, results, cohort_folder, tmp_path, folder, said):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     at = AppTest.from_string(
         "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
     )
-    shutil.copytree(cohort_folder, tmp_path / "elsewhere")
     at.run()
     at.text_input[0].set_value(str(tmp_path / folder))
     at.button[0].click().run()

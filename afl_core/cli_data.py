@@ -1,0 +1,141 @@
+"""`afl data`: check a data set, and split it by patient; and the options by which every command opens one."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from afl_core.data.check import Report, check_cohort
+from afl_core.data.labels import SCHEMES, WHOLE
+from afl_core.data.layouts import LAYOUTS, MASKS_ALONE, load_cohort, references_cohort
+from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
+from afl_core.errors import UsageError
+from afl_core.evaluation.run import worker_pool
+from afl_core.paths import INDEX
+from afl_core.storage import write_atomically
+from afl_core.terminal import output, print_line, progress_bar
+
+DATA_HELP = "Folder of the data set, in a known layout (docs/data.md)."
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(help=f"Layout, where it cannot be told: {', '.join(LAYOUTS)}, or a .toml file that describes one."),
+]
+LabelsOption = Annotated[
+    str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
+]
+RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
+PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
+
+SHOWN = 5
+"""Cases listed of a finding; --json has them all."""
+
+_COLOURS = {"error": "red", "question": "magenta", "warning": "yellow", "note": "cyan"}
+
+data_app = typer.Typer(help="Check a data set, and split it by patient.", no_args_is_help=True)
+
+
+@data_app.command()
+def check(  # noqa: PLR0913 - one parameter an option
+    path: PathArgument,
+    *,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
+    masks: Annotated[bool, typer.Option("--masks", help="The folder holds masks alone, CASE.nii.gz.")] = False,
+    headers_only: Annotated[bool, typer.Option("--headers-only", help="Do not read the references.")] = False,
+    json_: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
+) -> None:
+    """Report what a data set holds and what is wrong with it; exit status 1 if there is an error.
+
+    Example: afl data check BraTS2021 --json report.json
+    """
+    if masks:
+        cohort = references_cohort(path, labels=labels, region=region)
+    else:
+        cohort = load_cohort(path, layout=layout, labels=labels, region=region)
+    tasks = 0 if headers_only else len(cohort.cases) // 8  # a few are read sooner than workers start
+    with progress_bar("Reading") as advance, worker_pool(tasks=tasks) as executor:
+        report = check_cohort(cohort, index=INDEX, read=not headers_only, progress=advance, executor=executor)
+    _print_report(report)
+    if json_ is not None:
+        write_atomically(json_, json.dumps(report.as_dict(), indent=1, ensure_ascii=False).encode())
+        print_line(f"The whole report is in {json_}")
+    if report.worst == "error":
+        raise typer.Exit(1)
+
+
+@data_app.command()
+def split(
+    path: PathArgument,
+    *,
+    layout: LayoutOption = None,
+    seed: Annotated[int, typer.Option(help="The same seed gives the same split.", min=0)] = 0,
+    out: Annotated[
+        Path | None, typer.Option(help=f"File to write; {SPLITS_FILE} in the data set if not given.")
+    ] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a split file that is there.")] = False,
+) -> None:
+    """Write a random split of the cases with a reference: of the patients 60 % train, 20 % validate, 20 % test."""
+    cohort = load_cohort(path, layout=layout)
+    target = out or path / SPLITS_FILE
+    if target.exists() and not replace:
+        raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")
+    splits = random_splits([case.case_id for case in cohort.cases if case.reference], seed=seed)
+    save_splits(target, splits)
+    print_line(f"{', '.join(f'{len(ids)} {name}' for name, ids in splits.items())} cases written to {target}")
+
+
+def _print_report(report: Report) -> None:
+    name, title = report.layout
+    facts = {
+        "Folder": str(report.root),
+        "Layout": title if name == MASKS_ALONE.name else f"{title} ({name})",
+        "Labels": report.labels[1],
+        "Region": report.region,
+        "Cases": f"{len(report.cases)}, of {len({row.patient for row in report.cases})} patients; "
+        f"{sum(row.reference for row in report.cases)} with a reference",
+        "Sequences": ", ".join(dict.fromkeys(s for row in report.cases for s in row.sequences)) or "none: masks alone",
+    }
+    if report.references_read:
+        volumes = sorted(row.volume_ml for row in report.cases if row.volume_ml > 0)
+        facts["Tumours"] = f"{len(volumes)} cases with one, {len(report.empty)} empty"
+        if volumes:
+            middle = f"{volumes[0]:.3g} to {volumes[-1]:.3g} ml, median {volumes[len(volumes) // 2]:.3g} ml"
+            facts["Volumes"] = middle
+    if report.splits:
+        facts["Split"] = ", ".join(f"{n} {split}" for split, n in report.splits.items())
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for key, value in facts.items():
+        table.add_row(Text(key, style="bold"), Text(value))
+    output.print(table)
+    _print_tables(report)
+    for finding in report.findings:
+        output.print(Text.assemble((f"\n{finding.level}: ", _COLOURS[finding.level]), (finding.what, "bold")))
+        for item in finding.items[:SHOWN]:
+            output.print(Text(f"  {item}"))
+        if len(finding.items) > SHOWN:
+            output.print(Text(f"  and {len(finding.items) - SHOWN} more"))
+        if finding.todo:
+            output.print(Text(f"  {finding.todo}.", style="italic"))
+    if not report.findings:
+        output.print("\nNothing is wrong.")
+
+
+def _print_tables(report: Report) -> None:
+    grids = Table("files", "grid", "spacing (mm)", "stored", "cases", box=None, padding=(0, 2, 0, 0))
+    for row in report.grids[:12]:
+        shape, spacing = "x".join(map(str, row.shape)), " x ".join(f"{s:g}" for s in row.spacing_mm)
+        grids.add_row(Text(row.what), shape, spacing, row.stored, str(row.cases))
+    output.print()
+    output.print(grids)
+    if len(report.grids) > 12:
+        output.print(f"and {len(report.grids) - 12} more grids")
+    if report.values:
+        values = Table("label", "meaning", "references", box=None, padding=(0, 2, 0, 0))
+        for label in report.values:
+            values.add_row(str(label.value), Text(label.meaning or "not declared"), str(label.cases))
+        output.print()
+        output.print(values)

@@ -1,0 +1,234 @@
+"""Check a data set: what is there, what is wrong with it, and what can be done about that."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nibabel.orientations import aff2axcodes
+
+from afl_core.data.findings import Facts, Finding, find_all
+from afl_core.data.index import FileFacts, Index, Progress, read_files
+from afl_core.data.layouts import Cohort
+from afl_core.data.patients import patient_id
+from afl_core.data.references import ReferenceFacts, read_references
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.errors import AflError
+from afl_core.volume import Case, Spacing
+
+_LEVELS = ("error", "question", "warning", "note")
+
+
+@dataclass(frozen=True)
+class CaseRow:
+    """One case of the report.
+
+    Attributes:
+        case_id: The case.
+        patient: By the data set's numbering.
+        group: Sub-folder or grade.
+        sequences: Those that it has.
+        shape: Voxels along right, anterior, superior, of the grid that is measured on; () where it cannot be read.
+        spacing_mm: Of that grid.
+        stored: Letters of the stored axes of that grid.
+        reference: Whether it has one.
+        labels: Label to voxels, where the reference was read.
+        volume_ml: Of the region; NaN where it was not read.
+        lesions: Components of the region.
+        roughness: NaN where the lesions cannot carry it.
+    """
+
+    case_id: str
+    patient: str
+    group: str
+    sequences: tuple[str, ...]
+    shape: tuple[int, ...]
+    spacing_mm: Spacing
+    stored: str
+    reference: bool
+    labels: Mapping[int, int]
+    volume_ml: float
+    lesions: int
+    roughness: float
+
+
+@dataclass(frozen=True)
+class GridRow:
+    """How many cases have a file of that kind on such a grid, stored in such an order."""
+
+    what: str
+    shape: tuple[int, ...]
+    spacing_mm: Spacing
+    stored: str
+    cases: int
+
+
+@dataclass(frozen=True)
+class LabelRow:
+    """In how many references a label is, and what it means; "" where the labels are not known."""
+
+    value: int
+    meaning: str
+    cases: int
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that is known of a data set.
+
+    Attributes:
+        root: Its folder.
+        layout: Name and title of the layout.
+        labels: Name and title of the label scheme.
+        region: Title of the region, with its labels.
+        cases: A row a case.
+        findings: What to know, the worst first.
+        grids: Shapes, spacings and orientations, the most frequent first.
+        values: Labels of the references; () where they were not read.
+        splits: Split to number of cases, of the data set's split file.
+        references_read: Whether the references were read too.
+    """
+
+    root: Path
+    layout: tuple[str, str]
+    labels: tuple[str, str]
+    region: str
+    cases: tuple[CaseRow, ...]
+    findings: tuple[Finding, ...]
+    grids: tuple[GridRow, ...]
+    values: tuple[LabelRow, ...]
+    splits: Mapping[str, int]
+    references_read: bool
+
+    @property
+    def worst(self) -> str:
+        """Level of the worst finding; "" where there is none."""
+        return self.findings[0].level if self.findings else ""
+
+    @property
+    def empty(self) -> tuple[str, ...]:
+        """Cases whose region is empty."""
+        return tuple(row.case_id for row in self.cases if row.volume_ml == 0)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The report as JSON holds it: NaN is null."""
+        found: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})
+        return found
+
+
+def check_cohort(
+    cohort: Cohort,
+    *,
+    index: Path,
+    read: bool = True,
+    progress: Progress = lambda done, total, note: None,
+    executor: Executor | None = None,
+) -> Report:
+    """Check every file's header and, if wanted, read every reference.
+
+    Args:
+        cohort: The data set.
+        index: Folder in which what was read is kept.
+        read: Whether to read the references; without, labels, volumes and roughness are not known.
+        progress: Called while files are read, first for headers, then for references.
+        executor: Reads the references; without one they are read here.
+    """
+    kept = Index(cohort.root, index)
+    files = read_files(kept, cohort.cases, progress=progress)
+    usable = [case for case in cohort.cases if case.reference and not files[case.reference].problem]
+    references = read_references(kept, usable, progress=progress, executor=executor) if read else {}
+    splits, problem = _splits(cohort)
+    facts = Facts(cohort, files, references, splits, problem)
+    findings = sorted(find_all(facts), key=lambda finding: _LEVELS.index(finding.level))
+    return Report(
+        root=cohort.root,
+        layout=(cohort.layout.name, cohort.layout.label),
+        labels=(cohort.scheme.name, cohort.scheme.title),
+        region=cohort.scheme.title_of(cohort.region.name),
+        cases=tuple(_row(case, files, references.get(case.case_id)) for case in cohort.cases),
+        findings=tuple(findings),
+        grids=_grids(cohort.cases, files),
+        values=_values(cohort, references),
+        splits={name: len(ids) for name, ids in splits.items()},
+        references_read=read,
+    )
+
+
+def _splits(cohort: Cohort) -> tuple[dict[str, tuple[str, ...]], str]:
+    """The data set's split file, and what is wrong with it."""
+    path = cohort.root / SPLITS_FILE
+    if not path.is_file():
+        return {}, ""
+    try:
+        return load_splits(path), ""
+    except AflError as error:
+        return {}, str(error)
+
+
+def _row(case: Case, files: Mapping[Path, FileFacts], reference: ReferenceFacts | None) -> CaseRow:
+    known = reference or ReferenceFacts()
+    first = case.sequences.get(case.grid) or next(iter(case.sequences.values()), case.reference)
+    facts = files[first] if first else FileFacts(0)
+    grid = facts.grid() if facts.shape else None
+    return CaseRow(
+        case_id=case.case_id,
+        patient=patient_id(case.case_id),
+        group=case.group,
+        sequences=tuple(case.sequences),
+        shape=grid.array.shape if grid else (),
+        spacing_mm=grid.spacing_mm if grid else (math.nan,) * 3,
+        stored="".join(aff2axcodes(facts.affine)) if grid else "",
+        reference=case.reference is not None,
+        labels=known.labels,
+        volume_ml=known.volume_ml,
+        lesions=known.lesions,
+        roughness=known.roughness,
+    )
+
+
+def _grids(cases: Sequence[Case], files: Mapping[Path, FileFacts]) -> tuple[GridRow, ...]:
+    """One row for all kinds of files that lie on the same grids, in the same numbers."""
+    counts: dict[str, Counter[tuple[Any, ...]]] = {}
+    for case in cases:
+        for what, path in _kinds(case):
+            facts = files[path]
+            if facts.shape:
+                grid = facts.grid()
+                spacing = tuple(round(s, 2) for s in grid.spacing_mm)
+                key = (grid.array.shape, spacing, "".join(aff2axcodes(facts.affine)))
+                counts.setdefault(what, Counter())[key] += 1
+    together: dict[frozenset[tuple[Any, int]], list[str]] = {}
+    for what, found in counts.items():
+        together.setdefault(frozenset(found.items()), []).append(what)
+    rows = [
+        GridRow(", ".join(kinds), key[0], key[1], key[2], n)
+        for found, kinds in together.items()
+        for key, n in sorted(found, key=lambda item: -item[1])
+    ]
+    return tuple(rows)
+
+
+def _kinds(case: Case) -> list[tuple[str, Path]]:
+    """What a file is, for the table of grids; a 4-D file once."""
+    images = {"4-D image": next(iter(case.sequences.values()))} if case.channels else dict(case.sequences)
+    return [*images.items(), *([("reference", case.reference)] if case.reference else [])]
+
+
+def _values(cohort: Cohort, references: Mapping[str, ReferenceFacts]) -> tuple[LabelRow, ...]:
+    counts = Counter(value for facts in references.values() for value in facts.labels)
+    wanted = sorted({*counts, *cohort.scheme.values})
+    known = cohort.scheme.values
+    unknown = "unknown: in no scheme of this data set" if known else ""
+    return tuple(LabelRow(value, known.get(value, unknown), counts[value]) for value in wanted) if references else ()
+
+
+def _plain(value: Any) -> Any:
+    """JSON's types."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and math.isnan(value) else value

@@ -1,0 +1,197 @@
+"""What is worth knowing of a data set, finding by finding, each with what to do."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from nibabel.orientations import aff2axcodes
+
+from afl_core.data.duplicates import find_duplicates
+from afl_core.data.index import FileFacts
+from afl_core.data.labels import WHOLE, fitting_schemes
+from afl_core.data.layouts import Cohort
+from afl_core.data.patients import patient_id
+from afl_core.data.references import ReferenceFacts
+from afl_core.data.splits import SPLITS_FILE
+from afl_core.errors import GeometryError
+from afl_core.volume import Case, check_same_grid
+
+Level = Literal["error", "question", "warning", "note"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about a data set.
+
+    Attributes:
+        level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning,
+            or note.
+        what: What was found, with its number.
+        items: Every case or file that it is about.
+        todo: What to do; "" where nothing is due.
+    """
+
+    level: Level
+    what: str
+    items: tuple[str, ...]
+    todo: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the findings are made of: the cohort, its files, its references and its split."""
+
+    cohort: Cohort
+    files: Mapping[Path, FileFacts]
+    references: Mapping[str, ReferenceFacts]
+    splits: Mapping[str, Sequence[str]]
+    split_problem: str
+
+
+def find_all(facts: Facts) -> Iterator[Finding]:
+    """Every finding there is."""
+    yield from _left_out(facts)
+    yield from _unreadable(facts)
+    yield from _geometry(facts)
+    yield from _labels(facts)
+    yield from _references(facts)
+    yield from _duplicates(facts)
+    yield from _splits(facts)
+
+
+def _left_out(facts: Facts) -> Iterator[Finding]:
+    cohort = facts.cohort
+    if cohort.problems:
+        items = tuple(said if case_id in said else f"{case_id}: {said}" for case_id, said in cohort.problems)
+        yield Finding("error", f"{_n(items, 'case')} left out", items, "Mend or remove the files named")
+    by_lack: dict[str, list[str]] = defaultdict(list)
+    for case_id, lack in cohort.incomplete:
+        by_lack[lack].append(case_id)
+    for lack, ids in by_lack.items():
+        todo = "They serve checkpoints that do not need it; add the file to use them with others"
+        yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
+    if cohort.strays:
+        todo = "Nothing, if they are not meant to be; else rename them as the layout has it: " + cohort.layout.example
+        yield Finding("warning", f"{_n(cohort.strays, 'image file')} that belong to no case", cohort.strays, todo)
+
+
+def _unreadable(facts: Facts) -> Iterator[Finding]:
+    files = tuple(said.problem for said in facts.files.values() if said.problem)
+    if files:
+        yield Finding("error", f"{_n(files, 'file')} that cannot be read", files, "Copy or download them again")
+
+
+def _geometry(facts: Facts) -> Iterator[Finding]:
+    wrong, resampled, mixed = list[str](), list[str](), list[str]()
+    stored = Counter[str]()
+    for case in facts.cohort.cases:
+        paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
+        known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
+        codes = {"".join(aff2axcodes(file.affine)) for file in known.values()}
+        stored.update(codes)
+        mixed += [case.case_id] if len(codes) > 1 else []
+        for name, said in _off_grid(case, known):
+            (resampled if case.grid and name != "reference" else wrong).append(said)
+    if wrong:
+        todo = "Resample them onto one grid; a mask with nearest-neighbour interpolation"
+        yield Finding("error", f"{_n(wrong, 'file')} on another grid than the case", tuple(wrong), todo)
+    if resampled:
+        what = f"{_n(resampled, 'image')} on another grid than {facts.cohort.layout.grid}, brought onto it when read"
+        yield Finding("note", what, tuple(resampled))
+    if len(stored) > 1:
+        orders = ", ".join(f"{code} in {_n(range(n), 'case')}" for code, n in stored.most_common())
+        what = f"Axes are stored in {len(stored)} orders ({orders}); all are turned to RAS+ when read"
+        yield Finding("note", what, tuple(mixed), "The cases listed mix orders within themselves" if mixed else "")
+
+
+def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, str]]:
+    """Name of every file off the grid of its case, and how far."""
+    first = case.grid if case.grid in known else next(iter(known), "")
+    for name, file in known.items():
+        base = known[first]
+        if file.shape == base.shape and (file.affine == base.affine).all():
+            continue
+        names = (f"the {first} of {case.case_id}", f"The {name} of {case.case_id}")
+        try:
+            check_same_grid(base.grid(), file.grid(), names=names)
+        except GeometryError as error:
+            yield name, f"{error.what}: {error.received}"
+
+
+def _labels(facts: Facts) -> Iterator[Finding]:
+    problems = tuple(said.problem for said in facts.references.values() if said.problem)
+    if problems:
+        todo = "Mend the files, or name the labels that they follow (--labels)"
+        yield Finding("error", f"{_n(problems, 'reference')} that cannot be used", problems, todo)
+    values = {value for said in facts.references.values() for value in said.labels}
+    if facts.cohort.scheme.values or not values - {1}:
+        return
+    fitting = fitting_schemes(values)
+    items = tuple(
+        f"{scheme.name}: {scheme.title}: " + "; ".join(scheme.title_of(region) for region in scheme.regions)
+        for scheme in fitting
+    )
+    what = f"The labels {', '.join(map(str, sorted(values)))} could be of {len(fitting)} known schemes"
+    todo = "Every label above 0 counts as tumour until one is named: --labels with --region"
+    if any(set(scheme.regions) - {WHOLE} for scheme in fitting):
+        yield Finding("question", what, items, todo)
+
+
+def _references(facts: Facts) -> Iterator[Finding]:
+    without = tuple(case.case_id for case in facts.cohort.cases if case.reference is None)
+    if without:
+        todo = "They can be segmented, not measured or trained on"
+        yield Finding("note", f"{_n(without, 'case')} without a reference", without, todo)
+    empty = tuple(sorted(case_id for case_id, said in facts.references.items() if said.volume_ml == 0))
+    if empty:
+        todo = "Scores of these cases follow the empty-mask rules; means over them say little of tumours"
+        yield Finding("note", f"{_n(empty, 'empty reference')}, of {len(facts.references)}", empty, todo)
+
+
+def _duplicates(facts: Facts) -> Iterator[Finding]:
+    with_tumour = {case_id for case_id, said in facts.references.items() if said.volume_ml > 0}
+    files = {
+        path: f"{case.case_id} {name}"
+        for case in facts.cohort.cases
+        for name, path in (*case.sequences.items(), *([("reference", case.reference)] if case.reference else []))
+        if (name != "reference" or case.case_id in with_tumour) and not facts.files[path].problem
+    }
+    same = find_duplicates({path: facts.files[path].size for path in files})
+    items = tuple(" = ".join(sorted(files[path] for path in paths)) for paths in same)
+    if items:
+        todo = "Keep one of each: a case in two splits would be tested on what it was trained on"
+        yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)
+
+
+def _splits(facts: Facts) -> Iterator[Finding]:
+    if facts.split_problem:
+        yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
+    ids = [case.case_id for case in facts.cohort.cases]
+    studies = Counter(patient_id(case_id) for case_id in ids)
+    several = {patient: n for patient, n in studies.items() if n > 1}
+    if several:
+        items = tuple(f"{patient}: {n} studies" for patient, n in sorted(several.items()))
+        todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
+        yield Finding("note", f"{_n(items, 'patient')} with several studies", items, todo)
+    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(ids)))
+    if gone:
+        yield Finding("warning", f"{SPLITS_FILE} names {_n(gone, 'case')} that are not there", gone, "Add them")
+    where: dict[str, set[str]] = defaultdict(set)
+    for name, own in facts.splits.items():
+        for case_id in own:
+            where[patient_id(case_id)].add(name)
+    leaks = tuple(f"{patient}: {', '.join(sorted(names))}" for patient, names in where.items() if len(names) > 1)
+    if leaks:
+        what = f"{SPLITS_FILE} has {_n(leaks, 'patient')} in more than one split"
+        yield Finding("error", what, leaks, "Make the split again, by patient: afl data split")
+
+
+def _n(items: Sequence[object], noun: str) -> str:
+    """A number and its noun.
+
+    >>> _n(("a",), "case"), _n((), "case")
+    ('1 case', '0 cases')
+    """
+    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -1,0 +1,141 @@
+"""What is known of every file of a data set, kept by its size and time of change so that it is read once."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.data.files import read_header
+from afl_core.data.length import check_length
+from afl_core.data.loading import ras_grid_of
+from afl_core.errors import AflError, DataError
+from afl_core.storage import write_atomically
+from afl_core.volume import Case, Volume
+
+INDEX_VERSION = 1
+"""Raised whenever what is kept changes its meaning."""
+
+Progress = Callable[[int, int, str], None]
+"""Called with what is done, what there is to do, and a note."""
+
+State = tuple[int, int]
+"""Size and time of change of a file."""
+
+
+@dataclass(frozen=True, eq=False)
+class FileFacts:
+    """The header of one file.
+
+    Attributes:
+        size: Bytes on disk.
+        shape: Voxels along the stored axes; () where the header cannot be read.
+        affine: Stored voxel index to RAS+ millimetres.
+        problem: Why the file cannot be used, or "".
+    """
+
+    size: int
+    shape: tuple[int, ...] = ()
+    affine: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
+    problem: str = ""
+
+    def grid(self) -> Volume:
+        """Its grid in RAS+ order, as a volume of zeros."""
+        return ras_grid_of(self.shape, self.affine)
+
+
+class Index:
+    """The facts of one data set's files and references, on disk.
+
+    A damaged or old file is no index, and is made again.
+    """
+
+    def __init__(self, root: Path, folder: Path) -> None:
+        name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
+        self.root, self.path = root, folder / f"{name}.json"
+        self._kept: dict[str, dict[str, list[Any]]] = {"files": {}, "references": {}}
+        self._changed = False
+        try:
+            kept = json.loads(self.path.read_bytes())
+            if kept["version"] == INDEX_VERSION:
+                self._kept = {section: dict(kept[section]) for section in self._kept}
+        except (OSError, ValueError, KeyError, TypeError):
+            pass
+
+    def get(self, section: str, key: str, state: State) -> Any:
+        """What is kept under a key of that state; None if it is not, or of another state."""
+        entry = self._kept[section].get(key)
+        return entry[2] if isinstance(entry, list) and len(entry) == 3 and tuple(entry[:2]) == state else None
+
+    def put(self, section: str, key: str, state: State, value: Any) -> None:
+        """Keep a value until the file's state changes."""
+        self._kept[section][key] = [*state, value]
+        self._changed = True
+
+    def save(self) -> None:
+        """Write what was added; a folder that cannot be written to costs the next reader time, nothing else."""
+        if not self._changed:
+            return
+        text = json.dumps({"version": INDEX_VERSION, "root": str(self.root.resolve()), **self._kept})
+        try:
+            write_atomically(self.path, text.encode())
+        except OSError:
+            return
+        self._changed = False
+
+
+def file_state(path: Path) -> State:
+    """Size and time of change; (-1, 0) where the file is gone."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, 0
+    return found.st_size, found.st_mtime_ns
+
+
+def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> dict[Path, FileFacts]:
+    """The headers of all files of cases; those that did not change are taken from the index.
+
+    A file that cannot be read, or is shorter than its header says, has a problem.
+    """
+    stacked = {path: bool(case.channels) for case in cases for path in case.sequences.values()}
+    stacked |= {case.reference: False for case in cases if case.reference}
+    facts: dict[Path, FileFacts] = {}
+    try:
+        for done, (path, is_stack) in enumerate(stacked.items()):
+            key, state = path.relative_to(index.root).as_posix(), file_state(path)
+            kept = index.get("files", key, state)
+            if kept is None:
+                progress(done, len(stacked), path.name)
+                kept = _read(path, stacked=is_stack)
+                index.put("files", key, state, kept)
+            facts[path] = _facts(state[0], kept)
+    finally:
+        index.save()
+    progress(len(stacked), len(stacked), "")
+    return facts
+
+
+def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
+    try:
+        shape, affine, size = read_header(path, stacked=stacked)
+        ras_grid_of(shape[:3], affine, name=path.name)
+        kept = {"shape": list(shape[:3]), "affine": affine.tolist()}
+        try:
+            check_length(path, shape, size)
+        except AflError as error:
+            return {**kept, "problem": str(error)}
+    except AflError as error:
+        return {"problem": str(error)}
+    except OSError as error:
+        return {"problem": str(DataError("A file could not be read", received=error))}
+    return kept
+
+
+def _facts(size: int, kept: Mapping[str, Any]) -> FileFacts:
+    affine = np.array(kept["affine"]) if "affine" in kept else np.eye(4)
+    return FileFacts(size, tuple(kept.get("shape", ())), affine, kept.get("problem", ""))

@@ -1,0 +1,299 @@
+"""The cases of a folder: its layout recognised, its files sorted to cases, its labels resolved to a region."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from afl_core.catalogue import pick
+from afl_core.data.files import SUFFIXES, load_labels, strip_suffix
+from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
+from afl_core.data.layouts.catalogue import LAYOUTS
+from afl_core.data.layouts.folders import MASKS_ALONE
+from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
+from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
+from afl_core.data.scan import Found, scan_folder
+from afl_core.errors import DataError
+from afl_core.regions import bounding_box
+from afl_core.volume import Case, Region
+
+Said = tuple[tuple[str, str], ...]
+"""(case id, message) pairs; the case id is a path where no case could be told."""
+
+KNOWN = "Accepted are"
+"""Beginning of the advice where a folder follows no layout: the list of those there are."""
+
+_VOLUMES = "image"
+"""Role of a 4-D image."""
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """The cases of a folder.
+
+    Attributes:
+        root: The folder.
+        layout: How its files are named.
+        cases: Its cases, by case id.
+        problems: What was left out, and why.
+        incomplete: Cases that lack a sequence which the layout has; they are kept, for who needs fewer.
+        strays: Image files that belong to no case, below the root.
+        scheme: What the labels are.
+        region: Which of them are the tumour.
+    """
+
+    root: Path
+    layout: Layout
+    cases: tuple[Case, ...]
+    problems: Said = ()
+    incomplete: Said = ()
+    strays: tuple[str, ...] = ()
+    scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
+    region: Region = field(default_factory=Region)
+
+    @property
+    def labels(self) -> str:
+        """Name of the scheme, if it is not the layout's own but was chosen; else ""."""
+        return "" if self.scheme == self.layout.scheme else self.scheme.name
+
+    @property
+    def sequences(self) -> tuple[str, ...]:
+        """Those that every complete case has, in the layout's order; of all cases if none is complete."""
+        lacking = {case_id for case_id, _ in self.incomplete}
+        cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
+        common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
+        return tuple(sorted(common, key=lambda name: (_place(self.layout.sequences, name), name)))
+
+
+def detect_layout(root: Path) -> Layout:
+    """The one layout that a folder follows, or the one that its `afl-layout.toml` describes.
+
+    Raises:
+        DataError: If the root is missing or a file, or its files match no layout, or more than one.
+    """
+    return _choose_layout(root, scan_folder(root), None)
+
+
+def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = None, region: str = WHOLE) -> Cohort:
+    """Find the cases of a folder; no image is read.
+
+    Args:
+        root: Folder of the data set.
+        layout: Name in `LAYOUTS`, or path of a file that describes one; detected if None.
+        labels: Name in `SCHEMES`; if None, what layout and data set say. Where they say nothing and a part of the
+            tumour is asked for, the references are read, and one scheme must fit.
+        region: Which labels are the tumour: `whole` (or `wt`, `cspca`), `tc`, `et`, or what the data set declares.
+
+    Returns:
+        The cases; what was left out or lacks something is listed.
+
+    Raises:
+        DataError: If the root is missing or a file, the layout cannot be told, or the folder does not follow the one
+            named.
+        UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
+    """
+    found = scan_folder(root)
+    chosen = _choose_layout(root, found, layout)
+    if chosen.declare is not None:
+        chosen = chosen.declare(root, chosen)
+    return _with_region(_build_cohort(root, chosen, found), labels, region)
+
+
+def references_cohort(folder: Path, *, labels: str | None = None, region: str = WHOLE) -> Cohort:
+    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `load_references`."""
+    cases = tuple(Case(case_id, {}, path) for case_id, path in load_references(folder).items())
+    return _with_region(Cohort(folder, MASKS_ALONE, cases), labels, region)
+
+
+def load_references(folder: Path) -> dict[str, Path]:
+    """Masks of a folder by case id, the file name without its suffix; sub-folders are not searched.
+
+    Raises:
+        DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
+            out of the folder.
+    """
+    found = scan_folder(folder, depth=0)
+    if found.refused:
+        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
+    if not found.files:
+        raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
+    masks: dict[str, Path] = {}
+    for relative in found.files:
+        case_id = _composed(strip_suffix(relative))
+        if case_id in masks:
+            raise DataError(
+                f"Two masks have the case id {case_id}",
+                received=f"{masks[case_id].name} and {relative} in {folder}",
+                todo="Keep one of them",
+            )
+        masks[case_id] = folder / relative
+    return masks
+
+
+def label_values(cases: Iterable[Case]) -> set[int]:
+    """Every label that the references of cases hold, 0 among them; reads them all."""
+    found = {0}
+    for case in cases:
+        if case.reference is not None:
+            array = load_labels(case.reference).array
+            box = bounding_box(array != 0)
+            found |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
+    return found
+
+
+def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
+    """The cohort with the labels and the region that were asked for."""
+    own = cohort.layout.scheme
+    if labels and labels != own.name:
+        scheme = pick(SCHEMES, labels, kind="label scheme")
+    elif not (labels or own.values or SYNONYMS.get(region.lower(), region.lower()) in own.regions):
+        scheme = scheme_for(label_values(cohort.cases), region)
+    else:
+        scheme = own
+    chosen = scheme.region(region)
+    return replace(
+        cohort, cases=tuple(replace(case, region=chosen) for case in cohort.cases), scheme=scheme, region=chosen
+    )
+
+
+def _choose_layout(root: Path, found: Found, name: str | None) -> Layout:
+    """The layout named, described in the root or detected; its image pattern fits a file."""
+    if name and name.lower().endswith(".toml"):
+        return _detect(root, found, [load_layout(Path(name).expanduser())])
+    if name:
+        return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
+    if (root / LAYOUT_FILE).is_file():
+        return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
+    return _detect(root, found, tuple(LAYOUTS.values()))
+
+
+def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
+    """The only accepted layout whose files are there, or a `DataError`."""
+    names = (*found.files, *found.refused)
+    counts = [(_count(layout, names), layout) for layout in accepted]
+    fitting = [(count, layout) for count, layout in counts if count]
+    if len(fitting) == 1:
+        return fitting[0][1]
+    if fitting:
+        raise DataError(
+            f"The folder {root} follows more than one layout",
+            received=", ".join(f"{layout.name} ({count} images)" for count, layout in fitting),
+            todo="Name the layout, or keep the data sets in folders of their own",
+        )
+    seen = f"no {', '.join(SUFFIXES)} file"
+    if names:
+        links = f"only links that leave the folder, such as {names[0]}"
+        seen = f"{len(found.files)} image files such as {names[0]}" if found.files else links
+    known = "; ".join(f"{layout.label}: {layout.example}" for layout in accepted)
+    todo = f"{KNOWN} {known}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
+    raise DataError(f"No cases were found in {root}", received=seen, todo=todo)
+
+
+def _count(layout: Layout, names: Sequence[str]) -> int:
+    """Files that are images of the layout, or references where those are a data set too."""
+    wanted = {ASIDE} if layout.masks_alone else {ASIDE, REFERENCE}
+    patterns = [re.compile(pattern) for role, pattern in layout.files if role not in wanted]
+    return sum(any(pattern.fullmatch(name) for pattern in patterns) for name in names)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """One file of a case; its role is a sequence, `REFERENCE`, `ASIDE` or `_VOLUMES`."""
+
+    case_id: str
+    role: str
+    group: str
+    relative: str
+    refused: bool
+
+
+def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
+    patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
+    parts: dict[str, list[_Part]] = defaultdict(list)
+    problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
+    strays = list[str]()
+    for relative in sorted((*found.files, *found.refused)):
+        part = _match(layout, patterns, relative, refused=relative in found.refused)
+        if part is None:
+            strays.append(relative)
+        elif part.role != ASIDE:
+            parts[part.case_id].append(part)
+    masks_alone = layout.masks_alone and all(p.role == REFERENCE for own in parts.values() for p in own)
+    cases, incomplete = list[Case](), list[tuple[str, str]]()
+    for case_id in sorted(parts):
+        try:
+            case = _build_case(root, layout, parts[case_id], masks_alone=masks_alone)
+        except DataError as error:
+            problems.append((case_id, str(error)))
+            continue
+        cases.append(case)
+        missing = [name for name in layout.sequences if name not in case.sequences]
+        if missing and not masks_alone:
+            incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
+    strays = [path for path in strays if path not in found.refused or path.lower().endswith(SUFFIXES)]
+    return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays))
+
+
+def _left(path: str) -> DataError:
+    return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
+
+
+def _match(
+    layout: Layout, patterns: Sequence[tuple[str, re.Pattern[str]]], relative: str, *, refused: bool
+) -> _Part | None:
+    for role, pattern in patterns:
+        if match := pattern.fullmatch(relative):
+            groups = match.groupdict()
+            spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
+            own = layout.aliases.get(spelt, spelt)
+            return _Part(_composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
+    return None
+
+
+def _composed(name: str) -> str:
+    """One spelling of accented letters: some systems store them as letter and accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _build_case(root: Path, layout: Layout, parts: Sequence[_Part], *, masks_alone: bool) -> Case:
+    """One case of its files; raises `DataError` where something is doubled, out of the tree, or all images missing."""
+    files: dict[str, _Part] = {}
+    for part in parts:
+        if part.refused:
+            raise _left(part.relative)
+        if part.role in files:
+            raise DataError(
+                f"{part.case_id} is left out: two files for {part.role}",
+                received=f"{files[part.role].relative} and {part.relative}",
+                todo="Keep one of them",
+            )
+        files[part.role] = part
+    reference = files.pop(REFERENCE, None)
+    images = {role: root / part.relative for role, part in files.items()}
+    if not images and not masks_alone:
+        raise DataError(
+            f"{parts[0].case_id} is left out: no image",
+            received="only a reference",
+            todo=f"Expected {layout.example}",
+        )
+    channels: Mapping[str, int] = {}
+    if layout.volumes and images:
+        channels = {name: number for number, name in enumerate(layout.volumes)}
+        images = dict.fromkeys(layout.volumes, images[_VOLUMES])
+    images = dict(sorted(images.items(), key=lambda item: (_place(layout.sequences, item[0]), item[0])))
+    return Case(
+        case_id=parts[0].case_id,
+        sequences=images,
+        reference=root / reference.relative if reference else None,
+        group=next((part.group for part in parts if part.group), ""),
+        grid=layout.grid if images else "",
+        channels=channels,
+    )
+
+
+def _place(order: Sequence[str], name: str) -> int:
+    return order.index(name) if name in order else len(order)

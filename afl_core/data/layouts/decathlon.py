@@ -1,0 +1,167 @@
+"""The Medical Segmentation Decathlon's brain task (4-D images) and nnU-Net's raw data sets, with their dataset.json."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from afl_core.data.labels import CORE, ENHANCING, SCHEMES, WHOLE, Scheme
+from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
+from afl_core.errors import DataError
+
+VOLUMES = ("flair", "t1", "t1ce", "t2")
+"""Of a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
+
+DECLARATION, MAX_BYTES = "dataset.json", 2**24
+"""Name and largest size of the file in which a data set declares its channels and labels."""
+
+_KINDS = (
+    (re.compile(r"(?i)\bnon.?enhanc|necro|\bncr\b|\bnetc?\b"), CORE),
+    (re.compile(r"(?i)enhanc|\bet\b|\bat\b"), ENHANCING),
+    (re.compile(r"(?i)o?edema|\bed\b|snfh"), "edema"),
+)
+"""What a declared name means, first match first."""
+
+_REGIONS = ((re.compile(r"(?i)whole|\bwt\b"), WHOLE), (re.compile(r"(?i)core|\btc\b"), CORE), _KINDS[1])
+
+
+def declare(root: Path, layout: Layout) -> Layout:
+    """The layout with channels and labels as the data set's dataset.json declares them.
+
+    Raises:
+        DataError: If there is none though the layout needs one, or several, or it declares nothing usable.
+    """
+    places = (root / DECLARATION, *sorted(root.glob(f"*/{DECLARATION}")))
+    real = {path.resolve(): path for path in reversed(places) if path.is_file()}  # a link to the root is no other set
+    found = [path for target, path in real.items() if target.is_relative_to(root.resolve())]
+    if len(found) > 1:
+        several = ", ".join(path.parent.name for path in found)
+        raise DataError("The folder holds several data sets", received=several, todo="Give the folder of one of them")
+    if not found:
+        if layout.volumes:  # the Decathlon's order and labels are known
+            return layout
+        todo = f"Add {DECLARATION}: it names the channels and the labels"
+        raise DataError(f"The data set has no {DECLARATION}", received=root, todo=todo)
+    said = _read(found[0])
+    channels = said.get("channel_names", said.get("modality"))
+    names = _sequences(_strings(channels, found[0])) if channels else layout.volumes
+    scheme = declared_scheme(said["labels"], found[0]) if said.get("labels") else layout.scheme
+    if layout.volumes:
+        return replace(layout, volumes=names, sequences=names, scheme=scheme)
+    aliases = MappingProxyType({f"{number:04d}": name for number, name in enumerate(names)})
+    return replace(layout, aliases=aliases, sequences=names, scheme=scheme)
+
+
+def declared_scheme(labels: object, path: Path) -> Scheme:
+    """Labels as dataset.json declares them: value to name, name to value, or name to the values of a region.
+
+    TC and ET are there where the names tell edema, core and enhancing tumour apart; any other declared name is a region
+    of its own. A label called `ignore` is known and no tumour.
+
+    Raises:
+        DataError: If it declares something else.
+    """
+    if not isinstance(labels, dict) or not labels:
+        raise _wrong(path, "labels", labels)
+    named = {str(name): _values(value, path) for name, value in _turned(labels).items()}
+    named = {name: values for name, values in named.items() if values != (0,)}
+    ignored = {value for name, values in named.items() if name.lower() == "ignore" for value in values}
+    tumour = {name: values for name, values in named.items() if name.lower() != "ignore"}
+    everything = tuple(sorted({value for values in tumour.values() for value in values} - {0}))
+    kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in tumour}
+    regions: dict[str, tuple[int, ...]] = {WHOLE: everything}
+    if any(len(values) > 1 for values in tumour.values()):
+        regions |= {_region(name): values for name, values in tumour.items()}
+    elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
+        by_kind = {kind: tumour[name] for name, kind in kinds.items()}
+        enhancing = by_kind.get(ENHANCING, ())
+        regions |= {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+    else:
+        regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
+    meanings = {v: " / ".join(n for n, own in named.items() if v in own) for v in sorted({*everything, *ignored})}
+    title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
+    return Scheme("declared", title, MappingProxyType(meanings), MappingProxyType(regions))
+
+
+def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:
+    """Name to value, whichever way round it was declared."""
+    if all(str(key).isdecimal() for key in labels):
+        return {str(name): int(value) for value, name in labels.items()}
+    return labels
+
+
+def _region(name: str) -> str:
+    return next((region for pattern, region in _REGIONS if pattern.search(name)), name.lower())
+
+
+def _values(value: object, path: Path) -> tuple[int, ...]:
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(v, int) and 0 <= v < 2**15 for v in values):
+        raise _wrong(path, "labels", value)
+    return tuple(values)
+
+
+def _sequences(names: Sequence[str]) -> tuple[str, ...]:
+    """Declared channel names as they are called here; T2W is T2 only beside the other sequences of a brain."""
+    low = [name.strip().lower() for name in names]
+    brain = bool({"flair", "t1", "t1w", "t1gd", "t1ce", "t1c"} & set(low))
+    called = {"t1w": "t1", "t1gd": "t1ce", "t1c": "t1ce", "t2f": "flair", "t1n": "t1"} | (
+        {"t2w": "t2"} if brain else {}
+    )
+    return tuple(called.get(name, name) for name in low)
+
+
+def _strings(channels: object, path: Path) -> tuple[str, ...]:
+    """Names of the channels in the order of their numbers."""
+    if not isinstance(channels, dict) or sorted(channels, key=str) != sorted(map(str, range(len(channels)))):
+        raise _wrong(path, "channel_names", channels)
+    names = tuple(str(channels[str(number)]) for number in range(len(channels)))
+    if len({name.strip().lower() for name in names}) < len(names):
+        raise _wrong(path, "channel_names", names)
+    return names
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes")
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read", received=error, todo="Write it as JSON") from error
+    if not isinstance(said, dict):
+        raise _wrong(path, "the file", type(said).__name__)
+    return said
+
+
+def _wrong(path: Path, what: str, received: object) -> DataError:
+    example = '"channel_names": {"0": "T2W"}, "labels": {"background": 0, "lesion": 1}'
+    return DataError(f"{path} declares {what} in no known way", received=received, todo=f"Write for example {example}")
+
+
+MSD = Layout(
+    name="msd",
+    label="Medical Segmentation Decathlon, Task01 BrainTumour",
+    example="imagesTr/BRATS_001.nii.gz (4-D) with labelsTr/BRATS_001.nii.gz",
+    files=(
+        (BY_NAME, rf"(?:Task01_[^/]+/)?images(?P<group>T[rs])/(?P<case>BRATS_\d{{3}}){SUFFIX}"),
+        (REFERENCE, rf"(?:Task01_[^/]+/)?labels(?P<group>T[rs])/(?P<case>BRATS_\d{{3}}){SUFFIX}"),
+    ),
+    scheme=SCHEMES["msd"],
+    sequences=VOLUMES,
+    volumes=VOLUMES,
+    declare=declare,
+)
+
+NNUNET = Layout(
+    name="nnunet",
+    label="nnU-Net raw",
+    example="imagesTr/CASE_0000.nii.gz with labelsTr/CASE.nii.gz and dataset.json",
+    files=(
+        (BY_NAME, rf"(?:Dataset\d+_[^/]+/)?images(?P<group>T[rs])/(?P<case>[^/]+)_(?P<sequence>\d{{4}}){SUFFIX}"),
+        (REFERENCE, rf"(?:Dataset\d+_[^/]+/)?labels(?P<group>T[rs])/(?P<case>[^/]+?){SUFFIX}"),
+    ),
+    declare=declare,
+)

@@ -1,0 +1,108 @@
+"""Any other folder, described by a small TOML file: patterns of its sequences and reference, and its labels."""
+
+import re
+import tomllib
+from pathlib import Path
+from types import MappingProxyType
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from afl_core.catalogue import pick
+from afl_core.data.files import strip_suffix
+from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme
+from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
+from afl_core.errors import DataError
+
+LAYOUT_FILE, MAX_BYTES = "afl-layout.toml", 2**16
+"""Name of the description in a data set's folder, and its largest size."""
+
+_PLACES = re.compile(r"(\{case\}|\{group\}|\*)")
+
+
+class _Description(BaseModel):
+    """The content of the file; docs/data.md explains it."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    label: str = ""
+    images: dict[str, str] = Field(default_factory=dict)
+    reference: str = ""
+    grid: str = ""
+    labels: str | dict[str, str] = "any"
+    regions: dict[str, list[int]] = Field(default_factory=dict)
+
+
+def load_layout(path: Path) -> Layout:
+    """Read the description of a layout; its name is the file's full path.
+
+    Raises:
+        DataError: If the file cannot be read, holds an unknown key or a pattern without `{case}`, or names a label or
+            sequence that it does not have.
+        UsageError: If it names labels that are not in `SCHEMES`.
+    """
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise ValueError(f"{path.stat().st_size} bytes where {MAX_BYTES} are enough")
+        said = _Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise _wrong(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    except (OSError, ValueError) as error:
+        raise _wrong(path, error) from error
+    patterns = [*said.images.items(), *([(REFERENCE, said.reference)] if said.reference else [])]
+    if not patterns:
+        raise _wrong(path, "neither images nor a reference")
+    if taken := {REFERENCE, ASIDE, BY_NAME} & {name.lower() for name in said.images}:
+        raise _wrong(path, f"images: {', '.join(taken)} is no name of a sequence")
+    if said.grid and said.grid not in said.images:
+        raise _wrong(path, f"grid: there is no image {said.grid}")
+    return Layout(
+        name=str(path.resolve()),
+        label=said.label or f"described by {path.name}",
+        example=" with ".join(f"{role}: {pattern}" for role, pattern in patterns),
+        files=tuple((role.lower(), _pattern(pattern, path)) for role, pattern in patterns),
+        scheme=_scheme(said, path),
+        sequences=tuple(name.lower() for name in said.images),
+        grid=said.grid.lower(),
+        masks_alone=not said.images,
+    )
+
+
+def _pattern(template: str, path: Path) -> str:
+    """Regular expression of a template; its ending stands for any that an image file may have."""
+    if "{case}" not in template:
+        raise _wrong(path, f"{template} has no {{case}}")
+    parts, seen = [], set[str]()
+    for part in _PLACES.split(strip_suffix(template)):
+        if part == "*":
+            parts.append("[^/]*?")
+        elif part in ("{case}", "{group}"):
+            name = part.strip("{}")
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)")
+            seen.add(name)
+        else:
+            parts.append(re.escape(part))
+    return "".join(parts) + SUFFIX
+
+
+def _scheme(said: _Description, path: Path) -> Scheme:
+    if isinstance(said.labels, str):
+        if said.regions:
+            raise _wrong(path, "regions need a table of labels")
+        return pick(SCHEMES, said.labels, kind="label scheme")
+    if not said.labels or not all(key.isdecimal() and 0 < int(key) < 2**15 for key in said.labels):
+        raise _wrong(path, f"labels: {', '.join(said.labels) or 'none'} where whole numbers from 1 are due")
+    values = {int(key): meaning for key, meaning in said.labels.items()}
+    regions = {SYNONYMS.get(n.lower(), n.lower()): tuple(labels) for n, labels in said.regions.items()}
+    wrong = [f"{name} {label}" for name, labels in regions.items() for label in labels if label not in values]
+    if wrong:
+        raise _wrong(path, f"regions: {', '.join(wrong)} is no label")
+    title = f"{path.name} ({', '.join(f'{value} {meaning}' for value, meaning in values.items())})"
+    return Scheme(
+        "declared", title, MappingProxyType(values), MappingProxyType({WHOLE: tuple(values)} | regions), whole="whole"
+    )
+
+
+def _wrong(path: Path, received: object) -> DataError:
+    todo = 'Write for example [images] flair = "{case}/flair.nii.gz"; docs/data.md shows a whole file'
+    return DataError(f"{path.name} describes no layout", received=received, todo=todo)

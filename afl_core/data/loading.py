@@ -1,0 +1,117 @@
+"""The voxels of a case: its sequences, all on one grid, and the mask of the region that was asked for."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+from nibabel.orientations import inv_ornt_aff, io_orientation
+from numpy.typing import NDArray
+
+from afl_core.data.files import load_labels, load_mask, load_volume, read_header
+from afl_core.data.labels import check_labels
+from afl_core.data.resample import resample_onto
+from afl_core.errors import DataError
+from afl_core.regions import bounding_box
+from afl_core.volume import Case, Mask, Region, Volume, check_same_grid, is_same_grid
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedCase:
+    """A case read into memory; all arrays lie on one grid.
+
+    Attributes:
+        case: Where it came from.
+        images: Sequence to image, in the order asked for.
+        reference: The region's mask, or None without a reference.
+    """
+
+    case: Case
+    images: Mapping[str, Volume]
+    reference: Mask | None
+
+
+def load_case(case: Case, *, sequences: Sequence[str] | None = None) -> LoadedCase:
+    """Read sequences and reference of a case and check that they lie on one grid.
+
+    Args:
+        case: What to read.
+        sequences: Which of them; all if None, none if empty.
+
+    Raises:
+        DataError: If a sequence is missing, a file cannot be read, or the reference holds a label that is not known.
+        GeometryError: If an image or the reference lies on another grid and is not to be resampled.
+    """
+    wanted = tuple(case.sequences) if sequences is None else tuple(sequences)
+    missing = [name for name in wanted if name not in case.sequences]
+    if missing:
+        raise DataError(
+            f"{case.case_id} has no {' and no '.join(missing)} image",
+            received=f"only {', '.join(sorted(case.sequences)) or 'no images'}",
+            todo="Add the file, or choose a checkpoint that needs fewer sequences",
+        )
+    images = {name: load_sequence(case, name) for name in wanted}
+    reference = load_reference(case) if case.reference else None
+    grids: list[tuple[str, Volume]] = [(f"The {name} image of {case.case_id}", image) for name, image in images.items()]
+    if reference is not None:
+        grids.append((f"The reference of {case.case_id}", reference))
+    for title, volume in grids[1:]:
+        check_same_grid(grids[0][1], volume, names=(grids[0][0], title))
+    return LoadedCase(case, MappingProxyType(images), reference)
+
+
+def load_sequence(case: Case, name: str) -> Volume:
+    """One sequence of a case, resampled onto the grid of the case where that has one of its own.
+
+    Raises:
+        DataError: If a file cannot be read.
+    """
+    image = load_volume(case.sequences[name], channel=case.channels.get(name))
+    grid_file = case.sequences.get(case.grid, case.reference) if case.grid else None
+    if grid_file is None or name == case.grid:
+        return image
+    grid = ras_grid(grid_file)
+    return Volume(image.array, grid.affine) if is_same_grid(grid, image) else resample_onto(image, grid)
+
+
+def load_reference(case: Case) -> Mask:
+    """The mask of the case's region.
+
+    Raises:
+        DataError: If there is no reference, or it holds a label that is not known; names file and label.
+    """
+    if case.reference is None:
+        raise DataError(f"{case.case_id} has no reference segmentation")
+    if not (case.region.inside or case.region.known):
+        return load_mask(case.reference)
+    return region_mask(load_labels(case.reference), case.region, file=case.reference.name)
+
+
+def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
+    """The mask of a region; `file` is for the message about a label that is not known."""
+    tumour = labels.array != 0
+    box = bounding_box(tumour)
+    if box is None:
+        return Mask(tumour, labels.affine)
+    inside = labels.array[box]
+    present = np.flatnonzero(np.bincount(inside.ravel())).tolist()
+    check_labels(present, region, file=file)
+    if region.inside and not set(present) - {0} <= set(region.inside):
+        tumour[box] = np.isin(inside, region.inside)
+    return Mask(tumour, labels.affine)
+
+
+def ras_grid(path: Path) -> Volume:
+    """Shape and affine of an image in RAS+ order, as a volume of zeros that takes no memory."""
+    shape, affine, _ = read_header(path)
+    return ras_grid_of(shape, affine, name=path.name)
+
+
+def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64], *, name: str = "The file") -> Volume:
+    """The same of a stored shape and affine; `name` is for the message about one that does not map to space."""
+    turn = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
+    if np.isnan(turn).any():
+        raise DataError(f"{name} has an affine that does not map to space", received=affine.tolist())
+    zeros = np.broadcast_to(np.float32(0), tuple(shape[axis] for axis in np.argsort(turn[:, 0])))
+    return Volume(zeros, affine @ inv_ornt_aff(turn, shape))

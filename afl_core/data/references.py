@@ -1,0 +1,130 @@
+"""Labels, size and roughness of every reference of a data set, read once and kept in its index."""
+
+import math
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afl_core.data.files import load_labels
+from afl_core.data.index import Index, Progress, file_state
+from afl_core.data.loading import region_mask
+from afl_core.errors import AflError, DataError
+from afl_core.regions import bounding_box
+from afl_core.shape import describe
+from afl_core.volume import Case
+
+
+@dataclass(frozen=True)
+class ReferenceFacts:
+    """One reference, by the region of its case.
+
+    Attributes:
+        labels: Label to voxels, without 0.
+        volume_ml: Of the region; 0 when empty, NaN where it cannot be told.
+        lesions: Components of the region (26-connected).
+        roughness: NaN where the lesions cannot carry it.
+        problem: Why the reference cannot be used, or "".
+    """
+
+    labels: dict[int, int] = field(default_factory=dict)
+    volume_ml: float = math.nan
+    lesions: int = 0
+    roughness: float = math.nan
+    problem: str = ""
+
+
+def read_references(
+    index: Index, cases: Sequence[Case], *, progress: Progress, executor: Executor | None = None
+) -> dict[str, ReferenceFacts]:
+    """Describe the references of cases; those that did not change are taken from the index.
+
+    What is finished is kept where this is interrupted.
+
+    Args:
+        index: Of the data set.
+        cases: Those without a reference are passed over.
+        progress: Called with every reference that is finished.
+        executor: Reads them; without one they are read here.
+
+    Returns:
+        Case id to facts.
+    """
+    with_reference = [case for case in cases if case.reference is not None]
+    facts: dict[str, ReferenceFacts] = {}
+    missing: list[Case] = []
+    for case in with_reference:
+        kept = index.get("references", *_key(index, case))
+        if kept is None:
+            missing.append(case)
+        else:
+            facts[case.case_id] = _facts(kept)
+    progress(len(facts), len(with_reference), "")
+    try:
+        for case, said in _describe_all(missing, executor):
+            index.put("references", *_key(index, case), said)
+            facts[case.case_id] = _facts(said)
+            progress(len(facts), len(with_reference), case.case_id)
+    finally:
+        index.save()
+    return facts
+
+
+def count_unread(root: Path, folder: Path, cases: Sequence[Case]) -> int:
+    """How many references `read_references` would have to read."""
+    index = Index(root, folder)
+    return sum(case.reference is not None and index.get("references", *_key(index, case)) is None for case in cases)
+
+
+def _describe_all(cases: Sequence[Case], executor: Executor | None) -> Iterator[tuple[Case, dict[str, Any]]]:
+    if executor is None:
+        yield from ((case, describe_reference(case)) for case in cases)
+        return
+    futures = {executor.submit(describe_reference, case): case for case in cases}
+    try:
+        for future in as_completed(futures):
+            yield futures[future], future.result()
+    finally:
+        for future in futures:
+            future.cancel()
+
+
+def describe_reference(case: Case) -> dict[str, Any]:
+    """`ReferenceFacts` of a case as JSON keeps them; a reference that fails has a problem."""
+    assert case.reference is not None
+    try:
+        labels = load_labels(case.reference)
+        box = bounding_box(labels.array != 0)
+        counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
+        found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
+    except AflError as error:
+        return {"problem": str(error)}
+    except OSError as error:
+        return {"problem": str(DataError("A file could not be read", received=error))}
+    try:
+        mask = region_mask(labels, case.region, file=case.reference.name)
+    except AflError as error:
+        return {**found, "problem": str(error)}
+    shape = describe(mask.array, spacing_mm=mask.spacing_mm)
+    rough = None if math.isnan(shape.roughness) else shape.roughness
+    return {**found, "volume_ml": shape.volume_ml, "lesions": shape.n_components, "roughness": rough}
+
+
+def _key(index: Index, case: Case) -> tuple[str, tuple[int, int]]:
+    """Under what a reference is kept: file and region."""
+    assert case.reference is not None
+    region = f"{'+'.join(map(str, case.region.inside))} of {'+'.join(map(str, case.region.known))}"
+    return f"{case.reference.relative_to(index.root).as_posix()}: {region}", file_state(case.reference)
+
+
+def _facts(kept: dict[str, Any]) -> ReferenceFacts:
+    return ReferenceFacts(
+        labels={int(value): count for value, count in kept.get("labels", {}).items()},
+        volume_ml=kept.get("volume_ml", math.nan),
+        lesions=kept.get("lesions", 0),
+        roughness=math.nan if kept.get("roughness") is None else kept["roughness"],
+        problem=kept.get("problem", ""),
+    )

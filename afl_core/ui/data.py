@@ -1,0 +1,182 @@
+"""Data page: which folder, what it was recognised as, and opening it for a comparison."""
+
+import shlex
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from afl_core import paths
+from afl_core.data.check import Report, check_cohort
+from afl_core.data.labels import SCHEMES, WHOLE
+from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.references import count_unread
+from afl_core.errors import AflError
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.workspace import FOLDER_KEY, OPENED_KEY, Workspace, find_results, register
+
+RECOGNISE, OWN = "", ""
+"""Choices that leave the layout to the folder, and the labels to the layout."""
+
+REPORT_KEY = "data report"
+
+AT_ONCE = 100
+"""References that are read without asking; a hundred take some seconds to a minute."""
+
+
+def show_title() -> None:
+    """What the page is for."""
+    st.title("Data")
+    st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
+
+
+def choose(workspace: Workspace | None) -> Cohort | None:
+    """Folder, layout, labels and region; None where there is no data set, which is said."""
+    asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest["data"]["path"] if workspace else "")
+    folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
+    text = folder.text_input("Folder of the data set", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
+    is_open = workspace is not None and text == workspace.manifest["data"]["path"]
+    names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
+    masks = is_open and workspace is not None and workspace.manifest["data"]["kind"] == MASKS_ALONE.name
+    layout = layouts.selectbox(
+        "Layout",
+        names,
+        index=names.index(MASKS_ALONE.name) if masks else 0,
+        format_func=_layout_name,
+        key=f"layout {text}",
+        help=f"Recognised from the names of the files. Any other folder is described by an {LAYOUT_FILE} in it.",
+    )
+    if not text.strip():
+        st.info("Give the folder of a data set, or run `afl demo` in a terminal for the demo cohort.")
+        return None
+    root = Path(text.strip()).expanduser()
+    opened = workspace.cohort if is_open and workspace is not None else None
+    try:
+        cohort = _cohort(str(root), layout, OWN, WHOLE)
+    except AflError as error:
+        _show_wrong(error)
+        return None
+    how = "Read as" if layout else "Recognised as"
+    st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
+    with shown_errors():
+        return _choose_region(root, layout, cohort, opened)
+    return None
+
+
+def _show_wrong(error: AflError) -> None:
+    """Why the folder is no data set; where no layout fits, those that there are."""
+    if not error.todo.startswith(KNOWN):
+        st.error(plain(str(error)))
+        return
+    st.error(plain(str(AflError(error.what, received=error.received))))
+    st.markdown(f"These layouts are known; any other is described by an `{LAYOUT_FILE}` in the folder (docs/data.md).")
+    known = [{"Layout": layout.label, "Files": layout.example} for layout in LAYOUTS.values()]
+    st.table(pd.DataFrame({key: plain(text) for key, text in row.items()} for row in known).set_index("Layout"))
+
+
+def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> Cohort:
+    """The cohort with the labels and the region that the reader chooses."""
+    left, right = st.columns([4, 5])
+    schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name))
+    before = opened.labels if opened and opened.labels in schemes else OWN
+    labels = left.selectbox(
+        "Labels",
+        schemes,
+        index=schemes.index(before),
+        format_func=lambda name: SCHEMES[name].title if name else f"The data set's own: {cohort.scheme.title}",
+        key=f"labels {root} {layout}",
+    )
+    scheme = SCHEMES[labels] if labels else cohort.scheme
+    known = opened.region.name if opened and opened.region.name in scheme.regions else WHOLE
+    region = right.segmented_control(
+        "Region that counts as tumour",
+        tuple(scheme.regions),
+        default=known,
+        required=True,
+        format_func=scheme.title_of,
+        key=f"region {root} {layout} {labels}",
+    )
+    return _cohort(str(root), layout, labels, str(region))
+
+
+def read(cohort: Cohort) -> Report:
+    """The report; headers at once, references after a click where there are many that were never read."""
+    key = (str(cohort.root), cohort.layout.name, cohort.labels, cohort.region)
+    kept = st.session_state.get(REPORT_KEY)
+    if kept and kept[0] == key and kept[2] == id(cohort):
+        return kept[1]  # type: ignore[no-any-return]
+    place = st.empty()
+    unread = count_unread(cohort.root, paths.INDEX, cohort.cases)
+    wanted = unread <= AT_ONCE
+    if not wanted:
+        said, button = st.columns([5, 2], vertical_alignment="center")
+        said.info(f"{unread} references were not read yet: labels, volumes and roughness are not known.")
+        wanted = button.button(f"Read {unread} references", type="primary")
+
+    def progress(done: int, total: int, note: str) -> None:
+        if note:
+            place.progress(done / max(total, 1), text=plain(f"Reading {done} of {total}: {note}"))
+
+    report = check_cohort(cohort, index=paths.INDEX, read=wanted, progress=progress)
+    place.empty()
+    if wanted:
+        st.session_state[REPORT_KEY] = (key, report, id(cohort))
+    return report
+
+
+def offer(workspace: Workspace | None, cohort: Cohort) -> None:
+    """Open the data set for a comparison, with the region that was chosen."""
+    st.subheader("Use it")
+    name = find_results(cohort)
+    if workspace is not None and workspace.name == name:
+        st.caption("These data and this region are what the other pages show.")
+        return
+    left, right = st.columns([2, 7], vertical_alignment="center")
+    if name is not None:
+        if left.button("Open its results", type="primary"):
+            _open(name)
+        right.caption(f"There are results of this data set and region already: {plain(name)}")
+        return
+    if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
+        try:
+            _open(register(cohort))
+        except AflError as error:
+            st.error(plain(str(error)))
+    masks = "There are masks alone, so no checkpoint can run. To measure another tool's masks:"
+    right.caption(
+        plain(
+            "Makes a results folder with the checkpoints for these sequences; Compare then runs them case by case. "
+            "For all cases at once, or masks of another tool:"
+            if cohort.sequences
+            else masks
+        )
+    )
+    st.code(_command(cohort), language="sh", wrap_lines=True)
+
+
+def _command(cohort: Cohort) -> str:
+    masks = cohort.layout.name == MASKS_ALONE.name
+    words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
+    words += [] if cohort.region.name == WHOLE else ["--region", cohort.region.name]
+    words += ["--labels", cohort.labels] if cohort.labels else []
+    words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{cohort.root.resolve().name}"]
+    return shlex.join(words)
+
+
+def _open(name: str) -> None:
+    st.session_state[OPENED_KEY] = name
+    st.session_state.pop(FOLDER_KEY, None)
+    st.rerun()
+
+
+def _layout_name(name: str) -> str:
+    if name == MASKS_ALONE.name:
+        return f"{MASKS_ALONE.label}: {MASKS_ALONE.example}"
+    return LAYOUTS[name].label if name else "Recognise it"
+
+
+@st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
+def _cohort(root: str, layout: str, labels: str, region: str) -> Cohort:
+    if layout == MASKS_ALONE.name:
+        return references_cohort(Path(root), labels=labels or None, region=region)
+    return load_cohort(Path(root), layout=layout or None, labels=labels or None, region=region)

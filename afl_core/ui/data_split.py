@@ -1,0 +1,60 @@
+"""Data page: which cases train, validate and test."""
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.data.check import Report
+from afl_core.data.layouts import Cohort
+from afl_core.data.patients import patient_id
+from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
+from afl_core.errors import DataError
+from afl_core.ui.errors import plain, shown_errors
+
+
+def show_split(cohort: Cohort, report: Report) -> None:
+    """The data set's split, or a seeded one by patient to look at and save."""
+    st.subheader("Split")
+    if report.splits:
+        counts = ", ".join(f"{n} {name}" for name, n in report.splits.items())
+        st.markdown(plain(f"Its {SPLITS_FILE} has {counts} cases."))
+        return
+    with shown_errors():
+        ids = [row.case_id for row in report.cases if row.reference]
+        seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")
+        seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split."))
+        splits = random_splits(ids, seed=seed)
+        volumes = {row.case_id: row.volume_ml for row in report.cases}
+        table_box.dataframe(_table(splits, volumes), hide_index=True)
+        if save_box.button(f"Save as {SPLITS_FILE}", help="Into the data set's folder; training uses it from then on."):
+            _save(cohort, splits)
+            st.session_state.pop("data report", None)
+            st.rerun()
+        st.caption(
+            "60 % of the patients train, 20 % validate, 20 % test, at random; all studies of a patient together."
+        )
+
+
+def _table(splits: dict[str, tuple[str, ...]], volumes: dict[str, float]) -> pd.DataFrame:
+    """Counts of every split; of tumours only where the references were read."""
+    table = pd.DataFrame(
+        {
+            "Split": name,
+            "Cases": len(ids),
+            "Patients": len({patient_id(case_id) for case_id in ids}),
+            "With a tumour": sum(volumes[case_id] > 0 for case_id in ids),
+            "Median volume (ml)": round(float(pd.Series([v for i in ids if (v := volumes[i]) > 0]).median()), 2),
+        }
+        for name, ids in splits.items()
+    )
+    return table if any(volume >= 0 for volume in volumes.values()) else table[["Split", "Cases", "Patients"]]
+
+
+def _save(cohort: Cohort, splits: dict[str, tuple[str, ...]]) -> None:
+    path = cohort.root / SPLITS_FILE
+    if path.exists():
+        raise DataError("There is a split file already", received=path, todo="Remove it first")
+    try:
+        save_splits(path, splits)
+    except OSError as error:
+        todo = "In a terminal: afl data split PATH --out FILE"
+        raise DataError("The split cannot be written into the data set's folder", received=error, todo=todo) from error

@@ -1,0 +1,186 @@
+"""The Data page: a folder is shown with its layout, labels and region before anything is opened."""
+
+import json
+import shutil
+from pathlib import Path
+
+import made_trees
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from afl_core.evaluation.results import MANIFEST
+from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
+
+
+@pytest.fixture
+def page(app, tmp_path, monkeypatch):
+    """`page(folder)` is the page with that folder typed in."""
+    from afl_core import paths
+
+    monkeypatch.setattr(paths, "INDEX", tmp_path / "index")
+
+    def run(folder: Path | None = None):
+        at = app("data")
+        if folder is not None:
+            at.text_input[-1].set_value(str(folder)).run()
+        assert not at.exception
+        return at
+
+    return run
+
+
+def text(at):
+    kinds = (at.title, at.subheader, at.markdown, at.info, at.success, at.warning, at.error, at.caption, at.expander)
+    shown = [str(getattr(element, "value", "") or element.label) for kind in kinds for element in kind]
+    return "\n".join(shown).replace("\\", "")
+
+
+def numbers(at):
+    return {metric.label: metric.value for metric in at.metric}
+
+
+def choice(at, label):
+    (widget,) = [w for w in at.selectbox if w.label == label]
+    return widget
+
+
+def test_nothing_is_open_and_nothing_asked(page):
+    assert "Give the folder of a data set" in text(page())
+
+
+def test_the_open_data_set_is_what_is_shown(page, results):
+    at = page()
+    assert "Recognised as **Plain images and references**" in text(at)
+    assert numbers(at) == {
+        "Cases": "4",
+        "Patients": "4",
+        "With a reference": "4",
+        "With a tumour": "3",
+        "Empty references": "1",
+    }
+    assert "what the other pages show" in text(at)
+
+
+def test_a_folder_is_shown_for_confirmation_before_it_is_opened(page, tmp_path):
+    made_trees.brats2018(tmp_path / "data")
+    at = page(tmp_path / "data")
+    assert "Recognised as **BraTS 2018" in text(at)
+    assert "Nothing is wrong" in text(at)
+    assert not list((tmp_path / "results").glob(f"*/{MANIFEST}"))
+    (regions,) = at.get("button_group")
+    titles = [option.content for option in regions.proto.options]
+    assert titles == ["whole tumour (WT): 1+2+4", "tumour core (TC): 1+4", "enhancing tumour (ET): 4"]
+
+
+def test_opening_makes_results_of_the_region_that_was_chosen(page, tmp_path, make_checkpoint):
+    make_checkpoint(tmp_path / "models" / "net")
+    made_trees.brats2018(tmp_path / "data")
+    at = page(tmp_path / "data")
+    at.session_state[f"region {tmp_path / 'data'}  "] = "et"
+    at.run()
+    assert "Region: enhancing tumour (ET): 4" in text(at)
+    (button,) = [b for b in at.button if b.label == "Open for comparing"]
+    button.click().run()
+    assert not at.exception
+    (manifest,) = (tmp_path / "results").glob(f"*/{MANIFEST}")
+    said = json.loads(manifest.read_text())
+    assert (said["data"]["kind"], said["settings"]["region"]) == ("brats2018", "et")
+    assert at.session_state[OPENED_KEY] == manifest.parent.name  # app.py, which AppTest does not run again, opens it
+
+
+def test_without_a_fitting_checkpoint_opening_says_so(page, tmp_path):
+    made_trees.picai(tmp_path / "data")
+    at = page(tmp_path / "data")
+    (button,) = [b for b in at.button if b.label == "Open for comparing"]
+    button.click().run()
+    assert "No checkpoint fits these sequences" in text(at)
+
+
+def test_labels_of_several_schemes_are_asked_about_and_the_answer_counts(page, tmp_path):
+    made_trees.plain(tmp_path / "data")
+    at = page(tmp_path / "data")
+    assert "The labels 1, 2, 4 could be of 3 known schemes" in text(at)
+    choice(at, "Labels").set_value("brats").run()
+    assert "could be of" not in text(at)
+    assert "Region: whole tumour (WT): 1+2+4" in text(at)
+    choice(at, "Labels").set_value("msd").run()
+    assert "2 references that cannot be used" in text(at)
+
+
+def test_a_wrong_an_empty_and_an_ambiguous_folder(page, tmp_path):
+    assert "There is no such folder" in text(page(tmp_path / "nowhere"))
+    (tmp_path / "empty").mkdir()
+    at = page(tmp_path / "empty")
+    assert "No cases were found" in text(at)
+    assert "PI\\-CAI" in at.table[0].value.index
+    made_trees.plain(tmp_path / "both")
+    made_trees.brats2021(tmp_path / "both")
+    at = page(tmp_path / "both")
+    assert "follows more than one layout" in text(at)
+    choice(at, "Layout").set_value("brats2021").run()
+    assert numbers(at)["Cases"] == "2"
+
+
+def test_masks_alone_by_choice(page, tmp_path):
+    for name in ("a", "b"):
+        made_trees.write(tmp_path / "masks" / f"{name}.nii.gz", [1])
+    at = page(tmp_path / "masks")
+    choice(at, "Layout").set_value("masks").run()
+    assert numbers(at)["With a tumour"] == "2"
+    assert "There are masks alone" in text(at)
+    assert "--references" in at.code[0].value
+
+
+def test_a_split_is_shown_and_saved_by_seed(page, tmp_path):
+    root = tmp_path / "data"
+    made_trees.brats2023(root)
+    shutil.copytree(root / "BraTS-MET-00100-000", root / "BraTS-MET-00101-000")
+    for path in (root / "BraTS-MET-00101-000").iterdir():
+        path.rename(path.with_name(path.name.replace("00100", "00101")))
+    at = page(root)
+    assert "same bytes under several names" in text(at)
+    at.number_input[0].set_value(3).run()
+    (button,) = [b for b in at.button if b.label.startswith("Save as")]
+    button.click().run()
+    saved = json.loads((root / "splits.json").read_text())
+    assert sorted(map(len, saved.values())) == [1, 1, 2]
+    assert "Its splits.json has" in text(at)
+
+
+def test_many_references_are_read_after_a_click(page, tmp_path, monkeypatch):
+    from afl_core.ui import data
+
+    monkeypatch.setattr(data, "AT_ONCE", 1)
+    made_trees.brats2018(tmp_path / "data")
+    at = page(tmp_path / "data")
+    assert numbers(at)["With a tumour"] == "?"
+    assert "2 references were not read yet" in text(at)
+    (button,) = [b for b in at.button if b.label == "Read 2 references"]
+    button.click().run()
+    assert numbers(at)["With a tumour"] == "2"
+    at.run()
+    assert numbers(at)["With a tumour"] == "2"
+
+
+def test_names_of_files_are_not_formatted(page, tmp_path):
+    name = "<img src=x onerror=alert(1)> **bold** [a](http:b)"
+    made_trees.write(tmp_path / "data" / "images" / f"{name.replace('/', '')}_t1.nii.gz")
+    made_trees.write(tmp_path / "data" / "stray *x*.nii.gz")
+    at = page(tmp_path / "data")
+    shown = "\n".join(str(m.value) for m in at.markdown)
+    assert "**bold**" not in shown
+    assert "<img" not in shown.replace("\\<", "")
+
+
+def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):
+    """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
+    made_trees.brats2021(tmp_path / "data")
+    at = AppTest.from_string(
+        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+    )
+    at.run()
+    at.text_input[0].set_value(str(tmp_path / "data"))
+    at.button[0].click().run()
+    assert not at.error
+    assert (at.session_state[ASKED_KEY], at.session_state[FOLDER_KEY]) == ("pages/data.py", str(tmp_path / "data"))
+    assert not list((tmp_path / "results").iterdir())

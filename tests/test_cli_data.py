@@ -1,0 +1,114 @@
+"""`afl data` from a terminal, and the options by which every command opens a data set."""
+
+import json
+import os
+import sys
+
+import made_trees
+import pytest
+
+from afl_core import cli, cli_data
+from afl_core.evaluation.results import Results
+
+
+@pytest.fixture
+def afl(monkeypatch, capsys, tmp_path):
+    """Run a command in this process, without a pool; gives exit status, output and error."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(cli_data, "INDEX", tmp_path / "index")
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["afl", *map(str, arguments)])
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+def test_check_says_what_is_there_and_writes_json(afl, tmp_path):
+    made_trees.brats2018(tmp_path / "data")
+    code, out, _ = afl("data", "check", tmp_path / "data", "--json", tmp_path / "report.json")
+    assert code == 0
+    for said in ("BraTS 2018", "2, of 2 patients; 2 with a reference", "6x7x5", "1 x 1 x 3", "Nothing is wrong"):
+        assert said in out
+    assert len(json.loads((tmp_path / "report.json").read_text())["cases"]) == 2
+
+
+def test_check_ends_with_1_on_an_error_and_lists_it(afl, tmp_path):
+    made_trees.brats2018(tmp_path / "data")
+    made_trees.write(next((tmp_path / "data").rglob("*TCIA09*_seg.nii.gz")), [3])
+    code, out, _ = afl("data", "check", tmp_path / "data")
+    assert code == 1
+    assert "error: 1 reference that cannot be used" in out
+    assert "Brats18_TCIA09_141_1_seg.nii.gz holds labels that its data set does not have" in out
+    code, out, _ = afl("data", "check", tmp_path / "data", "--headers-only")
+    assert code == 0
+
+
+def test_check_lists_a_few_cases_of_many(afl, tmp_path):
+    for number in range(7):
+        made_trees.write(tmp_path / "data" / "images" / f"c{number}_t1.nii.gz")
+    _, out, _ = afl("data", "check", tmp_path / "data")
+    assert "7 cases without a reference" in out
+    assert "c4\n" in out
+    assert "c5\n" not in out
+    assert "and 2 more" in out
+
+
+def test_masks_alone_are_checked(afl, tmp_path):
+    made_trees.write(tmp_path / "a.nii.gz", [1])
+    assert afl("data", "check", tmp_path)[0] == 2
+    code, out, _ = afl("data", "check", tmp_path, "--masks")
+    assert (code, "Masks alone" in out) == (0, True)
+
+
+def test_split_by_seed_is_saved_once(afl, tmp_path):
+    root = tmp_path / "data"
+    for number in range(10):
+        made_trees.write(root / "images" / f"{10000 + number // 2}_{1000000 + number}_t2w.nii.gz")
+        made_trees.write(root / "references" / f"{10000 + number // 2}_{1000000 + number}.nii.gz", [1])
+    assert afl("data", "split", root, "--seed", 4)[0] == 0
+    first = (root / "splits.json").read_text()
+    patients = [{case_id[:5] for case_id in ids} for ids in json.loads(first).values()]
+    assert sum(map(len, patients)) == len(set.union(*patients)) == 5
+    code, _, err = afl("data", "split", root)
+    assert code == 2
+    assert "There is a split file already" in err
+    assert afl("data", "split", root, "--seed", 4, "--replace")[0] == 0
+    assert (root / "splits.json").read_text() == first
+    assert afl("data", "split", root, "--seed", 5, "--out", tmp_path / "other.json")[0] == 0
+    assert (tmp_path / "other.json").read_text() != first
+
+
+def test_evaluate_measures_the_region_and_keeps_it(afl, tmp_path):
+    made_trees.plain(tmp_path / "data")
+    source = f"A={tmp_path / 'data' / 'references'}"
+    arguments = ("evaluate", "--data", tmp_path / "data", "--source", source, "--out")
+    code, _, err = afl(*arguments, tmp_path / "out", "--region", "et")
+    assert code == 2
+    assert "Name the right one, for example --labels brats" in err
+    assert afl(*arguments, tmp_path / "out", "--region", "et", "--labels", "brats")[0] == 0
+    results = Results(tmp_path / "out")
+    assert (results.settings().region, results.settings().labels) == ("et", "brats")
+    assert results.cases()["reference_volume_ml"].tolist() == pytest.approx([0.003, 0.003])
+    assert results.cases()["predicted_volume_ml"].tolist() == pytest.approx([0.009, 0.009])
+    code, _, err = afl(*arguments, tmp_path / "out")
+    assert code == 2
+    assert "measured with other settings" in err
+
+
+def test_a_layout_by_name_or_file(afl, tmp_path):
+    made_trees.plain(tmp_path / "data")
+    made_trees.brats2021(tmp_path / "data")
+    assert "more than one layout" in afl("data", "check", tmp_path / "data")[2]
+    assert "BraTS 2021" in afl("data", "check", tmp_path / "data", "--layout", "brats2021")[1]
+    made_trees.generic(tmp_path / "own")
+    (tmp_path / "own" / "afl-layout.toml").rename(tmp_path / "hospital.toml")
+    code, out, _ = afl("data", "check", tmp_path / "own", "--layout", tmp_path / "hospital.toml")
+    assert "Hospital A" in out
+    assert "p 1 adc = p 2 adc" not in out
+    assert code == 0
