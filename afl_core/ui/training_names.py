@@ -99,8 +99,8 @@ def network_name(config: TrainConfig) -> str:
 def duration(seconds: float) -> str:
     """A time in words, no more exact than it is known.
 
-    >>> [duration(s) for s in (0.4, 42, 200, 5000, 200_000)]
-    ['1 s', '42 s', '3 min', '1 h 23 min', '2 days 8 h']
+    >>> [duration(s) for s in (0.4, 42, 200, 6000, 200_000)]
+    ['1 s', '42 s', '3 min', '1 h 40 min', '2 days 7 h']
     """
     if seconds < 90:
         return f"{max(1, round(seconds))} s"

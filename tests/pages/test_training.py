@@ -541,12 +541,13 @@ def test_a_finished_pair_opens_as_a_comparison_in_one_click(app, made, opened):
 
 
 def test_a_pair_is_one_chart_with_fl_first_whichever_is_shown(app, made):
-    made("afl", "running", config=ADAPTIVE, pair="p", created=1.0)
+    made("afl", "running", config=ADAPTIVE, pair="p", created=3.0)
     made("fl", pair="p", created=2.0)
+    made("dice", config=FOCAL.model_copy(update={"loss": "dice", "loss_settings": {}}), pair="p", created=1.0)
     made("other_seed", config=FOCAL.model_copy(update={"seed": 1}), pair="p")
     for run in ("fl", "afl"):
         chart = json.loads(app("training", run=run).get("plotly_chart")[1].proto.spec)
-        assert [trace["name"] for trace in chart["data"] if "name" in trace] == ["FL", "A-FL alpha released"]
+        assert [trace["name"] for trace in chart["data"] if "name" in trace] == ["FL", "Dice", "A-FL alpha released"]
 
 
 def test_two_ticked_runs_open_as_a_comparison(app, made, opened):
