@@ -56,8 +56,8 @@ def test_the_study_has_every_arm_with_every_seed_and_pairs_them(data, home):
             dict(ARMS[arm].settings),
             int(seed),
         )
-    same = {run.spec().config.model_copy(update={"loss": "", "loss_settings": {}, "seed": 0}) for run in runs.values()}
-    assert len({repr(config) for config in same}) == 1
+    alike = {"loss": "", "loss_settings": {}, "seed": 0}
+    assert len({repr(run.spec().config.model_copy(update=alike)) for run in runs.values()}) == 1
     assert plan(data) == runs  # they are there already
     with pytest.raises(UsageError, match=r"with other settings \(received: study-demo-FL-seed0\)\. Delete it first"):
         plan(data, steps=3)

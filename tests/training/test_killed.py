@@ -27,7 +27,7 @@ def data(_written):
 
 def finish(run: RunFolder, **trouble):
     process = start(run, **trouble)
-    process.join(120)
+    process.join()
     assert process.exitcode is not None
     return process.exitcode
 
@@ -44,7 +44,7 @@ def whole(data, tmp_path_factory):
     run = make_run(tmp_path_factory.mktemp("whole"), data, CONFIG)
     process = start(run)
     begin = when_locked(run, process)
-    process.join(120)
+    process.join()
     assert run.status().state == "finished"
     assert [row["step"] for row in run.metrics()] == [5, 10, 12]
     return outcome(run), time.monotonic() - begin
@@ -156,7 +156,7 @@ def test_runs_train_one_at_a_time_in_the_order_in_which_they_were_made(data, tmp
     assert [run.status().state for run in runs] == ["running", "waiting", "waiting"]
     first.terminate()
     for process in (first, *others):
-        process.join(60)
+        process.join()
     assert [run.status().state for run in runs] == ["stopped", "finished", "finished"]
     last_of_a, last_of_b = (run.status().updated for run in runs[:2])
     written = [(run.path / METRICS).stat().st_mtime for run in runs]

@@ -131,7 +131,7 @@ def test_a_run_by_its_own_process(cohort, tmp_path):
     for process in launcher._children:
         assert os.getsid(process.pid) == process.pid  # a session of its own: no Ctrl-C of ours reaches it
     for process in launcher._children:
-        process.wait(120)
+        process.wait()
     assert run.status().state == "finished", run.log_tail()
     assert load_card(run.path / CHECKPOINT).command == "afl train x"
     with pytest.raises(UsageError, match=r"The run is finished \(received: run\)"):
