@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nibabel.orientations import aff2axcodes
-
 from afl_core.data.duplicates import find_duplicates
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
@@ -89,7 +87,7 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
     for case in facts.cohort.cases:
         paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
         known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
-        codes = {"".join(aff2axcodes(file.affine)) for file in known.values()}
+        codes = {file.stored for file in known.values()}
         stored.update(codes)
         mixed += [case.case_id] if len(codes) > 1 else []
         for name, said in _off_grid(case, known):
@@ -115,7 +113,7 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
             continue
         names = (f"the {first} of {case.case_id}", f"The {name} of {case.case_id}")
         try:
-            check_same_grid(base.grid(), file.grid(), names=names)
+            check_same_grid(base.grid, file.grid, names=names)
         except GeometryError as error:
             yield name, f"{error.what}: {error.received}"
 
