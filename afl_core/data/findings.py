@@ -71,8 +71,8 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
         yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
     if cohort.strays:
-        todo = "Nothing, if they are not meant to be; else rename them as the layout has it: " + cohort.layout.example
-        yield Finding("warning", f"{_n(cohort.strays, 'image file')} that belong to no case", cohort.strays, todo)
+        todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
+        yield Finding("warning", f"{_n(cohort.strays, 'image file')} of no case", cohort.strays, todo)
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
