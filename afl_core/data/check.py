@@ -8,8 +8,6 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from nibabel.orientations import aff2axcodes
-
 from afl_core.data.findings import Facts, Finding, find_all
 from afl_core.data.index import FileFacts, Index, Progress, read_files
 from afl_core.data.layouts import Cohort
@@ -172,7 +170,7 @@ def _row(case: Case, files: Mapping[Path, FileFacts], reference: ReferenceFacts 
     known = reference or ReferenceFacts()
     first = case.sequences.get(case.grid) or next(iter(case.sequences.values()), case.reference)
     facts = files[first] if first else FileFacts(0)
-    grid = facts.grid() if facts.shape else None
+    grid = facts.grid if facts.shape else None
     return CaseRow(
         case_id=case.case_id,
         patient=patient_id(case.case_id),
@@ -180,7 +178,7 @@ def _row(case: Case, files: Mapping[Path, FileFacts], reference: ReferenceFacts 
         sequences=tuple(case.sequences),
         shape=grid.array.shape if grid else (),
         spacing_mm=grid.spacing_mm if grid else (math.nan,) * 3,
-        stored="".join(aff2axcodes(facts.affine)) if grid else "",
+        stored=facts.stored if grid else "",
         reference=case.reference is not None,
         labels=known.labels,
         volume_ml=known.volume_ml,
@@ -196,9 +194,8 @@ def _grids(cases: Sequence[Case], files: Mapping[Path, FileFacts]) -> tuple[Grid
         for what, path in _kinds(case):
             facts = files[path]
             if facts.shape:
-                grid = facts.grid()
-                spacing = tuple(round(s, 2) for s in grid.spacing_mm)
-                key = (grid.array.shape, spacing, "".join(aff2axcodes(facts.affine)))
+                spacing = tuple(round(s, 2) for s in facts.grid.spacing_mm)
+                key = (facts.grid.array.shape, spacing, facts.stored)
                 counts.setdefault(what, Counter())[key] += 1
     together: dict[frozenset[tuple[Any, int]], list[str]] = {}
     for what, found in counts.items():

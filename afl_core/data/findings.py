@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from nibabel.orientations import aff2axcodes
-
 from afl_core.data.duplicates import find_duplicates
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
@@ -73,8 +71,8 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
         yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
     if cohort.strays:
-        todo = "Nothing, if they are not meant to be; else rename them as the layout has it: " + cohort.layout.example
-        yield Finding("warning", f"{_n(cohort.strays, 'image file')} that belong to no case", cohort.strays, todo)
+        todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
+        yield Finding("warning", f"{_n(cohort.strays, 'image file')} of no case", cohort.strays, todo)
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
@@ -89,7 +87,7 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
     for case in facts.cohort.cases:
         paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
         known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
-        codes = {"".join(aff2axcodes(file.affine)) for file in known.values()}
+        codes = {file.stored for file in known.values()}
         stored.update(codes)
         mixed += [case.case_id] if len(codes) > 1 else []
         for name, said in _off_grid(case, known):
@@ -115,7 +113,7 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
             continue
         names = (f"the {first} of {case.case_id}", f"The {name} of {case.case_id}")
         try:
-            check_same_grid(base.grid(), file.grid(), names=names)
+            check_same_grid(base.grid, file.grid, names=names)
         except GeometryError as error:
             yield name, f"{error.what}: {error.received}"
 

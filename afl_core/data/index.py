@@ -4,10 +4,12 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
 from afl_core.data.files import read_header
@@ -43,9 +45,22 @@ class FileFacts:
     affine: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
     problem: str = ""
 
+    @property
     def grid(self) -> Volume:
         """Its grid in RAS+ order, as a volume of zeros."""
-        return ras_grid_of(self.shape, self.affine)
+        return _grid(self.shape, self.affine.tobytes())[0]
+
+    @property
+    def stored(self) -> str:
+        """Where its stored axes point, such as LPS."""
+        return _grid(self.shape, self.affine.tobytes())[1]
+
+
+@lru_cache(maxsize=1024)
+def _grid(shape: tuple[int, ...], affine: bytes) -> tuple[Volume, str]:
+    """Worked out once for all files of one grid: thousands share a few."""
+    matrix = np.frombuffer(affine).reshape(4, 4)
+    return ras_grid_of(shape, matrix), "".join(aff2axcodes(matrix))
 
 
 class Index:

@@ -71,7 +71,7 @@ def show_distributions(report: Report) -> None:
 
 def show_tables(report: Report) -> None:
     """Grids, labels and cases."""
-    grids, labels = st.columns([3, 2], gap="large")
+    grids, labels = st.columns(2, gap="large")
     with grids:
         st.subheader("Grids")
         table = [
