@@ -24,6 +24,10 @@ _CHUNK = 2**16
 """Bytes read, and unzipped at most, at a time: they stay in the processor's cache."""
 
 
+_being_written: set[Path] = set()
+"""Temporary files of this process."""
+
+
 @contextmanager
 def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     """A temporary file to write, which becomes `path` when the context ends and leaves no trace when it fails.
@@ -36,6 +40,7 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffix)
     os.close(handle)
     temporary = Path(name)
+    _being_written.add(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
@@ -45,6 +50,14 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     except BaseException:
         temporary.unlink(missing_ok=True)
         raise
+    finally:
+        _being_written.discard(temporary)
+
+
+def drop_half_written() -> None:
+    """Remove the temporary files of this process, which is about to end."""
+    for temporary in tuple(_being_written):
+        temporary.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes) -> None:

@@ -17,7 +17,8 @@ UNLIKE = ("seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
 def find_seeds(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
     """Configurations with two seeds or more.
 
-    Checkpoints belong together if their cards differ in the seed alone; folders of masks, if their names do.
+    Checkpoints belong together if their cards differ in the seed alone; folders of masks, and weights without a record
+    of their training, if their names do.
 
     Args:
         sources: Section `sources` of a results folder's manifest.
@@ -46,9 +47,9 @@ def _free(label: str, members: list[str], taken: set[str]) -> str:
 
 def _configuration(name: str, said: Mapping[str, Any]) -> str:
     """The same text for two sources that differ in the seed alone."""
-    if said.get("kind") != "checkpoint":
+    if said.get("kind") != "checkpoint" or said["card"].get("training") == {}:  # nothing is recorded of how
         match = SEEDED.fullmatch(name)
-        return f"seeds of {match['name']}" if match else f"masks {name}"
+        return f"seeds of {match['name']}" if match else f"alone {name}"
     card = said["card"]
     training = {key: value for key, value in card.get("training", {}).items() if key not in UNLIKE}
     what = {key: card.get(key) for key in ("network", "sequences", "loss", "loss_settings", "decision_rule")}

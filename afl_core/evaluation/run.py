@@ -3,7 +3,6 @@
 import multiprocessing
 import os
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +16,7 @@ from afl_core.errors import AflError
 from afl_core.evaluation.pipeline import CaseResult, Settings, evaluate_cases, row_key
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source
+from afl_core.storage import drop_half_written
 from afl_core.volume import Case
 
 STORE_SECONDS = 2.0
@@ -55,9 +55,9 @@ def worker_pool(*, tasks: int, workers: int | None = None) -> Iterator[Executor 
 
 
 def _prepare_worker() -> None:
-    """In a worker: Ctrl-C is the parent's to answer, being told to end unwinds, and losing the parent ends it too."""
+    """In a worker: Ctrl-C is the parent's to answer; being told to end, or losing the parent, ends it at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that half-written files are removed
+    signal.signal(signal.SIGTERM, lambda *_: _leave())
     threadpool_limits(1)  # the pool fills the cores
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
@@ -65,7 +65,12 @@ def _prepare_worker() -> None:
 def _end_with_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
-        os._exit(1)
+        _leave()
+
+
+def _leave() -> None:
+    drop_half_written()
+    os._exit(1)  # an exception would end the task alone: the pool's loop takes the next
 
 
 def _end(processes: Iterable[BaseProcess]) -> None:

@@ -15,9 +15,6 @@ from afl_core.storage import hash_files
 if TYPE_CHECKING:
     from torch import nn
 
-RELEASED_SUFFIXES = (".pth", ".pt", ".safetensors", ".ckpt", ".pkl", ".bin")
-"""Files that may hold weights; what they hold is read as weights alone."""
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -73,25 +70,13 @@ def _card(path: Path, setting: str, _changed_ns: int) -> Card:
     from afl_core.model.resnet_unet import BRATS_STRIDES, PICAI_STRIDES, released_channels  # noqa: PLC0415
 
     channels = released_channels(path)
-    told = {len(known.sequences): name for name, known in RELEASED.items()}
-    if not setting and channels not in told:
-        raise CheckpointError(
-            f"{path.name} has neither 3 input channels (PI-CAI) nor 4 (BraTS)",
-            received=f"{channels} channels",
-            todo="Only the paper's two settings are known; train or convert it into a checkpoint with a card",
-        )
-    name = setting or told[channels]
-    known = pick(RELEASED, name, kind="setting of the released weights")
-    if len(known.sequences) != channels:
-        raise CheckpointError(
-            f"{path.name} does not fit the setting {name}, which takes {', '.join(known.sequences)}",
-            received=f"{channels} input channels",
-        )
+    name = _setting_name(path, setting, channels)
+    known = RELEASED[name]
+    told = "" if setting else f", by its {channels} channels"
     return Card(
         name=path.stem,
         label=path.stem,
-        summary=f"Weights of the paper's authors, {name} setting"
-        + ("" if setting else f", by its {channels} channels"),
+        summary=f"Weights of the paper's authors, {name} setting{told}",
         network="unet_resnet50",
         network_settings={"strides": PICAI_STRIDES if name == "picai" else BRATS_STRIDES},
         sequences=known.sequences,
@@ -111,3 +96,21 @@ def _card(path: Path, setting: str, _changed_ns: int) -> Card:
         licence="not recorded",
         limits="A bare weights file: on which data and with which loss it was trained is not in it. Research use only.",
     )
+
+
+def _setting_name(path: Path, setting: str, channels: int) -> str:
+    """The setting that was given, if it fits, or the one that the channels tell."""
+    told = {len(known.sequences): name for name, known in RELEASED.items()}
+    if not setting and channels not in told:
+        raise CheckpointError(
+            f"{path.name} has neither 3 input channels (PI-CAI) nor 4 (BraTS)",
+            received=f"{channels} channels",
+            todo="Only the paper's two settings are known; give a checkpoint folder with a card",
+        )
+    known = pick(RELEASED, setting or told[channels], kind="setting of the released weights")
+    if len(known.sequences) != channels:
+        raise CheckpointError(
+            f"{path.name} does not fit the setting {setting}, which takes {', '.join(known.sequences)}",
+            received=f"{channels} input channels",
+        )
+    return setting or told[channels]

@@ -245,6 +245,13 @@ def _by_rule(card: dict[str, Any]) -> dict[str, str]:
     return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
 
 
+def _training_fact(training: dict[str, Any]) -> dict[str, str]:
+    if not training:
+        return {}
+    how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
+    return {"Training": f"{how}, best at step {training.get('best_step')}"}
+
+
 def _source_facts(said: dict[str, Any]) -> dict[str, str]:
     if said["kind"] != "checkpoint":
         names = {"path": "Folder", "option": "Masks on another grid", "ignored": "Not read"}
@@ -252,15 +259,15 @@ def _source_facts(said: dict[str, Any]) -> dict[str, str]:
     card = said["card"]
     training = card["training"]
     return {
-        "Loss": f"{card['loss']}, " + ", ".join(f"{k} {v}" for k, v in card["loss_settings"].items()),
+        "Loss": ", ".join([card["loss"], *(f"{k} {v}" for k, v in card["loss_settings"].items())]),
         "Decision rule": card["decision_rule"],
         **_by_rule(card),
-        "Network": f"{card['network']}, {training.get('parameters', 0):,} parameters",
+        "Network": card["network"] + (f", {training['parameters']:,} parameters" if "parameters" in training else ""),
         "Sequences": ", ".join(card["sequences"]),
-        "Training": f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}, "
-        f"best at step {training.get('best_step')}",
-        "Data": f"{card['data'].get('name')}, "
-        + ", ".join(f"{n} {k}" for k, n in card["data"].get("cases", {}).items()),
+        **_training_fact(training),
+        "Data": ", ".join(
+            [str(card["data"].get("name")), *(f"{n} {k}" for k, n in card["data"].get("cases", {}).items())]
+        ),
         "Command": card["command"],
         "SHA-256": card["weights_sha256"],
         "Limits": card["limits"],

@@ -90,3 +90,11 @@ def test_a_label_that_is_taken():
 def test_a_card_with_little_in_it():
     bare = {"kind": "checkpoint", "card": {"label": "FL"}}
     assert find_seeds({"a": bare, "b": bare}) == {"FL": ("a", "b")}
+
+
+def test_weights_without_a_record_of_their_training_are_seeds_by_name_alone():
+    """Two files of the paper's authors, FL and A-FL, say the same of themselves."""
+    card = {"network": "unet_resnet50", "loss": "not recorded", "loss_settings": {}, "training": {}, "data": {}}
+    bare = {"kind": "checkpoint", "card": card}
+    assert find_seeds({"FL": bare, "A-FL": bare}) == {}
+    assert find_seeds({"FL seed1": bare, "A-FL": bare, "FL seed2": bare}) == {"FL": ("FL seed1", "FL seed2")}

@@ -1,5 +1,7 @@
 """The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
 
+import json
+import shutil
 import time
 
 import numpy as np
@@ -179,3 +181,33 @@ def test_back_to_the_overview_does_not_bounce(app, results):
     at.query_params["case"] = "missed"
     at.run()
     assert at.title[0].value == "A-FL workbench"
+
+
+HOSTILE = '<img src=x onerror="alert(1)"> **bold** [a](http://b)'
+
+
+@pytest.mark.parametrize("page", ["overview", "compare", "breakdown"])
+def test_html_in_names_is_shown_as_text(app, results, page):
+    """Case ids and messages come from files; the name of a source is checked when it is given."""
+    for name in ("cases.parquet", "lesions.parquet"):
+        table = pd.read_parquet(results.folder / name)
+        table["case_id"] = table["case_id"].replace({"gained": HOSTILE})
+        table.to_parquet(results.folder / name)
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["problems"] = {HOSTILE: {"FL": f"no mask of {HOSTILE}"}}
+    manifest["missing"] = {"FL": [HOSTILE]}
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
+    at = app(page) if page != "compare" else app(case=HOSTILE)
+    shown = [
+        element for kind in ("markdown", "subheader", "caption", "warning", "error", "info") for element in at.get(kind)
+    ]
+    texts = [str(element.value) for element in shown]
+    raw = [said for said in texts if "<img" in said.replace("\\<img", "") or "**bold" in said.replace("\\*", "")]
+    assert not raw
+    assert not [
+        element for element in shown if "img" in str(element.value) and getattr(element.proto, "allow_html", False)
+    ]
+    if page == "compare":
+        assert any(HOSTILE in said.replace("\\", "") for said in texts)
+    if page == "overview":
+        assert "Missing predictions: FL: 1 of 4" in text(at)

@@ -1,0 +1,112 @@
+"""Files handed over for a session: what they are, under which names they lie, and that they go."""
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from afl_core.data import upload
+from afl_core.data.layouts import load_case, load_cohort
+from afl_core.data.upload import CASE_ID, guess_role, remove_leftovers, write_upload
+from afl_core.errors import DataError
+
+BRATS, PICAI = ("flair", "t1", "t1ce", "t2"), ("t2w", "adc", "hbv")
+
+
+@pytest.mark.parametrize(
+    ("name", "sequences", "role"),
+    [
+        ("Brats18_X_flair.nii.gz", BRATS, "flair"),
+        ("Brats18_X_T1CE.nii", BRATS, "t1ce"),
+        ("BraTS-GLI-00001-000-t2f.nii.gz", BRATS, "flair"),
+        ("BraTS-GLI-00001-000-t2w.nii.gz", BRATS, "t2"),
+        ("BraTS-GLI-00001-000-t1n.nii.gz", BRATS, "t1"),
+        ("10795_1000811_t2w.mha", PICAI, "t2w"),
+        ("10795_1000811_hbv.mha", PICAI, "hbv"),
+        ("case-seg.nii.gz", PICAI, "reference"),
+        ("case_0001.nii.gz", BRATS, ""),
+        ("t1_and_t2.nii.gz", BRATS, ""),
+        ("flairy.nii.gz", BRATS, ""),
+        ("x_adc.mha", BRATS, ""),
+    ],
+)
+def test_a_name_tells_the_sequence_or_nothing(name, sequences, role):
+    assert guess_role(name, sequences) == role
+
+
+@pytest.fixture
+def image(tmp_path, write_nifti):
+    return write_nifti(tmp_path / "given.nii.gz", np.ones((6, 7, 8), np.uint8)).read_bytes()
+
+
+def test_files_lie_under_names_of_our_own_and_make_a_case(tmp_path, image):
+    names = ["../../../evil.nii.gz", "<b>a</b>.NII.GZ"]
+    root = write_upload(tmp_path / "s", [(names[0], "flair", image), (names[1], "reference", image)])
+    assert {str(p.relative_to(root)) for p in root.rglob("*.gz")} == {
+        f"images/{CASE_ID}_flair.nii.gz",
+        f"references/{CASE_ID}.nii.gz",
+    }
+    assert list(tmp_path.rglob("*evil*")) == []
+    (case,) = load_cohort(root).cases
+    assert load_case(case).reference.array.all()
+    write_upload(tmp_path / "s", [("b.nii.gz", "t1", image)])
+    assert set(load_cohort(root).cases[0].sequences) == {"t1"}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ([("a.mhd", "flair")], r"no image file \(received: a\.mhd\)"),
+        ([("a.png", "flair")], "no image file"),
+        ([("a.nii", "flair"), ("b.nii.gz", "flair")], r"a\.nii cannot be read"),
+        ([("a.nii.gz", "flair"), ("b.nii.gz", "flair")], r"Two files are the flair \(received: a\.nii\.gz and b"),
+        ([("a.nii.gz", "reference")], "no image among the files"),
+        ([], "no image among the files"),
+    ],
+)
+def test_what_cannot_be_a_case_is_named_as_it_was_given(tmp_path, image, files, said):
+    with pytest.raises(DataError, match=said):
+        write_upload(tmp_path, [(name, role, image) for name, role in files])
+
+
+def start_server(tmp: Path) -> tuple[subprocess.Popen, Path]:
+    """A process with a session's folder, as a server has it."""
+    code = "import sys; from afl_core.data.upload import new_session_folder\n"
+    code += "f = new_session_folder(); (f / 'a.nii').write_bytes(b'patient'); print(f, flush=True); sys.stdin.read()"
+    environment = {**os.environ, "TMPDIR": str(tmp)}
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    )
+    return process, Path(process.stdout.readline().strip())
+
+
+def test_a_folder_goes_with_its_process_and_a_killed_ones_at_the_next_start(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    killed, left = start_server(tmp_path)
+    running, kept = start_server(tmp_path)
+    assert left.stat().st_mode & 0o777 == left.parent.stat().st_mode & 0o777 == 0o700
+    killed.send_signal(signal.SIGKILL)
+    killed.communicate()
+    assert (left / "a.nii").exists()
+    stranger = tmp_path / "afl-upload-link"
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / ".lock").touch()
+    stranger.symlink_to(tmp_path / "elsewhere")
+    remove_leftovers.cache_clear()
+    assert remove_leftovers() == (left.parent.name,)
+    assert not left.parent.exists()
+    assert (kept / "a.nii").exists()
+    assert (tmp_path / "elsewhere").exists()
+    running.communicate("")
+    assert not kept.parent.exists()
+
+
+def test_folders_of_two_sessions_differ():
+    first, second = upload.new_session_folder(), upload.new_session_folder()
+    assert first != second
+    assert first.parent == second.parent

@@ -1,0 +1,118 @@
+"""A case of the reader's own, through AppTest and a real process that runs the checkpoints."""
+
+import time
+
+import pytest
+
+from afl_core.data.files import load_mask
+from afl_core.data.layouts import load_cohort
+from afl_core.evaluation.job import job_status
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import parse_sources
+from afl_core.ui import upload
+
+
+@pytest.fixture
+def own(app, cohort, tmp_path, make_checkpoint):
+    """The Compare page of results with one checkpoint of two sequences, on the reader's own case."""
+    sources = parse_sources([f"FL={make_checkpoint(tmp_path / 'net')}"])
+    Results(tmp_path / "results" / "nets").describe(data=cohort, kind="brats2018", sources=sources, skipped={})
+    load_cohort(cohort)
+    at = app("compare")
+    at.button_group[0].set_value("A case of your own").run()
+    return at
+
+
+def text(at):
+    kinds = (at.markdown, at.info, at.warning, at.error, at.caption)
+    return "\n".join(str(element.value) for kind in kinds for element in kind).replace("\\", "")
+
+
+def give(at, cohort, names):
+    folder = cohort / "HGG" / "Case_A"
+    at.file_uploader[0].set_value(
+        [(shown, (folder / f"Case_A_{kind}.nii.gz").read_bytes(), "") for shown, kind in names.items()]
+    )
+    return at.run()
+
+
+def press(at, label):
+    next(b for b in at.button if b.label.replace("\\", "") == label).click()
+    return at.run()
+
+
+def wait(at, folder):
+    deadline = time.monotonic() + 90
+    while (status := job_status(Results(folder / "results"), "upload")) and status.state == "running":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return status, at.run()
+
+
+@pytest.fixture
+def folders(monkeypatch):
+    """The session folders that are made."""
+    made, original = [], upload.new_session_folder
+    monkeypatch.setattr(upload, "new_session_folder", lambda: made.append(original()) or made[-1])
+    return made
+
+
+def test_a_case_is_predicted_measured_and_removed(own, cohort, folders):
+    at = give(own, cohort, {"a_flair.nii.gz": "flair", "<b>a</b>_x.nii.gz": "t1ce", "a_seg.nii.gz": "seg"})
+    assert "Say above what <b>a</b>_x.nii.gz is" in text(at)
+    assert next(b for b in at.button if b.label.startswith("Run")).disabled
+    roles = [box for box in at.selectbox if "_" in box.label]
+    assert [box.value for box in roles] == ["flair", None, "reference"]
+    roles[1].set_value("t1ce").run()
+    assert "temporary folder of this session" in text(at)
+    press(at, "Run FL")
+    (folder,) = folders
+    status, at = wait(at, folder)
+    assert status.state == "finished", status
+    assert not at.exception
+    (frame,) = [frame.value for frame in at.dataframe if "metric" in frame.value]
+    row = Results(folder / "results").cases().iloc[0]
+    assert frame.set_index("metric").loc["Dice ↑", "FL"] == f"{row['dsc']:.3f}"
+    press(at, "Remove")
+    assert not folder.exists()
+    assert at.file_uploader[0].value == []
+
+
+def test_without_a_reference_there_are_masks_and_volumes(own, cohort, folders):
+    at = give(own, cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce"})
+    press(at, "Run FL")
+    status, at = wait(at, folders[0])
+    assert status.state == "finished", status
+    mask = load_mask(folders[0] / "results" / "masks" / "FL" / "upload.nii.gz")
+    (frame,) = [frame.value for frame in at.dataframe]
+    assert frame["tumour volume (ml)"].tolist() == [round(mask.volume_ml, 2)]
+    assert "Without a reference" in text(at)
+
+
+def test_a_wrong_file_is_one_sentence_and_the_buttons_stay(own, cohort, folders):
+    at = give(own, cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii": "t1ce"})  # zipped, but not named so
+    press(at, "Run FL")
+    assert "a_t1ce.nii cannot be read as an image" in text(at)
+    assert [b.label for b in at.button if b.label == "Remove"]
+    assert "There is no t1ce" in text(give(at, cohort, {"a_flair.nii.gz": "flair"}))
+
+
+def test_results_without_a_checkpoint_say_so(app, results):
+    at = app("compare")
+    at.button_group[0].set_value("A case of your own").run()
+    assert "there is nothing to run" in text(at)
+    assert not at.file_uploader
+
+
+def test_the_end_of_a_session_removes_its_folder(own, cohort, folders):
+    """As the server does it when the browser goes."""
+    from streamlit.runtime.caching import cache_resource_api
+
+    at = give(own, cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce"})
+    press(at, "Run FL")
+    (folder,) = folders
+    assert folder.exists()
+    for session in list(cache_resource_api._resource_caches._function_caches):
+        if session is not None:
+            cache_resource_api._resource_caches.clear_session(session)
+    assert not folder.exists()
