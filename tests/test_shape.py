@@ -60,7 +60,7 @@ def test_area_of_spheres(volume_ml, spacing):
 @pytest.mark.parametrize("axes", ELLIPSOIDS[1:])
 @pytest.mark.parametrize("volume_ml", [1, 10])
 def test_area_of_ellipsoids(volume_ml, axes, spacing):
-    """Also of long ones across thick slices, whose crossings alone miss up to 13 % at 1 ml."""
+    """Also of long ones across thick slices, of which crossings alone miss 7 % at 1 ml."""
     limit = 0.025 if spacing == ISOTROPIC else {1: 0.065, 10: 0.045}[volume_ml]
     for seed in range(3):
         mask = solid(volume_ml, spacing, axes=axes, seed=seed)
