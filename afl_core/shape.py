@@ -186,7 +186,7 @@ def surface_area_mm2(mask: BoolArray, *, spacing_mm: Spacing) -> float:
     (Crofton's formula), each direction weighted by its share of all directions in mm. The other takes every voxel face
     times the cosine of its angle to the surface, whose normal is the gradient of the mask blurred by 1.5 mm, or by 0.8
     voxels where these are longer. From 1 ml, spheres are within 2 % at 1 mm and 3 % at 0.5x0.5x3 mm, other ellipsoids
-    within 2 % and 9 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a flat face
+    within 2 % and 6 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a flat face
     along the grid comes out 4 % low, and a sharp edge is cut. Sources: Legland, Kieu and Devaux, Image Analysis and
     Stereology 26 (2007) 83; Coeurjolly, Flin, Teytaud and Tougne, LNCS 2616 (2003) 101.
 

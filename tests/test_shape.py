@@ -57,19 +57,22 @@ def test_area_of_spheres(volume_ml, spacing):
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
-@pytest.mark.parametrize("axes", [(1.6, 1, 0.625), (1, 0.625, 1.6), (0.7, 0.7, 2), (1.4, 1.4, 0.5)])
-def test_area_of_ellipsoids(axes, spacing):
-    limit = 0.02 if spacing == ISOTROPIC else 0.07
-    mask = solid(10, spacing, axes=axes)
-    assert surface_area_mm2(mask, spacing_mm=spacing) == pytest.approx(ellipsoid_area(10, axes), rel=limit)
+@pytest.mark.parametrize("axes", ELLIPSOIDS[1:])
+@pytest.mark.parametrize("volume_ml", [1, 10])
+def test_area_of_ellipsoids(volume_ml, axes, spacing):
+    """Also of long ones across thick slices, of which crossings alone miss 7 % at 1 ml."""
+    limit = 0.025 if spacing == ISOTROPIC else {1: 0.065, 10: 0.045}[volume_ml]
+    for seed in range(3):
+        mask = solid(volume_ml, spacing, axes=axes, seed=seed)
+        assert surface_area_mm2(mask, spacing_mm=spacing) == pytest.approx(ellipsoid_area(volume_ml, axes), rel=limit)
 
 
 def test_area_of_a_plate_and_of_one_that_fills_the_array():
-    """Two faces of 60x60 along the grid, 7 % low as documented; the array's border closes the surface."""
+    """Two faces of 60x60 along the grid, 4 % low as documented; the array's border closes the surface."""
     plate = np.zeros((64, 64, 5), bool)
     plate[2:62, 2:62, 2] = True
     area = surface_area_mm2(plate, spacing_mm=ISOTROPIC)
-    assert area == pytest.approx(2 * 3600, rel=0.1)
+    assert area == pytest.approx(0.955 * 2 * 3600, rel=0.01)
     assert surface_area_mm2(plate[2:62, 2:62, 2:3].copy(), spacing_mm=ISOTROPIC) == pytest.approx(area)
 
 
@@ -125,7 +128,7 @@ def test_one_lesion_on_two_grids(volume_ml, amplitude):
             for spacing in SPACINGS
         ]
         assert shapes[0].roughness == pytest.approx(shapes[1].roughness, abs=0.03)
-        assert shapes[0].surface_area_mm2 == pytest.approx(shapes[1].surface_area_mm2, rel=0.06)
+        assert shapes[0].surface_area_mm2 == pytest.approx(shapes[1].surface_area_mm2, rel=0.05)
         assert shapes[0].elongation == pytest.approx(shapes[1].elongation, rel=0.03)
 
 
@@ -173,7 +176,7 @@ def test_a_lesion_too_small_or_too_thin_to_carry_roughness_says_so(shape, known,
 def test_form_of_ellipsoids(volume_ml, axes, spacing):
     truth = 4 * math.pi * radius_mm(volume_ml) ** 2 / ellipsoid_area(volume_ml, axes)
     shape = describe(solid(volume_ml, spacing, axes=axes), spacing_mm=spacing)
-    assert shape.sphericity == pytest.approx(truth, rel=0.03 if spacing == ISOTROPIC else 0.08)
+    assert shape.sphericity == pytest.approx(truth, rel=0.025 if spacing == ISOTROPIC else 0.045)
     assert shape.sphericity <= 1
     assert shape.compactness == pytest.approx(shape.sphericity**3)
     minor, major = sorted(axes)[1:]
@@ -195,7 +198,7 @@ def test_elongation_by_hand():
 
 
 def test_sphericity_by_hand():
-    """A box of 10x10x10 has an area of 524 by the estimate that the doctest shows; one voxel is clipped to 1."""
+    """A box of 10x10x10 has an area of 532 by the estimate that the doctest shows; one voxel is clipped to 1."""
     shape = describe(np.ones((10, 10, 10), bool), spacing_mm=ISOTROPIC)
     assert shape.sphericity == pytest.approx((36 * math.pi * 1000**2) ** (1 / 3) / shape.surface_area_mm2)
     assert shape.compactness == pytest.approx(36 * math.pi * 1000**2 / shape.surface_area_mm2**3)
@@ -331,16 +334,17 @@ def test_roughness_follows_the_amplitude_and_not_the_volume(bench, generated, sp
     assert abs(table.loc["roughness", "true_ml"] - given) < (0.2 if spacing == ISOTROPIC else 0.35)
     assert table.loc["roughness", "amplitude"] > 0.9
     assert table.loc["roughness", "n"] >= 36
-    assert table.loc["sphericity", "amplitude"] < -0.85
+    assert table.loc["sphericity", "amplitude"] < -0.8
     assert table.loc["released_smoothness", "true_ml"] > 0.9
     assert abs(table.loc["released_smoothness", "amplitude"] - given) < 0.2
 
 
 def test_generated_lesions_measure_alike_on_both_grids(bench, generated):
+    """Roughness within 5 % of its scale, which is from 0 to 1, and area within 5 % of itself, for every lesion."""
     table = bench.agreement(generated[ISOTROPIC], generated[PROSTATE])
     assert table.loc["abs max", "roughness"] < 0.05
     assert table.loc["rel median", "roughness"] < 0.05
-    assert table.loc["rel p95", "surface_area_mm2"] < 0.05
+    assert table.loc["rel max", "surface_area_mm2"] < 0.05
     assert table.loc["ratio of means"].between(0.98, 1.02).all()
 
 

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -156,7 +157,7 @@ def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[s
     columns = np.column_stack([*of.values(), *differences])
     enough = len(means) >= MIN_PATIENTS
     levels = [CI_LEVEL] * count + [level] * len(pairs)
-    intervals = mean_intervals(columns, level=levels) if enough else np.full((len(levels), 2), math.nan)
+    intervals = _intervals(columns.tobytes(), tuple(levels)) if enough else np.full((len(levels), 2), math.nan)
     averages = columns.mean(axis=0) if len(means) else np.full(len(levels), math.nan)
     for k, source in enumerate(units.sources):
         own = {"source": source, "minus": "", "mean": averages[k]}
@@ -168,6 +169,14 @@ def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[s
                 found = {"minus": first, "mean_difference": averages[at], "ci_level": level}
                 found |= {"ci_low": intervals[at, 0], "ci_high": intervals[at, 1]}
                 yield own | found | (_tested(columns[:, at]) if enough else {})
+
+
+@lru_cache(maxsize=16)
+def _intervals(columns: bytes, levels: tuple[float, ...]) -> NDArray[np.float64]:
+    """Intervals of the columns; a moved edge leaves one of the three bins as it was, and need not resample it again."""
+    intervals = mean_intervals(np.frombuffer(columns).reshape(-1, len(levels)), level=levels)
+    intervals.flags.writeable = False  # shared by all who ask
+    return intervals
 
 
 def _tested(differences: NDArray[np.float64]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from afl_core.analysis.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.sentences import edges_text
 from afl_core.analysis.units import Units
-from afl_core.figures.chart_style import Facts, add_dots, source_marker, swarm
+from afl_core.figures.chart_style import Facts, source_marker, swarm
 from afl_core.figures.palette import source_style
 
 LABEL_WIDTH = 10
@@ -23,8 +23,8 @@ LABEL_WIDTH = 10
 MAX_LINES = 300
 """Lines in one panel; of more, none can be followed."""
 
-MAX_DOTS = 3000
-"""Dots in one chart: two sources of the 1,251 cases of BraTS 2021, not of their lesions."""
+MAX_DOTS = 2000
+"""Dots in one chart, all in SVG: a moved edge draws it anew, which takes WebGL longer where there is no GPU."""
 
 LANES = 0.84
 """Width of the lanes of all sources, where the next bin begins at 1."""
@@ -90,9 +90,8 @@ def add_units(
     order = np.concatenate([b.inside for b in bins])
     x = [place + 0.75 * LANES / len(units.sources) * swarm(y[b.inside]) for place, b in zip(places, bins, strict=True)]
     size, opacity = (5, 0.5) if len(order) <= 300 else (4, 0.3) if len(order) <= 1200 else (3, 0.22)
-    add_dots(
-        figure,
-        len(order) * min(len(units.sources), 2),
+    figure.add_scatter(
+        mode="markers",
         x=np.concatenate(x).astype(np.float32),
         y=y[order],
         marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity},

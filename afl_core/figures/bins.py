@@ -53,7 +53,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
 
     Returns:
         A figure whose dots carry case id, lesion id and volume as customdata. Where there are more than 2,000, each
-        is drawn in its bin alone, and not over everything too, for the sources of the pair; of more than 3,000 so
+        is drawn in its bin alone, and not over everything too, for the sources of the pair; of more than 2,000 so
         many are drawn, evenly by the rank of their value, and the title of the axis says so. The traces of a source
         are one legend group: its dots, its means and, where it is a mean over seeds, a hollow diamond a seed.
     """

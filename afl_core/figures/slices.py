@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.volume import Mask, Volume, check_same_grid
 
-SOURCE_STYLES = ("dashed", "dotted", "dashdot")
-"""Line style by place, so that outlines differ without colour too; the reference is solid and wider."""
+SOURCE_STYLES = ((4, 1.2), (1.6, 0.8), (4, 0.8, 1, 0.8))
+"""Dashes and gaps by place, in widths of the line, so that outlines differ without colour too; the reference is solid
+and wider. The gaps are short: an outline must be seen whole."""
 
 WINDOW_PERCENTILES = (0.5, 99.5)
 MARGIN_MM = 12.0
@@ -136,12 +137,17 @@ def _show_image(axes: Axes, image: Volume, z: int) -> None:
 
 def _outline_all(axes: Axes, masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]) -> None:
     """The reference first, solid and wider; then the sources, each by its place."""
-    sources = [(colour, line, 3.0) for colour, line in zip(SOURCE_COLOURS, SOURCE_STYLES, strict=True)]
-    for mask, style in zip(masks, [(REFERENCE_COLOUR, "solid", 4.4), *sources], strict=False):
+    sources = [(colour, dashes, 3.0) for colour, dashes in zip(SOURCE_COLOURS, SOURCE_STYLES, strict=True)]
+    for mask, style in zip(masks, [(REFERENCE_COLOUR, None, 4.4), *sources], strict=False):
         _outline(axes, mask, spacing, style)
 
 
-def _outline(axes: Axes, mask: NDArray[np.bool_], spacing: tuple[float, float], style: tuple[str, str, float]) -> None:
+def _outline(
+    axes: Axes,
+    mask: NDArray[np.bool_],
+    spacing: tuple[float, float],
+    style: tuple[str, tuple[float, ...] | None, float],
+) -> None:
     """Outline along voxel edges; nothing for an empty mask."""
     box = _box(mask)
     if box is None:
@@ -152,8 +158,8 @@ def _outline(axes: Axes, mask: NDArray[np.bool_], spacing: tuple[float, float], 
         (start - 1 + (np.arange(n) + 0.5) / STEPS) * mm
         for (start, _), n, mm in zip(box, fine.shape, spacing, strict=True)
     )
-    colour, line, width = style
-    look: dict[str, Any] = {"colors": [colour], "linestyles": [line], "linewidths": [width]}
+    colour, dashes, width = style
+    look: dict[str, Any] = {"colors": [colour], "linestyles": [(0, dashes)], "linewidths": [width]}
     drawn = axes.contour(x, y, fine.T.astype(np.uint8), levels=[0.5], **look)
     drawn.set_path_effects([withStroke(linewidth=width + 1.4, foreground="black", alpha=0.6)])
 

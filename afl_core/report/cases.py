@@ -20,7 +20,8 @@ from afl_core.volume import Case, Mask, Volume, check_same_grid
 SHOWN = 3
 """Largest gains, and largest losses."""
 
-DASHES = {"solid": "", "dashed": "7 4", "dotted": "2 4", "dashdot": "7 3 2 3"}
+KEY_WIDTH = 2.6
+"""Width of a source's line in the key of the outlines."""
 
 
 @dataclass(frozen=True)
@@ -160,14 +161,14 @@ def _centre(change: Change, findings: Findings) -> tuple[int, int, int] | None:
 
 def _keys(findings: Findings) -> str:
     """What the outlines are."""
-    entries = [("reference", REFERENCE_COLOUR, "solid", 4.0)]
-    for name, colour, style in zip(findings.pair or (), SOURCE_COLOURS, SOURCE_STYLES, strict=False):
+    entries = [("reference", REFERENCE_COLOUR, "", 4.0)]
+    for name, colour, dashes in zip(findings.pair or (), SOURCE_COLOURS, SOURCE_STYLES, strict=False):
         members = _members(name, findings)
         shown = name if len(members) == 1 else f"{name} (its first seed, {members[0]})"
-        entries.append((shown, colour, style, 2.6))
+        entries.append((shown, colour, " ".join(f"{KEY_WIDTH * length:.3g}" for length in dashes), KEY_WIDTH))
     keys = (
         f'<span><svg width="38" height="8" aria-hidden="true"><line x1="1" x2="37" y1="4" y2="4" stroke="{colour}" '
-        f'stroke-width="{width}" stroke-dasharray="{DASHES[style]}"/></svg>{escape(name)}</span>'
-        for name, colour, style, width in entries
+        f'stroke-width="{width}" stroke-dasharray="{lengths}"/></svg>{escape(name)}</span>'
+        for name, colour, lengths, width in entries
     )
     return f'<div class="keys">{"".join(keys)}</div>\n'

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afl_core.analysis import breakdown as module
 from afl_core.analysis.bins import Binning, tertiles
 from afl_core.analysis.bootstrap import mean_intervals
 from afl_core.analysis.breakdown import (
@@ -348,3 +349,15 @@ def test_cells_with_an_interval_share_their_error():
     assert math.isnan(cells.loc[("large", "poor"), "ci_low"])
     swapped = compute_grid(units, SIZE, ROUGHNESS, ("A-FL", "FL")).set_index(["row", "column"])
     np.testing.assert_allclose(swapped["mean_difference"], -cells["mean_difference"])
+
+
+def test_a_moved_edge_resamples_only_the_bins_that_it_changes(monkeypatch):
+    units = random_units(seed=11)
+    sizes = []
+    monkeypatch.setattr(module, "mean_intervals", lambda v, **how: sizes.append(len(v)) or mean_intervals(v, **how))
+    before, moved = Binning("size", (0.4, 2.0), "fixed edges"), Binning("size", (0.6, 2.0), "fixed edges")
+    first, second = bin_records(units, before), bin_records(units, moved)
+    n = [table.groupby("bin", sort=False)["n"].first() for table in (first, second)]
+    assert n[0]["large"] == n[1]["large"]
+    assert sorted(sizes) == sorted([*n[0], n[1]["small"], n[1]["medium"]])
+    pd.testing.assert_frame_equal(first.query("bin == 'large'"), second.query("bin == 'large'"))
