@@ -1,7 +1,6 @@
 """The pages through AppTest: what a reader sees with results, without them, and with damaged ones."""
 
 import json
-import shutil
 import time
 
 import numpy as np
