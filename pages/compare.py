@@ -1,5 +1,7 @@
 """Compare: the case table, and one case in slices, surfaces and numbers."""
 
+import streamlit as st
+
 from afl_core.ui import case_views, compare, job_panel
 from afl_core.ui.workspace import current_workspace
 
@@ -9,5 +11,7 @@ if workspace is not None and (case_id := compare.select_case(workspace)) is not 
     compare.show_header(workspace, case_id)
     job_panel.show_job(workspace, case_id)
     case_views.show_slices(workspace, case_id)
+    surfaces = st.container()  # below the slices, but filled last: they take longest
     compare.show_metrics(workspace, case_id)
-    case_views.show_surfaces(workspace, case_id)
+    with surfaces:
+        case_views.show_surfaces(workspace, case_id)

@@ -1,9 +1,9 @@
 """One case in pictures: linked slices and surfaces."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.data.files import load_mask, load_volume
@@ -16,6 +16,9 @@ from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.workspace import Workspace
 from afl_core.volume import Case, Mask, Volume, check_same_grid
+
+if TYPE_CHECKING:
+    from afl_core.figures.surfaces import Surfaces
 
 Stamped = tuple[str, int]
 """A file's path and time of change, so that a cache sees a new file."""
@@ -46,12 +49,15 @@ def show_surfaces(workspace: Workspace, case_id: str) -> None:
     case = _case(workspace, case_id)
     if case is None:
         return
+    from afl_core.ui.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
+
     with shown_errors():
         st.markdown("##### Surfaces")
-        sequence = next(iter(case.sequences), "")
-        figure = _surfaces(_image_file(case, sequence), _files(workspace, case))
-        st.plotly_chart(figure, key="surfaces", config={"displaylogo": False})
-        st.caption("Drag to turn, scroll to zoom. Blue lies inside the reference, orange outside, white on it.")
+        files = _image_file(case, next(iter(case.sequences), "")), _files(workspace, case)
+        show_surface_viewer(_surfaces(case_id, *files), key="surfaces", still=lambda: _still(*files))
+        st.caption(
+            "Colours show how far a surface lies from the reference. A click on a surface moves the slices there."
+        )
 
 
 def _case(workspace: Workspace, case_id: str) -> Case | None:
@@ -92,11 +98,22 @@ def _payload(
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
-def _surfaces(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> go.Figure:
-    from afl_core.figures.surfaces import plot_surfaces  # noqa: PLC0415 - PyVista takes a second to import
+def _surfaces(case_id: str, image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> bytes:
+    from afl_core.ui.surfaces import surfaces_payload  # noqa: PLC0415 - as above
 
-    volume, reference, predictions = _read(image, masks)
-    return plot_surfaces(volume, reference, predictions)
+    return surfaces_payload(_meshes(image, masks), case_id)
+
+
+def _still(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> bytes:
+    from afl_core.figures.stills import still_picture  # noqa: PLC0415 - as above
+
+    return still_picture(_meshes(image, masks))
+
+
+def _meshes(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> "Surfaces":
+    from afl_core.figures.surfaces import compute_surfaces  # noqa: PLC0415 - as above
+
+    return compute_surfaces(*_read(image, masks))
 
 
 def _read(image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:

@@ -78,9 +78,9 @@ def show_viewer(
 @cache
 def _component() -> ComponentRenderer:
     static = files("afl_core.ui") / "static"
-    names = ("viewer.html", "viewer.css", "slices.js", "panes.js", "input.js", "viewer.js")
-    html, css, *js = ((static / name).read_text(encoding="utf-8") for name in names)
-    return st.components.v2.component("afl_viewer", html=html, css=css, js="\n".join(js))
+    names = ("viewer.html", "theme.css", "viewer.css", "slices.js", "panes.js", "input.js", "viewer.js")
+    html, theme, css, *js = ((static / name).read_text(encoding="utf-8") for name in names)
+    return st.components.v2.component("afl_viewer", html=html, css=theme + css, js="\n".join(js))
 
 
 def _ignore() -> None:

@@ -3,6 +3,9 @@
 import numpy as np
 import streamlit as st
 
+from afl_core.figures.stills import still_picture
+from afl_core.figures.surfaces import compute_surfaces
+from afl_core.ui.surfaces import show_surface_viewer, surfaces_payload
 from afl_core.ui.viewer import ViewerState, show_viewer
 from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
@@ -44,6 +47,17 @@ def phantom(
 
 @st.cache_resource(max_entries=8)
 def payload(name: str, sequence: str) -> ViewerPayload:
+    return viewer_payload(case_named(name, sequence))
+
+
+@st.cache_resource(max_entries=8)
+def surfaces(name: str) -> tuple[bytes, bytes]:
+    case = case_named(name, "T1")
+    meshes = compute_surfaces(case.image, case.reference, case.predictions)
+    return surfaces_payload(meshes, case.case_id), still_picture(meshes)
+
+
+def case_named(name: str, sequence: str) -> ViewerCase:
     case = phantom(BRATS if name.startswith("brats") else SMALL, case_id=name, sequence=sequence)
     if name == "brats with 3":
         worse = Mask(np.roll(case.predictions["FL"].array, 9, axis=1), case.image.affine)
@@ -54,18 +68,22 @@ def payload(name: str, sequence: str) -> ViewerPayload:
         case = ViewerCase(case.image, case.reference, {**case.predictions, **extra}, case_id=name)
     if name == "bare":
         case = ViewerCase(case.image, None, {}, case_id=name)
+    if name == "twins":
+        case = ViewerCase(
+            case.image, case.reference, dict.fromkeys(("FL", "A-FL"), case.predictions["FL"]), case_id=name
+        )
     if name == "mapped":
         ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
         scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
         case = ViewerCase(case.image, case.reference, case.predictions, {"Slope": scalars}, case_id=name)
     if name == "unlabelled":
         case = ViewerCase(case.image, None, case.predictions, case_id=name)
-    return viewer_payload(case)
+    return case
 
 
 def main() -> None:
     st.set_page_config(layout="wide")
-    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled", "mapped"]
+    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled", "mapped", "twins"]
     columns = st.columns(6)
     name = columns[0].selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
     sequence = columns[1].radio("Sequence", ["T1", "T2"], horizontal=True)
@@ -76,6 +94,9 @@ def main() -> None:
     state = ViewerState()
     if not columns[5].checkbox("Hide"):
         state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus, link=True)
+        if "surfaces" in st.query_params:
+            meshes, still = surfaces(name)
+            show_surface_viewer(meshes, key="surfaces", still=lambda: still)
     st.text(f"clicks {st.session_state.count}, runs {st.session_state.runs}")
     st.text(f"state {state.axis} {state.voxel}")
 

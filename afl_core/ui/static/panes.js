@@ -201,7 +201,7 @@ function syncControls(viewer) {
   opacity.disabled = ui.style === "outline" && !header.maps.length;
   viewer.pair.hidden = !viewer.agreement || viewer.pairs.length < 2;
   viewer.pair.value = ui.pair;
-  finding.value = viewer.findingHere();
+  finding.value = viewer.findingAt(place.cross);
   finding.title = finding.selectedOptions[0]?.textContent ?? "";
   const [low, high] = [viewer.intensity(place.low), viewer.intensity(place.high)];
   const close = (a, b) => Math.abs(a - b) < (header.window[1] - header.window[0]) * 1e-6;

@@ -4,7 +4,8 @@
 // actions), and last the function that Streamlit calls.
 //
 // With the surfaces (surfaces.js) it talks through events of the window: "afl-cross" {case, mm, radius_mm} says where
-// the crosshair is (the last one stays in window.aflCross), "afl-goto" {case, mm} asks it to move.
+// the crosshair is, with a radius above 0 on a chosen finding (the last one stays in window.aflCross), and "afl-goto"
+// {case, mm} asks it to move.
 
 const DEFAULTS = {
   axis: "axial", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
@@ -124,7 +125,7 @@ class Viewer {
     const asked = JSON.stringify(this.options.focus);
     if (!this.place || asked === this.place.focus) return;
     this.place.focus = asked;
-    if (this.options.focus) this.goTo(this.options.focus);
+    if (this.options.focus) this.goFinding(this.findingAt(this.options.focus), this.options.focus);
   }
 
   // The address of a fresh page says where to start; from then on it follows.
@@ -185,6 +186,7 @@ class Viewer {
     const cross = voxel.map((index, axis) => clamp(Math.round(index), 0, this.header.shape[axis] - 1));
     if (String(cross) === String(this.place.cross)) return;
     this.place.cross = cross;
+    this.place.chosen = false;
     this.report();
     this.invalidate();
   }
@@ -194,18 +196,19 @@ class Viewer {
     this.goTo(this.place.cross.map((index, a) => (a === axis ? index + steps : index)));
   }
 
-  goFinding(index) {
-    const finding = this.findings[index];
-    if (!finding) return;
-    this.goTo(finding.voxel);
+  // Goes to a finding of the list, or to a voxel that is none.
+  goFinding(index, voxel = this.findings[index]?.voxel) {
+    if (!voxel) return;
+    this.goTo(voxel);
+    this.place.chosen = index >= 0;
     // A lesion outside the zoomed view would not be seen.
-    if (this.place.zoom > 1) this.place.centre = finding.voxel.map((i) => i + 0.5);
+    if (this.place.zoom > 1) this.place.centre = voxel.map((i) => i + 0.5);
     this.invalidate();
   }
 
-  // The finding under the crosshair, -1 if there is none.
-  findingHere(kind) {
-    const here = String(this.place.cross);
+  // The finding at a voxel, -1 if there is none.
+  findingAt(voxel, kind) {
+    const here = String(voxel);
     return this.findings.findIndex((spot) => (!kind || spot.kind === kind) && String(spot.voxel) === here);
   }
 
@@ -213,7 +216,7 @@ class Viewer {
     const count = this.findings.filter((spot) => spot.kind === kind).length;
     if (!count) return;
     const first = this.findings.findIndex((spot) => spot.kind === kind);
-    const here = this.findingHere(kind);
+    const here = this.findingAt(this.place.cross, kind);
     const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
     this.goFinding(first + next);
   }
@@ -270,10 +273,10 @@ class Viewer {
   announce() {
     const { header, place, options, ui } = this;
     const at = [ui.axis, ...place.cross].join("-");
-    const told = JSON.stringify([header.case, at]);
+    const told = JSON.stringify([header.case, at, place.chosen]);
     if (told === this.told) return;
     this.told = told;
-    const radius_mm = this.findings[this.findingHere()]?.radius_mm ?? 0;
+    const radius_mm = place.chosen ? this.findings[this.findingAt(place.cross)].radius_mm : 0;
     window.aflCross = { case: header.case, mm: this.toMm(place.cross), radius_mm };
     window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
     if (!options.link) return;
