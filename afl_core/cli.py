@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.catalogue import pick
-from afl_core.cli_analysis import breakdown, report
+from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.files import save_mask
@@ -41,6 +41,7 @@ app = typer.Typer(
 )
 app.command()(breakdown)
 app.command()(report)
+app.command()(figure)
 app.command()(train)
 app.command()(study)
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]

@@ -1,4 +1,4 @@
-"""Commands of `afl` that read results: the breakdown and the report."""
+"""Commands of `afl` that read results: the breakdown, the report and the figure of examples."""
 
 import math
 from collections.abc import Sequence
@@ -114,6 +114,34 @@ def report(  # noqa: PLR0913 - one parameter an option
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
 
 
+def figure(
+    results: ResultsArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="File to write: .png (300 dpi), .svg or .pdf.")],
+    case: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=CASE in place of the default; roles: large, small, smooth, rough."),
+    ] = None,
+) -> None:
+    """Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.
+
+    Example: afl figure data/results/demo --out examples.png
+    """
+    from afl_core.figures.example_cases import ROLES, choose_examples, load_examples  # noqa: PLC0415 - imports PyVista
+    from afl_core.figures.examples import FORMATS, figure_bytes, plot_examples  # noqa: PLC0415
+
+    pick(FORMATS, out.suffix.removeprefix("."), kind="format")
+    opened = open_results(results)
+    chosen = choose_examples(opened.cases())
+    for asked in case or ():
+        role, _, case_id = asked.partition("=")
+        pick(ROLES, role, kind="role")
+        chosen[role] = case_id
+    examples = load_examples(opened, load_data(opened.manifest()), chosen)
+    write_atomically(out, figure_bytes(plot_examples(examples), out.suffix.removeprefix(".")))
+    print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
+
+
 def build_options(
     by: str,
     bins: str,
@@ -169,13 +197,18 @@ def parse_edges(text: str) -> tuple[str, Edges]:
     return axis, (low, high)
 
 
-def open_breakdown(folder: Path, options: Options) -> Opened:
-    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
+def open_results(folder: Path) -> Results:
+    """A results folder; raises `UsageError` where it is none."""
     if not (folder / MANIFEST).is_file():
         raise UsageError(
             "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
         )
-    results = Results(folder)
+    return Results(folder)
+
+
+def open_breakdown(folder: Path, options: Options) -> Opened:
+    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
+    results = open_results(folder)
     manifest = results.manifest()
     if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
         raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")

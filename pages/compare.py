@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from afl_core.ui import case_views, compare, job_panel
+from afl_core.ui import case_views, compare, figure_export, job_panel
 from afl_core.ui.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
@@ -15,3 +15,4 @@ if workspace is not None and (case_id := compare.select_case(workspace)) is not 
     compare.show_metrics(workspace, case_id)
     with surfaces:
         case_views.show_surfaces(workspace, case_id)
+    figure_export.show_figure_export(workspace)

@@ -19,7 +19,7 @@ class Scenes(Page):
 
     def ready(self, case: str | None = None) -> None:
         super().ready(case)
-        self.page.wait_for_selector(f"{READY}[data-case='{case}']" if case else READY, timeout=30_000)
+        self.page.wait_for_selector(f"{READY}[data-case='{case}']" if case else READY, timeout=60_000)
         self.settle()
 
     @property
@@ -45,11 +45,16 @@ class Scenes(Page):
 
 @pytest.fixture
 def scenes(browser, serve) -> Iterator[Scenes]:
-    context = browser.new_context(viewport={"width": 1400, "height": 1500})
+    context = browser.new_context(viewport={"width": 1000, "height": 1300})
     page = Scenes(context.new_page(), serve(APP))
     yield page
     context.close()
     assert page.problems == []
+
+
+def differ(one: np.ndarray, other: np.ndarray) -> float:
+    """Share of the pixels that differ visibly."""
+    return float((np.abs(one - other).max(axis=2) > 20).mean())
 
 
 def test_rotate_one_and_all_rotate(scenes: Scenes):
@@ -60,12 +65,12 @@ def test_rotate_one_and_all_rotate(scenes: Scenes):
         "A-FL",
     ]
     before = [scenes.scene(i) for i in range(3)]
-    assert (before[1] == before[2]).all()  # two equal masks, one camera
+    assert differ(before[1], before[2]) < 0.002  # two equal masks, one camera
     scenes.drag(1, 120, 40)
     after = [scenes.scene(i) for i in range(3)]
     for i in range(3):
-        assert (np.abs(after[i] - before[i]).max(axis=2) > 20).mean() > 0.02, f"scene {i} did not turn"
-    assert (after[1] == after[2]).all()
+        assert differ(after[i], before[i]) > 0.02, f"scene {i} did not turn"
+    assert differ(after[1], after[2]) < 0.002
 
 
 def test_camera_survives_reruns_other_cases_and_leaving(scenes: Scenes):
@@ -74,28 +79,25 @@ def test_camera_survives_reruns_other_cases_and_leaving(scenes: Scenes):
     camera, picture = scenes.camera, scenes.scene(1)
     scenes.elsewhere()
     assert scenes.camera == camera
-    assert (scenes.scene(1) == picture).all()
+    assert differ(scenes.scene(1), picture) < 0.002
     scenes.tick("Hide")
     scenes.tick("Hide")
     scenes.ready()
     assert scenes.camera == camera
-    assert (scenes.scene(1) == picture).all()
+    assert differ(scenes.scene(1), picture) < 0.002
     scenes.choose("other")
     assert scenes.camera == camera
 
 
 def test_colour_tells_outside_from_inside(scenes: Scenes):
-    scenes.open("surfaces")  # FL is smaller than the reference and shifted, A-FL is larger
-    scenes.page.get_by_role("button", name="Outline", exact=True).nth(1).click()
-    warm = []
-    for i in range(3):
-        picture = scenes.scene(i)
+    scenes.open("surfaces&case=sized")
+    scenes.page.locator("[data-do=outline]").click()
+    reference, grown, shrunk = (scenes.scene(i) for i in range(3))
+    assert ((reference[..., 1] > 80) & (reference[..., 0] < 60)).sum() > 500
+    for picture, warm in ((grown, 1), (shrunk, 0)):
         coloured = picture[(np.ptp(picture, axis=2) > 25) & (picture.max(axis=2) > 60)]
-        warm.append((coloured[:, 0] > coloured[:, 2]).mean())
-    green = scenes.scene(0)
-    assert ((green[..., 1] > 80) & (green[..., 0] < 60)).sum() > 500
-    assert warm[1] < 0.9
-    assert warm[2] > 0.6
+        assert len(coloured) > 500
+        assert (coloured[:, 0] > coloured[:, 2]).mean() == pytest.approx(warm, abs=0.1)
     bar = scenes.page.locator(".bar").inner_text()
     assert "inside the reference" in bar
     assert "mm outside" in bar
@@ -125,7 +127,7 @@ def test_chosen_lesion_comes_to_the_middle_of_every_scene(scenes: Scenes):
     mark, frame = (scenes.page.locator(what).first.bounding_box() for what in (".mark", ".scene"))
     assert mark["x"] + mark["width"] / 2 == pytest.approx(frame["x"] + frame["width"] / 2, abs=2)
     assert mark["y"] + mark["height"] / 2 == pytest.approx(frame["y"] + frame["height"] / 2, abs=2)
-    assert (np.abs(scenes.scene(0) - before).max(axis=2) > 20).mean() > 0.02
+    assert differ(scenes.scene(0), before) > 0.02
 
 
 def test_views_and_letters_follow_the_patient(scenes: Scenes):
@@ -139,7 +141,7 @@ def test_views_and_letters_follow_the_patient(scenes: Scenes):
     assert place("R")[0] < place("L")[0]
     assert place("S")[1] < place("I")[1]
     scenes.page.get_by_role("button", name="Top").click()
-    assert place("R")[0] < place("L")[0] or place("A")[1] != place("P")[1]
+    assert place("A")[1] > place("P")[1]  # seen from above, the patient faces the reader
     scenes.page.locator(".stage").focus()
     turned = scenes.camera
     scenes.page.keyboard.press("ArrowLeft")
@@ -155,7 +157,7 @@ def test_without_webgl_there_is_a_still_picture(scenes: Scenes):
         " return kind === 'webgl2' ? null : get.call(this, kind, ...rest); };"
     )
     scenes.page.goto(f"{scenes.base}/?surfaces")
-    scenes.page.get_by_text("no WebGL").wait_for(timeout=30_000)
+    scenes.page.get_by_text("no WebGL").wait_for(timeout=60_000)
     image = scenes.page.locator("[data-testid=stImage] img")
     assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 800
     assert not scenes.page.locator(".afl-surfaces").is_visible()

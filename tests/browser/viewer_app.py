@@ -72,6 +72,10 @@ def case_named(name: str, sequence: str) -> ViewerCase:
         case = ViewerCase(
             case.image, case.reference, dict.fromkeys(("FL", "A-FL"), case.predictions["FL"]), case_id=name
         )
+    if name == "sized":
+        centre, affine = (0.68, 0.60, 0.55), case.image.affine
+        reference, grown, shrunk = (Mask(ball(SMALL, centre, radius), affine) for radius in (11, 14, 8))
+        case = ViewerCase(case.image, reference, {"grown": grown, "shrunk": shrunk}, case_id=name)
     if name == "mapped":
         ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
         scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
@@ -83,7 +87,7 @@ def case_named(name: str, sequence: str) -> ViewerCase:
 
 def main() -> None:
     st.set_page_config(layout="wide")
-    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled", "mapped", "twins"]
+    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled", "mapped", "twins", "sized"]
     columns = st.columns(6)
     name = columns[0].selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
     sequence = columns[1].radio("Sequence", ["T1", "T2"], horizontal=True)

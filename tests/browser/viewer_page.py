@@ -29,7 +29,7 @@ class Page:
 
     def ready(self, case: str | None = None) -> None:
         which = f"[data-case='{case}']" if case else ""
-        self.page.wait_for_selector(f".afl-viewer[data-ready=true]{which}")
+        self.page.wait_for_selector(f".afl-viewer[data-ready=true]{which}", timeout=60_000)
 
     @property
     def panes(self) -> list[str]:
@@ -54,7 +54,7 @@ class Page:
     @property
     def readout(self) -> str:
         self.settle()
-        return self.page.locator(".readout").inner_text()
+        return self.page.locator(".afl-viewer .readout").inner_text()
 
     def settle(self) -> None:
         self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
