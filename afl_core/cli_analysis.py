@@ -131,13 +131,15 @@ def figure(
     from afl_core.figures.examples import FORMATS, figure_bytes, plot_examples  # noqa: PLC0415
 
     pick(FORMATS, out.suffix.removeprefix("."), kind="format")
-    opened = open_results(results)
+    opened, manifest = open_results(results)
     chosen = choose_examples(opened.cases())
     for asked in case or ():
         role, _, case_id = asked.partition("=")
         pick(ROLES, role, kind="role")
         chosen[role] = case_id
-    examples = load_examples(opened, load_data(opened.manifest()), chosen)
+    if not chosen:
+        raise DataError("These results hold no evaluated case with a tumour", received=results)
+    examples = load_examples(opened, load_data(manifest), chosen)
     write_atomically(out, figure_bytes(plot_examples(examples), out.suffix.removeprefix(".")))
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
@@ -197,21 +199,22 @@ def parse_edges(text: str) -> tuple[str, Edges]:
     return axis, (low, high)
 
 
-def open_results(folder: Path) -> Results:
-    """A results folder; raises `UsageError` where it is none."""
+def open_results(folder: Path) -> tuple[Results, dict[str, Any]]:
+    """A results folder and its manifest; raises `AflError` where it is none, or damaged."""
     if not (folder / MANIFEST).is_file():
         raise UsageError(
             "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
         )
-    return Results(folder)
+    results = Results(folder)
+    manifest = results.manifest()
+    if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
+        raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")
+    return results, manifest
 
 
 def open_breakdown(folder: Path, options: Options) -> Opened:
     """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
-    results = open_results(folder)
-    manifest = results.manifest()
-    if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
-        raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")
+    results, manifest = open_results(folder)
     tables = results.cases(), results.lesions()
     training = training_facts(results, manifest, options.level) if options.bins == TRAINING else None
     return Opened(results, manifest, tables, choose_breakdown(tables, manifest, options, training))

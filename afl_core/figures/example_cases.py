@@ -32,6 +32,8 @@ def choose_examples(rows: pd.DataFrame) -> dict[str, str]:
     Returns:
         Role to case id; a role for which no case is left is missing. Equal values go by case id.
     """
+    if rows.empty:
+        return {}
     cases = rows.drop_duplicates("case_id").sort_values("case_id")
     cases = cases[cases["reference_volume_ml"] > 0]
     chosen: dict[str, str] = {}
