@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from viewer_app import SMALL, phantom
+from viewer_app import SMALL, STORED, case_named, phantom, turned
 from viewer_page import Page, middle
 
 from afl_core.errors import GeometryError, UsageError
@@ -284,6 +284,34 @@ def test_radiological_switch_mirrors_the_picture(viewer: Page):
     difference = np.abs(viewer.pixels(0) - before[:, ::-1])
     assert np.quantile(difference, 0.99) <= 8  # antialiasing of slanted hatches and outlines aside
     assert np.quantile(np.abs(viewer.pixels(0) - before), 0.9) > 8
+
+
+def test_the_order_of_stored_axes_changes_neither_letters_nor_picture(viewer: Page):
+    seen = {}
+    for name in STORED:
+        viewer.open(f"case={name.replace(' ', '+')}")
+        viewer.key("x")
+        planes = []
+        for key in "123":
+            viewer.key(key)
+            planes.append((viewer.letters, viewer.slice, viewer.pixels(1)))
+        viewer.key("x", "1")
+        seen[name] = planes
+        assert ("letters name the nearest axes" in viewer.readout) == (name == "stored oblique")
+    first, *others = seen.values()
+    for planes in others:
+        for (letters, number, picture), expected in zip(planes, first, strict=True):
+            assert (letters, number) == expected[:2]
+            assert (picture == expected[2]).all()
+    assert [letters for letters, *_ in first] == [["R", "L", "A", "P"], ["R", "L", "S", "I"], ["A", "P", "S", "I"]]
+    assert first[0][2].shape == first[2][2].shape
+    assert (first[0][2] != first[2][2]).mean() > 0.1  # the planes differ, so equal pictures mean something
+
+
+def test_obliqueness_is_the_largest_angle_to_a_patient_axis():
+    header = json.loads(viewer_payload(case_named("stored oblique", "T1")).header)
+    _, degrees = STORED["stored oblique"]
+    assert header["oblique_deg"] == pytest.approx(np.degrees(np.arccos(np.diag(turned(degrees)))).max(), abs=0.05)
 
 
 @pytest.mark.parametrize(
