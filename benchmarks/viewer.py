@@ -17,14 +17,17 @@ from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
 
+import nibabel as nib
 import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
 from playwright.sync_api import Page, sync_playwright
 
-from afl_core.data.files import save_volume
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
+from afl_core.storage import GZIP
 
 ROOT = Path(__file__).parents[1]
 SHAPE, AFFINE = (240, 240, 155), np.diag([1.0, 1.0, 1.0, 1.0])
@@ -77,15 +80,21 @@ def make_home(home: Path) -> None:
     for k in range(CASES):
         moved = np.roll(depth, (k, -k, k % 5), axis=(0, 1, 2))
         masks = {"references": moved < 0, "FL": moved < -0.03, "A-FL": moved < 0.02}
-        save_volume(home / "data" / "bench" / "images" / f"case_{k:02d}_flair.nii.gz", image + 90 * (moved < 0), AFFINE)
+        write(home / "data" / "bench" / "images" / f"case_{k:02d}_flair.nii.gz", image + 90 * (moved < 0))
         for name, mask in masks.items():
             folder = home / "data" / "bench" if name == "references" else home / "masks"
-            save_volume(folder / name / f"case_{k:02d}.nii.gz", mask, AFFINE)
+            write(folder / name / f"case_{k:02d}.nii.gz", mask)
     results = Results(home / "data" / "results" / "bench")
     cohort = load_cohort(home / "data" / "bench")
     sources = parse_sources([f"{name}={home / 'masks' / name}" for name in ("FL", "A-FL")])
     results.describe(data=home / "data" / "bench", kind=cohort.layout.name, sources=sources, skipped={})
     evaluate_into(results, list(cohort.cases), sources)
+
+
+def write(path: Path, array: NDArray[np.generic]) -> None:
+    """A gzipped file of 16-bit integers, as BraTS has them."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(isal_zlib.compress(nib.Nifti1Image(array.astype(np.int16), AFFINE).to_bytes(), wbits=GZIP))
 
 
 @contextmanager

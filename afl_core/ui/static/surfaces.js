@@ -314,7 +314,7 @@ class Surfaces {
 
 // Mouse, touch and keys.
 function listen(viewer) {
-  const { stage, root, pointers, camera } = viewer;
+  const { stage, root, pointers } = viewer;
   const actions = {
     front: () => viewer.look("front"), left: () => viewer.look("left"), top: () => viewer.look("top"),
     reset: () => viewer.reset(), help: () => viewer.toggleHelp(),
