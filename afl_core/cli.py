@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.catalogue import pick
-from afl_core.cli_analysis import breakdown, report
+from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import DATA_HELP, LabelsOption, LayoutOption, RegionOption, data_app
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.data.demo_design import DemoSpec
@@ -40,6 +40,7 @@ app = typer.Typer(
 )
 app.command()(breakdown)
 app.command()(report)
+app.command()(figure)
 app.command()(train)
 app.command()(study)
 WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]

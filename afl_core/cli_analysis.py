@@ -1,4 +1,4 @@
-"""Commands of `afl` that read results: the breakdown and the report."""
+"""Commands of `afl` that read results: the breakdown, the report and the figure of examples."""
 
 import math
 from collections.abc import Sequence
@@ -114,6 +114,36 @@ def report(  # noqa: PLR0913 - one parameter an option
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
 
 
+def figure(
+    results: ResultsArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="File to write: .png (300 dpi), .svg or .pdf.")],
+    case: Annotated[
+        list[str] | None,
+        typer.Option(help="ROLE=CASE in place of the default; roles: large, small, smooth, rough."),
+    ] = None,
+) -> None:
+    """Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.
+
+    Example: afl figure data/results/demo --out examples.png
+    """
+    from afl_core.figures.example_cases import ROLES, choose_examples, load_examples  # noqa: PLC0415 - imports PyVista
+    from afl_core.figures.examples import FORMATS, figure_bytes, plot_examples  # noqa: PLC0415
+
+    pick(FORMATS, out.suffix.removeprefix("."), kind="format")
+    opened, manifest = open_results(results)
+    chosen = choose_examples(opened.cases())
+    for asked in case or ():
+        role, _, case_id = asked.partition("=")
+        pick(ROLES, role, kind="role")
+        chosen[role] = case_id
+    if not chosen:
+        raise DataError("These results hold no evaluated case with a tumour", received=results)
+    examples = load_examples(opened, load_data(manifest), chosen)
+    write_atomically(out, figure_bytes(plot_examples(examples), out.suffix.removeprefix(".")))
+    print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
+
+
 def build_options(
     by: str,
     bins: str,
@@ -169,8 +199,8 @@ def parse_edges(text: str) -> tuple[str, Edges]:
     return axis, (low, high)
 
 
-def open_breakdown(folder: Path, options: Options) -> Opened:
-    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
+def open_results(folder: Path) -> tuple[Results, dict[str, Any]]:
+    """A results folder and its manifest; raises `AflError` where it is none, or damaged."""
     if not (folder / MANIFEST).is_file():
         raise UsageError(
             "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
@@ -179,6 +209,12 @@ def open_breakdown(folder: Path, options: Options) -> Opened:
     manifest = results.manifest()
     if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
         raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")
+    return results, manifest
+
+
+def open_breakdown(folder: Path, options: Options) -> Opened:
+    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
+    results, manifest = open_results(folder)
     tables = results.cases(), results.lesions()
     training = training_facts(results, manifest, options.level) if options.bins == TRAINING else None
     return Opened(results, manifest, tables, choose_breakdown(tables, manifest, options, training))

@@ -25,7 +25,7 @@ from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[1]
-COMMANDS = ("demo", "evaluate", "predict", "train", "study", "breakdown", "report", "doctor")
+COMMANDS = ("demo", "evaluate", "predict", "train", "study", "breakdown", "report", "figure", "doctor")
 
 
 @dataclass
@@ -544,9 +544,28 @@ def test_a_wrong_option_of_a_breakdown_is_one_message(afl, made, tmp_path, comma
     assert not out.exists()
 
 
-@pytest.mark.parametrize("command", ["breakdown", "report"])
+def test_figure_shows_the_extreme_cases_or_those_asked_for(afl, tmp_path):
+    folder = write_results(tmp_path / "made", pictures=True)
+    cases = make_tables()[0].drop_duplicates("case_id").set_index("case_id")
+    ran = afl("figure", folder, "--case", "smooth=case_00", "--out", tmp_path / "new" / "figure.svg")
+    assert ran.code == 0, ran
+    assert f"large {cases['reference_volume_ml'].idxmax()}" in ran.err
+    assert "smooth case_00" in ran.err
+    text = (tmp_path / "new" / "figure.svg").read_text(encoding="utf-8")
+    assert text.count("<image") >= 4 * 3 * 2  # surfaces and slices of four cases in three rows
+
+
+def test_figure_says_what_is_wrong(afl, made, tmp_path):
+    folder = write_results(tmp_path / "seen", pictures=True)
+    assert "no format of that name" in afl("figure", folder, "--out", tmp_path / "figure.gif").error
+    assert "no role of that name" in afl("figure", folder, "--case", "huge=x", "--out", tmp_path / "a.png").error
+    assert "no case of that name" in afl("figure", folder, "--case", "large=x", "--out", tmp_path / "a.png").error
+    assert not (tmp_path / "a.png").exists()
+
+
+@pytest.mark.parametrize("command", ["breakdown", "report", "figure"])
 def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
-    out = tmp_path / "out.html"
+    out = tmp_path / ("out.png" if command == "figure" else "out.html")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
     for folder in ("missing", "empty", "file"):

@@ -65,13 +65,13 @@ def slice_picture(
     z = disagreement_slice(reference, predictions) if at is None else at[2]
     masks = [mask.array[:, :, z] for mask in (reference, *predictions.values())]
     spacing = reference.spacing_mm[:2]
-    (x, y), side = _view(masks, spacing) if at is None else ((at[0] + 0.5, at[1] + 0.5), MIN_SIDE_MM)
+    (x, y), side = tumour_view(masks, spacing) if at is None else ((at[0] + 0.5, at[1] + 0.5), MIN_SIDE_MM)
     figure = Figure(figsize=(size_px / DPI, size_px / DPI), dpi=DPI, facecolor="black")
     axes = figure.add_axes((0, 0, 1, 1))
     if image is not None:
-        _show_image(axes, image, z)
+        show_image(axes, image, z)
     _outline_all(axes, masks, spacing)
-    _aim(axes, (x * spacing[0], y * spacing[1]), side)
+    aim(axes, (x * spacing[0], y * spacing[1]), side)
     return _png(figure)
 
 
@@ -89,12 +89,12 @@ def disagreement_slice(reference: Mask, predictions: Mapping[str, Mask]) -> int:
     return int(reference.array.shape[2] // 2)
 
 
-def _aim(axes: Axes, centre_mm: tuple[float, float], side_mm: float) -> None:
-    """Show a square around a point, x growing to the left, with its letters and bar."""
+def aim(axes: Axes, centre_mm: tuple[float, float], side_mm: float, *, scale: float = 1) -> None:
+    """Show a square around a point, x growing to the left, with its letters and bar; `scale` is the size of these."""
     (x, y), half = centre_mm, side_mm / 2
     axes.set_xlim(x + half, x - half)
     axes.set_ylim(y - half, y + half)
-    _label(axes, side_mm)
+    _label(axes, side_mm, scale)
 
 
 def _png(figure: Figure) -> bytes:
@@ -108,7 +108,7 @@ def _per_slice(array: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(array.sum(axis=(0, 1)), dtype=np.int64)
 
 
-def _view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]) -> tuple[tuple[float, float], float]:
+def tumour_view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]) -> tuple[tuple[float, float], float]:
     """Centre in voxels and side in mm of a square that holds the masks with a margin; the whole slice without one."""
     together = np.any(list(masks), axis=0)
     box = _box(together)
@@ -120,7 +120,8 @@ def _view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]) -> t
     return centre, float(np.clip(extent + 2 * MARGIN_MM, MIN_SIDE_MM, max(MAX_SIDE_MM, extent + MARGIN_MM)))
 
 
-def _show_image(axes: Axes, image: Volume, z: int) -> None:
+def show_image(axes: Axes, image: Volume, z: int) -> None:
+    """Draw an axial slice in mm, its 0.5 and 99.5 percentiles of the volume black and white."""
     low, high = np.percentile(np.asarray(image.array, dtype=np.float32), WINDOW_PERCENTILES)
     nx, ny = image.array.shape[:2]
     sx, sy = image.spacing_mm[:2]
@@ -139,10 +140,10 @@ def _outline_all(axes: Axes, masks: Iterable[NDArray[np.bool_]], spacing: tuple[
     """The reference first, solid and wider; then the sources, each by its place."""
     sources = [(colour, dashes, 3.0) for colour, dashes in zip(SOURCE_COLOURS, SOURCE_STYLES, strict=True)]
     for mask, style in zip(masks, [(REFERENCE_COLOUR, None, 4.4), *sources], strict=False):
-        _outline(axes, mask, spacing, style)
+        draw_outline(axes, mask, spacing, style)
 
 
-def _outline(
+def draw_outline(
     axes: Axes,
     mask: NDArray[np.bool_],
     spacing: tuple[float, float],
@@ -172,12 +173,12 @@ def _box(mask: NDArray[np.bool_]) -> tuple[tuple[int, int], tuple[int, int]] | N
     return (int(left), int(right) + 1), (int(low), int(high) + 1)
 
 
-def _label(axes: Axes, side_mm: float) -> None:
+def _label(axes: Axes, side_mm: float, scale: float) -> None:
     """R and L at their sides, and a bar of 10 mm."""
     axes.set_axis_off()
     look: dict[str, Any] = {
         "color": "white",
-        "fontsize": 17,
+        "fontsize": 17 * scale,
         "fontweight": "bold",
         "transform": axes.transAxes,
         "va": "center",
@@ -185,5 +186,5 @@ def _label(axes: Axes, side_mm: float) -> None:
     axes.text(0.02, 0.5, "R", ha="left", **look)
     axes.text(0.98, 0.5, "L", ha="right", **look)
     start, length = 0.04, SCALE_MM / side_mm
-    axes.plot([start, start + length], [0.04, 0.04], color="white", linewidth=3, transform=axes.transAxes)
-    axes.text(start + length + 0.015, 0.04, f"{SCALE_MM:g} mm", ha="left", **(look | {"fontsize": 14}))
+    axes.plot([start, start + length], [0.04, 0.04], color="white", linewidth=3 * scale, transform=axes.transAxes)
+    axes.text(start + length + 0.015, 0.04, f"{SCALE_MM:g} mm", ha="left", **(look | {"fontsize": 14 * scale}))

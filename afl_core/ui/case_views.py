@@ -1,9 +1,9 @@
 """One case in pictures: linked slices and surfaces."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.data.files import load_mask
@@ -13,9 +13,13 @@ from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
 from afl_core.ui.errors import plain, shown_errors
-from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.viewer import show_viewer
+from afl_core.ui.viewer_payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.workspace import Workspace
 from afl_core.volume import Case, Mask, Volume, check_same_grid
+
+if TYPE_CHECKING:
+    from afl_core.figures.surfaces import Surfaces
 
 Stamped = tuple[str, str, int]
 """What a file is, its path and its time of change, so that a cache sees a new file."""
@@ -41,7 +45,7 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
         else:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
         payload = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
-        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id))
+        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id), link=True)
 
 
 def show_surfaces(workspace: Workspace, case_id: str) -> None:
@@ -49,12 +53,18 @@ def show_surfaces(workspace: Workspace, case_id: str) -> None:
     case = _case(workspace, case_id)
     if case is None:
         return
+    from afl_core.ui.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
+
     with shown_errors():
         st.markdown("##### Surfaces")
         sequence = next(iter(case.sequences), "")
-        figure = _surfaces(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
-        st.plotly_chart(figure, key="surfaces", config={"displaylogo": False})
-        st.caption("Drag to turn, scroll to zoom. Blue lies inside the reference, orange outside, white on it.")
+        files = (_image_file(case, sequence), *_files(workspace, case))
+        show_surface_viewer(
+            _surfaces(case, sequence, files), key="surfaces", still=lambda: _still(case, sequence, files)
+        )
+        st.caption(
+            "Colours show how far a surface lies from the reference. A click on a surface moves the slices there."
+        )
 
 
 def _case(workspace: Workspace, case_id: str) -> Case | None:
@@ -88,18 +98,29 @@ def _stamped(what: str, path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
+def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> ViewerPayload:
     volume, reference, predictions = _read(_case, sequence, files)
-    named = {"case_id": _case.case_id, "sequence": sequence or "masks"}
-    return viewer_payload(ViewerCase(volume, reference, predictions, **named))
+    name = sequence or "masks"
+    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
-def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> go.Figure:
-    from afl_core.figures.surfaces import plot_surfaces  # noqa: PLC0415 - PyVista takes a second to import
+def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
+    from afl_core.ui.surfaces import surfaces_payload  # noqa: PLC0415 - as above
 
-    volume, reference, predictions = _read(_case, sequence, files)
-    return plot_surfaces(volume, reference, predictions)
+    return surfaces_payload(_meshes(_case, sequence, files), _case.case_id)
+
+
+def _still(case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
+    from afl_core.figures.stills import still_picture  # noqa: PLC0415 - as above
+
+    return still_picture(_meshes(case, sequence, files))
+
+
+def _meshes(case: Case, sequence: str, files: tuple[Stamped, ...]) -> "Surfaces":
+    from afl_core.figures.surfaces import compute_surfaces  # noqa: PLC0415 - as above
+
+    return compute_surfaces(*_read(case, sequence, files))
 
 
 def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:

@@ -23,7 +23,8 @@ from afl_core.regions import label_lesions
 from afl_core.ui.compare import show_metrics
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.job_panel import show_progress
-from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.viewer import show_viewer
+from afl_core.ui.viewer_payload import ViewerCase, viewer_payload
 from afl_core.ui.workspace import Workspace
 from afl_core.volume import check_same_grid
 

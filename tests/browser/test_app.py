@@ -12,6 +12,7 @@ from afl_core.paths import RESULTS
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
+SURFACES = ".afl-surfaces"
 PANES = ".afl-viewer canvas[data-pane]"
 
 
@@ -22,6 +23,7 @@ def pixels(element) -> np.ndarray:
 def open_case(page, serve, case_id: str) -> None:
     page.goto(f"{serve(ROOT / 'app.py')}/?case={case_id}")
     page.wait_for_selector(READY, timeout=60_000)
+    page.wait_for_selector(f"{SURFACES}[data-ready=true]", timeout=60_000)
 
 
 def worth_seeing() -> str:
@@ -44,15 +46,30 @@ def test_a_case_link_opens_three_panes_that_scroll_together(page, serve):
         assert np.abs(pixels(panes.nth(i)) - before[i]).max() > 20, f"pane {i} did not scroll"
 
 
-def test_surfaces_draw_in_three_scenes(page, serve):
+def test_surfaces_follow_the_case_and_keep_the_camera(page, serve):
     open_case(page, serve, worth_seeing())
-    chart = page.locator(".stPlotlyChart").last
-    chart.scroll_into_view_if_needed()
-    page.wait_for_function("document.querySelectorAll('.stPlotlyChart canvas').length >= 3", timeout=60_000)
-    page.wait_for_timeout(3000)
-    picture = pixels(chart)
-    for third in np.array_split(picture[60:-20], 3, axis=1):
+    stage = page.locator(f"{SURFACES} .stage")
+    stage.scroll_into_view_if_needed()
+    assert page.locator(".scene").evaluate_all("all => all.map(s => s.dataset.scene)") == ["Reference", "FL", "A-FL"]
+    for third in np.array_split(pixels(stage), 3, axis=1):
         assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
+    page.locator(f"{SURFACES} [data-do=top]").click()
+    page.wait_for_function("e => e.dataset.camera.startsWith('0.00 89.90')", arg=page.query_selector(SURFACES))
+    page.get_by_role("combobox", name="Metric").click()
+    page.get_by_role("option", name="IoU ↑").or_(page.get_by_role("option", name="IoU")).first.click()
+    page.wait_for_function("location.search.includes('IoU')")
+    assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
+
+
+def test_figure_is_made_by_one_click(page, serve):
+    open_case(page, serve, worth_seeing())
+    page.get_by_text("Figure: large, small, smooth and rough").click()
+    page.get_by_text("PDF", exact=True).click()
+    page.get_by_text("--out examples.pdf").wait_for(timeout=20_000)
+    with page.expect_download(timeout=120_000) as download:
+        page.get_by_role("button", name="Make and download the figure").click()
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+    assert download.value.suggested_filename == "examples.pdf"
 
 
 def test_overview_shows_the_comparison_of_every_demo_case(page, serve):

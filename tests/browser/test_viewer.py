@@ -1,6 +1,5 @@
 """The slice viewer: the bytes it is given, and what a reader sees and does in a real Chromium."""
 
-import base64
 import gzip
 import json
 import re
@@ -8,15 +7,16 @@ import statistics
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
-from viewer_app import SMALL, phantom
+from viewer_app import SMALL, STORED, case_named, phantom, turned
+from viewer_page import Page, middle
 
 from afl_core.errors import GeometryError, UsageError
-from afl_core.figures.palette import ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.ui.viewer import MAX_COMPONENTS, ViewerCase, viewer_payload
+from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
+from afl_core.ui.viewer_findings import MAX_COMPONENTS
+from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
 
 APP = Path(__file__).parent / "viewer_app.py"
@@ -26,16 +26,11 @@ FRAME_MS = 33
 # ---- the payload
 
 
-def unpack(payload: bytes) -> tuple[dict, np.ndarray, np.ndarray]:
-    length = int.from_bytes(payload[:4], "little")
-    header = json.loads(payload[4 : 4 + length])
-    at, volumes = 4 + length, []
-    for part in header["parts"]:
-        voxels = np.frombuffer(gzip.decompress(payload[at : at + part["bytes"]]), np.uint8)
-        volumes.append(voxels.reshape(header["shape"], order="F"))
-        at += part["bytes"]
-    assert at == len(payload)
-    return header, *volumes
+def unpack(payload: ViewerPayload) -> tuple[dict, np.ndarray, ...]:
+    header = json.loads(payload.header)
+    assert list(header["parts"]) == list(payload.parts)
+    volumes = [np.frombuffer(gzip.decompress(part), np.uint8) for part in payload.parts.values()]
+    return header, *(voxels.reshape(header["shape"], order="F") for voxels in volumes)
 
 
 def case_of(reference: np.ndarray | None, *predictions: np.ndarray, affine: np.ndarray | None = None) -> ViewerCase:
@@ -68,8 +63,7 @@ def test_payload_holds_every_voxel_in_place():
 def test_payload_is_deterministic():
     payload = viewer_payload(phantom())
     assert payload == viewer_payload(phantom())
-    length = int.from_bytes(payload[:4], "little")
-    assert payload[4 + length :][:8] == b"\x1f\x8b\x08\0\0\0\0\0"  # gzip without a time
+    assert payload.parts["image"][:8] == b"\x1f\x8b\x08\0\0\0\0\0"  # gzip without a time
 
 
 def test_lesions_come_largest_first_with_who_missed_them():
@@ -81,7 +75,35 @@ def test_lesions_come_largest_first_with_who_missed_them():
     assert [lesion["missed_by"] for lesion in header["lesions"]] == [["source 1"], ["source 0"]]
     assert header["start"] == header["lesions"][0]["voxel"]
     assert header["start"][1:] == [3, 4]
-    assert header["false_positives"] == [{"bit": 2, "voxel": [0, 4, 0], "volume_ml": pytest.approx(0.012)}]
+    assert [(f["bit"], f["voxel"]) for f in header["false_positives"]] == [(2, [0, 4, 0])]
+    assert header["false_positives"][0]["volume_ml"] == pytest.approx(0.012)
+
+
+def test_disagreements_say_which_source_is_right():
+    truth, ours = cuboid(slice(0, 2)), cuboid(slice(0, 2), slice(0, 4))
+    theirs = truth | cuboid(slice(3, 4), slice(0, 2), slice(0, 1))
+    (missed, extra) = unpack(viewer_payload(case_of(truth, ours, theirs)))[0]["disagreements"]
+    assert missed["volume_ml"] == pytest.approx(12 * 0.006)
+    assert (missed["right"], extra["right"]) == ([0, 1], [1, 0])
+    assert (missed["voxel"][1], extra["voxel"][0]) == (4, 3)
+    (alone,) = unpack(viewer_payload(case_of(truth, ours)))[0]["disagreements"]
+    assert alone["voxel"] == missed["voxel"]
+    assert "right" not in alone
+    assert unpack(viewer_payload(case_of(None, ours)))[0]["disagreements"] == []
+
+
+def test_map_is_scaled_to_its_limits():
+    scalars = ScalarMap(np.arange(120, dtype=np.float64).reshape(4, 5, 6), "gradient", (10, 61))
+    case = case_of(cuboid(slice(1)))
+    header, *_, voxels = unpack(viewer_payload(ViewerCase(case.image, case.reference, maps={"X-ray": scalars})))
+    assert (voxels.ravel()[[0, 10, 11, 61, 119]] == [0, 0, 5, 255, 255]).all()
+    assert header["maps"][0]["limits"] == [10, 61]
+    elsewhere = ScalarMap(np.zeros((4, 5, 7)), "gradient", (0, 1))
+    with pytest.raises(GeometryError, match="X-ray lies on another grid"):
+        viewer_payload(ViewerCase(case.image, None, maps={"X-ray": elsewhere}))
+    flat = ScalarMap(scalars.values, "gradient", (1, 1))
+    with pytest.raises(UsageError, match="lower to a higher"):
+        viewer_payload(ViewerCase(case.image, None, maps={"X-ray": flat}))
 
 
 def test_corner_neighbours_are_one_lesion():
@@ -114,7 +136,8 @@ def test_position_is_shared_between_sequences_of_an_unnamed_case():
     second.image.array[:] = 7 * second.image.array[::-1]
     headers = [unpack(viewer_payload(case))[0] for case in (first, second)]
     assert headers[0]["case"] == headers[1]["case"]
-    assert headers[0]["parts"][0] != headers[1]["parts"][0]
+    assert headers[0]["parts"]["image"] != headers[1]["parts"]["image"]
+    assert headers[0]["parts"]["masks"] == headers[1]["parts"]["masks"]
 
 
 @pytest.mark.parametrize("fill", [0.0, 5.0])
@@ -134,7 +157,7 @@ def test_given_window_is_used():
 def test_wrong_input_is_refused():
     with pytest.raises(UsageError, match="at most 3"):
         viewer_payload(case_of(None, *[cuboid(slice(0, 1))] * 4))
-    with pytest.raises(UsageError, match="window"):
+    with pytest.raises(UsageError, match="lower to a higher"):
         viewer_payload(case_of(None), window=(5, 5))
     with pytest.raises(GeometryError, match="received: LPS"):
         viewer_payload(case_of(None, affine=np.diag([-1.0, -1.0, 1.0, 1.0])))
@@ -147,105 +170,6 @@ def test_wrong_input_is_refused():
 # ---- the browser
 
 
-class Page:
-    """One page with the viewer, and the questions that the tests ask it."""
-
-    def __init__(self, page, base: str) -> None:
-        self.page, self.base = page, base
-        self.problems: list[str] = []
-        page.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("request", self.check_host)
-
-    def check_host(self, request) -> None:
-        url = urlsplit(request.url)
-        if url.scheme in {"http", "https", "ws", "wss"} and url.hostname not in {"127.0.0.1", "localhost"}:
-            self.problems.append(f"request to {request.url}")
-
-    def open(self, query: str = "") -> "Page":
-        self.page.goto(f"{self.base}/?{query}")
-        self.ready()
-        return self
-
-    def ready(self, case: str | None = None) -> None:
-        which = f"[data-case='{case}']" if case else ""
-        self.page.wait_for_selector(f".afl-viewer[data-ready=true]{which}")
-
-    @property
-    def panes(self) -> list[str]:
-        return self.page.locator(".picture canvas").evaluate_all("all => all.map(c => c.dataset.pane)")
-
-    @property
-    def slice(self) -> int:
-        self.settle()
-        return int(self.page.locator(".afl-viewer").get_attribute("data-slice"))
-
-    @property
-    def voxel(self) -> list[int]:
-        """The read-out's voxel: the pointer's while it is over a pane, else the crosshair's."""
-        return [int(i) for i in re.search(r"voxel (\d+), (\d+), (\d+)", self.readout).groups()]
-
-    @property
-    def letters(self) -> list[str]:
-        """The first pane's letters: left, right, top, bottom."""
-        self.settle()
-        return self.page.locator(".pane:first-child .letter").all_inner_texts()
-
-    @property
-    def readout(self) -> str:
-        self.settle()
-        return self.page.locator(".readout").inner_text()
-
-    def settle(self) -> None:
-        self.page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-
-    def pixels(self, pane: int) -> np.ndarray:
-        """Device pixels of a pane, (height, width, 3)."""
-        self.settle()
-        script = """c => { const p = c.getContext('2d').getImageData(0, 0, c.width, c.height);
-            let s = ''; for (let i = 0; i < p.data.length; i += 8192)
-                s += String.fromCharCode(...p.data.subarray(i, i + 8192));
-            return [c.width, c.height, btoa(s)]; }"""
-        width, height, text = self.page.locator(".picture canvas").nth(pane).evaluate(script)
-        return np.frombuffer(base64.b64decode(text), np.uint8).reshape(height, width, 4)[..., :3].astype(int)
-
-    def where(self, pane: int, colour: str, *, tolerance: int = 12) -> np.ndarray:
-        """Pixels of a pane in a colour."""
-        wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
-        return np.abs(self.pixels(pane) - wanted).max(axis=2) <= tolerance
-
-    def at(self, pane: int, x: float, y: float) -> tuple[float, float]:
-        box = self.page.locator(".picture canvas").nth(pane).bounding_box()
-        return box["x"] + x * box["width"], box["y"] + y * box["height"]
-
-    def hover(self, pane: int, x: float = 0.5, y: float = 0.5) -> None:
-        self.page.mouse.move(*self.at(pane, x, y))
-
-    def leave(self) -> None:
-        self.page.mouse.move(2, 2)
-
-    def key(self, *keys: str) -> None:
-        self.page.locator(".panes").focus()
-        for key in keys:
-            self.page.keyboard.press(key)
-
-    def elsewhere(self) -> None:
-        before = int(re.search(r"clicks (\d+)", self.page.inner_text("body")).group(1))
-        self.page.get_by_role("button", name="Elsewhere").click()
-        self.page.get_by_text(f"clicks {before + 1}").wait_for()
-
-    def tick(self, box: str) -> None:
-        runs = int(re.search(r"runs (\d+)", self.page.inner_text("body")).group(1))
-        self.page.get_by_text(box, exact=True).click()
-        self.page.get_by_text(f"runs {runs + 1}").wait_for()
-        self.page.wait_for_timeout(200)  # the elements above the counter are drawn by then, the viewer told
-
-    def choose(self, case: str) -> None:
-        self.page.get_by_label("Case", exact=False).first.click()
-        self.page.get_by_role("option", name=case, exact=True).click()
-        self.ready(case)
-
-
 @pytest.fixture
 def viewer(browser, serve) -> Iterator[Page]:
     context = browser.new_context(viewport={"width": 1400, "height": 900})
@@ -253,12 +177,6 @@ def viewer(browser, serve) -> Iterator[Page]:
     yield page
     context.close()
     assert page.problems == []
-
-
-def middle(mask: np.ndarray) -> np.ndarray:
-    """Centre of the marked pixels as fractions (across, down)."""
-    rows, columns = np.nonzero(mask)
-    return np.array([columns.mean() / mask.shape[1], rows.mean() / mask.shape[0]])
 
 
 def test_every_pane_draws_its_mask(viewer: Page):
@@ -368,6 +286,34 @@ def test_radiological_switch_mirrors_the_picture(viewer: Page):
     assert np.quantile(np.abs(viewer.pixels(0) - before), 0.9) > 8
 
 
+def test_the_order_of_stored_axes_changes_neither_letters_nor_picture(viewer: Page):
+    seen = {}
+    for name in STORED:
+        viewer.open(f"case={name.replace(' ', '+')}")
+        viewer.key("x")
+        planes = []
+        for key in "123":
+            viewer.key(key)
+            planes.append((viewer.letters, viewer.slice, viewer.pixels(1)))
+        viewer.key("x", "1")
+        seen[name] = planes
+        assert ("letters name the nearest axes" in viewer.readout) == (name == "stored oblique")
+    first, *others = seen.values()
+    for planes in others:
+        for (letters, number, picture), expected in zip(planes, first, strict=True):
+            assert (letters, number) == expected[:2]
+            assert (picture == expected[2]).all()
+    assert [letters for letters, *_ in first] == [["R", "L", "A", "P"], ["R", "L", "S", "I"], ["A", "P", "S", "I"]]
+    assert first[0][2].shape == first[2][2].shape
+    assert (first[0][2] != first[2][2]).mean() > 0.1  # the planes differ, so equal pictures mean something
+
+
+def test_obliqueness_is_the_largest_angle_to_a_patient_axis():
+    header = json.loads(viewer_payload(case_named("stored oblique", "T1")).header)
+    _, degrees = STORED["stored oblique"]
+    assert header["oblique_deg"] == pytest.approx(np.degrees(np.arccos(np.diag(turned(degrees)))).max(), abs=0.05)
+
+
 @pytest.mark.parametrize(
     ("key", "letters", "side", "up"), [("2", ["R", "L", "S", "I"], -1, 1), ("3", ["A", "P", "S", "I"], -1, 1)]
 )
@@ -436,6 +382,20 @@ def test_rerun_sends_the_voxels_once(viewer: Page):
     assert 0 < sum(sizes) < 5000
 
 
+def test_another_sequence_sends_no_masks(viewer: Page):
+    received: list[bytes] = []
+    viewer.page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(data)))  # noqa: PLW0108 - Playwright wraps no builtin
+    viewer.open()
+    image, masks = (viewer_payload(phantom()).parts[name] for name in ("image", "masks"))
+    assert image in b"".join(received)
+    assert masks in b"".join(received)
+    received.clear()
+    viewer.page.get_by_text("T2").click()
+    viewer.page.locator(".readout", has_text="T2").wait_for()
+    assert viewer_payload(phantom(sequence="T2")).parts["image"] in b"".join(received)
+    assert masks not in b"".join(received)
+
+
 def test_other_sequence_keeps_the_position_and_other_case_resets_it(viewer: Page):
     viewer.open()
     start = viewer.slice
@@ -461,6 +421,78 @@ def test_errors_show_three_kinds_and_a_legend(viewer: Page):
     # Missed voxels are where the reference is and the source is not: towards the patient's left, the screen's right.
     fn, tp = viewer.where(2, ERROR_COLOURS["FN"], tolerance=40), viewer.where(2, ERROR_COLOURS["TP"], tolerance=40)
     assert middle(fn)[0] > middle(tp)[0]
+
+
+def test_agreement_shows_who_alone_is_right(viewer: Page):
+    viewer.open()
+    viewer.page.get_by_role("button", name="Agreement", exact=True).click()
+    assert viewer.panes == ["Reference", "FL", "A-FL", "FL against A-FL"]
+    legend = ["both right", "only FL right", "only A-FL right", "neither right"]
+    assert viewer.page.locator(".legend span").all_inner_texts() == legend
+    viewer.key("f", "x")
+    case, z = phantom(), viewer.slice
+    truth, ours, theirs = (m.array[..., z] for m in (case.reference, case.predictions["FL"], case.predictions["A-FL"]))
+    inside = truth | ours | theirs
+    first, second = ours == truth, theirs == truth
+    regions = [inside & first & second, first & ~second, second & ~first, inside & ~first & ~second]
+    colours = [AGREEMENT_COLOURS["both"], *SOURCE_COLOURS[:2], AGREEMENT_COLOURS["neither"]]
+    for region, colour in zip(regions, colours, strict=True):
+        drawn = viewer.where(3, colour, tolerance=30)
+        assert (drawn.sum() > 10) == region.any()
+        # Radiological: the patient's right, where the first index is high, is on the left; anterior is up.
+        edges = np.array(region.shape) - [np.nonzero(region)[0].mean(), np.nonzero(region)[1].mean()]
+        assert middle(drawn) == pytest.approx(edges / region.shape, abs=0.12)
+    viewer.key("a")
+    assert len(viewer.panes) == 3
+
+
+def test_agreement_of_three_sources_compares_a_chosen_pair(viewer: Page):
+    viewer.open("case=three")
+    viewer.key("a")
+    assert viewer.panes[-1] == "FL against A-FL"
+    viewer.page.get_by_label("Compared sources").select_option(index=2)
+    assert viewer.panes[-1] == "A-FL against <img src=x onerror=alert(1)>"
+
+
+def test_map_is_drawn_over_the_image_with_its_values(viewer: Page):
+    viewer.open("case=mapped")
+    assert viewer.panes == ["Reference", "FL", "A-FL", "Slope"]
+    viewer.key("x", "s")
+    tint = viewer.pixels(3)[..., 0] - viewer.pixels(3)[..., 2]  # red less blue, 0 in the grey image
+    for across in (0.35, 0.6):
+        viewer.hover(3, across)
+        read = float(re.search(r"Slope ([\d.]+)", viewer.readout).group(1))
+        assert read == pytest.approx(-1 + 4 * viewer.voxel[0] / (SMALL[0][0] - 1), abs=0.01)
+    columns = tint.mean(axis=0)
+    assert columns[int(0.42 * len(columns))] > 60  # warm where the map is high, towards the patient's right
+    assert abs(columns[int(0.85 * len(columns))]) < 5  # below the scale the image is bare
+    assert viewer.page.locator(".legend").inner_text().split() == ["slope", "(1/mm):", "0.00", "2.00"]
+
+
+def test_disagreements_are_stepped_through(viewer: Page):
+    viewer.open()
+    spots = unpack(viewer_payload(phantom()))[0]["disagreements"]
+    viewer.page.get_by_role("button", name="Next disagreement").click()
+    assert viewer.voxel == spots[0]["voxel"]
+    assert "% right" in viewer.page.locator(".finding").evaluate("s => s.selectedOptions[0].textContent")
+    viewer.key("d")
+    assert viewer.voxel == spots[1]["voxel"]
+    viewer.key("Shift+D", "Shift+D")
+    assert viewer.voxel == spots[-1]["voxel"]
+
+
+def test_address_keeps_plane_and_crosshair(viewer: Page):
+    viewer.open()
+    viewer.key("2", "ArrowUp", "ArrowUp")
+    x, y, z = viewer.voxel
+    viewer.page.wait_for_function(f"location.search.includes('at=coronal-{x}-{y}-{z}')")
+    viewer.elsewhere()
+    assert viewer.page.evaluate("location.search").endswith(f"at=coronal-{x}-{y}-{z}")
+    viewer.page.reload()
+    viewer.ready()
+    assert (viewer.voxel, viewer.slice) == ([x, y, z], y)
+    viewer.open("at=oblique-1-2-x")  # an address may hold anything
+    assert viewer.voxel == unpack(viewer_payload(phantom()))[0]["lesions"][0]["voxel"]
 
 
 def test_lesion_buttons_and_menu_jump(viewer: Page):
@@ -617,7 +649,8 @@ def test_scrubs_a_full_case_within_a_frame(viewer: Page):
     assert len(viewer.panes) == 4
     # One notch of the wheel in every frame; the time from frame to frame is what the reader sees.
     script = """async () => {
-        const root = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot;
+        const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
+        const root = hosts.map((host) => host.shadowRoot).find((shadow) => shadow.querySelector("canvas"));
         const canvas = root.querySelector("canvas"), frames = [];
         for (let i = 0; i < 60; i++) {
             const deltaY = i < 30 ? 120 : -120;

@@ -1,12 +1,26 @@
 """The viewer alone on a page, with phantoms that differ along every axis; `?case=` chooses one."""
 
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
 import numpy as np
 import streamlit as st
+from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
+from scipy.spatial.transform import Rotation
 
-from afl_core.ui.viewer import ViewerCase, ViewerState, show_viewer, viewer_payload
+from afl_core.data.files import load_mask, load_volume, save_volume
+from afl_core.figures.stills import still_picture
+from afl_core.figures.surfaces import compute_surfaces
+from afl_core.ui.surfaces import show_surface_viewer, surfaces_payload
+from afl_core.ui.viewer import ViewerState, show_viewer
+from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
 
 SMALL = ((96, 116, 40), (1.0, 1.0, 3.0))
+STORED = {"stored RAS": ("RAS", 0), "stored LPS": ("LPS", 0), "stored oblique": ("PSL", 14)}
+"""Order of the axes in the file, and by how much the patient is turned."""
+
 BRATS = ((240, 240, 155), (1.0, 1.0, 1.0))
 
 
@@ -41,8 +55,40 @@ def phantom(
     return ViewerCase(Volume(image, affine), Mask(reference, affine), masks, case_id=case_id, sequence=sequence)
 
 
+def turned(degrees: float) -> np.ndarray:
+    """A rotation about two of the patient's axes."""
+    return Rotation.from_euler("zx", (degrees, degrees / 2), degrees=True).as_matrix()
+
+
+def stored(case: ViewerCase, order: str, turn_deg: float) -> ViewerCase:
+    """The case written to files with its axes in another order, the patient turned in the scanner, and read again."""
+    with TemporaryDirectory() as folder:
+
+        def there_and_back(volume: Volume, load: Callable[[Path], Volume]) -> Volume:
+            change = ornt_transform(io_orientation(volume.affine), axcodes2ornt(order))
+            affine = volume.affine @ inv_ornt_aff(change, volume.array.shape)
+            affine[:3] = turned(turn_deg) @ affine[:3]
+            save_volume(Path(folder) / "stored.nii.gz", apply_orientation(volume.array, change), affine)
+            return load(Path(folder) / "stored.nii.gz")
+
+        image, reference = there_and_back(case.image, load_volume), there_and_back(case.reference, load_mask)
+        predictions = {name: there_and_back(mask, load_mask) for name, mask in case.predictions.items()}
+    return ViewerCase(image, reference, predictions, case_id=order)
+
+
 @st.cache_resource(max_entries=8)
-def payload(name: str, sequence: str) -> bytes:
+def payload(name: str, sequence: str) -> ViewerPayload:
+    return viewer_payload(case_named(name, sequence))
+
+
+@st.cache_resource(max_entries=8)
+def surfaces(name: str) -> tuple[bytes, bytes]:
+    case = case_named(name, "T1")
+    meshes = compute_surfaces(case.image, case.reference, case.predictions)
+    return surfaces_payload(meshes, case.case_id), still_picture(meshes)
+
+
+def case_named(name: str, sequence: str) -> ViewerCase:
     case = phantom(BRATS if name.startswith("brats") else SMALL, case_id=name, sequence=sequence)
     if name == "brats with 3":
         worse = Mask(np.roll(case.predictions["FL"].array, 9, axis=1), case.image.affine)
@@ -53,14 +99,40 @@ def payload(name: str, sequence: str) -> bytes:
         case = ViewerCase(case.image, case.reference, {**case.predictions, **extra}, case_id=name)
     if name == "bare":
         case = ViewerCase(case.image, None, {}, case_id=name)
+    if name in STORED:
+        case = stored(case, *STORED[name])
+    if name == "twins":
+        case = ViewerCase(
+            case.image, case.reference, dict.fromkeys(("FL", "A-FL"), case.predictions["FL"]), case_id=name
+        )
+    if name == "sized":
+        centre, affine = (0.68, 0.60, 0.55), case.image.affine
+        reference, grown, shrunk = (Mask(ball(SMALL, centre, radius), affine) for radius in (11, 14, 8))
+        case = ViewerCase(case.image, reference, {"grown": grown, "shrunk": shrunk}, case_id=name)
+    if name == "mapped":
+        ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
+        scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
+        case = ViewerCase(case.image, case.reference, case.predictions, {"Slope": scalars}, case_id=name)
     if name == "unlabelled":
         case = ViewerCase(case.image, None, case.predictions, case_id=name)
-    return viewer_payload(case)
+    return case
 
 
 def main() -> None:
     st.set_page_config(layout="wide")
-    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled"]
+    names = [
+        "small",
+        "other",
+        "brats",
+        "brats with 3",
+        "three",
+        "bare",
+        "unlabelled",
+        "mapped",
+        "twins",
+        "sized",
+        *STORED,
+    ]
     columns = st.columns(6)
     name = columns[0].selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
     sequence = columns[1].radio("Sequence", ["T1", "T2"], horizontal=True)
@@ -70,7 +142,10 @@ def main() -> None:
     report = columns[4].checkbox("Report")
     state = ViewerState()
     if not columns[5].checkbox("Hide"):
-        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus)
+        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus, link=True)
+        if "surfaces" in st.query_params:
+            meshes, still = surfaces(name)
+            show_surface_viewer(meshes, key="surfaces", still=lambda: still)
     st.text(f"clicks {st.session_state.count}, runs {st.session_state.runs}")
     st.text(f"state {state.axis} {state.voxel}")
 

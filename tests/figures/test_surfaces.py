@@ -1,9 +1,13 @@
 """Surfaces of analytic solids in world millimetres, and what an empty mask gives."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
-from afl_core.figures.surfaces import plot_surfaces
+from afl_core.figures.stills import still_picture
+from afl_core.figures.surfaces import compute_surfaces
 from afl_core.volume import Mask, Volume
 
 SPACING = np.array([1.0, 1.5, 2.0])
@@ -13,9 +17,9 @@ SHAPE = (60, 40, 30)
 CENTRE = AFFINE[:3, :3] @ (np.array(SHAPE) / 2) + AFFINE[:3, 3]
 
 
-def ball(radius_mm: float) -> Mask:
+def ball(radius_mm: float, offset_mm: tuple[float, float, float] = (0, 0, 0)) -> Mask:
     grid = np.stack(np.meshgrid(*[np.arange(n) for n in SHAPE], indexing="ij"), axis=-1)
-    distance = np.linalg.norm(grid @ AFFINE[:3, :3].T + AFFINE[:3, 3] - CENTRE, axis=-1)
+    distance = np.linalg.norm(grid @ AFFINE[:3, :3].T + AFFINE[:3, 3] - CENTRE - offset_mm, axis=-1)
     return Mask(distance <= radius_mm, AFFINE)
 
 
@@ -23,47 +27,49 @@ IMAGE = Volume(ball(25).array.astype(np.float32), AFFINE)
 EMPTY = Mask(np.zeros(SHAPE, dtype=bool), AFFINE)
 
 
-def meshes(figure, scene):
-    return [trace for trace in figure.data if (trace.scene or "scene") == scene]
-
-
-def points(trace):
-    return np.stack([trace.x, trace.y, trace.z], axis=1)
-
-
 def test_a_ball_has_its_radius_and_place_in_millimetres():
-    figure = plot_surfaces(IMAGE, ball(12), {})
-    _, surface = meshes(figure, "scene")
-    radius = np.linalg.norm(points(surface) - CENTRE, axis=1)
+    surface = compute_surfaces(IMAGE, ball(12), {}).scenes["Reference"]
+    radius = np.linalg.norm(surface.points_mm - CENTRE, axis=1)
     assert radius.mean() == pytest.approx(12, abs=0.5)
     assert radius.std() < 0.6
-    assert points(surface).mean(axis=0) == pytest.approx(CENTRE, abs=0.3)
+    assert surface.points_mm.mean(axis=0) == pytest.approx(CENTRE, abs=0.3)
+    assert surface.faces.max() == len(surface.points_mm) - 1
+    assert surface.distance_mm is None
 
 
-def test_colour_is_the_signed_distance_to_the_reference_and_positive_outside():
-    figure = plot_surfaces(IMAGE, ball(12), {"outside": ball(15), "inside": ball(9)})
-    _, outside = meshes(figure, "scene2")
-    _, inside = meshes(figure, "scene3")
-    assert np.mean(outside.intensity) == pytest.approx(3, abs=0.5)
-    assert np.mean(inside.intensity) == pytest.approx(-3, abs=0.5)
-    assert (outside.cmin, outside.cmax) == (inside.cmin, inside.cmax)
-    assert outside.cmax == -outside.cmin >= 3
+def test_distance_is_signed_and_positive_outside_with_one_range_for_all():
+    surfaces = compute_surfaces(IMAGE, ball(12), {"outside": ball(15), "inside": ball(9)})
+    assert surfaces.scenes["outside"].distance_mm.mean() == pytest.approx(3, abs=0.5)
+    assert surfaces.scenes["inside"].distance_mm.mean() == pytest.approx(-3, abs=0.5)
+    assert 3 <= surfaces.limit_mm < 4.5
 
 
-def test_an_empty_prediction_leaves_a_scene_that_says_so():
-    figure = plot_surfaces(IMAGE, ball(12), {"FL": EMPTY})
-    assert [a.text for a in figure.layout.annotations] == ["reference", "FL: no tumour predicted"]
-    assert len(meshes(figure, "scene2")) == 1  # the outline alone
+def test_a_far_false_positive_does_not_widen_the_colour_range():
+    far = Mask(ball(12.5).array | ball(4, (-24, 0, 0)).array, AFFINE)
+    assert compute_surfaces(IMAGE, ball(6), {"FL": ball(6.5)}).limit_mm == pytest.approx(1, abs=0.5)
+    near = Mask(ball(6.5).array | ball(4, (-24, 0, 0)).array, AFFINE)
+    assert compute_surfaces(IMAGE, ball(6), {"FL": near}).limit_mm == pytest.approx(1, abs=0.5)
+    assert compute_surfaces(IMAGE, ball(6), {"FL": far}).limit_mm > 5
 
 
-def test_without_reference_predictions_are_drawn_uncoloured():
-    figure = plot_surfaces(IMAGE, None, {"FL": ball(8)})
-    _, surface = meshes(figure, "scene")
-    assert surface.intensity is None
-    figure = plot_surfaces(IMAGE, EMPTY, {"FL": ball(8)})
-    assert meshes(figure, "scene2")[1].intensity is None
+def test_an_empty_mask_has_no_surface_and_gives_no_distances():
+    surfaces = compute_surfaces(IMAGE, ball(12), {"FL": EMPTY})
+    assert list(surfaces.scenes) == ["Reference", "FL"]
+    assert surfaces.scenes["FL"] is None
+    for reference in (None, EMPTY):
+        assert compute_surfaces(IMAGE, reference, {"FL": ball(8)}).scenes["FL"].distance_mm is None
 
 
-def test_an_image_of_nothing_has_no_outline_but_draws():
-    blank = Volume(np.zeros(SHAPE, dtype=np.float32), AFFINE)
-    assert len(meshes(plot_surfaces(blank, ball(8), {}), "scene")) == 1
+def test_an_image_of_nothing_has_no_outline():
+    assert compute_surfaces(IMAGE, ball(8), {}).outline is not None
+    assert compute_surfaces(Volume(np.zeros(SHAPE, np.float32), AFFINE), ball(8), {}).outline is None
+
+
+def test_still_picture_shows_orange_outside_and_blue_inside():
+    surfaces = compute_surfaces(IMAGE, ball(10), {"outside": ball(13), "inside": ball(7)})
+    picture = np.asarray(Image.open(io.BytesIO(still_picture(surfaces))).convert("RGB")).astype(int)
+    scenes = np.array_split(picture[:, : int(0.92 * picture.shape[1])], 3, axis=1)
+    warmth = [(scene[..., 0] - scene[..., 2])[scene.max(axis=2) > 60].mean() for scene in scenes]
+    assert warmth[1] > 30
+    assert warmth[2] < -30
+    assert still_picture(compute_surfaces(IMAGE, EMPTY, {"FL": EMPTY}))[:4] == b"\x89PNG"

@@ -1,0 +1,77 @@
+"""Which cases the figure of examples shows, and their images and masks."""
+
+from collections.abc import Mapping
+
+import pandas as pd
+
+from afl_core.catalogue import pick
+from afl_core.data.files import load_mask
+from afl_core.data.layouts import Cohort, load_reference, load_sequence
+from afl_core.errors import DataError
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.evaluation.results import Results
+from afl_core.figures.examples import Example
+from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.volume import Volume, check_same_grid
+
+ROLES: Mapping[str, tuple[str, bool]] = {
+    "large": ("reference_volume_ml", False),
+    "small": ("reference_volume_ml", True),
+    "smooth": ("roughness", True),
+    "rough": ("roughness", False),
+}
+"""What an example stands for: the column that decides, and whether its lowest or its highest value is wanted."""
+
+
+def choose_examples(rows: pd.DataFrame) -> dict[str, str]:
+    """The case of every role in `ROLES`: the extreme of the cases with a tumour that no role before has taken.
+
+    Args:
+        rows: Case rows, as a results folder holds them.
+
+    Returns:
+        Role to case id; a role for which no case is left is missing. Equal values go by case id.
+    """
+    if rows.empty:
+        return {}
+    cases = rows.drop_duplicates("case_id").sort_values("case_id")
+    cases = cases[cases["reference_volume_ml"] > 0]
+    chosen: dict[str, str] = {}
+    for role, (column, lowest) in ROLES.items():
+        free = cases[~cases["case_id"].isin(chosen.values())].dropna(subset=[column])
+        if len(free):
+            chosen[role] = str(free.sort_values(column, ascending=lowest, kind="stable")["case_id"].iloc[0])
+    return chosen
+
+
+def load_examples(results: Results, cohort: Cohort, chosen: Mapping[str, str]) -> list[Example]:
+    """Images, masks and scores of the chosen cases.
+
+    Args:
+        results: The results folder; its first three sources are shown.
+        cohort: The data set on which they were made.
+        chosen: Role to case id.
+
+    Raises:
+        UsageError: If there is no case of that name.
+        DataError: If its reference is missing or empty, or a file cannot be read.
+        GeometryError: If image and masks lie on different grids.
+    """
+    cases = {case.case_id: case for case in cohort.cases}
+    rows = results.cases()
+    examples = []
+    for role, case_id in chosen.items():
+        case = pick(cases, case_id, kind="case")
+        reference = None if case.reference is None else load_reference(case)
+        if reference is None or not reference.array.any():
+            raise DataError("The figure needs cases with a tumour", received=case_id, todo="Choose another case")
+        of_case = rows[rows["case_id"] == case_id].set_index("source")["dsc"]
+        names = [name for name in results.manifest()["sources"] if name in of_case.index][: len(SOURCE_COLOURS)]
+        masks = {name: load_mask(mask_path(results.folder, name, case_id)) for name in names}
+        sequence = next(iter(case.sequences), None)
+        image = Volume(reference.array * 0.0, reference.affine) if sequence is None else load_sequence(case, sequence)
+        for name, mask in {"the reference": reference, **masks}.items():
+            check_same_grid(image, mask, names=("the image", name))
+        title = f"{role.capitalize()}: {reference.volume_ml:.1f} ml"
+        examples.append(Example(title, image, reference, masks, {name: float(of_case[name]) for name in names}))
+    return examples

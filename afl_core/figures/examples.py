@@ -1,0 +1,114 @@
+"""The figure of examples: a large, a small, a smooth and a rough tumour, each as surface and slice, a row a source.
+
+Laid out as Figure 5 of the paper (arXiv 2407.09828); cases, colours and views are ours.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from io import BytesIO
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from afl_core.catalogue import pick
+from afl_core.errors import DataError
+from afl_core.figures.slices import SOURCE_STYLES, aim, disagreement_slice, draw_outline, show_image, tumour_view
+from afl_core.figures.stills import colour_scale, draw_scene, scene_colours
+from afl_core.figures.surfaces import Surfaces, compute_surfaces
+from afl_core.volume import Mask, Volume
+
+DPI = 300
+FORMATS: Mapping[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
+SIDE_INCH = 1.5
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """A case of the figure.
+
+    Attributes:
+        title: Stands above its two columns.
+        image: Background of the slice.
+        reference: Not empty.
+        predictions: Source name to mask, the rows of the figure.
+        scores: Source name to Dice, written into the surfaces.
+    """
+
+    title: str
+    image: Volume
+    reference: Mask
+    predictions: Mapping[str, Mask]
+    scores: Mapping[str, float]
+
+
+def plot_examples(examples: Sequence[Example]) -> Figure:
+    """Rows: the reference, then the sources from the last to the first. Columns: surface and axial slice of each case.
+
+    Surfaces of sources show the signed distance to the reference in mm, with one colour range for the whole figure.
+    The slice is the one on which the sources err most, the patient's left on its right.
+
+    Raises:
+        DataError: If there is no example.
+    """
+    if not examples:
+        raise DataError("A figure needs a case with a tumour", todo="Evaluate a case whose reference is not empty")
+    found = [compute_surfaces(e.image, e.reference, e.predictions) for e in examples]
+    limit = max(surfaces.limit_mm for surfaces in found)
+    rows = ["Reference", *reversed(list(examples[0].predictions))]
+    figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
+    grid = figure.add_gridspec(
+        len(rows), 2 * len(examples), left=0.035, right=0.93, top=1 - 0.4 / figure.get_figheight(), bottom=0.02
+    )
+    grid.update(wspace=0.03, hspace=0.03)
+    for c, (example, surfaces) in enumerate(zip(examples, found, strict=True)):
+        for r, name in enumerate(rows):
+            left, right = figure.add_subplot(grid[r, 2 * c]), figure.add_subplot(grid[r, 2 * c + 1])
+            _draw_surface(left, example, replace(surfaces, outline=None, limit_mm=limit), name)
+            _draw_slice(right, example, name)
+            if c == 0:
+                left.set_ylabel(name, fontsize=9)
+        top = figure.axes[2 * len(rows) * c].get_position()
+        across = (top.x0 + figure.axes[2 * len(rows) * c + 1].get_position().x1) / 2
+        figure.text(across, top.y1 + 0.015, example.title, ha="center", va="bottom", fontsize=9)
+    bar = figure.colorbar(colour_scale(limit), cax=figure.add_axes((0.94, 0.2, 0.01, 0.6)))
+    bar.set_label("mm from the reference", fontsize=8)
+    bar.ax.tick_params(labelsize=7)
+    return figure
+
+
+def figure_bytes(figure: Figure, kind: str) -> bytes:
+    """A figure as PNG (300 dpi), SVG or PDF; surfaces and images inside the latter two are pixels of 300 dpi."""
+    pick(FORMATS, kind, kind="format")
+    buffer = BytesIO()
+    FigureCanvasAgg(figure)
+    nothing: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
+    figure.savefig(buffer, format=kind, dpi=DPI, metadata=nothing)
+    return buffer.getvalue()
+
+
+def _draw_surface(axes: Axes, example: Example, surfaces: Surfaces, name: str) -> None:
+    draw_scene(axes, surfaces, name, colour=scene_colours(surfaces)[name])
+    axes.patch.set_visible(True)
+    axes.set_frame_on(True)
+    axes.spines[:].set_visible(False)
+    if name in example.scores:
+        look: dict[str, Any] = {"color": "white", "fontsize": 7, "transform": axes.transAxes}
+        axes.text(0.04, 0.05, f"Dice {example.scores[name]:.3f}", **look)
+
+
+def _draw_slice(axes: Axes, example: Example, name: str) -> None:
+    """The row's outline over the reference's."""
+    masks = {"Reference": example.reference} | dict(example.predictions)
+    z = disagreement_slice(example.reference, example.predictions)
+    spacing = (example.image.spacing_mm[0], example.image.spacing_mm[1])
+    (x, y), side = tumour_view([mask.array[:, :, z] for mask in masks.values()], spacing)
+    show_image(axes, example.image, z)
+    colours = scene_colours(Surfaces(None, dict.fromkeys(masks), 0))
+    lines = (None, *SOURCE_STYLES)
+    for at, other in enumerate(masks):
+        if other in ("Reference", name):
+            style = (colours[other], lines[at], 1.6 if other == name else 0.8)
+            draw_outline(axes, masks[other].array[:, :, z], spacing, style)
+    aim(axes, (x * spacing[0], y * spacing[1]), side, scale=0.35)

@@ -1,0 +1,386 @@
+// Tumour surfaces side by side on one WebGL canvas, turned by one camera: no dependency, no build step, no network.
+// Its Python side, afl_core/ui/surfaces.py, describes the bytes it receives. mesh.js holds meshes, shaders and rays;
+// both scripts are read as one module. How it talks with the slices is said in viewer.js.
+
+const FIELD = (25 * Math.PI) / 180; // of view, up and down
+const GAP = 6;
+const MIN_PANE = 190;
+const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // ends of the RAS+ axes
+const VIEWS = { front: [0, 0], left: [-90, 0], top: [0, 89.9] }; // yaw and pitch of the eye, in degrees
+const START = { yaw: -35, pitch: 20, zoom: 1, outline: true };
+
+// Kept by this module, so that a rerun, a remount or a visit to another page leaves the camera where it is.
+const cameras = new Map(); // key -> {yaw, pitch, zoom, outline, case, target}
+const viewers = new WeakMap(); // mount point -> Surfaces
+
+function el(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children);
+  return element;
+}
+
+class Surfaces {
+  constructor(host) {
+    const find = (selector) => host.querySelector(selector);
+    [this.root, this.stage, this.canvas] = [find(".afl-surfaces"), find(".stage"), find("canvas")];
+    [this.readout, this.bar, this.help] = [find(".readout"), find(".bar"), find(".help")];
+    this.gl = this.canvas.getContext("webgl2", { antialias: true });
+    [this.turn, this.uploads, this.panes, this.pointers] = [0, [], [], new Map()];
+    if (!this.gl) return;
+    this.program = buildProgram(this.gl);
+    this.observer = new ResizeObserver(() => this.layout());
+    this.observer.observe(this.root);
+    this.onCross = ({ detail }) => this.follow(detail);
+    window.addEventListener("afl-cross", this.onCross);
+    listen(this);
+  }
+
+  destroy() {
+    if (!this.gl) return;
+    this.observer.disconnect();
+    window.removeEventListener("afl-cross", this.onCross);
+    cancelAnimationFrame(this.frame);
+    this.gl.getExtension("WEBGL_lose_context")?.loseContext();
+  }
+
+  // ---- data
+
+  receive(options, bytes) {
+    this.camera = remember(cameras, options.key, () => ({ ...START }));
+    const [header, zipped] = unpack(bytes);
+    const digest = JSON.stringify(header) + zipped.length;
+    if (digest === this.digest) return this.layout();
+    this.digest = digest;
+    this.load(header, zipped);
+  }
+
+  async load(header, zipped) {
+    const { digest } = this;
+    try {
+      const meshes = await readMeshes([header.outline, ...header.scenes], zipped);
+      if (digest === this.digest) this.adopt(header, meshes);
+    } catch (error) {
+      this.readout.replaceChildren(`The surfaces cannot be shown: ${error.message}. Reload the page.`);
+      this.root.dataset.ready = "error";
+    }
+  }
+
+  adopt(header, [outline, ...scenes]) {
+    const { gl } = this;
+    for (const { array, buffers } of this.uploads) {
+      gl.deleteVertexArray(array);
+      buffers.forEach((buffer) => gl.deleteBuffer(buffer));
+    }
+    Object.assign(this, { header, scenes, outline });
+    this.uploads = [outline, ...scenes].map((mesh) => upload(gl, this.program, mesh));
+    this.ball = boundingBall(scenes) ?? boundingBall([outline]) ?? { centre: [0, 0, 0], radius: 50 };
+    if (this.camera.case !== header.case) Object.assign(this.camera, { case: header.case, target: this.ball.centre });
+    this.buildPanes();
+    this.follow(window.aflCross ?? {});
+    this.layout();
+  }
+
+  buildPanes() {
+    this.panes = this.scenes.map((mesh) => {
+      const swatch = el("i", { class: "swatch" });
+      swatch.style.background = mesh.colour;
+      const none = mesh.name === "Reference" ? "no tumour" : "no tumour predicted";
+      const title = el("header", {}, swatch, el("b", { title: mesh.name }, mesh.name), mesh.faces.length ? "" : none);
+      const letters = LETTERS.map((pair) => pair.map((letter) => el("span", { class: "letter" }, letter)));
+      const mark = el("span", { class: "mark" });
+      const frame = el("div", { class: "scene", "data-scene": mesh.name }, title, ...letters.flat(), mark);
+      return { mesh, frame, letters, mark };
+    });
+    this.stage.replaceChildren(this.canvas, ...this.panes.map((pane) => pane.frame));
+    const { limit_mm: limit, colours } = this.header;
+    const measured = this.scenes.some((mesh) => mesh.measured);
+    const bar = el("i", { class: "scale" });
+    bar.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
+    const ends = [`inside the reference −${limit.toFixed(1)}`, bar, `${limit.toFixed(1)} mm outside`];
+    this.bar.replaceChildren(...(measured ? ends : ["No reference surface to measure from"]));
+  }
+
+  // Where the crosshair of the slices is; a finding that was chosen there comes to the middle.
+  follow(cross) {
+    if (!this.header || cross.case !== this.header.case) return;
+    const chosen = cross.radius_mm > 0;
+    const moved = chosen && String(cross.mm) !== String(this.cross?.mm);
+    this.cross = cross;
+    const zoom = clamp(this.ball.radius / (3 * cross.radius_mm + 8), 1, 12);
+    if (moved) Object.assign(this.camera, { target: cross.mm, zoom });
+    this.invalidate();
+  }
+
+  // ---- camera
+
+  turnBy(yaw, pitch) {
+    this.camera.yaw = (this.camera.yaw + yaw) % 360;
+    this.camera.pitch = clamp(this.camera.pitch + pitch, -89.9, 89.9);
+    this.invalidate();
+  }
+
+  zoomBy(factor) {
+    this.camera.zoom = clamp(this.camera.zoom * factor, 0.2, 12);
+    this.invalidate();
+  }
+
+  // Move what is looked at by CSS pixels.
+  shift(dx, dy) {
+    const { right, up, distance } = this.view();
+    const mm = (2 * distance * Math.tan(FIELD / 2)) / this.paneHeight;
+    this.camera.target = this.camera.target.map((value, i) => value - (dx * right[i] - dy * up[i]) * mm);
+    this.invalidate();
+  }
+
+  look(name) {
+    [this.camera.yaw, this.camera.pitch] = VIEWS[name];
+    this.invalidate();
+  }
+
+  reset() {
+    Object.assign(this.camera, START, { target: this.ball.centre });
+    this.invalidate();
+  }
+
+  // Eye, directions and distance in mm; from the front the patient's right is on the left.
+  view() {
+    const { yaw, pitch, zoom, target } = this.camera;
+    const [y, p] = [yaw, pitch].map((degrees) => (degrees * Math.PI) / 180);
+    const back = [Math.sin(y) * Math.cos(p), Math.cos(y) * Math.cos(p), Math.sin(p)]; // from the target to the eye
+    const right = [-Math.cos(y), Math.sin(y), 0];
+    const up = cross(back, right);
+    const distance = (1.15 * Math.max(this.ball.radius, 15)) / Math.sin(FIELD / 2) / zoom;
+    return { right, up, back, distance, eye: target.map((value, i) => value + distance * back[i]) };
+  }
+
+  // From RAS+ mm to clip coordinates.
+  matrix() {
+    const { right, up, back, eye, distance } = this.view();
+    const axes = [right, up, back];
+    const world = new DOMMatrix([
+      ...[0, 1, 2].flatMap((i) => [...axes.map((axis) => axis[i]), 0]), ...axes.map((axis) => -dot(axis, eye)), 1,
+    ]);
+    const [near, far] = [Math.max(distance - 400, distance / 50), distance + 400];
+    const f = 1 / Math.tan(FIELD / 2);
+    const depth = 1 / (near - far);
+    const aspect = this.paneWidth / this.paneHeight;
+    return new DOMMatrix([f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, (near + far) * depth, -1, 0, 0, 2 * near * far * depth, 0])
+      .multiply(world);
+  }
+
+  // ---- drawing
+
+  layout() {
+    const width = this.root.clientWidth;
+    if (!this.header || !width) return;
+    const count = this.panes.length;
+    const fit = clamp(Math.floor((width + GAP) / (MIN_PANE + GAP)), 1, count);
+    const columns = Math.ceil(count / Math.ceil(count / fit));
+    this.paneWidth = Math.floor((width - GAP * (columns - 1)) / columns);
+    this.paneHeight = Math.round(clamp(this.paneWidth * 0.85, 180, 380));
+    this.panes.forEach((pane, i) => {
+      pane.left = (i % columns) * (this.paneWidth + GAP);
+      pane.top = Math.floor(i / columns) * (this.paneHeight + GAP);
+      const { left, top } = pane;
+      Object.assign(pane.frame.style, { left: `${left}px`, top: `${top}px`, width: `${this.paneWidth}px`, height: `${this.paneHeight}px` });
+    });
+    const height = Math.ceil(count / columns) * (this.paneHeight + GAP) - GAP;
+    this.ratio = window.devicePixelRatio || 1;
+    this.stage.style.height = `${height}px`;
+    Object.assign(this.canvas, { width: Math.round(width * this.ratio), height: Math.round(height * this.ratio) });
+    this.invalidate();
+  }
+
+  invalidate() {
+    this.frame ||= requestAnimationFrame(() => {
+      this.frame = 0;
+      if (this.header) this.paint();
+    });
+  }
+
+  paint() {
+    const { gl, program, ratio, canvas } = this;
+    gl.useProgram(program);
+    gl.enable(gl.SCISSOR_TEST);
+    gl.enable(gl.DEPTH_TEST);
+    const place = (name) => gl.getUniformLocation(program, name);
+    const matrix = this.matrix();
+    gl.uniformMatrix4fv(place("camera"), false, matrix.toFloat32Array());
+    gl.uniform3fv(place("eye"), this.view().eye);
+    gl.uniform3fv(place("scale"), this.header.colours.flatMap(rgb));
+    const { mm = [0, 0, 0], radius_mm: radius = 0 } = this.cross?.case === this.header.case ? this.cross : {};
+    gl.uniform4fv(place("chosen"), [...mm, radius && 1.7 * radius + 6]); // a ball around the chosen finding
+    this.panes.forEach((pane, i) => {
+      const box = [pane.left, canvas.height / ratio - pane.top - this.paneHeight, this.paneWidth, this.paneHeight];
+      const pixels = box.map((value) => Math.round(value * ratio));
+      gl.viewport(...pixels);
+      gl.scissor(...pixels);
+      gl.clearColor(0.06, 0.07, 0.08, 1);
+      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
+      this.drawMesh(pane.mesh, this.uploads[i + 1], false);
+      if (this.camera.outline) this.drawMesh(this.outline, this.uploads[0], true);
+      this.placeWords(pane, matrix);
+    });
+    this.syncControls();
+  }
+
+  drawMesh({ colour, measured }, { array, count }, ghost) {
+    const { gl, program } = this;
+    const place = (name) => gl.getUniformLocation(program, name);
+    gl.uniform3fv(place("plain"), rgb(colour));
+    gl.uniform1f(place("limit"), measured ? this.header.limit_mm : 0);
+    gl.uniform1i(place("ghost"), ghost ? 1 : 0);
+    (ghost ? gl.enable : gl.disable).call(gl, gl.BLEND);
+    gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+    gl.depthMask(!ghost);
+    gl.bindVertexArray(array);
+    gl.drawElements(gl.TRIANGLES, count, gl.UNSIGNED_INT, 0);
+    gl.bindVertexArray(null);
+    gl.depthMask(true);
+  }
+
+  // Letters on a ring around the middle, and the crosshair's place.
+  placeWords({ letters, mark }, matrix) {
+    const { target } = this.camera;
+    const { distance } = this.view();
+    const reach = 0.92 * distance * Math.tan(FIELD / 2) * Math.min(1, this.paneWidth / this.paneHeight);
+    const put = (word, mm, hidden) => {
+      const [x, y] = this.project(matrix, mm);
+      Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
+    };
+    const { back } = this.view();
+    letters.forEach((pair, axis) => pair.forEach((letter, end) => {
+      const sign = end ? 1 : -1;
+      const tip = target.map((value, i) => value + (i === axis ? sign * reach : 0));
+      put(letter, tip, Math.abs(back[axis]) > 0.85); // it would stand in the middle
+    }));
+    const known = this.cross?.case === this.header.case;
+    put(mark, known ? this.cross.mm : target, !known);
+  }
+
+  project(matrix, mm) {
+    const { x, y, w } = matrix.transformPoint(new DOMPoint(...mm));
+    return [((x / w + 1) / 2) * this.paneWidth, ((1 - y / w) / 2) * this.paneHeight];
+  }
+
+  syncControls() {
+    const { yaw, pitch, zoom, outline, case: name } = this.camera;
+    const camera = [yaw, pitch, zoom].map((value) => value.toFixed(2)).join(" ");
+    Object.assign(this.root.dataset, { ready: "true", case: name, camera });
+    this.root.querySelector('[data-do="outline"]').setAttribute("aria-pressed", String(outline));
+    const label = `Surfaces of ${this.panes.map(({ mesh }) => mesh.name).join(", ")}, ${yaw.toFixed(0)}° around, ${pitch.toFixed(0)}° above`;
+    this.stage.setAttribute("aria-label", `${label}; the arrow keys turn them`);
+  }
+
+  // ---- pointing
+
+  // The surface point under the pointer: {name, mm, distance}, or null.
+  pick({ clientX, clientY }) {
+    const frame = this.stage.getBoundingClientRect();
+    const pane = this.paneAt(clientX - frame.left, clientY - frame.top);
+    if (!pane) return null;
+    const x = ((clientX - frame.left - pane.left) / this.paneWidth) * 2 - 1;
+    const y = 1 - ((clientY - frame.top - pane.top) / this.paneHeight) * 2;
+    const { eye } = this.view();
+    const far = this.matrix().inverse().transformPoint(new DOMPoint(x, y, 0.5));
+    const ray = subtract([far.x / far.w, far.y / far.w, far.z / far.w], eye);
+    const hit = meet(pane.mesh, eye, ray);
+    return hit && { ...hit, name: pane.mesh.name };
+  }
+
+  paneAt(x, y) {
+    const inside = ({ left, top }) => x >= left && x < left + this.paneWidth && y >= top && y < top + this.paneHeight;
+    return this.panes.find(inside);
+  }
+
+  say(hit) {
+    const side = (mm) => `${Math.abs(mm).toFixed(1)} mm ${mm < 0 ? "inside" : "outside"} the reference`;
+    const fields = hit ? [hit.name, `RAS ${hit.mm.map((mm) => mm.toFixed(1)).join(", ")} mm`] : [];
+    if (hit?.distance != null) fields.push(side(hit.distance));
+    this.readout.replaceChildren(...fields.map((field) => el("span", {}, field)));
+  }
+
+  // A click on a surface brings the slices there.
+  visit(hit) {
+    if (hit) window.dispatchEvent(new CustomEvent("afl-goto", { detail: { case: this.header.case, mm: hit.mm } }));
+  }
+
+  toggleHelp(show = this.help.hidden) {
+    this.help.hidden = !show;
+    this.root.querySelector('[data-do="help"]').setAttribute("aria-expanded", String(show));
+  }
+}
+
+// Mouse, touch and keys.
+function listen(viewer) {
+  const { stage, root, pointers } = viewer;
+  const actions = {
+    front: () => viewer.look("front"), left: () => viewer.look("left"), top: () => viewer.look("top"),
+    reset: () => viewer.reset(), help: () => viewer.toggleHelp(),
+    outline: () => {
+      viewer.camera.outline = !viewer.camera.outline;
+      viewer.invalidate();
+    },
+  };
+  const keys = {
+    ArrowLeft: () => viewer.turnBy(-10, 0), ArrowRight: () => viewer.turnBy(10, 0),
+    ArrowUp: () => viewer.turnBy(0, 10), ArrowDown: () => viewer.turnBy(0, -10),
+    "+": () => viewer.zoomBy(1.2), "-": () => viewer.zoomBy(1 / 1.2), Escape: () => viewer.toggleHelp(false),
+    1: actions.front, 2: actions.left, 3: actions.top, 0: actions.reset, o: actions.outline, "?": actions.help,
+  };
+  root.addEventListener("click", ({ target }) => actions[target.closest("button")?.dataset.do]?.());
+  root.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    keys[event.key]();
+    event.preventDefault();
+    event.stopPropagation(); // Streamlit has keys of its own
+  });
+  stage.addEventListener("wheel", (event) => {
+    event.preventDefault();
+    viewer.zoomBy(Math.exp(-(event.deltaY * (event.deltaMode ? 33 : 1)) / 500));
+  }, { passive: false });
+  stage.addEventListener("contextmenu", (event) => event.preventDefault());
+  stage.addEventListener("dblclick", () => viewer.reset());
+  stage.addEventListener("pointerdown", (event) => {
+    stage.setPointerCapture(event.pointerId);
+    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, path: 0 });
+  });
+  stage.addEventListener("pointermove", (event) => {
+    const pointer = pointers.get(event.pointerId);
+    if (!pointer) return viewer.say(viewer.header ? viewer.pick(event) : null);
+    const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
+    const other = [...pointers.values()].find((p) => p !== pointer);
+    if (other) {
+      const apart = (p) => Math.max(Math.hypot(p.x - other.x, p.y - other.y), 1);
+      viewer.zoomBy(apart({ x: event.clientX, y: event.clientY }) / apart(pointer));
+    } else if (event.shiftKey || event.buttons > 1) viewer.shift(dx, dy);
+    else viewer.turnBy(0.5 * dx, 0.5 * dy);
+    Object.assign(pointer, { x: event.clientX, y: event.clientY, path: pointer.path + Math.abs(dx) + Math.abs(dy) });
+  });
+  const release = (event) => {
+    const pointer = pointers.get(event.pointerId);
+    pointers.delete(event.pointerId);
+    if (event.type === "pointerup" && pointer?.path < 4 && event.button === 0) viewer.visit(viewer.pick(event));
+  };
+  stage.addEventListener("pointerup", release);
+  stage.addEventListener("pointercancel", release);
+  stage.addEventListener("pointerleave", () => viewer.say(null));
+}
+
+// As in viewer.js: of calls that were overtaken, only the newest may take the viewer down.
+export default function ({ data, parentElement, setStateValue }) {
+  if (!viewers.get(parentElement)?.root.isConnected) viewers.set(parentElement, new Surfaces(parentElement));
+  const viewer = viewers.get(parentElement);
+  const turn = ++viewer.turn;
+  if (viewer.gl) viewer.receive(...unpack(data));
+  else {
+    viewer.root.hidden = true;
+    setStateValue("webgl", false); // Python shows a still picture
+  }
+  return () => {
+    if (viewer.turn !== turn) return;
+    viewer.destroy();
+    viewers.delete(parentElement);
+  };
+}

@@ -1,0 +1,81 @@
+"""The surface viewer: meshes go to the browser once, as bytes; `static/` draws them there with WebGL.
+
+All scenes share one canvas and one camera, so they turn together. Wire format of the component's `data`: uint32 n
+(little-endian), n bytes JSON options; uint32 n, n bytes JSON header; a gzip of the meshes that the header lists, each
+`points_mm` (float32), `faces` (uint32), and `distance_mm` (float32) where it has distances.
+"""
+
+import gzip
+import json
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import streamlit as st
+from streamlit.components.v2.types import ComponentRenderer
+
+from afl_core.figures.stills import OUTLINE_COLOUR, scene_colours
+from afl_core.figures.surfaces import DISTANCE_COLOURS, Surface, Surfaces
+
+
+def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
+    """The meshes of one case as bytes.
+
+    Args:
+        surfaces: From `compute_surfaces`.
+        case_id: As in the slice viewer, whose crosshair the surfaces show and move.
+    """
+    colours = scene_colours(surfaces)
+    drawn = [surfaces.outline, *surfaces.scenes.values()]
+    header = {
+        "case": case_id,
+        "outline": _described("outline", surfaces.outline, OUTLINE_COLOUR),
+        "scenes": [_described(name, surface, colours[name]) for name, surface in surfaces.scenes.items()],
+        "limit_mm": round(surfaces.limit_mm, 2),
+        "colours": DISTANCE_COLOURS,
+    }
+    meshes = b"".join(_bytes(surface) for surface in drawn if surface is not None)
+    return _framed(header) + gzip.compress(meshes, compresslevel=1, mtime=0)
+
+
+def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes]) -> None:
+    """Mount the surfaces; the camera lives in the browser and survives reruns, other cases and other pages.
+
+    Args:
+        payload: From `surfaces_payload`.
+        key: Streamlit key; also what the camera is remembered under.
+        still: Gives a PNG of the same surfaces, for a browser without WebGL.
+    """
+    result = _component()(key=key, data=_framed({"key": key}) + payload, on_webgl_change=_ignore)
+    if result.get("webgl") is False:
+        st.image(still())
+        st.caption("This browser has no WebGL, so the surfaces are a still picture.")
+
+
+@cache
+def _component() -> ComponentRenderer:
+    static = files("afl_core.ui") / "static"
+    names = ("surfaces.html", "theme.css", "surfaces.css", "mesh.js", "surfaces.js")
+    html, theme, css, *js = ((static / name).read_text(encoding="utf-8") for name in names)
+    return st.components.v2.component("afl_surfaces", html=html, css=theme + css, js="\n".join(js))
+
+
+def _ignore() -> None:
+    """Streamlit returns a state only where a callback names it."""
+
+
+def _described(name: str, surface: Surface | None, colour: str) -> dict[str, Any]:
+    points, faces = (0, 0) if surface is None else (len(surface.points_mm), len(surface.faces))
+    measured = surface is not None and surface.distance_mm is not None
+    return {"name": name, "colour": colour, "points": points, "faces": faces, "measured": measured}
+
+
+def _bytes(surface: Surface) -> bytes:
+    distance = b"" if surface.distance_mm is None else surface.distance_mm.astype("<f4").tobytes()
+    return surface.points_mm.astype("<f4").tobytes() + surface.faces.astype("<u4").tobytes() + distance
+
+
+def _framed(content: Mapping[str, Any]) -> bytes:
+    text = json.dumps(content, separators=(",", ":")).encode()
+    return len(text).to_bytes(4, "little") + text
