@@ -14,6 +14,7 @@ from rich.text import Text
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, report
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import Cohort, load_case, load_cohort, references_cohort
@@ -43,6 +44,7 @@ app.command()(breakdown)
 app.command()(report)
 app.command()(train)
 app.command()(study)
+app.command()(xray)
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 

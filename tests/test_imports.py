@@ -22,7 +22,7 @@ LAYERS = (
     {"figures"},
     {"report", "study"},
     {"doctor", "terminal"},
-    {"cli_analysis", "cli_training"},
+    {"cli_analysis", "cli_training", "cli_xray"},
     {"ui", "cli"},
 )
 """Modules of afl_core from the bottom up; a module imports from its own layer only within its own folder."""
