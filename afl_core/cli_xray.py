@@ -142,12 +142,16 @@ def _by_size(there: pd.DataFrame) -> Table:
     binning = tertiles("size", there["size"])
     medians = focusing_by_bin(there, SETTINGS, binning.assign(there["size"]))
     shown = Table(
-        "median gamma", *(binning.names[int(k)] for k in medians.index), "from CE", box=None, padding=(0, 1, 0, 0)
+        "median gamma",
+        *(binning.names[int(k)] for k in medians.index),
+        "distance from CE",
+        box=None,
+        padding=(0, 1, 0, 0),
     )
     shown.add_row("", *(edges_text(*binning.bounds(int(k)), AXES["size"].unit) for k in medians.index), "")
     for name in SETTINGS:
         far = float(distance_from_ce(medians[name].max()))
-        shown.add_row(Text(name), *(figure(value) for value in medians[name]), f"within {percent(far)}")
+        shown.add_row(Text(name), *(figure(value) for value in medians[name]), percent(far))
     return shown
 
 

@@ -90,18 +90,20 @@ PREPARATIONS: Mapping[str, Preparation] = MappingProxyType(
     {
         "own": Preparation("each case's own grid"),
         "picai_paper": Preparation(
-            "PI-CAI as released: 0.5 x 0.5 x 3 mm, centre 256 x 256 x 20, resized by area to 160 x 128 x 24",
+            "PI-CAI's crop (0.5 x 0.5 x 3 mm, centre 256 x 256 x 20), by area to 160 x 128 x 24 as released",
             (0.5, 0.5, 3.0),
             (256, 256, 20),
             (160, 128, 24),
             "area",
         ),
-        "picai_grid": Preparation("the whole field of view at 160 x 128 x 24", grid=(160, 128, 24)),
-        "brats_paper": Preparation("BraTS as released: 1 mm, centre 224 x 224 x 144", (1.0, 1.0, 1.0), (224, 224, 144)),
+        "picai_grid": Preparation("the whole field of view, 160 x 128 x 24 voxels", grid=(160, 128, 24)),
+        "brats_paper": Preparation(
+            "BraTS as released, but from the centre: 1 mm, 224 x 224 x 144", (1.0, 1.0, 1.0), (224, 224, 144)
+        ),
     }
 )
-"""Ways in which a case reaches the loss. The crop of `picai_paper` is that of the PI-CAI challenge's own preprocessing;
-with it, and not without it, come the figures that were published of the released loss on these masks."""
+"""Ways in which a case reaches the loss. The crop of `picai_paper` is that of the challenge's baseline (picai_prep); the
+paper's code begins with the resizing. A tumour's share of the voxels, and gamma with it, hangs on the crop."""
 
 
 def xray_table(

@@ -1,0 +1,284 @@
+"""Charts of the loss X-ray: gammas of a cohort, the losses' curves, and where their gradients go."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.subplots import make_subplots
+
+from afl_core.analysis.focusing import P_RANGE, focal_loss, focal_slope, kept_at
+from afl_core.analysis.gradients import PLACES, Shares
+from afl_core.figures.chart_style import GREY, LOG_AXIS, chart_layout
+from afl_core.figures.charts import ROUGHNESS_SCALE
+from afl_core.figures.palette import SOURCE_COLOURS, ink, source_style
+
+Floats = NDArray[np.float64]
+
+FLOOR = 1e-5
+"""Gammas below, 0 among them, are drawn here: a logarithm has no 0."""
+
+ORDER = ("FL", "A-FL released", "weighted CE", "A-FL paper", "A-FL scale-free", "yours")
+"""Names in the order of their colours; FL and A-FL have those that they have on every page."""
+
+DASHES: Mapping[str, str] = {
+    "A-FL released": "dash",
+    "A-FL paper": "dashdot",
+    "A-FL scale-free": "dot",
+    "yours": "solid",
+}
+
+CHANNEL_COLOURS = (GREY, SOURCE_COLOURS[2])
+PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
+"""From the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
+
+DRAWN = 1e-4
+"""Share below which a part of a bar is left out: nobody could see it."""
+
+
+def colour_of(name: str) -> str:
+    """Colour of a loss."""
+    return source_style(ORDER.index(name))[0]
+
+
+def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) -> go.Figure:
+    """Gamma of every case against its tumour's volume, both logarithmic, with FL's 2 as a line.
+
+    Args:
+        table: Cases with a tumour, columns as `xray_table`.
+        gamma: A value a case.
+        title: Of the vertical axis.
+        chosen: Case with a ring around it.
+
+    Returns:
+        A figure whose dots carry the case id as customdata.
+    """
+    figure = go.Figure()
+    figure.add_hline(y=2, line={"width": 3, "color": colour_of("FL")})
+    note = {"x": 0, "xref": "paper", "xanchor": "left", "showarrow": False, "font": {"size": 13}}
+    figure.add_annotation(y=np.log10(2), text="<b>FL: gamma 2</b> on every case", yanchor="bottom", **note)
+    rough = table["roughness"].to_numpy(np.float64)
+    bar = {"title": {"text": "Roughness", "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    looks = (
+        (np.flatnonzero(np.isfinite(rough)), {"colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}, "A-FL"),
+        (
+            np.flatnonzero(~np.isfinite(rough)),
+            {"symbol": "circle-open", "color": GREY},
+            "A-FL, too small for a roughness",
+        ),
+    )
+    for rows, look, name in looks:
+        marker = look | ({"color": rough[rows]} if "colorscale" in look else {})
+        own = table.iloc[rows]
+        figure.add_scatter(
+            x=own["size"],
+            y=np.maximum(gamma[rows], FLOOR),
+            mode="markers",
+            marker={"size": 8, "line": {"width": 1, "color": GREY}} | marker,
+            customdata=np.column_stack(
+                [own["case_id"], own["size"].map("{:.3g}".format), [f"{g:.4g}" for g in gamma[rows]]]
+            ),
+            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} ml<br>gamma %{customdata[2]}<extra></extra>",
+            name=name,
+            showlegend=False,
+        )
+    ring = np.flatnonzero(table["case_id"] == chosen)
+    figure.add_scatter(
+        x=table["size"].iloc[ring],
+        y=np.maximum(gamma[ring], FLOOR),
+        mode="markers",
+        marker={"size": 18, "symbol": "circle-open", "color": colour_of("A-FL released"), "line": {"width": 3}},
+        hoverinfo="skip",
+        showlegend=False,
+    )
+    figure.update_xaxes(title=f"Tumour volume (ml, logarithmic), n = {len(table):,}", **LOG_AXIS)
+    ticks = {"dtick": 1, "exponentformat": "none", "tickformat": "~r"}
+    figure.update_yaxes(title=title, type="log", range=[np.log10(FLOOR), np.log10(6)], zeroline=False, **ticks)
+    return figure.update_layout(chart_layout(400))
+
+
+def plot_distributions(values: Mapping[str, Floats]) -> go.Figure:
+    """Box of each quantity (quartiles; 5th and 95th percentile) on one logarithmic axis, with FL's gamma on it.
+
+    Args:
+        values: Name to a value a case; first at the top. Zeros are drawn at FLOOR.
+    """
+    figure = go.Figure()
+    figure.add_vline(x=2, line={"width": 3, "color": colour_of("FL")})
+    figure.add_annotation(x=np.log10(2), y=1, yref="paper", text="<b>FL</b>", showarrow=False, yanchor="bottom")
+    names = list(values)
+    cuts = np.array([np.quantile(np.maximum(v, FLOOR), [0.05, 0.25, 0.5, 0.75, 0.95]) for v in values.values()]).T
+    figure.add_trace(
+        go.Box(
+            y=names,
+            orientation="h",
+            **dict(zip(("lowerfence", "q1", "median", "q3", "upperfence"), cuts, strict=True)),
+            marker={"color": colour_of("A-FL released")},
+            line={"width": 2},
+            showlegend=False,
+        )
+    )
+    figure.update_xaxes(
+        title="Value (logarithmic)",
+        type="log",
+        range=[np.log10(FLOOR), np.log10(4)],
+        dtick=1,
+        tickformat="~r",
+        zeroline=False,
+    )
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    return figure.update_layout(chart_layout(60 + 48 * len(values)))
+
+
+def plot_curves(gammas: Mapping[str, float], alpha: float) -> go.Figure:
+    """Loss and size of its gradient against p_t, side by side, a line a loss.
+
+    Args:
+        gammas: Name of the loss to its exponent on the case.
+        alpha: Weight of every loss but FL, which has none.
+    """
+    p = np.linspace(*P_RANGE, 99)
+    logit = np.log(p) - np.log1p(-p)
+    figure = make_subplots(cols=2, subplot_titles=("Loss of a voxel", "Its gradient"), horizontal_spacing=0.08)
+    for name, gamma in gammas.items():
+        weight = 1.0 if name == "FL" else alpha
+        wide = name in {"weighted CE", "yours"}
+        line = {"color": colour_of(name), "width": 6 if name == "weighted CE" else 3, "dash": DASHES.get(name, "solid")}
+        for column, y in ((1, focal_loss(p, gamma)), (2, focal_slope(logit, gamma))):
+            figure.add_scatter(
+                x=p,
+                y=weight * y,
+                mode="lines",
+                line=line,
+                opacity=0.55 if wide and name != "yours" else 1,
+                name=f"{name}, gamma {gamma:.3g}",
+                legendgroup=name,
+                showlegend=column == 1,
+                hovertemplate=f"{name}<br>p_t %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
+                row=1,
+                col=column,
+            )
+    figure.update_xaxes(title="p_t, probability of the right class", range=[0, 1], zeroline=False)
+    figure.update_yaxes(rangemode="tozero", zeroline=False)
+    layout = chart_layout(400)
+    layout["legend"] |= {"y": -0.2, "yanchor": "top"}
+    return figure.update_layout(layout)
+
+
+def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
+    """How far each loss turns down a voxel that is right at 0.9, in each size bin: 1 - 0.1^gamma.
+
+    Args:
+        medians: From `focusing_by_bin`.
+        names: Of the bins by number.
+    """
+    figure = go.Figure()
+    for name in medians.columns:
+        gamma = medians[name].to_numpy(np.float64)
+        down = 1 - kept_at(0.9, gamma)
+        figure.add_bar(
+            x=[names[int(k)] for k in medians.index],
+            y=down,
+            marker={"color": colour_of(name)},
+            text=[f"{g:.2g}" for g in gamma],
+            textposition="outside",
+            cliponaxis=False,
+            name=name,
+            hovertemplate=f"{name}, %{{x}}<br>median gamma %{{text}}<br>turned down by %{{y:.1%}}<extra></extra>",
+        )
+    figure.update_yaxes(title="Turned down at p_t 0.9", tickformat=".0%", range=[0, 1.12], zeroline=False)
+    figure.update_xaxes(title="Tumour volume; over each bar the median gamma")
+    return figure.update_layout(chart_layout(400) | {"barmode": "group"})
+
+
+def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
+    """Stacked bars a loss: which channel gets the gradient, and which place of the volume.
+
+    Args:
+        found: Name of the loss to its shares; first at the top.
+    """
+    figure = make_subplots(
+        cols=2,
+        shared_yaxes=True,
+        horizontal_spacing=0.03,
+        column_widths=[0.42, 0.58],
+        subplot_titles=("Which channel learns", "Where in the volume"),
+    )
+    names = list(found)
+    channels = [
+        (f"{name} channel", CHANNEL_COLOURS[c], [s.parts[c].sum() for s in found.values()], 1)
+        for c, name in ((1, "tumour"), (0, "background"))
+    ]
+    places = [
+        (place, PLACE_COLOURS[k], [s.parts[:, k].sum() for s in found.values()], 2) for k, place in enumerate(PLACES)
+    ]
+    for what, colour, share, column in channels + places:
+        figure.add_bar(
+            y=names,
+            x=share,
+            orientation="h",
+            marker={"color": colour, "line": {"width": 1, "color": "white"}},
+            text=[f"{100 * s:.2g} %" if s >= 0.06 else "" for s in share],
+            textposition="inside",
+            insidetextanchor="middle",
+            textangle=0,
+            textfont={"color": ink(colour)},
+            name=what,
+            legend="legend" if column == 1 else "legend2",
+            hovertemplate=f"%{{y}}<br>{what}: %{{x:.2%}}<extra></extra>",
+            row=1,
+            col=column,
+        )
+    for name, shares in found.items():
+        if shares.tumour_channel < 0.06:
+            said = f"<b>tumour channel: {100 * shares.tumour_channel:.2g} %</b>"
+            look: dict[str, Any] = {"xanchor": "left", "showarrow": False, "font": {"color": ink(GREY)}}
+            figure.add_annotation(x=0.02, y=name, text=said, xref="x", yref="y", **look)
+    figure.update_xaxes(tickformat=".0%", range=[0, 1], zeroline=False)
+    figure.update_yaxes(autorange="reversed", automargin=True)
+    flat = {"orientation": "h", "y": -0.12, "yanchor": "top", "traceorder": "normal"}
+    layout = chart_layout(130 + 40 * len(names)) | {
+        "barmode": "stack",
+        "legend": flat | {"x": 0},
+        "legend2": flat | {"x": 0.44},
+    }
+    return figure.update_layout(layout)
+
+
+def plot_maps(maps: Mapping[str, NDArray[np.float32]], outline: NDArray[np.bool_], aspect: float) -> go.Figure:
+    """One axial slice of the gradient of each loss, the tumour outlined; patient left on the right.
+
+    Args:
+        maps: Name of the loss to its sizes on the slice, shape (X, Y), 1 the largest of the volume.
+        outline: The tumour on the slice, shape (X, Y).
+        aspect: Height of a voxel over its width.
+    """
+    figure = make_subplots(cols=len(maps), subplot_titles=list(maps), horizontal_spacing=0.01)
+    for column, (name, size) in enumerate(maps.items(), start=1):
+        figure.add_heatmap(
+            z=(255 * np.sqrt(size)).astype(np.uint8).T,
+            colorscale="Inferno",
+            zmin=0,
+            zmax=255,
+            showscale=False,
+            hoverinfo="skip",
+            name=name,
+            row=1,
+            col=column,
+        )
+        figure.add_contour(
+            z=outline.astype(np.uint8).T,
+            contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
+            line={"width": 2, "color": "#56B4E9", "smoothing": 0},
+            showscale=False,
+            hoverinfo="skip",
+            row=1,
+            col=column,
+        )
+        axis = "" if column == 1 else str(column)
+        figure.update_yaxes(scaleanchor=f"x{axis}", scaleratio=aspect, row=1, col=column)
+    figure.update_xaxes(visible=False, autorange="reversed", constrain="domain")
+    figure.update_yaxes(visible=False, constrain="domain")
+    return figure.update_layout(chart_layout(280))
