@@ -24,6 +24,10 @@ SOURCE_SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "triangle-
 ERROR_COLOURS: Mapping[str, str] = MappingProxyType({"TP": "#56B4E9", "FP": "#D55E00", "FN": "#F0E442"})
 """Right, too much, missed: sky blue, vermillion, yellow. Figures also hatch FP and FN, never colour alone."""
 
+AGREEMENT_COLOURS: Mapping[str, str] = MappingProxyType({"both": "#56B4E9", "neither": "#D55E00"})
+"""Where two sources are compared: both right, neither right; where one alone is right, its own colour. Line styles
+differ too."""
+
 WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#BF812D", "#8C8C8C", "#35978F"
 """Of a difference between two sources: ochre, grey, teal. From ColorBrewer's BrBG, which is colour-blind safe."""
 

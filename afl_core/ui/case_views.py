@@ -12,7 +12,8 @@ from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
 from afl_core.ui.errors import plain, shown_errors
-from afl_core.ui.viewer import ViewerCase, show_viewer, viewer_payload
+from afl_core.ui.viewer import show_viewer
+from afl_core.ui.viewer_payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.workspace import Workspace
 from afl_core.volume import Case, Mask, Volume, check_same_grid
 
@@ -37,7 +38,7 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
         else:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
         payload = _payload(case_id, sequence, _image_file(case, sequence), _files(workspace, case))
-        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id))
+        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id), link=True)
 
 
 def show_surfaces(workspace: Workspace, case_id: str) -> None:
@@ -83,7 +84,9 @@ def _stamped(path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(case_id: str, sequence: str, image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]) -> bytes:
+def _payload(
+    case_id: str, sequence: str, image: Stamped | None, masks: tuple[tuple[str, Stamped], ...]
+) -> ViewerPayload:
     volume, reference, predictions = _read(image, masks)
     return viewer_payload(ViewerCase(volume, reference, predictions, case_id=case_id, sequence=sequence or "masks"))
 

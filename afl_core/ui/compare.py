@@ -30,7 +30,8 @@ def select_case(workspace: Workspace) -> str | None:
     shown = _filtered(table, workspace.sources, controls)
     linked, chosen = chosen, _pick_row(shown, chosen, workspace.name)
     if chosen != linked:
-        st.query_params.pop("lesion", None)  # it belongs to the case before
+        for name in ("lesion", "at"):  # they belong to the case before
+            st.query_params.pop(name, None)
     st.query_params["case"] = chosen
     return chosen
 

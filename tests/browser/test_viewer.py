@@ -15,8 +15,9 @@ import pytest
 from viewer_app import SMALL, phantom
 
 from afl_core.errors import GeometryError, UsageError
-from afl_core.figures.palette import ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.ui.viewer import MAX_COMPONENTS, ViewerCase, viewer_payload
+from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
+from afl_core.ui.viewer_findings import MAX_COMPONENTS
+from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
 
 APP = Path(__file__).parent / "viewer_app.py"
@@ -26,16 +27,11 @@ FRAME_MS = 33
 # ---- the payload
 
 
-def unpack(payload: bytes) -> tuple[dict, np.ndarray, np.ndarray]:
-    length = int.from_bytes(payload[:4], "little")
-    header = json.loads(payload[4 : 4 + length])
-    at, volumes = 4 + length, []
-    for part in header["parts"]:
-        voxels = np.frombuffer(gzip.decompress(payload[at : at + part["bytes"]]), np.uint8)
-        volumes.append(voxels.reshape(header["shape"], order="F"))
-        at += part["bytes"]
-    assert at == len(payload)
-    return header, *volumes
+def unpack(payload: ViewerPayload) -> tuple[dict, np.ndarray, ...]:
+    header = json.loads(payload.header)
+    assert list(header["parts"]) == list(payload.parts)
+    volumes = [np.frombuffer(gzip.decompress(part), np.uint8) for part in payload.parts.values()]
+    return header, *(voxels.reshape(header["shape"], order="F") for voxels in volumes)
 
 
 def case_of(reference: np.ndarray | None, *predictions: np.ndarray, affine: np.ndarray | None = None) -> ViewerCase:
@@ -68,8 +64,7 @@ def test_payload_holds_every_voxel_in_place():
 def test_payload_is_deterministic():
     payload = viewer_payload(phantom())
     assert payload == viewer_payload(phantom())
-    length = int.from_bytes(payload[:4], "little")
-    assert payload[4 + length :][:8] == b"\x1f\x8b\x08\0\0\0\0\0"  # gzip without a time
+    assert payload.parts["image"][:8] == b"\x1f\x8b\x08\0\0\0\0\0"  # gzip without a time
 
 
 def test_lesions_come_largest_first_with_who_missed_them():
@@ -81,7 +76,35 @@ def test_lesions_come_largest_first_with_who_missed_them():
     assert [lesion["missed_by"] for lesion in header["lesions"]] == [["source 1"], ["source 0"]]
     assert header["start"] == header["lesions"][0]["voxel"]
     assert header["start"][1:] == [3, 4]
-    assert header["false_positives"] == [{"bit": 2, "voxel": [0, 4, 0], "volume_ml": pytest.approx(0.012)}]
+    assert [(f["bit"], f["voxel"]) for f in header["false_positives"]] == [(2, [0, 4, 0])]
+    assert header["false_positives"][0]["volume_ml"] == pytest.approx(0.012)
+
+
+def test_disagreements_say_which_source_is_right():
+    truth, ours = cuboid(slice(0, 2)), cuboid(slice(0, 2), slice(0, 4))
+    theirs = truth | cuboid(slice(3, 4), slice(0, 2), slice(0, 1))
+    (missed, extra) = unpack(viewer_payload(case_of(truth, ours, theirs)))[0]["disagreements"]
+    assert missed["volume_ml"] == pytest.approx(12 * 0.006)
+    assert (missed["right"], extra["right"]) == ([0, 1], [1, 0])
+    assert (missed["voxel"][1], extra["voxel"][0]) == (4, 3)
+    (alone,) = unpack(viewer_payload(case_of(truth, ours)))[0]["disagreements"]
+    assert alone["voxel"] == missed["voxel"]
+    assert "right" not in alone
+    assert unpack(viewer_payload(case_of(None, ours)))[0]["disagreements"] == []
+
+
+def test_map_is_scaled_to_its_limits():
+    scalars = ScalarMap(np.arange(120, dtype=np.float64).reshape(4, 5, 6), "gradient", (10, 61))
+    case = case_of(cuboid(slice(1)))
+    header, *_, voxels = unpack(viewer_payload(ViewerCase(case.image, case.reference, maps={"X-ray": scalars})))
+    assert (voxels.ravel()[[0, 10, 11, 61, 119]] == [0, 0, 5, 255, 255]).all()
+    assert header["maps"][0]["limits"] == [10, 61]
+    elsewhere = ScalarMap(np.zeros((4, 5, 7)), "gradient", (0, 1))
+    with pytest.raises(GeometryError, match="X-ray lies on another grid"):
+        viewer_payload(ViewerCase(case.image, None, maps={"X-ray": elsewhere}))
+    flat = ScalarMap(scalars.values, "gradient", (1, 1))
+    with pytest.raises(UsageError, match="lower to a higher"):
+        viewer_payload(ViewerCase(case.image, None, maps={"X-ray": flat}))
 
 
 def test_corner_neighbours_are_one_lesion():
@@ -114,7 +137,8 @@ def test_position_is_shared_between_sequences_of_an_unnamed_case():
     second.image.array[:] = 7 * second.image.array[::-1]
     headers = [unpack(viewer_payload(case))[0] for case in (first, second)]
     assert headers[0]["case"] == headers[1]["case"]
-    assert headers[0]["parts"][0] != headers[1]["parts"][0]
+    assert headers[0]["parts"]["image"] != headers[1]["parts"]["image"]
+    assert headers[0]["parts"]["masks"] == headers[1]["parts"]["masks"]
 
 
 @pytest.mark.parametrize("fill", [0.0, 5.0])
@@ -134,7 +158,7 @@ def test_given_window_is_used():
 def test_wrong_input_is_refused():
     with pytest.raises(UsageError, match="at most 3"):
         viewer_payload(case_of(None, *[cuboid(slice(0, 1))] * 4))
-    with pytest.raises(UsageError, match="window"):
+    with pytest.raises(UsageError, match="lower to a higher"):
         viewer_payload(case_of(None), window=(5, 5))
     with pytest.raises(GeometryError, match="received: LPS"):
         viewer_payload(case_of(None, affine=np.diag([-1.0, -1.0, 1.0, 1.0])))
@@ -436,6 +460,20 @@ def test_rerun_sends_the_voxels_once(viewer: Page):
     assert 0 < sum(sizes) < 5000
 
 
+def test_another_sequence_sends_no_masks(viewer: Page):
+    received: list[bytes] = []
+    viewer.page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(data)))
+    viewer.open()
+    image, masks = (viewer_payload(phantom()).parts[name] for name in ("image", "masks"))
+    assert image in b"".join(received)
+    assert masks in b"".join(received)
+    received.clear()
+    viewer.page.get_by_text("T2").click()
+    viewer.page.locator(".readout", has_text="T2").wait_for()
+    assert viewer_payload(phantom(sequence="T2")).parts["image"] in b"".join(received)
+    assert masks not in b"".join(received)
+
+
 def test_other_sequence_keeps_the_position_and_other_case_resets_it(viewer: Page):
     viewer.open()
     start = viewer.slice
@@ -461,6 +499,78 @@ def test_errors_show_three_kinds_and_a_legend(viewer: Page):
     # Missed voxels are where the reference is and the source is not: towards the patient's left, the screen's right.
     fn, tp = viewer.where(2, ERROR_COLOURS["FN"], tolerance=40), viewer.where(2, ERROR_COLOURS["TP"], tolerance=40)
     assert middle(fn)[0] > middle(tp)[0]
+
+
+def test_agreement_shows_who_alone_is_right(viewer: Page):
+    viewer.open()
+    viewer.page.get_by_role("button", name="Agreement", exact=True).click()
+    assert viewer.panes == ["Reference", "FL", "A-FL", "FL against A-FL"]
+    legend = ["both right", "only FL right", "only A-FL right", "neither right"]
+    assert viewer.page.locator(".legend span").all_inner_texts() == legend
+    viewer.key("f", "x")
+    case, z = phantom(), viewer.slice
+    truth, ours, theirs = (m.array[..., z] for m in (case.reference, case.predictions["FL"], case.predictions["A-FL"]))
+    inside = truth | ours | theirs
+    first, second = ours == truth, theirs == truth
+    regions = [inside & first & second, first & ~second, second & ~first, inside & ~first & ~second]
+    colours = [AGREEMENT_COLOURS["both"], *SOURCE_COLOURS[:2], AGREEMENT_COLOURS["neither"]]
+    for region, colour in zip(regions, colours, strict=True):
+        drawn = viewer.where(3, colour, tolerance=30)
+        assert (drawn.sum() > 10) == region.any()
+        # Radiological: the patient's right, where the first index is high, is on the left; anterior is up.
+        edges = np.array(region.shape) - [np.nonzero(region)[0].mean(), np.nonzero(region)[1].mean()]
+        assert middle(drawn) == pytest.approx(edges / region.shape, abs=0.12)
+    viewer.key("a")
+    assert len(viewer.panes) == 3
+
+
+def test_agreement_of_three_sources_compares_a_chosen_pair(viewer: Page):
+    viewer.open("case=three")
+    viewer.key("a")
+    assert viewer.panes[-1] == "FL against A-FL"
+    viewer.page.get_by_label("Compared sources").select_option(index=2)
+    assert viewer.panes[-1] == "A-FL against <img src=x onerror=alert(1)>"
+
+
+def test_map_is_drawn_over_the_image_with_its_values(viewer: Page):
+    viewer.open("case=mapped")
+    assert viewer.panes == ["Reference", "FL", "A-FL", "Slope"]
+    viewer.key("x", "s")
+    tint = viewer.pixels(3)[..., 0] - viewer.pixels(3)[..., 2]  # red less blue, 0 in the grey image
+    for across in (0.35, 0.6):
+        viewer.hover(3, across)
+        read = float(re.search(r"Slope ([\d.]+)", viewer.readout).group(1))
+        assert read == pytest.approx(-1 + 4 * viewer.voxel[0] / (SMALL[0][0] - 1), abs=0.01)
+    columns = tint.mean(axis=0)
+    assert columns[int(0.42 * len(columns))] > 60  # warm where the map is high, towards the patient's right
+    assert abs(columns[int(0.85 * len(columns))]) < 5  # below the scale the image is bare
+    assert viewer.page.locator(".legend").inner_text().split() == ["slope", "(1/mm):", "0.00", "2.00"]
+
+
+def test_disagreements_are_stepped_through(viewer: Page):
+    viewer.open()
+    spots = unpack(viewer_payload(phantom()))[0]["disagreements"]
+    viewer.page.get_by_role("button", name="Next disagreement").click()
+    assert viewer.voxel == spots[0]["voxel"]
+    assert "% right" in viewer.page.locator(".finding").evaluate("s => s.selectedOptions[0].textContent")
+    viewer.key("d")
+    assert viewer.voxel == spots[1]["voxel"]
+    viewer.key("Shift+D", "Shift+D")
+    assert viewer.voxel == spots[-1]["voxel"]
+
+
+def test_address_keeps_plane_and_crosshair(viewer: Page):
+    viewer.open()
+    viewer.key("2", "ArrowUp", "ArrowUp")
+    x, y, z = viewer.voxel
+    viewer.page.wait_for_function(f"location.search.includes('at=coronal-{x}-{y}-{z}')")
+    viewer.elsewhere()
+    assert viewer.page.evaluate("location.search").endswith(f"at=coronal-{x}-{y}-{z}")
+    viewer.page.reload()
+    viewer.ready()
+    assert (viewer.voxel, viewer.slice) == ([x, y, z], y)
+    viewer.open("at=oblique-1-2-x")  # an address may hold anything
+    assert viewer.voxel == unpack(viewer_payload(phantom()))[0]["lesions"][0]["voxel"]
 
 
 def test_lesion_buttons_and_menu_jump(viewer: Page):
@@ -617,7 +727,8 @@ def test_scrubs_a_full_case_within_a_frame(viewer: Page):
     assert len(viewer.panes) == 4
     # One notch of the wheel in every frame; the time from frame to frame is what the reader sees.
     script = """async () => {
-        const root = document.querySelector("[data-testid=stBidiComponentIsolated]").shadowRoot;
+        const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
+        const root = hosts.map((host) => host.shadowRoot).find((shadow) => shadow.querySelector("canvas"));
         const canvas = root.querySelector("canvas"), frames = [];
         for (let i = 0; i < 60; i++) {
             const deltaY = i < 30 ? 120 : -120;

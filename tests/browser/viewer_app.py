@@ -3,7 +3,8 @@
 import numpy as np
 import streamlit as st
 
-from afl_core.ui.viewer import ViewerCase, ViewerState, show_viewer, viewer_payload
+from afl_core.ui.viewer import ViewerState, show_viewer
+from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
 
 SMALL = ((96, 116, 40), (1.0, 1.0, 3.0))
@@ -42,7 +43,7 @@ def phantom(
 
 
 @st.cache_resource(max_entries=8)
-def payload(name: str, sequence: str) -> bytes:
+def payload(name: str, sequence: str) -> ViewerPayload:
     case = phantom(BRATS if name.startswith("brats") else SMALL, case_id=name, sequence=sequence)
     if name == "brats with 3":
         worse = Mask(np.roll(case.predictions["FL"].array, 9, axis=1), case.image.affine)
@@ -53,6 +54,10 @@ def payload(name: str, sequence: str) -> bytes:
         case = ViewerCase(case.image, case.reference, {**case.predictions, **extra}, case_id=name)
     if name == "bare":
         case = ViewerCase(case.image, None, {}, case_id=name)
+    if name == "mapped":
+        ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
+        scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
+        case = ViewerCase(case.image, case.reference, case.predictions, {"Slope": scalars}, case_id=name)
     if name == "unlabelled":
         case = ViewerCase(case.image, None, case.predictions, case_id=name)
     return viewer_payload(case)
@@ -60,7 +65,7 @@ def payload(name: str, sequence: str) -> bytes:
 
 def main() -> None:
     st.set_page_config(layout="wide")
-    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled"]
+    names = ["small", "other", "brats", "brats with 3", "three", "bare", "unlabelled", "mapped"]
     columns = st.columns(6)
     name = columns[0].selectbox("Case", names, index=names.index(st.query_params.get("case", "small")))
     sequence = columns[1].radio("Sequence", ["T1", "T2"], horizontal=True)
@@ -70,7 +75,7 @@ def main() -> None:
     report = columns[4].checkbox("Report")
     state = ViewerState()
     if not columns[5].checkbox("Hide"):
-        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus)
+        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus, link=True)
     st.text(f"clicks {st.session_state.count}, runs {st.session_state.runs}")
     st.text(f"state {state.axis} {state.voxel}")
 

@@ -106,20 +106,21 @@ function listenToStrip(viewer) {
 }
 
 function listenToControls(viewer) {
-  const { root, opacity, finding, preset } = viewer;
+  const { root, opacity, finding, preset, pair } = viewer;
   const actions = {
-    previous: () => viewer.stepFinding(-1), next: () => viewer.stepFinding(1),
     reset: () => viewer.resetView(), help: () => viewer.toggleHelp(),
   };
   root.addEventListener("click", (event) => {
-    const { set, value, flip, do: action } = event.target.closest("button")?.dataset ?? {};
+    const { set, value, flip, step, by, do: action } = event.target.closest("button")?.dataset ?? {};
     if (!viewer.place) return;
     if (set) viewer.set(set, value);
     if (flip) viewer.set(flip, !viewer.ui[flip]);
+    if (step) viewer.stepFinding(Number(by), step);
     actions[action]?.();
   });
   opacity.addEventListener("input", () => viewer.set("opacity", Number(opacity.value)));
   finding.addEventListener("change", () => viewer.goFinding(Number(finding.value)));
+  pair.addEventListener("change", () => viewer.set("pair", Number(pair.value)));
   preset.addEventListener("change", () => viewer.setPreset(Number(preset.value)));
   root.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select");
@@ -138,8 +139,8 @@ function press(viewer, { key, shiftKey }) {
   const within = { ArrowRight: [right, h], ArrowLeft: [-right, h], ArrowUp: [1, v], ArrowDown: [-1, v] };
   const move = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] }[key];
   const actions = {
-    e: other("mode", "masks", "errors"), f: other("style", "fill", "outline"),
-    N: () => viewer.stepFinding(1, true), P: () => viewer.stepFinding(-1, true),
+    e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"), f: other("style", "fill", "outline"),
+    N: () => viewer.stepFinding(1, "false_positive"), P: () => viewer.stepFinding(-1, "false_positive"),
     "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), Escape: () => viewer.toggleHelp(false),
   };
   const knob = [...viewer.root.querySelectorAll("[data-key]")].find((button) => button.dataset.key === key);

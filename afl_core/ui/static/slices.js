@@ -10,30 +10,39 @@ const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sag
 const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 const remember = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
 
-const decoded = new Map(); // digest -> Promise of voxels; the last few only
+// The volumes that have arrived or are waited for: viewer key, part and digest -> {promise, resolve} of voxels.
+const volumes = new Map();
+const holders = new WeakMap(); // mount point of a part -> what it holds
 
+const arrival = (...names) => remember(volumes, JSON.stringify(names), () => Promise.withResolvers());
+const gunzip = (bytes) =>
+  new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
+    .arrayBuffer().then((buffer) => new Uint8Array(buffer));
+
+// Options as JSON behind their length, then the rest.
 function unpack(bytes) {
-  let at = 0;
-  const json = () => {
-    const length = new DataView(bytes.buffer, bytes.byteOffset + at, 4).getUint32(0, true);
-    const text = new TextDecoder().decode(bytes.subarray(at + 4, at + 4 + length));
-    at += 4 + length;
-    return JSON.parse(text);
-  };
-  const options = json();
-  const header = json();
-  const parts = header.parts.map((part) => bytes.subarray(at, (at += part.bytes)));
-  return { options, header, parts };
+  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
+  const text = new TextDecoder().decode(bytes.subarray(4, 4 + length));
+  return { options: JSON.parse(text), rest: bytes.subarray(4 + length) };
 }
 
-function voxels(digest, bytes) {
-  const found = decoded.get(digest) ??
-    new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
-      .arrayBuffer().then((buffer) => new Uint8Array(buffer));
-  decoded.delete(digest); // put it last: the map doubles as a least-recently-used list
-  decoded.set(digest, found);
-  for (const old of decoded.keys()) if (decoded.size > 4) decoded.delete(old);
-  return found;
+// A part has no face: it keeps its voxels for the viewer of the same key while it is on the page.
+function hold(host, { key, part, digest }, bytes) {
+  host.querySelector(".afl-viewer")?.remove();
+  const mount = remember(holders, host, () => ({ turn: 0, id: null }));
+  const turn = ++mount.turn;
+  const drop = () => volumes.delete(mount.id);
+  const id = JSON.stringify([key, part, digest]);
+  if (mount.id !== id) {
+    drop();
+    mount.id = id;
+    arrival(key, part, digest).resolve(gunzip(bytes));
+  }
+  return () => {
+    if (mount.turn !== turn) return;
+    drop();
+    mount.id = null;
+  };
 }
 
 // Marked voxels in each slice, along each axis, for each lane {test}: what the strip under the panes shows.
@@ -96,8 +105,8 @@ function trace(codes, width, height, passes) {
   return path;
 }
 
-// Diagonal lines, rising ("/") or falling ("\"), so that FP and FN differ in more than their colour.
-function hatch(ctx, colour, rising, ratio) {
+// Diagonal lines, rising ("/"), falling ("\\") or both ("x"), so that regions differ in more than their colour.
+function hatch(ctx, colour, kind, ratio) {
   const size = Math.round(6 * ratio);
   const tile = new OffscreenCanvas(size, size);
   const pen = tile.getContext("2d");
@@ -106,8 +115,14 @@ function hatch(ctx, colour, rising, ratio) {
   pen.strokeStyle = colour;
   pen.lineWidth = 1.4 * ratio;
   for (const shift of [-size, 0, size]) {
-    pen.moveTo(shift - 1, rising ? size + 1 : -1);
-    pen.lineTo(shift + size + 1, rising ? -1 : size + 1);
+    if (kind !== "\\") {
+      pen.moveTo(shift - 1, size + 1);
+      pen.lineTo(shift + size + 1, -1);
+    }
+    if (kind !== "/") {
+      pen.moveTo(shift - 1, -1);
+      pen.lineTo(shift + size + 1, size + 1);
+    }
   }
   pen.stroke();
   return ctx.createPattern(tile, "repeat");
@@ -124,15 +139,30 @@ function cut(volume, shape, { h, v, n }, index) {
   return slice;
 }
 
-// Paint a slice of grey values, window applied, onto a canvas of one pixel a voxel.
-function shade(canvas, grey, width, low, high) {
-  const level = (value) => Math.round(clamp((value - low) / (high - low), 0, 1) * 255);
-  const ramp = Uint32Array.from({ length: 256 }, (_, value) => 0xff000000 + 0x010101 * level(value));
-  Object.assign(canvas, { width, height: grey.length / width });
-  const pixels = new ImageData(width, grey.length / width);
+// Paint a slice of bytes onto a canvas of one pixel a voxel; `ramp` holds a 0xAABBGGRR word for each byte.
+function paintBytes(canvas, slice, width, ramp) {
+  Object.assign(canvas, { width, height: slice.length / width });
+  const pixels = new ImageData(width, slice.length / width);
   const words = new Uint32Array(pixels.data.buffer);
-  for (let k = 0; k < words.length; k++) words[k] = ramp[grey[k]];
+  for (let k = 0; k < words.length; k++) words[k] = ramp[slice[k]];
   canvas.getContext("2d").putImageData(pixels, 0, 0);
+}
+
+// Black at `low`, white at `high`.
+function greyRamp(low, high) {
+  const level = (value) => Math.round(clamp((value - low) / (high - low), 0, 1) * 255);
+  return Uint32Array.from({ length: 256 }, (_, value) => 0xff000000 + 0x010101 * level(value));
+}
+
+// Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.
+function colourRamp(colours) {
+  const stops = colours.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
+  return Uint32Array.from({ length: 256 }, (_, value) => {
+    const at = (value / 255) * (stops.length - 1);
+    const first = Math.min(Math.floor(at), stops.length - 2);
+    const [r, g, b] = stops[first].map((from, i) => Math.round(from + (stops[first + 1][i] - from) * (at - first)));
+    return ((Math.min(255, value * 4) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+  });
 }
 
 // Fill and outline a region; `look` is {colour, width, dash, fill, pattern}, lengths in CSS pixels.

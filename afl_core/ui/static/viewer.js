@@ -1,10 +1,13 @@
 // Linked slice viewer on Canvas 2D: no dependency, no build step, no network. Its Python side, afl_core/ui/viewer.py,
 // describes the bytes it receives. viewer.html holds the fixed elements, slices.js the work on voxels and canvases,
-// input.js mouse and keys; the three scripts are read as one module. Here: the Viewer (data, actions, drawing,
-// read-out), and last the function that Streamlit calls.
+// panes.js what is drawn, input.js mouse and keys; the four scripts are read as one module. Here: the Viewer (data and
+// actions), and last the function that Streamlit calls.
+//
+// With the surfaces (surfaces.js) it talks through events of the window: "afl-cross" {case, mm, radius_mm} says where
+// the crosshair is (the last one stays in window.aflCross), "afl-goto" {case, mm} asks it to move.
 
 const DEFAULTS = {
-  axis: "axial", mode: "masks", style: "fill", opacity: 0.4,
+  axis: "axial", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
   masks: true, rim: true, cross: true, smooth: true, radiological: true,
 };
 const MIN_PANE = 190; // CSS pixels; below this the panes wrap
@@ -14,15 +17,8 @@ const GAP = 6;
 // Kept by this module, so that a rerun, a remount or a visit to another page changes nothing the reader set.
 const settings = new Map(); // viewer key -> switches
 const places = new Map(); // viewer key and case -> crosshair, zoom, window
+const linked = new Set(); // viewer keys that have followed the address
 const viewers = new WeakMap(); // mount point -> Viewer
-
-// Strings become text nodes, so a name is never read as HTML.
-function el(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 class Viewer {
   constructor(host) {
@@ -37,6 +33,7 @@ class Viewer {
     this.help = find(".help");
     this.finding = find(".finding");
     this.preset = find(".preset");
+    this.pair = find(".pair");
     this.opacity = find(".opacity");
     this.panes = [];
     this.paths = new Map(); // outlines of the shown slice
@@ -47,71 +44,75 @@ class Viewer {
     listenToControls(this);
     listenToPanes(this);
     listenToStrip(this);
+    this.onGoto = ({ detail }) => {
+      if (detail.case === this.header?.case) this.goTo(this.toVoxel(detail.mm));
+    };
+    window.addEventListener("afl-goto", this.onGoto);
     this.observer = new ResizeObserver(() => this.layout());
     this.observer.observe(this.root);
   }
 
   destroy() {
     this.observer.disconnect();
+    window.removeEventListener("afl-goto", this.onGoto);
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
+    clearTimeout(this.addressTimer);
   }
 
   // ---- data
 
-  receive(bytes) {
-    const { options, header, parts } = unpack(bytes);
+  receive(options, bytes) {
     this.options = options;
     this.ui = remember(settings, options.key, () => ({ ...DEFAULTS }));
-    const digest = JSON.stringify(header);
+    const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) {
       this.follow();
       this.layout(); // a rerun may come with another theme
     } else {
       this.digest = digest;
-      this.load(header, parts);
+      this.load(JSON.parse(digest));
     }
   }
 
-  async load(header, parts) {
+  async load(header) {
     this.root.dataset.ready = "false";
     try {
-      const digest = this.digest;
-      const [image, masks] = await Promise.all(parts.map((part, i) => voxels(header.parts[i].digest, part)));
+      const { digest } = this;
+      const parts = Object.entries(header.parts).map(([part, hash]) => arrival(this.options.key, part, hash).promise);
+      const [image, masks, ...maps] = await Promise.all(parts);
       if (digest !== this.digest) return; // another case was chosen meanwhile
-      this.adopt(header, image, masks);
+      this.adopt(header, { image, masks, maps });
     } catch (error) {
       this.readout.replaceChildren(`This case cannot be shown: ${error.message}. Reload the page.`);
       this.root.dataset.ready = "error";
     }
   }
 
-  adopt(header, image, masks) {
-    Object.assign(this, { header, image, masks, hover: null });
+  adopt(header, voxels) {
+    Object.assign(this, { header, ...voxels, hover: null, sliceKey: null });
+    const [a, b, c] = header.affine;
+    this.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
+    this.mapSlices = header.maps.map(() => new OffscreenCanvas(1, 1));
+    this.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
     const id = JSON.stringify([this.options.key, header.case]);
-    const [shape, picture] = [String(header.shape), header.parts[0].digest];
+    const [shape, picture] = [String(header.shape), header.parts.image];
     if (places.get(id)?.shape !== shape) places.delete(id);
     this.place = remember(places, id, () => ({ shape, cross: [...header.start], ...this.home(header) }));
     if (this.place.picture !== picture) Object.assign(this.place, { picture, low: 0, high: 255 });
     this.reference = header.masks.find((mask) => mask.bit === 0);
     this.sources = header.masks.filter((mask) => mask.bit > 0);
-    this.lanes = this.buildLanes();
-    this.counts = profile(masks, header.shape, this.lanes);
-    this.buildPanes();
-    this.fillMenus();
+    const { sources } = this;
+    this.pairs = this.reference ? sources.flatMap((one, i) => sources.slice(i + 1).map((other) => [one, other])) : [];
+    const kinds = { lesion: header.lesions, false_positive: header.false_positives, disagreement: header.disagreements };
+    this.findings = Object.entries(kinds).flatMap(([kind, spots]) => spots.map((spot) => ({ ...spot, kind })));
+    this.lanes = buildLanes(this);
+    this.counts = profile(this.masks, header.shape, this.lanes);
+    buildPanes(this);
+    fillMenus(this);
+    this.followAddress();
     this.follow();
     this.layout();
-  }
-
-  // The rows of the strip: the reference, then each source's wrong voxels (all its voxels, if there is no reference).
-  buildLanes() {
-    const lanes = this.sources.map(({ bit, name, colour }) => {
-      const has = (code) => (code >> bit) & 1;
-      const wrong = { label: `${name} errors`, test: test((code) => has(code) !== (code & 1)) };
-      return { source: true, colour, ...(this.reference ? wrong : { label: name, test: test(has) }) };
-    });
-    const reference = { label: "Reference", colour: this.reference?.colour, test: test((code) => code & 1) };
-    return this.reference ? [reference, ...lanes] : lanes;
   }
 
   home(header) {
@@ -126,37 +127,18 @@ class Viewer {
     if (this.options.focus) this.goTo(this.options.focus);
   }
 
-  buildPanes() {
-    const masks = this.header.masks.length ? this.header.masks : [{ name: "Image", bit: -1 }];
-    this.panes = masks.map((mask) => {
-      const canvas = el("canvas", { "data-pane": mask.name, role: "img" });
-      const edges = ["left", "right", "top", "bottom"];
-      const letters = edges.map((edge) => el("span", { class: `letter ${edge}`, "data-edge": edge }));
-      const swatch = el("i", { class: "swatch" });
-      swatch.style.background = mask.colour ?? "transparent";
-      const volume = mask.volume_ml === undefined ? "" : `${mask.volume_ml.toFixed(mask.volume_ml < 10 ? 2 : 1)} ml`;
-      const title = el("header", {}, swatch, el("b", { title: mask.name }, mask.name), el("span", {}, volume));
-      const frame = el("div", { class: "pane" }, title, el("div", { class: "picture" }, canvas, ...letters));
-      return { mask, canvas, letters, frame, ctx: canvas.getContext("2d", { alpha: false }), patterns: {} };
-    });
-    this.grid.replaceChildren(...this.panes.map((pane) => pane.frame));
-  }
-
-  fillMenus() {
-    const { lesions, false_positives: extra, presets } = this.header;
-    this.findings = [...lesions, ...extra];
-    const word = this.reference ? "Lesion" : "Component";
-    const option = (value, text) => el("option", { value }, text);
-    const ml = (spot) => `${spot.volume_ml.toFixed(2)} ml`;
-    const missed = ({ missed_by: names }) => (names.length ? ` · missed by ${names.join(", ")}` : "");
-    const own = lesions.map((spot, i) => option(i, `${word} ${i + 1}/${lesions.length} · ${ml(spot)}${missed(spot)}`));
-    const source = (spot) => this.sources.find(({ bit }) => bit === spot.bit).name;
-    const others = extra.map((spot, i) => option(lesions.length + i, `False positive: ${source(spot)} · ${ml(spot)}`));
-    const none = option(-1, this.findings.length ? "Go to …" : "No lesion");
-    this.finding.replaceChildren(none, ...own, ...others);
-    this.preset.replaceChildren(option(-1, "Custom"), ...presets.map(({ name }, i) => option(i, name)));
-    this.preset.options[0].hidden = true;
-    this.root.querySelector('[data-value="errors"]').disabled = !this.comparable;
+  // The address of a fresh page says where to start; from then on it follows.
+  followAddress() {
+    const { key, link, focus } = this.options;
+    if (!link || linked.has(key)) return;
+    linked.add(key);
+    const query = new URLSearchParams(location.search);
+    const [axis, ...voxel] = (query.get("at") ?? "").split("-");
+    const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && axis in PLANES;
+    if (!known || (query.get("case") ?? this.header.case) !== this.header.case) return;
+    this.ui.axis = axis;
+    this.place.focus = JSON.stringify(focus); // the address was written after it
+    this.goTo(voxel.map(Number));
   }
 
   // ---- what every input ends in
@@ -179,11 +161,21 @@ class Viewer {
     return this.ui.mode === "errors" && this.comparable;
   }
 
+  // The two sources that the mode "agreement" compares, or null.
+  get agreement() {
+    return this.ui.mode === "agreement" ? (this.pairs[this.ui.pair] ?? this.pairs[0] ?? null) : null;
+  }
+
   set(name, value) {
+    const before = this.agreement;
     this.ui[name] = value;
     if (name === "axis") {
       this.hover = null;
       this.report();
+    }
+    if (before !== this.agreement) {
+      buildPanes(this);
+      this.layout();
     }
     this.invalidate();
   }
@@ -211,12 +203,17 @@ class Viewer {
     this.invalidate();
   }
 
-  // Next or previous among the lesions, or among the false positives.
-  stepFinding(step, extra = false) {
-    const first = extra ? this.header.lesions.length : 0;
-    const count = (extra ? this.findings.length : this.header.lesions.length) - first;
+  // The finding under the crosshair, -1 if there is none.
+  findingHere(kind) {
+    const here = String(this.place.cross);
+    return this.findings.findIndex((spot) => (!kind || spot.kind === kind) && String(spot.voxel) === here);
+  }
+
+  stepFinding(step, kind) {
+    const count = this.findings.filter((spot) => spot.kind === kind).length;
     if (!count) return;
-    const here = this.findings.findIndex(({ voxel }, i) => i >= first && String(voxel) === String(this.place.cross));
+    const first = this.findings.findIndex((spot) => spot.kind === kind);
+    const here = this.findingHere(kind);
     const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
     this.goFinding(first + next);
   }
@@ -224,7 +221,7 @@ class Viewer {
   // What the read-out tells about: the voxel under the pointer of a pane, or null.
   point(voxel, pane) {
     const known = voxel?.every((index, axis) => index >= 0 && index < this.header.shape[axis]);
-    this.hover = known ? { voxel, pane: pane.mask.name } : null;
+    this.hover = known ? { voxel, pane: pane.shows.name } : null;
     this.invalidate();
   }
 
@@ -269,7 +266,52 @@ class Viewer {
     this.timer = setTimeout(() => this.send({ axis: this.ui.axis, voxel: this.place.cross }), 400);
   }
 
-  // ---- drawing
+  // Tell the surfaces and the address where the crosshair is.
+  announce() {
+    const { header, place, options, ui } = this;
+    const at = [ui.axis, ...place.cross].join("-");
+    const told = JSON.stringify([header.case, at]);
+    if (told === this.told) return;
+    this.told = told;
+    const radius_mm = this.findings[this.findingHere()]?.radius_mm ?? 0;
+    window.aflCross = { case: header.case, mm: this.toMm(place.cross), radius_mm };
+    window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
+    if (!options.link) return;
+    clearTimeout(this.addressTimer); // browsers limit how often an address may change
+    this.addressTimer = setTimeout(() => {
+      const url = new URL(location.href);
+      url.searchParams.set("at", at);
+      history.replaceState(history.state, "", url);
+    }, 300);
+  }
+
+  // ---- geometry
+
+  toMm(voxel) {
+    const { x, y, z } = this.world.transformPoint(new DOMPoint(...voxel));
+    return [x, y, z];
+  }
+
+  toVoxel(mm) {
+    const { x, y, z } = this.world.inverse().transformPoint(new DOMPoint(...mm));
+    return [x, y, z];
+  }
+
+  intensity(shown) {
+    const [low, high] = this.header.window;
+    return low + (shown / 255) * (high - low);
+  }
+
+  // From slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
+  matrix({ width, height }) {
+    const { h, v } = this.plane;
+    const { spacing_mm: mm, box } = this.header;
+    const extent = (axis) => (box[axis][1] - box[axis][0]) * mm[axis] * 1.06;
+    const scale = this.place.zoom * Math.min(width / extent(h), height / extent(v));
+    const a = (this.flipped ? -1 : 1) * mm[h] * scale;
+    const d = -mm[v] * scale;
+    return new DOMMatrix([a, 0, 0, d, width / 2 - a * this.place.centre[h], height / 2 - d * this.place.centre[v]]);
+  }
 
   layout() {
     if (!this.header || !this.root.clientWidth) return;
@@ -284,16 +326,17 @@ class Viewer {
     const height = Math.round(Math.min(width * clamp(tallest, 0.6, 1.1), Math.max(MAX_HEIGHT / rows, MIN_PANE)));
     this.ratio = window.devicePixelRatio || 1;
     this.grid.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
-    for (const pane of this.panes) {
-      pane.canvas.style.height = `${height}px`;
-      pane.canvas.width = Math.round(width * this.ratio);
-      pane.canvas.height = Math.round(height * this.ratio);
-      const { FP, FN } = this.header.errors;
-      pane.patterns = { FP: hatch(pane.ctx, FP, true, this.ratio), FN: hatch(pane.ctx, FN, false, this.ratio) };
+    for (const { canvas, patterns } of this.panes) {
+      canvas.style.height = `${height}px`;
+      canvas.width = Math.round(width * this.ratio);
+      canvas.height = Math.round(height * this.ratio);
+      patterns.clear();
     }
     this.stripKey = null;
     this.invalidate();
   }
+
+  // ---- drawing
 
   invalidate() {
     this.frame ||= requestAnimationFrame(() => {
@@ -303,196 +346,46 @@ class Viewer {
   }
 
   paint() {
-    const { n } = this.plane;
     this.gather();
-    for (const pane of this.panes) this.drawPane(pane);
-    this.drawStrip();
-    this.syncControls();
-    this.writeReadout();
+    for (const pane of this.panes) drawPane(this, pane);
+    drawStrip(this);
+    syncControls(this);
+    writeReadout(this);
     const { axis } = this.ui;
-    Object.assign(this.root.dataset, { ready: "true", axis, slice: this.place.cross[n], case: this.header.case });
+    const slice = this.place.cross[this.plane.n];
+    Object.assign(this.root.dataset, { ready: "true", axis, slice, case: this.header.case });
+    this.announce();
   }
 
-  // Picture and mask codes of the shown slice at voxel resolution; every pane draws from these.
+  // Picture, mask codes and maps of the shown slice at voxel resolution; every pane draws from these.
   gather() {
-    const { plane, header: { shape, parts } } = this;
+    const { plane, header: { shape } } = this;
     const { cross, low, high } = this.place;
-    const slice = JSON.stringify([parts, this.ui.axis, cross[plane.n]]);
+    const slice = `${this.ui.axis} ${cross[plane.n]}`; // adopt() forgets it when the voxels change
     const grey = `${slice} ${low} ${high}`;
     if (slice !== this.sliceKey) {
+      this.greyKey = null;
       this.paths.clear();
-      this.codes = cut(this.masks, shape, plane, cross[plane.n]);
-      this.grey = cut(this.image, shape, plane, cross[plane.n]);
+      const cutHere = (volume) => cut(volume, shape, plane, cross[plane.n]);
+      [this.codes, this.grey] = [cutHere(this.masks), cutHere(this.image)];
+      this.maps.forEach((map, i) => paintBytes(this.mapSlices[i], cutHere(map), shape[plane.h], this.mapRamps[i]));
     }
-    if (grey !== this.greyKey) shade(this.slice, this.grey, shape[plane.h], low, high);
+    if (grey !== this.greyKey) paintBytes(this.slice, this.grey, shape[plane.h], greyRamp(low, high));
     [this.sliceKey, this.greyKey] = [slice, grey];
-  }
-
-  // From slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
-  matrix({ width, height }) {
-    const { h, v } = this.plane;
-    const { spacing_mm: mm, box } = this.header;
-    const extent = (axis) => (box[axis][1] - box[axis][0]) * mm[axis] * 1.06;
-    const scale = this.place.zoom * Math.min(width / extent(h), height / extent(v));
-    const a = (this.flipped ? -1 : 1) * mm[h] * scale;
-    const d = -mm[v] * scale;
-    return new DOMMatrix([a, 0, 0, d, width / 2 - a * this.place.centre[h], height / 2 - d * this.place.centre[v]]);
-  }
-
-  // What a pane shows over the image: {test, colour, and how}.
-  layers({ bit, colour }) {
-    const { ui, reference } = this;
-    if (!ui.masks || bit < 0) return [];
-    const has = (code) => (code >> bit) & 1;
-    const fill = ui.style === "fill";
-    if (this.errors && bit > 0) {
-      const { TP, FP, FN } = this.header.errors;
-      return [
-        { name: `tp${bit}`, test: (c) => has(c) && c & 1, colour: TP, fill, width: 1.4 },
-        { name: `fp${bit}`, test: (c) => has(c) && !(c & 1), colour: FP, fill, hatch: "FP", width: 1.6, dash: [5, 3] },
-        { name: `fn${bit}`, test: (c) => !has(c) && c & 1, colour: FN, fill, hatch: "FN", width: 1.6 },
-      ];
-    }
-    const own = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
-    const rim = { name: "mask0", test: (c) => c & 1, colour: reference?.colour, width: 1.2, dash: [3, 2] };
-    return bit > 0 && reference && ui.rim ? [own, rim] : [own];
-  }
-
-  drawPane(pane) {
-    const { canvas, ctx, patterns } = pane;
-    const { plane: { h, v }, place: { cross } } = this;
-    const matrix = this.matrix(canvas);
-    ctx.resetTransform();
-    ctx.fillStyle = "#000";
-    ctx.fillRect(0, 0, canvas.width, canvas.height);
-    ctx.imageSmoothingEnabled = this.ui.smooth;
-    ctx.setTransform(matrix);
-    ctx.drawImage(this.slice, 0, 0);
-    ctx.resetTransform();
-    for (const layer of this.layers(pane.mask)) {
-      const path = new Path2D();
-      path.addPath(this.outline(layer), matrix); // so that lines keep their width at any zoom and spacing
-      drawRegion(ctx, path, { ...layer, pattern: patterns[layer.hatch] }, this.ui.opacity, this.ratio);
-    }
-    const [x, y] = [matrix.a * (cross[h] + 0.5) + matrix.e, matrix.d * (cross[v] + 0.5) + matrix.f];
-    if (this.ui.cross) drawCross(ctx, Math.round(x) + 0.5, Math.round(y) + 0.5, this.ratio);
-    this.labelPane(pane);
-  }
-
-  outline({ name, test: holds }) {
-    const { plane: { h, v }, header: { shape } } = this;
-    return remember(this.paths, name, () => trace(this.codes, shape[h], shape[v], test(holds)));
-  }
-
-  labelPane({ canvas, letters, mask }) {
-    const { h, v, n } = this.plane;
-    const [left, right] = this.flipped ? [1, 0] : [0, 1];
-    const texts = [LETTERS[h][left], LETTERS[h][right], LETTERS[v][1], LETTERS[v][0]];
-    letters.forEach((letter, i) => (letter.textContent = texts[i]));
-    const slice = `${this.ui.axis} slice ${this.place.cross[n]}`;
-    canvas.setAttribute("aria-label", `${mask.name}, ${slice}, ${texts[0]} on the left`);
-  }
-
-  // Which slices hold the reference and where each source errs; the bars are redrawn only when they change.
-  drawStrip() {
-    const { plane: { n }, ratio, root: { clientWidth: width } } = this;
-    const [length, mark, height] = [this.header.shape[n], this.place.cross[n], 16];
-    const gutter = Math.min(150, width * 0.25);
-    const step = (width - gutter - 18) / length;
-    this.stripScale = { gutter, step };
-    this.marker.style.transform = `translateX(${gutter + mark * step - 1}px)`;
-    this.marker.style.width = `${Math.max(step + 1, 4)}px`;
-    const value = `${this.ui.axis} slice ${mark} of 0 to ${length - 1}`;
-    const aria = { label: `${this.ui.axis} slice`, valuemax: length - 1, valuenow: mark, valuetext: value };
-    for (const [name, text] of Object.entries(aria)) this.track.setAttribute(`aria-${name}`, text);
-    const key = JSON.stringify([this.digest, this.ui.axis, width, ratio]);
-    if (key === this.stripKey) return;
-    this.stripKey = key;
-    const total = Math.max(this.lanes.length, 1) * height + 4;
-    this.strip.style.height = `${total}px`;
-    Object.assign(this.strip, { width: Math.round(width * ratio), height: Math.round(total * ratio) });
-    const style = getComputedStyle(this.root);
-    const ctx = this.strip.getContext("2d");
-    ctx.scale(ratio, ratio);
-    Object.assign(ctx, { fillStyle: style.color, font: `11px ${style.fontFamily}`, textBaseline: "middle" });
-    this.lanes.forEach((lane, i) => {
-      // One scale for all sources: their bars are there to be compared.
-      const peers = this.counts[n].filter((_, j) => this.lanes[j].source === lane.source);
-      const most = Math.max(1, ...peers.map((counts) => Math.max(...counts)));
-      drawLane(ctx, lane, this.counts[n][i], { most, top: 2 + i * height, height, gutter, step });
-    });
-    ctx.font = `600 ${ctx.font}`;
-    ctx.fillText(LETTERS[n][0], gutter - 13, total / 2 + 1);
-    ctx.fillText(LETTERS[n][1], gutter + step * length + 6, total / 2 + 1);
-  }
-
-  syncControls() {
-    const { ui, place, header } = this;
-    for (const knob of this.root.querySelectorAll("[data-set], [data-flip]")) {
-      const { set, value, flip } = knob.dataset;
-      knob.setAttribute("aria-pressed", String(set ? ui[set] === value : ui[flip]));
-    }
-    this.opacity.value = ui.opacity;
-    this.opacity.disabled = ui.style === "outline";
-    this.finding.value = this.findings.findIndex((finding) => String(finding.voxel) === String(place.cross));
-    this.finding.title = this.finding.selectedOptions[0]?.textContent ?? "";
-    const [low, high] = [this.intensity(place.low), this.intensity(place.high)];
-    const close = (a, b) => Math.abs(a - b) < (header.window[1] - header.window[0]) * 1e-6;
-    this.preset.value = header.presets.findIndex((p) => close(p.low, low) && close(p.high, high));
-    const legend = this.errors ? `errors${this.ratio}` : "";
-    if (legend !== this.legendKey) this.buildLegend((this.legendKey = legend));
-  }
-
-  buildLegend(errors) {
-    const meaning = { TP: "right (TP)", FP: "too much (FP)", FN: "missed (FN)" };
-    const swatches = Object.entries(errors ? meaning : {}).map(([kind, text]) => {
-      const swatch = el("i", { class: `key ${kind}` });
-      swatch.style.setProperty("--colour", this.header.errors[kind]);
-      return el("span", {}, swatch, text);
-    });
-    this.legend.replaceChildren(...swatches);
-  }
-
-  // ---- read-out
-
-  intensity(shown) {
-    const [low, high] = this.header.window;
-    return low + (shown / 255) * (high - low);
-  }
-
-  // The voxel under the pointer, else the crosshair's.
-  writeReadout() {
-    const { header, place, plane: { n }, ui: { axis } } = this;
-    // The wheel changes the slice under a resting pointer.
-    const voxel = (this.hover?.voxel ?? place.cross).map((index, a) => (a === n ? place.cross[n] : index));
-    const [x, y, z] = voxel;
-    const mm = header.affine.slice(0, 3).map(([a, b, c, d]) => (a * x + b * y + c * z + d).toFixed(1));
-    const at = x + header.shape[0] * (y + header.shape[1] * z);
-    const digits = Math.max(0, 3 - Math.ceil(Math.log10(header.window[1] - header.window[0])));
-    const bound = { 0: "≤ ", 255: "≥ " }[this.image[at]] ?? ""; // the bytes end at the window
-    const inside = header.masks.filter((mask) => (this.masks[at] >> mask.bit) & 1).map((mask) => mask.name);
-    const fields = [
-      `${axis[0].toUpperCase()}${axis.slice(1)} ${place.cross[n]} of 0–${header.shape[n] - 1}`,
-      this.hover ? this.hover.pane : "Crosshair",
-      `voxel ${voxel.join(", ")}`,
-      `RAS ${mm.join(", ")} mm${header.oblique_deg >= 1 ? ` (axes oblique by ${header.oblique_deg}°)` : ""}`,
-      `${header.sequence || "intensity"} ${bound}${this.intensity(this.image[at]).toFixed(digits)}`,
-      `window ${this.intensity(place.low).toFixed(digits)} to ${this.intensity(place.high).toFixed(digits)}`,
-      inside.length ? `in ${inside.join(", ")}` : "in no mask",
-    ];
-    this.readout.replaceChildren(...fields.map((field) => el("span", {}, field)));
   }
 }
 
 // Streamlit calls this on every change of data or theme, and the last function it returned when the element goes. A
 // call that was overtaken has its function run too, so only the newest one may take the viewer down.
 export default function ({ data, parentElement, setStateValue }) {
+  const { options, rest } = unpack(data);
+  if (options.part) return hold(parentElement, options, rest);
   // Streamlit may have put fresh HTML into the same mount point.
   if (!viewers.get(parentElement)?.root.isConnected) viewers.set(parentElement, new Viewer(parentElement));
   const viewer = viewers.get(parentElement);
   const turn = ++viewer.turn;
   viewer.send = (view) => setStateValue("view", view);
-  viewer.receive(data);
+  viewer.receive(options, rest);
   return () => {
     if (viewer.turn !== turn) return;
     viewer.destroy();

@@ -1,0 +1,85 @@
+"""What a reader steps through in the viewer: lesions, false positives, and where the sources disagree."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from afl_core.metrics.lesions import LesionMetrics, match_lesions
+from afl_core.regions import BoolArray, bounding_box
+from afl_core.volume import Mask, Spacing
+
+MAX_COMPONENTS = 50
+"""Components listed of each kind, the largest first: a noisy mask has thousands, and nobody steps through them."""
+
+Spots = list[dict[str, Any]]
+
+
+def viewer_findings(reference: Mask | None, predictions: Mapping[str, Mask]) -> dict[str, Spots]:
+    """Places to step through, each kind by volume, largest first; every place has `voxel`, `volume_ml`, `radius_mm`.
+
+    Args:
+        reference: Mask of the lesions, or None.
+        predictions: Source name to mask on the same grid.
+
+    Returns:
+        `lesions`: of the reference, else of all predictions together, with the names that missed them (`missed_by`:
+        not one voxel shared). `false_positives`: components that share no voxel with the reference, with the `bit` of
+        their source. `disagreements`: components of the voxels on which the predictions are not all equal (with one
+        prediction: on which it differs from the reference). Where two predictions and a reference are known, `right`
+        holds the share of a disagreement's voxels on which each is right; the two sum to 1.
+    """
+    everything = [*predictions.values()] if reference is None else [reference, *predictions.values()]
+    box = bounding_box(np.logical_or.reduce([mask.array for mask in everything])) if everything else None
+    if box is None:
+        return {"lesions": [], "false_positives": [], "disagreements": []}
+    sources = {name: mask.array[box] for name, mask in predictions.items()}
+    truth = None if reference is None else reference.array[box]
+    crop = _Crop(everything[0].spacing_mm, (box[0].start, box[1].start, box[2].start))
+    lesions, false_positives = crop.lesions(truth, sources)
+    return {
+        "lesions": lesions,
+        "false_positives": false_positives,
+        "disagreements": crop.disagreements(truth, list(sources.values())),
+    }
+
+
+class _Crop:
+    """Components within a crop of the grid."""
+
+    def __init__(self, spacing_mm: Spacing, origin: tuple[int, int, int]) -> None:
+        self.spacing_mm, self.origin = spacing_mm, origin
+
+    def components(self, mask: BoolArray, covered: BoolArray | None = None) -> tuple[LesionMetrics, ...]:
+        """Components of a mask, largest first; `covered` counts the voxels of each that are in another mask too."""
+        covered = np.zeros_like(mask) if covered is None else covered
+        rows = match_lesions(covered, mask, spacing_mm=self.spacing_mm, origin=self.origin)
+        return tuple(row for row in rows if row.kind != "false_positive")
+
+    def lesions(self, truth: BoolArray | None, sources: Mapping[str, BoolArray]) -> tuple[Spots, Spots]:
+        if truth is None:
+            together = np.logical_or.reduce([*sources.values()])
+            return [_spot(row) | {"missed_by": []} for row in self.components(together)[:MAX_COMPONENTS]], []
+        rows = [match_lesions(m, truth, spacing_mm=self.spacing_mm, origin=self.origin) for m in sources.values()]
+        lesions = [
+            _spot(row) | {"missed_by": [n for n, found in zip(sources, rows, strict=True) if not found[i].detected]}
+            for i, row in enumerate(self.components(truth)[:MAX_COMPONENTS])
+        ]
+        false = [[row for row in found if row.kind == "false_positive"][:MAX_COMPONENTS] for found in rows]
+        return lesions, [{"bit": bit} | _spot(row) for bit, found in enumerate(false, 1) for row in found]
+
+    def disagreements(self, truth: BoolArray | None, sources: Sequence[BoolArray]) -> Spots:
+        compared = [*sources, truth] if len(sources) == 1 and truth is not None else sources
+        if len(compared) < 2:
+            return []
+        differ = np.logical_or.reduce([mask ^ compared[0] for mask in compared[1:]])
+        if truth is None or len(sources) != 2:
+            return [_spot(row) for row in self.components(differ)[:MAX_COMPONENTS]]
+        rows = self.components(differ, differ & (sources[0] == truth))[:MAX_COMPONENTS]
+        shares = [row.overlap_ml / row.volume_ml for row in rows]
+        return [_spot(row) | {"right": [share, 1 - share]} for row, share in zip(rows, shares, strict=True)]
+
+
+def _spot(row: LesionMetrics) -> dict[str, Any]:
+    radius_mm = (row.volume_ml * 1000 * 3 / (4 * np.pi)) ** (1 / 3)  # of a ball of this volume
+    return {"voxel": list(row.centroid_voxel), "volume_ml": row.volume_ml, "radius_mm": round(radius_mm, 2)}

@@ -1,0 +1,220 @@
+"""What the slice viewer shows of a case, and the bytes in which it travels to the browser.
+
+A payload is a JSON header and parts, each a gzip of uint8 voxels with X running fastest: `image`, `masks` (bit 0 the
+reference, bit 1 and up the sources) and `map 0`, `map 1`, ... Each part is an element of its own on the page, so a
+change of the image sends the image alone.
+"""
+
+import gzip
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from nibabel.orientations import aff2axcodes
+from numpy.typing import NDArray
+
+from afl_core.data.preprocess import foreground
+from afl_core.errors import GeometryError, UsageError
+from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
+from afl_core.ui.viewer_findings import viewer_findings
+from afl_core.volume import Mask, Volume, check_same_grid
+
+MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")
+"""Inferno at its quarters: lightness grows with the value, so it reads with any colour vision."""
+
+_WINDOWS = ((0.5, 99.5), (2.0, 98.0), (10.0, 90.0))
+_GZIP_LEVEL = 3
+"""Level 6 saves 3 % of the bytes of a BraTS-size case and takes twice as long."""
+
+
+@dataclass(frozen=True)
+class ScalarMap:
+    """A number at every voxel, drawn in colour over the image in a pane of its own.
+
+    Low values are translucent, and the outline of the reference lies on top. Several maps of one scale are comparable
+    when they are given the same limits.
+
+    Attributes:
+        values: Shape of the image, finite.
+        label: Says in the legend and the read-out what is shown, with its unit.
+        limits: Values at the ends of the colour scale, increasing; what lies beyond takes the end's colour.
+        colours: Two or more "#rrggbb" from low to high, evenly spaced.
+    """
+
+    values: NDArray[np.floating[Any]]
+    label: str
+    limits: tuple[float, float]
+    colours: tuple[str, ...] = MAP_COLOURS
+
+
+@dataclass(frozen=True)
+class ViewerCase:
+    """What the viewer shows of one case.
+
+    Attributes:
+        image: The background image; axes pointing right, anterior, superior.
+        reference: Mask on the same grid, or None.
+        predictions: Source name to mask on the same grid; at most three, in the order of their colours.
+        maps: Name of the pane to a map on the same grid; at most three, after the panes of the masks.
+        case_id: What the position is remembered under; without it, the content of the reference (or image).
+        sequence: Name of the image, shown in the read-out.
+    """
+
+    image: Volume
+    reference: Mask | None
+    predictions: Mapping[str, Mask] = field(default_factory=dict)
+    maps: Mapping[str, ScalarMap] = field(default_factory=dict)
+    case_id: str = ""
+    sequence: str = ""
+
+
+@dataclass(frozen=True)
+class ViewerPayload:
+    """A case as bytes.
+
+    Attributes:
+        header: JSON: geometry, names, colours, window, findings, and the digest of every part.
+        parts: Name to gzip.
+    """
+
+    header: bytes
+    parts: Mapping[str, bytes]
+
+
+def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = None) -> ViewerPayload:
+    """Header and compressed voxels of one case; equal input gives equal bytes, so it caches well.
+
+    Args:
+        case: Image, masks and maps.
+        window: Intensities drawn black and white; by default the 0.5 and 99.5 percentile of the foreground.
+
+    Returns:
+        The payload; an empty mask takes part with no lesion.
+
+    Raises:
+        GeometryError: If a mask or map lies on another grid, or the axes do not point right, anterior, superior.
+        UsageError: If there are more than three predictions or maps, or the window or a map's limits do not increase.
+    """
+    _check(case, window)
+    image, low, high, presets = _windowed(case.image.array, window)
+    bits = np.zeros(image.shape, dtype=np.uint8)
+    for bit, mask in _masks(case).items():
+        np.bitwise_or(bits, np.uint8(1 << bit), out=bits, where=mask.array)
+    parts = {"image": _gzip(image), "masks": _gzip(bits)}
+    parts |= {f"map {i}": _gzip(_scaled(m.values, *m.limits)) for i, m in enumerate(case.maps.values())}
+    header = {
+        **_described(case),
+        "shape": image.shape,
+        "window": [low, high],
+        "presets": presets,
+        "box": _box(image),
+        "parts": {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()},
+    }
+    return ViewerPayload(json.dumps(header, separators=(",", ":")).encode(), parts)
+
+
+def _check(case: ViewerCase, window: tuple[float, float] | None) -> None:
+    for kind, given in (("sources", case.predictions), ("maps", case.maps)):
+        if len(given) > len(SOURCE_COLOURS):
+            raise UsageError(
+                f"Too many {kind} for one viewer",
+                received=", ".join(given),
+                todo=f"Choose at most {len(SOURCE_COLOURS)}",
+            )
+    for limits in (window, *(m.limits for m in case.maps.values())):
+        if limits is not None and not limits[0] < limits[1]:
+            raise UsageError("A window or colour scale runs from a lower to a higher value", received=limits)
+    # Wrong letters at the picture's edges are worse than no picture.
+    codes = aff2axcodes(case.image.affine)
+    if codes != ("R", "A", "S"):
+        raise GeometryError(
+            "The viewer needs axes pointing right, anterior, superior",
+            received="".join(c or "?" for c in codes),
+            todo="Load the file with afl_core.data.files",
+        )
+    for bit, mask in _masks(case).items():
+        name = list(case.predictions)[bit - 1] if bit else "The reference"
+        check_same_grid(case.image, mask, names=("the image", name))
+    for name, scalars in case.maps.items():
+        check_same_grid(case.image, Volume(scalars.values, case.image.affine), names=("the image", name))
+
+
+def _masks(case: ViewerCase) -> dict[int, Mask]:
+    reference = {} if case.reference is None else {0: case.reference}
+    return reference | dict(enumerate(case.predictions.values(), 1))
+
+
+def _described(case: ViewerCase) -> dict[str, Any]:
+    """Names, geometry, masks and findings of a case, as the browser shows them."""
+    findings = viewer_findings(case.reference, case.predictions)
+    lesions = findings["lesions"]
+    names = ("Reference", *case.predictions)
+    colours = (REFERENCE_COLOUR, *SOURCE_COLOURS)
+    return {
+        "case": case.case_id or hashlib.sha256((case.reference or case.image).array.tobytes()).hexdigest(),
+        "sequence": case.sequence,
+        "spacing_mm": case.image.spacing_mm,
+        "affine": case.image.affine.tolist(),
+        "oblique_deg": _oblique_deg(case.image.affine),
+        "masks": [
+            {"bit": bit, "name": names[bit], "colour": colours[bit], "volume_ml": mask.volume_ml}
+            for bit, mask in _masks(case).items()
+        ],
+        "maps": [
+            {"name": name, "label": m.label, "limits": m.limits, "colours": m.colours} for name, m in case.maps.items()
+        ],
+        "errors": dict(ERROR_COLOURS),
+        "agreement": dict(AGREEMENT_COLOURS),
+        **findings,
+        "start": lesions[0]["voxel"] if lesions else [n // 2 for n in case.image.array.shape],
+    }
+
+
+def _windowed(
+    array: NDArray[np.generic], window: tuple[float, float] | None
+) -> tuple[NDArray[np.uint8], float, float, list[dict[str, Any]]]:
+    """Image as 0..255 over the window, the window, and narrower presets inside it."""
+    values = np.nan_to_num(array.astype(np.float32, copy=False))
+    inside = values[foreground(values)]
+    cuts = np.percentile(inside if inside.size else values, [p for pair in _WINDOWS for p in pair])
+    ranges = {f"{low:g}–{high:g} %": cuts[2 * i : 2 * i + 2] for i, (low, high) in enumerate(_WINDOWS)}
+    if window is not None:
+        ranges = {"as given": np.array(window)} | ranges
+    low, high = (float(cut) for cut in next(iter(ranges.values())))
+    high = high if high > low else low + 1
+    presets = []
+    for name, cut in ranges.items():
+        first, last = (float(c) for c in np.clip(cut, low, high))
+        if last > first:
+            presets.append({"name": name, "low": first, "high": last})
+    return _scaled(values, low, high), low, high, presets
+
+
+def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Values as 0..255 from low to high, cut off at both ends."""
+    scaled = (np.asarray(array, dtype=np.float32) - np.float32(low)) * np.float32(255 / (high - low))
+    rounded: NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled).astype(np.uint8)
+    return rounded
+
+
+def _box(array: NDArray[np.generic]) -> list[list[int]]:
+    """First and one-past-last index of the foreground along each axis; everything if there are none."""
+    box = []
+    for axis in range(3):
+        used = np.flatnonzero(array.any(axis=tuple(a for a in range(3) if a != axis)))
+        box.append([int(used[0]), int(used[-1]) + 1] if used.size else [0, array.shape[axis]])
+    return box
+
+
+def _oblique_deg(affine: NDArray[np.float64]) -> float:
+    """Largest angle between a voxel axis and the patient axis its letters name."""
+    columns = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    return round(float(np.degrees(np.arccos(np.clip(np.diag(columns), -1, 1))).max()), 1)
+
+
+def _gzip(voxels: NDArray[np.uint8]) -> bytes:
+    # Fortran order: an axial slice is then one contiguous run in the browser. mtime=0: equal voxels, equal bytes.
+    return gzip.compress(voxels.tobytes(order="F"), compresslevel=_GZIP_LEVEL, mtime=0)
