@@ -130,22 +130,39 @@ def profile(logits: Array, mask: Mask) -> Profile:
         logits: Shape (2, X, Y, Z): background and tumour.
         mask: The reference on the same grid.
     """
-    places = find_places(mask)
     lesions, sizes = _numbered(mask)
-    kinds = len(PLACES) * (len(sizes) + 1)
-    group = places.astype(np.int64) * (len(sizes) + 1) + lesions
+    group = find_places(mask).astype(np.int32) * (len(sizes) + 1) + lesions
+    box = bounding_box(mask.array)
+    near = widened(box, mask, NEAR_MM) if box else (slice(0),) * 3
+    far = np.ones(mask.array.shape, np.bool_)
+    far[near] = False
     entries = []
     for channel in (0, 1):
-        right = mask.array if channel else ~mask.array
-        z = np.clip(np.where(right, logits[channel], -logits[channel]).astype(np.float64), -LIMIT, LIMIT)
-        code = group * _BINS + np.minimum((z + LIMIT) * (_BINS / (2 * LIMIT)), _BINS - 1).astype(np.int64)
-        count = np.bincount(code.ravel(), minlength=kinds * _BINS)
-        total = np.bincount(code.ravel(), weights=z.ravel(), minlength=kinds * _BINS)
-        held = np.flatnonzero(count)
-        place, lesion = np.divmod(held // _BINS, len(sizes) + 1)
-        entries.append((np.full(len(held), channel), place, lesion, total[held] / count[held], count[held]))
-    channel_, place, lesion, z, count = (np.concatenate(column) for column in zip(*entries, strict=True))
-    return Profile(channel_, place, lesion, z, count, tuple((sizes * mask.voxel_ml).tolist()))
+        sign = 1 if channel else -1
+        inside = np.where(mask.array[near], sign, -sign) * logits[channel][near]
+        outside = -sign * logits[channel][far]
+        parts = (
+            _gathered(group[near], inside, len(PLACES) * (len(sizes) + 1)),
+            _gathered(
+                np.full(1, (len(PLACES) - 1) * (len(sizes) + 1), np.int32), outside, len(PLACES) * (len(sizes) + 1)
+            ),
+        )
+        for held, z, count in parts:
+            place, lesion = np.divmod(held, len(sizes) + 1)
+            entries.append((np.full(len(held), channel), place, lesion, z, count))
+    channels, place, lesion, z, count = (np.concatenate(column) for column in zip(*entries, strict=True))
+    return Profile(channels, place, lesion, z, count, tuple((sizes * mask.voxel_ml).tolist()))
+
+
+def _gathered(group: Array, z: Array, kinds: int) -> tuple[Array, Array, Array]:
+    """Group, mean z and number of voxels of every stretch of z that holds any."""
+    z = np.clip(z, -LIMIT, LIMIT)
+    stretch = np.minimum((z + LIMIT) * (_BINS / (2 * LIMIT)), _BINS - 1).astype(np.int32)
+    code = (group * _BINS + stretch).ravel()
+    count = np.bincount(code, minlength=kinds * _BINS)
+    total = np.bincount(code, weights=z.ravel(), minlength=kinds * _BINS)
+    held = np.flatnonzero(count)
+    return held // _BINS, total[held] / count[held], count[held]
 
 
 def shares(gathered: Profile, setting: Setting, gamma: float, gamma_va: float) -> Shares:
@@ -168,22 +185,24 @@ def shares(gathered: Profile, setting: Setting, gamma: float, gamma_va: float) -
 
 
 def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> NDArray[np.float32]:
-    """Size of the gradient at each voxel, both channels together, with the largest 1; shape (X, Y, Z).
+    """Size of the gradient at each voxel of each channel, with the largest of both 1; shape (2, X, Y, Z).
 
     Args:
-        logits: Shape (2, X, Y, Z).
+        logits: Shape (2, X, Y, Z), read to LIMIT / 2048.
         mask: The reference on the same grid.
         setting: Gives the reading of alpha.
         gamma: The loss's exponent on the case.
     """
-    table = weights(setting.alpha, float(mask.array.mean())).astype(np.float32)
-    total = np.zeros(mask.array.shape, np.float32)
-    for channel in (0, 1):
-        right = mask.array if channel else ~mask.array
-        slope = focal_slope(np.where(right, logits[channel], -logits[channel]), gamma)
-        total += np.where(mask.array, table[channel, 1], table[channel, 0]) * slope.astype(np.float32)
-    top = total.max()
-    return total / top if top > 0 else total
+    table = weights(setting.alpha, float(mask.array.mean()))
+    slope = focal_slope((np.arange(_BINS) + 0.5) * (2 * LIMIT / _BINS) - LIMIT, gamma)
+    found = np.empty(logits.shape, np.float32)
+    for channel, logit in enumerate(logits):
+        sign = 1 if channel else -1  # the tumour channel is right where its logit is high in the tumour
+        looked_up = np.concatenate([table[channel, 0] * slope[::-sign], table[channel, 1] * slope[::sign]])
+        place = np.clip((logit + LIMIT) * (_BINS / (2 * LIMIT)), 0, _BINS - 1).astype(np.int32)
+        found[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
+    top = found.max()
+    return found / top if top > 0 else found
 
 
 def case_gammas(row: Row, settings: Mapping[str, Setting]) -> dict[str, float]:
@@ -212,9 +231,9 @@ def _distance_mm(inside: NDArray[np.bool_], spacing_mm: Spacing) -> NDArray[np.f
     return np.asarray(ndimage.distance_transform_edt(inside, sampling=spacing_mm), np.float32)
 
 
-def _numbered(mask: Mask) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _numbered(mask: Mask) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """Number of the lesion at each voxel, 0 for none and for those past MOST_LESIONS; and the voxels of each."""
-    numbers = np.zeros(mask.array.shape, np.int64)
+    numbers = np.zeros(mask.array.shape, np.int32)
     box = bounding_box(mask.array)
     if box is None:
         return numbers, np.zeros(0, np.int64)

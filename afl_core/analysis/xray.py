@@ -102,8 +102,8 @@ PREPARATIONS: Mapping[str, Preparation] = MappingProxyType(
         ),
     }
 )
-"""Ways in which a case reaches the loss. The crop of `picai_paper` is that of the challenge's baseline (picai_prep); the
-paper's code begins with the resizing. A tumour's share of the voxels, and gamma with it, hangs on the crop."""
+"""Ways in which a case reaches the loss. The crop of `picai_paper` is that of the challenge's baseline (picai_prep);
+the paper's code begins with the resizing. A tumour's share of the voxels, and gamma with it, hangs on the crop."""
 
 
 def xray_table(
