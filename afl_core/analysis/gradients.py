@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from afl_core.analysis.focusing import Floats, Setting, focal_slope, weights
-from afl_core.analysis.xray import Row, edge_strength
+from afl_core.analysis.xray import edge_strength
 from afl_core.regions import Box, bounding_box, label_lesions
 from afl_core.volume import Mask, Spacing
 
@@ -205,7 +206,7 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     return found / top if top > 0 else found
 
 
-def case_gammas(row: Row, settings: Mapping[str, Setting]) -> dict[str, float]:
+def case_gammas(row: Mapping[str, Any] | "pd.Series[Any]", settings: Mapping[str, Setting]) -> dict[str, float]:
     """Exponent of each loss on one case, from its row of `xray_table`."""
     found = {}
     for name, s in settings.items():
