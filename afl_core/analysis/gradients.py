@@ -206,7 +206,7 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     return found / top if top > 0 else found
 
 
-def case_gammas(row: Mapping[str, Any] | "pd.Series[Any]", settings: Mapping[str, Setting]) -> dict[str, float]:
+def case_gammas(row: "Mapping[str, Any] | pd.Series[Any]", settings: Mapping[str, Setting]) -> dict[str, float]:
     """Exponent of each loss on one case, from its row of `xray_table`."""
     found = {}
     for name, s in settings.items():
