@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from afl_core.analysis.bins import tertiles
-from afl_core.analysis.focusing import SETTINGS, distance_from_ce, gammas, kept_at, weights
+from afl_core.analysis.focusing import SETTINGS, distance_from_ce, kept_at, weights
 from afl_core.analysis.xray import spearman, tumours
 
 FEWEST = 3
@@ -51,18 +51,9 @@ def headline(table: pd.DataFrame) -> str:
     gamma = there["gamma_adaptive"]
     kept = 100 * float(kept_at(0.9, gamma.median()))
     return (
-        f"On these {len(there)} tumours A-FL's gamma is {figure(gamma.median())} (median, largest "
-        f"{figure(gamma.max())}); the focal loss has 2. A voxel predicted at 0.9 keeps {kept:.1f} % of its "
-        f"cross-entropy with A-FL and 1 % with FL: A-FL hardly focuses."
-    )
-
-
-def why_sentence(row: "pd.Series[float]") -> str:
-    """Why gamma is what it is on a case, as a calculation."""
-    n, tumour, boundary = int(row["voxels"]), int(row["tumour_voxels"]), row["boundary"]
-    return (
-        f"{tumour:,} tumour voxels / {n:,} voxels = {figure(row['gamma_va'])}, plus a boundary of {boundary:,.0f} / "
-        f"{n:,} voxels = {figure(row['released'])}, makes gamma {figure(row['gamma_adaptive'])}"
+        f"A-FL hardly focuses: on these {len(there)} tumours its gamma is {figure(gamma.median())} (median; smallest "
+        f"{figure(gamma.min())}, largest {figure(gamma.max())}), where the focal loss has 2. A voxel predicted at 0.9 "
+        f"keeps {kept:.1f} % of its cross-entropy with A-FL, and 1 % with FL."
     )
 
 
@@ -182,8 +173,3 @@ def _empty(table: pd.DataFrame) -> Finding:
         "On an empty mask the released code has a weight of 0/0, and a loss of NaN (here it has weight 1 and gamma 0).",
         f"{empty} of {len(table)} cases reach the loss without a tumour{lost_said}.",
     )
-
-
-def median_gammas(there: pd.DataFrame) -> dict[str, float]:
-    """Median gamma of each loss of SETTINGS."""
-    return {name: float(pd.Series(gammas(setting, there)).median()) for name, setting in SETTINGS.items()}

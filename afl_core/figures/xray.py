@@ -13,7 +13,7 @@ from afl_core.analysis.focusing import P_RANGE, focal_loss, focal_slope, kept_at
 from afl_core.analysis.gradients import PLACES, Shares
 from afl_core.figures.chart_style import GREY, LOG_AXIS, chart_layout
 from afl_core.figures.charts import ROUGHNESS_SCALE
-from afl_core.figures.palette import SOURCE_COLOURS, ink, source_style
+from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS, ink, source_style
 
 Floats = NDArray[np.float64]
 
@@ -97,6 +97,23 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) 
     ticks = {"dtick": 1, "exponentformat": "none", "tickformat": "~r"}
     figure.update_yaxes(title=title, type="log", range=[np.log10(FLOOR), np.log10(6)], zeroline=False, **ticks)
     return figure.update_layout(chart_layout(400))
+
+
+def plot_volume(share: float) -> go.Figure:
+    """The whole volume as one bar, the tumour's share of it from the left."""
+    figure = go.Figure()
+    for name, part, colour in (("tumour", share, REFERENCE_COLOUR), ("background", 1 - share, GREY)):
+        figure.add_bar(
+            x=[part],
+            y=[""],
+            orientation="h",
+            marker={"color": colour, "line": {"width": 0}},
+            name=f"{name} {100 * part:.3g} %" if part < 0.9 else f"{name} {100 * part:.5g} %",
+            hovertemplate=f"{name}: %{{x:.3%}}<extra></extra>",
+        )
+    figure.update_xaxes(visible=False, range=[0, 1])
+    figure.update_yaxes(visible=False)
+    return figure.update_layout(chart_layout(76) | {"barmode": "stack", "margin": {"l": 0, "r": 0, "t": 36, "b": 8}})
 
 
 def plot_distributions(values: Mapping[str, Floats]) -> go.Figure:

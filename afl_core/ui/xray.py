@@ -16,7 +16,7 @@ from afl_core.analysis.xray import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.analysis.xray_findings import figure, findings, headline
 from afl_core.analysis.xray_store import kept_table
 from afl_core.errors import UsageError
-from afl_core.figures.xray import plot_distributions, plot_gammas
+from afl_core.figures.xray import plot_distributions, plot_gammas, plot_volume
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain
 from afl_core.ui.workspace import Workspace
@@ -140,28 +140,26 @@ def open_case(asked: Asked, case_id: str) -> None:
 def _show_why(asked: Asked) -> None:
     row = asked.row
     n = f"{int(row['voxels']):,}"
-    st.markdown(f"##### Why gamma is {figure(row['gamma_adaptive'])} on {plain(asked.case_id)} ({row['size']:.2g} ml)")
+    gamma = figure(row["gamma_adaptive"])
+    st.markdown(f"##### Why gamma is {gamma} on {plain(asked.case_id)} ({row['size']:.2g} ml)")
+    st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
     st.markdown(
         f"""
-| | | |
-|:--|--:|--:|
-| tumour voxels / **all** voxels | {int(row["tumour_voxels"]):,} / {n} | {figure(row["gamma_va"])} |
-| boundary / **all** voxels | {row["boundary"]:,.0f} / {n} | {figure(row["released"])} |
-| **gamma of A-FL**, their sum | | **{figure(row["gamma_adaptive"])}** |
-| **gamma of FL**, the same for all | | **2** |
+| A-FL's gamma is a sum of two shares of the **whole volume** | |
+|:--|--:|
+| {int(row["tumour_voxels"]):,} tumour voxels ÷ {n} voxels | {figure(row["gamma_va"])} |
+| a boundary of {row["boundary"]:,.0f} ÷ {n} voxels | {figure(row["released"])} |
+| **gamma of A-FL** | **{gamma}** |
+| **gamma of FL**, the same for every case | **2** |
 """
-    )
-    st.progress(
-        float(row["gamma_va"]),
-        f"The whole volume as a bar: the tumour fills {100 * row['gamma_va']:.2g} % of it from the left.",
     )
     kept = 100 * float(kept_at(0.9, row["gamma_adaptive"]))
     st.markdown(
-        "Both parts of gamma are **shares of the whole volume**, and almost all of it is background. The smaller the "
-        "tumour, the smaller both parts: small tumours get a gamma of nearly 0, the least of all.\n\n"
-        "What gamma does: it multiplies the cross-entropy of a voxel by (1 − p)^gamma, p being the probability of "
-        f"its right class. At p = 0.9 **FL keeps 1 %** (0.1², it looks away from easy voxels), and **A-FL keeps "
-        f"{kept:.1f} %**: cross-entropy, in effect."
+        "The volume is nearly all background, so both shares are nearly 0, and **the smaller the tumour, the smaller "
+        f"they are**. Even a tumour that filled half of the volume would get about 0.5, not FL's 2.\n\n"
+        "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their "
+        "cross-entropy by (1 − p)^gamma. At p = 0.9 **FL keeps 0.1² = 1 %**, and **A-FL here keeps "
+        f"0.1^{gamma} = {kept:.1f} %**: it is cross-entropy, in effect, least focused where the tumour is smallest."
     )
 
 
@@ -201,17 +199,8 @@ def _summary_table(shown: pd.DataFrame) -> pd.DataFrame:
 def _choose_case(shown: pd.DataFrame, column: Any) -> str:
     """The case in detail; by default the middle one of the smaller half, since small tumours are the question."""
     ids = shown["case_id"].tolist()
-    sizes = dict(zip(ids, shown["size"], strict=True))
-    return str(
-        column.selectbox(
-            "Case in detail, by size",
-            ids,
-            len(ids) // 4,
-            format_func=lambda case_id: f"{case_id}, {sizes[case_id]:.2g} ml",
-            key="xray_case",
-            bind="query-params",
-        )
-    )
+    label = "Case in detail, small to large"
+    return str(column.selectbox(label, ids, len(ids) // 4, key="xray_case", bind="query-params"))
 
 
 def _tertiles(axis: str, there: pd.DataFrame) -> Binning | None:

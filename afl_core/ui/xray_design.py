@@ -21,15 +21,15 @@ from afl_core.ui.errors import plain
 from afl_core.ui.xray import Asked
 
 SMOOTHNESS: Mapping[str, str] = {
-    "released": "As released (size again)",
-    "surface": "Over the boundary (nearly constant)",
-    "scale_free": "Scale-free roughness",
+    "released": "As released",
+    "surface": "Over the boundary",
+    "scale_free": "Scale-free",
     "none": "None",
 }
 ALPHAS: Mapping[str, str] = {
-    "balanced": "By class (balanced)",
-    "scalar": "The same for all voxels",
-    "released": "By channel, as released",
+    "balanced": "By class",
+    "scalar": "Same for all",
+    "released": "By channel",
     "none": "None",
 }
 YOURS = "yours"
@@ -58,11 +58,16 @@ def show_design(asked: Asked) -> None:
 
 def _choose_setting(asked: Asked) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
-    columns = st.columns([3, 2, 3, 3, 3, 3], gap="medium", vertical_alignment="bottom")
+    columns = st.columns([3, 3, 3, 3, 3, 3], gap="medium", vertical_alignment="bottom")
     smoothness = columns[0].selectbox(
         "Smoothness in gamma", list(SMOOTHNESS), format_func=SMOOTHNESS.__getitem__, key="design smoothness"
     )
-    volume = columns[1].toggle("Tumour share", True, key="design volume", help="Whether gamma_va is part of gamma.")
+    volume = columns[1].toggle(
+        "With gamma_va",
+        True,
+        key="design volume",
+        help="Whether gamma_va, the tumour's share of the volume, is part of gamma.",
+    )
     reading = Setting("balanced", bool(volume), cast(Smoothness, smoothness))
     reach = _reach(reading, asked.table)
     key = f"{asked.workspace.name} {asked.preparation} {smoothness} {volume}"
@@ -87,7 +92,13 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         key=f"alpha {asked.case_id} {asked.preparation}",
         help="Weight of a voxel in the curves. It starts at alpha_va of this case; training takes it from each case.",
     )
-    weighting = columns[5].selectbox("Weights", list(ALPHAS), format_func=ALPHAS.__getitem__, key="design alpha")
+    weighting = columns[5].selectbox(
+        "Weights",
+        list(ALPHAS),
+        format_func=ALPHAS.__getitem__,
+        key="design alpha",
+        help="What alpha_va weighs: tumour voxels, every voxel (as printed), or the background channel (as released).",
+    )
     return replace(reading, alpha=cast(Alpha, weighting), gamma_scale=round(scale, 6), gamma_offset=offset), alpha
 
 
