@@ -33,16 +33,13 @@ ALPHAS: Mapping[str, str] = {
     "none": "None",
 }
 YOURS = "yours"
-SETTING_KEY = "xray setting"
 TOP_GAMMA = 5.0
 
 
-@st.fragment
-def show_design(asked: Asked) -> None:
-    """Sliders, the curves of the chosen case, and what the sliders give tumours of each size."""
+def show_design(asked: Asked) -> Setting:
+    """Sliders, the curves of the chosen case, and what the sliders give tumours of each size; returns their loss."""
     st.markdown("##### Try it: the loss of this case, and the focus by tumour size")
     setting, alpha = _choose_setting(asked)
-    st.session_state[SETTING_KEY] = setting
     curve, bins = st.columns(2, gap="large")
     settings = {**SETTINGS, YOURS: setting}
     found = case_gammas(asked.row, settings)
@@ -54,6 +51,7 @@ def show_design(asked: Asked) -> None:
     with bins:
         _show_bins(asked, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
     _offer_training(asked, setting)
+    return setting
 
 
 def _choose_setting(asked: Asked) -> tuple[Setting, float]:

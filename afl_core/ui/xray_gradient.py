@@ -32,7 +32,7 @@ from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.xray import Asked
-from afl_core.ui.xray_design import SETTING_KEY, YOURS
+from afl_core.ui.xray_design import YOURS, show_design
 from afl_core.volume import Case, Mask, Volume
 
 MODELS: Mapping[str, float] = {
@@ -58,7 +58,13 @@ class Looked:
 
 
 @st.fragment
-def show_gradient(asked: Asked) -> None:
+def show_losses(asked: Asked) -> None:
+    """The losses on the chosen case; a slider runs this alone again."""
+    setting = show_design(asked)
+    show_gradient(asked, setting)
+
+
+def show_gradient(asked: Asked, setting: Setting) -> None:
     """Shares of every loss's gradient by channel and place and lesion, and maps of it."""
     st.markdown(f"##### Where the gradient goes on {plain(asked.case_id)}")
     checkpoints = _checkpoints(asked)
@@ -74,11 +80,10 @@ def show_gradient(asked: Asked) -> None:
     )
     with shown_errors():
         looked = _look(asked, chosen, checkpoints)
-        settings: dict[str, Setting] = {**SETTINGS, YOURS: st.session_state[SETTING_KEY]}
+        settings: dict[str, Setting] = {**SETTINGS, YOURS: setting}
         gamma = case_gammas(looked.row, settings)
         found = {
-            name: shares(looked.gathered, setting, gamma[name], looked.row["gamma_va"])
-            for name, setting in settings.items()
+            name: shares(looked.gathered, each, gamma[name], looked.row["gamma_va"]) for name, each in settings.items()
         }
         columns[1].markdown(_said(found))
         st.plotly_chart(plot_shares(found), key="shares", config=chart_config(f"{asked.workspace.name} gradient"))
