@@ -108,12 +108,15 @@ def plot_volume(share: float) -> go.Figure:
             y=[""],
             orientation="h",
             marker={"color": colour, "line": {"width": 0}},
-            name=f"{name} {100 * part:.3g} %" if part < 0.9 else f"{name} {100 * part:.5g} %",
             hovertemplate=f"{name}: %{{x:.3%}}<extra></extra>",
+            showlegend=False,
         )
+    text = f"The whole volume: tumour <b>{100 * share:.2g} %</b> (left end), background"
+    where = {"x": 0, "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
+    figure.add_annotation(text=text, **where)
     figure.update_xaxes(visible=False, range=[0, 1])
     figure.update_yaxes(visible=False)
-    return figure.update_layout(chart_layout(76) | {"barmode": "stack", "margin": {"l": 0, "r": 0, "t": 36, "b": 8}})
+    return figure.update_layout(chart_layout(64) | {"barmode": "stack", "margin": {"l": 0, "r": 0, "t": 26, "b": 8}})
 
 
 def plot_distributions(values: Mapping[str, Floats]) -> go.Figure:
@@ -177,7 +180,7 @@ def plot_curves(gammas: Mapping[str, float], alpha: float) -> go.Figure:
                 row=1,
                 col=column,
             )
-    figure.update_xaxes(title="p_t, probability of the right class", range=[0, 1], zeroline=False)
+    figure.update_xaxes(title="p_t", range=[0, 1], zeroline=False)
     figure.update_yaxes(rangemode="tozero", zeroline=False)
     layout = chart_layout(400)
     layout["legend"] |= {"y": -0.2, "yanchor": "top"}
@@ -185,7 +188,7 @@ def plot_curves(gammas: Mapping[str, float], alpha: float) -> go.Figure:
 
 
 def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
-    """How far each loss turns down a voxel that is right at 0.9, in each size bin: 1 - 0.1^gamma.
+    """Median gamma of each loss in each size bin, on a logarithmic axis, a line a loss.
 
     Args:
         medians: From `focusing_by_bin`.
@@ -194,20 +197,23 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     figure = go.Figure()
     for name in medians.columns:
         gamma = medians[name].to_numpy(np.float64)
-        down = 1 - kept_at(0.9, gamma)
-        figure.add_bar(
+        figure.add_scatter(
             x=[names[int(k)] for k in medians.index],
-            y=down,
-            marker={"color": colour_of(name)},
+            y=np.maximum(gamma, FLOOR),
+            mode="lines+markers+text",
+            line={"color": colour_of(name), "width": 4, "dash": DASHES.get(name, "solid")},
+            marker={"size": 12, "color": colour_of(name)},
             text=[f"{g:.2g}" for g in gamma],
-            textposition="outside",
+            textposition="top center" if name == "FL" else "bottom center",
             cliponaxis=False,
             name=name,
-            hovertemplate=f"{name}, %{{x}}<br>median gamma %{{text}}<br>turned down by %{{y:.1%}}<extra></extra>",
+            customdata=1 - kept_at(0.9, gamma),
+            hovertemplate=f"{name}: gamma %{{text}}<br>p_t 0.9 turned down by %{{customdata:.1%}}<extra></extra>",
         )
-    figure.update_yaxes(title="Turned down at p_t 0.9", tickformat=".0%", range=[0, 1.12], zeroline=False)
-    figure.update_xaxes(title="Tumour volume; over each bar the median gamma")
-    return figure.update_layout(chart_layout(400) | {"barmode": "group"})
+    axis = {"type": "log", "range": [np.log10(FLOOR) - 0.4, 1.2], "dtick": 1, "tickformat": "~r", "zeroline": False}
+    figure.update_yaxes(title="Median gamma (logarithmic)", **axis)
+    figure.update_xaxes(title="Tumour volume", range=[-0.4, len(medians) - 0.6])
+    return figure.update_layout(chart_layout(400))
 
 
 def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
@@ -237,7 +243,7 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
             x=share,
             orientation="h",
             marker={"color": colour, "line": {"width": 1, "color": "white"}},
-            text=[f"{100 * s:.2g} %" if s >= 0.06 else "" for s in share],
+            text=[f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
             textposition="inside",
             insidetextanchor="middle",
             textangle=0,
@@ -255,10 +261,10 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
             figure.add_annotation(x=0.02, y=name, text=said, xref="x", yref="y", **look)
     figure.update_xaxes(tickformat=".0%", range=[0, 1], zeroline=False)
     figure.update_yaxes(autorange="reversed", automargin=True)
-    flat = {"orientation": "h", "y": -0.12, "yanchor": "top", "traceorder": "normal"}
-    layout = chart_layout(130 + 40 * len(names)) | {
+    flat = {"orientation": "h", "x": 0, "yanchor": "top", "traceorder": "normal"}
+    layout = chart_layout(150 + 40 * len(names)) | {
         "barmode": "stack",
-        "legend": flat | {"x": 0},
-        "legend2": flat | {"x": 0.44},
+        "legend": flat | {"y": -0.1},
+        "legend2": flat | {"y": -0.2},
     }
     return figure.update_layout(layout)

@@ -145,10 +145,10 @@ def _show_why(asked: Asked) -> None:
     st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
     st.markdown(
         f"""
-| A-FL's gamma is a sum of two shares of the **whole volume** | |
+| Both parts of A-FL's gamma are divided by **all** voxels | |
 |:--|--:|
 | {int(row["tumour_voxels"]):,} tumour voxels ÷ {n} voxels | {figure(row["gamma_va"])} |
-| a boundary of {row["boundary"]:,.0f} ÷ {n} voxels | {figure(row["released"])} |
+| about {row["boundary"]:,.0f} boundary faces ÷ {n} voxels | {figure(row["released"])} |
 | **gamma of A-FL** | **{gamma}** |
 | **gamma of FL**, the same for every case | **2** |
 """
@@ -158,7 +158,7 @@ def _show_why(asked: Asked) -> None:
         "The volume is nearly all background, so both shares are nearly 0, and **the smaller the tumour, the smaller "
         f"they are**. Even a tumour that filled half of the volume would get about 0.5, not FL's 2.\n\n"
         "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their "
-        "cross-entropy by (1 − p)^gamma. At p = 0.9 **FL keeps 0.1² = 1 %**, and **A-FL here keeps "
+        "cross-entropy by (1−p)^gamma. At p = 0.9 **FL keeps 0.1² = 1 %**, and **A-FL here keeps "
         f"0.1^{gamma} = {kept:.1f} %**: it is cross-entropy, in effect, least focused where the tumour is smallest."
     )
 
@@ -168,19 +168,16 @@ def show_findings(asked: Asked) -> None:
     st.markdown("##### What the released loss does, measured on these cases")
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(asked.table)))
     st.markdown("##### All quantities")
-    chart, table = st.columns([2, 3], gap="large")
     values = {name: asked.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
-    with chart:
-        st.plotly_chart(
-            plot_distributions(values), key="distributions", config=chart_config(f"{asked.workspace.name} quantities")
-        )
-    with table:
-        st.dataframe(_summary_table(asked.shown), hide_index=True, height="content", placeholder="–")
-        st.caption(
-            f"Over the {len(asked.shown)} tumours chosen above. Boxes: quartiles, and 5th to 95th percentile. rho: "
-            "Spearman's rank correlation with volume and with the size-free roughness, a tumour's own where it is "
-            "large enough to carry one."
-        )
+    st.plotly_chart(
+        plot_distributions(values), key="distributions", config=chart_config(f"{asked.workspace.name} quantities")
+    )
+    st.dataframe(_summary_table(asked.shown), hide_index=True, height="content", placeholder="–")
+    st.caption(
+        f"Over the {len(asked.shown)} tumours chosen above. Boxes: quartiles, and 5th to 95th percentile. rho: "
+        "Spearman's rank correlation with volume, and with the size-free roughness where a tumour is large enough to "
+        "carry one."
+    )
     if asked.problems:
         with st.expander(f"{len(asked.problems)} cases could not be measured"):
             st.markdown("\n".join(f"- {plain(said)}" for said in asked.problems.values()))

@@ -56,7 +56,7 @@ def show_design(asked: Asked) -> Setting:
 
 def _choose_setting(asked: Asked) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
-    columns = st.columns([3, 3, 3, 3, 3, 3], gap="medium", vertical_alignment="bottom")
+    columns = [column for _ in range(2) for column in st.columns(3, gap="medium", vertical_alignment="bottom")]
     smoothness = columns[0].selectbox(
         "Smoothness in gamma", list(SMOOTHNESS), format_func=SMOOTHNESS.__getitem__, key="design smoothness"
     )
@@ -69,7 +69,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
     reading = Setting("balanced", bool(volume), cast(Smoothness, smoothness))
     reach = _reach(reading, asked.table)
     key = f"{asked.workspace.name} {asked.preparation} {smoothness} {volume}"
-    scale = columns[2].slider(
+    scale = columns[3].slider(
         "Scale of gamma",
         -reach,
         reach,
@@ -78,9 +78,9 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         key=f"scale {key}",
         help="Multiplies gamma_adaptive. Below 0, with an offset, small tumours get more focus.",
     )
-    offset = columns[3].slider("Offset of gamma", 0.0, TOP_GAMMA, 2.0, 0.05, key="design offset", help="Added to it.")
+    offset = columns[4].slider("Offset of gamma", 0.0, TOP_GAMMA, 2.0, 0.05, key="design offset", help="Added to it.")
     own = float(asked.row["alpha_va"])
-    alpha = columns[4].slider(
+    alpha = columns[5].slider(
         "Alpha of the curve",
         0.0,
         1.0,
@@ -90,7 +90,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         key=f"alpha {asked.case_id} {asked.preparation}",
         help="Weight of a voxel in the curves. It starts at alpha_va of this case; training takes it from each case.",
     )
-    weighting = columns[5].selectbox(
+    weighting = columns[2].selectbox(
         "Weights",
         list(ALPHAS),
         format_func=ALPHAS.__getitem__,
@@ -116,20 +116,21 @@ def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
     there = tumours(asked.table)
     medians = focusing_by_bin(there, settings, asked.size.assign(there["size"]))
     labels = [
-        f"{name}, {edges_text(*asked.size.bounds(k), AXES['size'].unit)}" for k, name in enumerate(asked.size.names[:3])
+        f"{name}<br>{edges_text(*asked.size.bounds(k), AXES['size'].unit)}"
+        for k, name in enumerate(asked.size.names[:3])
     ]
     st.plotly_chart(
         plot_focusing(medians, labels), key="focusing", config=chart_config(f"{asked.workspace.name} focusing")
     )
     said = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
     st.markdown("\n".join(f"- {plain(f'{name}: {bin_sentence(of, asked.size.names)}')}" for name, of in said.items()))
-    st.caption("The higher a bar, the more the loss looks away from voxels that it already gets right (focusing).")
+    st.caption("The higher gamma, the more the loss looks away from voxels that it already gets right (focusing).")
 
 
 def _offer_training(asked: Asked, setting: Setting) -> None:
     """What the setting is to the loss, and one click that takes it to the Training page."""
     settings = setting.loss_settings() | {"normalise": True}
-    button, said = st.columns([2, 8], vertical_alignment="center")
+    button, said = st.columns([3, 8], vertical_alignment="center")
     if button.button("Train with this setting", type="primary"):
         address = {"results": asked.workspace.name, "loss": "adaptive_focal", "loss_settings": json.dumps(settings)}
         st.switch_page("pages/training.py", query_params=address)
