@@ -7,7 +7,6 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
-from plotly.subplots import make_subplots
 
 from afl_core.analysis.focusing import P_RANGE, focal_loss, focal_slope, kept_at
 from afl_core.analysis.gradients import PLACES, Shares
@@ -33,9 +32,6 @@ DASHES: Mapping[str, str] = {
 CHANNEL_COLOURS = (GREY, SOURCE_COLOURS[2])
 PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
 """From the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
-
-DRAWN = 1e-4
-"""Share below which a part of a bar is left out: nobody could see it."""
 
 
 def colour_of(name: str) -> str:
@@ -161,30 +157,44 @@ def plot_curves(gammas: Mapping[str, float], alpha: float) -> go.Figure:
     """
     p = np.linspace(*P_RANGE, 99)
     logit = np.log(p) - np.log1p(-p)
-    figure = make_subplots(cols=2, subplot_titles=("Loss of a voxel", "Its gradient"), horizontal_spacing=0.08)
+    traces = []
     for name, gamma in gammas.items():
         weight = 1.0 if name == "FL" else alpha
-        wide = name in {"weighted CE", "yours"}
-        line = {"color": colour_of(name), "width": 6 if name == "weighted CE" else 3, "dash": DASHES.get(name, "solid")}
-        for column, y in ((1, focal_loss(p, gamma)), (2, focal_slope(logit, gamma))):
-            figure.add_scatter(
-                x=p,
-                y=weight * y,
-                mode="lines",
-                line=line,
-                opacity=0.55 if wide and name != "yours" else 1,
-                name=f"{name}, gamma {gamma:.3g}",
-                legendgroup=name,
-                showlegend=column == 1,
-                hovertemplate=f"{name}<br>p_t %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
-                row=1,
-                col=column,
-            )
-    figure.update_xaxes(title="p_t", range=[0, 1], zeroline=False)
-    figure.update_yaxes(rangemode="tozero", zeroline=False)
-    layout = chart_layout(400)
+        look = {
+            "line": {
+                "color": colour_of(name),
+                "width": 6 if name == "weighted CE" else 3,
+                "dash": DASHES.get(name, "solid"),
+            },
+            "opacity": 0.55 if name == "weighted CE" else 1,
+            "name": f"{name}, gamma {gamma:.3g}",
+            "legendgroup": name,
+            "hovertemplate": f"{name}<br>p_t %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
+        }
+        for axis, y in (("", focal_loss(p, gamma)), ("2", focal_slope(logit, gamma))):
+            place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}", "showlegend": not axis}
+            traces.append({"type": "scatter", "mode": "lines", "x": p, "y": weight * y} | look | place)
+    layout = chart_layout(400) | _side_by_side(("Loss of a voxel", "Its gradient"), 0.46, 0.54)
+    for axis in ("xaxis", "xaxis2"):
+        layout[axis] |= {"title": {"text": "p_t"}, "range": [0, 1]}
+    for axis in ("yaxis", "yaxis2"):
+        layout[axis] |= {"rangemode": "tozero"}
     layout["legend"] |= {"y": -0.2, "yanchor": "top"}
-    return figure.update_layout(layout)
+    return go.Figure(traces, layout)
+
+
+def _side_by_side(titles: tuple[str, str], left: float, right: float) -> dict[str, Any]:
+    """Layout of two charts, up to `left` and from `right` on; `make_subplots` takes a tenth of a second for it."""
+    domains = ([0, left], [right, 1])
+    look = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 15}}
+    named = [{"text": text, "x": sum(ends) / 2} | look for text, ends in zip(titles, domains, strict=True)]
+    return {
+        "xaxis": {"domain": domains[0], "anchor": "y", "zeroline": False},
+        "xaxis2": {"domain": domains[1], "anchor": "y2", "zeroline": False},
+        "yaxis": {"anchor": "x", "zeroline": False},
+        "yaxis2": {"anchor": "x2", "zeroline": False},
+        "annotations": named,
+    }
 
 
 def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
@@ -222,49 +232,52 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
     Args:
         found: Name of the loss to its shares; first at the top.
     """
-    figure = make_subplots(
-        cols=2,
-        shared_yaxes=True,
-        horizontal_spacing=0.03,
-        column_widths=[0.42, 0.58],
-        subplot_titles=("Which channel learns", "Where in the volume"),
-    )
-    names = list(found)
-    channels = [
-        (f"{name} channel", CHANNEL_COLOURS[c], [s.parts[c].sum() for s in found.values()], 1)
+    by_channel = [
+        (f"{name} channel", CHANNEL_COLOURS[c], [float(s.parts[c].sum()) for s in found.values()], "")
         for c, name in ((1, "tumour"), (0, "background"))
     ]
-    places = [
-        (place, PLACE_COLOURS[k], [s.parts[:, k].sum() for s in found.values()], 2) for k, place in enumerate(PLACES)
+    by_place = [
+        (place, PLACE_COLOURS[k], [float(s.parts[:, k].sum()) for s in found.values()], "2")
+        for k, place in enumerate(PLACES)
     ]
-    for what, colour, share, column in channels + places:
-        figure.add_bar(
-            y=names,
-            x=share,
-            orientation="h",
-            marker={"color": colour, "line": {"width": 1, "color": "white"}},
-            text=[f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
-            textposition="inside",
-            insidetextanchor="middle",
-            textangle=0,
-            textfont={"color": ink(colour)},
-            name=what,
-            legend="legend" if column == 1 else "legend2",
-            hovertemplate=f"%{{y}}<br>{what}: %{{x:.2%}}<extra></extra>",
-            row=1,
-            col=column,
-        )
-    for name, shares in found.items():
-        if shares.tumour_channel < 0.06:
-            said = f"<b>tumour channel: {100 * shares.tumour_channel:.2g} %</b>"
-            look: dict[str, Any] = {"xanchor": "left", "showarrow": False, "font": {"color": ink(GREY)}}
-            figure.add_annotation(x=0.02, y=name, text=said, xref="x", yref="y", **look)
-    figure.update_xaxes(tickformat=".0%", range=[0, 1], zeroline=False)
-    figure.update_yaxes(autorange="reversed", automargin=True)
+    traces = [
+        {
+            "type": "bar",
+            "y": list(found),
+            "x": share,
+            "orientation": "h",
+            "marker": {"color": colour, "line": {"width": 1, "color": "white"}},
+            "text": [f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
+            "textposition": "inside",
+            "insidetextanchor": "middle",
+            "textangle": 0,
+            "textfont": {"color": ink(colour)},
+            "name": what,
+            "legend": f"legend{axis}",
+            "xaxis": f"x{axis}",
+            "yaxis": f"y{axis}",
+            "hovertemplate": f"%{{y}}<br>{what}: %{{x:.2%}}<extra></extra>",
+        }
+        for what, colour, share, axis in by_channel + by_place
+    ]
+    layout = chart_layout(150 + 40 * len(found)) | _side_by_side(
+        ("Which channel learns", "Where in the volume"), 0.41, 0.44
+    )
+    layout["annotations"] += _left_out(found)
+    for axis in ("xaxis", "xaxis2"):
+        layout[axis] |= {"tickformat": ".0%", "range": [0, 1]}
+    layout["yaxis"] |= {"autorange": "reversed", "automargin": True}
+    layout["yaxis2"] |= {"matches": "y", "showticklabels": False}
     flat = {"orientation": "h", "x": 0, "yanchor": "top", "traceorder": "normal"}
-    layout = chart_layout(150 + 40 * len(names)) | {
-        "barmode": "stack",
-        "legend": flat | {"y": -0.1},
-        "legend2": flat | {"y": -0.2},
-    }
-    return figure.update_layout(layout)
+    layout |= {"barmode": "stack", "legend": flat | {"y": -0.1}, "legend2": flat | {"y": -0.2}}
+    return go.Figure(traces, layout)
+
+
+def _left_out(found: Mapping[str, Shares]) -> list[dict[str, Any]]:
+    """The share of the tumour channel in words, where its bar is too short to see."""
+    look = {"x": 0.02, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False, "font": {"color": ink(GREY)}}
+    return [
+        look | {"y": name, "text": f"<b>tumour channel: {100 * shares.tumour_channel:.2g} %</b>"}
+        for name, shares in found.items()
+        if shares.tumour_channel < 0.06
+    ]
