@@ -14,6 +14,7 @@ from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import DATA_HELP, LabelsOption, LayoutOption, RegionOption, data_app
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort, references_cohort
@@ -43,6 +44,7 @@ app.command()(report)
 app.command()(figure)
 app.command()(train)
 app.command()(study)
+app.command()(xray)
 WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
 app.add_typer(data_app, name="data")
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]

@@ -22,7 +22,7 @@ LAYERS = (
     {"figures"},
     {"report", "study"},
     {"doctor", "terminal"},
-    {"cli_analysis", "cli_data", "cli_training"},
+    {"cli_analysis", "cli_data", "cli_training", "cli_xray"},
     {"ui", "cli"},
 )
 """Modules of afl_core from the bottom up; a module imports from its own layer only within its own folder."""
@@ -79,6 +79,7 @@ def test_only_ui_and_pages_import_streamlit():
         "afl_core.ui.case_views",
         "afl_core.ui.training",
         "afl_core.ui.training_runs",
+        "afl_core.ui.xray_gradient",
         "afl_core.cli",
         "afl_core.evaluation.job",
     ],

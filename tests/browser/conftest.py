@@ -20,7 +20,7 @@ QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component
 QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
 START_S = 60
 MISSING = "Failed to load resource"
-PROBE = re.compile(r"/(compare|breakdown|training)/_stcore/(health|host-config)$").search
+PROBE = re.compile(r"/(compare|breakdown|loss_xray|training|data)/_stcore/(health|host-config)$").search
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
 
 Serve = Callable[..., str]

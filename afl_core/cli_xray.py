@@ -1,0 +1,169 @@
+"""`afl xray`: what A-FL does on a data set, before anything is trained."""
+
+import json
+import math
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Annotated, cast, get_args
+
+import pandas as pd
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from afl_core.analysis.bins import AXES, tertiles
+from afl_core.analysis.focusing import SETTINGS, distance_from_ce
+from afl_core.analysis.sentences import edges_text
+from afl_core.analysis.xray import (
+    PREPARATIONS,
+    QUANTITIES,
+    Preparation,
+    focusing_by_bin,
+    summary,
+    tumours,
+    xray_table,
+)
+from afl_core.analysis.xray_findings import figure, findings, headline, percent
+from afl_core.catalogue import pick
+from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.data.mask_grid import Grid, Resize
+from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.run import worker_pool
+from afl_core.storage import write_atomically
+from afl_core.terminal import command_line, output, print_line, print_problems, progress_bar
+
+
+def xray(
+    *,
+    data: Annotated[Path | None, typer.Option(help="Folder of the data set, as afl evaluate takes it.")] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of reference masks alone, in place of --data.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for xray.csv and xray.json.")] = None,
+    prepare: Annotated[
+        str, typer.Option(help=f"What is done to the masks before the loss: {', '.join(PREPARATIONS)}.")
+    ] = "own",
+    grid: Annotated[str | None, typer.Option(help="Voxels to resize to, such as 160,128,24, after --prepare.")] = None,
+    resize: Annotated[
+        str | None, typer.Option(help="nearest, or area with everything above 0, as released. Needs a grid.")
+    ] = None,
+) -> None:
+    """Show what A-FL takes from every case: alpha, gamma under each reading, and what that does to the loss.
+
+    Masks alone are enough. With --out, writes xray.csv (a row a case) and xray.json (what is printed).
+
+    Example: afl xray --references MASKS --prepare picai_paper --out my_xray
+    """
+    if (data is None) == (references is None):
+        raise UsageError("Give either --data or --references")
+    preparation = build_preparation(prepare, grid, resize)
+    cohort = load_cohort(data) if data else references_cohort(cast(Path, references))
+    with worker_pool(tasks=len(cohort.cases)) as executor, progress_bar("Measuring") as advance:
+        done = iter(range(1, len(cohort.cases) + 1))
+        table, problems = xray_table(
+            cohort.cases,
+            preparation,
+            executor=executor,
+            report=lambda case_id: advance(next(done), len(cohort.cases), case_id),
+        )
+    problems |= dict(cohort.problems)
+    if table.empty:
+        print_problems(problems)
+        raise DataError("No reference could be measured", received=data or references, todo="See the reasons above")
+    print_xray(table, preparation)
+    print_problems(problems)
+    if out:
+        write_atomically(out / "xray.csv", table.to_csv(index=False).encode())
+        write_atomically(out / "xray.json", document(table, preparation, problems))
+        print_line(f"xray.csv, xray.json written to {out}")
+
+
+def build_preparation(name: str, grid: str | None, resize: str | None) -> Preparation:
+    """The preparation that the options ask for; raises `UsageError` where one is wrong."""
+    preparation = pick(PREPARATIONS, name, kind="preparation")
+    if grid is not None:
+        preparation = replace(preparation, grid=parse_grid(grid))
+    if resize is not None:
+        pick(dict.fromkeys(get_args(Resize)), resize, kind="way to resize a mask")
+        if preparation.grid is None:
+            raise UsageError("--resize needs a grid to resize to", received=resize, todo="Add --grid 160,128,24")
+        preparation = replace(preparation, resize=cast(Resize, resize))
+    if preparation == PREPARATIONS[name] or preparation.grid is None:
+        return preparation
+    before = f"{preparation.title}, then " if preparation.spacing_mm or preparation.crop else ""
+    return replace(
+        preparation, title=f"{before}{' x '.join(map(str, preparation.grid))} voxels, resized by {preparation.resize}"
+    )
+
+
+def parse_grid(text: str) -> Grid:
+    """Three numbers of voxels.
+
+    >>> parse_grid("160,128,24")
+    (160, 128, 24)
+    """
+    try:
+        x, y, z = (int(part) for part in text.split(","))
+    except ValueError:
+        x = y = z = 0
+    if min(x, y, z) < 1 or x * y * z > 2**28:
+        raise UsageError(
+            "A grid is three numbers of voxels, 2^28 in all at most", received=text, todo="Such as 160,128,24"
+        )
+    return x, y, z
+
+
+def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
+    """The distribution of every quantity, the losses by size, and the findings."""
+    there = tumours(table)
+    print_line(f"The loss sees: {preparation.title}. {len(there)} of {len(table)} cases with a tumour.")
+    if not there.empty:
+        output.print(_quantities(table))
+        if len(there) >= 3:
+            output.print(_by_size(there))
+    for text in (headline(table), *(f"- {f.claim} {f.measured}" for f in findings(table))):
+        output.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _quantities(table: pd.DataFrame) -> Table:
+    found = summary(table)
+    columns = ("min", "q1", "median", "q3", "p95", "max", "rho size", "rho rough.")
+    shown = Table("quantity", *columns, box=None, padding=(0, 1, 0, 0))
+    for key, row in found.iterrows():
+        name = str(key)
+        values = [f"{value:.4f}" if name == "alpha_va" else figure(value) for value in row.iloc[:6]]
+        rho = ["–" if math.isnan(value) else f"{value:+.2f}" for value in row.iloc[6:]]
+        shown.add_row(Text(QUANTITIES[name]), *values, *rho)
+    shown.add_row(Text("gamma of FL"), *["2"] * 6, "–", "–")
+    return shown
+
+
+def _by_size(there: pd.DataFrame) -> Table:
+    binning = tertiles("size", there["size"])
+    medians = focusing_by_bin(there, SETTINGS, binning.assign(there["size"]))
+    shown = Table(
+        "median gamma",
+        *(binning.names[int(k)] for k in medians.index),
+        "distance from CE",
+        box=None,
+        padding=(0, 1, 0, 0),
+    )
+    shown.add_row("", *(edges_text(*binning.bounds(int(k)), AXES["size"].unit) for k in medians.index), "")
+    for name in SETTINGS:
+        far = float(distance_from_ce(medians[name].max()))
+        shown.add_row(Text(name), *(figure(value) for value in medians[name]), percent(far))
+    return shown
+
+
+def document(table: pd.DataFrame, preparation: Preparation, problems: dict[str, str]) -> bytes:
+    """What is printed, as JSON."""
+    content = {
+        "command": command_line(),
+        "preparation": asdict(preparation),
+        "cases": len(table),
+        "tumours": len(tumours(table)),
+        "summary": json.loads(summary(table).to_json(orient="index")) if len(tumours(table)) else {},
+        "findings": [asdict(finding) for finding in findings(table)],
+        "problems": problems,
+    }
+    return (json.dumps(content, indent=1) + "\n").encode()

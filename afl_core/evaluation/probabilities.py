@@ -1,0 +1,68 @@
+"""A checkpoint's probabilities on one case, from a process of its own, so that the caller never loads PyTorch."""
+
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.data.layouts import load_case
+from afl_core.errors import AflError, CheckpointError
+from afl_core.evaluation.sources import CheckpointSource
+from afl_core.volume import Case
+
+TIMEOUT_S = 600
+
+
+def case_probabilities(checkpoint: Path, case: Case) -> NDArray[np.float32]:
+    """Sigmoid probabilities of the background and of the tumour channel on the case's own grid.
+
+    Args:
+        checkpoint: Folder of the checkpoint.
+        case: With the sequences that it needs.
+
+    Returns:
+        Shape (2, X, Y, Z).
+
+    Raises:
+        CheckpointError: If it cannot be done; says why.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder) / "probabilities.npy"
+        spec = {
+            "checkpoint": str(checkpoint.resolve()),
+            "case_id": case.case_id,
+            "sequences": {name: str(path.resolve()) for name, path in case.sequences.items()},
+            "out": str(out),
+        }
+        command = [sys.executable, "-m", "afl_core.evaluation.probabilities"]
+        try:
+            done = subprocess.run(
+                command, input=json.dumps(spec), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            )
+        except subprocess.TimeoutExpired as error:
+            raise CheckpointError("The prediction took too long", received=f"over {TIMEOUT_S} s") from error
+        if not out.is_file():
+            said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
+            raise CheckpointError(f"{checkpoint.name} could not predict {case.case_id}", received=said[0])
+        return np.asarray(np.load(out, allow_pickle=False), np.float32)
+
+
+def _predict(text: str) -> None:
+    """The process's own work."""
+    spec = json.loads(text)
+    source = CheckpointSource("model", Path(spec["checkpoint"]))
+    case = Case(spec["case_id"], {name: Path(path) for name, path in spec["sequences"].items()})
+    present = [name for name in source.sequences() if name in case.sequences]
+    found = source.predict(case, load_case(case, sequences=present).images, None).probabilities
+    np.save(spec["out"], found, allow_pickle=False)  # type: ignore[arg-type]  # a checkpoint always gives them
+
+
+if __name__ == "__main__":
+    try:
+        _predict(sys.stdin.read())
+    except AflError as error:
+        sys.exit(str(error))

@@ -1,0 +1,222 @@
+"""Loss X-ray page: the controls, the gammas of the cohort, and what was found about the released loss."""
+
+import os
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.bins import Binning, tertiles
+from afl_core.analysis.focusing import SETTINGS, Setting, gammas, kept_at
+from afl_core.analysis.xray import PREPARATIONS, QUANTITIES, summary, tumours
+from afl_core.analysis.xray_findings import figure, findings, headline
+from afl_core.analysis.xray_store import kept_table
+from afl_core.errors import UsageError
+from afl_core.figures.xray import plot_distributions, plot_gammas, plot_volume
+from afl_core.ui.breakdown import chart_config
+from afl_core.ui.errors import plain
+from afl_core.ui.workspace import Workspace
+from afl_core.volume import Case
+
+EVERY = "all"
+READINGS: Mapping[str, tuple[str, Setting]] = {
+    "released": ("As released", SETTINGS["A-FL released"]),
+    "surface": ("Over the boundary", SETTINGS["A-FL paper"]),
+    "scale_free": ("Scale-free", SETTINGS["A-FL scale-free"]),
+}
+"""Reading of gamma_mSa to its name on screen and the loss that has it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """What the controls ask for.
+
+    Attributes:
+        workspace: The open results.
+        preparation: Key in PREPARATIONS.
+        table: Every case.
+        shown: Cases with a tumour in the bins that were asked for.
+        size: Bins by volume; None below three tumours.
+        case: The chosen case.
+        row: Its row.
+        problems: Case id to why it is not in the table.
+    """
+
+    workspace: Workspace
+    preparation: str
+    table: pd.DataFrame
+    shown: pd.DataFrame
+    size: Binning | None
+    case: Case
+    row: "pd.Series[Any]"
+    problems: Mapping[str, str]
+
+    @property
+    def case_id(self) -> str:
+        """Of the chosen case."""
+        return self.case.case_id
+
+
+def choose(workspace: Workspace) -> Asked | None:
+    """The controls; None, with an explanation on the page, where there is nothing to look at."""
+    if workspace.cohort is None:
+        st.warning(plain(f"The X-ray needs the reference masks. {workspace.problem}"))
+        return None
+    top = st.container()
+    columns = st.columns([4, 2, 2, 3], gap="medium")
+    preparation = columns[0].selectbox(
+        "What the loss sees",
+        list(PREPARATIONS),
+        format_func=lambda key: PREPARATIONS[key].title.capitalize() if key == "own" else PREPARATIONS[key].title,
+        help="What is done to the masks before the loss. Gamma is a share of all voxels, so a crop changes it.",
+        key="prepare",
+        bind="query-params",
+    )
+    table, problems = _table(workspace, preparation)
+    there = tumours(table)
+    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(headline(table))}")
+    if there.empty:
+        st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
+        return None
+    bins = {axis: _tertiles(axis, there) for axis in ("size", "roughness")}
+    shown = there
+    for (axis, binning), column, label in zip(bins.items(), columns[1:3], ("Tumour size", "Roughness"), strict=True):
+        names = [EVERY, *(binning.names[:3] if binning else ())]
+        wanted = str(column.selectbox(label, names, key=f"{axis}_bin", bind="query-params"))
+        if binning and wanted != EVERY:
+            shown = shown[binning.assign(shown[axis]) == names.index(wanted) - 1]
+    if shown.empty:
+        st.info("No tumour is in both bins: choose others.")
+        return None
+    shown = shown.sort_values("size").reset_index(drop=True)
+    case_id = _choose_case(shown, columns[3])
+    cases = {case.case_id: case for case in workspace.cohort.cases}
+    row = shown[shown["case_id"] == case_id].iloc[0]
+    return Asked(workspace, preparation, table, shown, bins["size"], cases[case_id], row, problems)
+
+
+def show_cohort(asked: Asked) -> None:
+    """Every case's gamma against its size beside FL's, and why it is what it is on the chosen case."""
+    chart, why = st.columns([3, 2], gap="large")
+    with chart:
+        reading = str(
+            st.segmented_control(
+                "Smoothness in gamma",
+                list(READINGS),
+                default="released",
+                required=True,
+                format_func=lambda key: READINGS[key][0],
+                key="reading",
+                bind="query-params",
+            )
+        )
+        shown = asked.shown
+        gamma = gammas(READINGS[reading][1], shown)
+        figure_ = plot_gammas(shown, gamma, title="gamma (logarithmic)", chosen=asked.case_id)
+        event = st.plotly_chart(
+            figure_,
+            on_select="rerun",
+            selection_mode="points",
+            key=f"gammas {asked.workspace.name} {asked.preparation} {reading}",
+            config=chart_config(f"{asked.workspace.name} gamma {reading}"),
+        )
+        st.caption("One dot a case; a click opens it in Compare. The ring is the case on the right.")
+        if points := [point for point in event["selection"]["points"] if point.get("customdata")]:
+            open_case(asked, str(points[0]["customdata"][0]))
+    with why:
+        _show_why(asked)
+
+
+def open_case(asked: Asked, case_id: str) -> None:
+    """Leave for the case in Compare."""
+    st.session_state["followed"] = case_id
+    st.switch_page("pages/compare.py", query_params={"results": asked.workspace.name, "case": case_id})
+
+
+def _show_why(asked: Asked) -> None:
+    row = asked.row
+    n = f"{int(row['voxels']):,}"
+    gamma = figure(row["gamma_adaptive"])
+    st.markdown(f"##### Why gamma is {gamma} on {plain(asked.case_id)} ({row['size']:.2g} ml)")
+    st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
+    st.markdown(
+        f"""
+| Both parts of A-FL's gamma are divided by **all** voxels | |
+|:--|--:|
+| {int(row["tumour_voxels"]):,} tumour voxels ÷ {n} voxels | {figure(row["gamma_va"])} |
+| about {row["boundary"]:,.0f} boundary faces ÷ {n} voxels | {figure(row["released"])} |
+| **gamma of A-FL** | **{gamma}** |
+| **gamma of FL**, the same for every case | **2** |
+"""
+    )
+    kept = 100 * float(kept_at(0.9, row["gamma_adaptive"]))
+    st.markdown(
+        "The volume is nearly all background, so both shares are nearly 0, and **the smaller the tumour, the smaller "
+        f"they are**. Even a tumour that filled half of the volume would get about 0.5, not FL's 2.\n\n"
+        "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their "
+        "cross-entropy by (1−p)^gamma. At p = 0.9 **FL keeps 0.1² = 1 %**, and **A-FL here keeps "
+        f"0.1^{gamma} = {kept:.1f} %**: it is cross-entropy, in effect, least focused where the tumour is smallest."
+    )
+
+
+def show_findings(asked: Asked) -> None:
+    """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
+    st.markdown("##### What the released loss does, measured on these cases")
+    st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(asked.table)))
+    st.markdown("##### All quantities")
+    values = {name: asked.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
+    st.plotly_chart(
+        plot_distributions(values), key="distributions", config=chart_config(f"{asked.workspace.name} quantities")
+    )
+    st.dataframe(_summary_table(asked.shown), hide_index=True, height="content", placeholder="–")
+    st.caption(
+        f"Over the {len(asked.shown)} tumours chosen above. Boxes: quartiles, and 5th to 95th percentile. rho: "
+        "Spearman's rank correlation with volume, and with the size-free roughness where a tumour is large enough to "
+        "carry one."
+    )
+    if asked.problems:
+        with st.expander(f"{len(asked.problems)} cases could not be measured"):
+            st.markdown("\n".join(f"- {plain(said)}" for said in asked.problems.values()))
+
+
+def _summary_table(shown: pd.DataFrame) -> pd.DataFrame:
+    found = summary(shown)
+    text = {name: [figure(v) if v < 0.9 else f"{v:.4f}" for v in found[name]] for name in found.columns[:6]}
+    rho = {
+        f"rho, {axis}": ["–" if pd.isna(v) else f"{v:+.2f}" for v in found[f"rho_{axis}"]]
+        for axis in ("size", "roughness")
+    }
+    return pd.DataFrame({"quantity": [QUANTITIES[str(key)] for key in found.index]} | text | rho)
+
+
+def _choose_case(shown: pd.DataFrame, column: Any) -> str:
+    """The case in detail; by default the middle one of the smaller half, since small tumours are the question."""
+    ids = shown["case_id"].tolist()
+    label = "Case in detail, small to large"
+    return str(column.selectbox(label, ids, len(ids) // 4, key="xray_case", bind="query-params"))
+
+
+def _tertiles(axis: str, there: pd.DataFrame) -> Binning | None:
+    try:
+        return tertiles(axis, there[axis])
+    except UsageError:
+        return None
+
+
+def _table(workspace: Workspace, preparation: str) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Every case measured, from the results folder where that was done before."""
+    assert workspace.cohort is not None
+    cases = workspace.cohort.cases
+    return _measured(str(workspace.results.folder), preparation, workspace.stamp, cases)
+
+
+@st.cache_resource(max_entries=8, ttl=600, show_spinner="Measuring every mask; a few seconds, the first time")
+def _measured(
+    folder: str, preparation: str, stamp: int, _cases: tuple[Case, ...]
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    with ThreadPoolExecutor(os.cpu_count()) as executor:
+        return kept_table(Path(folder), _cases, preparation, executor=executor)

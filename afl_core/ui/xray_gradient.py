@@ -1,0 +1,172 @@
+"""Loss X-ray page: where the gradient of each loss goes on the chosen case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+from numpy.typing import NDArray
+
+from afl_core.analysis.focusing import SETTINGS, Setting
+from afl_core.analysis.gradients import (
+    NEAR_MM,
+    Profile,
+    Shares,
+    case_gammas,
+    gradient_map,
+    logits_of,
+    model_logits,
+    profile,
+    shares,
+)
+from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
+from afl_core.data.files import load_mask, load_volume
+from afl_core.errors import DataError
+from afl_core.evaluation.probabilities import case_probabilities
+from afl_core.figures.xray import plot_shares
+from afl_core.ui.breakdown import chart_config
+from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.viewer import show_viewer
+from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.xray import Asked
+from afl_core.ui.xray_design import YOURS, show_design
+from afl_core.volume import Case, Mask, Volume
+
+MODELS: Mapping[str, float] = {
+    "untrained: 0.5 everywhere": 0.5,
+    "model: 0.8 sure": 0.8,
+    "model: 0.95 sure": 0.95,
+    "model: 0.99 sure": 0.99,
+}
+"""Simple models of a network's probabilities, by the probability of the right class away from the boundary."""
+
+CHANNELS = ("tumour channel", "background channel")
+MAPPED = ("FL", "A-FL released", YOURS)
+
+
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """A case as the gradient sees it: mask, logits (2, X, Y, Z), its row of numbers, and the gathered logits."""
+
+    mask: Mask
+    logits: NDArray[np.float32]
+    row: Row
+    gathered: Profile
+
+
+@st.fragment
+def show_losses(asked: Asked) -> None:
+    """The losses on the chosen case; a slider runs this alone again."""
+    setting = show_design(asked)
+    show_gradient(asked, setting)
+
+
+def show_gradient(asked: Asked, setting: Setting) -> None:
+    """Shares of every loss's gradient by channel and place and lesion, and maps of it."""
+    st.markdown(f"##### Where the gradient goes on {plain(asked.case_id)}")
+    checkpoints = _checkpoints(asked)
+    columns = st.columns([4, 8], gap="medium", vertical_alignment="bottom")
+    chosen = str(
+        columns[0].selectbox(
+            "Probabilities of",
+            [*MODELS, *checkpoints],
+            format_func=lambda key: key if key in MODELS else f"checkpoint {key}",
+            key=f"probabilities {asked.workspace.name}",
+            help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it.",
+        )
+    )
+    with shown_errors():
+        looked = _look(asked, chosen, checkpoints)
+        settings: dict[str, Setting] = {**SETTINGS, YOURS: setting}
+        gamma = case_gammas(looked.row, settings)
+        found = {
+            name: shares(looked.gathered, each, gamma[name], looked.row["gamma_va"]) for name, each in settings.items()
+        }
+        columns[1].markdown(_said(found))
+        st.plotly_chart(plot_shares(found), key="shares", config=chart_config(f"{asked.workspace.name} gradient"))
+        if looked.gathered.lesion_ml:
+            st.dataframe(_lesion_table(looked, found), hide_index=True, height="content")
+        st.caption(
+            "The gradient by the logits of both sigmoid channels, sizes summed. Only the tumour channel is read at "
+            f"inference. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away."
+            + ("" if chosen in MODELS else " On the case's own grid.")
+        )
+        if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
+            _show_map(asked, looked, {name: settings[name] for name in MAPPED}, gamma)
+
+
+def _said(found: Mapping[str, Shares]) -> str:
+    released, focal = found["A-FL released"], found["FL"]
+    return (
+        f"The tumour channel, the one that decides at inference, gets **{100 * released.tumour_channel:.2g} %** of the "
+        f"gradient with A-FL as released, and {100 * focal.tumour_channel:.2g} % with FL."
+    )
+
+
+def _lesion_table(looked: Looked, found: Mapping[str, Shares]) -> pd.DataFrame:
+    """Share of each lesion in every loss's gradient."""
+    lesions = {
+        "lesion": [str(k + 1) for k in range(len(looked.gathered.lesion_ml))],
+        "volume (ml)": [f"{ml:.3g}" for ml in looked.gathered.lesion_ml],
+    }
+    share = {name: [f"{100 * s:.3g} %" for s in one.lesions] for name, one in found.items()}
+    return pd.DataFrame(lesions | share)
+
+
+def _checkpoints(asked: Asked) -> dict[str, Path]:
+    """Sources of the results that are checkpoints whose sequences the case has."""
+    return {
+        name: Path(said["path"])
+        for name, said in asked.workspace.manifest["sources"].items()
+        if said["kind"] == "checkpoint" and set(said["card"].get("sequences", [""])) <= set(asked.case.sequences)
+    }
+
+
+def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, Path]) -> Looked:
+    case = asked.case
+    if case.reference is None:
+        raise DataError(f"{case.case_id} has no reference segmentation")
+    stamp = case.reference.stat().st_mtime_ns
+    if chosen in MODELS:
+        return _modelled(str(case.reference), stamp, asked.preparation, MODELS[chosen])
+    return _predicted(str(case.reference), stamp, str(checkpoints[chosen]), case)
+
+
+@st.cache_resource(max_entries=4, show_spinner="Looking at the case")
+def _modelled(reference: str, stamp: int, preparation: str, confidence: float) -> Looked:
+    mask = PREPARATIONS[preparation].apply(load_mask(Path(reference)))
+    logits = model_logits(mask, confidence)
+    return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
+
+
+@st.cache_resource(max_entries=4, show_spinner="Running the checkpoint on the case; a quarter of a minute")
+def _predicted(reference: str, stamp: int, checkpoint: str, _case: Case) -> Looked:
+    mask = load_mask(Path(reference))
+    logits = logits_of(case_probabilities(Path(checkpoint), _case))
+    return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
+
+
+def _show_map(asked: Asked, looked: Looked, settings: Mapping[str, Setting], gamma: Mapping[str, float]) -> None:
+    channel = str(
+        st.segmented_control("Gradient of the", CHANNELS, default=CHANNELS[0], required=True, key="xray channel")
+    )
+    maps = {}
+    for name, setting in settings.items():
+        found = gradient_map(looked.logits, looked.mask, setting, gamma[name])
+        of_channel = found[1 - CHANNELS.index(channel)]
+        maps[name] = ScalarMap(of_channel, f"gradient of the {channel}, the loss's largest is 1", (0.0, 1.0))
+    show_viewer(_payload(asked, looked, maps), key="xray viewer")
+    st.caption("Each loss is scaled by the largest gradient of its two channels: a dark pane is a channel left out.")
+
+
+def _payload(asked: Asked, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:
+    """The image where the map lies on its grid, else empty space."""
+    names: Any = tuple(asked.case.sequences)
+    image = load_volume(asked.case.sequences[names[0]]) if names else None
+    if image is None or image.array.shape != looked.mask.array.shape:
+        names, image = ("masks",), Volume(np.zeros(looked.mask.array.shape, np.float32), looked.mask.affine)
+    case = ViewerCase(image, looked.mask, maps=maps, case_id=asked.case_id, sequence=names[0])
+    return viewer_payload(case)

@@ -1,0 +1,41 @@
+"""The Loss X-ray page on the real demo, in a real Chromium: a slider, the map, a dot, and the way to Training."""
+
+import json
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from dots import click_dot
+
+ROOT = Path(__file__).parents[2]
+READY = ".afl-viewer[data-ready=true]"
+
+
+def open_xray(page, serve) -> None:
+    page.goto(f"{serve(ROOT / 'app.py')}/loss_xray?results=demo")
+    page.get_by_text("All quantities", exact=True).wait_for(timeout=120_000)
+
+
+def test_a_slider_the_map_and_the_way_to_training(page, serve):
+    open_xray(page, serve)
+    page.get_by_text(re.compile("yours: Small tumours get more focus")).wait_for()
+    offset = page.get_by_role("slider", name="Offset of gamma")
+    offset.focus()
+    page.keyboard.press("Home")
+    page.get_by_text(re.compile("yours: Small and large tumours get the same focus: median gamma 0")).wait_for()
+    page.get_by_text("Show it as a map in the slices").click()
+    page.wait_for_selector(READY, timeout=60_000)
+    assert page.get_by_text("A-FL released", exact=True).count() > 0
+    page.get_by_role("button", name="Train with this setting").click()
+    page.wait_for_url(re.compile("/training"), timeout=60_000)
+    address = parse_qs(urlsplit(page.url).query)
+    assert address["loss"] == ["adaptive_focal"]
+    assert json.loads(address["loss_settings"][0])["gamma_offset"] == 0
+
+
+def test_a_dot_opens_its_case(page, serve):
+    open_xray(page, serve)
+    click_dot(page, 2)
+    page.wait_for_selector(READY, timeout=60_000)
+    address = parse_qs(urlsplit(page.url).query)
+    assert page.get_by_role("heading", name=address["case"][0]).is_visible()

@@ -1,0 +1,104 @@
+"""`afl xray`: what it prints and writes, and one clear message for a mistake."""
+
+import json
+import os
+import sys
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core import cli
+
+AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
+
+
+@pytest.fixture
+def masks(tmp_path):
+    """Cubes of 2, 4, 6 and 8 voxels a side, and an empty mask."""
+    (tmp_path / "masks").mkdir()
+    for side in (0, 2, 4, 6, 8):
+        mask = np.zeros((20, 20, 12), np.uint8)
+        mask[4 : 4 + side, 4 : 4 + side, 2 : 2 + side] = 1
+        nib.save(nib.Nifti1Image(mask, AFFINE), tmp_path / "masks" / f"cube_{side}.nii.gz")
+    return tmp_path / "masks"
+
+
+@pytest.fixture
+def xray(monkeypatch, capsys):
+    """`xray(*arguments)` gives exit status, standard output and standard error."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["afl", "xray", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, said.err
+
+    return run
+
+
+def test_masks_alone_are_enough(xray, masks, tmp_path):
+    code, out, err = xray("--references", masks, "--out", tmp_path / "out")
+    assert code == 0, err
+    assert "4 of 5 cases with a tumour" in err
+    table = pd.read_csv(tmp_path / "out" / "xray.csv").set_index("case_id")
+    assert table.loc["cube_4", "gamma_va"] == pytest.approx(64 / 4800)
+    document = json.loads((tmp_path / "out" / "xray.json").read_text())
+    gammas = table["gamma_adaptive"][table["tumour_voxels"] > 0]
+    assert document["summary"]["gamma_adaptive"]["median"] == pytest.approx(gammas.median())
+    assert document["summary"]["gamma_adaptive"]["rho_size"] == pytest.approx(1)
+    (line,) = [line for line in out.splitlines() if line.startswith("gamma_adaptive, released")]
+    assert f"{gammas.median():.2g}" in line
+    assert line.split()[-2:] == ["+1.00", "–"]
+    assert all(finding["measured"] in out for finding in document["findings"])
+
+
+def test_a_grid_and_area_resizing_make_tumours_larger(xray, masks, tmp_path):
+    for how in ("nearest", "area"):
+        code, _, err = xray("--references", masks, "--grid", "11,11,5", "--resize", how, "--out", tmp_path / how)
+        assert code == 0, err
+        assert f"11 x 11 x 5 voxels, resized by {how}" in err
+    nearest, area = (pd.read_csv(tmp_path / how / "xray.csv") for how in ("nearest", "area"))
+    assert set(area["voxels"]) == {605}
+    assert (area["gamma_va"] >= nearest["gamma_va"]).all()
+    assert area["gamma_va"].sum() > nearest["gamma_va"].sum()
+
+
+def test_a_data_set(xray, cohort):
+    code, out, err = xray("--data", cohort)
+    assert code == 0, err
+    assert "4 of 4 cases with a tumour" in err
+    assert "of 4 tumours" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ((), "either --data or --references"),
+        (("--grid", "1,2"), "three numbers of voxels"),
+        (("--grid", "a,b,c"), "three numbers of voxels"),
+        (("--grid", "100000,100000,100000"), "three numbers of voxels"),
+        (("--resize", "area"), "needs a grid"),
+        (("--grid", "4,4,4", "--resize", "cubic"), "There are: nearest, area"),
+        (("--prepare", "picai"), "Did you mean picai_"),
+    ],
+)
+def test_a_mistake_is_one_message(xray, masks, arguments, said):
+    given = ("--references", masks, *arguments) if arguments else ()
+    code, _, err = xray(*given)
+    assert code == 2
+    assert "Traceback" not in err
+    (line,) = [line for line in err.splitlines() if line.startswith("Error: ")]
+    assert said in line
+
+
+def test_nothing_that_can_be_read(xray, tmp_path):
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "case.nii.gz").write_bytes(b"no mask")
+    code, _, err = xray("--references", tmp_path / "masks")
+    assert code == 2
+    assert "No reference could be measured" in err
