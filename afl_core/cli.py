@@ -12,7 +12,8 @@ from rich.text import Text
 
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
-from afl_core.cli_data import DATA_HELP, LabelsOption, LayoutOption, RegionOption, data_app
+from afl_core.cli_data import data_app
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec

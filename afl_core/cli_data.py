@@ -1,4 +1,4 @@
-"""`afl data`: check a data set, and split it by patient; and the options by which every command opens one."""
+"""`afl data`: check a data set, and split it by patient."""
 
 import json
 from pathlib import Path
@@ -8,9 +8,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption
 from afl_core.data.check import Report, check_cohort
-from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import LAYOUTS, MASKS_ALONE, load_cohort, references_cohort
+from afl_core.data.labels import WHOLE
+from afl_core.data.layouts import MASKS_ALONE, load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.run import worker_pool
@@ -18,15 +19,6 @@ from afl_core.paths import INDEX
 from afl_core.storage import write_atomically
 from afl_core.terminal import output, print_line, progress_bar
 
-DATA_HELP = "Folder of the data set, in a known layout (docs/data.md)."
-LayoutOption = Annotated[
-    str | None,
-    typer.Option(help=f"Layout, where it cannot be told: {', '.join(LAYOUTS)}, or a .toml file that describes one."),
-]
-LabelsOption = Annotated[
-    str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
-]
-RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 
 SHOWN = 5

@@ -25,6 +25,8 @@ from afl_core.analysis.xray import (
 )
 from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.catalogue import pick
+from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
+from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
@@ -33,12 +35,15 @@ from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_line, print_problems, progress_bar
 
 
-def xray(
+def xray(  # noqa: PLR0913 - one parameter an option
     *,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set, as afl evaluate takes it.")] = None,
     references: Annotated[
         Path | None, typer.Option(help="Folder of reference masks alone, in place of --data.")
     ] = None,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
     out: Annotated[Path | None, typer.Option(help="Folder for xray.csv and xray.json.")] = None,
     prepare: Annotated[
         str, typer.Option(help=f"What is done to the masks before the loss: {', '.join(PREPARATIONS)}.")
@@ -57,7 +62,10 @@ def xray(
     if (data is None) == (references is None):
         raise UsageError("Give either --data or --references")
     preparation = build_preparation(prepare, grid, resize)
-    cohort = load_cohort(data) if data else references_cohort(cast(Path, references))
+    if data is not None:
+        cohort = load_cohort(data, layout=layout, labels=labels, region=region)
+    else:
+        cohort = references_cohort(cast(Path, references), labels=labels, region=region)
     with worker_pool(tasks=len(cohort.cases)) as executor, progress_bar("Measuring") as advance:
         done = iter(range(1, len(cohort.cases) + 1))
         table, problems = xray_table(

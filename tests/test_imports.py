@@ -21,7 +21,7 @@ LAYERS = (
     {"demo", "analysis"},
     {"figures"},
     {"report", "study"},
-    {"doctor", "terminal"},
+    {"cli_options", "doctor", "terminal"},
     {"cli_analysis", "cli_data", "cli_training", "cli_xray"},
     {"ui", "cli"},
 )

@@ -23,7 +23,7 @@ from afl_core.analysis.gradients import (
     shares,
 )
 from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.figures.xray import plot_shares
@@ -129,22 +129,22 @@ def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, Path]) -> Looked:
     case = asked.case
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
-    stamp = case.reference.stat().st_mtime_ns
+    what = f"{case.reference} {case.region} {case.reference.stat().st_mtime_ns}"
     if chosen in MODELS:
-        return _modelled(str(case.reference), stamp, asked.preparation, MODELS[chosen])
-    return _predicted(str(case.reference), stamp, str(checkpoints[chosen]), case)
+        return _modelled(what, case, asked.preparation, MODELS[chosen])
+    return _predicted(what, case, str(checkpoints[chosen]))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at the case")
-def _modelled(reference: str, stamp: int, preparation: str, confidence: float) -> Looked:
-    mask = PREPARATIONS[preparation].apply(load_mask(Path(reference)))
+def _modelled(what: str, _case: Case, preparation: str, confidence: float) -> Looked:
+    mask = PREPARATIONS[preparation].apply(load_reference(_case))
     logits = model_logits(mask, confidence)
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
 
 @st.cache_resource(max_entries=4, show_spinner="Running the checkpoint on the case; a quarter of a minute")
-def _predicted(reference: str, stamp: int, checkpoint: str, _case: Case) -> Looked:
-    mask = load_mask(Path(reference))
+def _predicted(what: str, _case: Case, checkpoint: str) -> Looked:
+    mask = load_reference(_case)
     logits = logits_of(case_probabilities(Path(checkpoint), _case))
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
@@ -165,7 +165,7 @@ def _show_map(asked: Asked, looked: Looked, settings: Mapping[str, Setting], gam
 def _payload(asked: Asked, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:
     """The image where the map lies on its grid, else empty space."""
     names: Any = tuple(asked.case.sequences)
-    image = load_volume(asked.case.sequences[names[0]]) if names else None
+    image = load_sequence(asked.case, names[0]) if names else None
     if image is None or image.array.shape != looked.mask.array.shape:
         names, image = ("masks",), Volume(np.zeros(looked.mask.array.shape, np.float32), looked.mask.affine)
     case = ViewerCase(image, looked.mask, maps=maps, case_id=asked.case_id, sequence=names[0])

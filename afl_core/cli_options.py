@@ -1,0 +1,18 @@
+"""The options by which every command opens a data set."""
+
+from typing import Annotated
+
+import typer
+
+from afl_core.data.labels import SCHEMES
+from afl_core.data.layouts import LAYOUTS
+
+DATA_HELP = "Folder of the data set, in a known layout (docs/data.md)."
+LayoutOption = Annotated[
+    str | None,
+    typer.Option(help=f"Layout, where it cannot be told: {', '.join(LAYOUTS)}, or a .toml file that describes one."),
+]
+LabelsOption = Annotated[
+    str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
+]
+RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
