@@ -137,8 +137,8 @@ class MaskSource:
     def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
         """Read the file; the mask lies on the reference's grid if there is one."""
         path = self._file(case)
-        mask, tumour = load_prediction(path)
-        notes = ["a map of probabilities, cut at 0.5"] if tumour is not None else []
+        mask, tumour, note = load_prediction(path, case.region)
+        notes = [note] if note else []
         if reference is not None:
             what, stored = f"{self.name}'s mask of {case.case_id}", stored_axes(path)
             mask, moved = onto_reference(mask, reference, other_grid=self.option, what=what, stored=stored)

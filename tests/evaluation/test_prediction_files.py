@@ -6,11 +6,16 @@ import pytest
 
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import evaluate_case
-from afl_core.evaluation.prediction_files import MissingPredictionError, find_prediction, list_predictions
+from afl_core.evaluation.prediction_files import (
+    MissingPredictionError,
+    find_prediction,
+    list_predictions,
+    load_prediction,
+)
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource
-from afl_core.volume import Case
+from afl_core.volume import Case, Region
 
 
 def put(folder, *names, data=b""):
@@ -167,3 +172,32 @@ def test_an_mha_mask_is_measured_on_the_nifti_reference(tmp_path, write_nifti):
     assert np.array_equal(
         nib.load(tmp_path / "out" / "masks" / "A" / "a.nii.gz").get_fdata(), nib.load(reference).get_fdata()
     )
+
+
+ET = Region("et", (4,), (1, 2, 4))
+
+
+@pytest.mark.parametrize(
+    ("stored", "region", "inside", "note"),
+    [
+        ([0, 1, 2, 4], ET, [4], "a file of labels, of which et: 4 was taken"),
+        ([0, 0, 0, 4], ET, [4], "a file of labels, of which et: 4 was taken"),
+        ([0, 1, 1, 0], ET, [1], ""),
+        ([0, 0, 0, 0], ET, [], ""),
+        ([0, 1, 2, 4], Region(), [1, 2, 4], ""),
+    ],
+)
+def test_a_region_is_taken_of_predicted_labels_and_a_plain_mask_is_the_region(
+    tmp_path, write_nifti, stored, region, inside, note
+):
+    array = np.tile(np.array(stored, np.uint8), (3, 3, 1))
+    mask, probabilities, said = load_prediction(write_nifti(tmp_path / "a.nii.gz", array), region)
+    assert np.array_equal(mask.array, np.isin(array, inside) & (array > 0))
+    assert (probabilities, said) == (None, note)
+
+
+def test_a_predicted_label_that_the_data_set_lacks_is_named(tmp_path, write_nifti):
+    path = write_nifti(tmp_path / "a.nii.gz", np.full((2, 2, 2), 3, np.uint8))
+    with pytest.raises(DataError, match=r"a\.nii\.gz") as caught:
+        load_prediction(path, ET)
+    assert "3" in str(caught.value)
