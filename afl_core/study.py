@@ -24,6 +24,19 @@ from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, create_run, r
 
 RULES: tuple[DecisionRule, ...] = get_args(DecisionRule)
 
+MEASURED = (
+    "source",
+    "case_id",
+    "reference_volume_ml",
+    "roughness",
+    "dsc",
+    "hd95_mm",
+    "nsd",
+    "lesion_f1",
+    "released_dsc",
+)
+"""Columns of cases.csv, beside the decision rule."""
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -180,7 +193,7 @@ def run_table(runs: Mapping[str, RunFolder]) -> pd.DataFrame:
 
 
 def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[DecisionRule, Results]) -> None:
-    """Write runs.csv, comparisons.csv and study.json: all numbers of docs/study.md.
+    """Write runs.csv, comparisons.csv, study.json, and cases.csv with the measures themselves.
 
     Args:
         out: Folder.
@@ -204,6 +217,8 @@ def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[Decis
         "data": first.data,
         "versions": first.versions,
     }
+    cases = pd.concat([folder.cases()[list(MEASURED)].assign(rule=rule) for rule, folder in results.items()])
+    write_atomically(out / "cases.csv", cases.round(5).to_csv(index=False).encode())
     write_atomically(out / "runs.csv", run_table(runs).to_csv(index=False).encode())
     write_atomically(out / "comparisons.csv", comparisons.round(6).to_csv(index=False).encode())
     write_atomically(out / "study.json", (json.dumps(said, indent=2, default=dict) + "\n").encode())

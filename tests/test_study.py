@@ -119,6 +119,10 @@ def check_tables(home, runs):
         cases = pd.read_parquet(home / "results" / f"study-demo-{rule}" / "cases.parquet")
         assert len(cases) == 14 * 7
         mean = cases.groupby(cases["source"].str.rsplit(" seed", n=1).str[0])["dsc"].mean()
+        listed = pd.read_csv(home / "out" / "cases.csv").query("rule == @rule")
+        assert dict(zip(listed["case_id"] + listed["source"], listed["dsc"], strict=True)) == pytest.approx(
+            dict(zip(cases["case_id"] + cases["source"], cases["dsc"], strict=True)), abs=1e-5
+        )
         own = overall[overall["rule"] == rule]
         expected = [mean[second] - mean[first] for first, second in zip(own["minus"], own["source"], strict=True)]
         assert list(own["mean_difference"].astype(float)) == pytest.approx(expected, abs=2e-6)
