@@ -157,10 +157,11 @@ def _channels(there: pd.DataFrame) -> Finding:
 
 def _grown(there: pd.DataFrame) -> Finding:
     ratio = there["grid_ml"] / there["size"]
+    cut = " (below 1 where the crop cuts it off)" if ratio.min() < 1 else ""
     return Finding(
         "Resizing by area and keeping everything above 0 makes tumours larger before the loss sees them.",
         f"Volume on the loss's grid over the true one: median {ratio.median():.2f}, {ratio.min():.2f} to "
-        f"{ratio.max():.2f}.",
+        f"{ratio.max():.2f}{cut}.",
     )
 
 

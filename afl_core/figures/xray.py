@@ -187,7 +187,8 @@ def _side_by_side(titles: tuple[str, str], left: float, right: float) -> dict[st
     """Layout of two charts, up to `left` and from `right` on; `make_subplots` takes a tenth of a second for it."""
     domains = ([0, left], [right, 1])
     look = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 15}}
-    named = [{"text": text, "x": sum(ends) / 2} | look for text, ends in zip(titles, domains, strict=True)]
+    look |= {"xanchor": "left"}
+    named = [{"text": text, "x": ends[0]} | look for text, ends in zip(titles, domains, strict=True)]
     return {
         "xaxis": {"domain": domains[0], "anchor": "y", "zeroline": False},
         "xaxis2": {"domain": domains[1], "anchor": "y2", "zeroline": False},
@@ -261,11 +262,11 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
         for what, colour, share, axis in by_channel + by_place
     ]
     layout = chart_layout(150 + 40 * len(found)) | _side_by_side(
-        ("Which channel learns", "Where in the volume"), 0.41, 0.44
+        ("Which channel learns", "Where in the volume"), 0.4, 0.46
     )
     layout["annotations"] += _left_out(found)
     for axis in ("xaxis", "xaxis2"):
-        layout[axis] |= {"tickformat": ".0%", "range": [0, 1]}
+        layout[axis] |= {"tickformat": ".0%", "range": [0, 1], "dtick": 0.5}
     layout["yaxis"] |= {"autorange": "reversed", "automargin": True}
     layout["yaxis2"] |= {"matches": "y", "showticklabels": False}
     flat = {"orientation": "h", "x": 0, "yanchor": "top", "traceorder": "normal"}
