@@ -462,7 +462,7 @@ def test_rerun_sends_the_voxels_once(viewer: Page):
 
 def test_another_sequence_sends_no_masks(viewer: Page):
     received: list[bytes] = []
-    viewer.page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(data)))
+    viewer.page.on("websocket", lambda ws: ws.on("framereceived", lambda data: received.append(data)))  # noqa: PLW0108 - Playwright wraps no builtin
     viewer.open()
     image, masks = (viewer_payload(phantom()).parts[name] for name in ("image", "masks"))
     assert image in b"".join(received)
