@@ -200,26 +200,30 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         medians: From `focusing_by_bin`.
         names: Of the bins by number.
     """
-    figure = go.Figure()
+    traces = []
     for name in medians.columns:
         gamma = medians[name].to_numpy(np.float64)
-        figure.add_scatter(
-            x=[names[int(k)] for k in medians.index],
-            y=np.maximum(gamma, FLOOR),
-            mode="lines+markers+text",
-            line={"color": colour_of(name), "width": 4, "dash": DASHES.get(name, "solid")},
-            marker={"size": 12, "color": colour_of(name)},
-            text=[f"{g:.2g}" for g in gamma],
-            textposition="top center" if name == "FL" else "bottom center",
-            cliponaxis=False,
-            name=name,
-            customdata=1 - kept_at(0.9, gamma),
-            hovertemplate=f"{name}: gamma %{{text}}<br>p_t 0.9 turned down by %{{customdata:.1%}}<extra></extra>",
-        )
+        trace = {
+            "type": "scatter",
+            "x": [names[int(k)] for k in medians.index],
+            "y": np.maximum(gamma, FLOOR),
+            "mode": "lines+markers+text",
+            "line": {"color": colour_of(name), "width": 4, "dash": DASHES.get(name, "solid")},
+            "marker": {"size": 12, "color": colour_of(name)},
+            "text": [f"{g:.2g}" for g in gamma],
+            "textposition": "top center" if name == "FL" else "bottom center",
+            "cliponaxis": False,
+            "name": name,
+            "customdata": 1 - kept_at(0.9, gamma),
+            "hovertemplate": f"{name}: gamma %{{text}}<br>p_t 0.9 turned down by %{{customdata:.1%}}<extra></extra>",
+        }
+        traces.append(trace)
     axis = {"type": "log", "range": [np.log10(FLOOR) - 0.4, 1.2], "dtick": 1, "tickformat": "~r", "zeroline": False}
-    figure.update_yaxes(title="Median gamma (logarithmic)", **axis)
-    figure.update_xaxes(title="Tumour volume", range=[-0.4, len(medians) - 0.6])
-    return figure.update_layout(chart_layout(400))
+    layout = chart_layout(400) | {
+        "xaxis": {"title": {"text": "Tumour volume"}, "range": [-0.4, len(medians) - 0.6]},
+        "yaxis": axis | {"title": {"text": "Median gamma (logarithmic)"}},
+    }
+    return go.Figure(traces, layout)
 
 
 def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
