@@ -3,6 +3,7 @@
 import json
 import math
 from dataclasses import asdict, replace
+from itertools import count
 from pathlib import Path
 from typing import Annotated, cast, get_args
 
@@ -27,7 +28,7 @@ from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.catalogue import pick
 from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, load_cohort, references_cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.run import worker_pool
@@ -66,14 +67,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
         cohort = load_cohort(data, layout=layout, labels=labels, region=region)
     else:
         cohort = references_cohort(cast(Path, references), labels=labels, region=region)
-    with worker_pool(tasks=len(cohort.cases)) as executor, progress_bar("Measuring") as advance:
-        done = iter(range(1, len(cohort.cases) + 1))
-        table, problems = xray_table(
-            cohort.cases,
-            preparation,
-            executor=executor,
-            report=lambda case_id: advance(next(done), len(cohort.cases), case_id),
-        )
+    table, problems = _measure(cohort, preparation)
     problems |= dict(cohort.problems)
     if table.empty:
         print_problems(problems)
@@ -84,6 +78,18 @@ def xray(  # noqa: PLR0913 - one parameter an option
         write_atomically(out / "xray.csv", table.to_csv(index=False).encode())
         write_atomically(out / "xray.json", document(table, preparation, problems))
         print_line(f"xray.csv, xray.json written to {out}")
+
+
+def _measure(cohort: Cohort, preparation: Preparation) -> tuple[pd.DataFrame, dict[str, str]]:
+    """`xray_table` on all cores, with a progress bar."""
+    total, done = len(cohort.cases), count(1)
+    with worker_pool(tasks=total) as executor, progress_bar("Measuring") as advance:
+        return xray_table(
+            cohort.cases,
+            preparation,
+            executor=executor,
+            report=lambda case_id: advance(next(done), total, case_id),
+        )
 
 
 def build_preparation(name: str, grid: str | None, resize: str | None) -> Preparation:

@@ -78,7 +78,7 @@ def bin_sentence(medians: "pd.Series[float]", names: tuple[str, ...]) -> str:
 def figure(value: float) -> str:
     """A number to two or three figures, never as 1e-05.
 
-    >>> figure(0.0038123), figure(0.000016), figure(0.585), figure(2.0)
+    >>> figure(0.0038123), figure(0.000016), figure(0.587), figure(2.0)
     ('0.0038', '0.000016', '0.59', '2')
     """
     if not math.isfinite(value):
@@ -157,10 +157,11 @@ def _channels(there: pd.DataFrame) -> Finding:
 
 def _grown(there: pd.DataFrame) -> Finding:
     ratio = there["grid_ml"] / there["size"]
+    cut = " (below 1 where the crop cuts it off)" if ratio.min() < 1 else ""
     return Finding(
         "Resizing by area and keeping everything above 0 makes tumours larger before the loss sees them.",
         f"Volume on the loss's grid over the true one: median {ratio.median():.2f}, {ratio.min():.2f} to "
-        f"{ratio.max():.2f}.",
+        f"{ratio.max():.2f}{cut}.",
     )
 
 

@@ -57,29 +57,10 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) 
     figure.add_annotation(y=np.log10(2), text="<b>FL: gamma 2</b> on every case", yanchor="bottom", **note)
     rough = table["roughness"].to_numpy(np.float64)
     bar = {"title": {"text": "Roughness", "side": "right"}, "thickness": 12, "outlinewidth": 0}
-    looks = (
-        (np.flatnonzero(np.isfinite(rough)), {"colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}, "A-FL"),
-        (
-            np.flatnonzero(~np.isfinite(rough)),
-            {"symbol": "circle-open", "color": GREY},
-            "A-FL, too small for a roughness",
-        ),
-    )
-    for rows, look, name in looks:
-        marker = look | ({"color": rough[rows]} if "colorscale" in look else {})
-        own = table.iloc[rows]
-        figure.add_scatter(
-            x=own["size"],
-            y=np.maximum(gamma[rows], FLOOR),
-            mode="markers",
-            marker={"size": 8, "line": {"width": 1, "color": GREY}} | marker,
-            customdata=np.column_stack(
-                [own["case_id"], own["size"].map("{:.3g}".format), [f"{g:.4g}" for g in gamma[rows]]]
-            ),
-            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} ml<br>gamma %{customdata[2]}<extra></extra>",
-            name=name,
-            showlegend=False,
-        )
+    measured, unmeasured = np.flatnonzero(np.isfinite(rough)), np.flatnonzero(~np.isfinite(rough))
+    shade = {"color": rough[measured], "colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}
+    _add_cases(figure, table.iloc[measured], gamma[measured], shade)
+    _add_cases(figure, table.iloc[unmeasured], gamma[unmeasured], {"symbol": "circle-open", "color": GREY})
     ring = np.flatnonzero(table["case_id"] == chosen)
     figure.add_scatter(
         x=table["size"].iloc[ring],
@@ -93,6 +74,20 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) 
     ticks = {"dtick": 1, "exponentformat": "none", "tickformat": "~r"}
     figure.update_yaxes(title=title, type="log", range=[np.log10(FLOOR), np.log10(6)], zeroline=False, **ticks)
     return figure.update_layout(chart_layout(400))
+
+
+def _add_cases(figure: go.Figure, table: pd.DataFrame, gamma: Floats, marker: dict[str, Any]) -> None:
+    """A dot a case; hollow ones are too small to carry a roughness."""
+    volume = table["size"].map("{:.3g}".format)
+    figure.add_scatter(
+        x=table["size"],
+        y=np.maximum(gamma, FLOOR),
+        mode="markers",
+        marker={"size": 8, "line": {"width": 1, "color": GREY}} | marker,
+        customdata=np.column_stack([table["case_id"], volume, [f"{g:.4g}" for g in gamma]]),
+        hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]} ml<br>gamma %{customdata[2]}<extra></extra>",
+        showlegend=False,
+    )
 
 
 def plot_volume(share: float) -> go.Figure:
@@ -187,7 +182,8 @@ def _side_by_side(titles: tuple[str, str], left: float, right: float) -> dict[st
     """Layout of two charts, up to `left` and from `right` on; `make_subplots` takes a tenth of a second for it."""
     domains = ([0, left], [right, 1])
     look = {"xref": "paper", "yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False, "font": {"size": 15}}
-    named = [{"text": text, "x": sum(ends) / 2} | look for text, ends in zip(titles, domains, strict=True)]
+    look |= {"xanchor": "left"}
+    named = [{"text": text, "x": ends[0]} | look for text, ends in zip(titles, domains, strict=True)]
     return {
         "xaxis": {"domain": domains[0], "anchor": "y", "zeroline": False},
         "xaxis2": {"domain": domains[1], "anchor": "y2", "zeroline": False},
@@ -204,26 +200,30 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
         medians: From `focusing_by_bin`.
         names: Of the bins by number.
     """
-    figure = go.Figure()
+    traces = []
     for name in medians.columns:
         gamma = medians[name].to_numpy(np.float64)
-        figure.add_scatter(
-            x=[names[int(k)] for k in medians.index],
-            y=np.maximum(gamma, FLOOR),
-            mode="lines+markers+text",
-            line={"color": colour_of(name), "width": 4, "dash": DASHES.get(name, "solid")},
-            marker={"size": 12, "color": colour_of(name)},
-            text=[f"{g:.2g}" for g in gamma],
-            textposition="top center" if name == "FL" else "bottom center",
-            cliponaxis=False,
-            name=name,
-            customdata=1 - kept_at(0.9, gamma),
-            hovertemplate=f"{name}: gamma %{{text}}<br>p_t 0.9 turned down by %{{customdata:.1%}}<extra></extra>",
-        )
+        trace = {
+            "type": "scatter",
+            "x": [names[int(k)] for k in medians.index],
+            "y": np.maximum(gamma, FLOOR),
+            "mode": "lines+markers+text",
+            "line": {"color": colour_of(name), "width": 4, "dash": DASHES.get(name, "solid")},
+            "marker": {"size": 12, "color": colour_of(name)},
+            "text": [f"{g:.2g}" for g in gamma],
+            "textposition": "top center" if name == "FL" else "bottom center",
+            "cliponaxis": False,
+            "name": name,
+            "customdata": 1 - kept_at(0.9, gamma),
+            "hovertemplate": f"{name}: gamma %{{text}}<br>p_t 0.9 turned down by %{{customdata:.1%}}<extra></extra>",
+        }
+        traces.append(trace)
     axis = {"type": "log", "range": [np.log10(FLOOR) - 0.4, 1.2], "dtick": 1, "tickformat": "~r", "zeroline": False}
-    figure.update_yaxes(title="Median gamma (logarithmic)", **axis)
-    figure.update_xaxes(title="Tumour volume", range=[-0.4, len(medians) - 0.6])
-    return figure.update_layout(chart_layout(400))
+    layout = chart_layout(400) | {
+        "xaxis": {"title": {"text": "Tumour volume"}, "range": [-0.4, len(medians) - 0.6]},
+        "yaxis": axis | {"title": {"text": "Median gamma (logarithmic)"}},
+    }
+    return go.Figure(traces, layout)
 
 
 def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
@@ -240,37 +240,39 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
         (place, PLACE_COLOURS[k], [float(s.parts[:, k].sum()) for s in found.values()], "2")
         for k, place in enumerate(PLACES)
     ]
-    traces = [
-        {
-            "type": "bar",
-            "y": list(found),
-            "x": share,
-            "orientation": "h",
-            "marker": {"color": colour, "line": {"width": 1, "color": "white"}},
-            "text": [f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
-            "textposition": "inside",
-            "insidetextanchor": "middle",
-            "textangle": 0,
-            "textfont": {"color": ink(colour)},
-            "name": what,
-            "legend": f"legend{axis}",
-            "xaxis": f"x{axis}",
-            "yaxis": f"y{axis}",
-            "hovertemplate": f"%{{y}}<br>{what}: %{{x:.2%}}<extra></extra>",
-        }
-        for what, colour, share, axis in by_channel + by_place
-    ]
+    traces = [_bars(list(found), *bar) for bar in by_channel + by_place]
     layout = chart_layout(150 + 40 * len(found)) | _side_by_side(
-        ("Which channel learns", "Where in the volume"), 0.41, 0.44
+        ("Which channel learns", "Where in the volume"), 0.4, 0.46
     )
     layout["annotations"] += _left_out(found)
     for axis in ("xaxis", "xaxis2"):
-        layout[axis] |= {"tickformat": ".0%", "range": [0, 1]}
+        layout[axis] |= {"tickformat": ".0%", "range": [0, 1], "dtick": 0.5}
     layout["yaxis"] |= {"autorange": "reversed", "automargin": True}
     layout["yaxis2"] |= {"matches": "y", "showticklabels": False}
     flat = {"orientation": "h", "x": 0, "yanchor": "top", "traceorder": "normal"}
     layout |= {"barmode": "stack", "legend": flat | {"y": -0.1}, "legend2": flat | {"y": -0.2}}
     return go.Figure(traces, layout)
+
+
+def _bars(names: list[str], what: str, colour: str, share: list[float], axis: str) -> dict[str, Any]:
+    """One part of every bar of a panel, with its share in it where there is room."""
+    return {
+        "type": "bar",
+        "y": names,
+        "x": share,
+        "orientation": "h",
+        "marker": {"color": colour, "line": {"width": 1, "color": "white"}},
+        "text": [f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
+        "textposition": "inside",
+        "insidetextanchor": "middle",
+        "textangle": 0,
+        "textfont": {"color": ink(colour)},
+        "name": what,
+        "legend": f"legend{axis}",
+        "xaxis": f"x{axis}",
+        "yaxis": f"y{axis}",
+        "hovertemplate": f"%{{y}}<br>{what}: %{{x:.2%}}<extra></extra>",
+    }
 
 
 def _left_out(found: Mapping[str, Shares]) -> list[dict[str, Any]]:

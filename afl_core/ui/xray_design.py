@@ -8,6 +8,7 @@ from typing import cast
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.bins import AXES
 from afl_core.analysis.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas
@@ -67,17 +68,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         help="Whether gamma_va, the tumour's share of the volume, is part of gamma.",
     )
     reading = Setting("balanced", bool(volume), cast(Smoothness, smoothness))
-    reach = _reach(reading, asked.table)
-    key = f"{asked.workspace.name} {asked.preparation} {smoothness} {volume}"
-    scale = columns[3].slider(
-        "Scale of gamma",
-        -reach,
-        reach,
-        -0.3 * reach,
-        reach / 100,
-        key=f"scale {key}",
-        help="Multiplies gamma_adaptive. Below 0, with an offset, small tumours get more focus.",
-    )
+    scale = _choose_scale(asked, reading, columns[3])
     offset = columns[4].slider("Offset of gamma", 0.0, TOP_GAMMA, 2.0, 0.05, key="design offset", help="Added to it.")
     own = float(asked.row["alpha_va"])
     alpha = columns[5].slider(
@@ -98,6 +89,22 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         help="What alpha_va weighs: tumour voxels, every voxel (as printed), or the background channel (as released).",
     )
     return replace(reading, alpha=cast(Alpha, weighting), gamma_scale=round(scale, 6), gamma_offset=offset), alpha
+
+
+def _choose_scale(asked: Asked, reading: Setting, column: DeltaGenerator) -> float:
+    """A slider whose ends suit the reading; it starts as an example in which small tumours get more focus."""
+    reach = _reach(reading, asked.table)
+    return float(
+        column.slider(
+            "Scale of gamma",
+            -reach,
+            reach,
+            -0.3 * reach,
+            reach / 100,
+            key=f"scale {asked.workspace.name} {asked.preparation} {reading}",
+            help="Multiplies gamma_adaptive. Below 0, with an offset, small tumours get more focus.",
+        )
+    )
 
 
 def _reach(reading: Setting, table: pd.DataFrame) -> float:

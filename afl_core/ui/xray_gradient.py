@@ -43,6 +43,8 @@ MODELS: Mapping[str, float] = {
 }
 """Simple models of a network's probabilities, by the probability of the right class away from the boundary."""
 
+USUAL = "model: 0.95 sure"
+
 CHANNELS = ("tumour channel", "background channel")
 MAPPED = ("FL", "A-FL released", YOURS)
 
@@ -73,6 +75,7 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
         columns[0].selectbox(
             "Probabilities of",
             [*MODELS, *checkpoints],
+            list(MODELS).index(USUAL),
             format_func=lambda key: key if key in MODELS else f"checkpoint {key}",
             key=f"probabilities {asked.workspace.name}",
             help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it.",

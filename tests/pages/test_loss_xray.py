@@ -93,6 +93,7 @@ def test_the_setting_goes_to_training_in_one_click(app, table):
 def test_released_weights_show_in_the_gradient(app, table):
     at = app("loss_xray", xray_case="gained")
     row = table.set_index("case_id").loc["gained"]
+    choice(at, "Probabilities of").set_value("untrained: 0.5 everywhere").run()
     assert f"gets **{100 * row['gamma_va']:.2g} %** of the gradient with A-FL as released, and 50 % with FL" in text(at)
     lesions = next(frame.value for frame in at.dataframe if "lesion" in frame.value)
     assert lesions["A-FL paper"].tolist() == lesions["FL"].tolist()  # untrained: every slope alike, no class weights
