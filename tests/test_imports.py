@@ -73,7 +73,8 @@ def test_only_ui_and_pages_import_streamlit():
 
 
 @pytest.mark.parametrize(
-    "module", ["afl_core.ui.overview", "afl_core.ui.case_views", "afl_core.cli", "afl_core.evaluation.job"]
+    "module",
+    ["afl_core.ui.overview", "afl_core.ui.case_views", "afl_core.ui.data", "afl_core.cli", "afl_core.evaluation.job"],
 )
 def test_reading_results_loads_no_torch(module):
     code = f"import sys, {module}; sys.exit(bool({{'torch', 'monai', 'nilearn'}} & set(sys.modules)))"
