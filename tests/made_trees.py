@@ -18,7 +18,7 @@ def write(path: Path, labels: Iterable[int] = (), *, shape: Sequence[int] = SHAP
     array = np.random.default_rng([*place]).integers(50, 200, shape).astype(np.int16)
     if chosen := list(labels):
         array[:] = 0
-        at = zlib.crc32(place) % 100
+        at = zlib.crc32(place) % 40 * shape[-1]  # along one edge, so that they are one lesion
         array.reshape(-1)[at : at + len(chosen)] = chosen
     path.parent.mkdir(parents=True, exist_ok=True)
     if path.name.lower().endswith(".mha"):

@@ -77,6 +77,7 @@ def test_only_ui_and_pages_import_streamlit():
     [
         "afl_core.ui.overview",
         "afl_core.ui.case_views",
+        "afl_core.ui.data",
         "afl_core.ui.training",
         "afl_core.ui.training_runs",
         "afl_core.ui.xray_gradient",
