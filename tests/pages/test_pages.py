@@ -181,3 +181,11 @@ def test_back_to_the_overview_does_not_bounce(app, results):
     at.query_params["case"] = "missed"
     at.run()
     assert at.title[0].value == "A-FL workbench"
+
+
+def test_compare_offers_the_figure_of_its_extreme_cases(app, results):
+    at = app("compare")
+    chosen = {box.label: box.value for box in at.selectbox if (box.key or "").startswith("example")}
+    assert chosen == {"Large": "gained", "Small": "missed"}  # the only two with a tumour
+    assert "afl figure" in at.code[0].value
+    assert "--case large=gained --case small=missed --out examples.png" in at.code[0].value
