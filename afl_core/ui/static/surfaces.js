@@ -101,15 +101,18 @@ class Surfaces {
     this.bar.replaceChildren(...(measured ? ends : ["No reference surface to measure from"]));
   }
 
-  // Where the crosshair of the slices is; a finding that was chosen there comes to the middle.
+  // Where the crosshair of the slices is; a finding that was chosen there comes to the middle. A crosshair that only
+  // moves must not wait for the surfaces to be drawn again: its mark is an element above them.
   follow(cross) {
     if (!this.header || cross.case !== this.header.case) return;
-    const chosen = cross.radius_mm > 0;
-    const moved = chosen && String(cross.mm) !== String(this.cross?.mm);
+    const before = this.cross ?? {};
     this.cross = cross;
-    const zoom = clamp(this.ball.radius / (3 * cross.radius_mm + 8), 1, 12);
-    if (moved) Object.assign(this.camera, { target: cross.mm, zoom });
-    this.invalidate();
+    if (cross.radius_mm > 0 && String(cross.mm) !== String(before.mm)) {
+      const zoom = clamp(this.ball.radius / (3 * cross.radius_mm + 8), 1, 12);
+      Object.assign(this.camera, { target: cross.mm, zoom });
+      this.invalidate();
+    } else if (cross.radius_mm !== before.radius_mm) this.invalidate();
+    else if (!this.frame && this.paneWidth) this.panes.forEach((pane) => this.placeMark(pane, this.matrix()));
   }
 
   // ---- camera
@@ -241,22 +244,27 @@ class Surfaces {
   }
 
   // Letters on a ring around the middle, and the crosshair's place.
-  placeWords({ letters, mark }, matrix) {
+  placeWords(pane, matrix) {
     const { target } = this.camera;
     const { distance } = this.view();
     const reach = 0.92 * distance * Math.tan(FIELD / 2) * Math.min(1, this.paneWidth / this.paneHeight);
-    const put = (word, mm, hidden) => {
-      const [x, y] = this.project(matrix, mm);
-      Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
-    };
     const { back } = this.view();
-    letters.forEach((pair, axis) => pair.forEach((letter, end) => {
+    pane.letters.forEach((pair, axis) => pair.forEach((letter, end) => {
       const sign = end ? 1 : -1;
       const tip = target.map((value, i) => value + (i === axis ? sign * reach : 0));
-      put(letter, tip, Math.abs(back[axis]) > 0.85); // it would stand in the middle
+      this.put(letter, matrix, tip, Math.abs(back[axis]) > 0.85); // it would stand in the middle
     }));
+    this.placeMark(pane, matrix);
+  }
+
+  placeMark({ mark }, matrix) {
     const known = this.cross?.case === this.header.case;
-    put(mark, known ? this.cross.mm : target, !known);
+    this.put(mark, matrix, known ? this.cross.mm : this.camera.target, !known);
+  }
+
+  put(word, matrix, mm, hidden) {
+    const [x, y] = this.project(matrix, mm);
+    Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
   }
 
   project(matrix, mm) {
