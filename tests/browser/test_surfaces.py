@@ -29,6 +29,7 @@ class Scenes(Page):
 
     def scene(self, index: int) -> np.ndarray:
         """Pixels of a scene below its title."""
+        self.page.wait_for_selector(f"{READY}[data-sharp=true]")
         self.settle()
         picture = self.page.locator(".scene").nth(index).screenshot()
         return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)[30:]
@@ -140,6 +141,7 @@ def test_scrolling_the_slices_moves_the_mark_and_draws_no_surface_anew(scenes: S
     scenes.settle()
     drawn, mark = scenes.page.evaluate("window.drawn"), scenes.page.locator(".mark").first.bounding_box()
     assert drawn > 0
+    assert scenes.page.locator(READY).get_attribute("data-sharp") == "true"
     scenes.key("ArrowUp", "ArrowUp")
     scenes.settle()
     assert scenes.page.evaluate("window.drawn") == drawn
