@@ -142,34 +142,35 @@ def switch(page: Page, case_id: str) -> tuple[float, float]:
     return slices, time.perf_counter() - start
 
 
-def measure(page: Page, url: str, pid: int) -> dict[str, float]:
-    """Every line of the table."""
+def measure(page: Page, url: str, pid: int) -> Iterator[tuple[str, float]]:
+    """Every line of the table, as soon as it is known."""
     problems: list[str] = []
     page.on("console", lambda m: problems.append(m.text) if m.type == "error" and "Failed to load" not in m.text else 0)
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("request", lambda r: None if local(r.url) else problems.append(r.url))
     start = time.perf_counter()
-    page.goto(f"{url}/?results=bench&case=case_00")
+    page.goto(f"{url}/?results=bench&case=case_00", timeout=120_000)
     page.wait_for_selector(".afl-viewer[data-ready=true]", timeout=120_000)
-    found = {"first slices, cold (s)": time.perf_counter() - start}
+    yield "first slices, cold (s)", time.perf_counter() - start
     page.wait_for_selector(".afl-surfaces[data-ready=true]", timeout=120_000)
     times = [switch(page, f"case_{k:02d}") for k in range(1, 6)]
-    found["case to slices, warm (s)"] = statistics.median(t[0] for t in times)
-    found["case to surfaces, warm (s)"] = statistics.median(t[1] for t in times)
+    yield "case to slices, warm (s)", statistics.median(slices for slices, _ in times)
+    yield "case to surfaces, warm (s)", statistics.median(surfaces for _, surfaces in times)
     page.locator("[data-value=agreement]").click()  # a fourth pane
     page.locator(".panes").scroll_into_view_if_needed()
     for name, act in ACTS.items():
         if name == "surfaces":
             page.locator(".stage").scroll_into_view_if_needed()
         page.wait_for_timeout(500)
-        found[f"{name}, median frame (ms)"] = statistics.median(page.evaluate(FRAME_LOOP, [FRAMES, act]))
-    found["surfaces (frames/s)"] = 1000 / found.pop("surfaces, median frame (ms)")
+        frame_ms = statistics.median(page.evaluate(FRAME_LOOP, [FRAMES, act]))
+        yield (
+            (f"{name}, median frame (ms)", frame_ms) if name != "surfaces" else ("surfaces (frames/s)", 1000 / frame_ms)
+        )
     before = resident_mb(pid)
     for k in range(SWITCHES):
         switch(page, f"case_{(k + 6) % CASES:02d}")
-    found[f"server memory over {SWITCHES} switches (MB)"] = resident_mb(pid) - before
-    found["console errors and requests elsewhere"] = len(problems)
-    return found
+    yield f"server memory over {SWITCHES} switches (MB)", resident_mb(pid) - before
+    yield "console errors and requests elsewhere", len(problems)
 
 
 def local(url: str) -> bool:
@@ -185,11 +186,12 @@ def main(arguments: list[str] | None = None) -> None:
         make_home(Path(folder))
         path = shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
+        found = {}
         with served(Path(folder)) as (url, pid):
-            found = measure(browser.new_page(viewport={"width": 1400, "height": 1000}), url, pid)
+            for name, value in measure(browser.new_page(viewport={"width": 1400, "height": 1000}), url, pid):
+                print(f"{name:44} {value:10.2f}", flush=True)
+                found[name] = value
         browser.close()
-    for name, value in found.items():
-        print(f"{name:44} {value:10.2f}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
 

@@ -1,7 +1,5 @@
 """Compare: the case table, and one case in slices, surfaces and numbers."""
 
-import streamlit as st
-
 from afl_core.ui import case_views, compare, figure_export, job_panel, upload
 from afl_core.ui.workspace import current_workspace
 
@@ -13,8 +11,7 @@ elif workspace is not None and (case_id := compare.select_case(workspace)) is no
     compare.show_header(workspace, case_id)
     job_panel.show_job(workspace, case_id)
     case_views.show_slices(workspace, case_id)
-    surfaces = st.container()  # below the slices, but filled last: they take longest
+    surfaces = case_views.place_surfaces()
     compare.show_metrics(workspace, case_id)
-    with surfaces:
-        case_views.show_surfaces(workspace, case_id)
+    case_views.show_surfaces(workspace, case_id, surfaces)
     figure_export.show_figure_export(workspace)

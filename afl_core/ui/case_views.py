@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_reference, load_sequence
@@ -48,14 +49,19 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
         show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id), link=True)
 
 
-def show_surfaces(workspace: Workspace, case_id: str) -> None:
+def place_surfaces() -> DeltaGenerator:
+    """Where the surfaces go. They are filled in last, as they take longest, and stand above what came meanwhile."""
+    return st.container()
+
+
+def show_surfaces(workspace: Workspace, case_id: str, place: DeltaGenerator) -> None:
     """Surfaces side by side, coloured by their distance from the reference."""
     case = _case(workspace, case_id)
     if case is None:
         return
     from afl_core.ui.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
 
-    with shown_errors():
+    with place, shown_errors():
         st.markdown("##### Surfaces")
         sequence = next(iter(case.sequences), "")
         files = (_image_file(case, sequence), *_files(workspace, case))

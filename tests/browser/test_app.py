@@ -55,9 +55,9 @@ def test_surfaces_follow_the_case_and_keep_the_camera(page, serve):
         assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
     page.locator(f"{SURFACES} [data-do=top]").click()
     page.wait_for_function("e => e.dataset.camera.startsWith('0.00 89.90')", arg=page.query_selector(SURFACES))
-    page.get_by_role("combobox", name="Metric").click()
-    page.get_by_role("option", name="IoU ↑").or_(page.get_by_role("option", name="IoU")).first.click()
-    page.wait_for_function("location.search.includes('IoU')")
+    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    page.wait_for_function("location.search.includes('sequence=t2')")
+    page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
     assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
 
 

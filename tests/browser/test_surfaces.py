@@ -29,6 +29,7 @@ class Scenes(Page):
 
     def scene(self, index: int) -> np.ndarray:
         """Pixels of a scene below its title."""
+        self.page.wait_for_selector(f"{READY}[data-sharp=true]")
         self.settle()
         picture = self.page.locator(".scene").nth(index).screenshot()
         return np.asarray(Image.open(io.BytesIO(picture)).convert("RGB")).astype(int)[30:]
@@ -128,6 +129,27 @@ def test_chosen_lesion_comes_to_the_middle_of_every_scene(scenes: Scenes):
     assert mark["x"] + mark["width"] / 2 == pytest.approx(frame["x"] + frame["width"] / 2, abs=2)
     assert mark["y"] + mark["height"] / 2 == pytest.approx(frame["y"] + frame["height"] / 2, abs=2)
     assert differ(scenes.scene(0), before) > 0.02
+
+
+def test_scrolling_the_slices_moves_the_mark_and_draws_no_surface_anew(scenes: Scenes):
+    scenes.page.add_init_script(
+        "window.drawn = 0; const draw = WebGL2RenderingContext.prototype.drawElements;"
+        "WebGL2RenderingContext.prototype.drawElements = function (...all) { window.drawn++; draw.apply(this, all); };"
+    )
+    scenes.open("surfaces")
+    scenes.key("ArrowUp")
+    scenes.settle()
+    drawn, mark = scenes.page.evaluate("window.drawn"), scenes.page.locator(".mark").first.bounding_box()
+    assert drawn > 0
+    assert scenes.page.locator(READY).get_attribute("data-sharp") == "true"
+    scenes.key("ArrowUp", "ArrowUp")
+    scenes.settle()
+    assert scenes.page.evaluate("window.drawn") == drawn
+    assert (
+        scenes.page.locator(".mark").first.bounding_box()["y"] < mark["y"]
+    )  # upwards in the patient and on the screen
+    scenes.drag(0, 40, 0)
+    assert scenes.page.evaluate("window.drawn") > drawn
 
 
 def test_views_and_letters_follow_the_patient(scenes: Scenes):

@@ -210,3 +210,11 @@ def test_html_in_names_is_shown_as_text(app, results, page):
         assert any(HOSTILE in said.replace("\\", "") for said in texts)
     if page == "overview":
         assert "Missing predictions: FL: 1 of 4" in text(at)
+
+
+def test_compare_offers_the_figure_of_its_extreme_cases(app, results):
+    at = app("compare")
+    chosen = {box.label: box.value for box in at.selectbox if (box.key or "").startswith("example")}
+    assert chosen == {"Large": "gained", "Small": "missed"}  # the only two with a tumour
+    assert "afl figure" in at.code[0].value
+    assert "--case large=gained --case small=missed --out examples.png" in at.code[0].value

@@ -25,7 +25,7 @@ class Surfaces {
     const find = (selector) => host.querySelector(selector);
     [this.root, this.stage, this.canvas] = [find(".afl-surfaces"), find(".stage"), find("canvas")];
     [this.readout, this.bar, this.help] = [find(".readout"), find(".bar"), find(".help")];
-    this.gl = this.canvas.getContext("webgl2", { antialias: true });
+    this.gl = this.canvas.getContext("webgl2", { antialias: false }); // a picture at rest has more pixels instead
     [this.turn, this.uploads, this.panes, this.pointers] = [0, [], [], new Map()];
     if (!this.gl) return;
     this.program = buildProgram(this.gl);
@@ -41,6 +41,7 @@ class Surfaces {
     this.observer.disconnect();
     window.removeEventListener("afl-cross", this.onCross);
     cancelAnimationFrame(this.frame);
+    clearTimeout(this.rest);
     this.gl.getExtension("WEBGL_lose_context")?.loseContext();
   }
 
@@ -101,15 +102,18 @@ class Surfaces {
     this.bar.replaceChildren(...(measured ? ends : ["No reference surface to measure from"]));
   }
 
-  // Where the crosshair of the slices is; a finding that was chosen there comes to the middle.
+  // Where the crosshair of the slices is; a finding that was chosen there comes to the middle. A crosshair that only
+  // moves must not wait for the surfaces to be drawn again: its mark is an element above them.
   follow(cross) {
     if (!this.header || cross.case !== this.header.case) return;
-    const chosen = cross.radius_mm > 0;
-    const moved = chosen && String(cross.mm) !== String(this.cross?.mm);
+    const before = this.cross ?? {};
     this.cross = cross;
-    const zoom = clamp(this.ball.radius / (3 * cross.radius_mm + 8), 1, 12);
-    if (moved) Object.assign(this.camera, { target: cross.mm, zoom });
-    this.invalidate();
+    if (cross.radius_mm > 0 && String(cross.mm) !== String(before.mm)) {
+      const zoom = clamp(this.ball.radius / (3 * cross.radius_mm + 8), 1, 12);
+      Object.assign(this.camera, { target: cross.mm, zoom });
+      this.invalidate();
+    } else if (cross.radius_mm !== before.radius_mm) this.invalidate();
+    else if (!this.frame && this.paneWidth) this.panes.forEach((pane) => this.placeMark(pane, this.matrix()));
   }
 
   // ---- camera
@@ -117,12 +121,12 @@ class Surfaces {
   turnBy(yaw, pitch) {
     this.camera.yaw = (this.camera.yaw + yaw) % 360;
     this.camera.pitch = clamp(this.camera.pitch + pitch, -89.9, 89.9);
-    this.invalidate();
+    this.disturb();
   }
 
   zoomBy(factor) {
     this.camera.zoom = clamp(this.camera.zoom * factor, 0.2, 12);
-    this.invalidate();
+    this.disturb();
   }
 
   // Move what is looked at by CSS pixels.
@@ -130,6 +134,17 @@ class Surfaces {
     const { right, up, distance } = this.view();
     const mm = (2 * distance * Math.tan(FIELD / 2)) / this.paneHeight;
     this.camera.target = this.camera.target.map((value, i) => value - (dx * right[i] - dy * up[i]) * mm);
+    this.disturb();
+  }
+
+  // A picture that moves may be coarse: without a graphics card every pixel costs time.
+  disturb() {
+    this.moving = true;
+    clearTimeout(this.rest);
+    this.rest = setTimeout(() => {
+      this.moving = false;
+      this.invalidate();
+    }, 250);
     this.invalidate();
   }
 
@@ -186,9 +201,8 @@ class Surfaces {
       Object.assign(pane.frame.style, { left: `${left}px`, top: `${top}px`, width: `${this.paneWidth}px`, height: `${this.paneHeight}px` });
     });
     const height = Math.ceil(count / columns) * (this.paneHeight + GAP) - GAP;
-    this.ratio = window.devicePixelRatio || 1;
+    this.size = [width, height];
     this.stage.style.height = `${height}px`;
-    Object.assign(this.canvas, { width: Math.round(width * this.ratio), height: Math.round(height * this.ratio) });
     this.invalidate();
   }
 
@@ -200,7 +214,11 @@ class Surfaces {
   }
 
   paint() {
-    const { gl, program, ratio, canvas } = this;
+    const { gl, program, canvas } = this;
+    const density = window.devicePixelRatio || 1;
+    const ratio = this.moving ? 0.75 * density : Math.max(density, 2);
+    const [width, height] = this.size.map((side) => Math.round(side * ratio));
+    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
     gl.useProgram(program);
     gl.enable(gl.SCISSOR_TEST);
     gl.enable(gl.DEPTH_TEST);
@@ -212,7 +230,7 @@ class Surfaces {
     const { mm = [0, 0, 0], radius_mm: radius = 0 } = this.cross?.case === this.header.case ? this.cross : {};
     gl.uniform4fv(place("chosen"), [...mm, radius && 1.7 * radius + 6]); // a ball around the chosen finding
     this.panes.forEach((pane, i) => {
-      const box = [pane.left, canvas.height / ratio - pane.top - this.paneHeight, this.paneWidth, this.paneHeight];
+      const box = [pane.left, this.size[1] - pane.top - this.paneHeight, this.paneWidth, this.paneHeight];
       const pixels = box.map((value) => Math.round(value * ratio));
       gl.viewport(...pixels);
       gl.scissor(...pixels);
@@ -241,22 +259,27 @@ class Surfaces {
   }
 
   // Letters on a ring around the middle, and the crosshair's place.
-  placeWords({ letters, mark }, matrix) {
+  placeWords(pane, matrix) {
     const { target } = this.camera;
     const { distance } = this.view();
     const reach = 0.92 * distance * Math.tan(FIELD / 2) * Math.min(1, this.paneWidth / this.paneHeight);
-    const put = (word, mm, hidden) => {
-      const [x, y] = this.project(matrix, mm);
-      Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
-    };
     const { back } = this.view();
-    letters.forEach((pair, axis) => pair.forEach((letter, end) => {
+    pane.letters.forEach((pair, axis) => pair.forEach((letter, end) => {
       const sign = end ? 1 : -1;
       const tip = target.map((value, i) => value + (i === axis ? sign * reach : 0));
-      put(letter, tip, Math.abs(back[axis]) > 0.85); // it would stand in the middle
+      this.put(letter, matrix, tip, Math.abs(back[axis]) > 0.85); // it would stand in the middle
     }));
+    this.placeMark(pane, matrix);
+  }
+
+  placeMark({ mark }, matrix) {
     const known = this.cross?.case === this.header.case;
-    put(mark, known ? this.cross.mm : target, !known);
+    this.put(mark, matrix, known ? this.cross.mm : this.camera.target, !known);
+  }
+
+  put(word, matrix, mm, hidden) {
+    const [x, y] = this.project(matrix, mm);
+    Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
   }
 
   project(matrix, mm) {
@@ -267,7 +290,7 @@ class Surfaces {
   syncControls() {
     const { yaw, pitch, zoom, outline, case: name } = this.camera;
     const camera = [yaw, pitch, zoom].map((value) => value.toFixed(2)).join(" ");
-    Object.assign(this.root.dataset, { ready: "true", case: name, camera });
+    Object.assign(this.root.dataset, { ready: "true", case: name, camera, sharp: String(!this.moving) });
     this.root.querySelector('[data-do="outline"]').setAttribute("aria-pressed", String(outline));
     const label = `Surfaces of ${this.panes.map(({ mesh }) => mesh.name).join(", ")}, ${yaw.toFixed(0)}° around, ${pitch.toFixed(0)}° above`;
     this.stage.setAttribute("aria-label", `${label}; the arrow keys turn them`);
