@@ -1,4 +1,4 @@
-"""Evaluate one case in a process of its own, so that a page can start, watch and stop it and stay usable meanwhile.
+"""Evaluate one case, or all, in a process of its own, so that a page can start, watch and stop it and stay usable meanwhile.
 
 `python -m afl_core.evaluation.job FOLDER` runs what `FOLDER/spec.json` says and keeps `FOLDER/status.json` current. The
 process holds a lock on the folder as long as it lives: that, not its number, tells whether it still runs.
@@ -20,12 +20,17 @@ from filelock import FileLock, Timeout
 
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
-from afl_core.evaluation.pipeline import evaluate_case, predict_case
+from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
 from afl_core.evaluation.results import Results, recorded_cohort
+from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.storage import write_atomically
+from afl_core.volume import Case
 
 _children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
+
+EVERY = ".every"
+"""In place of a case id: all cases of the data set."""
 
 STARTING_SECONDS = 30
 """How long a new process may take to take its lock before it is called dead."""
@@ -33,7 +38,7 @@ STARTING_SECONDS = 30
 
 @dataclass(frozen=True)
 class JobStatus:
-    """State of a job: `done` of `total` sources are finished, `message` says what it does or what went wrong."""
+    """State of a job: `done` of `total` sources (of EVERY: cases); `message` says what it does or what went wrong."""
 
     state: Literal["running", "finished", "failed", "stopped"]
     message: str
@@ -49,7 +54,7 @@ def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[S
     Args:
         results: Where rows and masks go, and the state of the job.
         data: Folder of the data set.
-        case_id: The case.
+        case_id: The case, or EVERY.
         sources: What predicts.
         measured: Whether masks are measured against the reference, which there must be then.
     """
@@ -114,6 +119,11 @@ def run_job(folder: Path) -> None:
             manifest = results.manifest()
             cohort = recorded_cohort(manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
             cases = {case.case_id: case for case in cohort.cases}
+            if spec["case_id"] == EVERY:
+                lost = _run_every(folder, results, list(cases.values()), sources)
+                message = f"{lost} of {len(cases)} cases could not be measured" if lost else "Finished"
+                _write(folder, JobStatus("failed" if lost else "finished", message, len(cases), len(cases)))
+                return
             if spec["case_id"] not in cases:
                 raise DataError("The case is no longer there", received=spec["case_id"])
             case = cases[spec["case_id"]]
@@ -130,6 +140,21 @@ def run_job(folder: Path) -> None:
             return
         problems = " ".join((result.problems or {}).values())
         _write(folder, JobStatus("failed" if problems else "finished", problems or "Finished", total, total))
+
+
+def _run_every(folder: Path, results: Results, cases: Sequence[Case], sources: Sequence[Source]) -> int:
+    """Evaluate all cases on every core; gives the number of those of which something failed."""
+    done, lost = 0, 0
+
+    def report(result: CaseResult) -> None:
+        nonlocal done, lost
+        done, lost = done + 1, lost + bool(result.problems)
+        _write(folder, JobStatus("running", f"{done} of {len(cases)} cases measured", done, len(cases), os.getpid()))
+
+    with worker_pool(tasks=len(cases) // 4) as executor:  # a few are measured sooner than workers start
+        _write(folder, JobStatus("running", "Measuring every case", 0, len(cases), os.getpid()))
+        evaluate_into(results, cases, sources, executor=executor, report=report)
+    return lost
 
 
 def _folder(results: Results, case_id: str) -> Path:

@@ -1,9 +1,10 @@
-"""Run the sources on one case from the page: start, progress, stop."""
+"""Run the sources on a case, or on all, from the page: start, progress, stop."""
 
+import pandas as pd
 import streamlit as st
 
 from afl_core.errors import AflError
-from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
 from afl_core.evaluation.results import Results
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.workspace import Workspace
@@ -30,6 +31,31 @@ def show_job(workspace: Workspace, case_id: str) -> None:
     if workspace.cohort is not None and st.button(f"Run {' and '.join(missing)} on this case", type="primary"):
         with shown_errors():
             start_job(workspace.results, data=workspace.cohort.root, case_id=case_id, sources=workspace.source_list())
+            st.rerun()
+
+
+def show_every(workspace: Workspace) -> None:
+    """A button while cases are not measured by every source; progress and Stop once it was pressed."""
+    status = job_status(workspace.results, EVERY)
+    if status is not None and status.state == "running":
+        show_progress(workspace.results, EVERY)
+        return
+    if workspace.cohort is None or not workspace.sources:
+        return
+    rows = workspace.rows
+    counts = rows["case_id"].value_counts() if not rows.empty else pd.Series(dtype=int)
+    many = len(workspace.sources)
+    due = [case for case in workspace.cohort.cases if case.reference and counts.get(case.case_id, 0) < many]
+    if not due:
+        return
+    if status is not None and status.state == "failed":
+        st.warning(plain(f"{status.message}. The reasons are at the end of this page."))
+    what = f"{len(due)} of {len(workspace.cohort.cases)} cases have no result yet for every source."
+    text, button = st.columns([5, 2], vertical_alignment="center")
+    text.info(what)
+    if button.button("Measure every case", type="primary", width="stretch"):
+        with shown_errors():
+            start_job(workspace.results, data=workspace.cohort.root, case_id=EVERY, sources=workspace.source_list())
             st.rerun()
 
 

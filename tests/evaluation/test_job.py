@@ -7,7 +7,7 @@ import pytest
 
 from afl_core.errors import DataError
 from afl_core.evaluation import job
-from afl_core.evaluation.job import job_status, run_job, start_job, stop_job
+from afl_core.evaluation.job import EVERY, job_status, run_job, start_job, stop_job
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import MaskSource, parse_sources
 from afl_core.storage import write_atomically
@@ -102,3 +102,13 @@ def test_a_case_id_that_is_a_path_is_refused(tmp_path, masks):
     for case_id in ("../../etc", "a/b", "..", ""):
         with pytest.raises(DataError, match="A case id cannot be a path"):
             start_job(Results(tmp_path), data=tmp_path, case_id=case_id, sources=parse_sources([f"A={masks}"]))
+
+
+def test_a_job_for_every_case_measures_all_and_counts_those_that_fail(cohort, masks, tmp_path):
+    (masks / "Case_B.nii.gz").write_bytes(b"no image")
+    results = Results(tmp_path / "results")
+    run_job(write_spec(results, cohort, EVERY, f"A={masks}"))
+    status = job_status(results, EVERY)
+    assert (status.state, status.message, status.done) == ("failed", "1 of 4 cases could not be measured", 4)
+    assert sorted(results.cases()["case_id"]) == ["Case_A", "Case_C", "Case_D"]
+    assert "Case_B" in results.manifest()["problems"]

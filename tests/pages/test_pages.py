@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from afl_core.evaluation.job import job_status
+from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.results import MANIFEST
 
 
@@ -107,6 +107,20 @@ def test_running_a_case_from_the_page_stores_its_rows(app, results):
         time.sleep(0.2)
     assert job_status(results, "lost").state == "finished"
     assert set(results.cases().query("case_id == 'lost'")["source"]) == {"FL", "A-FL"}
+
+
+def test_every_case_is_measured_from_the_overview(app, results):
+    at = app()
+    assert "1 of 4 cases have no result yet" in text(at)
+    next(b for b in at.button if b.label == "Measure every case").click().run()
+    deadline = time.monotonic() + 60
+    while job_status(results, EVERY).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.2)
+    assert job_status(results, EVERY).state == "finished"
+    assert results.cases()["case_id"].value_counts().to_dict() == dict.fromkeys(
+        ("gained", "lost", "missed", "healthy"), 2
+    )
+    assert not any(b.label == "Measure every case" for b in app().button)
 
 
 def test_images_that_are_gone_leave_the_numbers(app, results, cohort_folder):
