@@ -1,4 +1,4 @@
-"""Evaluate one case, or all, in a process of its own, so that a page can start, watch and stop it and stay usable meanwhile.
+"""Evaluate a case, or all, in a process of its own: a page can start, watch and stop it, and stays usable meanwhile.
 
 `python -m afl_core.evaluation.job FOLDER` runs what `FOLDER/spec.json` says and keeps `FOLDER/status.json` current. The
 process holds a lock on the folder as long as it lives: that, not its number, tells whether it still runs.
