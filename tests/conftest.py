@@ -1,7 +1,9 @@
 """A tiny cohort whose every number can be computed by hand, masks for it, and untrained checkpoints."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -15,6 +17,11 @@ import numpy as np
 import pytest
 from filelock import FileLock
 from numpy.typing import NDArray
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job, whose children would not hear Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+os.environ["COLUMNS"] = "160"  # of the terminal, wherever the tests run
 
 SPACING_MM = 2.0
 SEQUENCES = ("flair", "t1", "t1ce", "t2")

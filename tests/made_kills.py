@@ -12,6 +12,9 @@ from typing import Any
 
 from afl_core.training.runs import LAST, RunFolder
 
+STUCK = "stuck"
+"""File that a step which never ends leaves in its run's folder."""
+
 
 def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
     """What `python -m afl_core.training.run FOLDER` does, for a run that is so short that it would never save.
@@ -36,6 +39,7 @@ def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
 
     def stuck(state: RunState, *batch: Any) -> None:
         if state.step == trouble["stuck_at"]:
+            (folder / STUCK).touch()
             time.sleep(60)  # the test ends it
         advance(state, *batch)
 

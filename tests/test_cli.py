@@ -18,7 +18,7 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
-from afl_core import cli, cli_analysis, doctor, paths
+from afl_core import cli, cli_analysis, cli_training, doctor, paths
 from afl_core.analysis.breakdown import COLUMNS
 from afl_core.analysis.export import export_files
 from afl_core.analysis.options import Options, choose_breakdown
@@ -170,7 +170,7 @@ def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp
     ran = afl("evaluate", "--references", references, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert ran.code == 0
     figures = ran.out.splitlines()[-1].split()
-    assert figures == ["A", "3", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
+    assert figures == ["A", "3", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
 
 
 def test_only_the_wanted_cases_are_evaluated(afl, cohort, masks, tmp_path):
@@ -230,7 +230,7 @@ def test_a_source_that_is_not_ours_is_named(afl, cohort, tmp_path):
     assert "This is not a checkpoint of the workbench" in ran.error
     assert str(cohort) in ran.error
     ran = afl("predict", "--model", tmp_path / "none", "--data", cohort, "--out", tmp_path / "out")
-    assert "This is not a checkpoint of the workbench" in ran.error
+    assert "The source model does not exist" in ran.error
 
 
 def test_a_checkpoint_whose_channels_do_not_match_is_one_message_a_case(afl, cohort, masks, tmp_path, make_checkpoint):
@@ -434,7 +434,7 @@ def test_a_worker_that_was_killed_is_one_message(afl, cohort, masks, tmp_path, m
     def killed(*_, **__):
         raise BrokenExecutor
 
-    monkeypatch.setattr(cli, "evaluate_into", killed)
+    monkeypatch.setattr(cli_training, "evaluate_into", killed)
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert "A worker process was ended from outside" in ran.error
 
@@ -600,7 +600,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     rows = [line for line in lines if line[-1:] == ["0.500"]]
     assert len(rows) == len(found.pair("FL", "A-FL")) > 6
     assert all(row[-6:] == ["1251", "-10.123", "-12.345", "to", "+10.123", "0.500"] for row in rows)
-    assert rows[-3][:4] == ["poor", "0.00153", "to", "0.00267"]
+    assert ["poor", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
 
 
 def test_report_embeds_the_same_breakdown(afl, made, tmp_path):

@@ -95,7 +95,7 @@ def test_evaluate_measures_the_region_and_keeps_it(afl, tmp_path):
     results = Results(tmp_path / "out")
     assert (results.settings().region, results.settings().labels) == ("et", "brats")
     assert results.cases()["reference_volume_ml"].tolist() == pytest.approx([0.003, 0.003])
-    assert results.cases()["predicted_volume_ml"].tolist() == pytest.approx([0.009, 0.009])
+    assert results.cases()["predicted_volume_ml"].tolist() == pytest.approx([0.003, 0.003])
     code, _, err = afl(*arguments, tmp_path / "out")
     assert code == 2
     assert "measured with other settings" in err

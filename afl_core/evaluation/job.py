@@ -79,10 +79,10 @@ def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[S
 
 def job_status(results: Results, case_id: str) -> JobStatus | None:
     """State of a case's last job, or None if there never was one."""
-    folder = _folder(results, case_id)
     try:
+        folder = _folder(results, case_id)
         status = JobStatus(**json.loads((folder / "status.json").read_bytes()))
-    except (OSError, ValueError, TypeError):
+    except (OSError, ValueError, TypeError, DataError):
         return None
     if status.state == "running" and not _alive(folder) and time.time() - status.updated > STARTING_SECONDS:
         return JobStatus("failed", f"The process ended without a result; its log is {folder / 'log.txt'}")

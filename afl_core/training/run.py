@@ -230,7 +230,7 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
     files = [
         path
         for case in cohort.cases
-        if case.case_id in train_ids and case.reference
+        if case.case_id in train_ids and case.reference and set(config.sequences) <= set(case.sequences)
         for path in (*(case.sequences[name] for name in config.sequences), case.reference)
     ]
     return {

@@ -106,7 +106,7 @@ def test_a_configuration_comes_back_from_json():
 
 def test_epochs_are_passes_over_the_cases():
     config = build_config("demo", **LOSS, epochs=3, batch_size=2)
-    assert (config.epoch_steps(5), config.total_steps(5)) == (500, 9)
+    assert (config.epoch_steps(5), config.total_steps(5)) == (250, 9)
     each = config.model_copy(update={"validate_every": None})
     assert (each.epoch_steps(5), each.total_steps(5)) == (3, 9)
     assert (each.epoch_steps(4), each.total_steps(4)) == (2, 6)

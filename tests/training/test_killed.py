@@ -10,7 +10,7 @@ import time
 import numpy as np
 import pytest
 import torch
-from made_kills import start
+from made_kills import STUCK, start
 from made_runs import ADAPTIVE, make_run
 
 from afl_core.model.checkpoints import WEIGHTS
@@ -112,7 +112,7 @@ def test_a_stop_saves_and_ends_within_5_seconds(whole, data, tmp_path, number):
 def test_a_stop_amid_a_step_that_does_not_end_gives_the_step_up(whole, data, tmp_path):
     run = make_run(tmp_path, data, CONFIG)
     process = start(run, stuck_at=11)
-    while len(run.metrics()) < 2 and process.exitcode is None:
+    while not (run.path / STUCK).exists() and process.exitcode is None:
         process.join(0.005)
     os.kill(process.pid, signal.SIGTERM)
     process.join(5)

@@ -115,8 +115,8 @@ def test_a_run_depends_on_the_training_cases_not_on_the_test_cases(make, cohort)
 
 
 def test_the_card_counts_the_cases_that_were_used(make, cohort):
-    """One that could not be found or has no reference is not claimed."""
-    (cohort / "HGG" / "Case_B" / "Case_B_t1.nii.gz").unlink()
+    """One that lacks a sequence of the network is not claimed."""
+    (cohort / "HGG" / "Case_B" / "Case_B_t1ce.nii.gz").unlink()
     assert run_training(make()).data["cases"] == {"train": 1, "validation": 1, "test": 1}
 
 
