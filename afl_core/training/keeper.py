@@ -77,8 +77,8 @@ class FolderKeeper(Keeper):
         Raises:
             DataError: If the state is there and cannot be read.
         """
-        for unfinished in self.run.path.glob(f".{LAST}.*"):  # of a process that was killed while it wrote
-            unfinished.unlink()
+        for unfinished in self.run.path.glob(".*"):  # of a process that was killed while it wrote
+            unfinished.unlink(missing_ok=True)
         if not (self.run.path / LAST).is_file():
             (self.run.path / METRICS).unlink(missing_ok=True)
             return None
