@@ -1,17 +1,26 @@
 """A click on a dot of a chart."""
 
 DOTS = ".stPlotlyChart .points path"
+OPENED = "location.search.includes('case=')"
 
 
 def click_dot(page, number: int) -> None:
-    """Move to a dot and click it; Plotly takes a click only where the pointer rests."""
+    """Move to a dot and click it; Plotly takes a click only where the pointer rests.
+
+    A chart that is drawn anew just then, as while the page is still filling, loses the click: then it is clicked again.
+    """
     dot = page.locator(DOTS).nth(number)
     dot.wait_for(state="attached", timeout=60_000)
-    dot.scroll_into_view_if_needed()
-    page.wait_for_timeout(1500)
-    box = dot.bounding_box()
-    centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
-    page.mouse.move(*centre)
-    page.wait_for_timeout(300)
-    page.mouse.click(*centre)
-    page.wait_for_function("location.search.includes('case=')", timeout=20_000)
+    for _ in range(4):
+        dot.scroll_into_view_if_needed()
+        page.wait_for_timeout(1500)
+        box = dot.bounding_box()
+        centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+        page.mouse.move(*centre)
+        page.wait_for_timeout(300)
+        page.mouse.click(*centre)
+        for _ in range(40):
+            if page.evaluate(OPENED):
+                return
+            page.wait_for_timeout(200)
+    raise AssertionError(f"Dot {number} opens no case")
