@@ -19,7 +19,7 @@ def click_dot(page, number: int) -> None:
         page.mouse.move(*centre)
         page.wait_for_timeout(300)
         page.mouse.click(*centre)
-        for _ in range(40):
+        for _ in range(60):
             if page.evaluate(OPENED):
                 return
             page.wait_for_timeout(200)
