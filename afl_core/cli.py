@@ -24,7 +24,7 @@ from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
-from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask, settings_for
+from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
@@ -69,14 +69,8 @@ def demo(
     cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
     if cases:
         evaluate_cases(cohort, cases, demo_sources(), results)
-        results.describe(  # the training cases are no results that are still to come
-            data=cohort.root,
-            kind=cohort.layout.name,
-            sources=demo_sources(),
-            skipped=dict(cohort.problems),
-            settings=settings_for(cohort, SETTINGS),
-            cases=sorted(wanted),
-        )
+        # The training cases are no results that are still to come.
+        results.describe_cohort(cohort, demo_sources(), cases=sorted(wanted))
 
 
 @app.command()

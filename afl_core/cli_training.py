@@ -14,7 +14,7 @@ from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import UsageError
-from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings, settings_for
+from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source
@@ -176,13 +176,7 @@ def evaluate_cases(
         UsageError: If nothing could be evaluated.
     """
     problems = dict(cohort.problems)
-    results.describe(
-        data=cohort.root,
-        kind=cohort.layout.name,
-        sources=sources,
-        skipped=problems,
-        settings=settings_for(cohort, settings),
-    )
+    results.describe_cohort(cohort, sources, settings=settings)
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
         advance(done, len(cases))

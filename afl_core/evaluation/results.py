@@ -13,7 +13,7 @@ from filelock import FileLock
 
 from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings
+from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import METRICS
 from afl_core.storage import write_atomically
@@ -91,6 +91,24 @@ class Results:
             self._write_table(LESIONS, lesions)
             self._write_table(CASES, cases)
             self._write_manifest(manifest)
+
+    def describe_cohort(
+        self,
+        cohort: Cohort,
+        sources: Sequence[Source],
+        *,
+        settings: Settings = SETTINGS,
+        cases: Sequence[str] = (),
+    ) -> None:
+        """`describe` with the folder, layout, region, labels and problems of a cohort."""
+        self.describe(
+            data=cohort.root,
+            kind=cohort.layout.name,
+            sources=sources,
+            skipped=dict(cohort.problems),
+            settings=settings_for(cohort, settings),
+            cases=cases,
+        )
 
     def describe(
         self,

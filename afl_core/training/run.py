@@ -31,6 +31,7 @@ from afl_core.training.loop import Progress, TrainResult, train
 from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, list_runs
 from afl_core.training.state import scores_by_rule
 from afl_core.versions import versions
+from afl_core.volume import Case
 
 QUEUE = ".queue"
 """File beside the runs that is locked while one of them looks whether it is its turn."""
@@ -193,11 +194,7 @@ def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
 def _load(
     cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig, keeper: FolderKeeper
 ) -> list[TrainingCase]:
-    wanted = set(splits.get(name, ()))
-    chosen = [case for case in cohort.cases if case.case_id in wanted and case.reference]
-    chosen = [
-        case for case in chosen if set(config.sequences) <= set(case.sequences)
-    ] or chosen  # or say what is missing
+    chosen = _chosen(cohort, splits, name, config)
     if not chosen:
         raise UsageError(
             f"The data set has no {name} split", received=cohort.root, todo=f"List its cases in {SPLITS_FILE}"
@@ -210,6 +207,13 @@ def _load(
         assert files.reference is not None  # cases without one were left out above
         loaded.append(training_case(case.case_id, files.images, files.reference, config))
     return loaded
+
+
+def _chosen(cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig) -> list[Case]:
+    """The cases of a split with a reference and every sequence; if none has all, those that will say what they lack."""
+    wanted = set(splits.get(name, ()))
+    referenced = [case for case in cohort.cases if case.case_id in wanted and case.reference]
+    return [case for case in referenced if set(config.sequences) <= set(case.sequences)] or referenced
 
 
 def _settings(config: TrainConfig) -> str:
@@ -226,12 +230,11 @@ def _outcome(result: TrainResult) -> dict[str, Any]:
 
 
 def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: TrainConfig) -> dict[str, Any]:
-    train_ids = set(splits["train"])
     files = [
         path
-        for case in cohort.cases
-        if case.case_id in train_ids and case.reference and set(config.sequences) <= set(case.sequences)
+        for case in _chosen(cohort, splits, "train", config)
         for path in (*(case.sequences[name] for name in config.sequences), case.reference)
+        if path is not None
     ]
     return {
         "name": "synthetic demo cohort" if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,

@@ -9,7 +9,6 @@ from afl_core import paths
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
-from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
@@ -87,14 +86,7 @@ def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSour
     weights = [load_card(source.path).weights_sha256 for source in sources]
     digest = hashlib.sha256("|".join(weights).encode()).hexdigest()[:6]
     name = f"{name.replace(' ', '_')}-{digest}"
-    Results(paths.RESULTS / name).describe(
-        data=cohort.root,
-        kind=cohort.layout.name,
-        sources=sources,
-        skipped=dict(cohort.problems),
-        cases=test_cases(runs),
-        settings=settings_for(cohort),
-    )
+    Results(paths.RESULTS / name).describe_cohort(cohort, sources, cases=test_cases(runs))
     return name
 
 

@@ -12,7 +12,6 @@ import streamlit as st
 from afl_core import paths
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
@@ -220,13 +219,7 @@ def register(cohort: Cohort) -> str:
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
     digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
-    Results(paths.RESULTS / name).describe(
-        data=cohort.root,
-        kind=cohort.layout.name,
-        sources=sources,
-        skipped=dict(cohort.problems),
-        settings=settings_for(cohort),
-    )
+    Results(paths.RESULTS / name).describe_cohort(cohort, sources)
     return name
 
 
