@@ -17,6 +17,7 @@ from afl_core.analysis.sentences import edges_text, levels_sentence, pair_senten
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
 from afl_core.ui.errors import plain
+from afl_core.ui.workspace import open_case
 
 PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
 
@@ -110,12 +111,8 @@ def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
     points = [point for point in event["selection"]["points"] if point.get("customdata")]
     if points:
         case_id, lesion_id = points[0]["customdata"][:2]
-        address = {"results": asked.workspace.name, "case": str(case_id)}
-        if int(lesion_id):
-            address["lesion"] = str(lesion_id)
-        st.session_state["followed"] = str(case_id)
         st.session_state[settings_key(str(case_id))] = {key: st.query_params.get_all(key) for key in st.query_params}
-        st.switch_page("pages/compare.py", query_params=address)
+        open_case(asked.workspace, str(case_id), **({"lesion": str(lesion_id)} if int(lesion_id) else {}))
 
 
 def chart_config(name: str) -> dict[str, Any]:

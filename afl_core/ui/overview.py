@@ -10,7 +10,7 @@ from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.workspace import Workspace, open_case
 
 HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 
@@ -90,8 +90,7 @@ def show_differences(workspace: Workspace) -> None:
     if event.selection.points:
         case_id = event.selection.points[0]["customdata"][0]
         st.session_state["metric"] = metric  # the selector of that page
-        st.session_state["followed"] = case_id
-        st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id})
+        open_case(workspace, case_id)
 
 
 def show_contents(workspace: Workspace) -> None:

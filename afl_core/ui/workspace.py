@@ -206,6 +206,12 @@ def find_results(cohort: Cohort) -> str | None:
     return None
 
 
+def open_case(workspace: Workspace, case_id: str, **more: str) -> None:
+    """Leave for a case in Compare; `more` goes into the address, such as a lesion."""
+    st.session_state["followed"] = case_id
+    st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id, **more})
+
+
 def register(cohort: Cohort) -> str:
     """Name of a new results folder of a data set, with the checkpoints that fit its sequences as sources.
 

@@ -19,7 +19,7 @@ from afl_core.errors import UsageError
 from afl_core.figures.xray import plot_distributions, plot_gammas, plot_volume
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.workspace import Workspace, open_case
 from afl_core.volume import Case
 
 EVERY = "all"
@@ -126,15 +126,9 @@ def show_cohort(asked: Asked) -> None:
         )
         st.caption("One dot a case; a click opens it in Compare. The ring is the case on the right.")
         if points := [point for point in event["selection"]["points"] if point.get("customdata")]:
-            open_case(asked, str(points[0]["customdata"][0]))
+            open_case(asked.workspace, str(points[0]["customdata"][0]))
     with why:
         _show_why(asked)
-
-
-def open_case(asked: Asked, case_id: str) -> None:
-    """Leave for the case in Compare."""
-    st.session_state["followed"] = case_id
-    st.switch_page("pages/compare.py", query_params={"results": asked.workspace.name, "case": case_id})
 
 
 def _show_why(asked: Asked) -> None:
