@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afl_core.analysis.paired import mean_scores
+from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
 from afl_core.data.demo_design import SPLITS, DemoSpec
-from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.labels import WHOLE
+from afl_core.data.layouts import Cohort, DataOptions, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import UsageError
@@ -40,6 +42,9 @@ def train(  # noqa: PLR0913 - one parameter an option
     data: Annotated[
         Path | None, typer.Option(help="Data set, with a splits.json or at random; without it the demo cohort.")
     ] = None,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
@@ -60,22 +65,33 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        if loss or out or name or data or set_ or seed or sequences:
+        if loss or out or name or data or layout or labels or set_ or seed or sequences or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
         return
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    if data is None and not _demo_has_training_cases():
-        write_demo_cohort(DemoSpec())
-    planned = plan_runs(preset, loss or [], seed or [], settings, data=data or DEMO, command=command_line())
+    cohort, options = _training_data(data, layout, labels, region)
+    planned = plan_runs(
+        preset, loss or [], seed or [], settings, data=cohort.root, data_options=options, command=command_line()
+    )
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
     for label, spec in planned.items():
         own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
         run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
         _train(run)
+
+
+def _training_data(
+    data: Path | None, layout: str | None, labels: str | None, region: str
+) -> tuple[Cohort, DataOptions]:
+    """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
+    if data is None and not _demo_has_training_cases():
+        write_demo_cohort(DemoSpec())
+    cohort = load_cohort(data or DEMO, layout=layout, labels=labels, region=region)
+    return cohort, DataOptions(layout and cohort.layout.name, labels, cohort.region.name)
 
 
 def _train(run: "RunFolder") -> None:
@@ -98,7 +114,7 @@ def _train(run: "RunFolder") -> None:
     if spec.out is None:
         print_line(f"Checkpoint written to {run.checkpoint}")
         return
-    cohort = load_cohort(spec.data)
+    cohort = spec.data_options.load(spec.data)
     test = set(load_splits(run.path / SPLITS_FILE).get("test", ()))
     if cases := [case for case in cohort.cases if case.case_id in test]:
         with tempfile.TemporaryDirectory() as folder:
@@ -108,11 +124,14 @@ def _train(run: "RunFolder") -> None:
     print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
 
 
-def study(
+def study(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("docs/study"),
     preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
     data: Annotated[Path | None, typer.Option(help="Data set; without it the demo cohort.")] = None,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
     seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
 ) -> None:
@@ -122,11 +141,11 @@ def study(
     """
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
-    if data is None and not _demo_has_training_cases():
-        write_demo_cohort(DemoSpec())
     settings = dict(parse_setting(text) for text in set_ or [])
-    root = data or DEMO
-    runs = plan_study(preset, seed or [0, 1, 2], settings, data=root, command=command_line())
+    cohort, options = _training_data(data, layout, labels, region)
+    runs = plan_study(
+        preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
+    )
     with progress_bar("Training") as advance, worker_pool(tasks=len(runs)) as executor:
         ended = sum(run.checkpoint is not None for run in runs.values())
         advance(ended, len(runs))
@@ -140,7 +159,6 @@ def study(
     if unfinished:
         print_problems(unfinished)
         raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")
-    cohort = load_cohort(root)
     test = set(load_splits(next(iter(runs.values())).path / SPLITS_FILE)["test"])
     results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
     for rule, folder in results.items():

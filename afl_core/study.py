@@ -14,6 +14,7 @@ import pandas as pd
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.analysis.ranks import holm
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource
@@ -69,7 +70,13 @@ CONTRASTS = (*(("FL", arm) for arm in ARMS if arm != "FL"), ("A-FL gamma 0", "A-
 
 
 def plan_study(
-    preset: str, seeds: Sequence[int], settings: Mapping[str, Any], *, data: Path, command: str
+    preset: str,
+    seeds: Sequence[int],
+    settings: Mapping[str, Any],
+    *,
+    data: Path,
+    data_options: DataOptions = AS_RECOGNISED,
+    command: str,
 ) -> dict[str, RunFolder]:
     """The runs of the study under models/runs, those that are there already and new ones; name of the source to run.
 
@@ -84,13 +91,19 @@ def plan_study(
             )
             name = f"study-{preset}-{arm.replace(' ', '-')}-seed{seed}"
             run = RunFolder(runs_folder() / name)
+            spec = RunSpec(
+                config=config,
+                data=data.resolve(),
+                data_options=data_options,
+                pair="study",
+                command=command,
+                created=seed,
+            )
             if not run.path.exists():
-                run = create_run(
-                    name, RunSpec(config=config, data=data.resolve(), pair="study", command=command, created=seed)
-                )
-            elif run.spec().config != config:
+                run = create_run(name, spec)
+            elif run.spec().model_copy(update={"command": command}) != spec:
                 raise UsageError(
-                    "There is a run of that name with other settings", received=name, todo="Delete it first"
+                    "There is a run of that name with other settings or data", received=name, todo="Delete it first"
                 )
             runs[f"{arm} seed{seed}"] = run
     return runs

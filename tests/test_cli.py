@@ -354,6 +354,33 @@ def test_several_losses_and_seeds_are_paired_runs_under_models(afl, cohort, tmp_
     assert len({card["weights_sha256"] for card in cards}) == 2
 
 
+def test_training_takes_layout_labels_and_region(afl, cohort, tmp_path):
+    settings = [f"--set={text}" for text in ("steps=1", "batch_size=1", "patch_size=[16,16,16]")]
+    wanted = ["--layout", "brats2018", "--labels", "brats2013", "--region", "tc"]
+    ran = afl(
+        "train", "--loss", "focal", "--data", cohort, *settings, *wanted, "--name", "x", "--out", tmp_path / "net"
+    )
+    assert ran.code == 0, ran
+    said = json.loads((tmp_path / "models" / "runs" / "x" / "run.json").read_text())
+    assert said["data_options"] == {"layout": "brats2018", "labels": "brats2013", "region": "tc"}
+    card = json.loads((tmp_path / "net" / "card.json").read_text())
+    assert (card["data"]["labels"], card["data"]["region"]) == ("brats2013", "tc")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--region", "gland"], "no region of that name (received: gland)"),
+        (["--labels", "brain"], "There is no label scheme of that name (received: brain)"),
+        (["--layout", "msd"], "No cases were found"),
+    ],
+)
+def test_what_cannot_be_read_makes_no_run(afl, cohort, tmp_path, options, said):
+    ran = afl("train", "--loss", "focal", "--data", cohort, *options)
+    assert said in ran.error
+    assert not (tmp_path / "models" / "runs").exists()
+
+
 def test_a_run_that_was_stopped_says_how_to_go_on_and_goes_on(afl, cohort, tmp_path, monkeypatch):
     """Ctrl-C at the first report, as the terminal sends it."""
     from afl_core.training.keeper import FolderKeeper

@@ -59,8 +59,12 @@ def test_the_study_has_every_arm_with_every_seed_and_pairs_them(data, home):
     alike = {"loss": "", "loss_settings": {}, "seed": 0}
     assert len({repr(run.spec().config.model_copy(update=alike)) for run in runs.values()}) == 1
     assert plan(data) == runs  # they are there already
-    with pytest.raises(UsageError, match=r"with other settings \(received: study-demo-FL-seed0\)\. Delete it first"):
+    with pytest.raises(
+        UsageError, match=r"with other settings or data \(received: study-demo-FL-seed0\)\. Delete it first"
+    ):
         plan(data, steps=3)
+    with pytest.raises(UsageError, match="other settings or data"):
+        plan(data.parent)
 
 
 def test_every_contrast_is_between_two_arms_and_none_is_tested_twice():

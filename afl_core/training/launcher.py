@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.training.runs import LOG, RunFolder, RunSpec, RunStatus
 
@@ -34,6 +35,7 @@ class PlanRequest(BaseModel):
     seeds: tuple[int, ...]
     settings: dict[str, Any]
     data: Path
+    data_options: DataOptions = AS_RECOGNISED
     command: str
 
 

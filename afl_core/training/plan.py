@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from afl_core.catalogue import pick
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss
 from afl_core.training.config import TrainConfig, build_config
@@ -17,13 +18,14 @@ from afl_core.training.runs import RunSpec
 from afl_core.training.state import build_network, choose_device
 
 
-def plan_runs(
+def plan_runs(  # noqa: PLR0913 - what a run is
     preset: str,
     losses: Sequence[str],
     seeds: Sequence[int],
     settings: Mapping[str, Any],
     *,
     data: Path,
+    data_options: DataOptions = AS_RECOGNISED,
     command: str,
 ) -> dict[str, RunSpec]:
     """The runs of every loss with every seed; those of one seed start from the same weights and see the same batches.
@@ -35,6 +37,7 @@ def plan_runs(
         seeds: One or more; none is the preset's.
         settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
         data: Folder of the data set.
+        data_options: How it is read.
         command: What repeats the runs.
 
     Returns:
@@ -65,7 +68,12 @@ def plan_runs(
             if label in plans:
                 raise UsageError("Give each loss and each seed once", received=f"{text}, seed {config.seed}")
             plans[label] = RunSpec(
-                config=config, data=data.resolve(), pair=pair, command=command, created=time.time() + len(plans) / 1000
+                config=config,
+                data=data.resolve(),
+                data_options=data_options,
+                pair=pair,
+                command=command,
+                created=time.time() + len(plans) / 1000,
             )
     return plans
 

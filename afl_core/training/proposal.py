@@ -23,6 +23,7 @@ def propose(request: PlanRequest) -> Proposal:
         request.seeds,
         request.settings,
         data=request.data,
+        data_options=request.data_options,
         command=request.command,
     )
     measured: dict[str, float] = {}

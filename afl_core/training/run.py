@@ -16,7 +16,8 @@ import torch
 from filelock import FileLock, Timeout
 
 from afl_core.data.demo_design import SPLITS
-from afl_core.data.layouts import Cohort, load_case, load_cohort
+from afl_core.data.labels import WHOLE
+from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, save_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
@@ -125,7 +126,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     config = spec.config
     if spec.data == DEMO.resolve():
         _make_demo(keeper)
-    cohort = load_cohort(spec.data)
+    cohort = spec.data_options.load(spec.data)
     splits = _splits(run, cohort)
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
     keeper.steps = config.total_steps(len(cases["train"]))
@@ -143,7 +144,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     card = Card(
         name=(spec.out or run.path).name,
         label=LOSSES[config.loss].label,
-        summary=f"{LOSSES[config.loss].title}, {_settings(config)}, decided by {config.decision_rule}",
+        summary=f"{LOSSES[config.loss].title}, {_settings(config)}, decided by {config.decision_rule}{_region(cohort)}",
         network=config.network,
         network_settings=config.network_settings,
         sequences=config.sequences,
@@ -220,6 +221,11 @@ def _settings(config: TrainConfig) -> str:
     return ", ".join(f"{key} {value}" for key, value in config.loss_settings.items()) or "default settings"
 
 
+def _region(cohort: Cohort) -> str:
+    """What the checkpoint segments, where that is not the whole tumour."""
+    return "" if cohort.region.name == WHOLE else f", trained on {cohort.scheme.title_of(cohort.region.name)}"
+
+
 def _outcome(result: TrainResult) -> dict[str, Any]:
     return {
         "parameters": sum(p.numel() for p in result.network.parameters()),
@@ -239,6 +245,8 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
     return {
         "name": "synthetic demo cohort" if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,
         "layout": cohort.layout.name,
+        "labels": cohort.scheme.name,
+        "region": cohort.region.name,
         "training_files_sha256": hash_files(files),
     }
 

@@ -20,6 +20,7 @@ from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from afl_core import paths
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
 from afl_core.storage import write_atomically
@@ -43,6 +44,7 @@ class RunSpec(BaseModel):
     Attributes:
         config: The training.
         data: Folder of the data set, absolute.
+        data_options: How it is read: layout, labels, and which of them are the tumour.
         out: Where the checkpoint also goes; None leaves it in the run alone.
         pair: Name that the runs share which differ in the loss alone; "" where there are none.
         command: What repeats the run, for the card.
@@ -53,6 +55,7 @@ class RunSpec(BaseModel):
 
     config: TrainConfig
     data: Path
+    data_options: DataOptions = AS_RECOGNISED
     out: Path | None = None
     pair: str = ""
     command: str

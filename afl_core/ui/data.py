@@ -13,6 +13,7 @@ from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Coho
 from afl_core.data.references import count_unread
 from afl_core.errors import AflError
 from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.training_data import train_on
 from afl_core.ui.workspace import FOLDER_KEY, OPENED_KEY, Workspace, find_results, register
 
 RECOGNISE, OWN = "", ""
@@ -125,8 +126,22 @@ def read(cohort: Cohort) -> Report:
 
 
 def offer(workspace: Workspace | None, cohort: Cohort) -> None:
-    """Open the data set for a comparison, with the region that was chosen."""
+    """Open the data set for a comparison, or train on it, with the region that was chosen."""
     st.subheader("Use it")
+    _offer_comparing(workspace, cohort)
+    left, right = st.columns([2, 7], vertical_alignment="center")
+    trainable = bool(cohort.sequences) and any(case.reference for case in cohort.cases)
+    if left.button("Train on it", disabled=not trainable):
+        train_on(cohort)
+        st.switch_page("pages/training.py")
+    right.caption(
+        "To the Training page, with this layout, these labels and this region."
+        if trainable
+        else "Training needs images with references."
+    )
+
+
+def _offer_comparing(workspace: Workspace | None, cohort: Cohort) -> None:
     name = find_results(cohort)
     if workspace is not None and workspace.name == name:
         st.caption("These data and this region are what the other pages show.")

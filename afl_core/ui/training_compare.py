@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from afl_core import paths
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.results import Results
@@ -57,8 +57,6 @@ def open_runs(runs: Sequence[RunFolder]) -> str:
     Raises:
         UsageError: If they were trained on different data sets, or no case is in all their test splits.
     """
-    if len({run.spec().data for run in runs}) > 1:
-        raise UsageError("These runs were trained on different data sets", todo="Choose runs of one data set")
     cards = _cards(runs)
     checkpoints = {run.name: run.path / "checkpoint" for run in runs}
     names = _sources(cards)
@@ -82,12 +80,24 @@ def open_published(run: RunFolder, name: str) -> str:
 
 def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSource]) -> str:
     """Name of the results folder; other weights make another one, so that rows never mix."""
-    cohort = load_cohort(runs[0].spec().data)
+    cohort = _trained_on(runs)
     weights = [load_card(source.path).weights_sha256 for source in sources]
     digest = hashlib.sha256("|".join(weights).encode()).hexdigest()[:6]
     name = f"{name.replace(' ', '_')}-{digest}"
     Results(paths.RESULTS / name).describe_cohort(cohort, sources, cases=test_cases(runs))
     return name
+
+
+def _trained_on(runs: Sequence[RunFolder]) -> Cohort:
+    """The data set of all these runs, with its labels and region; raises `UsageError` where they differ."""
+    specs = [run.spec() for run in runs]
+    if len({spec.data for spec in specs}) > 1:
+        raise UsageError("These runs were trained on different data sets", todo="Choose runs of one data set")
+    cohorts = [options.load(specs[0].data) for options in {spec.data_options for spec in specs}]
+    if len({cohort.options for cohort in cohorts}) > 1:
+        regions = " and ".join(cohort.scheme.title_of(cohort.region.name) for cohort in cohorts)
+        raise UsageError("These runs were trained on different regions", received=regions)
+    return cohorts[0]
 
 
 def test_cases(runs: Sequence[RunFolder]) -> tuple[str, ...]:

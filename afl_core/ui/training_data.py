@@ -8,7 +8,8 @@ import streamlit as st
 
 from afl_core import paths
 from afl_core.data.demo_design import SPLITS, DemoSpec
-from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.labels import TITLES, WHOLE
+from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
 from afl_core.ui.kept import kept
@@ -16,6 +17,7 @@ from afl_core.ui.workspace import Workspace
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
+DATA_KEY, ASKED = "training data", "data set to train on"
 OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
@@ -25,12 +27,14 @@ class TrainingData:
 
     Attributes:
         root: Its folder.
+        options: How it is read.
         sequences: Those that every case has.
         splits: Case ids.
         note: What is worth knowing before a start, or "".
     """
 
     root: Path
+    options: DataOptions
     sequences: tuple[str, ...]
     splits: Mapping[str, tuple[str, ...]]
     note: str = ""
@@ -42,23 +46,24 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
     Raises:
         AflError: If the folder is no data set, or the split lacks training or validation cases.
     """
-    opened = workspace.cohort.root if workspace and workspace.cohort and not workspace.is_demo else None
-    places = {DEMO_TITLE: paths.DEMO} | ({f"The one that is open: {opened.name}": opened} if opened else {})
+    places = _places(workspace)
     columns = st.columns([3, 4, 3], vertical_alignment="bottom")
     titles = [*places, FOLDER_TITLE]
-    title = columns[0].selectbox("Data set", titles, key=kept("training data", DEMO_TITLE, titles))
+    title = columns[0].selectbox("Data set", titles, key=kept(DATA_KEY, DEMO_TITLE, titles))
     text = columns[1].text_input(
         "Folder",
-        key=kept(f"training folder {title}", str(places.get(title, ""))),
+        key=kept(f"training folder {title}", str(places[title][0]) if title in places else ""),
         placeholder="/path/to/BraTS2018",
         disabled=title != FOLDER_TITLE,
-        help="BraTS 2018 layout, or images/CASE_SEQUENCE.nii.gz and references/CASE.nii.gz. Nothing is copied.",
+        help="Its layout is recognised, and every label is tumour. Other layouts, labels and regions are "
+        "chosen on the page Data, where 'Train on it' leads back here. Nothing is copied.",
     )
     if not text.strip():
         raise UsageError("Give the folder of the data set")
     root = Path(text.strip()).expanduser()
     demo = _demo_to_be_drawn() if title == DEMO_TITLE else None
-    data = demo or _read(root)
+    options = places[title][1] if title in places else AS_RECOGNISED
+    data = demo or _read(root, options)
     kinds = [OWN, RANDOM] if data.splits else [RANDOM]
     kind = columns[2].selectbox(
         "Split",
@@ -67,13 +72,38 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
         help="Random: by patient, and always the same. Its own: the splits.json in its folder.",
     )
     if kind == RANDOM:
-        ids = [case_id for ids in data.splits.values() for case_id in ids] if demo else _ids(_cohort(str(root)))
-        data = TrainingData(data.root, data.sequences, random_splits(ids), data.note)
+        ids = (
+            [case_id for ids in data.splits.values() for case_id in ids] if demo else _ids(_cohort(str(root), options))
+        )
+        data = replace(data, splits=random_splits(ids))
     for name in ("train", "validation"):
         if not data.splits.get(name):
             todo = f"List some in its {SPLITS_FILE}, or take a random split"
             raise DataError(f"The split has no {name} cases", received=", ".join(data.splits), todo=todo)
     return data
+
+
+def train_on(cohort: Cohort) -> None:
+    """Offer a data set, with its layout, labels and region, as the one to train on."""
+    asked = cohort.root.resolve(), cohort.options
+    st.session_state[ASKED] = asked
+    st.session_state[DATA_KEY] = _title(*asked)
+
+
+def _places(workspace: Workspace | None) -> dict[str, tuple[Path, DataOptions]]:
+    """Title on screen to a data set that needs no folder to be typed."""
+    places = {DEMO_TITLE: (paths.DEMO, AS_RECOGNISED)}
+    if asked := st.session_state.get(ASKED):
+        places[_title(*asked)] = asked
+    if workspace and workspace.cohort and not workspace.is_demo:
+        opened = workspace.cohort.root, workspace.cohort.options
+        if opened not in places.values():
+            places[f"The one that is open: {_title(*opened)}"] = opened
+    return places
+
+
+def _title(root: Path, options: DataOptions) -> str:
+    return root.name if options.region == WHOLE else f"{root.name}, {TITLES.get(options.region, options.region)}"
 
 
 def _demo_to_be_drawn() -> TrainingData | None:
@@ -82,11 +112,13 @@ def _demo_to_be_drawn() -> TrainingData | None:
         return None
     spec = DemoSpec()
     note = "The training cases of the demo are drawn by the first run, which takes it about a minute more."
-    return TrainingData(paths.DEMO, DEMO_SEQUENCES, {split: spec.case_ids(split) for split in SPLITS}, note)
+    return TrainingData(
+        paths.DEMO, AS_RECOGNISED, DEMO_SEQUENCES, {split: spec.case_ids(split) for split in SPLITS}, note
+    )
 
 
-def _read(root: Path) -> TrainingData:
-    cohort = _cohort(str(root))
+def _read(root: Path, options: DataOptions) -> TrainingData:
+    cohort = _cohort(str(root), options)
     ids = set(_ids(cohort))
     if not ids:
         raise DataError("No case of this folder has a reference to train on", received=root)
@@ -94,7 +126,13 @@ def _read(root: Path) -> TrainingData:
     if not common:
         raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
     given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
-    return TrainingData(root, common, {name: tuple(case for case in own if case in ids) for name, own in given.items()})
+    splits = {name: tuple(case for case in own if case in ids) for name, own in given.items()}
+    return TrainingData(root, options, common, splits, _note(cohort))
+
+
+def _note(cohort: Cohort) -> str:
+    """What counts as tumour, where that is not every label."""
+    return f"Tumour is {cohort.scheme.title_of(cohort.region.name)}." if cohort.region.inside else ""
 
 
 def _ids(cohort: Cohort) -> list[str]:
@@ -102,5 +140,5 @@ def _ids(cohort: Cohort) -> list[str]:
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(root: str) -> Cohort:
-    return load_cohort(Path(root))
+def _cohort(root: str, options: DataOptions) -> Cohort:
+    return options.load(Path(root))

@@ -201,6 +201,7 @@ def _choose(workspace: Workspace | None) -> Wish:
         seeds=_parse_seeds(seeds),
         settings=settings,
         data=data.root.resolve(),
+        data_options=data.options,
         command="",
     )
     minutes = float(amount) if unit == "minutes" else None
@@ -278,6 +279,7 @@ def _command(request: PlanRequest) -> str:
     words += [word for loss in request.losses for word in ("--loss", loss)]
     words += [word for seed in request.seeds for word in ("--seed", str(seed))]
     words += [] if request.data == paths.DEMO.resolve() else ["--data", str(request.data)]
+    words += request.data_options.arguments()
     words += [
         word
         for key, value in request.settings.items()

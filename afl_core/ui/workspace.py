@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core import paths
+from afl_core.data.labels import TITLES, WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
@@ -65,8 +67,11 @@ class Workspace:
     @property
     def summaries(self) -> dict[str, str]:
         """What each source is, in a line: the loss with its settings, or how many masks."""
+        region = self.manifest.get("settings", {}).get("region", WHOLE)
         return {
-            name: said["card"]["summary"] if said["kind"] == "checkpoint" else f"{said['files']} masks from a folder"
+            name: f"{said['card']['summary']}{_other_region(said['card'], region)}"
+            if said["kind"] == "checkpoint"
+            else f"{said['files']} masks from a folder"
             for name, said in self.manifest["sources"].items()
         }
 
@@ -74,6 +79,15 @@ class Workspace:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         recorded = self.manifest["sources"].items()
         return parse_sources([source_text(name, said["path"], said.get("option", "")) for name, said in recorded])
+
+
+def _other_region(card: Mapping[str, Any], region: str) -> str:
+    """That a checkpoint learned another region than the one that is measured, as a part of a sentence."""
+    learned = card.get("data", {}).get("region", WHOLE)
+    if learned == region:
+        return ""
+    wanted, trained = (TITLES.get(name, name) for name in (region, learned))
+    return f". It was trained on the {trained}, and is measured on the {wanted}"
 
 
 def current_workspace(page: str, *, needed: bool = True) -> Workspace | None:

@@ -138,6 +138,17 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     assert any("metric" in frame.value for frame in at.dataframe)
 
 
+def test_a_checkpoint_that_learned_another_region_says_so(app, results, make_card):
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["settings"]["region"] = "et"
+    card = make_card(data={"region": "tc"}, training={"steps": 2, "batch_size": 1, "seed": 0, "parameters": 9})
+    manifest["sources"]["FL"] = {"kind": "checkpoint", "path": "nowhere", "card": card.model_dump(mode="json")}
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
+    shown = [expander.label for expander in app("overview").expander]
+    said = "It was trained on the tumour core (TC), and is measured on the enhancing tumour (ET)"
+    assert any(said in label.replace("\\", "") for label in shown), shown
+
+
 @pytest.mark.parametrize(("folder", "said"), [("nowhere", "nowhere"), ("FL", "No cases")])
 def test_opening_a_wrong_folder_is_explained(app, results, cohort_folder, tmp_path, folder, said):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""

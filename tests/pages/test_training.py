@@ -11,6 +11,7 @@ import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
 
 from afl_core import cli, cli_training, paths
+from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.results import Results
@@ -21,7 +22,9 @@ from afl_core.training import config as training_config
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
+from afl_core.ui import data as data_page
 from afl_core.ui import training_form, training_names, training_runs
+from afl_core.ui.training_data import ASKED
 from afl_core.ui.training_losses import asked_loss
 from afl_core.ui.training_seen import seconds_left
 
@@ -66,8 +69,8 @@ def proposed(monkeypatch) -> list[str]:
 
     def propose(request):
         asked.append(request.model_dump_json())
-        fields = request.model_dump(exclude={"data", "command"})
-        runs = plan_runs(*fields.values(), data=request.data, command=request.command)
+        asked_for = {name: getattr(request, name) for name in type(request).model_fields}
+        runs = plan_runs(*[asked_for.pop(name) for name in ("preset", "losses", "seeds", "settings")], **asked_for)
         return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
 
     monkeypatch.setattr(training_form, "propose_runs", propose)
@@ -260,6 +263,32 @@ def test_the_command_of_a_run_makes_the_same_runs(form, proposed, started, monke
     assert not ended.value.code
     assert {name: spec.config for name, spec in made.items()} == {name: spec.config for name, spec in wanted.items()}
     assert {spec.data for spec in made.values()} == {spec.data for spec in wanted.values()}
+
+
+def test_a_data_set_of_the_data_page_is_trained_with_its_labels_and_region(app, proposed, started, monkeypatch, cohort):
+    at = app("data")
+    at.text_input[-1].set_value(str(cohort)).run()
+    at.session_state[f"region {cohort}  "] = "et"
+    at.run()
+    monkeypatch.setattr(data_page.st, "switch_page", lambda page: None)
+    press(at, "Train on it")
+    monkeypatch.undo()
+    at.switch_page("pages/training.py").run()
+    assert field(at, "selectbox", "Data set").value == "cohort, enhancing tumour (ET)"
+    assert "Tumour is enhancing tumour (ET): 4." in text(at)
+
+
+def test_a_region_is_part_of_the_runs_and_of_their_command(form, proposed, started, monkeypatch, cohort):
+    at = form()
+    at.session_state[ASKED] = cohort, DataOptions("brats2018", None, "tc")
+    at.run()
+    field(at, "selectbox", "Data set").select("cohort, tumour core (TC)").run()
+    field(at, "number_input", "Steps").set_value(30).run()
+    press(press(at, "Check and estimate"), "Start 2 runs")
+    spec = RunFolder(runs_folder() / started[0]).spec()
+    assert spec.data_options == DataOptions("brats2018", None, "tc")
+    assert "--layout brats2018 --region tc" in spec.command
+    assert "--labels" not in spec.command
 
 
 def test_a_wrong_folder_leaves_the_rest_of_the_form_as_it_was(form):
@@ -577,6 +606,10 @@ def test_runs_of_different_data_sets_or_splits_are_not_compared(app, made, cohor
     (other.path / "checkpoint").rename(done.path / "checkpoint")
     at = press(tick(app("training"), 0, 1), "Compare FL and A-FL")
     assert "These runs were trained on different data sets" in text(at)
+    spec = done.spec().model_copy(update={"data_options": DataOptions(region="tc")})
+    (moved.path / "run.json").write_text(spec.model_dump_json())
+    at = press(tick(app("training"), 0, 1), "Compare FL and A-FL")
+    assert "These runs were trained on different regions" in text(at)
     assert not list(paths.RESULTS.iterdir())
 
 

@@ -7,17 +7,21 @@ import json
 import shlex
 import sys
 
+import nibabel as nib
+import numpy as np
 import pytest
 import torch
 from made_runs import ADAPTIVE, FOCAL, make_run
 
 from afl_core import storage
+from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import load_splits, save_splits
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.model.checkpoints import WEIGHTS, load_card, load_network
 from afl_core.training import run as run_module
+from afl_core.training.cases import training_case
 from afl_core.training.run import run_training
-from afl_core.training.runs import CHECKPOINT, LAST, RunFolder
+from afl_core.training.runs import CHECKPOINT, LAST, SPEC, RunFolder
 
 
 @pytest.fixture
@@ -112,6 +116,31 @@ def test_a_run_depends_on_the_training_cases_not_on_the_test_cases(make, cohort)
     third = card()
     assert third.weights_sha256 != first.weights_sha256
     assert third.data["training_files_sha256"] != first.data["training_files_sha256"]
+
+
+def test_a_run_on_a_region_learns_it_alone_and_its_card_says_so(make, cohort, monkeypatch):
+    learned = {}
+
+    def spy(case_id, images, reference, config):
+        learned[case_id] = int(reference.array.sum())
+        return training_case(case_id, images, reference, config)
+
+    monkeypatch.setattr(run_module, "training_case", spy)
+    card = run_training(make(data_options=DataOptions(region="et")))
+    labels = {path.name.removesuffix("_seg.nii.gz"): nib.load(path).get_fdata() for path in cohort.rglob("*_seg*")}
+    assert learned == {case_id: np.count_nonzero(array == 4) for case_id, array in labels.items()}
+    assert (card.data["labels"], card.data["region"]) == ("brats", "et")
+    assert card.summary.endswith("decided by argmax, trained on enhancing tumour (ET): 4")
+
+
+def test_a_run_written_before_there_were_regions_is_of_the_whole_tumour(make):
+    run = make()
+    said = json.loads((run.path / SPEC).read_text())
+    del said["data_options"]
+    (run.path / SPEC).write_text(json.dumps(said))
+    card = run_training(run)
+    assert card.data["region"] == "whole"
+    assert "trained on" not in card.summary
 
 
 def test_the_card_counts_the_cases_that_were_used(make, cohort):

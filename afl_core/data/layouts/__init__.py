@@ -1,18 +1,28 @@
 """From a folder to cases: which layouts of image data sets are known, and one scanner for all of them."""
 
 from afl_core.data.layouts.catalogue import LAYOUTS
-from afl_core.data.layouts.cohort import KNOWN, Cohort, detect_layout, load_cohort, load_references, references_cohort
+from afl_core.data.layouts.cohort import (
+    AS_RECOGNISED,
+    Cohort,
+    DataOptions,
+    load_cohort,
+    load_references,
+    references_cohort,
+)
+from afl_core.data.layouts.detect import KNOWN, detect_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
 from afl_core.data.loading import LoadedCase, load_case, load_reference, load_sequence
 
 __all__ = [
+    "AS_RECOGNISED",
     "KNOWN",
     "LAYOUTS",
     "LAYOUT_FILE",
     "MASKS_ALONE",
     "Cohort",
+    "DataOptions",
     "Layout",
     "LoadedCase",
     "detect_layout",

@@ -1,10 +1,10 @@
-"""The cases of a folder: its layout recognised, its files sorted to cases, its labels resolved to a region."""
+"""The cases of a folder: its files sorted to cases by its layout, its labels resolved to a region."""
 
 import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +12,8 @@ import numpy as np
 from afl_core.catalogue import pick
 from afl_core.data.files import SUFFIXES, load_labels, strip_suffix
 from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
-from afl_core.data.layouts.catalogue import LAYOUTS
+from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
-from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
@@ -24,11 +23,33 @@ from afl_core.volume import Case, Region
 Said = tuple[tuple[str, str], ...]
 """(case id, message) pairs; the case id is a path where no case could be told."""
 
-KNOWN = "Accepted are"
-"""Beginning of the advice where a folder follows no layout: the list of those there are."""
-
 _VOLUMES = "image"
 """Role of a 4-D image."""
+
+
+@dataclass(frozen=True)
+class DataOptions:
+    """How a folder is read as a data set: the arguments of `load_cohort`, for who reads it later."""
+
+    layout: str | None = None
+    labels: str | None = None
+    region: str = WHOLE
+
+    def arguments(self) -> list[str]:
+        """As the command line takes them; what is not asked for is left out.
+
+        >>> DataOptions(region="tc").arguments()
+        ['--region', 'tc']
+        """
+        return [word for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k) for word in (f"--{k}", v)]
+
+    def load(self, root: Path) -> "Cohort":
+        """The cohort of a folder; errors as `load_cohort`."""
+        return load_cohort(root, layout=self.layout, labels=self.labels, region=self.region)
+
+
+AS_RECOGNISED = DataOptions()
+"""Layout and labels as the folder says itself, and the whole tumour."""
 
 
 @dataclass(frozen=True)
@@ -61,21 +82,17 @@ class Cohort:
         return "" if self.scheme == self.layout.scheme else self.scheme.name
 
     @property
+    def options(self) -> DataOptions:
+        """What reads the folder in the same way again."""
+        return DataOptions(self.layout.name, self.labels or None, self.region.name)
+
+    @property
     def sequences(self) -> tuple[str, ...]:
         """Those that every complete case has, in the layout's order; of all cases if none is complete."""
         lacking = {case_id for case_id, _ in self.incomplete}
         cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
         return tuple(sorted(common, key=lambda name: (_place(self.layout.sequences, name), name)))
-
-
-def detect_layout(root: Path) -> Layout:
-    """The one layout that a folder follows, or the one that its `afl-layout.toml` describes.
-
-    Raises:
-        DataError: If the root is missing or a file, or its files match no layout, or more than one.
-    """
-    return _choose_layout(root, scan_folder(root), None)
 
 
 def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = None, region: str = WHOLE) -> Cohort:
@@ -97,7 +114,7 @@ def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = N
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
     found = scan_folder(root)
-    chosen = _choose_layout(root, found, layout)
+    chosen = choose_layout(root, found, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
     return _with_region(_build_cohort(root, chosen, found), labels, region)
@@ -158,46 +175,6 @@ def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
     return replace(
         cohort, cases=tuple(replace(case, region=chosen) for case in cohort.cases), scheme=scheme, region=chosen
     )
-
-
-def _choose_layout(root: Path, found: Found, name: str | None) -> Layout:
-    """The layout named, described in the root or detected; its image pattern fits a file."""
-    if name and name.lower().endswith(".toml"):
-        return _detect(root, found, [load_layout(Path(name).expanduser())])
-    if name:
-        return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
-    if (root / LAYOUT_FILE).is_file():
-        return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
-    return _detect(root, found, tuple(LAYOUTS.values()))
-
-
-def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
-    """The only accepted layout whose files are there, or a `DataError`."""
-    names = (*found.files, *found.refused)
-    counts = [(_count(layout, names), layout) for layout in accepted]
-    fitting = [(count, layout) for count, layout in counts if count]
-    if len(fitting) == 1:
-        return fitting[0][1]
-    if fitting:
-        raise DataError(
-            f"The folder {root} follows more than one layout",
-            received=", ".join(f"{layout.name} ({count} images)" for count, layout in fitting),
-            todo="Name the layout, or keep the data sets in folders of their own",
-        )
-    seen = f"no {', '.join(SUFFIXES)} file"
-    if names:
-        links = f"only links that leave the folder, such as {names[0]}"
-        seen = f"{len(found.files)} image files such as {names[0]}" if found.files else links
-    known = "; ".join(f"{layout.label}: {layout.example}" for layout in accepted)
-    todo = f"{KNOWN} {known}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
-    raise DataError(f"No cases were found in {root}", received=seen, todo=todo)
-
-
-def _count(layout: Layout, names: Sequence[str]) -> int:
-    """Files that are images of the layout, or references where those are a data set too."""
-    wanted = {ASIDE} if layout.masks_alone else {ASIDE, REFERENCE}
-    patterns = [re.compile(pattern) for role, pattern in layout.files if role not in wanted]
-    return sum(any(pattern.fullmatch(name) for pattern in patterns) for name in names)
 
 
 @dataclass(frozen=True)
