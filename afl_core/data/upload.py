@@ -1,6 +1,7 @@
 """One case that a person hands over for a session: what each file is, and a folder that does not outlive it."""
 
 import atexit
+import json
 import os
 import re
 import shutil
@@ -13,7 +14,10 @@ from types import MappingProxyType
 from filelock import FileLock, Timeout
 
 from afl_core.data.files import NIFTI_SUFFIXES, read_header
+from afl_core.data.layouts import LAYOUT_FILE
+from afl_core.data.loading import ras_grid
 from afl_core.errors import DataError
+from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"
 ACCEPTED = (*NIFTI_SUFFIXES, ".mha")
@@ -51,12 +55,13 @@ def guess_role(name: str, sequences: Sequence[str]) -> str:
     return told[0] if len(told) == 1 else ""
 
 
-def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> Path:
-    """Write the files of one case in the plain layout, under names of our own, in place of those there.
+def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid: str = "") -> Path:
+    """Write the files of one case as a data set that describes itself, under names of our own, in place of those there.
 
     Args:
         folder: The session's.
         files: Name as given, role (a sequence or `REFERENCE`) and content of each.
+        grid: Sequence onto whose grid the others are brought; "" where all must lie on one.
 
     Returns:
         The data set's folder.
@@ -83,9 +88,21 @@ def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]]) -> Path:
             read_header(path)
         except DataError as error:
             raise DataError(error.what.replace(path.name, name), received=error.received, todo=error.todo) from error
-    if not set(given) - {REFERENCE}:
+    images = [role for role in given if role != REFERENCE]
+    if not images:
         raise DataError("There is no image among the files", received=", ".join(given.values()) or "no file")
+    lines = [f"grid = {json.dumps(grid)}", 'reference = "references/{case}"', "[images]"]
+    lines += [f"{json.dumps(role)} = {json.dumps(f'images/{{case}}_{role}')}" for role in images]
+    (root / LAYOUT_FILE).write_text("\n".join(lines), encoding="utf-8")
     return root
+
+
+def sequences_elsewhere(case: Case) -> list[str]:
+    """Sequences of a case that lie on another grid than the case has, and so are resampled when they are read."""
+    if not case.grid:
+        return []
+    grid = ras_grid(case.sequences[case.grid])
+    return [name for name, path in case.sequences.items() if not is_same_grid(grid, ras_grid(path))]
 
 
 def new_session_folder() -> Path:

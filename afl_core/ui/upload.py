@@ -11,12 +11,22 @@ import pandas as pd
 import streamlit as st
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from afl_core.data.files import load_mask, load_volume
-from afl_core.data.layouts import Cohort, load_cohort
-from afl_core.data.upload import ACCEPTED, CASE_ID, MAX_MIB, REFERENCE, guess_role, new_session_folder, write_upload
+from afl_core.data.files import load_mask
+from afl_core.data.labels import SCHEMES, WHOLE
+from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions, load_reference, load_sequence
+from afl_core.data.upload import (
+    ACCEPTED,
+    CASE_ID,
+    MAX_MIB,
+    REFERENCE,
+    guess_role,
+    new_session_folder,
+    sequences_elsewhere,
+    write_upload,
+)
 from afl_core.evaluation.job import job_status, start_job, stop_job
 from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.results import Results, recorded_cohort
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.regions import label_lesions
@@ -66,7 +76,7 @@ def show_upload(workspace: Workspace) -> None:
         )
         return
     needed = tuple(dict.fromkeys(name for one in said.values() for name in one["card"]["sequences"]))
-    files = _choose_files(tuple(said), needed)
+    files = _choose_files(workspace, tuple(said), needed)
     roles = _choose_roles(files, needed) if files else []
     if not files:
         return
@@ -75,7 +85,9 @@ def show_upload(workspace: Workspace) -> None:
         sources = parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in able.items()])
         key = _digest(workspace, files, roles)
         _say_what_lacks(files, roles, needed)
-        _show_buttons(files, roles, sources, key=key)
+        if _press_run(roles, sources):
+            _start(workspace, files, roles, sources, needed)
+            st.session_state[_RAN] = key
         if st.session_state.get(_RAN) == key:
             _show_outcome(sources, able)
 
@@ -86,11 +98,12 @@ def _session() -> _Session:
     return _Session(new_session_folder())
 
 
-def _choose_files(names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
     st.markdown(
         plain(
-            f"Run {' and '.join(names)} on one case. They need {', '.join(needed)}, all on one grid; a reference "
-            "segmentation is optional and adds the metrics."
+            f"Run {' and '.join(names)} on one case. They need {', '.join(needed)}. Where their grids differ, they are "
+            f"brought onto that of {needed[0]}. A reference on that grid is optional and adds the metrics; "
+            f"{_counted(workspace)} counts as tumour."
         )
     )
     turn = st.session_state.setdefault(_TURN, 0)
@@ -140,8 +153,8 @@ def _say_what_lacks(files: Sequence[UploadedFile], roles: Sequence[str], needed:
         st.warning(plain(f"There is no {' and no '.join(missing)} among the files."))
 
 
-def _show_buttons(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], *, key: str) -> None:
-    """Run, with the checkpoints whose sequences are all there, and Remove."""
+def _press_run(roles: Sequence[str], sources: Sequence[Source]) -> bool:
+    """Whether Run was pressed, for the checkpoints whose sequences are all there; beside it is Remove."""
     columns = st.columns([2, 1, 4])
     label = plain(f"Run {' and '.join(s.name for s in sources)}".strip())
     run = columns[0].button(label, type="primary", disabled=not (all(roles) and sources), width="stretch")
@@ -151,20 +164,39 @@ def _show_buttons(files: Sequence[UploadedFile], roles: Sequence[str], sources: 
         for name in (_RAN, _PICTURE):
             st.session_state.pop(name, None)
         st.rerun()
-    if run:
-        _start(files, roles, sources, key)
+    return run
 
 
-def _start(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source], key: str) -> None:
+def _start(
+    workspace: Workspace,
+    files: Sequence[UploadedFile],
+    roles: Sequence[str],
+    sources: Sequence[Source],
+    needed: Sequence[str],
+) -> None:
     session = _session()
     stop_job(session.results, CASE_ID)
     shutil.rmtree(session.results.folder, ignore_errors=True)
     st.session_state.pop(_PICTURE, None)
     used = [(f.name, role, f.getvalue()) for f, role in zip(files, roles, strict=True) if role != _NOT_USED]
-    root = write_upload(session.folder, used)
-    measured = REFERENCE in roles
-    start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured)
-    st.session_state[_RAN] = key
+    root = write_upload(session.folder, used, grid=next(name for name in needed if name in roles))
+    cohort = _options(workspace).load(root)
+    session.results.describe_cohort(cohort, sources)
+    start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=REFERENCE in roles)
+
+
+def _options(workspace: Workspace) -> DataOptions:
+    """A part of the tumour by the labels of the open data set; else every label."""
+    cohort = workspace.cohort
+    if cohort is None or cohort.region.name == WHOLE or cohort.scheme.name not in SCHEMES:
+        return AS_RECOGNISED
+    return DataOptions(labels=cohort.scheme.name, region=cohort.region.name)
+
+
+def _counted(workspace: Workspace) -> str:
+    """The labels of a reference that are tumour, in words."""
+    options = _options(workspace)
+    return SCHEMES[options.labels].title_of(options.region) if options.labels else "every label above 0"
 
 
 def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
@@ -183,6 +215,9 @@ def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
     if not masks:
         return
     _show_slices(own.cohort, masks)
+    if own.cohort and (moved := sequences_elsewhere(own.cohort.cases[0])):
+        brought = f"{' and '.join(moved)} came on other grids: brought onto that of {own.cohort.cases[0].grid}"
+        st.caption(plain(f"{brought}, by where they lie in the patient (linear interpolation)."))
     if own.rows.empty:
         _show_volumes(masks)
     else:
@@ -194,7 +229,7 @@ def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
 def _workspace(session: _Session, said: dict[str, Any]) -> Workspace:
     """What the panels of Compare take, with this one case in it."""
     results = session.results
-    cohort = load_cohort(session.folder / "data", layout="plain")
+    cohort = recorded_cohort(results.manifest())
     return Workspace(results, {"sources": said}, results.cases(), results.lesions(), cohort, "", 0)
 
 
@@ -207,8 +242,8 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
     sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != sequence:
-        image = load_volume(case.sequences[sequence])
-        reference = load_mask(case.reference) if case.reference else None
+        image = load_sequence(case, sequence)
+        reference = load_reference(case) if case.reference else None
         found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
         for name, mask in found.items():
             check_same_grid(image, mask, names=("the image", name))

@@ -7,13 +7,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from afl_core.data import upload
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.data.upload import CASE_ID, guess_role, remove_leftovers, write_upload
-from afl_core.errors import DataError
+from afl_core.errors import DataError, GeometryError
 
 BRATS, PICAI = ("flair", "t1", "t1ce", "t2"), ("t2w", "adc", "hbv")
 
@@ -56,6 +57,30 @@ def test_files_lie_under_names_of_our_own_and_make_a_case(tmp_path, image):
     assert load_case(case).reference.array.all()
     write_upload(tmp_path / "s", [("b.nii.gz", "t1", image)])
     assert set(load_cohort(root).cases[0].sequences) == {"t1"}
+
+
+def ramp(path, shape, spacing_mm, start):
+    """An image whose intensity is the first coordinate of the patient, in mm."""
+    affine = np.diag([*spacing_mm, 1.0])
+    affine[:3, 3] = start
+    x = start[0] + spacing_mm[0] * np.arange(shape[0], dtype=np.float32)
+    nib.save(nib.Nifti1Image(np.broadcast_to(x[:, None, None], shape), affine), path)
+    return path.read_bytes()
+
+
+def test_sequences_on_other_grids_come_onto_the_one_that_is_named(tmp_path):
+    t2w = ramp(tmp_path / "a.nii", (40, 36, 8), (0.5, 0.5, 3.0), (-10, -9, 0))
+    adc = ramp(tmp_path / "b.nii", (20, 18, 10), (2.0, 2.0, 3.0), (-20, -18, -3))
+    files = [("b.nii", "adc", adc), ("a.nii", "t2w", t2w), ("c.nii", "hbv", t2w)]
+    (case,) = load_cohort(write_upload(tmp_path / "s", files, grid="t2w")).cases
+    assert upload.sequences_elsewhere(case) == ["adc"]
+    images = load_case(case).images
+    assert images["adc"].array.shape == (40, 36, 8)
+    np.testing.assert_allclose(images["adc"].array, images["t2w"].array, atol=1e-3)
+    (case,) = load_cohort(write_upload(tmp_path / "s", files)).cases
+    assert upload.sequences_elsewhere(case) == []
+    with pytest.raises(GeometryError):
+        load_case(case)
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,8 @@
 
 import time
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from afl_core.data.files import load_mask
@@ -13,14 +15,22 @@ from afl_core.ui import upload
 
 
 @pytest.fixture
-def own(app, cohort, tmp_path, make_checkpoint):
-    """The Compare page of results with one checkpoint of two sequences, on the reader's own case."""
-    sources = parse_sources([f"FL={make_checkpoint(tmp_path / 'net')}"])
-    Results(tmp_path / "results" / "nets").describe(data=cohort, kind="brats2018", sources=sources, skipped={})
-    load_cohort(cohort)
-    at = app("compare")
-    at.button_group[0].set_value("A case of your own").run()
-    return at
+def opened(app, cohort, tmp_path, make_checkpoint):
+    """`opened(region)`: Compare with results of a region and one checkpoint, on the reader's own case."""
+
+    def run(region="whole"):
+        sources = parse_sources([f"FL={make_checkpoint(tmp_path / 'net')}"])
+        Results(tmp_path / "results" / "nets").describe_cohort(load_cohort(cohort, region=region), sources)
+        at = app("compare")
+        at.button_group[0].set_value("A case of your own").run()
+        return at
+
+    return run
+
+
+@pytest.fixture
+def own(opened):
+    return opened()
 
 
 def text(at):
@@ -76,6 +86,27 @@ def test_a_case_is_predicted_measured_and_removed(own, cohort, folders):
     press(at, "Remove")
     assert not folder.exists()
     assert at.file_uploader[0].value == []
+
+
+def test_a_sequence_on_another_grid_is_brought_onto_the_first_and_said(own, cohort, folders, write_nifti):
+    write_nifti(cohort / "HGG" / "Case_A" / "Case_A_t1ce.nii.gz", np.ones((16, 18, 17), np.int16), spacing_mm=4.0)
+    at = give(own, cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce", "a_seg.nii.gz": "seg"})
+    press(at, "Run FL")
+    status, at = wait(at, folders[0])
+    assert status.state == "finished", status
+    assert not at.exception
+    assert "t1ce came on other grids: brought onto that of flair" in text(at)
+
+
+def test_the_region_of_the_open_data_set_counts_for_the_reference_too(opened, cohort, folders):
+    at = give(opened("et"), cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce", "a_seg.nii.gz": "seg"})
+    assert "enhancing tumour (ET): 4 counts as tumour" in text(at)
+    press(at, "Run FL")
+    status, at = wait(at, folders[0])
+    assert status.state == "finished", status
+    labels = nib.load(cohort / "HGG" / "Case_A" / "Case_A_seg.nii.gz")
+    enhancing_ml = np.count_nonzero(np.asarray(labels.dataobj) == 4) * 8 / 1000
+    assert Results(folders[0] / "results").cases().iloc[0]["reference_volume_ml"] == pytest.approx(enhancing_ml)
 
 
 def test_without_a_reference_there_are_masks_and_volumes(own, cohort, folders):
