@@ -1,11 +1,14 @@
 """The one place where an error becomes something on a page."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import streamlit as st
 
 from afl_core.errors import AflError, DataError
+
+_MARKUP = re.compile(r"(?<![^\W_])[_-]|[_-](?![^\W_])|(?<=\d)\.(?=\s)|[\\`*{}\[\]<>()#+!|~$:]")
 
 
 @contextmanager
@@ -23,7 +26,9 @@ def shown_errors() -> Iterator[None]:
 def plain(text: str) -> str:
     r"""Text from files and folders as Markdown shows it literally: no formatting, links, HTML or formulas.
 
-    >>> plain("a_b <i>*c*</i>")
-    'a\\_b \\<i\\>\\*c\\*\\</i\\>'
+    Screen readers read a widget's label as it is written here, so `_` and `-` within a word, which are harmless, stay.
+
+    >>> plain("a_b-c _d_ <i>*e*</i>")
+    'a_b-c \\_d\\_ \\<i\\>\\*e\\*\\</i\\>'
     """
-    return "".join(f"\\{c}" if c in "\\`*_{}[]<>()#+-!|~$:" else c for c in text)
+    return _MARKUP.sub(r"\\\g<0>", text)

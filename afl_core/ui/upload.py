@@ -99,9 +99,10 @@ def _session() -> _Session:
 
 
 def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+    need = "They need" if len(names) > 1 else "It needs"
     st.markdown(
         plain(
-            f"Run {' and '.join(names)} on one case. They need {', '.join(needed)}. Where their grids differ, they are "
+            f"Run {' and '.join(names)} on one case. {need} {', '.join(needed)}. Where their grids differ, they are "
             f"brought onto that of {needed[0]}. A reference on that grid is optional and adds the metrics; "
             f"{_counted(workspace)} counts as tumour."
         )
