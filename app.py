@@ -3,7 +3,7 @@
 import streamlit as st
 
 from afl_core.data.upload import remove_leftovers
-from afl_core.ui.workspace import ASKED_KEY, select_workspace
+from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, select_workspace
 
 st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
 overview = st.Page("pages/overview.py", title="Overview", default=True)
@@ -17,7 +17,8 @@ st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
 remove_leftovers()  # of a server that was killed
 st.session_state["workspace"] = select_workspace()
 if asked := st.session_state.pop(ASKED_KEY, None):
-    st.switch_page(asked, query_params=st.query_params.to_dict())
+    # A folder that was opened from the sidebar does not take along what the page before had in its address.
+    st.switch_page(asked, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
 case = st.query_params.get("case")
 if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID
     st.session_state["followed"] = case  # once, so that the browser's Back does not bounce

@@ -47,7 +47,7 @@ class Setting:
 SETTINGS: Mapping[str, Setting] = MappingProxyType(
     {
         "FL": Setting(gamma_offset=2.0),
-        "weighted CE": Setting(alpha="balanced"),
+        "CE by class": Setting(alpha="balanced"),
         "A-FL released": Setting("released", True, "released"),
         "A-FL paper": Setting("scalar", True, "surface"),
         "A-FL scale-free": Setting("scalar", True, "scale_free"),
@@ -58,7 +58,12 @@ as printed, and with a smoothness that does not grow with the tumour (the preset
 
 
 def gammas(setting: Setting, cases: pd.DataFrame) -> Floats:
-    """Focusing exponent of each case, at least 0.
+    """Focusing exponent of each case: `unclipped`, cut off at 0."""
+    return np.maximum(unclipped(setting, cases), 0.0)
+
+
+def unclipped(setting: Setting, cases: pd.DataFrame) -> Floats:
+    """What the settings make of each case, before it is cut off at 0.
 
     Args:
         setting: Of the loss.
@@ -69,7 +74,7 @@ def gammas(setting: Setting, cases: pd.DataFrame) -> Floats:
         adaptive += cases["gamma_va"].to_numpy(np.float64)
     if setting.gamma_smoothness != "none":
         adaptive += cases[setting.gamma_smoothness].to_numpy(np.float64)
-    return np.maximum(setting.gamma_offset + setting.gamma_scale * adaptive, 0.0)
+    return setting.gamma_offset + setting.gamma_scale * adaptive
 
 
 def weights(alpha: Alpha, gamma_va: float) -> Floats:

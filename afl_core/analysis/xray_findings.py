@@ -10,8 +10,8 @@ from afl_core.analysis.bins import tertiles
 from afl_core.analysis.focusing import SETTINGS, distance_from_ce, kept_at, weights
 from afl_core.analysis.xray import spearman, tumours
 
-FEWEST = 3
-"""Tumours from which on a distribution is said."""
+FEWEST, ENOUGH = 3, 10
+"""Tumours from which on a distribution is said, and from which on a rank correlation shows something."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,9 @@ def headline(table: pd.DataFrame) -> str:
         return "No case of this cohort has a tumour: A-FL takes a gamma of 0 from every one of them."
     gamma = there["gamma_adaptive"]
     kept = 100 * float(kept_at(0.9, gamma.median()))
+    does = "hardly focuses" if kept > 90 else "focuses less than FL"
     return (
-        f"A-FL hardly focuses: on these {len(there)} tumours its gamma is {figure(gamma.median())} (median), where "
+        f"A-FL, as released, {does}: on all {len(there)} tumours its gamma is {figure(gamma.median())} (median), where "
         f"FL has 2. A voxel predicted at 0.9 keeps {kept:.1f} % of its cross-entropy with A-FL, and 1 % with FL."
     )
 
@@ -59,8 +60,12 @@ def headline(table: pd.DataFrame) -> str:
 def distance_sentence(name: str, gamma: float, case_id: str) -> str:
     """How far a loss is from cross-entropy on a case, as one number."""
     far = float(distance_from_ce(gamma))
-    said = "equals weighted cross-entropy within" if far < 0.5 else "differs from weighted cross-entropy by up to"
-    return f"{name} {said} {percent(far)} on {case_id} (gamma {figure(gamma)}, every p_t from 0.01 to 0.99)."
+    said = "equals" if far < 0.5 else "differs from"
+    within = "within" if far < 0.5 else "by up to"
+    return (
+        f"{name} {said} cross-entropy of the same weights {within} {percent(far)} on {case_id} (gamma {figure(gamma)}, "
+        "every p_t from 0.01 to 0.99)."
+    )
 
 
 def bin_sentence(medians: "pd.Series[float]", names: tuple[str, ...]) -> str:
@@ -108,8 +113,10 @@ def _almost_zero(there: pd.DataFrame) -> Finding:
 def _cross_entropy(there: pd.DataFrame) -> Finding:
     far = pd.Series(distance_from_ce(there["gamma_adaptive"]))
     at = 1 - kept_at(0.9, there["gamma_adaptive"].median())
+    close = float((far < 0.1).mean())
     return Finding(
-        "With such a gamma A-FL is weighted cross-entropy; what sets it apart from FL is gamma 0 against gamma 2.",
+        f"With such a gamma A-FL is weighted cross-entropy within a tenth on {100 * close:.0f} % of the tumours; what "
+        "sets it apart from FL is gamma near 0 against gamma 2.",
         f"Distance from weighted cross-entropy: median {percent(far.median())}, largest {percent(far.max())} over p_t "
         f"0.01 to 0.99, and {percent(float(at))} at p_t 0.9 for the median gamma; FL's is "
         f"{percent(float(distance_from_ce(2.0)))}.",
@@ -119,22 +126,28 @@ def _cross_entropy(there: pd.DataFrame) -> Finding:
 def _least_for_small(there: pd.DataFrame) -> Finding:
     bins = tertiles("size", there["size"]).assign(there["size"])
     small, _, large = there["gamma_adaptive"].groupby(bins).median().reindex(range(3))
-    rho = spearman(there["size"], there["gamma_adaptive"])
     return Finding(
         "Both terms grow with the tumour, so small tumours get the least focusing, not the most.",
-        f"Rank correlation of gamma_adaptive with volume {rho:+.2f}; median gamma {figure(small)} in the smallest "
-        f"third, {figure(large)} in the largest.",
+        f"Rank correlation of gamma_adaptive with volume {_rho(there, 'gamma_adaptive', 'size')}; median gamma "
+        f"{figure(small)} in the smallest third, {figure(large)} in the largest.",
     )
 
 
 def _size_again(there: pd.DataFrame) -> Finding:
-    by_size, by_roughness = (spearman(there["released"], there[axis]) for axis in ("size", "roughness"))
-    rough = "cannot be told here" if math.isnan(by_roughness) else f"{by_roughness:+.2f}"
     return Finding(
         'The "mean surface smoothness" is surface area over the number of voxels: size a second time, not smoothness.',
-        f"Rank correlation of the released gamma_mSa with volume {by_size:+.2f}, with roughness {rough} "
-        f"({int(there['roughness'].notna().sum())} tumours that can carry one).",
+        f"Rank correlation of the released gamma_mSa with volume {_rho(there, 'released', 'size')}, with roughness "
+        f"{_rho(there, 'released', 'roughness')}; the other tumours are too small to carry one.",
     )
+
+
+def _rho(there: pd.DataFrame, column: str, axis: str) -> str:
+    """A rank correlation with the number of tumours behind it, and a word where they are too few to show anything."""
+    n = int(there[axis].notna().sum())
+    rho = spearman(there[column], there[axis])
+    if math.isnan(rho):
+        return f"cannot be told here (n = {n})"
+    return f"{rho:+.2f} (n = {n}{', too few to show much' if n < ENOUGH else ''})"
 
 
 def _constant(there: pd.DataFrame) -> Finding:

@@ -19,7 +19,8 @@ Floats = NDArray[np.float64]
 FLOOR = 1e-5
 """Gammas below, 0 among them, are drawn here: a logarithm has no 0."""
 
-ORDER = ("FL", "A-FL released", "weighted CE", "A-FL paper", "A-FL scale-free", "yours")
+BY_CLASS = "CE by class"
+ORDER = ("FL", "A-FL released", BY_CLASS, "A-FL paper", "A-FL scale-free", "yours")
 """Names in the order of their colours; FL and A-FL have those that they have on every page."""
 
 DASHES: Mapping[str, str] = {
@@ -35,11 +36,11 @@ PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
 
 
 def colour_of(name: str) -> str:
-    """Colour of a loss."""
-    return source_style(ORDER.index(name))[0]
+    """Colour of a loss; cross-entropy, to which the others are compared, is grey."""
+    return GREY if name == BY_CLASS else source_style(ORDER.index(name))[0]
 
 
-def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) -> go.Figure:
+def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, roughest: float) -> go.Figure:
     """Gamma of every case against its tumour's volume, both logarithmic, with FL's 2 as a line.
 
     Args:
@@ -47,6 +48,7 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) 
         gamma: A value a case.
         title: Of the vertical axis.
         chosen: Case with a ring around it.
+        roughest: Upper end of the colours.
 
     Returns:
         A figure whose dots carry the case id as customdata.
@@ -58,7 +60,7 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str) 
     rough = table["roughness"].to_numpy(np.float64)
     bar = {"title": {"text": "Roughness", "side": "right"}, "thickness": 12, "outlinewidth": 0}
     measured, unmeasured = np.flatnonzero(np.isfinite(rough)), np.flatnonzero(~np.isfinite(rough))
-    shade = {"color": rough[measured], "colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}
+    shade = {"color": rough[measured], "colorscale": ROUGHNESS_SCALE, "cmin": 0, "cmax": roughest, "colorbar": bar}
     _add_cases(figure, table.iloc[measured], gamma[measured], shade)
     _add_cases(figure, table.iloc[unmeasured], gamma[unmeasured], {"symbol": "circle-open", "color": GREY})
     ring = np.flatnonzero(table["case_id"] == chosen)
@@ -102,7 +104,7 @@ def plot_volume(share: float) -> go.Figure:
             hovertemplate=f"{name}: %{{x:.3%}}<extra></extra>",
             showlegend=False,
         )
-    text = f"The whole volume: tumour <b>{100 * share:.2g} %</b> (left end), background"
+    text = f"The whole volume: tumour <b>{100 * share:.2g} %</b> (left end)"
     where = {"x": 0, "xanchor": "left", "y": 1, "yref": "paper", "yanchor": "bottom", "showarrow": False}
     figure.add_annotation(text=text, **where)
     figure.update_xaxes(visible=False, range=[0, 1])
@@ -143,38 +145,37 @@ def plot_distributions(values: Mapping[str, Floats]) -> go.Figure:
     return figure.update_layout(chart_layout(60 + 48 * len(values)))
 
 
-def plot_curves(gammas: Mapping[str, float], alpha: float) -> go.Figure:
+def plot_curves(gammas: Mapping[str, float], weights: Mapping[str, float]) -> go.Figure:
     """Loss and size of its gradient against p_t, side by side, a line a loss.
 
     Args:
         gammas: Name of the loss to its exponent on the case.
-        alpha: Weight of every loss but FL, which has none.
+        weights: The same to its weight.
     """
     p = np.linspace(*P_RANGE, 99)
     logit = np.log(p) - np.log1p(-p)
     traces = []
     for name, gamma in gammas.items():
-        weight = 1.0 if name == "FL" else alpha
         look = {
             "line": {
                 "color": colour_of(name),
-                "width": 6 if name == "weighted CE" else 3,
+                "width": 6 if name == BY_CLASS else 3,
                 "dash": DASHES.get(name, "solid"),
             },
-            "opacity": 0.55 if name == "weighted CE" else 1,
+            "opacity": 0.6 if name == BY_CLASS else 1,
             "name": f"{name}, gamma {gamma:.3g}",
             "legendgroup": name,
             "hovertemplate": f"{name}<br>p_t %{{x:.2f}}: %{{y:.4f}}<extra></extra>",
         }
         for axis, y in (("", focal_loss(p, gamma)), ("2", focal_slope(logit, gamma))):
             place = {"xaxis": f"x{axis}", "yaxis": f"y{axis}", "showlegend": not axis}
-            traces.append({"type": "scatter", "mode": "lines", "x": p, "y": weight * y} | look | place)
+            traces.append({"type": "scatter", "mode": "lines", "x": p, "y": weights[name] * y} | look | place)
     layout = chart_layout(400) | _side_by_side(("Loss of a voxel", "Its gradient"), 0.46, 0.54)
     for axis in ("xaxis", "xaxis2"):
         layout[axis] |= {"title": {"text": "p_t"}, "range": [0, 1]}
     for axis in ("yaxis", "yaxis2"):
         layout[axis] |= {"rangemode": "tozero"}
-    layout["legend"] |= {"y": -0.2, "yanchor": "top"}
+    layout["legend"] |= {"y": -0.26, "yanchor": "top"}
     return go.Figure(traces, layout)
 
 
@@ -255,14 +256,15 @@ def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
 
 
 def _bars(names: list[str], what: str, colour: str, share: list[float], axis: str) -> dict[str, Any]:
-    """One part of every bar of a panel, with its share in it where there is room."""
+    """One part of every bar of a panel, with its share in it where there is room; `_left_out` says the least ones."""
+    top = 1.01 if axis else 0.94
     return {
         "type": "bar",
         "y": names,
         "x": share,
         "orientation": "h",
         "marker": {"color": colour, "line": {"width": 1, "color": "white"}},
-        "text": [f"{100 * s:.0f} %" if 0.06 <= s < 0.94 else "" for s in share],
+        "text": [f"{100 * s:.0f} %" if 0.06 <= s < top else "" for s in share],
         "textposition": "inside",
         "insidetextanchor": "middle",
         "textangle": 0,

@@ -11,24 +11,20 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.bins import Binning, tertiles
-from afl_core.analysis.focusing import SETTINGS, Setting, gammas, kept_at
+from afl_core.analysis.focusing import gammas
 from afl_core.analysis.xray import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.analysis.xray_findings import figure, findings, headline
 from afl_core.analysis.xray_store import kept_table
 from afl_core.errors import UsageError
-from afl_core.figures.xray import plot_distributions, plot_gammas, plot_volume
+from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain
 from afl_core.ui.workspace import Workspace, open_case
+from afl_core.ui.xray_why import FORMULA, READINGS, show_why
 from afl_core.volume import Case
 
 EVERY = "all"
-READINGS: Mapping[str, tuple[str, Setting]] = {
-    "released": ("As released", SETTINGS["A-FL released"]),
-    "surface": ("Over the boundary", SETTINGS["A-FL paper"]),
-    "scale_free": ("Scale-free", SETTINGS["A-FL scale-free"]),
-}
-"""Reading of gamma_mSa to its name on screen and the loss that has it."""
+CASE_KEY = "xray_case"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +63,7 @@ def choose(workspace: Workspace) -> Asked | None:
         st.warning(plain(f"The X-ray needs the reference masks. {workspace.problem}"))
         return None
     top = st.container()
-    columns = st.columns([4, 2, 2, 3], gap="medium")
+    columns = st.columns([5, 2, 2, 3], gap="medium")
     preparation = columns[0].selectbox(
         "What the loss sees",
         list(PREPARATIONS),
@@ -78,10 +74,12 @@ def choose(workspace: Workspace) -> Asked | None:
     )
     table, problems = _table(workspace, preparation)
     there = tumours(table)
-    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(headline(table))}")
+    said = plain(headline(table)).replace(" %", "\N{NO-BREAK SPACE}%")
+    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{said}")
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None
+    top.markdown(FORMULA)
     bins = {axis: _tertiles(axis, there) for axis in ("size", "roughness")}
     shown = there
     for (axis, binning), column, label in zip(bins.items(), columns[1:3], ("Tumour size", "Roughness"), strict=True):
@@ -99,67 +97,54 @@ def choose(workspace: Workspace) -> Asked | None:
     return Asked(workspace, preparation, table, shown, bins["size"], cases[case_id], row, problems)
 
 
+def _choose_reading() -> str:
+    return str(
+        st.segmented_control(
+            "gamma_mSa, the smoothness in gamma",
+            list(READINGS),
+            default="released",
+            required=True,
+            format_func=lambda key: READINGS[key].name,
+            key="reading",
+            bind="query-params",
+            help="\n".join(f"- {one.name}: {one.what}" for one in READINGS.values()),
+        )
+    )
+
+
 def show_cohort(asked: Asked) -> None:
     """Every case's gamma against its size beside FL's, and why it is what it is on the chosen case."""
     chart, why = st.columns([3, 2], gap="large")
     with chart:
-        reading = str(
-            st.segmented_control(
-                "Smoothness in gamma",
-                list(READINGS),
-                default="released",
-                required=True,
-                format_func=lambda key: READINGS[key][0],
-                key="reading",
-                bind="query-params",
-            )
+        key = _choose_reading()
+        shown, reading = asked.shown, READINGS[key]
+        figure_ = plot_gammas(
+            shown,
+            gammas(reading.setting, shown),
+            title=f"gamma, {reading.name.lower()} (logarithmic)",
+            chosen=asked.case_id,
+            roughest=float(asked.table["roughness"].max()),
         )
-        shown = asked.shown
-        gamma = gammas(READINGS[reading][1], shown)
-        figure_ = plot_gammas(shown, gamma, title="gamma (logarithmic)", chosen=asked.case_id)
         event = st.plotly_chart(
             figure_,
             on_select="rerun",
             selection_mode="points",
-            key=f"gammas {asked.workspace.name} {asked.preparation} {reading}",
-            config=chart_config(f"{asked.workspace.name} gamma {reading}"),
+            key=f"gammas {asked.workspace.name} {asked.preparation} {key}",
+            config=chart_config(f"{asked.workspace.name} gamma {key}"),
         )
-        st.caption("One dot a case; a click opens it in Compare. The ring is the case on the right.")
+        st.caption(
+            "One dot a case; a click opens it in Compare. The ring is the case on the right. Roughness is the share of "
+            "the tumour that moves when it is made smooth; hollow dots are too small to carry one."
+        )
         if points := [point for point in event["selection"]["points"] if point.get("customdata")]:
             open_case(asked.workspace, str(points[0]["customdata"][0]))
     with why:
-        _show_why(asked)
-
-
-def _show_why(asked: Asked) -> None:
-    row = asked.row
-    n = f"{int(row['voxels']):,}"
-    gamma = figure(row["gamma_adaptive"])
-    st.markdown(f"##### Why gamma is {gamma} on {plain(asked.case_id)} ({row['size']:.2g} ml)")
-    st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
-    st.markdown(
-        f"""
-| Both parts of A-FL's gamma are divided by **all** voxels | |
-|:--|--:|
-| {int(row["tumour_voxels"]):,} tumour voxels ÷ {n} voxels | {figure(row["gamma_va"])} |
-| about {row["boundary"]:,.0f} boundary faces ÷ {n} voxels | {figure(row["released"])} |
-| **gamma of A-FL** | **{gamma}** |
-| **gamma of FL**, the same for every case | **2** |
-"""
-    )
-    kept = 100 * float(kept_at(0.9, row["gamma_adaptive"]))
-    st.markdown(
-        "The volume is nearly all background, so both shares are nearly 0, and **the smaller the tumour, the smaller "
-        f"they are**. Even a tumour that filled half of the volume would get about 0.5, not FL's 2.\n\n"
-        "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their "
-        "cross-entropy by (1−p)^gamma. At p = 0.9 **FL keeps 0.1² = 1 %**, and **A-FL here keeps "
-        f"0.1^{gamma} = {kept:.1f} %**: it is cross-entropy, in effect, least focused where the tumour is smallest."
-    )
+        show_why(asked.row, key, tumours(asked.table))
 
 
 def show_findings(asked: Asked) -> None:
     """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
-    st.markdown("##### What the released loss does, measured on these cases")
+    st.markdown(f"##### What the released loss does, measured on all {len(tumours(asked.table))} tumours")
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(asked.table)))
     st.markdown("##### All quantities")
     values = {name: asked.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
@@ -191,7 +176,10 @@ def _choose_case(shown: pd.DataFrame, column: Any) -> str:
     """The case in detail; by default the middle one of the smaller half, since small tumours are the question."""
     ids = shown["case_id"].tolist()
     label = "Case in detail, small to large"
-    return str(column.selectbox(label, ids, len(ids) // 4, key="xray_case", bind="query-params"))
+    wanted = st.query_params.get(CASE_KEY)
+    if wanted and wanted not in ids:
+        st.caption(plain(f"{wanted} has no tumour among those that are shown, so another case stands in for it."))
+    return str(column.selectbox(label, ids, len(ids) // 4, key=CASE_KEY, bind="query-params"))
 
 
 def _tertiles(axis: str, there: pd.DataFrame) -> Binning | None:

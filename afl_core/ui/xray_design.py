@@ -1,17 +1,15 @@
 """Loss X-ray page: the losses' curves on a case, and a focusing of one's own by tumour size."""
 
 import json
-import math
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import cast
 
 import pandas as pd
 import streamlit as st
-from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.bins import AXES
-from afl_core.analysis.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas
+from afl_core.analysis.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas, unclipped
 from afl_core.analysis.gradients import case_gammas
 from afl_core.analysis.sentences import edges_text
 from afl_core.analysis.xray import focusing_by_bin, tumours
@@ -20,6 +18,7 @@ from afl_core.figures.xray import plot_curves, plot_focusing
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain
 from afl_core.ui.xray import Asked
+from afl_core.ui.xray_why import READINGS
 
 SMOOTHNESS: Mapping[str, str] = {
     "released": "As released",
@@ -35,6 +34,11 @@ ALPHAS: Mapping[str, str] = {
 }
 YOURS = "yours"
 TOP_GAMMA = 5.0
+RELEASED = SETTINGS["A-FL released"]
+
+_STEPS = [step * 10.0**power for power in range(-1, 3) for step in (1, 1.5, 2, 3, 5, 7)] + [1000.0]
+SCALES = tuple(round(value, 2) for value in [*(-step for step in reversed(_STEPS)), 0.0, *_STEPS])
+"""What the slider of the scale offers: readings of gamma differ by a factor of 1000, and so do useful scales."""
 
 
 def show_design(asked: Asked) -> Setting:
@@ -45,10 +49,13 @@ def show_design(asked: Asked) -> Setting:
     settings = {**SETTINGS, YOURS: setting}
     found = case_gammas(asked.row, settings)
     with curve:
-        st.plotly_chart(plot_curves(found, alpha), key="curves", config=chart_config(f"{asked.workspace.name} curves"))
+        weights = {name: 1.0 if one.alpha == "none" else alpha for name, one in settings.items()}
+        st.plotly_chart(
+            plot_curves(found, weights), key="curves", config=chart_config(f"{asked.workspace.name} curves")
+        )
         said = [distance_sentence(name, found[name], asked.case_id) for name in ("A-FL released", "FL", YOURS)]
         st.markdown("\n".join(f"- {plain(text)}" for text in said))
-        st.caption("Weights multiply A-FL and weighted cross-entropy alike, so alpha never changes their distance.")
+        st.caption("Weights multiply a loss and its cross-entropy alike, so alpha never changes their distance.")
     with bins:
         _show_bins(asked, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
     _offer_training(asked, setting)
@@ -57,63 +64,107 @@ def show_design(asked: Asked) -> Setting:
 
 def _choose_setting(asked: Asked) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
+    start = _asked_setting() or _example(asked)
+    said, first, second = st.columns([6, 2, 3], vertical_alignment="center")
+    said.caption("**yours** begins as an example: small tumours get more focus than large ones, the reverse of A-FL.")
+    first.button("As released", on_click=_set, args=(RELEASED,), width="stretch", help="A-FL as the authors ran it.")
+    second.button("The example again", on_click=_set, args=(_example(asked),), width="stretch")
     columns = [column for _ in range(2) for column in st.columns(3, gap="medium", vertical_alignment="bottom")]
     smoothness = columns[0].selectbox(
-        "Smoothness in gamma", list(SMOOTHNESS), format_func=SMOOTHNESS.__getitem__, key="design smoothness"
+        "Smoothness in gamma (gamma_mSa)",
+        list(SMOOTHNESS),
+        list(SMOOTHNESS).index(start.gamma_smoothness),
+        format_func=SMOOTHNESS.__getitem__,
+        key="smoothness",
+        bind="query-params",
+        help="\n".join(f"- {one.name}: {one.what}" for one in READINGS.values()),
     )
     volume = columns[1].toggle(
         "With gamma_va",
-        True,
-        key="design volume",
+        start.gamma_volume,
+        key="gamma_va",
+        bind="query-params",
         help="Whether gamma_va, the tumour's share of the volume, is part of gamma.",
-    )
-    reading = Setting("balanced", bool(volume), cast(Smoothness, smoothness))
-    scale = _choose_scale(asked, reading, columns[3])
-    offset = columns[4].slider("Offset of gamma", 0.0, TOP_GAMMA, 2.0, 0.05, key="design offset", help="Added to it.")
-    own = float(asked.row["alpha_va"])
-    alpha = columns[5].slider(
-        "Alpha of the curve",
-        0.0,
-        1.0,
-        own,
-        0.0001,
-        format="%.4f",
-        key=f"alpha {asked.case_id} {asked.preparation}",
-        help="Weight of a voxel in the curves. It starts at alpha_va of this case; training takes it from each case.",
     )
     weighting = columns[2].selectbox(
         "Weights",
         list(ALPHAS),
+        list(ALPHAS).index(start.alpha),
         format_func=ALPHAS.__getitem__,
-        key="design alpha",
+        key="weights",
+        bind="query-params",
         help="What alpha_va weighs: tumour voxels, every voxel (as printed), or the background channel (as released).",
     )
-    return replace(reading, alpha=cast(Alpha, weighting), gamma_scale=round(scale, 6), gamma_offset=offset), alpha
+    adaptive = bool(volume) or smoothness != "none"
+    scale = columns[3].select_slider(
+        "Scale of gamma",
+        SCALES,
+        start.gamma_scale,
+        format_func=lambda value: f"{value:g}",
+        key="scale",
+        bind="query-params",
+        disabled=not adaptive,
+        help="Multiplies gamma_va + gamma_mSa; 1 as released. Below 0, with an offset, small tumours get more focus."
+        if adaptive
+        else "Without gamma_va and smoothness there is nothing to multiply.",
+    )
+    offset = columns[4].slider(
+        "Offset of gamma",
+        0.0,
+        TOP_GAMMA,
+        start.gamma_offset,
+        0.05,
+        key="offset",
+        bind="query-params",
+        help="Added to the scaled gamma; 0 as released, and FL is an offset of 2 alone.",
+    )
+    alpha = columns[5].slider(
+        "Alpha of the curves",
+        0.0,
+        1.0,
+        float(asked.row["alpha_va"]),
+        0.0001,
+        format="%.4f",
+        key=f"alpha {asked.case_id} {asked.preparation}",
+        disabled=weighting == "none",
+        help="Weight of a voxel in every curve but FL's. It starts at the case's alpha_va; training takes each's.",
+    )
+    setting = Setting(
+        cast(Alpha, weighting), bool(volume), cast(Smoothness, smoothness), float(scale) if adaptive else 1.0, offset
+    )
+    return setting, alpha
 
 
-def _choose_scale(asked: Asked, reading: Setting, column: DeltaGenerator) -> float:
-    """A slider whose ends suit the reading; it starts as an example in which small tumours get more focus."""
-    reach = _reach(reading, asked.table)
-    return float(
-        column.slider(
-            "Scale of gamma",
-            -reach,
-            reach,
-            -0.3 * reach,
-            reach / 100,
-            key=f"scale {asked.workspace.name} {asked.preparation} {reading}",
-            help="Multiplies gamma_adaptive. Below 0, with an offset, small tumours get more focus.",
-        )
+def _set(setting: Setting) -> None:
+    """Put a loss into the controls."""
+    st.session_state.update(
+        {
+            "smoothness": setting.gamma_smoothness,
+            "gamma_va": setting.gamma_volume,
+            "weights": setting.alpha,
+            "scale": setting.gamma_scale,
+            "offset": setting.gamma_offset,
+        }
     )
 
 
-def _reach(reading: Setting, table: pd.DataFrame) -> float:
-    """A round scale that takes the larger tumours' gamma_adaptive to TOP_GAMMA."""
-    top = float(pd.Series(gammas(reading, tumours(table))).quantile(0.95))
-    if not top > 0:
-        return 1.0
-    step = 10.0 ** math.floor(math.log10(TOP_GAMMA / top))
-    return float(step * math.ceil(TOP_GAMMA / top / step))
+def _asked_setting() -> Setting | None:
+    """The loss that the address asks for, as it stands there after a way back from Training; None without a fit one."""
+    try:
+        said = json.loads(st.query_params.get("loss_settings", ""))
+        asked = Setting(**{field.name: said[field.name] for field in fields(Setting)})
+        fits = asked.alpha in ALPHAS and asked.gamma_smoothness in SMOOTHNESS and 0 <= asked.gamma_offset <= TOP_GAMMA
+        scale = min(SCALES, key=lambda s: abs(s - asked.gamma_scale))
+        return replace(asked, gamma_volume=asked.gamma_volume is True, gamma_scale=scale) if fits else None
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def _example(asked: Asked) -> Setting:
+    """Gamma 2 for the smallest tumours and about 0.5 for the larger ones."""
+    top = float(pd.Series(gammas(RELEASED, tumours(asked.table))).quantile(0.95))
+    wanted = -1.5 / top if top > 0 else -1.0
+    return replace(RELEASED, alpha="balanced", gamma_scale=min(SCALES, key=lambda s: abs(s - wanted)), gamma_offset=2.0)
 
 
 def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
@@ -131,7 +182,11 @@ def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
     )
     said = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
     st.markdown("\n".join(f"- {plain(f'{name}: {bin_sentence(of, asked.size.names)}')}" for name, of in said.items()))
-    st.caption("The higher gamma, the more the loss looks away from voxels that it already gets right (focusing).")
+    cut = int((unclipped(settings[YOURS], there) < 0).sum())
+    below = f" Yours would be below 0 on {cut} of {len(there)} tumours; there it is 0." if cut else ""
+    st.caption(
+        f"The higher gamma, the more the loss looks away from voxels that it already gets right (focusing).{below}"
+    )
 
 
 def _offer_training(asked: Asked, setting: Setting) -> None:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.focusing import SETTINGS, Setting
 from afl_core.analysis.gradients import (
     NEAR_MM,
+    PLACES,
     Profile,
     Shares,
     case_gammas,
@@ -89,23 +90,29 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
             name: shares(looked.gathered, each, gamma[name], looked.row["gamma_va"]) for name, each in settings.items()
         }
         columns[1].markdown(_said(found))
+        if chosen not in MODELS and asked.preparation != "own":
+            st.info(f"A checkpoint runs on the case's own grid, not on {PREPARATIONS[asked.preparation].title}.")
         st.plotly_chart(plot_shares(found), key="shares", config=chart_config(f"{asked.workspace.name} gradient"))
         if looked.gathered.lesion_ml:
+            st.markdown("###### Share of each lesion in the gradient, both channels")
             st.dataframe(_lesion_table(looked, found), hide_index=True, height="content")
         st.caption(
             "The gradient by the logits of both sigmoid channels, sizes summed. Only the tumour channel is read at "
             f"inference. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away."
-            + ("" if chosen in MODELS else " On the case's own grid.")
+            " CE by class: cross-entropy that weighs tumour voxels by alpha_va and the others by gamma_va."
         )
         if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
             _show_map(asked, looked, {name: settings[name] for name in MAPPED}, gamma)
 
 
 def _said(found: Mapping[str, Shares]) -> str:
+    """What the bars show of A-FL as released beside FL."""
     released, focal = found["A-FL released"], found["FL"]
+    far = [100 * float(one.parts[:, PLACES.index("far background")].sum()) for one in (released, focal)]
     return (
         f"The tumour channel, the one that decides at inference, gets **{100 * released.tumour_channel:.2g} %** of the "
-        f"gradient with A-FL as released, and {100 * focal.tumour_channel:.2g} % with FL."
+        f"gradient with A-FL as released, and {100 * focal.tumour_channel:.2g} % with FL. Far background gets "
+        f"**{far[0]:.0f} %** with A-FL, and {far[1]:.0f} % with FL."
     )
 
 
@@ -162,7 +169,10 @@ def _show_map(asked: Asked, looked: Looked, settings: Mapping[str, Setting], gam
         of_channel = found[1 - CHANNELS.index(channel)]
         maps[name] = ScalarMap(of_channel, f"gradient of the {channel}, the loss's largest is 1", (0.0, 1.0))
     show_viewer(_payload(asked, looked, maps), key="xray viewer")
-    st.caption("Each loss is scaled by the largest gradient of its two channels: a dark pane is a channel left out.")
+    st.caption(
+        "Each loss is scaled by the largest gradient of its two channels: where nothing is coloured, its gradient is "
+        "almost 0. A checkpoint's own grid of voxels can show as a pattern."
+    )
 
 
 def _payload(asked: Asked, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:

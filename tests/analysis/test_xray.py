@@ -203,7 +203,7 @@ def test_released_weights_leave_the_tumour_channel_its_share_of_the_volume():
     gathered = profile(model_logits(mask, 0.5), mask)
     assert shares(gathered, SETTINGS["A-FL released"], 0.0, share).tumour_channel == pytest.approx(share)
     assert shares(gathered, SETTINGS["FL"], 2.0, share).tumour_channel == pytest.approx(0.5)
-    balanced = shares(gathered, SETTINGS["weighted CE"], 0.0, share)
+    balanced = shares(gathered, SETTINGS["CE by class"], 0.0, share)
     assert balanced.parts[:, :2].sum() == pytest.approx(0.5)
 
 
@@ -339,8 +339,10 @@ def test_the_findings_say_the_numbers_of_these_cases(balls):
 
 
 def test_distance_in_words():
-    assert distance_sentence("A-FL", 0.002, "x").startswith("A-FL equals weighted cross-entropy within 0.92 % on x")
-    assert "differs from weighted cross-entropy by up to 99.99 %" in distance_sentence("FL", 2.0, "x")
+    assert distance_sentence("A-FL", 0.002, "x").startswith(
+        "A-FL equals cross-entropy of the same weights within 0.92 %"
+    )
+    assert "differs from cross-entropy of the same weights by up to 99.99 %" in distance_sentence("FL", 2.0, "x")
 
 
 def test_rank_correlation_as_scipy():

@@ -23,7 +23,7 @@ GAMMA = np.array([0.0, 0.002, 0.01])
 
 
 def test_every_case_is_a_dot_with_its_gamma_and_the_chosen_one_has_a_ring():
-    figure = plot_gammas(TABLE, GAMMA, title="gamma", chosen="b")
+    figure = plot_gammas(TABLE, GAMMA, title="gamma", chosen="b", roughest=0.5)
     *dots, ring = figure.data
     carried = {row[0]: row[2] for trace in dots for row in trace.customdata}
     assert carried == {"a": "0", "b": "0.002", "c": "0.01"}
@@ -38,7 +38,7 @@ def test_losses_have_colours_of_their_own():
 
 
 def test_curves_are_weighted_but_for_fl():
-    figure = plot_curves({"FL": 2.0, "weighted CE": 0.0}, 0.25)
+    figure = plot_curves({"FL": 2.0, "CE by class": 0.0}, {"FL": 1.0, "CE by class": 0.25})
     loss, slope, weighted, _ = figure.data
     p = np.asarray(loss.x)
     np.testing.assert_allclose(loss.y, focal_loss(p, 2.0))

@@ -26,13 +26,25 @@ def choice(at, label):
     return next(box for box in at.selectbox if box.label == label)
 
 
-def slider(at, label):
-    return next(s for s in at.slider if s.label == label)
+def slider(at, label, kind="slider"):
+    return next(s for s in at.get(kind) if s.label == label)
+
+
+def press(at, label):
+    next(b for b in at.button if b.label == label).click().run()
+    assert not at.exception
+    return at
+
+
+def setting(at):
+    """Of the loss that is designed."""
+    said = next(str(c.value) for c in at.caption if "build_loss" in str(c.value)).replace("\\", "")
+    return eval(f"dict({said.partition(', ')[2].partition(')')[0]})")  # our own text, on our own page
 
 
 def test_it_says_what_was_measured_here(app, table):
     said = text(app("loss_xray"))
-    assert headline(table) in said
+    assert headline(table) in said.replace("\N{NO-BREAK SPACE}", " ")
     for finding in findings(table):
         assert finding.claim in said
         assert finding.measured in said
@@ -46,6 +58,28 @@ def test_gamma_is_explained_as_a_calculation_on_the_chosen_case(app, table):
     assert f"{row['tumour_voxels']:,} tumour voxels ÷ {row['voxels']:,} voxels | {figure(row['gamma_va'])} |" in said
     assert f"| **{figure(row['gamma_adaptive'])}** |" in said
     assert "| **2** |" in said
+    assert "the smaller the tumour, the smaller they are" in said
+    assert "That is between cross-entropy and FL." in said  # on a grid as small as this
+    row = table.set_index("case_id").loc["missed"]
+    background = row["voxels"] - row["tumour_voxels"]
+    assert f"{background:,} background voxels keep pulling" in text(app("loss_xray", xray_case="missed"))
+
+
+@pytest.mark.parametrize(
+    ("reading", "said"), [("surface", "nearly the same for every tumour"), ("scale_free", "gamma follows the shape")]
+)
+def test_the_explanation_follows_the_reading(app, table, reading, said):
+    at = app("loss_xray", xray_case="gained")
+    at.session_state["reading"] = reading
+    at.run()
+    row = table.set_index("case_id").loc["gained"]
+    assert f"| **{figure(row['gamma_va'] + row[reading])}** |" in text(at)
+    assert said.replace("nearly the same", "much the same") in text(at)
+    assert "the smaller they are" not in text(at)
+
+
+def test_a_case_that_is_not_there_is_said_to_be_replaced(app, table):
+    assert "nobody has no tumour among those that are shown" in text(app("loss_xray", xray_case="nobody"))
 
 
 def test_a_small_case_comes_first(app, table):
@@ -64,15 +98,52 @@ def test_bins_filter_the_cases(app, table):
 def test_a_slider_changes_the_focus_by_size_and_the_distance(app, table):
     at = app("loss_xray")
     assert "yours: Small tumours get more focus than large ones" in text(at)
-    slider(at, "Scale of gamma").set_value(0.0)
+    slider(at, "Scale of gamma", "select_slider").set_value(0.0)
     slider(at, "Offset of gamma").set_value(0.0).run()
     assert not at.exception
     said = text(at)
     assert "yours: Small and large tumours get the same focus: median gamma 0 in small tumours" in said
-    assert "yours equals weighted cross-entropy within 0 % on" in said
+    assert "yours equals cross-entropy of the same weights within 0 % on" in said
     low, _, high = gammas(SETTINGS["A-FL released"], tumours(table).sort_values("size"))
     assert f"A-FL released: Small tumours get less focus than large ones: median gamma {figure(low)}" in said
     assert figure(high) in said
+
+
+def test_a_gamma_below_0_is_said_to_be_cut_off(app, table):
+    at = app("loss_xray")
+    slider(at, "Scale of gamma", "select_slider").set_value(-1000.0)
+    slider(at, "Offset of gamma").set_value(0.0).run()
+    assert "Yours would be below 0 on 3 of 3 tumours; there it is 0." in text(at)
+
+
+def test_the_released_loss_and_the_example_are_a_click_away(app, table):
+    at = app("loss_xray")
+    example = setting(at)
+    assert example["gamma_scale"] < 0
+    released = SETTINGS["A-FL released"].loss_settings() | {"normalise": True}
+    assert setting(press(at, "As released")) == released
+    assert setting(press(at, "The example again")) == example
+
+
+def test_another_smoothness_leaves_the_scale_as_it_was(app, table):
+    at = app("loss_xray")
+    slider(at, "Scale of gamma", "select_slider").set_value(5.0).run()
+    choice(at, "Smoothness in gamma (gamma_mSa)").set_value("surface").run()
+    assert setting(at)["gamma_scale"] == 5
+    choice(at, "Smoothness in gamma (gamma_mSa)").set_value("none")
+    next(t for t in at.toggle if t.label == "With gamma_va").set_value(False).run()
+    assert slider(at, "Scale of gamma", "select_slider").disabled
+    assert setting(at)["gamma_scale"] == 1
+
+
+@pytest.mark.parametrize("damage", [{}, {"alpha": "no"}, {"gamma_offset": "x"}, {"gamma_scale": None}, {"alpha": []}])
+def test_the_loss_of_the_address_is_the_one_designed_unless_it_is_damaged(app, table, damage):
+    asked = SETTINGS["A-FL scale-free"].loss_settings() | {"gamma_scale": 7.0, "gamma_offset": 0.5} | damage
+    at = app("loss_xray", loss_settings=json.dumps(asked))
+    if damage:
+        assert setting(at)["gamma_scale"] < 0
+    else:
+        assert setting(at) == asked | {"normalise": True}
 
 
 def test_the_setting_goes_to_training_in_one_click(app, table):
@@ -108,7 +179,7 @@ def test_the_map_draws_three_losses(app, table):
     next(t for t in at.toggle if "map" in t.label).set_value(True).run()
     assert not at.exception
     assert not at.error
-    assert "a dark pane is a channel left out" in text(at)
+    assert "where nothing is coloured, its gradient is almost 0" in text(at)
 
 
 def test_another_preparation_is_measured_anew(app, table):

@@ -1,0 +1,107 @@
+"""Loss X-ray page: what A-FL's gamma is made of, and why it is what it is on the chosen case."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.focusing import SETTINGS, Setting, gammas, kept_at
+from afl_core.analysis.xray_findings import figure
+from afl_core.figures.xray import plot_volume
+from afl_core.ui.errors import plain
+
+FORMULA = (
+    "**A-FL**, the adaptive focal loss, is FL, −alpha (1−p)^gamma log(p) for the probability p of the right class "
+    "(p_t in charts), with alpha and gamma taken from each case: **gamma = gamma_va + gamma_mSa**. gamma_va is the "
+    "tumour's share of all voxels, alpha_va = 1 − gamma_va, and gamma_mSa, the paper's *mean surface smoothness*, has "
+    "three readings."
+)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """One reading of gamma_mSa: its name on screen, the loss that has it, and what it is."""
+
+    name: str
+    setting: Setting
+    what: str
+
+
+READINGS: Mapping[str, Reading] = {
+    "released": Reading("As released", SETTINGS["A-FL released"], "boundary faces ÷ all voxels, as the authors ran it"),
+    "surface": Reading(
+        "Over the boundary",
+        SETTINGS["A-FL paper"],
+        "boundary faces ÷ voxels of the boundary, as the paper's text reads",
+    ),
+    "scale_free": Reading(
+        "Scale-free", SETTINGS["A-FL scale-free"], "roughness, ours, which does not grow with the tumour"
+    ),
+}
+
+_BECAUSE: Mapping[str, str] = {
+    "released": "Both parts are divided by **all** voxels. Nearly all of these are background, so both are nearly 0, "
+    "and **the smaller the tumour, the smaller they are**. Even a tumour that filled half of the volume would get "
+    "about 0.5, not FL's 2.",
+    "surface": "Divided by the boundary's own voxels, gamma_mSa is much the same for every tumour, large or small, "
+    "smooth or rough: {low} to {high} here (5th to 95th percentile). gamma_va stays a share of all voxels, nearly 0.",
+    "scale_free": "Roughness does not grow with the tumour, so gamma follows the shape: {low} to {high} here (5th to "
+    "95th percentile). gamma_va stays a share of all voxels, nearly 0.",
+}
+"""Why gamma has the size that it has, by reading."""
+
+
+def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
+    """The calculation of gamma on a case, under one reading, and what it does.
+
+    Args:
+        row: Of the case.
+        key: In READINGS.
+        there: Every case with a tumour.
+    """
+    reading = READINGS[key]
+    gamma = float(gammas(reading.setting, row.to_frame().T)[0])
+    voxels, tumour = int(row["voxels"]), int(row["tumour_voxels"])
+    st.markdown(f"##### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g} ml)")
+    st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
+    st.markdown(
+        f"""
+| A-FL, {reading.name.lower()} | |
+|:--|--:|
+| gamma_va: {tumour:,} tumour voxels ÷ {voxels:,} voxels | {figure(row["gamma_va"])} |
+| gamma_mSa: {_counted(row, key)} | {figure(row[key])} |
+| **gamma of A-FL**, their sum | **{figure(gamma)}** |
+| **gamma of FL**, the same for every case | **2** |
+"""
+    )
+    if row["grid_ml"] < 0.9 * row["size"]:
+        st.caption(
+            f"The loss sees {row['grid_ml']:.2g} of the tumour's {row['size']:.2g} ml: the rest is cropped away."
+        )
+    low, high = (figure(float(there[key].quantile(q))) for q in (0.05, 0.95))
+    st.markdown(_BECAUSE[key].format(low=low, high=high))
+    kept = float(kept_at(0.9, gamma))
+    so = "That is between cross-entropy and FL."
+    if kept > 0.9:
+        so = (
+            "It is cross-entropy, in effect, least focused where the tumour is smallest: "
+            f"{voxels - tumour:,} background voxels keep pulling, even where they are right already, against "
+            f"{tumour:,} of the tumour."
+        )
+    st.markdown(
+        "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their cross-entropy "
+        f"by (1−p)^gamma. At p = 0.9 **FL keeps 0.1² = 1\N{NO-BREAK SPACE}%**, and "
+        f"**A-FL here keeps 0.1^{figure(gamma)} = {100 * kept:.1f}\N{NO-BREAK SPACE}%**. {so}"
+    )
+
+
+def _counted(row: "pd.Series[Any]", key: str) -> str:
+    """The calculation of gamma_mSa in words."""
+    faces = f"about {row['boundary']:,.0f} boundary faces"
+    if key == "released":
+        return f"{faces} ÷ {int(row['voxels']):,} voxels"
+    if key == "surface":
+        return f"{faces} ÷ {row['boundary'] / row['surface']:,.0f} boundary voxels"
+    return "roughness on the grid of the loss" if row["scale_free"] else "too small to carry a roughness, so 0"
