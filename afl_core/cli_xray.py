@@ -35,6 +35,13 @@ from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_line, print_problems, progress_bar
 
+LEGEND = (
+    "gamma_adaptive, A-FL's gamma: gamma_va + gamma_mSa. gamma_va: the tumour's share of all voxels; alpha_va: "
+    "1 - gamma_va. gamma_mSa, the paper's smoothness: boundary faces over all voxels (released), over the boundary's "
+    "voxels (boundary, as the text reads), or roughness (scale-free, ours). rho: Spearman's rank correlation with "
+    "volume and roughness. from CE: largest distance from cross-entropy of the same weights, for its highest gamma."
+)
+
 
 def xray(  # noqa: PLR0913 - one parameter an option
     *,
@@ -131,17 +138,20 @@ def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
     """The distribution of every quantity, the losses by size, and the findings."""
     there = tumours(table)
     print_line(f"The loss sees: {preparation.title}. {len(there)} of {len(table)} cases with a tumour.")
+    said = [f"- {f.claim} {f.measured}" for f in findings(table)]
+    output.print(Text(headline(table), style="bold"), soft_wrap=True)
     if not there.empty:
         output.print(_quantities(table))
         if len(there) >= 3:
             output.print(_by_size(there))
-    for text in (headline(table), *(f"- {f.claim} {f.measured}" for f in findings(table))):
+        said.insert(0, LEGEND)
+    for text in said:
         output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _quantities(table: pd.DataFrame) -> Table:
     found = summary(table)
-    columns = ("min", "q1", "median", "q3", "p95", "max", "rho size", "rho rough.")
+    columns = ("min", "q1", "median", "q3", "p95", "max", "rho size", "rough")
     shown = Table("quantity", *columns, box=None, padding=(0, 1, 0, 0))
     for key, row in found.iterrows():
         name = str(key)
@@ -158,7 +168,7 @@ def _by_size(there: pd.DataFrame) -> Table:
     shown = Table(
         "median gamma",
         *(binning.names[int(k)] for k in medians.index),
-        "distance from CE",
+        "from CE",
         box=None,
         padding=(0, 1, 0, 0),
     )

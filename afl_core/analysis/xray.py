@@ -50,10 +50,10 @@ QUANTITIES = MappingProxyType(
     {
         "alpha_va": "alpha_va",
         "gamma_va": "gamma_va",
-        "released": "gamma_mSa, released",
-        "surface": "gamma_mSa, over the boundary",
-        "scale_free": "gamma_mSa, scale-free",
-        "gamma_adaptive": "gamma_adaptive, released",
+        "released": "gamma_mSa released",
+        "surface": "gamma_mSa boundary",
+        "scale_free": "gamma_mSa scale-free",
+        "gamma_adaptive": "gamma_adaptive",
     }
 )
 """Column of `xray_table` to its name in tables."""

@@ -50,7 +50,7 @@ class Asked:
 def choose(workspace: Workspace) -> Asked | None:
     """The controls; None, with an explanation on the page, where there is nothing to compare."""
     if workspace.rows.empty:
-        st.info("No case has been evaluated yet: open one in Compare and run the checkpoints on it.")
+        st.info(workspace.nothing_evaluated)
         return None
     _return_to_settings()
     headline = st.container()

@@ -71,7 +71,8 @@ def _show_wrong(error: AflError) -> None:
         return
     st.error(plain(str(AflError(error.what, received=error.received))))
     st.markdown(f"These layouts are known; any other is described by an `{LAYOUT_FILE}` in the folder (docs/data.md).")
-    known = [{"Layout": layout.label, "Files": layout.example} for layout in LAYOUTS.values()]
+    layouts = (*LAYOUTS.values(), MASKS_ALONE)  # the last is chosen above, never recognised
+    known = [{"Layout": layout.label, "Files": layout.example} for layout in layouts]
     st.table(pd.DataFrame({key: plain(text) for key, text in row.items()} for row in known).set_index("Layout"))
 
 
@@ -129,8 +130,18 @@ def offer(workspace: Workspace | None, cohort: Cohort) -> None:
     """Open the data set for a comparison, or train on it, with the region that was chosen."""
     st.subheader("Use it")
     _offer_comparing(workspace, cohort)
+    referenced = any(case.reference for case in cohort.cases)
     left, right = st.columns([2, 7], vertical_alignment="center")
-    trainable = bool(cohort.sequences) and any(case.reference for case in cohort.cases)
+    if left.button("Loss X-ray", disabled=not referenced):
+        with shown_errors():
+            st.session_state[OPENED_KEY] = find_results(cohort) or register(cohort, references_alone=True)
+            st.session_state.pop(FOLDER_KEY, None)
+            st.switch_page("pages/loss_xray.py")
+    right.caption(
+        "What A-FL would take from these cases: alpha, gamma, and where the gradient goes. Masks alone will do."
+    )
+    left, right = st.columns([2, 7], vertical_alignment="center")
+    trainable = bool(cohort.sequences) and referenced
     if left.button("Train on it", disabled=not trainable):
         train_on(cohort)
         st.switch_page("pages/training.py")
@@ -142,7 +153,7 @@ def offer(workspace: Workspace | None, cohort: Cohort) -> None:
 
 
 def _offer_comparing(workspace: Workspace | None, cohort: Cohort) -> None:
-    name = find_results(cohort)
+    name = find_results(cohort, compared=True)
     if workspace is not None and workspace.name == name:
         st.caption("These data and this region are what the other pages show.")
         return

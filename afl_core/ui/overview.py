@@ -155,7 +155,7 @@ def _show_facts(facts: dict[str, str], title: str) -> None:
 def _sentence(workspace: Workspace) -> str:
     """The headline in words; never more than the interval allows."""
     if workspace.rows.empty:
-        return "No case has been evaluated yet: open one in Compare and run the checkpoints on it."
+        return workspace.nothing_evaluated
     sources = workspace.sources
     what = "synthetic cases" if workspace.is_demo else "cases"
     if len(sources) == 1:

@@ -75,6 +75,16 @@ class Workspace:
             for name, said in self.manifest["sources"].items()
         }
 
+    @property
+    def nothing_evaluated(self) -> str:
+        """What to do where there is no row yet."""
+        if self.manifest["sources"]:
+            return "No case has been evaluated yet: open one in Compare and run the checkpoints on it."
+        return (
+            "There is no checkpoint and no folder of masks to compare yet: the Data page shows the command that adds "
+            "them. Loss X-ray needs the references alone."
+        )
+
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         recorded = self.manifest["sources"].items()
@@ -209,12 +219,20 @@ def _open_folder() -> str | None:
         return None
 
 
-def find_results(cohort: Cohort) -> str | None:
-    """Name of the results of a data set by its layout, labels and region; None where there are none."""
+def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
+    """Name of the results of a data set by its layout, labels and region; None where there are none.
+
+    Args:
+        cohort: The data set.
+        compared: Only results that have a source.
+    """
     wanted = (str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name)
     for folder in result_folders():
         results = Results(folder)
-        data, settings = results.manifest()["data"], results.settings()
+        manifest, settings = results.manifest(), results.settings()
+        data = manifest["data"]
+        if compared and not manifest["sources"]:
+            continue
         if (data["path"], data["kind"], settings.labels, settings.region) == wanted:
             return folder.name
     return None
@@ -226,8 +244,12 @@ def open_case(workspace: Workspace, case_id: str, **more: str) -> None:
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id, **more})
 
 
-def register(cohort: Cohort) -> str:
+def register(cohort: Cohort, *, references_alone: bool = False) -> str:
     """Name of a new results folder of a data set, with the checkpoints that fit its sequences as sources.
+
+    Args:
+        cohort: The data set.
+        references_alone: Make it also where no checkpoint fits, for what needs no source.
 
     Raises:
         AflError: If no case is complete, or no checkpoint fits.
@@ -235,7 +257,12 @@ def register(cohort: Cohort) -> str:
     if not cohort.cases:
         said = cohort.problems[0][1] if cohort.problems else cohort.root
         raise DataError("No case in this folder is complete", received=said)
-    sources = fitting_checkpoints(set(cohort.sequences))
+    try:
+        sources = fitting_checkpoints(set(cohort.sequences))
+    except UsageError:
+        if not references_alone:
+            raise
+        sources = ()
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
     digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"

@@ -14,9 +14,9 @@ from afl_core.ui.errors import plain
 
 FORMULA = (
     "**A-FL**, the adaptive focal loss, is FL, −alpha (1−p)^gamma log(p) for the probability p of the right class "
-    "(p_t in charts), with alpha and gamma taken from each case: **gamma = gamma_va + gamma_mSa**. gamma_va is the "
-    "tumour's share of all voxels, alpha_va = 1 − gamma_va, and gamma_mSa, the paper's *mean surface smoothness*, has "
-    "three readings."
+    "(p_t in charts), with alpha and gamma taken from each case: **gamma = gamma_va + gamma_mSa** (the paper's "
+    "gamma_adaptive). gamma_va is the tumour's share of all voxels, alpha_va = 1 − gamma_va; gamma_mSa, the paper's "
+    "*mean surface smoothness*, has three readings."
 )
 
 
@@ -64,7 +64,9 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
     reading = READINGS[key]
     gamma = float(gammas(reading.setting, row.to_frame().T)[0])
     voxels, tumour = int(row["voxels"]), int(row["tumour_voxels"])
-    st.markdown(f"##### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g} ml)")
+    st.markdown(
+        f"##### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)"
+    )
     st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
     st.markdown(
         f"""

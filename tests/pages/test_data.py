@@ -8,7 +8,8 @@ import made_trees
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from afl_core.evaluation.results import MANIFEST
+from afl_core.data.layouts import references_cohort
+from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
 
 
@@ -129,6 +130,37 @@ def test_masks_alone_by_choice(page, tmp_path):
     assert numbers(at)["With a tumour"] == "2"
     assert "There are masks alone" in text(at)
     assert "--references" in at.code[0].value
+
+
+def test_masks_alone_are_x_rayed_in_one_click(page, tmp_path, monkeypatch):
+    from afl_core.ui import data
+
+    for name in ("a", "b", "c"):
+        made_trees.write(tmp_path / "masks" / f"{name}.nii.gz", [1])
+    at = page(tmp_path / "masks")
+    choice(at, "Layout").set_value("masks").run()
+    went = []
+    monkeypatch.setattr(data.st, "switch_page", went.append)
+    (button,) = [b for b in at.button if b.label == "Loss X-ray"]
+    button.click().run()
+    assert not at.exception
+    assert went == ["pages/loss_xray.py"]
+    (manifest,) = (tmp_path / "results").glob(f"*/{MANIFEST}")
+    assert at.session_state[OPENED_KEY] == manifest.parent.name
+    assert json.loads(manifest.read_text())["sources"] == {}
+
+
+@pytest.mark.parametrize("name", ["overview", "compare", "breakdown", "loss_xray"])
+def test_results_without_a_source_open_on_every_page(app, tmp_path, name):
+    for case_id in ("a", "b", "c"):
+        made_trees.write(tmp_path / "masks" / f"{case_id}.nii.gz", [1])
+    Results(tmp_path / "results" / "bare").describe_cohort(references_cohort(tmp_path / "masks"), ())
+    at = app(name)
+    said = text(at)
+    if name in ("overview", "breakdown"):
+        assert "Loss X-ray needs the references alone" in said
+    if name == "loss_xray":
+        assert "all 3 tumours" in said
 
 
 def test_a_split_is_shown_and_saved_by_seed(page, tmp_path):

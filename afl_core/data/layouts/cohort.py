@@ -137,7 +137,8 @@ def load_references(folder: Path) -> dict[str, Path]:
     if found.refused:
         raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
     if not found.files:
-        raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
+        todo = f"Accepted: {', '.join(SUFFIXES)}; sub-folders are not searched"
+        raise DataError("There are no masks in the folder", received=folder, todo=todo)
     masks: dict[str, Path] = {}
     for relative in found.files:
         case_id = _composed(strip_suffix(relative))
