@@ -1,4 +1,4 @@
-"""How fast the Loss X-ray page follows a slider, in a real Chromium, on 200 cases; README.md says what the lines mean."""
+"""How fast the Loss X-ray page follows a slider in a real Chromium, on 200 cases; see README.md."""
 
 import argparse
 import json

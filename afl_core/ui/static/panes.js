@@ -255,7 +255,8 @@ function writeReadout(viewer) {
   const inside = header.masks.filter((mask) => (viewer.masks[at] >> mask.bit) & 1).map((mask) => mask.name);
   const values = header.maps.map(({ name, limits: [low, high] }, i) => {
     const byte = viewer.maps[i][at];
-    return `${name} ${bound(byte)}${(low + (byte / 255) * (high - low)).toPrecision(3)}`;
+    const level = { 0: 0.5, 255: 254.5 }[byte] ?? byte; // where the first and the last byte begin
+    return `${name} ${bound(byte)}${(low + (level / 255) * (high - low)).toPrecision(2)}`;
   });
   const fields = [
     `${axis[0].toUpperCase()}${axis.slice(1)} ${place.cross[n]} of 0–${header.shape[n] - 1}`,

@@ -1,0 +1,98 @@
+"""How busy `afl evaluate` keeps the cores, and what its processes hold, on cases of BraTS size; see README.md."""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+from viewer import SHAPE, write
+
+ROOT = Path(__file__).parents[1]
+EVERY = 0.1  # seconds between two looks at the processes
+
+
+def make_cases(root: Path, count: int) -> None:
+    """Cases of two sequences with a tumour that differs from case to case."""
+    axes = np.ogrid[tuple(slice(n) for n in SHAPE)]
+    draw = np.random.default_rng(5)
+    head = sum(((axis - n / 2) / (0.4 * n)) ** 2 for axis, n in zip(axes, SHAPE, strict=True)) < 1
+    for k in range(count):
+        centre, radius = draw.uniform(0.4, 0.6, 3) * SHAPE, draw.uniform(8, 30)
+        tumour = sum((axis - c) ** 2 for axis, c in zip(axes, centre, strict=True)) < radius**2
+        for name in ("flair", "t1ce"):
+            image = np.where(head, draw.normal(300, 30, SHAPE) + 90 * tumour, 0)
+            write(root / "images" / f"case_{k:03d}_{name}.nii.gz", image)
+        write(root / "references" / f"case_{k:03d}.nii.gz", tumour)
+
+
+def resident_mib(pid: int) -> float:
+    """Resident memory of a process, 0 once it is gone."""
+    try:
+        return int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0]) / 1024
+    except (OSError, IndexError):
+        return 0.0
+
+
+def family(pid: int) -> list[int]:
+    """A process and all that it started."""
+    found = [pid]
+    for each in found:
+        try:
+            for task in Path(f"/proc/{each}/task").iterdir():
+                found += [int(child) for child in (task / "children").read_text().split()]
+        except OSError:
+            pass
+    return found
+
+
+def run(data: Path, out: Path, workers: int) -> dict[str, float]:
+    """Evaluate both shipped checkpoints of two sequences; what the whole command took."""
+    sources = [f"--source={name}={ROOT / 'models' / folder}" for name, folder in CHECKPOINTS.items()]
+    command = [sys.executable, "-m", "afl_core.cli", "evaluate", "--data", str(data), "--out", str(out), *sources]
+    before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+    largest, most = 0.0, 0.0
+    with subprocess.Popen([*command, "--workers", str(workers)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:
+        while process.poll() is None:
+            held = [resident_mib(pid) for pid in family(process.pid)]
+            largest, most = max(largest, *held), max(most, sum(held))
+            time.sleep(EVERY)
+    seconds = time.perf_counter() - start
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    cores = min(workers, os.cpu_count() or 1)
+    return {"seconds": seconds, "busy": used / seconds / cores, "largest_mib": largest, "together_mib": most}
+
+
+CHECKPOINTS = {"FL": "demo_fl_2seq", "A-FL": "demo_afl_2seq"}
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--cases", type=int, nargs="+", default=[8, 24], help="sizes of the data set")
+    parser.add_argument("--json", type=Path, help="also write the numbers here")
+    options = parser.parse_args(arguments)
+    cores = os.cpu_count() or 1
+    records = []
+    with tempfile.TemporaryDirectory() as folder:
+        for count in options.cases:
+            make_cases(Path(folder) / f"data{count}", count)
+            for workers in sorted({1, cores}):
+                found = run(Path(folder) / f"data{count}", Path(folder) / f"out{count}_{workers}", workers)
+                records.append({"cases": count, "workers": workers} | found)
+                print(
+                    f"{count:3} cases, {workers} workers: {found['seconds']:6.1f} s, cores {100 * found['busy']:.0f} % "
+                    f"busy, largest process {found['largest_mib']:.0f} MiB, all {found['together_mib']:.0f} MiB",
+                    flush=True,
+                )
+    if options.json:
+        options.json.write_text(json.dumps(records, indent=1))
+
+
+if __name__ == "__main__":
+    main()
