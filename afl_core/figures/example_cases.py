@@ -1,5 +1,6 @@
 """Which cases the figure of examples shows, and their images and masks."""
 
+import math
 from collections.abc import Mapping
 
 import pandas as pd
@@ -26,11 +27,14 @@ ROLES: Mapping[str, tuple[str, bool]] = {
 def choose_examples(rows: pd.DataFrame) -> dict[str, str]:
     """The case of every role in `ROLES`: the extreme of the cases with a tumour that no role before has taken.
 
+    It must lie on its side of the median, or the figure would call a rough tumour smooth where there are few.
+
     Args:
         rows: Case rows, as a results folder holds them.
 
     Returns:
-        Role to case id; a role for which no case is left is missing. Equal values go by case id.
+        Role to case id; a role for which no case is left is missing; a single case is `large`, whatever its size.
+        Equal values go by case id.
     """
     if rows.empty:
         return {}
@@ -38,7 +42,9 @@ def choose_examples(rows: pd.DataFrame) -> dict[str, str]:
     cases = cases[cases["reference_volume_ml"] > 0]
     chosen: dict[str, str] = {}
     for role, (column, lowest) in ROLES.items():
-        free = cases[~cases["case_id"].isin(chosen.values())].dropna(subset=[column])
+        middle = cases[column].median()
+        side = cases[column] < middle if lowest else (cases[column] > middle) | (not chosen)
+        free = cases[side & ~cases["case_id"].isin(chosen.values())]
         if len(free):
             chosen[role] = str(free.sort_values(column, ascending=lowest, kind="stable")["case_id"].iloc[0])
     return chosen
@@ -72,6 +78,9 @@ def load_examples(results: Results, cohort: Cohort, chosen: Mapping[str, str]) -
         image = Volume(reference.array * 0.0, reference.affine) if sequence is None else load_sequence(case, sequence)
         for name, mask in {"the reference": reference, **masks}.items():
             check_same_grid(image, mask, names=("the image", name))
-        title = f"{role.capitalize()}: {reference.volume_ml:.1f} ml"
+        rough = float(rows.loc[rows["case_id"] == case_id, "roughness"].iloc[0])
+        title = f"{role.capitalize()}: {reference.volume_ml:.1f} ml" + (
+            "" if math.isnan(rough) else f", roughness {rough:.2f}"
+        )
         examples.append(Example(title, image, reference, masks, {name: float(of_case[name]) for name in names}))
     return examples

@@ -57,9 +57,14 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     found = [compute_surfaces(e.image, e.reference, e.predictions) for e in examples]
     limit = max(surfaces.limit_mm for surfaces in found)
     rows = ["Reference", *reversed(list(examples[0].predictions))]
-    figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
+    figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1.3, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
     grid = figure.add_gridspec(
-        len(rows), 2 * len(examples), left=0.035, right=0.93, top=1 - 0.4 / figure.get_figheight(), bottom=0.02
+        len(rows),
+        2 * len(examples),
+        left=0.45 / figure.get_figwidth(),
+        right=1 - 0.9 / figure.get_figwidth(),
+        top=1 - 0.4 / figure.get_figheight(),
+        bottom=0.02,
     )
     grid.update(wspace=0.03, hspace=0.03)
     for c, (example, surfaces) in enumerate(zip(examples, found, strict=True)):
@@ -72,7 +77,8 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
         top = figure.axes[2 * len(rows) * c].get_position()
         across = (top.x0 + figure.axes[2 * len(rows) * c + 1].get_position().x1) / 2
         figure.text(across, top.y1 + 0.015, example.title, ha="center", va="bottom", fontsize=9)
-    bar = figure.colorbar(colour_scale(limit), cax=figure.add_axes((0.94, 0.2, 0.01, 0.6)))
+    width = figure.get_figwidth()
+    bar = figure.colorbar(colour_scale(limit), cax=figure.add_axes((1 - 0.78 / width, 0.2, 0.13 / width, 0.6)))
     bar.set_label("mm from the reference", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure

@@ -121,8 +121,11 @@ def tumour_view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]
 
 
 def show_image(axes: Axes, image: Volume, z: int) -> None:
-    """Draw an axial slice in mm, its 0.5 and 99.5 percentiles of the volume black and white."""
+    """Draw an axial slice in mm: the volume's 0.5 percentile black; its 99.5 percentile, or the slice's if that is
+    higher, white, so that a bright tumour keeps its structure.
+    """
     low, high = np.percentile(np.asarray(image.array, dtype=np.float32), WINDOW_PERCENTILES)
+    high = max(high, np.percentile(image.array[:, :, z], WINDOW_PERCENTILES[1]))
     nx, ny = image.array.shape[:2]
     sx, sy = image.spacing_mm[:2]
     axes.imshow(

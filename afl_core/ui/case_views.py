@@ -46,7 +46,8 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
         else:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
         payload = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
-        show_viewer(payload, key="viewer", focus=selected_lesion(workspace, case_id), link=True)
+        focus, source = selected_lesion(workspace, case_id)
+        show_viewer(payload, key="viewer", focus=focus, focus_source=source, link=True)
 
 
 def place_surfaces() -> DeltaGenerator:

@@ -12,6 +12,8 @@ from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
 from afl_core.ui.workspace import Workspace
 
+_FALSE = "false positive, "
+
 
 def select_case(workspace: Workspace) -> str | None:
     """The filterable, sortable case table; returns the chosen case, which the address (`?case=`) names too."""
@@ -33,7 +35,34 @@ def select_case(workspace: Workspace) -> str | None:
         for name in ("lesion", "at"):  # they belong to the case before
             st.query_params.pop(name, None)
     st.query_params["case"] = chosen
+    _offer_steps(shown, chosen)
     return chosen
+
+
+def _offer_steps(shown: pd.DataFrame, chosen: str) -> None:
+    """To the case before and after in the table, which may be out of sight."""
+    if chosen not in shown.index or len(shown) < 2:
+        return
+    at = int(np.flatnonzero(shown.index == chosen)[0])
+    with st.container(horizontal=True, vertical_alignment="center"):
+        for title, to, key in (("‹ Case", at - 1, "k"), ("Case ›", at + 1, "j")):
+            there = 0 <= to < len(shown)
+            st.button(
+                title,
+                key=f"step {title}",
+                disabled=not there,
+                on_click=_go_to_case,
+                args=(str(shown.index[to]) if there else "",),
+                help="In the order of the table as it came.",
+                shortcut=key,
+            )
+        st.caption(f"Case {at + 1} of {len(shown)}")
+
+
+def _go_to_case(case_id: str) -> None:
+    for name in ("lesion", "at"):  # they belong to the case before
+        st.query_params.pop(name, None)
+    st.query_params["case"] = case_id
 
 
 def _pick_row(shown: pd.DataFrame, chosen: str, name: str) -> str:
@@ -149,20 +178,23 @@ def lesion_table(workspace: Workspace, case_id: str) -> pd.DataFrame:
     ignored = set(found.loc[found["kind"] == "ignored", "lesion_id"].astype(str))
     table["lesion"] = [f"{lesion}, ignored" if lesion in ignored else lesion for lesion in table["lesion"]]
     false = rows[rows["kind"] == "false_positive"]
-    extra = false[["volume_ml", "x", "y", "z"]].assign(lesion="false positive, " + false["source"])
+    extra = false[["volume_ml", "x", "y", "z"]].assign(lesion=_FALSE + false["source"])
     columns = ["lesion", "volume_ml", *dice.columns, "roughness", "x", "y", "z"]
     return pd.concat([table, extra], ignore_index=True)[columns].rename(columns={"volume_ml": "volume (ml)"}).round(3)
 
 
-def selected_lesion(workspace: Workspace, case_id: str) -> tuple[int, int, int] | None:
-    """Voxel of the lesion that is selected in the lesion table, or that the address (`?lesion=`) names; or None."""
+def selected_lesion(workspace: Workspace, case_id: str) -> tuple[tuple[int, int, int] | None, str]:
+    """Voxel of the lesion that is selected in the lesion table, or that the address (`?lesion=`) names, or None.
+
+    And the source whose false positive it is, or "".
+    """
     state = st.session_state.get(_lesion_key(case_id))
     table = lesion_table(workspace, case_id)
     chosen = state["selection"]["rows"] if state else _linked_lesion(table)
     if not chosen or chosen[0] >= len(table):
-        return None
+        return None, ""
     x, y, z = table[["x", "y", "z"]].to_numpy(dtype=int)[chosen[0]]
-    return int(x), int(y), int(z)
+    return (int(x), int(y), int(z)), str(table["lesion"].iloc[chosen[0]]).partition(_FALSE)[2]
 
 
 def _linked_lesion(table: pd.DataFrame) -> list[int]:
@@ -195,7 +227,7 @@ def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
 def _number(value: float, kind: Any, sign: str = "") -> str:
     """Three decimals, or none for a count; a dash for what is undefined."""
     decimals = 0 if kind.kind in "iu" else 3
-    return "–" if np.isnan(value) else f"{value:{sign}.{decimals}f}"
+    return "–" if np.isnan(value) else f"{round(float(value), decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
 
 
 def _choose_metric(workspace: Workspace) -> str:

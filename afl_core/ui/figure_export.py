@@ -8,7 +8,7 @@ import streamlit as st
 
 from afl_core.data.layouts import Cohort
 from afl_core.evaluation.results import Results
-from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.errors import shown_errors
 from afl_core.ui.workspace import Workspace
 
 
@@ -61,9 +61,7 @@ def _choose_cases(workspace: Workspace, defaults: dict[str, str]) -> dict[str, s
     for column, (role, default) in zip(st.columns(len(defaults)), defaults.items(), strict=True):
         ids = [str(case_id) for case_id in facts.index]
         key = f"example {workspace.name} {role}"
-        picked = column.selectbox(
-            role.capitalize(), ids, index=ids.index(default), format_func=lambda case_id: plain(said(case_id)), key=key
-        )
+        picked = column.selectbox(role.capitalize(), ids, index=ids.index(default), format_func=said, key=key)
         chosen[role] = str(picked)
     return chosen
 

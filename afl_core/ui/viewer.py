@@ -6,7 +6,7 @@
 Each part of the payload is mounted as a hidden element of its own, so that Streamlit sends again only what changed:
 another image leaves the masks where they are. Wire format of an element's `data` (integers little-endian):
 
-    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, link
+    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link
     the rest                          of a part: its gzip; of the viewer: the header as JSON
 """
 
@@ -45,6 +45,7 @@ def show_viewer(
     key: str,
     report: bool = False,
     focus: Sequence[int] | None = None,
+    focus_source: str = "",
     link: bool = False,
 ) -> ViewerState:
     """Mount the viewer; position, zoom and switches live in the browser and survive reruns.
@@ -54,13 +55,15 @@ def show_viewer(
         key: Streamlit key; also what the reader's switches are remembered under.
         report: Send plane and crosshair back, 0.4 s after the last motion. Each report reruns the page or fragment.
         focus: Voxel to jump to; acts when it differs from the last one given for this case.
+        focus_source: Source whose false positive it is, where two may have the same centre.
         link: Keep plane and crosshair in the page's address (`?at=axial,120,98,70`), and start there. It costs no
             rerun. For one viewer of a page.
 
     Returns:
         What the browser last reported; a bare `ViewerState()` without `report`.
     """
-    options = {"key": key, "report": report, "focus": None if focus is None else [int(i) for i in focus], "link": link}
+    place = None if focus is None else [int(i) for i in focus]
+    options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}
     callbacks: dict[str, Any] = {"on_view_change": _ignore} if report else {}
     digests = json.loads(payload.header)["parts"]
     with st.container(gap=None):

@@ -26,6 +26,9 @@ MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")
 """Inferno at its quarters: lightness grows with the value, so it reads with any colour vision."""
 
 _WINDOWS = ((0.5, 99.5), (2.0, 98.0), (10.0, 90.0))
+_TAILS = (8, 223)
+"""Bytes of the ends of the window, where there are intensities beyond."""
+
 _GZIP_LEVEL = 3
 """Level 6 saves 3 % of the bytes of a BraTS-size case and takes twice as long."""
 
@@ -99,7 +102,9 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
         UsageError: If there are more than three predictions or maps, or the window or a map's limits do not increase.
     """
     _check(case, window)
-    image, low, high, presets = _windowed(case.image.array, window)
+    values = np.nan_to_num(case.image.array.astype(np.float32, copy=False))
+    low, high, presets = _windows(values, window)
+    image, knots = _levelled(values, low, high)
     bits = np.zeros(image.shape, dtype=np.uint8)
     for bit, mask in _masks(case).items():
         np.bitwise_or(bits, np.uint8(1 << bit), out=bits, where=mask.array)
@@ -110,7 +115,8 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
         "shape": image.shape,
         "window": [low, high],
         "presets": presets,
-        "box": _box(image),
+        "knots": knots,
+        "box": _box(values > low),
         "parts": {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()},
     }
     return ViewerPayload(json.dumps(header, separators=(",", ":")).encode(), parts)
@@ -173,11 +179,10 @@ def _described(case: ViewerCase) -> dict[str, Any]:
     }
 
 
-def _windowed(
-    array: NDArray[np.generic], window: tuple[float, float] | None
-) -> tuple[NDArray[np.uint8], float, float, list[dict[str, Any]]]:
-    """Image as 0..255 over the window, the window, and narrower presets inside it."""
-    values = np.nan_to_num(array.astype(np.float32, copy=False))
+def _windows(
+    values: NDArray[np.float32], window: tuple[float, float] | None
+) -> tuple[float, float, list[dict[str, Any]]]:
+    """The window at first, and all that are offered: it, narrower ones, and the whole range."""
     inside = values[foreground(values)]
     cuts = np.percentile(inside if inside.size else values, [p for pair in _WINDOWS for p in pair])
     ranges = {f"{low:g}–{high:g} %": cuts[2 * i : 2 * i + 2] for i, (low, high) in enumerate(_WINDOWS)}
@@ -185,12 +190,30 @@ def _windowed(
         ranges = {"as given": np.array(window)} | ranges
     low, high = (float(cut) for cut in next(iter(ranges.values())))
     high = high if high > low else low + 1
-    presets = []
-    for name, cut in ranges.items():
-        first, last = (float(c) for c in np.clip(cut, low, high))
-        if last > first:
-            presets.append({"name": name, "low": first, "high": last})
-    return _scaled(values, low, high), low, high, presets
+    ranges["all values"] = np.array([values.min(), values.max()])
+    presets = [{"name": k, "low": float(a), "high": float(b)} for k, (a, b) in ranges.items() if b > a]
+    return low, high, presets
+
+
+def _levelled(
+    values: NDArray[np.float32], low: float, high: float
+) -> tuple[NDArray[np.uint8], list[tuple[int, float]]]:
+    """Image as 0..255, and the knots between which bytes are even steps of intensity: most of them in the window.
+
+    What lies beyond the window, often the brightest part of a tumour, keeps coarser steps of its own.
+    """
+    least, most = float(values.min()), float(values.max())
+    first, last = (_TAILS[0] if least < low else 0), (_TAILS[1] if most > high else 255)
+    scaled = (values - np.float32(low)) * np.float32((last - first) / (high - low)) + np.float32(first)
+    if least < low:
+        below = values < low
+        scaled[below] = (values[below] - np.float32(least)) * np.float32(first / (low - least))
+    if most > high:
+        above = values > high
+        scaled[above] = (values[above] - np.float32(high)) * np.float32((255 - last) / (most - high)) + np.float32(last)
+    image: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
+    tails = [(0, least)] * (least < low), [(255, most)] * (most > high)
+    return image, [*tails[0], (first, low), (last, high), *tails[1]]
 
 
 def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:

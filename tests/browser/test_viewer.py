@@ -33,6 +33,11 @@ def unpack(payload: ViewerPayload) -> tuple[dict, np.ndarray, ...]:
     return header, *(voxels.reshape(header["shape"], order="F") for voxels in volumes)
 
 
+def intensities(header: dict, image: np.ndarray) -> np.ndarray:
+    """What the bytes of an image stand for."""
+    return np.interp(image, *zip(*header["knots"], strict=True))
+
+
 def case_of(reference: np.ndarray | None, *predictions: np.ndarray, affine: np.ndarray | None = None) -> ViewerCase:
     affine = np.diag([1.0, 2.0, 3.0, 1.0]) if affine is None else affine
     image = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)
@@ -54,8 +59,10 @@ def test_payload_holds_every_voxel_in_place():
         np.testing.assert_array_equal(bits & (1 << bit) != 0, mask.array)
     low, high = np.percentile(case.image.array[case.image.array != 0], [0.5, 99.5])
     assert header["window"] == pytest.approx([low, high])
-    expected = np.clip((case.image.array - low) / (high - low), 0, 1) * 255
-    assert np.abs(image - expected).max() <= 0.51
+    inside = (case.image.array >= low) & (case.image.array <= high)
+    error = np.abs(intensities(header, image) - case.image.array)
+    assert error[inside].max() <= 0.51 * (high - low) / 215
+    assert error.max() <= 0.51 * (case.image.array.max() - high) / 32 + 0.51 * low / 8
     assert header["spacing_mm"] == [1, 1, 3]
     assert [m["colour"] for m in header["masks"]] == [REFERENCE_COLOUR, *SOURCE_COLOURS[:2]]
 
@@ -146,12 +153,26 @@ def test_constant_image_is_drawn(fill: float):
     header, image, _ = unpack(viewer_payload(ViewerCase(volume, None)))
     assert header["window"] == [fill, fill + 1]
     assert not image.any()
+    assert header["presets"] == []
 
 
 def test_given_window_is_used():
     header, image, _ = unpack(viewer_payload(case_of(None), window=(20, 71)))
     assert header["presets"][0] == {"name": "as given", "low": 20, "high": 71}
-    assert (image.ravel()[[0, 20, 21, 71, 119]] == [0, 0, 5, 255, 255]).all()
+    assert header["presets"][-1] == {"name": "all values", "low": 0, "high": 119}
+    assert header["knots"] == [[0, 0], [8, 20], [223, 71], [255, 119]]
+    assert (image.ravel()[[0, 20, 71, 119]] == [0, 8, 223, 255]).all()
+    np.testing.assert_allclose(intensities(header, image)[0, 0], [0, 1, 2, 3, 4, 5], atol=1.3)
+
+
+def test_a_bright_spot_beyond_the_window_keeps_its_intensity():
+    image = np.full((20, 20, 20), 100, np.float32) + np.arange(20, dtype=np.float32)
+    image[3, 4, 5], image[3, 4, 6] = 400, 390
+    header, voxels, _ = unpack(viewer_payload(ViewerCase(Volume(image, np.eye(4)), None)))
+    assert header["window"][1] < 120
+    shown = intensities(header, voxels)
+    assert shown[3, 4, 5] == 400
+    assert shown[3, 4, 6] == pytest.approx(390, abs=5)
 
 
 def test_wrong_input_is_refused():
@@ -264,10 +285,10 @@ def test_pointer_reads_the_voxel_under_it(viewer: Page):
     assert "A-FL" in viewer.readout
     assert f"RAS {x - 48:.1f}, {y - 58:.1f}, {z * 3 - 60:.1f} mm" in viewer.readout
     assert "in Reference, FL, A-FL" in viewer.readout
-    shown = float(re.search(r"T1 [≤≥ ]*(\d+)", viewer.readout).group(1))
-    truth = phantom().image.array[x, y, z]
-    low, high = unpack(viewer_payload(phantom()))[0]["window"]
-    assert shown == pytest.approx(np.clip(truth, low, high), abs=(high - low) / 255 + 0.5)
+    shown = float(re.search(r"T1 (-?\d+)", viewer.readout).group(1))
+    header, image, _ = unpack(viewer_payload(phantom()))
+    truth = phantom().image.array
+    assert shown == pytest.approx(truth[x, y, z], abs=0.5 + np.abs(intensities(header, image) - truth)[x, y, z])
 
 
 def test_radiological_switch_mirrors_the_picture(viewer: Page):
@@ -582,8 +603,39 @@ def test_right_drag_and_presets_change_the_window_of_all_panes(viewer: Page):
     assert all(viewer.pixels(i).mean() < before[i] - 5 for i in range(3))
     preset = viewer.page.locator(".preset")
     assert preset.evaluate("s => s.selectedOptions[0].textContent") == "Custom"
+    preset.select_option("all values")
+    low, high = phantom().image.array.min(), phantom().image.array.max()
+    assert f"window {low:.0f} to {high:.0f}" in viewer.readout
     preset.select_option("0.5–99.5 %")
     assert [viewer.pixels(i).mean() for i in range(3)] == pytest.approx(before)
+
+
+def test_all_outlines_stand_in_one_pane(viewer: Page):
+    viewer.open()
+    viewer.key("x", "t")
+    assert viewer.panes == ["Reference", "FL", "A-FL", "All outlines"]
+    assert viewer.page.locator(".legend").inner_text().split() == ["Reference", "FL", "A-FL"]
+    for colour in (REFERENCE_COLOUR, *SOURCE_COLOURS[:2]):
+        assert viewer.where(3, colour).any()
+        assert viewer.where(3, colour).mean() < viewer.where(0, REFERENCE_COLOUR).mean()
+    viewer.key("t")
+    assert viewer.panes == ["Reference", "FL", "A-FL"]
+
+
+def test_the_wheel_scrolls_the_page_on_from_the_last_slice(viewer: Page):
+    viewer.open()
+    viewer.page.locator(".panes").hover()
+    viewer.key("Home")
+    told = viewer.page.evaluate(
+        """() => {
+            const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
+            const canvas = hosts.map((h) => h.shadowRoot.querySelector(".picture canvas")).find(Boolean);
+            const wheel = (deltaY) => new WheelEvent("wheel", { deltaY, bubbles: true, cancelable: true });
+            return [120, -120].map((delta) => canvas.dispatchEvent(wheel(delta)));
+        }"""
+    )
+    assert told == [True, False]  # down, where there is no slice left, is the page's; up is the viewer's
+    assert viewer.slice == 1
 
 
 def test_name_is_never_read_as_html(viewer: Page):

@@ -42,6 +42,19 @@ def test_roles_go_to_the_extremes_and_no_case_twice():
     assert choose_examples(pd.DataFrame()) == {}
 
 
+def test_a_role_needs_a_case_on_its_side_of_the_median():
+    """The three cases of BraTS 2013: the smoothest is the largest, and the next one is no smooth tumour."""
+    rows = pd.DataFrame(
+        {
+            "case_id": ["a", "b", "c"],
+            "reference_volume_ml": [190.0, 20.0, 80.7],
+            "roughness": [0.066, 0.138, 0.131],
+        }
+    )
+    assert choose_examples(rows) == {"large": "a", "small": "b"}
+    assert choose_examples(rows[:1]) == {"large": "a"}
+
+
 def test_rows_are_reference_and_sources_with_two_columns_a_case():
     figure = plot_examples([example("Large: 9 ml"), example("Small: 1 ml")])
     *panels, bar = figure.axes

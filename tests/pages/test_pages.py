@@ -64,6 +64,23 @@ def test_compare_opens_the_case_of_the_link(app, results):
     assert at.query_params["case"] == "missed"
 
 
+def test_the_next_case_is_a_click_away_in_the_order_of_the_table(app, results):
+    at = app("compare", sort="size", lesion="1", at="axial-1-2-3")
+    order = [str(case) for case in at.dataframe[0].value["case"]]
+    query = at.query_params["case"]
+    here = order.index(query if isinstance(query, str) else query[0])
+    assert f"Case {here + 1} of {len(order)}" in text(at)
+    forward = next(button for button in at.button if button.label == "Case ›")
+    backward = next(button for button in at.button if button.label == "‹ Case")
+    assert (backward.disabled, forward.disabled) == (here == 0, here == len(order) - 1)
+    step = 1 if not forward.disabled else -1
+    (forward if step == 1 else backward).click().run()
+    assert not at.exception
+    assert at.query_params["case"] in (order[here + step], [order[here + step]])
+    assert "lesion" not in at.query_params
+    assert order[here + step] in [s.value.replace("\\", "") for s in at.subheader]
+
+
 def test_compare_says_when_the_link_names_no_case(app, results):
     assert "There is no case nobody" in text(app(case="nobody"))
 

@@ -29,6 +29,9 @@ function panBy(viewer, dx, dy, { canvas }) {
 }
 
 function onWheel(viewer, event, pane) {
+  const { n } = viewer.plane;
+  const last = event.deltaY > 0 ? 0 : viewer.header.shape[n] - 1;
+  if (!event.ctrlKey && viewer.place.cross[n] === last) return; // at the last slice the page scrolls on
   event.preventDefault();
   const delta = event.deltaY * (event.deltaMode ? 33 : 1);
   if (event.ctrlKey) {
@@ -139,7 +142,8 @@ function press(viewer, { key, shiftKey }) {
   const within = { ArrowRight: [right, h], ArrowLeft: [-right, h], ArrowUp: [1, v], ArrowDown: [-1, v] };
   const move = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] }[key];
   const actions = {
-    e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"), f: other("style", "fill", "outline"),
+    e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
+    t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
     N: () => viewer.stepFinding(1, "false_positive"), P: () => viewer.stepFinding(-1, "false_positive"),
     "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), Escape: () => viewer.toggleHelp(false),
   };

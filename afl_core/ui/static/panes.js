@@ -2,6 +2,11 @@
 
 const EDGES = ["left", "right", "top", "bottom"];
 
+// Two decimals, and three figures where these show nothing.
+function millilitres(ml) {
+  return `${ml && ml < 0.1 ? ml.toPrecision(2) : ml.toFixed(ml < 10 ? 2 : 1)} ml`;
+}
+
 // Strings become text nodes, so a name is never read as HTML.
 function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -15,6 +20,7 @@ function buildPanes(viewer) {
   const { header, agreement } = viewer;
   const shown = header.masks.length ? [...header.masks] : [{ name: "Image" }];
   if (agreement) shown.push({ name: `${agreement[0].name} against ${agreement[1].name}`, pair: agreement });
+  if (viewer.beside === "together") shown.push({ name: "All outlines", together: true });
   shown.push(...header.maps.map((map, index) => ({ ...map, map: index })));
   viewer.panes = shown.map((shows) => {
     const canvas = el("canvas", { "data-pane": shows.name, role: "img" });
@@ -22,7 +28,7 @@ function buildPanes(viewer) {
     const swatch = el("i", { class: "swatch" });
     swatch.style.background = shows.colour ?? "transparent";
     const { volume_ml: ml } = shows;
-    const volume = ml === undefined ? "" : `${ml.toFixed(ml < 10 ? 2 : 1)} ml`;
+    const volume = ml === undefined ? "" : millilitres(ml);
     const title = el("header", {}, swatch, el("b", { title: shows.name }, shows.name), el("span", {}, volume));
     const frame = el("div", { class: "pane" }, title, el("div", { class: "picture" }, canvas, ...letters));
     return { shows, canvas, letters, frame, ctx: canvas.getContext("2d", { alpha: false }), patterns: new Map() };
@@ -31,12 +37,13 @@ function buildPanes(viewer) {
 }
 
 // What a pane shows over the image: {name, test, colour, and how}.
-function layers(viewer, { bit, colour, pair, map }) {
+function layers(viewer, { bit, colour, pair, map, together }) {
   const { ui, reference, header } = viewer;
   const fill = ui.style === "fill";
   const rim = { name: "mask0", test: (c) => c & 1, colour: reference?.colour, width: 1.2, dash: [3, 2] };
   if (!ui.masks) return [];
   if (map !== undefined) return reference && ui.rim ? [rim] : [];
+  if (together) return outlineKinds(viewer);
   if (pair) return agreementKinds(viewer).map((kind) => ({ ...kind, fill, width: 1.6 }));
   if (bit === undefined) return [];
   const has = (code) => (code >> bit) & 1;
@@ -50,6 +57,13 @@ function layers(viewer, { bit, colour, pair, map }) {
   }
   const own = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
   return bit > 0 && reference && ui.rim ? [own, rim] : [own];
+}
+
+// Every mask as a line of its own.
+function outlineKinds({ header }) {
+  const dashes = [[], [7, 3], [2, 2], [7, 2, 2, 2]];
+  const line = ({ bit, name, colour }) => ({ text: name, colour, dash: dashes[bit], width: 1.8, fill: false });
+  return header.masks.map((mask) => ({ ...line(mask), name: `mask${mask.bit}`, test: (code) => (code >> mask.bit) & 1 }));
 }
 
 // Where two sources are right, alone or together. Voxels outside of both and of the reference need no colour.
@@ -168,16 +182,26 @@ function fillMenus(viewer) {
   const named = { lesion: reference ? "Lesion" : "Component", false_positive: "False positive", disagreement: "Disagreement" };
   const groups = Object.entries(named).map(([kind, word]) => {
     const spots = findings.filter((spot) => spot.kind === kind);
-    const text = (spot, i) => `${word} ${i + 1}/${spots.length} · ${spot.volume_ml.toFixed(2)} ml${remark(viewer, spot)}`;
+    const text = (spot, i) => `${word} ${i + 1}/${spots.length} · ${millilitres(spot.volume_ml)}${remark(viewer, spot)}`;
     return el("optgroup", { label: `${word}s` }, ...spots.map((spot, i) => option(findings.indexOf(spot), text(spot, i))));
   });
   const none = option(-1, findings.length ? "Go to …" : "Nothing to go to");
   finding.replaceChildren(none, ...groups.filter((group) => group.children.length));
   preset.replaceChildren(option(-1, "Custom"), ...presets.map(({ name }, i) => option(i, name)));
   preset.options[0].hidden = true;
+  preset.hidden = !presets.length; // an image without contrast has no window
   pair.replaceChildren(...viewer.pairs.map(([a, b], i) => option(i, `${a.name} against ${b.name}`)));
-  viewer.root.querySelector('[data-value="errors"]').disabled = !viewer.comparable;
-  viewer.root.querySelector('[data-value="agreement"]').disabled = !viewer.pairs.length;
+  const needs = {
+    errors: [viewer.comparable, "a reference and a source"],
+    agreement: [viewer.pairs.length > 0, "a reference and two sources"],
+    together: [viewer.header.masks.length > 1, "two masks"],
+  };
+  for (const [mode, [there, what]] of Object.entries(needs)) {
+    const knob = viewer.root.querySelector(`[data-value="${mode}"]`);
+    knob.disabled = !there;
+    knob.dataset.title ??= knob.title;
+    knob.title = there ? knob.dataset.title : `Needs ${what}`;
+  }
   for (const kind of ["lesion", "disagreement"]) {
     const none = !findings.some((spot) => spot.kind === kind);
     for (const knob of viewer.root.querySelectorAll(`[data-step="${kind}"]`)) knob.disabled = none;
@@ -206,7 +230,7 @@ function syncControls(viewer) {
   const [low, high] = [viewer.intensity(place.low), viewer.intensity(place.high)];
   const close = (a, b) => Math.abs(a - b) < (header.window[1] - header.window[0]) * 1e-6;
   preset.value = header.presets.findIndex((p) => close(p.low, low) && close(p.high, high));
-  const legend = JSON.stringify([viewer.errors, viewer.agreement, header.maps]);
+  const legend = JSON.stringify([viewer.errors, viewer.beside, header.maps]);
   if (legend !== viewer.legendKey) buildLegend(viewer);
   viewer.legendKey = legend;
 }
@@ -218,7 +242,8 @@ function buildLegend(viewer) {
     { text: "too much (FP)", colour: FP, hatch: "/", dash: [5, 3] },
     { text: "missed (FN)", colour: FN, hatch: "\\" },
   ];
-  const kinds = viewer.errors ? errors : viewer.agreement ? agreementKinds(viewer) : [];
+  const compared = viewer.agreement ? agreementKinds(viewer) : viewer.beside ? outlineKinds(viewer) : [];
+  const kinds = viewer.errors ? errors : compared;
   const maps = new Map(viewer.header.maps.map((map) => [JSON.stringify([map.label, map.limits, map.colours]), map]));
   viewer.legend.replaceChildren(...kinds.map(swatch), ...[...maps.values()].map(scale));
 }
@@ -231,7 +256,7 @@ function swatch(kind) {
   const path = new Path2D();
   path.rect(ratio, ratio, key.width - 2 * ratio, key.height - 2 * ratio);
   const pattern = kind.hatch && hatch(ctx, kind.colour, kind.hatch, ratio);
-  drawRegion(ctx, path, { ...kind, pattern, fill: true, width: 1.6 }, 0.4, ratio);
+  drawRegion(ctx, path, { fill: true, ...kind, pattern, width: 1.6 }, 0.4, ratio);
   return el("span", {}, key, kind.text);
 }
 
@@ -251,20 +276,23 @@ function writeReadout(viewer) {
   const at = x + header.shape[0] * (y + header.shape[1] * z);
   const bound = (byte) => ({ 0: "≤ ", 255: "≥ " })[byte] ?? ""; // the bytes end at the window
   const digits = Math.max(0, 3 - Math.ceil(Math.log10(header.window[1] - header.window[0])));
-  const shown = (byte) => viewer.intensity(byte).toFixed(digits);
+  const shown = (level) => viewer.intensity(level).toFixed(digits);
   const inside = header.masks.filter((mask) => (viewer.masks[at] >> mask.bit) & 1).map((mask) => mask.name);
   const values = header.maps.map(({ name, limits: [low, high] }, i) => {
     const byte = viewer.maps[i][at];
     const level = { 0: 0.5, 255: 254.5 }[byte] ?? byte; // where the first and the last byte begin
-    return `${name} ${bound(byte)}${(low + (level / 255) * (high - low)).toPrecision(2)}`;
+    return `${name} ${bound(byte)}${(low + (level / 255) * (high - low)).toPrecision(3)}`;
   });
+  const pictured = [
+    `${header.sequence || "intensity"} ${shown(viewer.levels[viewer.image[at]])}`,
+    `window ${shown(place.low)} to ${shown(place.high)}`,
+  ];
   const fields = [
     `${axis[0].toUpperCase()}${axis.slice(1)} ${place.cross[n]} of 0–${header.shape[n] - 1}`,
     hover ? hover.pane : "Crosshair",
-    `voxel ${voxel.join(", ")}`,
+    `voxel ${voxel.join(", ")} (RAS order)`,
     `RAS ${viewer.toMm(voxel).map((mm) => mm.toFixed(1)).join(", ")} mm`,
-    `${header.sequence || "intensity"} ${bound(viewer.image[at])}${shown(viewer.image[at])}`,
-    `window ${shown(place.low)} to ${shown(place.high)}`,
+    ...(header.presets.length ? pictured : []),
     ...values,
     inside.length ? `in ${inside.join(", ")}` : "in no mask",
   ];

@@ -149,9 +149,20 @@ function paintBytes(canvas, slice, width, ramp) {
 }
 
 // Black at `low`, white at `high`.
-function greyRamp(low, high) {
-  const level = (value) => Math.round(clamp((value - low) / (high - low), 0, 1) * 255);
-  return Uint32Array.from({ length: 256 }, (_, value) => 0xff000000 + 0x010101 * level(value));
+// Grey of every byte in a window from low to high; `levels` says what the bytes stand for.
+function greyRamp(low, high, levels) {
+  const grey = (level) => Math.round(clamp((level - low) / (high - low), 0, 1) * 255);
+  return Uint32Array.from(levels, (level) => 0xff000000 + 0x010101 * grey(level));
+}
+
+// What every byte stands for, between knots of byte and intensity; 0 to 255 is the window of the header.
+function byteLevels({ knots, window: [low, high] }) {
+  const shown = (intensity) => ((intensity - low) / (high - low)) * 255;
+  return Float64Array.from({ length: 256 }, (_, byte) => {
+    const next = Math.max(1, knots.findIndex(([at]) => at >= byte));
+    const [[a, from], [b, to]] = [knots[next - 1], knots[next]];
+    return shown(from + ((to - from) * (byte - a)) / (b - a));
+  });
 }
 
 // Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.

@@ -360,6 +360,7 @@ function listen(viewer) {
     event.stopPropagation(); // Streamlit has keys of its own
   });
   stage.addEventListener("wheel", (event) => {
+    if (!stage.matches(":focus")) return; // the page scrolls past until the surfaces are clicked
     event.preventDefault();
     viewer.zoomBy(Math.exp(-(event.deltaY * (event.deltaMode ? 33 : 1)) / 500));
   }, { passive: false });

@@ -94,6 +94,7 @@ class Viewer {
     Object.assign(this, { header, ...voxels, hover: null, sliceKey: null });
     const [a, b, c] = header.affine;
     this.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
+    this.levels = byteLevels(header);
     this.mapSlices = header.maps.map(() => new OffscreenCanvas(1, 1));
     this.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
     const id = JSON.stringify([this.options.key, header.case]);
@@ -122,15 +123,19 @@ class Viewer {
 
   // A focus from Python acts once; afterwards the reader is free to move on.
   follow() {
-    const asked = JSON.stringify(this.options.focus);
+    const { focus, of } = this.options;
+    const asked = JSON.stringify([focus, of]);
     if (!this.place || asked === this.place.focus) return;
     this.place.focus = asked;
-    if (this.options.focus) this.goFinding(this.findingAt(this.options.focus), this.options.focus);
+    if (!focus) return;
+    const bit = this.sources.find(({ name }) => name === of)?.bit;
+    this.goFinding(this.findingAt(focus, (spot) => spot.bit === bit), focus);
+    this.root.scrollIntoView({ block: "nearest", behavior: "smooth" }); // what was clicked may lie far below
   }
 
   // The address of a fresh page says where to start; from then on it follows.
   followAddress() {
-    const { key, link, focus } = this.options;
+    const { key, link, focus, of } = this.options;
     if (!link || linked.has(key)) return;
     linked.add(key);
     const query = new URLSearchParams(location.search);
@@ -138,7 +143,7 @@ class Viewer {
     const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && axis in PLANES;
     if (!known || (query.get("case") ?? this.header.case) !== this.header.case) return;
     this.ui.axis = axis;
-    this.place.focus = JSON.stringify(focus); // the address was written after it
+    this.place.focus = JSON.stringify([focus, of]); // the address was written after it
     this.goTo(voxel.map(Number));
   }
 
@@ -167,14 +172,19 @@ class Viewer {
     return this.ui.mode === "agreement" ? (this.pairs[this.ui.pair] ?? this.pairs[0] ?? null) : null;
   }
 
+  // What stands in a pane of its own beside the masks': the compared sources, "together" for all outlines, or null.
+  get beside() {
+    return this.agreement ?? (this.ui.mode === "together" && this.header.masks.length > 1 ? "together" : null);
+  }
+
   set(name, value) {
-    const before = this.agreement;
+    const before = this.beside;
     this.ui[name] = value;
     if (name === "axis") {
       this.hover = null;
       this.report();
     }
-    if (before !== this.agreement) {
+    if (before !== this.beside) {
       buildPanes(this);
       this.layout();
     }
@@ -201,22 +211,25 @@ class Viewer {
     if (!voxel) return;
     this.goTo(voxel);
     this.place.chosen = index >= 0;
+    this.place.finding = index;
+    this.hover = null; // the read-out tells of the place that was gone to
     // A lesion outside the zoomed view would not be seen.
     if (this.place.zoom > 1) this.place.centre = voxel.map((i) => i + 0.5);
     this.invalidate();
   }
 
-  // The finding at a voxel, -1 if there is none.
-  findingAt(voxel, kind) {
-    const here = String(voxel);
-    return this.findings.findIndex((spot) => (!kind || spot.kind === kind) && String(spot.voxel) === here);
+  // The finding at a voxel, -1 if there is none. Two may have one centre: then the one that fits, or was gone to last.
+  findingAt(voxel, fits = (_, index) => index === this.place.finding) {
+    const here = this.findings.flatMap((spot, index) => (String(spot.voxel) === String(voxel) ? [index] : []));
+    return here.find((index) => fits(this.findings[index], index)) ?? here[0] ?? -1;
   }
 
   stepFinding(step, kind) {
     const count = this.findings.filter((spot) => spot.kind === kind).length;
     if (!count) return;
     const first = this.findings.findIndex((spot) => spot.kind === kind);
-    const here = this.findingAt(this.place.cross, kind);
+    const found = this.findingAt(this.place.cross);
+    const here = this.findings[found]?.kind === kind ? found : -1;
     const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
     this.goFinding(first + next);
   }
@@ -242,7 +255,7 @@ class Viewer {
 
   setWindow(low, high) {
     const width = Math.max(high - low, 2);
-    const middle = clamp((low + high) / 2, 0, 255);
+    const middle = clamp((low + high) / 2, this.levels[0], this.levels[255]);
     Object.assign(this.place, { low: middle - width / 2, high: middle + width / 2 });
     this.invalidate();
   }
@@ -260,6 +273,7 @@ class Viewer {
 
   toggleHelp(show = this.help.hidden) {
     this.help.hidden = !show;
+    if (show) this.help.scrollIntoView({ block: "nearest" });
     this.root.querySelector('[data-do="help"]').setAttribute("aria-expanded", String(show));
   }
 
@@ -373,7 +387,7 @@ class Viewer {
       [this.codes, this.grey] = [cutHere(this.masks), cutHere(this.image)];
       this.maps.forEach((map, i) => paintBytes(this.mapSlices[i], cutHere(map), shape[plane.h], this.mapRamps[i]));
     }
-    if (grey !== this.greyKey) paintBytes(this.slice, this.grey, shape[plane.h], greyRamp(low, high));
+    if (grey !== this.greyKey) paintBytes(this.slice, this.grey, shape[plane.h], greyRamp(low, high, this.levels));
     [this.sliceKey, this.greyKey] = [slice, grey];
   }
 }
