@@ -64,19 +64,26 @@ def split(
     path: PathArgument,
     *,
     layout: LayoutOption = None,
+    labels: LabelsOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.", min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option(help=f"File to write; {SPLITS_FILE} in the data set if not given.")
     ] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a split file that is there.")] = False,
 ) -> None:
-    """Write a random split of the cases with a reference: of the patients 60 % train, 20 % validate, 20 % test."""
-    cohort = load_cohort(path, layout=layout)
+    """Write a random split of the patients, 60 % train, 20 % validate, 20 % test; unsound cases are left out."""
+    cohort = load_cohort(path, layout=layout, labels=labels)
     target = out or path / SPLITS_FILE
     if target.exists() and not replace:
         raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")
-    splits = random_splits([case.case_id for case in cohort.cases if case.reference], seed=seed)
+    with progress_bar("Reading") as advance, worker_pool(tasks=len(cohort.cases) // 8) as executor:
+        report = check_cohort(cohort, index=INDEX, progress=advance, executor=executor)
+    splits = random_splits(
+        [row.case_id for row in report.cases if row.reference and row.case_id not in report.unusable], seed=seed
+    )
     save_splits(target, splits)
+    if report.unusable:
+        print_line(f"Left out, for what afl data check says of them: {', '.join(report.unusable)}")
     print_line(f"{', '.join(f'{len(ids)} {name}' for name, ids in splits.items())} cases written to {target}")
 
 

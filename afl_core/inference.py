@@ -46,7 +46,7 @@ def prepare(
     if missing:
         raise CheckpointError(
             f"The checkpoint needs the sequence {' and '.join(missing)}, which this case does not have",
-            received=f"the case has {', '.join(images) or 'no image'}",
+            received=f"of {', '.join(sequences)} it has {', '.join(n for n in sequences if n in images) or 'none'}",
             todo="Use a checkpoint for these sequences, or train one with `afl train --sequences`",
         )
     channels = []

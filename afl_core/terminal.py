@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.evaluation.results import Results
 
 console = Console(stderr=True)
@@ -52,7 +54,8 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
     """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
     cases, manifest = results.cases(), results.manifest()
     missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
-    title = ("source", "cases", "missing", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
+    failed = Counter(source for texts in manifest.get("problems", {}).values() for source in texts)
+    title = ("source", "cases", "missing", "failed", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
     table = Table(*title, box=None)
     for source in sources if not cases.empty else ():
         rows = cases[cases["source"] == source]
@@ -60,12 +63,18 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
         figures = (rows["dsc"].mean(), rows["dsc"].median(), positive["dsc"].mean())
         mean, median, there = (f"{value:.4f}" for value in figures)
         table.add_row(
-            Text(source), str(len(rows)), str(missing.get(source, 0)), mean, median, str(len(positive)), there
+            Text(source),
+            *map(str, (len(rows), missing.get(source, 0), failed[source])),
+            *(mean, median, str(len(positive)), there),
         )
     output.print(table)
     for source in sources:
         if ids := manifest.get("missing", {}).get(source):
             print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
+        if failed[source]:
+            print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
+    if (region := manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+        print_line(f"Region: {region_title(region)}")
 
 
 def command_line() -> str:

@@ -84,6 +84,24 @@ def test_split_by_seed_is_saved_once(afl, tmp_path):
     assert (tmp_path / "other.json").read_text() != first
 
 
+def test_a_split_has_no_case_that_cannot_be_used(afl, tmp_path):
+    root = tmp_path / "data"
+    images, references = root / "images", root / "references"
+    for case_id in "abcdefg":
+        made_trees.write(images / f"{case_id}_t1.nii.gz")
+        made_trees.write(references / f"{case_id}.nii.gz", [1])
+    cut = references / "b.nii.gz"
+    cut.write_bytes(cut.read_bytes()[:-20])
+    made_trees.write(references / "c.nii.gz", [1], shape=(5, 7, 5))
+    (images / "d_t1.nii.gz").write_bytes((images / "a_t1.nii.gz").read_bytes())
+    (images / "e_t1.nii.gz").write_bytes(b"")
+    code, _, err = afl("data", "split", root)
+    assert code == 0
+    assert "Left out, for what afl data check says of them: b, c, d, e" in err
+    saved = json.loads((root / "splits.json").read_text())
+    assert sorted(case_id for ids in saved.values() for case_id in ids) == ["a", "f", "g"]
+
+
 def test_evaluate_measures_the_region_and_keeps_it(afl, tmp_path):
     made_trees.plain(tmp_path / "data")
     source = f"A={tmp_path / 'data' / 'references'}"

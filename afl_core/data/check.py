@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from afl_core.data.findings import Facts, Finding, find_all
+from afl_core.data.findings import Facts, Finding, find_all, unusable_cases
 from afl_core.data.index import FileFacts, Index, Progress, read_files
 from afl_core.data.layouts import Cohort
 from afl_core.data.patients import patient_id
@@ -88,6 +88,7 @@ class Report:
         values: Labels of the references; () where they were not read.
         splits: Split to number of cases, of the data set's split file.
         references_read: Whether the references were read too.
+        unusable: Cases that no split should have (`unusable_cases`), as far as files were read.
     """
 
     root: Path
@@ -100,6 +101,7 @@ class Report:
     values: tuple[LabelRow, ...]
     splits: Mapping[str, int]
     references_read: bool
+    unusable: tuple[str, ...] = ()
 
     @property
     def worst(self) -> str:
@@ -152,6 +154,7 @@ def check_cohort(
         values=_values(cohort, references),
         splits={name: len(ids) for name, ids in splits.items()},
         references_read=read,
+        unusable=tuple(sorted(unusable_cases(facts))),
     )
 
 

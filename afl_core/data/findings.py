@@ -3,6 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
@@ -46,6 +47,39 @@ class Facts:
     references: Mapping[str, ReferenceFacts]
     splits: Mapping[str, Sequence[str]]
     split_problem: str
+
+    @cached_property
+    def same(self) -> tuple[tuple[tuple[str, str], ...], ...]:
+        """Groups of files with the same bytes, each as case and kind of file; empty references are none."""
+        with_tumour = {case_id for case_id, said in self.references.items() if said.volume_ml > 0}
+        files = {
+            path: (case.case_id, name)
+            for case in self.cohort.cases
+            for name, path in (*case.sequences.items(), *([("reference", case.reference)] if case.reference else []))
+            if (name != "reference" or case.case_id in with_tumour) and not self.files[path].problem
+        }
+        groups = find_duplicates({path: self.files[path].size for path in files})
+        return tuple(tuple(sorted(files[path] for path in paths)) for paths in groups)
+
+
+def unusable_cases(facts: Facts) -> frozenset[str]:
+    """Cases that cannot be trained on or measured as they are.
+
+    A file of theirs is broken or on another grid, their reference cannot be used, or their images are copies of those
+    of a case before.
+    """
+    found = {case_id for case_id, said in facts.references.items() if said.problem}
+    for case in facts.cohort.cases:
+        paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
+        known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
+        off = [name for name, _ in _off_grid(case, known) if not case.grid or name == "reference"]
+        if off or any(facts.files[path].problem for path in paths.values()):
+            found.add(case.case_id)
+    alone = all(not case.sequences for case in facts.cohort.cases)
+    for group in facts.same:
+        owners = list(dict.fromkeys(case_id for case_id, name in group if alone or name != "reference"))
+        found.update(owners[1:])
+    return frozenset(found)
 
 
 def find_all(facts: Facts) -> Iterator[Finding]:
@@ -149,15 +183,7 @@ def _references(facts: Facts) -> Iterator[Finding]:
 
 
 def _duplicates(facts: Facts) -> Iterator[Finding]:
-    with_tumour = {case_id for case_id, said in facts.references.items() if said.volume_ml > 0}
-    files = {
-        path: f"{case.case_id} {name}"
-        for case in facts.cohort.cases
-        for name, path in (*case.sequences.items(), *([("reference", case.reference)] if case.reference else []))
-        if (name != "reference" or case.case_id in with_tumour) and not facts.files[path].problem
-    }
-    same = find_duplicates({path: facts.files[path].size for path in files})
-    items = tuple(" = ".join(sorted(files[path] for path in paths)) for paths in same)
+    items = tuple(" = ".join(f"{case_id} {name}" for case_id, name in group) for group in facts.same)
     if items:
         todo = "Keep one of each: a case in two splits would be tested on what it was trained on"
         yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)

@@ -19,6 +19,11 @@ SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 TITLES = MappingProxyType({WHOLE: "whole tumour (WT)", CORE: "tumour core (TC)", ENHANCING: "enhancing tumour (ET)"})
 
 
+def region_title(name: str) -> str:
+    """A region for people, without its labels."""
+    return TITLES.get(name, name)
+
+
 @dataclass(frozen=True)
 class Scheme:
     """The labels of a data set.
@@ -58,8 +63,9 @@ class Scheme:
         >>> SCHEMES["brats"].title_of("tc")
         'tumour core (TC): 1+4'
         """
-        own = self.whole if region == WHOLE else TITLES.get(region, region)
-        return f"{own}: {'+'.join(map(str, self.regions[region])) or 'every label above 0'}"
+        own = self.whole if region == WHOLE else region_title(region)
+        labels = "+".join(map(str, self.regions[region]))
+        return f"{own}: {labels}" if labels else own
 
 
 def _brain(name: str, title: str, values: dict[int, str], regions: tuple[tuple[int, ...], ...]) -> Scheme:

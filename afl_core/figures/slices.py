@@ -121,11 +121,13 @@ def tumour_view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]
 
 
 def show_image(axes: Axes, image: Volume, z: int) -> None:
-    """Draw an axial slice in mm: the volume's 0.5 percentile black; its 99.5 percentile, or the slice's if that is
-    higher, white, so that a bright tumour keeps its structure.
+    """Draw an axial slice in mm, between the 0.5 and 99.5 percentiles of the volume.
+
+    White is that of the slice, if it is higher: so a bright tumour keeps its structure.
     """
-    low, high = np.percentile(np.asarray(image.array, dtype=np.float32), WINDOW_PERCENTILES)
-    high = max(high, np.percentile(image.array[:, :, z], WINDOW_PERCENTILES[1]))
+    values = np.asarray(image.array, dtype=np.float32)
+    low, high = np.percentile(values, WINDOW_PERCENTILES)
+    high = max(float(high), float(np.percentile(values[:, :, z], WINDOW_PERCENTILES[1])))
     nx, ny = image.array.shape[:2]
     sx, sy = image.spacing_mm[:2]
     axes.imshow(

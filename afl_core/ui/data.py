@@ -78,7 +78,7 @@ def _show_wrong(error: AflError) -> None:
 
 def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> Cohort:
     """The cohort with the labels and the region that the reader chooses."""
-    left, right = st.columns([4, 5])
+    left, _ = st.columns([4, 5])
     schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name))
     before = opened.labels if opened and opened.labels in schemes else OWN
     labels = left.selectbox(
@@ -90,7 +90,7 @@ def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | Non
     )
     scheme = SCHEMES[labels] if labels else cohort.scheme
     known = opened.region.name if opened and opened.region.name in scheme.regions else WHOLE
-    region = right.segmented_control(
+    region = st.segmented_control(
         "Region that counts as tumour",
         tuple(scheme.regions),
         default=known,
@@ -192,7 +192,7 @@ def _command(cohort: Cohort) -> str:
 def _open(name: str) -> None:
     st.session_state[OPENED_KEY] = name
     st.session_state.pop(FOLDER_KEY, None)
-    st.rerun()
+    st.switch_page("pages/overview.py")
 
 
 def _layout_name(name: str) -> str:

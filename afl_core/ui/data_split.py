@@ -19,7 +19,7 @@ def show_split(cohort: Cohort, report: Report) -> None:
         st.markdown(plain(f"Its {SPLITS_FILE} has {counts} cases."))
         return
     with shown_errors():
-        ids = [row.case_id for row in report.cases if row.reference]
+        ids = [row.case_id for row in report.cases if row.reference and row.case_id not in report.unusable]
         seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")
         seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split."))
         splits = random_splits(ids, seed=seed)
@@ -31,6 +31,7 @@ def show_split(cohort: Cohort, report: Report) -> None:
             st.rerun()
         st.caption(
             "60 % of the patients train, 20 % validate, 20 % test, at random; all studies of a patient together."
+            + (plain(f" Left out for the findings above: {', '.join(report.unusable)}.") if report.unusable else "")
         )
 
 

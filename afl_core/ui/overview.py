@@ -1,5 +1,6 @@
 """Panels of the Overview page."""
 
+from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -7,6 +8,7 @@ import streamlit as st
 
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -132,7 +134,12 @@ def _missing(workspace: Workspace) -> str:
     rows = workspace.rows
     measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
     counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
-    return f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
+    said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
+    failed = Counter(source for texts in workspace.manifest.get("problems", {}).values() for source in texts)
+    if failed:
+        each = ", ".join(f"{source}: {n}" for source, n in failed.items())
+        said += f" Predictions that could not be used, and are in no mean: {each}."
+    return said.strip()
 
 
 def _changed(workspace: Workspace) -> str:
@@ -158,6 +165,8 @@ def _sentence(workspace: Workspace) -> str:
         return workspace.nothing_evaluated
     sources = workspace.sources
     what = "synthetic cases" if workspace.is_demo else "cases"
+    if (region := workspace.manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+        what = f"{what} ({region_title(region)})"
     if len(sources) == 1:
         rows = workspace.rows
         with_tumour = rows.loc[rows["reference_volume_ml"] > 0, "dsc"]
@@ -224,6 +233,7 @@ def _data_facts(workspace: Workspace) -> dict[str, str]:
     facts = {"Folder": data["path"], "Layout": data["kind"]}
     if workspace.cohort is not None:
         cases = workspace.cohort.cases
+        facts["Region"] = workspace.cohort.scheme.title_of(workspace.cohort.region.name)
         facts["Cases"] = str(len(cases))
         facts["Sequences"] = ", ".join(sorted({name for case in cases for name in case.sequences})) or "masks alone"
     if not rows.empty:

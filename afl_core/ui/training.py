@@ -3,6 +3,7 @@
 import streamlit as st
 
 from afl_core.training.runs import list_runs
+from afl_core.ui.training_data import ASKED
 from afl_core.ui.training_form import STARTED, show_form
 from afl_core.ui.training_losses import LOSS_KEY, SETTINGS_KEY
 from afl_core.ui.workspace import Workspace
@@ -21,6 +22,8 @@ def show_title() -> None:
 def show_new(workspace: Workspace | None) -> None:
     """The form for new runs; open where there are none yet or the address brings a loss, closed after a start."""
     asked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
-    key = f"new training {st.session_state.get(STARTED, 0)} {asked}"
-    with st.expander("New training", expanded=bool(asked) or not list_runs(), key=key):
+    started = st.session_state.get(STARTED, 0)
+    brought = st.session_state.get(ASKED, ("",))[0]  # a data set from the Data page
+    unfold = bool(asked or not list_runs() or (brought and not started))
+    with st.expander("New training", expanded=unfold, key=f"new training {started} {asked} {brought}"):
         show_form(workspace)

@@ -8,7 +8,7 @@ import streamlit as st
 
 from afl_core import paths
 from afl_core.data.demo_design import SPLITS, DemoSpec
-from afl_core.data.labels import TITLES, WHOLE
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
@@ -103,7 +103,7 @@ def _places(workspace: Workspace | None) -> dict[str, tuple[Path, DataOptions]]:
 
 
 def _title(root: Path, options: DataOptions) -> str:
-    return root.name if options.region == WHOLE else f"{root.name}, {TITLES.get(options.region, options.region)}"
+    return root.name if options.region == WHOLE else f"{root.name}, {region_title(options.region)}"
 
 
 def _demo_to_be_drawn() -> TrainingData | None:

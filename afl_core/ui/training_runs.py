@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.training.launcher import start_run, stop_run
 from afl_core.training.runs import RunFolder, delete_run, list_runs
 from afl_core.ui.errors import plain, shown_errors
@@ -103,7 +104,9 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
     _show_question(run)
     length = f"{status.steps:,} steps" if status.steps else f"{config.epochs} epochs" if config.epochs else ""
     took = f"{duration(status.seconds)} of training" if status.seconds and status.state != "running" else ""
-    facts = [short_loss(config), network_name(config), f"seed {config.seed}", length, seen.spec.data.name, took]
+    chosen = seen.spec.data_options.region
+    region = "" if chosen == WHOLE else region_title(chosen)
+    facts = [short_loss(config), network_name(config), f"seed {config.seed}", length, seen.spec.data.name, region, took]
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     _show_state(seen)
     if status.state == "finished":

@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core import paths
-from afl_core.data.labels import TITLES, WHOLE
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
@@ -96,7 +96,7 @@ def _other_region(card: Mapping[str, Any], region: str) -> str:
     learned = card.get("data", {}).get("region", WHOLE)
     if learned == region:
         return ""
-    wanted, trained = (TITLES.get(name, name) for name in (region, learned))
+    wanted, trained = (region_title(name) for name in (region, learned))
     return f". It was trained on the {trained}, and is measured on the {wanted}"
 
 

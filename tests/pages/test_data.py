@@ -169,7 +169,11 @@ def test_a_split_is_shown_and_saved_by_seed(page, tmp_path):
     shutil.copytree(root / "BraTS-MET-00100-000", root / "BraTS-MET-00101-000")
     for path in (root / "BraTS-MET-00101-000").iterdir():
         path.rename(path.with_name(path.name.replace("00100", "00101")))
+    for name in ("t1n", "t1c", "t2w", "t2f"):
+        made_trees.write(root / "BraTS-MET-00102-000" / f"BraTS-MET-00102-000-{name}.nii.gz")
+    made_trees.write(root / "BraTS-MET-00102-000" / "BraTS-MET-00102-000-seg.nii.gz", [1, 2, 3])
     at = page(root)
+    assert "Left out for the findings above: BraTS-MET-00101-000." in text(at)
     assert "same bytes under several names" in text(at)
     at.number_input[0].set_value(3).run()
     (button,) = [b for b in at.button if b.label.startswith("Save as")]

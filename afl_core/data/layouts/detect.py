@@ -64,7 +64,8 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
         links = f"only links that leave the folder, such as {names[0]}"
         seen = f"{len(found.files)} image files such as {names[0]}" if found.files else links
     known = "; ".join(f"{layout.label}: {layout.example}" for layout in accepted)
-    todo = f"{KNOWN} {known}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
+    masks = "masks alone: --references, or afl data check --masks"
+    todo = f"{KNOWN} {known}; {masks}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
     raise DataError(f"No cases were found in {root}", received=seen, todo=todo)
 
 
