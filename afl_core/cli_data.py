@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from statistics import median
 from typing import Annotated
 
 import typer
@@ -102,7 +103,7 @@ def _print_report(report: Report) -> None:
         volumes = sorted(row.volume_ml for row in report.cases if row.volume_ml > 0)
         facts["Tumours"] = f"{len(volumes)} cases with one, {len(report.empty)} empty"
         if volumes:
-            middle = f"{volumes[0]:.3g} to {volumes[-1]:.3g} ml, median {volumes[len(volumes) // 2]:.3g} ml"
+            middle = f"{volumes[0]:.3g} to {volumes[-1]:.3g} ml, median {median(volumes):.3g} ml"
             facts["Volumes"] = middle
     if report.splits:
         facts["Split"] = ", ".join(f"{n} {split}" for split, n in report.splits.items())

@@ -2,7 +2,6 @@
 
 import shlex
 import sys
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
@@ -13,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.results import Results, failed_predictions
 
 console = Console(stderr=True)
 output = Console()
@@ -54,7 +53,7 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
     """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
     cases, manifest = results.cases(), results.manifest()
     missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
-    failed = Counter(source for texts in manifest.get("problems", {}).values() for source in texts)
+    failed = failed_predictions(manifest)
     title = ("source", "cases", "missing", "failed", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
     table = Table(*title, box=None)
     for source in sources if not cases.empty else ():

@@ -155,6 +155,8 @@ def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, 
     problems = Results(out).manifest()["problems"]
     assert sorted(problems) == ["Fewer", "Four", "Holes", "Missing", "Other_grid", "Truncated"]
     assert list(Results(out).manifest()["data"]["skipped"]) == ["Bare"]
+    assert "net failed on 5 cases" in ran.err
+    assert "M failed on 1 cases" in ran.err
     kept = sorted(path.name for path in (out / "masks" / "net").iterdir())
     assert kept == [f"{name}.nii.gz" for name in [*good, "Fewer"]]
 
@@ -170,7 +172,7 @@ def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp
     ran = afl("evaluate", "--references", references, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert ran.code == 0
     figures = ran.out.splitlines()[-1].split()
-    assert figures == ["A", "3", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
+    assert figures == ["A", "3", "0", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
 
 
 def test_only_the_wanted_cases_are_evaluated(afl, cohort, masks, tmp_path):

@@ -84,6 +84,39 @@ def test_split_by_seed_is_saved_once(afl, tmp_path):
     assert (tmp_path / "other.json").read_text() != first
 
 
+def test_a_sequence_that_lies_elsewhere_is_an_error(afl, tmp_path):
+    made_trees.picai(tmp_path / "data")
+    path = next((tmp_path / "data").rglob("*_adc.mha"))
+    code, before, _ = afl("data", "check", tmp_path / "data")
+    assert "lies elsewhere" not in before
+    import SimpleITK as sitk  # noqa: N813
+
+    image = sitk.ReadImage(str(path))
+    image.SetOrigin((1000.0, 0.0, 0.0))
+    sitk.WriteImage(image, str(path))
+    code, out, _ = afl("data", "check", tmp_path / "data")
+    assert code == 1
+    assert "it lies elsewhere" in out
+
+
+def test_the_median_of_an_even_number_is_between_the_middle_two(afl, tmp_path):
+    for case_id, labels in (("a", 1), ("b", 3)):
+        made_trees.write(tmp_path / "images" / f"{case_id}_t1.nii.gz")
+        made_trees.write(tmp_path / "references" / f"{case_id}.nii.gz", [1] * labels)
+    assert "0.003 to 0.009 ml, median 0.006 ml" in afl("data", "check", tmp_path)[1]
+
+
+def test_a_file_that_cannot_be_read_does_not_hide_what_the_labels_are(afl, tmp_path):
+    made_trees.plain(tmp_path / "data")
+    cut = next((tmp_path / "data" / "references").iterdir())
+    cut.write_bytes(cut.read_bytes()[:-20])
+    source = f"A={tmp_path / 'data' / 'references'}"
+    _, _, err = afl(
+        "evaluate", "--data", tmp_path / "data", "--source", source, "--out", tmp_path / "o", "--region", "et"
+    )
+    assert "The labels fit several schemes" in err
+
+
 def test_a_split_has_no_case_that_cannot_be_used(afl, tmp_path):
     root = tmp_path / "data"
     images, references = root / "images", root / "references"

@@ -51,7 +51,7 @@ def test_masks_alone_are_enough(xray, masks, tmp_path):
     gammas = table["gamma_adaptive"][table["tumour_voxels"] > 0]
     assert document["summary"]["gamma_adaptive"]["median"] == pytest.approx(gammas.median())
     assert document["summary"]["gamma_adaptive"]["rho_size"] == pytest.approx(1)
-    (line,) = [line for line in out.splitlines() if line.startswith("gamma_adaptive")]
+    (line,) = [line for line in out.splitlines() if line.startswith("gamma_adaptive ")]
     assert f"{gammas.median():.2g}" in line
     assert line.split()[-2:] == ["+1.00", "–"]
     assert all(finding["measured"] in out for finding in document["findings"])

@@ -13,6 +13,7 @@ from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import Cohort
 from afl_core.data.patients import patient_id
 from afl_core.data.references import ReferenceFacts
+from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError
 from afl_core.volume import Case, check_same_grid
@@ -72,7 +73,7 @@ def unusable_cases(facts: Facts) -> frozenset[str]:
     for case in facts.cohort.cases:
         paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
         known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
-        off = [name for name, _ in _off_grid(case, known) if not case.grid or name == "reference"]
+        off = any(not usable for _, usable in _off_grid(case, known))
         if off or any(facts.files[path].problem for path in paths.values()):
             found.add(case.case_id)
     alone = all(not case.sequences for case in facts.cohort.cases)
@@ -124,10 +125,11 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         codes = {file.stored for file in known.values()}
         stored.update(codes)
         mixed += [case.case_id] if len(codes) > 1 else []
-        for name, said in _off_grid(case, known):
-            (resampled if case.grid and name != "reference" else wrong).append(said)
+        for said, usable in _off_grid(case, known):
+            (resampled if usable else wrong).append(said)
     if wrong:
-        todo = "Resample them onto one grid; a mask with nearest-neighbour interpolation"
+        todo = "Resample them onto one grid, a mask with nearest-neighbour interpolation; where they do not lie in one "
+        todo += "place, check that they are of one patient"
         yield Finding("error", f"{_n(wrong, 'file')} on another grid than the case", tuple(wrong), todo)
     if resampled:
         what = f"{_n(resampled, 'image')} on another grid than {facts.cohort.layout.grid}, brought onto it when read"
@@ -138,8 +140,8 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         yield Finding("note", what, tuple(mixed), "The cases listed mix orders within themselves" if mixed else "")
 
 
-def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, str]]:
-    """Name of every file off the grid of its case, and how far."""
+def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, bool]]:
+    """How far every file off the grid of its case is, and whether it can be brought onto it."""
     first = case.grid if case.grid in known else next(iter(known), "")
     for name, file in known.items():
         base = known[first]
@@ -149,7 +151,9 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
         try:
             check_same_grid(base.grid, file.grid, names=names)
         except GeometryError as error:
-            yield name, f"{error.what}: {error.received}"
+            apart = covered(file.grid, base.grid) < APART
+            said = f"{error.what}: {'it lies elsewhere; ' if apart else ''}{error.received}"
+            yield said, bool(case.grid) and name != "reference" and not apart
 
 
 def _labels(facts: Facts) -> Iterator[Finding]:

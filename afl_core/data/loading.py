@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from afl_core.data.files import load_labels, load_mask, load_volume, read_header
 from afl_core.data.labels import check_labels
-from afl_core.data.resample import resample_onto
-from afl_core.errors import DataError
+from afl_core.data.resample import APART, covered, resample_onto
+from afl_core.errors import DataError, GeometryError
 from afl_core.regions import bounding_box
 from afl_core.volume import Case, Mask, Region, Volume, check_same_grid, is_same_grid
 
@@ -66,12 +66,19 @@ def load_sequence(case: Case, name: str) -> Volume:
 
     Raises:
         DataError: If a file cannot be read.
+        GeometryError: If it is to be resampled and does not lie where the case does.
     """
     image = load_volume(case.sequences[name], channel=case.channels.get(name))
     grid_file = case.sequences.get(case.grid, case.reference) if case.grid else None
     if grid_file is None or name == case.grid:
         return image
     grid = ras_grid(grid_file)
+    if (share := covered(image, grid)) < APART:
+        raise GeometryError(
+            f"The {name} image of {case.case_id} does not lie where its {case.grid} image does",
+            received=f"it covers {100 * share:.0f} % of it",
+            todo="Check that both are of one patient, and their affines",
+        )
     return Volume(image.array, grid.affine) if is_same_grid(grid, image) else resample_onto(image, grid)
 
 
@@ -85,7 +92,9 @@ def load_reference(case: Case) -> Mask:
         raise DataError(f"{case.case_id} has no reference segmentation")
     if not (case.region.inside or case.region.known):
         return load_mask(case.reference)
-    return region_mask(load_labels(case.reference), case.region, file=case.reference.name)
+    name = case.reference.name
+    told = name if case.case_id in name else f"{name} of {case.case_id}"
+    return region_mask(load_labels(case.reference), case.region, file=told)
 
 
 def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:

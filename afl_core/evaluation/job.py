@@ -138,7 +138,7 @@ def run_job(folder: Path) -> None:
         except (AflError, OSError) as error:
             _write(folder, JobStatus("failed", str(error)))
             return
-        problems = " ".join((result.problems or {}).values())
+        problems = " ".join(dict.fromkeys((result.problems or {}).values()))
         _write(folder, JobStatus("failed" if problems else "finished", problems or "Finished", total, total))
 
 

@@ -1,6 +1,7 @@
 """The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
 
 import json
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
@@ -153,7 +154,7 @@ class Results:
             if manifest.get("settings") and self.settings() != settings:
                 raise DataError(
                     f"The results folder {self.folder.name} was measured with other settings",
-                    received=f"{asdict(settings)} where it holds {asdict(self.settings())}",
+                    received=_difference(asdict(settings), asdict(self.settings())),
                     todo="Give another --out folder",
                 )
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
@@ -207,6 +208,22 @@ def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
     if data["kind"] == MASKS_ALONE.name:
         return references_cohort(Path(data["path"]), labels=labels, region=region)
     return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+
+
+def failed_predictions(manifest: Mapping[str, Any]) -> Counter[str]:
+    """How many predictions of each source were there and could not be measured; those that are missing count apart."""
+    missing = manifest.get("missing", {})
+    return Counter(
+        source
+        for case_id, texts in manifest.get("problems", {}).items()
+        for source in texts
+        if case_id not in missing.get(source, ())
+    )
+
+
+def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
+    """The settings that are not the same, in words."""
+    return "; ".join(f"{key} {asked[key]} where it holds {held[key]}" for key in asked if asked[key] != held[key])
 
 
 def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:

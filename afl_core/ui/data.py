@@ -185,7 +185,9 @@ def _command(cohort: Cohort) -> str:
     words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
     words += [] if cohort.region.name == WHOLE else ["--region", cohort.region.name]
     words += ["--labels", cohort.labels] if cohort.labels else []
-    words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{cohort.root.resolve().name}"]
+    region = "" if cohort.region.name == WHOLE else f"-{cohort.region.name}"
+    name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own
+    words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{name}"]
     return shlex.join(words)
 
 

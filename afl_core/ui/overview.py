@@ -1,6 +1,5 @@
 """Panels of the Overview page."""
 
-from collections import Counter
 from typing import Any
 
 import pandas as pd
@@ -9,6 +8,7 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.evaluation.results import failed_predictions
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -135,8 +135,7 @@ def _missing(workspace: Workspace) -> str:
     measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
     counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
     said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
-    failed = Counter(source for texts in workspace.manifest.get("problems", {}).values() for source in texts)
-    if failed:
+    if failed := failed_predictions(workspace.manifest):
         each = ", ".join(f"{source}: {n}" for source, n in failed.items())
         said += f" Predictions that could not be used, and are in no mean: {each}."
     return said.strip()

@@ -124,7 +124,8 @@ def select_workspace() -> Workspace | None:
     st.session_state[PROBLEM_KEY] = ""
     with st.sidebar:
         selector = st.container()
-        opened = st.session_state.pop(OPENED_KEY, None) or _open_folder()
+        found = _open_folder()
+        opened = st.session_state.pop(OPENED_KEY, None) or found
         names = [folder.name for folder in result_folders()]
         if opened:
             st.session_state[RESULTS_KEY] = opened
@@ -141,7 +142,10 @@ def select_workspace() -> Workspace | None:
         return None
     _write_address(chosen)
     try:
-        return _load(paths.RESULTS / chosen)
+        workspace = _load(paths.RESULTS / chosen)
+        if (region := workspace.manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+            selector.caption(plain(f"Tumour is the {region_title(region)}."))
+        return workspace
     except AflError as error:
         st.session_state[PROBLEM_KEY] = str(error)
         return None

@@ -77,6 +77,10 @@ def test_sequences_on_other_grids_come_onto_the_one_that_is_named(tmp_path):
     images = load_case(case).images
     assert images["adc"].array.shape == (40, 36, 8)
     np.testing.assert_allclose(images["adc"].array, images["t2w"].array, atol=1e-3)
+    far = ramp(tmp_path / "d.nii", (20, 18, 10), (2.0, 2.0, 3.0), (980, -18, -3))  # another patient's, say
+    (case,) = load_cohort(write_upload(tmp_path / "s", [*files[1:], ("d.nii", "adc", far)], grid="t2w")).cases
+    with pytest.raises(GeometryError, match=r"adc image of upload does not lie where its t2w image does \(received"):
+        load_case(case)
     (case,) = load_cohort(write_upload(tmp_path / "s", files)).cases
     assert upload.sequences_elsewhere(case) == []
     with pytest.raises(GeometryError):

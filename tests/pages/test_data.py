@@ -8,7 +8,7 @@ import made_trees
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from afl_core.data.layouts import references_cohort
+from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
 
@@ -206,6 +206,16 @@ def test_names_of_files_are_not_formatted(page, tmp_path):
     shown = "\n".join(str(m.value) for m in at.markdown)
     assert "**bold**" not in shown
     assert "<img" not in shown.replace("\\<", "")
+
+
+def test_the_sidebar_keeps_its_form_when_results_were_just_opened(app, tmp_path):
+    made_trees.brats2021(tmp_path / "data")
+    Results(tmp_path / "results" / "some").describe_cohort(load_cohort(tmp_path / "data", region="et"), ())
+    code = "import streamlit as st\nfrom afl_core.ui.workspace import OPENED_KEY, select_workspace\n"
+    at = AppTest.from_string(code + "st.session_state[OPENED_KEY] = 'some'\nselect_workspace()", default_timeout=60)
+    at.run()
+    assert [box.label for box in at.expander] == ["Open a data set"]
+    assert "Tumour is the enhancing tumour (ET)." in text(at)
 
 
 def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):

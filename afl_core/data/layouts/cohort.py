@@ -4,6 +4,7 @@ import re
 import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -153,10 +154,12 @@ def load_references(folder: Path) -> dict[str, Path]:
 
 
 def label_values(cases: Iterable[Case]) -> set[int]:
-    """Every label that the references of cases hold, 0 among them; reads them all."""
+    """Every label that the references of cases hold, 0 among them; reads all that can be read."""
     found = {0}
     for case in cases:
-        if case.reference is not None:
+        with suppress(DataError):  # said of the case where it is used
+            if case.reference is None:
+                continue
             array = load_labels(case.reference).array
             box = bounding_box(array != 0)
             found |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
