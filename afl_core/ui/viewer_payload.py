@@ -204,16 +204,13 @@ def _levelled(
     """
     least, most = float(values.min()), float(values.max())
     first, last = (_TAILS[0] if least < low else 0), (_TAILS[1] if most > high else 255)
-    scaled = (values - np.float32(low)) * np.float32((last - first) / (high - low)) + np.float32(first)
-    if least < low:
-        below = values < low
-        scaled[below] = (values[below] - np.float32(least)) * np.float32(first / (low - least))
-    if most > high:
-        above = values > high
-        scaled[above] = (values[above] - np.float32(high)) * np.float32((255 - last) / (most - high)) + np.float32(last)
-    image: NDArray[np.uint8] = np.rint(scaled, out=scaled).astype(np.uint8)
     tails = [(0, least)] * (least < low), [(255, most)] * (most > high)
-    return image, [*tails[0], (first, low), (last, high), *tails[1]]
+    knots = [*tails[0], (first, low), (last, high), *tails[1]]
+    byte, intensity = zip(*knots, strict=True)
+    image = np.empty(values.shape, np.uint8, order="F")
+    for z in range(values.shape[2]):  # a slice at a time: copies of a whole volume stay in the process
+        image[..., z] = np.rint(np.interp(values[..., z], intensity, byte))
+    return image, knots
 
 
 def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
