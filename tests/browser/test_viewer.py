@@ -614,6 +614,7 @@ def test_all_outlines_stand_in_one_pane(viewer: Page):
     viewer.open()
     viewer.key("x", "t")
     assert viewer.panes == ["Reference", "FL", "A-FL", "All outlines"]
+    viewer.settle()  # the legend comes with the next frame
     assert viewer.page.locator(".legend").inner_text().split() == ["Reference", "FL", "A-FL"]
     for colour in (REFERENCE_COLOUR, *SOURCE_COLOURS[:2]):
         assert viewer.where(3, colour).any()
