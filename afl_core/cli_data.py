@@ -79,9 +79,7 @@ def split(
         raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")
     with progress_bar("Reading") as advance, worker_pool(tasks=len(cohort.cases) // 8) as executor:
         report = check_cohort(cohort, index=INDEX, progress=advance, executor=executor)
-    splits = random_splits(
-        [row.case_id for row in report.cases if row.reference and row.case_id not in report.unusable], seed=seed
-    )
+    splits = random_splits(report.sound, seed=seed)
     save_splits(target, splits)
     if report.unusable:
         print_line(f"Left out, for what afl data check says of them: {', '.join(report.unusable)}")

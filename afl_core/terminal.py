@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.results import Results, failed_predictions
+from afl_core.evaluation.results import Results, failed_predictions, recorded_region
 
 console = Console(stderr=True)
 output = Console()
@@ -72,7 +72,7 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
             print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
         if failed[source]:
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
-    if (region := manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+    if (region := recorded_region(manifest)) != WHOLE:
         print_line(f"Region: {region_title(region)}")
 
 

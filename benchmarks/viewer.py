@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -178,22 +178,34 @@ def local(url: str) -> bool:
     return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+def run(
+    make: Callable[[Path], None],
+    lines: Callable[[Page, str, int], Iterator[tuple[str, float]]],
+    *,
+    description: str | None,
+    digits: int,
+    arguments: list[str] | None,
+) -> None:
+    """Make a home, serve it, open a browser, and print and write what is measured there."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        make_home(Path(folder))
+        make(Path(folder))
         path = shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         found = {}
         with served(Path(folder)) as (url, pid):
-            for name, value in measure(browser.new_page(viewport={"width": 1400, "height": 1000}), url, pid):
-                print(f"{name:44} {value:10.2f}", flush=True)
+            for name, value in lines(browser.new_page(viewport={"width": 1400, "height": 1000}), url, pid):
+                print(f"{name:44} {value:10.{digits}f}", flush=True)
                 found[name] = value
         browser.close()
     if options.json:
         options.json.write_text(json.dumps(found, indent=1))
+
+
+def main(arguments: list[str] | None = None) -> None:
+    run(make_home, measure, description=__doc__, digits=2, arguments=arguments)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,12 @@
 """How fast the Loss X-ray page follows a slider in a real Chromium, on 200 cases; see README.md."""
 
-import argparse
-import json
-import shutil
 import statistics
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
-from viewer import QUIET, SHAPE, served, write
+from playwright.sync_api import Page
+from viewer import SHAPE, run, write
 
 from afl_core.data.layouts import references_cohort
 from afl_core.evaluation.results import Results
@@ -51,7 +47,7 @@ def make_home(home: Path) -> None:
     evaluate_into(results, list(cohort.cases)[:1], sources)
 
 
-def measure(page: Page, url: str) -> Iterator[tuple[str, float]]:
+def measure(page: Page, url: str, _: int) -> Iterator[tuple[str, float]]:
     """Every line of the table, as soon as it is known."""
     page.goto(f"{url}/loss_xray?results=bench", timeout=120_000)
     page.get_by_text("All quantities", exact=True).wait_for(timeout=300_000)
@@ -69,21 +65,7 @@ def measure(page: Page, url: str) -> Iterator[tuple[str, float]]:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path, help="also write the numbers here")
-    options = parser.parse_args(arguments)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        make_home(Path(folder))
-        path = shutil.which("chromium") or playwright.chromium.executable_path
-        browser = playwright.chromium.launch(executable_path=path, args=QUIET)
-        found = {}
-        with served(Path(folder)) as (url, _):
-            for name, value in measure(browser.new_page(viewport={"width": 1400, "height": 1000}), url):
-                print(f"{name:44} {value:10.0f}", flush=True)
-                found[name] = value
-        browser.close()
-    if options.json:
-        options.json.write_text(json.dumps(found, indent=1))
+    run(make_home, measure, description=__doc__, digits=0, arguments=arguments)
 
 
 if __name__ == "__main__":

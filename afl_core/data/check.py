@@ -113,6 +113,11 @@ class Report:
         """Cases whose region is empty."""
         return tuple(row.case_id for row in self.cases if row.volume_ml == 0)
 
+    @property
+    def sound(self) -> tuple[str, ...]:
+        """Cases that a split may have: with a reference, and not unusable."""
+        return tuple(row.case_id for row in self.cases if row.reference and row.case_id not in self.unusable)
+
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON holds it: NaN is null."""
         found: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})

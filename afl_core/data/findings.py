@@ -71,10 +71,10 @@ def unusable_cases(facts: Facts) -> frozenset[str]:
     """
     found = {case_id for case_id, said in facts.references.items() if said.problem}
     for case in facts.cohort.cases:
-        paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
-        known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
+        files = _files(facts, case)
+        known = {name: file for name, file in files.items() if file.shape}
         off = any(not usable for _, usable in _off_grid(case, known))
-        if off or any(facts.files[path].problem for path in paths.values()):
+        if off or any(file.problem for file in files.values()):
             found.add(case.case_id)
     alone = all(not case.sequences for case in facts.cohort.cases)
     for group in facts.same:
@@ -120,8 +120,8 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
     wrong, resampled, mixed = list[str](), list[str](), list[str]()
     stored = Counter[str]()
     for case in facts.cohort.cases:
-        paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
-        known = {name: facts.files[path] for name, path in paths.items() if facts.files[path].shape}
+        files = _files(facts, case)
+        known = {name: file for name, file in files.items() if file.shape}
         codes = {file.stored for file in known.values()}
         stored.update(codes)
         mixed += [case.case_id] if len(codes) > 1 else []
@@ -138,6 +138,12 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         orders = ", ".join(f"{code} in {_n(range(n), 'case')}" for code, n in stored.most_common())
         what = f"Axes are stored in {len(stored)} orders ({orders}); all are turned to RAS+ when read"
         yield Finding("note", what, tuple(mixed), "The cases listed mix orders within themselves" if mixed else "")
+
+
+def _files(facts: Facts, case: Case) -> dict[str, FileFacts]:
+    """What is known of every file of a case, by sequence, and of its reference."""
+    paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
+    return {name: facts.files[path] for name, path in paths.items()}
 
 
 def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, bool]]:

@@ -204,10 +204,15 @@ def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
         AflError: If it is gone, or no longer follows that layout.
     """
     data, settings = manifest["data"], manifest.get("settings", {})
-    labels, region = settings.get("labels") or None, settings.get("region", SETTINGS.region)
+    labels, region = settings.get("labels") or None, recorded_region(manifest)
     if data["kind"] == MASKS_ALONE.name:
         return references_cohort(Path(data["path"]), labels=labels, region=region)
     return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+
+
+def recorded_region(manifest: Mapping[str, Any]) -> str:
+    """The region that rows of a manifest are measured on."""
+    return str(manifest.get("settings", {}).get("region", SETTINGS.region))
 
 
 def failed_predictions(manifest: Mapping[str, Any]) -> Counter[str]:

@@ -19,10 +19,9 @@ def show_split(cohort: Cohort, report: Report) -> None:
         st.markdown(plain(f"Its {SPLITS_FILE} has {counts} cases."))
         return
     with shown_errors():
-        ids = [row.case_id for row in report.cases if row.reference and row.case_id not in report.unusable]
         seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")
         seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split."))
-        splits = random_splits(ids, seed=seed)
+        splits = random_splits(report.sound, seed=seed)
         volumes = {row.case_id: row.volume_ml for row in report.cases}
         table_box.dataframe(_table(splits, volumes), hide_index=True)
         if save_box.button(f"Save as {SPLITS_FILE}", help="Into the data set's folder; training uses it from then on."):

@@ -8,7 +8,7 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.results import failed_predictions
+from afl_core.evaluation.results import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -164,7 +164,7 @@ def _sentence(workspace: Workspace) -> str:
         return workspace.nothing_evaluated
     sources = workspace.sources
     what = "synthetic cases" if workspace.is_demo else "cases"
-    if (region := workspace.manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+    if (region := recorded_region(workspace.manifest)) != WHOLE:
         what = f"{what} ({region_title(region)})"
     if len(sources) == 1:
         rows = workspace.rows

@@ -14,7 +14,7 @@ from afl_core import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
+from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort, recorded_region
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
 from afl_core.ui.errors import plain
@@ -67,7 +67,7 @@ class Workspace:
     @property
     def summaries(self) -> dict[str, str]:
         """What each source is, in a line: the loss with its settings, or how many masks."""
-        region = self.manifest.get("settings", {}).get("region", WHOLE)
+        region = recorded_region(self.manifest)
         return {
             name: f"{said['card']['summary']}{_other_region(said['card'], region)}"
             if said["kind"] == "checkpoint"
@@ -143,7 +143,7 @@ def select_workspace() -> Workspace | None:
     _write_address(chosen)
     try:
         workspace = _load(paths.RESULTS / chosen)
-        if (region := workspace.manifest.get("settings", {}).get("region", WHOLE)) != WHOLE:
+        if (region := recorded_region(workspace.manifest)) != WHOLE:
             selector.caption(plain(f"Tumour is the {region_title(region)}."))
         return workspace
     except AflError as error:
