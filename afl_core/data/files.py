@@ -1,5 +1,6 @@
 """Read and write NIfTI and MHA files; every failure is one clear `DataError`."""
 
+import hashlib
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -116,8 +117,11 @@ def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
         nib.save(_image(array, affine), temporary)
 
 
-def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
+def save_mask(path: Path, mask: Mask, *, like: Path) -> str:
     """Write a RAS+ mask atomically, on the grid and in the axis order in which `like` is stored.
+
+    Returns:
+        SHA-256 of the file's bytes, by which a reader knows that it is still the one that was written.
 
     Raises:
         GeometryError: If `like` is not the same grid.
@@ -129,7 +133,9 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> None:
     if array.shape != shape[:3]:
         raise GeometryError(f"The mask does not fit {like.name}", received=f"{array.shape} against {shape} voxels")
     data = _image(array, affine).to_bytes()
-    write_atomically(path, isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data)
+    data = isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data
+    write_atomically(path, data)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti1Image:

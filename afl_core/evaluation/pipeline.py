@@ -12,15 +12,16 @@ from typing import Any
 
 from afl_core.data.files import save_mask
 from afl_core.data.layouts import Cohort, LoadedCase, load_case
-from afl_core.errors import AflError, DataError
+from afl_core.errors import DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
+from afl_core.isolation import explained
 from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.shape import Shape, describe
 from afl_core.storage import hash_files
 from afl_core.volume import Case, Mask, Prediction, Volume
 
-VERSION = 2
+VERSION = 3
 """Raised when the meaning of a row changes, so that results made before are computed again."""
 
 
@@ -132,14 +133,13 @@ def evaluate_case(
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
             row, own_lesions = _rows((case, source.name), prediction, reference, shape, settings=settings)
-            save_mask(mask_path(out, source.name, case.case_id), prediction.mask, like=case.reference)
-            rows.append({**row, "seconds": time.perf_counter() - start, "key": key})
+            written = save_mask(mask_path(out, source.name, case.case_id), prediction.mask, like=case.reference)
+            rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
             lesions.extend(own_lesions)
-        except AflError as error:
-            problems[source.name] = str(error)
+        except Exception as error:  # noqa: BLE001 - whatever one source does, the others and the rows so far are kept
+            of = f"measuring {source.name} on {case.case_id} (reference {case.reference.name})"
+            problems[source.name] = str(explained(error, of=of, folder=out))
             missing += [source.name] if isinstance(error, MissingPredictionError) else []
-        except OSError as error:
-            problems[source.name] = str(DataError("A file could not be read or written", received=error))
     return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(missing), tuple(unchanged))
 
 
@@ -152,10 +152,8 @@ def predict_case(
         on_source(source.name)
         try:
             predict_mask(case, source, mask_path(out, source.name, case.case_id))
-        except AflError as error:
-            problems[source.name] = str(error)
-        except OSError as error:
-            problems[source.name] = str(DataError("A file could not be read or written", received=error))
+        except Exception as error:  # noqa: BLE001 - whatever one source does, the others go on
+            problems[source.name] = str(explained(error, of=f"predicting {case.case_id} by {source.name}", folder=out))
     return CaseResult(case.case_id, problems=problems)
 
 

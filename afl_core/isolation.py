@@ -1,0 +1,59 @@
+"""One bad case never ends the others: any exception becomes an error that a person can read, with its details in a log."""
+
+import os
+import traceback
+from datetime import UTC, datetime
+from pathlib import Path
+
+from afl_core.errors import AflError, DataError
+from afl_core.paths import LOGS
+
+ERRORS = "errors.log"
+"""Name of the log, in a results folder or in `LOGS`."""
+
+
+def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:
+    """An exception as an error for people; one that nobody foresaw also goes to a log, with its traceback.
+
+    Args:
+        error: What was raised.
+        of: What was being done and with which files, for a message of our own: "measuring FL on case_1 (a.nii.gz)".
+        folder: Where the log is kept; a results folder, if the work belongs to one.
+
+    Returns:
+        The error itself if it is one of ours.
+    """
+    if isinstance(error, AflError):
+        return error
+    if isinstance(error, OSError):
+        return DataError("A file could not be read or written", received=error, todo="Check the path and the free space")
+    if isinstance(error, MemoryError):
+        return DataError(f"There is not enough memory for {of}", received=str(error) or None, todo="Take fewer --workers")
+    log = _write_log(error, of=of, folder=folder)
+    kept = f"; the details are in {log}" if log else ""
+    return AflError(
+        f"An unexpected error while {of}",
+        received=f"{type(error).__name__}: {_first_line(error)}",
+        todo=f"Nothing else is touched by it{kept}. If the files are sound, please report it",
+    )
+
+
+def _write_log(error: Exception, *, of: str, folder: Path) -> Path | None:
+    """Append the traceback in one write, so that processes do not mix their lines; None where that cannot be done."""
+    when = datetime.now(UTC).isoformat(timespec="seconds")
+    text = f"{when} {of}\n{''.join(traceback.format_exception(error))}\n"
+    path = folder / ERRORS
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)
+        try:
+            os.write(log, text.encode(errors="backslashreplace"))
+        finally:
+            os.close(log)
+    except OSError:
+        return None
+    return path
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or ["no message"])[0][:200]
