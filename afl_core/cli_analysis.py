@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
@@ -18,9 +18,8 @@ from afl_core.analysis.measures import Level
 from afl_core.analysis.options import BINS, TRAINING, Options, choose_breakdown
 from afl_core.analysis.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.catalogue import pick
-from afl_core.data.layouts import Cohort
-from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
+from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_line
@@ -43,16 +42,6 @@ SeedsOption = Annotated[
 ]
 
 
-@dataclass(frozen=True, eq=False)
-class Opened:
-    """A results folder and the breakdown that was asked for."""
-
-    results: Results
-    manifest: dict[str, Any]
-    tables: tuple[pd.DataFrame, pd.DataFrame]
-    breakdown: Breakdown
-
-
 def breakdown(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
@@ -72,11 +61,12 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened = open_breakdown(results, options)
-    files = export_files(opened.breakdown, options, opened.manifest, results=folder_name(results))
+    opened, found = open_breakdown(results, options)
+    files = export_files(found, options, opened.manifest, results=opened.name)
     for name, content in files.items():
         write_atomically(out / name, content)
-    print_breakdown(opened.breakdown)
+    print_breakdown(found)
+    print_left_out(opened)
     print_line(f"{', '.join(files)} written to {out}")
 
 
@@ -101,17 +91,12 @@ def report(  # noqa: PLR0913 - one parameter an option
     if out.is_dir():
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened = open_breakdown(results, options)
-    try:
-        cohort, problem = load_data(opened.manifest), ""
-    except AflError as error:
-        cohort, problem = None, str(error)
-    findings = Findings(
-        opened.breakdown, options, opened.manifest, opened.tables, results.resolve(), cohort, problem, command_line()
-    )
+    opened, found = open_breakdown(results, options)
+    findings = Findings(found, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
+    print_left_out(opened)
 
 
 def figure(
@@ -131,15 +116,15 @@ def figure(
     from afl_core.figures.examples import FORMATS, figure_bytes, plot_examples  # noqa: PLC0415
 
     pick(FORMATS, out.suffix.removeprefix("."), kind="format")
-    opened, manifest = open_results(results)
-    chosen = choose_examples(opened.cases())
+    opened = open_compared(results)
+    chosen = choose_examples(opened.rows)
     for asked in case or ():
         role, _, case_id = asked.partition("=")
         pick(ROLES, role, kind="role")
         chosen[role] = case_id
     if not chosen:
         raise DataError("These results hold no evaluated case with a tumour", received=results)
-    examples = load_examples(opened, load_data(manifest), chosen)
+    examples = load_examples(opened, chosen)
     write_atomically(out, figure_bytes(plot_examples(examples), out.suffix.removeprefix(".")))
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
@@ -199,39 +184,35 @@ def parse_edges(text: str) -> tuple[str, Edges]:
     return axis, (low, high)
 
 
-def open_results(folder: Path) -> tuple[Results, dict[str, Any]]:
-    """A results folder and its manifest; raises `AflError` where it is none, or damaged."""
-    if not (folder / MANIFEST).is_file():
-        raise UsageError(
-            "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
-        )
-    results = Results(folder)
-    manifest = results.manifest()
-    if "path" not in manifest.get("data", {}) or not manifest.get("sources"):
-        raise DataError(f"{folder.name}/{MANIFEST} is damaged", received="no data or sources", todo="Evaluate again")
-    return results, manifest
+def open_compared(folder: Path) -> Comparison:
+    """A results folder with sources; raises `AflError` where it is none, or damaged."""
+    opened = open_comparison(folder)
+    if not opened.sources:
+        raise DataError(f"{opened.name} has no source to compare", todo="Run afl evaluate with --source")
+    return opened
 
 
-def open_breakdown(folder: Path, options: Options) -> Opened:
-    """The breakdown of a results folder; raises `AflError` where it is none, or cannot give what is asked for."""
-    results, manifest = open_results(folder)
-    tables = results.cases(), results.lesions()
-    training = training_facts(results, manifest, options.level) if options.bins == TRAINING else None
-    return Opened(results, manifest, tables, choose_breakdown(tables, manifest, options, training))
+def open_breakdown(folder: Path, options: Options) -> tuple[Comparison, Breakdown]:
+    """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
+    opened = open_compared(folder)
+    training = training_facts(opened, options.level) if options.bins == TRAINING else None
+    return opened, choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
 
 
-def training_facts(results: Results, manifest: dict[str, Any], level: Level) -> pd.DataFrame:
+def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
     """Size and smoothness of the references of the training split; measured where that was not done before."""
     from afl_core.evaluation.references import training_references  # noqa: PLC0415 - only these bins need it
 
-    cohort = load_data(manifest)
-    with worker_pool(tasks=len(cohort.cases)) as executor:
-        return training_references(results, cohort, executor=executor, level=level)
+    if opened.whole is None:
+        raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
+    with worker_pool(tasks=len(opened.whole.cases)) as executor:
+        return training_references(opened.results, opened.whole, executor=executor, level=level)
 
 
-def load_data(manifest: dict[str, Any]) -> Cohort:
-    """The data set that results were made on; raises `AflError` where it is gone."""
-    return recorded_cohort(manifest)
+def print_left_out(opened: Comparison) -> None:
+    """Which measured cases are in no number, if any are."""
+    if opened.left_out_text:
+        print_line(opened.left_out_text)
 
 
 def print_breakdown(found: Breakdown) -> None:
@@ -254,11 +235,6 @@ def print_breakdown(found: Breakdown) -> None:
     said += [levels_sentence(found.records)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     for sentence in filter(None, said):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
-
-
-def folder_name(folder: Path) -> str:
-    """Name of a folder, also where it is given as `.`."""
-    return folder.resolve().name
 
 
 def _cells(record: dict[Any, Any], *, pair: bool) -> tuple[str, ...]:

@@ -21,7 +21,8 @@ from filelock import FileLock, Timeout
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
-from afl_core.evaluation.results import Results, recorded_cohort
+from afl_core.evaluation.manifest import recorded_cohort
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.storage import write_atomically

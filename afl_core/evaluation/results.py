@@ -1,30 +1,31 @@
 """The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
 
+import hashlib
 import json
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, fields
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
-from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, settings_for
+from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_settings
+from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, mask_path, settings_for
 from afl_core.evaluation.sources import Source
+from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
 from afl_core.metrics import METRICS
 from afl_core.storage import write_atomically
 from afl_core.versions import versions
 
-CASES, LESIONS, MANIFEST = "cases.parquet", "lesions.parquet", "manifest.json"
-COLUMNS = {CASES: ("case_id", "source", "key", "empty"), LESIONS: ("case_id", "source", "lesion_id")}
-"""Columns without which a table is not one of ours."""
-SECTIONS = ("data", "sources", "problems", "missing")
-"""Mappings of the manifest that are added to."""
+TURN_SECONDS = 120
+"""How long a writer waits for its turn; writing takes a second or two."""
+
 PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
 
 
@@ -36,47 +37,30 @@ class Results:
 
     def cases(self) -> pd.DataFrame:
         """One row per (case, source); empty if nothing was evaluated yet."""
-        return self._table(CASES)
+        return load_table(self.folder, CASES)
 
     def lesions(self) -> pd.DataFrame:
         """One row per (lesion, source): reference lesions and false positives."""
-        return self._table(LESIONS)
+        return load_table(self.folder, LESIONS)
 
     def manifest(self) -> dict[str, Any]:
         """Settings, sources, versions, empty-mask rules, problems; {} if nothing was evaluated yet."""
-        path = self.folder / MANIFEST
-        if not path.is_file():
-            return {}
-        try:
-            manifest = json.loads(path.read_bytes())
-        except ValueError as error:
-            raise self._damaged(MANIFEST, error) from error
-        sections = {key: manifest.get(key, {}) for key in SECTIONS} if isinstance(manifest, dict) else {"": manifest}
-        wrong = [key for key, section in sections.items() if not isinstance(section, dict)]
-        if wrong:
-            raise self._damaged(MANIFEST, f"{wrong[0] or 'the file'} is not a mapping")
-        return dict(manifest)
+        return load_manifest(self.folder)
 
     def settings(self) -> Settings:
         """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
-        recorded = self.manifest().get("settings", {})
-        return Settings(**{field.name: recorded.get(field.name, field.default) for field in fields(Settings)})
+        return recorded_settings(self.manifest())
 
     def known_keys(self) -> frozenset[str]:
-        """Keys of the rows whose mask is still there: these need no new computation."""
+        """Keys of the rows whose mask is still the one that was measured: these need no new computation."""
         table = self.cases()
-        if table.empty:
+        if not {"key", "mask_sha256"} <= set(table):
             return frozenset()
-        return frozenset(
-            str(row.key)
-            for row in table[["key", "source", "case_id"]].itertuples()
-            if (self.folder / "masks" / str(row.source) / f"{row.case_id}.nii.gz").is_file()
-        )
+        return frozenset(str(row["key"]) for row in table.to_dict("records") if is_measured_mask(self.folder, row))
 
     def add(self, results: Sequence[CaseResult]) -> None:
         """Merge finished cases in: new rows replace those of the same case and source."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        with self._turn():
             done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
             done |= {(result.case_id, source) for result in results for source in result.problems or {}}
             cases = _merge(self.cases(), [row for result in results for row in result.rows], done)
@@ -121,7 +105,7 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """Record what is being evaluated.
+        """Record what is being evaluated; if another checkpoint or folder took a source's name, its rows are dropped.
 
         Args:
             data: The data set's folder, or the folder of references.
@@ -129,38 +113,22 @@ class Results:
             sources: What predicted the masks; added to those recorded before.
             skipped: Case id to why it could not be read.
             settings: How it is measured.
-            cases: The cases that matter, such as a test split; () is all of the data set.
+            cases: The cases that matter, such as a test split; () leaves those that were recorded before, or all.
 
         Raises:
             DataError: If the folder holds rows of other data, or measured otherwise: they must not be mixed.
         """
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(self.folder / ".lock"):
+        with self._turn():
             manifest = self.manifest()
-            recorded = manifest.get("data", {}).get("path")
-            if recorded not in (None, str(data.resolve())):
-                raise DataError(
-                    f"The results folder {self.folder.name} belongs to another data set",
-                    received=f"{data} where it holds {recorded}",
-                    todo="Give another --out folder",
-                )
-            kept = manifest.get("data", {}).get("kind", kind)
-            if kept != kind:
-                raise DataError(
-                    f"The results folder {self.folder.name} was made with another layout",
-                    received=f"{kind} where it holds {kept}",
-                    todo="Give another --out folder",
-                )
-            if manifest.get("settings") and self.settings() != settings:
-                raise DataError(
-                    f"The results folder {self.folder.name} was measured with other settings",
-                    received=_difference(asdict(settings), asdict(self.settings())),
-                    todo="Give another --out folder",
-                )
+            _check_fits(self.folder.name, manifest, {"path": str(data.resolve()), "kind": kind}, settings)
+            before, now = manifest.get("sources", {}), {source.name: source.describe() for source in sources}
+            for name in now:
+                if name in before and _identity(before[name]) != _identity(now[name]):
+                    self._forget(manifest, name)
+            kept = list(cases) or manifest.get("data", {}).get("cases", [])
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
-            if cases:
-                manifest["data"]["cases"] = list(cases)
-            manifest["sources"] = manifest.get("sources", {}) | {s.name: s.describe() for s in sources}
+            manifest["data"] |= {"cases": kept} if kept else {}
+            manifest["sources"] = before | now
             manifest["settings"] = asdict(settings) | {"version": VERSION}
             manifest["metrics"] = {
                 key: {"label": m.label, "unit": m.unit, "better": m.better, "empty_rule": m.empty_rule}
@@ -169,18 +137,28 @@ class Results:
             manifest["versions"] = versions(PACKAGES)
             self._write_manifest(manifest)
 
-    def _table(self, name: str) -> pd.DataFrame:
-        path = self.folder / name
-        if not path.is_file():
-            return pd.DataFrame()
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """The right to write, held by one process at a time."""
+        self.folder.mkdir(parents=True, exist_ok=True)
         try:
-            table = pd.read_parquet(path)
-        except (OSError, ValueError) as error:
-            raise self._damaged(name, error) from error
-        missing = [column for column in COLUMNS[name] if column not in table]
-        if missing and not table.empty:
-            raise self._damaged(name, f"no column {missing[0]}")
-        return table
+            with FileLock(self.folder / ".lock", timeout=TURN_SECONDS):
+                yield
+        except Timeout as error:
+            raise DataError(
+                f"Another process has been writing to {self.folder.name} for long",
+                received=f"{TURN_SECONDS} s",
+                todo="End it, then give the command again",
+            ) from error
+
+    def _forget(self, manifest: dict[str, Any], source: str) -> None:
+        """Drop the rows of a source, and what the manifest says of it."""
+        for name, table in ((CASES, self.cases()), (LESIONS, self.lesions())):
+            if not table.empty:
+                self._write_table(name, table[table["source"] != source])
+        problems = {case: {k: v for k, v in said.items() if k != source} for case, said in manifest["problems"].items()}
+        manifest["problems"] = {case: said for case, said in problems.items() if said}
+        manifest["missing"].pop(source, None)
 
     def _write_table(self, name: str, table: pd.DataFrame) -> None:
         buffer = BytesIO()
@@ -191,39 +169,40 @@ class Results:
         manifest["updated"] = datetime.now(UTC).isoformat(timespec="seconds")
         write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
 
-    def _damaged(self, name: str, reason: object) -> DataError:
-        return DataError(
-            f"{self.folder.name}/{name} is damaged", received=reason, todo="Delete the folder and evaluate again"
+
+def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
+    """Whether the stored mask of a case row is the one that was measured, byte for byte."""
+    try:
+        stored = mask_path(folder, str(row["source"]), str(row["case_id"])).read_bytes()
+    except (DataError, OSError):
+        return False
+    return hashlib.sha256(stored).hexdigest() == row["mask_sha256"]
+
+
+def _identity(described: Mapping[str, Any]) -> tuple[Any, ...]:
+    """What tells one source from another of the same name; a checkpoint that was moved is the same."""
+    if described["kind"] == "checkpoint":
+        return "checkpoint", described["fingerprint"]
+    return described["kind"], described["path"], described.get("option", "")
+
+
+def _check_fits(name: str, manifest: Mapping[str, Any], data: Mapping[str, str], settings: Settings) -> None:
+    """Raise unless a results folder is of this data set, read in this layout, and measured in this way."""
+    held = manifest.get("data", {})
+    for key, what in (("path", "belongs to another data set"), ("kind", "was made with another layout")):
+        if held.get(key, data[key]) != data[key]:
+            raise DataError(
+                f"The results folder {name} {what}",
+                received=f"{data[key]} where it holds {held[key]}",
+                todo="Give another --out folder",
+            )
+    recorded = recorded_settings(manifest)
+    if manifest.get("settings") and recorded != settings:
+        raise DataError(
+            f"The results folder {name} was measured with other settings",
+            received=_difference(asdict(settings), asdict(recorded)),
+            todo="Give another --out folder",
         )
-
-
-def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
-    """The data set that a manifest names, with its layout, labels and region.
-
-    Raises:
-        AflError: If it is gone, or no longer follows that layout.
-    """
-    data, settings = manifest["data"], manifest.get("settings", {})
-    labels, region = settings.get("labels") or None, recorded_region(manifest)
-    if data["kind"] == MASKS_ALONE.name:
-        return references_cohort(Path(data["path"]), labels=labels, region=region)
-    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
-
-
-def recorded_region(manifest: Mapping[str, Any]) -> str:
-    """The region that rows of a manifest are measured on."""
-    return str(manifest.get("settings", {}).get("region", SETTINGS.region))
-
-
-def failed_predictions(manifest: Mapping[str, Any]) -> Counter[str]:
-    """How many predictions of each source were there and could not be measured; those that are missing count apart."""
-    missing = manifest.get("missing", {})
-    return Counter(
-        source
-        for case_id, texts in manifest.get("problems", {}).items()
-        for source in texts
-        if case_id not in missing.get(source, ())
-    )
 
 
 def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
@@ -232,13 +211,16 @@ def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
 
 
 def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
-    """Rows of other cases and sources, then the new ones, in a fixed order."""
+    """Rows of other cases and sources, then the new ones, in a fixed order; the source "" stands for all of a case."""
     if not old.empty:
-        old = old[[pair not in done for pair in zip(old["case_id"], old["source"], strict=True)]]
+        pairs = zip(old["case_id"], old["source"], strict=True)
+        old = old[[(case_id, source) not in done and (case_id, "") not in done for case_id, source in pairs]]
     tables = [table for table in (old, pd.DataFrame(rows)) if not table.empty]
     if not tables:
         return pd.DataFrame()
     merged = pd.concat(tables, ignore_index=True)
+    texts = sorted(TEXTS & set(merged))
+    merged[texts] = merged[texts].fillna("")  # rows of an earlier version lack some
     order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in merged else [])
     return merged.sort_values(order, kind="stable", ignore_index=True)
 

@@ -7,10 +7,9 @@ import pandas as pd
 
 from afl_core.catalogue import pick
 from afl_core.data.files import load_mask
-from afl_core.data.layouts import Cohort, load_reference, load_sequence
+from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.examples import Example
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.volume import Volume, check_same_grid
@@ -50,12 +49,11 @@ def choose_examples(rows: pd.DataFrame) -> dict[str, str]:
     return chosen
 
 
-def load_examples(results: Results, cohort: Cohort, chosen: Mapping[str, str]) -> list[Example]:
+def load_examples(comparison: Comparison, chosen: Mapping[str, str]) -> list[Example]:
     """Images, masks and scores of the chosen cases.
 
     Args:
-        results: The results folder; its first three sources are shown.
-        cohort: The data set on which they were made.
+        comparison: The results; their first three sources are shown.
         chosen: Role to case id.
 
     Raises:
@@ -63,8 +61,9 @@ def load_examples(results: Results, cohort: Cohort, chosen: Mapping[str, str]) -
         DataError: If its reference is missing or empty, or a file cannot be read.
         GeometryError: If image and masks lie on different grids.
     """
-    cases = {case.case_id: case for case in cohort.cases}
-    rows = results.cases()
+    if comparison.cohort is None:
+        raise DataError("The data set cannot be opened", received=comparison.problem)
+    cases, rows = {case.case_id: case for case in comparison.cohort.cases}, comparison.rows
     examples = []
     for role, case_id in chosen.items():
         case = pick(cases, case_id, kind="case")
@@ -72,8 +71,8 @@ def load_examples(results: Results, cohort: Cohort, chosen: Mapping[str, str]) -
         if reference is None or not reference.array.any():
             raise DataError("The figure needs cases with a tumour", received=case_id, todo="Choose another case")
         of_case = rows[rows["case_id"] == case_id].set_index("source")["dsc"]
-        names = [name for name in results.manifest()["sources"] if name in of_case.index][: len(SOURCE_COLOURS)]
-        masks = {name: load_mask(mask_path(results.folder, name, case_id)) for name in names}
+        names = [name for name in comparison.sources if name in of_case.index][: len(SOURCE_COLOURS)]
+        masks = {name: load_mask(comparison.mask(case_id, name)) for name in names}
         sequence = next(iter(case.sequences), None)
         image = Volume(reference.array * 0.0, reference.affine) if sequence is None else load_sequence(case, sequence)
         for name, mask in {"the reference": reference, **masks}.items():

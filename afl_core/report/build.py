@@ -24,7 +24,7 @@ def build_report(findings: Findings) -> str:
     Args:
         findings: A comparison and where it comes from.
     """
-    document = breakdown_json(findings.breakdown, findings.options, findings.manifest, results=findings.folder.name)
+    document = breakdown_json(findings.breakdown, findings.options, findings.manifest, results=findings.comparison.name)
     sections = {
         "headline": ("All metrics", headline(findings)),
         **{f"by-{b.axis}": (f"By {_by(b.axis)}", _axis(findings, b.axis)) for b in findings.breakdown.binnings},

@@ -10,7 +10,6 @@ from afl_core.analysis.options import list_sources
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import AflError, DataError
-from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.figures.slices import SOURCE_STYLES, disagreement_slice, slice_picture
 from afl_core.report.findings import Findings
@@ -121,9 +120,10 @@ def _picture(change: Change, findings: Findings) -> tuple[bytes, str]:
 
 
 def _case(case_id: str, findings: Findings) -> Case:
-    if findings.cohort is None:
-        raise DataError(f"the data set cannot be opened: {findings.problem.rstrip('.')}")
-    for case in findings.cohort.cases:
+    comparison = findings.comparison
+    if comparison.cohort is None:
+        raise DataError(f"the data set cannot be opened: {comparison.problem.rstrip('.')}")
+    for case in comparison.cohort.cases:
         if case.case_id == case_id:
             return case
     raise DataError(f"{case_id} is no longer in the data set")
@@ -131,10 +131,7 @@ def _case(case_id: str, findings: Findings) -> Case:
 
 def _prediction(source: str, case: Case, findings: Findings) -> Mask:
     """The mask of a source; of its first seed where it is a mean over seeds."""
-    path = mask_path(findings.folder, _members(source, findings)[0], case.case_id)
-    if not path.is_file():
-        raise DataError(f"the results folder has no mask of {source}")
-    return load_mask(path)
+    return load_mask(findings.comparison.mask(case.case_id, _members(source, findings)[0]))
 
 
 def _members(source: str, findings: Findings) -> Sequence[str]:

@@ -10,33 +10,35 @@ import pandas as pd
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.options import Options
 from afl_core.analysis.units import Units
-from afl_core.data.layouts import Cohort
+from afl_core.evaluation.comparison import Comparison
 from afl_core.paths import DEMO
 
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A comparison and where it comes from.
+    """A comparison and what was found in it.
 
     Attributes:
         breakdown: The numbers.
         options: The choices behind them.
-        manifest: Of the results folder.
-        tables: Its case rows and its lesion rows.
-        folder: The results folder, with the predicted masks.
-        cohort: The data set, or None where it is no longer there.
-        problem: Why there is no cohort, or "".
+        comparison: The results folder.
         command: What made the report.
     """
 
     breakdown: Breakdown
     options: Options
-    manifest: Mapping[str, Any]
-    tables: tuple[pd.DataFrame, pd.DataFrame]
-    folder: Path
-    cohort: Cohort | None
-    problem: str
+    comparison: Comparison
     command: str
+
+    @property
+    def manifest(self) -> Mapping[str, Any]:
+        """Of the results folder."""
+        return self.comparison.manifest
+
+    @property
+    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
+        """Case rows and lesion rows."""
+        return self.comparison.rows, self.comparison.lesions
 
     @property
     def units(self) -> Units:

@@ -91,7 +91,7 @@ def provenance(findings: Findings) -> str:
     now = versions((*PACKAGES, "plotly", "matplotlib"))
     entries = {
         "Data": f"{Path(manifest['data']['path']).name} ({manifest['data']['kind']})",
-        "Results": findings.folder.name,
+        "Results": findings.comparison.name,
         "Evaluated": manifest.get("updated", ""),
         "Evaluated with": _listed(manifest.get("versions", {})),
         "Report made with": _listed(now),

@@ -125,10 +125,10 @@ def _records(key: str, binning: Binning | None, _units: Units) -> pd.DataFrame:
 def _training(workspace: Workspace, options: Options) -> pd.DataFrame | None:
     if options.bins != TRAINING:
         return None
-    if workspace.cohort is None:
+    if workspace.whole is None:
         raise DataError("The training split is not known", received=workspace.problem, todo="Choose other bins")
     with st.spinner("Measuring the references of the training split"):
-        return training_references(workspace.results, workspace.cohort, level=options.level)
+        return training_references(workspace.results, workspace.whole, level=options.level)
 
 
 def _bound(key: str) -> dict[str, Any]:

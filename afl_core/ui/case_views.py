@@ -10,7 +10,6 @@ from streamlit.delta_generator import DeltaGenerator
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
 from afl_core.ui.errors import plain, shown_errors
@@ -86,12 +85,15 @@ def _case(workspace: Workspace, case_id: str) -> Case | None:
 
 
 def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
-    """The reference, by its region, and every predicted mask that there is, by its source."""
+    """The reference, by its region, and the mask of every source that measured one, by its source."""
     found = [] if case.reference is None else [_stamped(f"{_REFERENCE}{case.region}", case.reference)]
+    measured = set(workspace.rows.loc[workspace.rows["case_id"] == case.case_id, "source"])
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
-        path = mask_path(workspace.results.folder, name, case.case_id)
-        if path.is_file():
-            found.append(_stamped(name, path))
+        if name in measured:
+            try:
+                found.append(_stamped(name, workspace.mask(case.case_id, name)))
+            except DataError as error:
+                st.warning(plain(str(error)))
     return tuple(found)
 
 

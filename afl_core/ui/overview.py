@@ -8,7 +8,7 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.results import failed_predictions, recorded_region
+from afl_core.evaluation.manifest import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain

@@ -26,7 +26,8 @@ from afl_core.data.upload import (
 )
 from afl_core.evaluation.job import job_status, start_job, stop_job
 from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.results import Results, recorded_cohort
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.regions import label_lesions
@@ -200,7 +201,7 @@ def _counted(workspace: Workspace) -> str:
     return SCHEMES[options.labels].title_of(options.region) if options.labels else "every label above 0"
 
 
-def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
+def _show_outcome(sources: Sequence[Source]) -> None:
     session = _session()
     status = job_status(session.results, CASE_ID)
     if status is None:  # the connection was lost and the folder went with it
@@ -211,7 +212,7 @@ def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
         return
     if status.state != "finished":
         st.error(plain(status.message))
-    own = _workspace(session, said)
+    own = _workspace(session)
     masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
     if not masks:
         return
@@ -227,11 +228,9 @@ def _show_outcome(sources: Sequence[Source], said: dict[str, Any]) -> None:
         column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
 
 
-def _workspace(session: _Session, said: dict[str, Any]) -> Workspace:
+def _workspace(session: _Session) -> Workspace:
     """What the panels of Compare take, with this one case in it."""
-    results = session.results
-    cohort = recorded_cohort(results.manifest())
-    return Workspace(results, {"sources": said}, results.cases(), results.lesions(), cohort, "", 0)
+    return Workspace(**vars(open_comparison(session.results.folder)))
 
 
 def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:

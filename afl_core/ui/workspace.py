@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ from afl_core import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort, recorded_region
+from afl_core.evaluation.comparison import Comparison, build_comparison
+from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_region, recorded_settings, whole_cohort
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
 from afl_core.ui.errors import plain
@@ -28,36 +30,14 @@ PROBLEM_KEY = "why nothing is open"
 
 
 @dataclass(frozen=True, eq=False)
-class Workspace:
+class Workspace(Comparison):
     """The open results folder as every page sees it.
 
     Attributes:
-        results: The folder.
-        manifest: Its manifest.
-        rows: Case rows, one per (case, source).
-        lesions: Lesion rows.
-        cohort: The data set, or None where it is no longer there.
-        problem: Why there is no cohort, or "".
         stamp: Changes whenever the folder's content does; caches go by it.
     """
 
-    results: Results
-    manifest: dict[str, Any]
-    rows: pd.DataFrame
-    lesions: pd.DataFrame
-    cohort: Cohort | None
-    problem: str
-    stamp: int
-
-    @property
-    def name(self) -> str:
-        """Name of the results folder."""
-        return self.results.folder.name
-
-    @property
-    def sources(self) -> tuple[str, ...]:
-        """Names of the sources, in the order in which they were given."""
-        return tuple(self.manifest.get("sources", {}))
+    stamp: int = 0
 
     @property
     def is_demo(self) -> bool:
@@ -175,15 +155,12 @@ def _write_address(chosen: str) -> None:
 
 
 def _load(folder: Path) -> Workspace:
-    results, stamp = Results(folder), _stamp(folder)
-    manifest, rows, lesions = _tables(str(folder), stamp)
-    try:
-        cohort, problem = _cohort(manifest["data"], manifest.get("settings", {})), ""
-    except AflError as error:
-        cohort, problem = None, str(error)
-    if cohort is not None and (wanted := manifest["data"].get("cases")):
-        cohort = replace(cohort, cases=tuple(case for case in cohort.cases if case.case_id in set(wanted)))
-    return Workspace(results, manifest, rows, lesions, cohort, problem, stamp)
+    stamp = _stamp(folder)
+    stored = _tables(str(folder), stamp)
+    found = build_comparison(
+        Results(folder), stored, load=lambda manifest: _cohort(manifest["data"], manifest.get("settings", {}))
+    )
+    return Workspace(**vars(found), stamp=stamp)
 
 
 def _stamp(folder: Path) -> int:
@@ -199,7 +176,7 @@ def _tables(folder: str, stamp: int) -> tuple[dict[str, Any], pd.DataFrame, pd.D
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
 def _cohort(data: dict[str, Any], settings: dict[str, Any]) -> Cohort:
-    return recorded_cohort({"data": data, "settings": settings})
+    return whole_cohort({"data": data, "settings": settings})
 
 
 def _open_folder() -> str | None:
@@ -232,10 +209,12 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
     """
     wanted = (str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name)
     for folder in result_folders():
-        results = Results(folder)
-        manifest, settings = results.manifest(), results.settings()
-        data = manifest["data"]
-        if compared and not manifest["sources"]:
+        try:
+            manifest = load_manifest(folder)
+        except AflError:  # one damaged folder blocks no other
+            continue
+        data, settings = manifest.get("data"), recorded_settings(manifest)
+        if data is None or (compared and not manifest.get("sources")):
             continue
         if (data["path"], data["kind"], settings.labels, settings.region) == wanted:
             return folder.name

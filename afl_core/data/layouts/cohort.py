@@ -95,6 +95,16 @@ class Cohort:
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
         return tuple(sorted(common, key=lambda name: (_place(self.layout.sequences, name), name)))
 
+    def only(self, case_ids: Iterable[str]) -> "Cohort":
+        """The cohort with those of its cases alone, such as a test split, and what is said of them."""
+        wanted = set(case_ids)
+        return replace(
+            self,
+            cases=tuple(case for case in self.cases if case.case_id in wanted),
+            problems=tuple(said for said in self.problems if said[0] in wanted),
+            incomplete=tuple(said for said in self.incomplete if said[0] in wanted),
+        )
+
 
 def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = None, region: str = WHOLE) -> Cohort:
     """Find the cases of a folder; no image is read.

@@ -1,0 +1,81 @@
+"""The two tables of a results folder: read whole or refused, with the kind of every column checked."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+import numpy as np
+import pandas as pd
+from pandas.api.types import is_numeric_dtype, is_string_dtype
+
+from afl_core.evaluation.manifest import damaged
+
+CASES, LESIONS = "cases.parquet", "lesions.parquet"
+
+IDENTITY: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {CASES: ("case_id", "source"), LESIONS: ("case_id", "source", "lesion_id")}
+)
+"""Columns that name a row; no two rows have the same."""
+
+TEXTS = frozenset({"case_id", "source", "group", "empty", "note", "key", "kind", "mask_sha256"})
+LISTS = frozenset({"predicted_components"})
+"""Columns that hold no numbers."""
+
+NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        CASES: (
+            *("case_id", "source", "group", "key", "empty", "note", "dsc", "predicted_volume_ml"),
+            *("reference_volume_ml", "reference_lesions", "roughness", "released_smoothness"),
+        ),
+        LESIONS: (
+            *("case_id", "source", "lesion_id", "kind", "volume_ml", "roughness", "dsc", "dsc_in_region", "hd95_mm"),
+            *("assd_mm", "nearest_mm", "detected", "overlap_ml", "predicted_ml", "predicted_components", "x", "y", "z"),
+        ),
+    }
+)
+"""Columns without which a comparison cannot be shown; every version has written them."""
+
+
+def load_table(folder: Path, name: str) -> pd.DataFrame:
+    """A table of a results folder, `CASES` or `LESIONS`; empty if nothing was evaluated yet.
+
+    Raises:
+        DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or
+            holds a column of another kind than its name says.
+    """
+    path = folder / name
+    if not path.is_file():
+        return pd.DataFrame()
+    try:
+        table = pd.read_parquet(path)
+    except Exception as error:  # noqa: BLE001 - a damaged file can make the reader raise anything
+        raise damaged(folder, name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    if table.empty:
+        return pd.DataFrame()
+    if fault := _fault(table, IDENTITY[name]):
+        raise damaged(folder, name, fault)
+    return table
+
+
+def check_complete(folder: Path, name: str, table: pd.DataFrame) -> None:
+    """Raise `DataError` unless a table that has rows has every column that a comparison needs."""
+    missing = [column for column in NEEDED[name] if column not in table]
+    if missing and not table.empty:
+        raise damaged(folder, name, f"no column {missing[0]}")
+
+
+def _fault(table: pd.DataFrame, identity: tuple[str, ...]) -> str:
+    """What is wrong with a table, or ""."""
+    missing = [column for column in identity if column not in table]
+    if missing:
+        return f"no column {missing[0]}"
+    for name, column in table.items():
+        if name in TEXTS:
+            sound = is_string_dtype(column) and not column.isna().any()
+        elif name in LISTS:
+            sound = bool(column.map(lambda value: isinstance(value, np.ndarray | list)).all())
+        else:
+            sound = is_numeric_dtype(column) and not np.isinf(column.to_numpy(dtype=float)).any()
+        if not sound:
+            return f"the column {name} holds something else than it should"
+    return "it names a row twice" if table.duplicated(list(identity)).any() else ""
