@@ -113,14 +113,12 @@ def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
 
 def ras_grid(path: Path) -> Volume:
     """Shape and affine of an image in RAS+ order, as a volume of zeros that takes no memory."""
-    shape, affine, _ = read_header(path)
-    return ras_grid_of(shape, affine, name=path.name)
+    header = read_header(path)
+    return ras_grid_of(header.shape, header.affine)
 
 
-def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64], *, name: str = "The file") -> Volume:
-    """The same of a stored shape and affine; `name` is for the message about one that does not map to space."""
-    turn = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
-    if np.isnan(turn).any():
-        raise DataError(f"{name} has an affine that does not map to space", received=affine.tolist())
+def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Volume:
+    """The same of a stored shape and affine."""
+    turn = io_orientation(affine)
     zeros = np.broadcast_to(np.float32(0), tuple(shape[axis] for axis in np.argsort(turn[:, 0])))
     return Volume(zeros, affine @ inv_ornt_aff(turn, shape))
