@@ -108,7 +108,7 @@ def check_space(path: Path, affine: NDArray[np.float64]) -> None:
     if flat or not np.isfinite(affine).all():
         raise DataError(
             f"{path.name} has an affine that does not map to space",
-            received=np.round(affine, 6).tolist(),
+            received=affine.tolist(),
             todo="Write the file again with the affine of the scan",
         )
 

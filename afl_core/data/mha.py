@@ -90,11 +90,13 @@ def read_mha_header(path: Path) -> MhaHeader:
     if _numbers(path, said, (_SLOPE,), "1") != 1 or _numbers(path, said, (_SHIFT,), "0") != 0:
         raise damaged(path, "it asks for values to be scaled, which ITK does not do either")
     dtype = np.dtype(_TYPES[said["ElementType"]]).newbyteorder(">" if _flag(path, said, _ORDER) else "<")
-    zipped = _flag(path, said, ("CompressedData",))
+    zipped, zipped_size = _flag(path, said, ("CompressedData",)), _whole(path, said, "CompressedDataSize", 0)
+    if zipped and zipped_size < ("CompressedDataSize" in said):
+        raise damaged(path, f"it declares {zipped_size} bytes of compressed voxels")
     data, start = _voxels_at(path, said, start, zipped=zipped)
     shape = (*map(int, words), *([channels] if channels > 1 else []))
     affine = _affine(path, said) if len(shape) == 3 else np.eye(4)
-    return MhaHeader(shape, affine, dtype, data, start, zipped, _whole(path, said, "CompressedDataSize", 0))
+    return MhaHeader(shape, affine, dtype, data, start, zipped, zipped_size)
 
 
 def read_mha_voxels(path: Path, header: MhaHeader) -> NDArray[Any]:
@@ -159,7 +161,7 @@ def _voxels_at(path: Path, said: Mapping[str, str], after: int, *, zipped: bool)
         return path, after
     data = path.parent / name
     # Anything else could show a file that the person who gave this one must not see.
-    if Path(name).name != name or name in ("", "..") or data.resolve().parent != path.resolve().parent:
+    if Path(name).name != name or "\0" in name or name in ("", "..") or data.resolve().parent != path.resolve().parent:
         todo = "Save it as one .mha file"
         raise unreadable(path, "its voxels must lie in the same folder", received=name[:80], todo=todo)
     if not data.is_file():

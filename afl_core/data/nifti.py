@@ -90,8 +90,10 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     if not (fields.dtype.itemsize + 4 <= offset <= _MAX_OFFSET and offset.is_integer()):
         raise damaged(path, f"its voxels start at byte {offset:.12g}, its header ends at {fields.dtype.itemsize + 4}")
     slope, inter = _scaling(path, fields)
-    affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), ())
-    return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=remarks)
+    affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
+    if inter != (said := float(fields["scl_inter"])) and not math.isnan(said):
+        remarks.append(f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {said:g} is not added")
+    return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=tuple(remarks))
 
 
 def read_nifti_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
@@ -202,12 +204,12 @@ def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
     return scaled
 
 
-def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, tuple[str, ...]]:
+def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, list[str]]:
     """Stored voxel index to RAS+ mm, and what a person should know of how it was told."""
     codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
     if not all(code in _CODES for code in codes.values()):
         raise damaged(path, " and ".join(f"{name}_code {code}" for name, code in codes.items()))
-    unit, remarks = int(fields["xyzt_units"]) & 7, []
+    unit, remarks = int(fields["xyzt_units"]) & 7, list[str]()
     factor = _UNITS_MM.get(unit, 1.0)
     if factor != 1:
         remarks.append(f"lengths are in {'metres' if factor > 1 else 'micrometres'} and are converted to mm")
@@ -232,7 +234,7 @@ def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, tup
             "neither sform nor qform is coded, so where it lies is not known: taken as nibabel does, with the first "
             "axis pointing left and 0 mm in the middle"
         )
-    return affine, tuple(remarks)
+    return affine, remarks
 
 
 def _qform_problem(fields: Any) -> str:
@@ -264,7 +266,7 @@ def _disagreement(
     fields: Any, sform: Affine, pixdim_mm: NDArray[np.float64], shape: tuple[int, ...], factor: float
 ) -> list[str]:
     """How the qform or the voxel sizes contradict the sform, which is used."""
-    lengths = np.linalg.norm(sform[:3, :3], axis=0)
+    lengths = np.hypot(np.hypot(sform[0, :3], sform[1, :3]), sform[2, :3])  # without overflow
     said = f"the sform ({_mm(lengths)}) is used"
     if int(fields["qform_code"]):
         problem = _qform_problem(fields)
