@@ -26,7 +26,6 @@ from typing import IO
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
-
 from second_readers import change, difference, sound_files
 
 from afl_core.data.files import load_mask, load_volume
@@ -167,7 +166,10 @@ def run(files: int, seed: int, keep: Path | None = None) -> dict[str, object]:
     rng = random.Random(seed)
     counts, failures, kept = Counter[str](), list[str](), 0
     memory = Path("/dev/shm")
-    with tempfile.TemporaryFile() as noise, tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+    with (
+        tempfile.TemporaryFile() as noise,
+        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name,
+    ):
         sound, whole = seeds(Path(name)), sound_files(Path(name))
         for suffix, data in sound:
             (Path(name) / f"sound{suffix}").write_bytes(data)

@@ -38,14 +38,12 @@ def strip_suffix(name: str) -> str:
     return name
 
 
-def load_volume(path: Path, *, channel: int | None = None, like: Path | None = None) -> Volume:
+def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     """Read an image into RAS+ order.
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file with one 3-D image.
         channel: Which volume of a 4-D NIfTI file, from 0.
-        like: File whose header says where the voxels lie, in place of the file's own, if it stores as many along each
-            axis: for a file that lost its header.
 
     Returns:
         The volume with a float32 array of shape (X, Y, Z).
@@ -53,27 +51,26 @@ def load_volume(path: Path, *, channel: int | None = None, like: Path | None = N
     Raises:
         DataError: If the file is missing, truncated, not 3-D, too large, or holds NaN or infinite voxels.
     """
-    return Volume(*_read(path, _finite, channel, like))
+    return Volume(*_read(path, _finite, channel))
 
 
-def load_labels(path: Path, *, like: Path | None = None) -> Volume:
+def load_labels(path: Path) -> Volume:
     """Read a label image into RAS+ order as integers; the rest as `load_volume`.
 
     Raises:
         DataError: Also if a voxel is not a whole number.
     """
-    return Volume(*_read(path, lambda array, path: _labels(array, path).astype(np.int16, copy=False), None, like))
+    return Volume(*_read(path, lambda array, path: _labels(array, path).astype(np.int16, copy=False)))
 
 
-def load_mask(path: Path, *, like: Path | None = None) -> Mask:
+def load_mask(path: Path) -> Mask:
     """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`."""
-    convert = lambda array, path: np.asarray(_labels(array, path) != 0)  # noqa: E731 - labels are never negative
-    return Mask(*_read(path, convert, None, like))
+    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
 
 
-def read_header(path: Path, *, stacked: bool = False) -> ImageHeader:
-    """The header of an image, of four axes if stacked; no voxel is read. Errors as `load_volume`."""
-    return _header(path, dims=(4,) if stacked else (3,))
+def read_header(path: Path, *, stacked: bool = False, any_axes: bool = False) -> ImageHeader:
+    """The header of an image, of four axes if stacked, or of either; no voxel is read. Errors as `load_volume`."""
+    return _header(path, dims=(3, 4) if any_axes else (4,) if stacked else (3,))
 
 
 def check_length(path: Path, header: ImageHeader) -> None:
@@ -164,9 +161,9 @@ def _is_zipped(path: Path) -> bool:
 
 
 def _read(
-    path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None, like: Path | None
-) -> tuple[Array, NDArray[np.float64]]:
-    """Voxels, checked and converted as stored, and affine, both in RAS+ order.
+    path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None = None
+) -> tuple[Array, NDArray[np.float64], str]:
+    """Voxels, checked and converted as stored, and affine, both in RAS+ order, and the order in which they are stored.
 
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
@@ -174,9 +171,6 @@ def _read(
     shape, affine = header.shape[:3], header.affine
     if channel is not None and not 0 <= channel < header.shape[3]:
         raise DataError(f"{path.name} has no volume {channel}", received=f"{header.shape[3]} volumes, counted from 0")
-    if like is not None and like != path:
-        other = _header(like, dims=(3, 4))
-        affine = other.affine if other.shape[:3] == shape else affine
     try:
         array = _voxels(path, header)
     except OSError as error:
@@ -185,7 +179,7 @@ def _read(
         array = array[..., channel]
     orientation = nib.orientations.io_orientation(affine)
     ras: Array = nib.orientations.apply_orientation(convert(array, path), orientation)
-    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape)
+    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape), "".join(nib.aff2axcodes(affine))
 
 
 def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
 from afl_core.data.files import check_length, read_header
@@ -49,19 +48,18 @@ class FileFacts:
     @property
     def grid(self) -> Volume:
         """Its grid in RAS+ order, as a volume of zeros."""
-        return _grid(self.shape, self.affine.tobytes())[0]
+        return _grid(self.shape, self.affine.tobytes())
 
     @property
     def stored(self) -> str:
         """Where its stored axes point, such as LPS."""
-        return _grid(self.shape, self.affine.tobytes())[1]
+        return self.grid.stored
 
 
 @lru_cache(maxsize=1024)
-def _grid(shape: tuple[int, ...], affine: bytes) -> tuple[Volume, str]:
+def _grid(shape: tuple[int, ...], affine: bytes) -> Volume:
     """Worked out once for all files of one grid: thousands share a few."""
-    matrix = np.frombuffer(affine).reshape(4, 4)
-    return ras_grid_of(shape, matrix), "".join(aff2axcodes(matrix))
+    return ras_grid_of(shape, np.frombuffer(affine).reshape(4, 4))
 
 
 class Index:

@@ -92,7 +92,9 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     slope, inter = _scaling(path, fields)
     affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
     if inter != (said := float(fields["scl_inter"])) and not math.isnan(said):
-        remarks.append(f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {said:g} is not added")
+        remarks.append(
+            f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {said:g} is not added"
+        )
     return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=tuple(remarks))
 
 

@@ -205,9 +205,10 @@ def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
     """
     data, settings = manifest["data"], manifest.get("settings", {})
     labels, region = settings.get("labels") or None, recorded_region(manifest)
+    trust = settings.get("trust_voxel_order") is True
     if data["kind"] == MASKS_ALONE.name:
-        return references_cohort(Path(data["path"]), labels=labels, region=region)
-    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+        return references_cohort(Path(data["path"]), labels=labels, region=region, trust_voxel_order=trust)
+    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region, trust_voxel_order=trust)
 
 
 def recorded_region(manifest: Mapping[str, Any]) -> str:

@@ -145,6 +145,8 @@ def select_workspace() -> Workspace | None:
         workspace = _load(paths.RESULTS / chosen)
         if (region := recorded_region(workspace.manifest)) != WHOLE:
             selector.caption(plain(f"Tumour is the {region_title(region)}."))
+        if workspace.cohort is not None and workspace.cohort.trust_voxel_order:
+            selector.caption("Files of one shape lie on one grid, whatever their headers say.")
         return workspace
     except AflError as error:
         st.session_state[PROBLEM_KEY] = str(error)
@@ -230,14 +232,16 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
         cohort: The data set.
         compared: Only results that have a source.
     """
-    wanted = (str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name)
+    own = (cohort.labels, cohort.region.name, cohort.trust_voxel_order)
+    wanted = (str(cohort.root.resolve()), cohort.layout.name, *own)
     for folder in result_folders():
         results = Results(folder)
         manifest, settings = results.manifest(), results.settings()
         data = manifest["data"]
         if compared and not manifest["sources"]:
             continue
-        if (data["path"], data["kind"], settings.labels, settings.region) == wanted:
+        said = (settings.labels, settings.region, settings.trust_voxel_order)
+        if (data["path"], data["kind"], *said) == wanted:
             return folder.name
     return None
 
@@ -268,6 +272,7 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
             raise
         sources = ()
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
+    wanted += ["trust-voxel-order"] if cohort.trust_voxel_order else []
     digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
     Results(paths.RESULTS / name).describe_cohort(cohort, sources)

@@ -54,7 +54,7 @@ def test_voxels_are_never_read_from_the_header_or_from_between(tmp_path: Path, o
     if suffix == ".nii.gz":
         path = tmp_path / "a.nii.gz"
         path.write_bytes(gzip.compress((tmp_path / "a.nii").read_bytes()))
-    with pytest.raises(DataError, match="its header is damaged .*its voxels start at byte"):
+    with pytest.raises(DataError, match=r"its header is damaged .*its voxels start at byte"):
         load_volume(path)
     with pytest.raises(DataError, match="voxels start at byte 348"):
         load_volume(write(tmp_path / "two.nii", kind=nib.Nifti2Image, vox_offset=348))
@@ -110,7 +110,7 @@ def test_a_slope_of_zero_or_nan_means_no_scaling(tmp_path: Path, slope: float, i
 
 @pytest.mark.parametrize(("slope", "inter"), [(1, np.nan), (2, np.inf), (np.inf, 0), (-np.inf, 1)])
 def test_a_scaling_that_is_no_number_has_a_sentence_of_its_own(tmp_path: Path, slope: float, inter: float) -> None:
-    with pytest.raises(DataError, match="the scaling of its values is no number .*scl_slope .* Set scl_slope to 1"):
+    with pytest.raises(DataError, match=r"the scaling of its values is no number .*scl_slope .* Set scl_slope to 1"):
         load_volume(write(tmp_path / "a.nii", scl_slope=slope, scl_inter=inter))
 
 
@@ -142,7 +142,10 @@ def test_headers_that_readers_take_differently_are_refused(tmp_path: Path, field
 CAUSES = {
     "empty.nii": (b"", "it is empty"),
     "text.nii": (b"hello there, not an image", "it is no NIfTI file .*hello"),
-    "pointer.nii.gz": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0", "a pointer of Git LFS.*git lfs pull"),
+    "pointer.nii.gz": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:0",
+        "a pointer of Git LFS.*git lfs pull",
+    ),
     "zipped.nii": (gzip.compress(bytes(400)), r"it is no NIfTI file .*a gzip file.*end in \.nii\.gz"),
     "cut.nii": (b"\x5c\x01\0\0" + bytes(60), "it is truncated .*64 bytes, less than a header"),
     "page.nii.gz": (b"<!DOCTYPE html><html>", "a web page.*Download the file itself"),
