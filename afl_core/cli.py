@@ -123,6 +123,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
     print_summary(results, [s.name for s in sources])
+    print_line(f"Tables, masks and manifest are in {out}")
 
 
 @app.command()

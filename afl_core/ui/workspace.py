@@ -14,6 +14,7 @@ from afl_core import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort, recorded_region
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
@@ -232,16 +233,13 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
         cohort: The data set.
         compared: Only results that have a source.
     """
-    own = (cohort.labels, cohort.region.name, cohort.trust_voxel_order)
-    wanted = (str(cohort.root.resolve()), cohort.layout.name, *own)
+    wanted = (str(cohort.root.resolve()), cohort.layout.name)
     for folder in result_folders():
         results = Results(folder)
         manifest, settings = results.manifest(), results.settings()
         data = manifest["data"]
-        if compared and not manifest["sources"]:
-            continue
-        said = (settings.labels, settings.region, settings.trust_voxel_order)
-        if (data["path"], data["kind"], *said) == wanted:
+        same = (data["path"], data["kind"]) == wanted and settings_for(cohort, settings) == settings
+        if same and (manifest["sources"] or not compared):
             return folder.name
     return None
 
@@ -272,7 +270,7 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
             raise
         sources = ()
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
-    wanted += ["trust-voxel-order"] if cohort.trust_voxel_order else []
+    wanted += ["trusted"] if cohort.trust_voxel_order else []
     digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
     Results(paths.RESULTS / name).describe_cohort(cohort, sources)
