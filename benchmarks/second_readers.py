@@ -14,7 +14,7 @@ import SimpleITK as sitk  # noqa: N813
 from nibabel.imageglobals import LoggingOutputSuppressor
 
 from afl_core.data.files import read_header
-from afl_core.volume import AFFINE_TOLERANCE, Volume
+from afl_core.volume import Volume
 
 NEAR = 1e-3
 """Of the shortest voxel edge: how far a corner may be off."""
@@ -151,8 +151,8 @@ def difference(path: Path, ours: Volume) -> str:
             array, affine = read(path)
         except Exception:  # noqa: BLE001 - what it refuses cannot be compared
             continue
-        # Of an sform and a qform that are nearly one, ITK takes the qform.
-        said = _compare(ours, array, affine, near=AFFINE_TOLERANCE if name == "ITK" and path.suffix != ".mha" else NEAR)
+        # Of an sform and a qform that are one but for rounding, ITK takes the qform.
+        said = _compare(ours, array, affine, near=1.0 if name == "ITK" and path.suffix != ".mha" else NEAR)
         if said:
             return f"{name}: {said}"
     return ""

@@ -235,8 +235,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
     """
     wanted = (str(cohort.root.resolve()), cohort.layout.name)
     for folder in result_folders():
-        results = Results(folder)
-        manifest, settings = results.manifest(), results.settings()
+        manifest, settings = Results(folder).manifest(), Results(folder).settings()
         data = manifest["data"]
         same = (data["path"], data["kind"]) == wanted and settings_for(cohort, settings) == settings
         if same and (manifest["sources"] or not compared):
