@@ -24,6 +24,13 @@ MOST_VOXELS = 2**24
 80 bytes for each (1.3 GiB), and a lesion of 256x256x256 voxels shows its boundary as well with half of them."""
 
 
+SMALL = 512
+"""Voxels of a box up to which lesions are looked up by their form: noise has 300,000 of them, of 13,000 forms."""
+
+Values = tuple[int, float, float, float]
+"""Voxels, area in mm2, elongation and roughness of a lesion."""
+
+
 @dataclass(frozen=True)
 class Shape:
     """Size, form and boundary of a mask.
@@ -84,15 +91,14 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     box = bounding_box(mask)
     if box is None:
         return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, ())
-    lesions = list(_lesions(mask[box]))
-    volumes_mm3 = np.array([np.count_nonzero(lesion) for lesion in lesions]) * math.prod(spacing_mm)
-    areas_mm2 = np.array([area_mm2(lesion, spacing_mm) for lesion in lesions])
+    known: dict[object, Values] = {}
+    found = np.array([_described(lesion, spacing_mm, known) for lesion in _lesions(mask[box])], dtype=np.float64)
+    voxels, areas_mm2, elongation, by_lesion = found.T
+    volumes_mm3 = voxels * math.prod(spacing_mm)
     sphericity = np.minimum(math.pi ** (1 / 3) * (6 * volumes_mm3) ** (2 / 3) / areas_mm2, 1)
-    elongation = np.array([_elongation(lesion, spacing_mm) for lesion in lesions])
-    by_lesion = np.array([_roughness(lesion, spacing_mm) for lesion in lesions])
     return Shape(
         volume_ml=float(volumes_mm3.sum()) / 1000,
-        n_components=len(lesions),
+        n_components=len(found),
         surface_area_mm2=float(areas_mm2.sum()),  # no neighbours in two lesions, so no crossing is counted twice
         roughness=_mean(by_lesion, volumes_mm3),
         sphericity=_mean(sphericity, volumes_mm3),
@@ -101,6 +107,15 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
         released_smoothness=released_smoothness(mask),
         lesion_roughness=tuple(by_lesion.tolist()),
     )
+
+
+def _described(lesion: BoolArray, spacing_mm: Spacing, known: dict[object, Values]) -> Values:
+    """Voxels, area, elongation and roughness of a lesion; small ones are all alike, and are measured once."""
+    key: object = (lesion.shape, lesion.tobytes()) if lesion.size <= SMALL else None
+    if key is None or key not in known:
+        values = (area_mm2(lesion, spacing_mm), _elongation(lesion, spacing_mm), _roughness(lesion, spacing_mm))
+        known[key] = (int(np.count_nonzero(lesion)), *values)
+    return known[key]
 
 
 def roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
@@ -213,12 +228,14 @@ def _elongation(lesion: BoolArray, spacing_mm: Spacing) -> float:
 
 def _roughness(lesion: BoolArray, spacing_mm: Spacing) -> float:
     """Roughness of one non-empty lesion that fills its array."""
+    if np.count_nonzero(lesion) < LEAST_VOXELS:
+        return math.nan
     while lesion.size > MOST_VOXELS:
         x, y, z = spacing_mm
         lesion, spacing_mm = lesion[::2, ::2, ::2], (2 * x, 2 * y, 2 * z)
     size = int(np.count_nonzero(lesion))
     squares = 5 * _second_moments(lesion, spacing_mm)  # a solid ellipsoid with semi-axis a has the moment a^2 / 5
-    if size < LEAST_VOXELS or np.linalg.eigvalsh(squares / np.outer(spacing_mm, spacing_mm))[0] < LEAST_SEMI_AXIS**2:
+    if np.linalg.eigvalsh(squares / np.outer(spacing_mm, spacing_mm))[0] < LEAST_SEMI_AXIS**2:
         return math.nan
     covariance = BLUR_FRACTION**2 * squares
     reach = [math.ceil(2 * math.sqrt(covariance[i, i]) / spacing_mm[i]) + 1 for i in range(3)]

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core import shape as shape_module
 from afl_core.errors import GeometryError
 from afl_core.metrics import evaluate_masks
 from afl_core.shape import Shape, _second_moments, describe, lesion_roughness, released_smoothness
@@ -426,3 +427,15 @@ def test_a_lesion_as_large_as_a_scan_has_the_roughness_of_every_second_voxel(mon
     whole = lesion_roughness(rough, spacing_mm=ISOTROPIC)
     monkeypatch.setattr("afl_core.shape.MOST_VOXELS", rough.size // 4)
     assert lesion_roughness(rough, spacing_mm=ISOTROPIC) == pytest.approx(whole, abs=0.02)
+
+
+def test_small_lesions_of_one_form_are_measured_once_and_rightly(monkeypatch):
+    """Noise has hundreds of thousands of lesions of a few forms; each used to take a millisecond."""
+    mask = np.random.default_rng(0).random((40, 40, 40)) > 0.97
+    measured = []
+    area = shape_module.area_mm2
+    monkeypatch.setattr(shape_module, "area_mm2", lambda lesion, spacing: measured.append(1) or area(lesion, spacing))
+    quick = describe(mask, spacing_mm=(1, 1, 3))
+    assert len(measured) < quick.n_components / 3
+    monkeypatch.setattr(shape_module, "SMALL", 0)
+    assert repr(describe(mask, spacing_mm=(1, 1, 3))) == repr(quick)

@@ -13,7 +13,7 @@ from afl_core.data.files import load_labels, load_mask, load_volume, read_header
 from afl_core.data.labels import check_labels
 from afl_core.data.resample import APART, covered, resample_onto
 from afl_core.data.voxel_order import as_placed, placed_by
-from afl_core.errors import DataError, GeometryError
+from afl_core.errors import AflError, DataError, GeometryError
 from afl_core.regions import bounding_box
 from afl_core.volume import Case, Mask, Region, Volume, check_right_angles, check_same_grid, is_same_grid
 
@@ -105,6 +105,18 @@ def load_sequence(case: Case, name: str) -> Volume:
             todo="Check that both are of one patient, and their affines",
         )
     return Volume(image.array, grid.affine) if is_same_grid(grid, image) else resample_onto(image, grid)
+
+
+def load_background(case: Case, name: str, grid: Volume) -> tuple[Volume | None, str]:
+    """The image behind masks on a grid; None, and why in a sentence, where it cannot be shown: the masks still can."""
+    try:
+        image = load_sequence(case, name)
+        check_same_grid(grid, image, names=("the masks", file_title(case, name)))
+    except AflError as error:
+        return None, f"Shown without its image. {error}"
+    except OSError as error:
+        return None, f"Shown without its image. {DataError('The file could not be read', received=error)}"
+    return image, ""
 
 
 def load_reference(case: Case) -> Mask:
