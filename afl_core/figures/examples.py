@@ -8,13 +8,23 @@ from dataclasses import dataclass, replace
 from io import BytesIO
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from afl_core.catalogue import pick
 from afl_core.errors import DataError
-from afl_core.figures.slices import SOURCE_STYLES, aim, draw_outline, show_image, shown_slice, tumour_view
+from afl_core.figures.slices import (
+    MAX_SIDE_MM,
+    MIN_SIDE_MM,
+    SOURCE_STYLES,
+    aim,
+    draw_outline,
+    show_image,
+    shown_slice,
+    tumour_view,
+)
 from afl_core.figures.stills import colour_scale, draw_scene, scene_colours
 from afl_core.figures.surfaces import Surfaces, compute_surfaces
 from afl_core.volume import Mask, Volume
@@ -48,7 +58,8 @@ class Example:
 def plot_examples(examples: Sequence[Example]) -> Figure:
     """Rows: the reference, then the sources from the last to the first. Columns: surface and axial slice of each case.
 
-    Surfaces of sources show the signed distance to the reference in mm, with one colour range for the whole figure.
+    Surfaces of sources show the signed distance to the reference in mm, with one colour range and one size for the
+    whole figure; one that reaches far beyond the references is cut.
     The slice is `shown_slice`, the patient's left on its right; all slices are squares of one size in mm.
 
     Raises:
@@ -59,6 +70,7 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     found = [compute_surfaces(e.image, e.reference, e.predictions) for e in examples]
     limit = max(surfaces.limit_mm for surfaces in found)
     side = max(_view(example)[2] for example in examples)
+    half_mm = max(_reach_mm(surfaces) for surfaces in found)
     rows = ["Reference", *reversed(list(examples[0].predictions))]
     figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1.3, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
     grid = figure.add_gridspec(
@@ -73,7 +85,7 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     for c, (example, surfaces) in enumerate(zip(examples, found, strict=True)):
         for r, name in enumerate(rows):
             left, right = figure.add_subplot(grid[r, 2 * c]), figure.add_subplot(grid[r, 2 * c + 1])
-            _draw_surface(left, example, replace(surfaces, outline=None, limit_mm=limit), name)
+            _draw_surface(left, example, replace(surfaces, outline=None, limit_mm=limit), name, half_mm)
             _draw_slice(right, example, name, side)
             if c == 0:
                 left.set_ylabel(name, fontsize=9)
@@ -97,8 +109,19 @@ def figure_bytes(figure: Figure, kind: str) -> bytes:
     return buffer.getvalue()
 
 
-def _draw_surface(axes: Axes, example: Example, surfaces: Surfaces, name: str) -> None:
-    draw_scene(axes, surfaces, name, colour=scene_colours(surfaces)[name])
+def _reach_mm(surfaces: Surfaces) -> float:
+    """Half the side that shows a reference; of all surfaces where it is empty, and `MAX_SIDE_MM` at most for those."""
+    reference = surfaces.scenes["Reference"]
+    others = [surface for surface in surfaces.scenes.values() if surface is not None]
+    points = [surface.points_mm for surface in ([reference] if reference is not None else others)]
+    if not points:
+        return MIN_SIDE_MM / 2
+    reach = 1.3 * float(np.ptp(np.concatenate(points), axis=0).max()) / 2
+    return max(MIN_SIDE_MM / 2, reach if reference is not None else min(reach, MAX_SIDE_MM / 2))
+
+
+def _draw_surface(axes: Axes, example: Example, surfaces: Surfaces, name: str, half_mm: float) -> None:
+    draw_scene(axes, surfaces, name, colour=scene_colours(surfaces)[name], half_mm=half_mm)
     axes.patch.set_visible(True)
     axes.set_frame_on(True)
     axes.spines[:].set_visible(False)
