@@ -90,7 +90,11 @@ def _case(workspace: Workspace, case_id: str) -> Case | None:
 
 def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
     """The reference, by its region, and every predicted mask that there is, by its source."""
-    found = [] if case.reference is None else [_stamped(f"{_REFERENCE}{case.region}", case.reference)]
+    found = (
+        []
+        if case.reference is None
+        else [_stamped(f"{_REFERENCE}{case.region}{case.trust_voxel_order}", case.reference)]
+    )
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
         path = mask_path(workspace.results.folder, name, case.case_id)
         if path.is_file():
