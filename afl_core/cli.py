@@ -13,7 +13,7 @@ from rich.text import Text
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import data_app
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption, TrustOption
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
@@ -102,6 +102,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         str,
         typer.Option(help="Predicted masks on another grid: " + "; ".join(f"{k}: {v}" for k, v in OTHER_GRID.items())),
     ] = "refuse",
+    trust_voxel_order: TrustOption = False,
     workers: WorkersOption = None,
 ) -> None:
     """Measure every source on every case: per case and per lesion.
@@ -112,9 +113,9 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     """
     sources = parse_sources(source, other_grid=other_grid)
     if data is not None and references is None:
-        cohort = load_cohort(data, layout=layout, labels=labels, region=region)
+        cohort = load_cohort(data, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
     elif references is not None and data is None:
-        cohort = references_cohort(references, labels=labels, region=region)
+        cohort = references_cohort(references, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
@@ -122,6 +123,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
     print_summary(results, [s.name for s in sources])
+    print_line(f"Tables, masks and manifest are in {out}")
 
 
 @app.command()
@@ -132,12 +134,13 @@ def predict(
     out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
     case: CaseOption = None,
     layout: LayoutOption = None,
+    trust_voxel_order: TrustOption = False,
 ) -> None:
     """Segment cases with a checkpoint; needs no reference."""
     (source,) = parse_sources([f"model={model}"])
     if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
-    cohort = load_cohort(data, layout=layout)
+    cohort = load_cohort(data, layout=layout, trust_voxel_order=trust_voxel_order)
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
     with progress_bar("Predicting") as advance:

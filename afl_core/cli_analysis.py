@@ -22,7 +22,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import command_line, output, print_line
+from afl_core.terminal import command_line, output, print_line, print_problems
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
@@ -126,6 +126,7 @@ def figure(
         raise DataError("These results hold no evaluated case with a tumour", received=results)
     examples = load_examples(opened, chosen)
     write_atomically(out, figure_bytes(plot_examples(examples), out.suffix.removeprefix(".")))
+    print_problems({example.title: example.note for example in examples if example.note})
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
 

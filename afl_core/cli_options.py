@@ -16,3 +16,11 @@ LabelsOption = Annotated[
     str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
 ]
 RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust-voxel-order",
+        help="Files of one shape lie on one grid, voxel by voxel as stored, whatever their headers say: for masks that "
+        "lost their header.",
+    ),
+]

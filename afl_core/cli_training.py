@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afl_core.analysis.paired import mean_scores
-from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
+from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption, TrustOption
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions, load_cohort
@@ -45,6 +45,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    trust_voxel_order: TrustOption = False,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
@@ -65,14 +66,26 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        if loss or out or name or data or layout or labels or set_ or seed or sequences or region != WHOLE:
+        if (
+            loss
+            or out
+            or name
+            or data
+            or layout
+            or labels
+            or set_
+            or seed
+            or sequences
+            or region != WHOLE
+            or trust_voxel_order
+        ):
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
         return
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    cohort, options = _training_data(data, layout, labels, region)
+    cohort, options = _training_data(data, layout, labels, region, trust_voxel_order)
     planned = plan_runs(
         preset, loss or [], seed or [], settings, data=cohort.root, data_options=options, command=command_line()
     )
@@ -85,13 +98,13 @@ def train(  # noqa: PLR0913 - one parameter an option
 
 
 def _training_data(
-    data: Path | None, layout: str | None, labels: str | None, region: str
+    data: Path | None, layout: str | None, labels: str | None, region: str, trust_voxel_order: bool
 ) -> tuple[Cohort, DataOptions]:
     """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
-    cohort = load_cohort(data or DEMO, layout=layout, labels=labels, region=region)
-    return cohort, DataOptions(layout and cohort.layout.name, labels, cohort.region.name)
+    cohort = load_cohort(data or DEMO, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
+    return cohort, DataOptions(layout and cohort.layout.name, labels, cohort.region.name, trust_voxel_order)
 
 
 def _train(run: "RunFolder") -> None:
@@ -132,6 +145,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    trust_voxel_order: TrustOption = False,
     seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
 ) -> None:
@@ -142,7 +156,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
-    cohort, options = _training_data(data, layout, labels, region)
+    cohort, options = _training_data(data, layout, labels, region, trust_voxel_order)
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )

@@ -26,7 +26,7 @@ from afl_core.analysis.xray import (
 )
 from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.catalogue import pick
-from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
+from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption, TrustOption
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort, references_cohort
 from afl_core.data.mask_grid import Grid, Resize
@@ -57,6 +57,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
         str, typer.Option(help=f"What is done to the masks before the loss: {', '.join(PREPARATIONS)}.")
     ] = "own",
     grid: Annotated[str | None, typer.Option(help="Voxels to resize to, such as 160,128,24, after --prepare.")] = None,
+    trust_voxel_order: TrustOption = False,
     resize: Annotated[
         str | None, typer.Option(help="nearest, or area with everything above 0, as released. Needs a grid.")
     ] = None,
@@ -71,9 +72,11 @@ def xray(  # noqa: PLR0913 - one parameter an option
         raise UsageError("Give either --data or --references")
     preparation = build_preparation(prepare, grid, resize)
     if data is not None:
-        cohort = load_cohort(data, layout=layout, labels=labels, region=region)
+        cohort = load_cohort(data, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
     else:
-        cohort = references_cohort(cast(Path, references), labels=labels, region=region)
+        cohort = references_cohort(
+            cast(Path, references), labels=labels, region=region, trust_voxel_order=trust_voxel_order
+        )
     table, problems = _measure(cohort, preparation)
     problems |= dict(cohort.problems)
     if table.empty:

@@ -9,7 +9,7 @@ from monai.transforms import NormalizeIntensity, Resize
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from afl_core.data.preprocess import resampled_shape, resize, z_score
+from afl_core.data.preprocess import check_grid_size, resampled_shape, resize, z_score
 from afl_core.errors import CheckpointError
 from afl_core.model.checkpoints import Card, DecisionRule
 from afl_core.volume import Mask, Prediction, Volume
@@ -41,6 +41,7 @@ def prepare(
 
     Raises:
         CheckpointError: If a sequence that the network needs is missing.
+        GeometryError: If the network's grid would have too many voxels.
     """
     missing = [name for name in sequences if name not in images]
     if missing:
@@ -50,6 +51,7 @@ def prepare(
             todo="Use a checkpoint for these sequences, or train one with `afl train --sequences`",
         )
     channels = []
+    check_grid_size(grid or ())
     for name in sequences:
         volume = images[name]
         shape = grid or resampled_shape(volume.array.shape, volume.spacing_mm, tuple(spacing_mm))  # type: ignore[arg-type]

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
-from functools import lru_cache
 from itertools import product
 
 import numpy as np
@@ -11,22 +10,25 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, label_lesions
+from afl_core.surface_area import area_mm2
 from afl_core.volume import Spacing
 
 BLUR_FRACTION = 0.4
 """Standard deviations of the roughness blur over the semi-axes of the lesion."""
 
-NORMAL_BLUR_MM, NORMAL_BLUR_VOXELS = 1.5, 0.8
-"""Standard deviation of the blur from which the area reads its normals: in mm, or in voxels where that is longer."""
-
-TILTED_SHARE = 0.4
-"""Of the area by tilted faces in the mean of both; 0.3 to 0.5 serve as well (docs/shape.md)."""
-
 LEAST_VOXELS, LEAST_SEMI_AXIS = 100, 1.25
 """A lesion carries roughness from so many voxels on, if its shortest semi-axis is so many voxels long."""
 
-_OFFSETS = np.array([step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)])
-"""The 13 directions from a voxel to its neighbours, one of each opposite pair."""
+MOST_VOXELS = 2**24
+"""Voxels of the box around a lesion from which on its roughness is that of every second voxel each way: the blur takes
+80 bytes for each (1.3 GiB), and a lesion of 256x256x256 voxels shows its boundary as well with half of them."""
+
+
+SMALL = 512
+"""Voxels of a box up to which lesions are looked up by their form: noise has 300,000 of them, of 13,000 forms."""
+
+Values = tuple[int, float, float, float]
+"""Voxels, area in mm2, elongation and roughness of a lesion."""
 
 
 @dataclass(frozen=True)
@@ -89,15 +91,14 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     box = bounding_box(mask)
     if box is None:
         return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, ())
-    lesions = list(_lesions(mask[box]))
-    volumes_mm3 = np.array([np.count_nonzero(lesion) for lesion in lesions]) * math.prod(spacing_mm)
-    areas_mm2 = np.array([_area_mm2(lesion, spacing_mm) for lesion in lesions])
+    known: dict[object, Values] = {}
+    found = np.array([_described(lesion, spacing_mm, known) for lesion in _lesions(mask[box])], dtype=np.float64)
+    voxels, areas_mm2, elongation, by_lesion = found.T
+    volumes_mm3 = voxels * math.prod(spacing_mm)
     sphericity = np.minimum(math.pi ** (1 / 3) * (6 * volumes_mm3) ** (2 / 3) / areas_mm2, 1)
-    elongation = np.array([_elongation(lesion, spacing_mm) for lesion in lesions])
-    by_lesion = np.array([_roughness(lesion, spacing_mm) for lesion in lesions])
     return Shape(
         volume_ml=float(volumes_mm3.sum()) / 1000,
-        n_components=len(lesions),
+        n_components=len(found),
         surface_area_mm2=float(areas_mm2.sum()),  # no neighbours in two lesions, so no crossing is counted twice
         roughness=_mean(by_lesion, volumes_mm3),
         sphericity=_mean(sphericity, volumes_mm3),
@@ -106,6 +107,15 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
         released_smoothness=released_smoothness(mask),
         lesion_roughness=tuple(by_lesion.tolist()),
     )
+
+
+def _described(lesion: BoolArray, spacing_mm: Spacing, known: dict[object, Values]) -> Values:
+    """Voxels, area, elongation and roughness of a lesion; small ones are all alike, and are measured once."""
+    key: object = (lesion.shape, lesion.tobytes()) if lesion.size <= SMALL else None
+    if key is None or key not in known:
+        values = (area_mm2(lesion, spacing_mm), _elongation(lesion, spacing_mm), _roughness(lesion, spacing_mm))
+        known[key] = (int(np.count_nonzero(lesion)), *values)
+    return known[key]
 
 
 def roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
@@ -179,79 +189,6 @@ def released_smoothness(mask: BoolArray) -> float:
     return float(np.sqrt(squared).sum(dtype=np.float64) / mask.size)
 
 
-def surface_area_mm2(mask: BoolArray, *, spacing_mm: Spacing) -> float:
-    """Area of the surface of a mask, estimated without the bias of voxel faces or of marching cubes.
-
-    Mean of two estimates, 0.6 to 0.4. The one counts how often lines in the 13 neighbour directions cross the surface
-    (Crofton's formula), each direction weighted by its share of all directions in mm. The other takes every voxel face
-    times the cosine of its angle to the surface, whose normal is the gradient of the mask blurred by 1.5 mm, or by 0.8
-    voxels where these are longer. From 1 ml, spheres are within 2 % at 1 mm and 3 % at 0.5x0.5x3 mm, other ellipsoids
-    within 2 % and 6 %; marching cubes on a binary sphere is 8.5 % and 16 % too high. Not meant for boxes: a flat face
-    along the grid comes out 4 % low, and a sharp edge is cut. Sources: Legland, Kieu and Devaux, Image Analysis and
-    Stereology 26 (2007) 83; Coeurjolly, Flin, Teytaud and Tougne, LNCS 2616 (2003) 101.
-
-    Args:
-        mask: Boolean, shape (X, Y, Z); where it meets the border of the array it is closed by a surface.
-        spacing_mm: Voxel edge lengths along X, Y, Z.
-
-    Returns:
-        Area in mm2; 0 for an empty mask.
-
-    Raises:
-        GeometryError: If the mask is not a boolean 3-D array, or the spacing is not positive.
-    """
-    check_mask(mask, "mask")
-    check_spacing(spacing_mm)
-    box = bounding_box(mask)
-    return 0.0 if box is None else _area_mm2(mask[box], spacing_mm)
-
-
-def _area_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
-    """Mean of two estimates whose errors differ: by crossing lines, and by voxel faces tilted as the surface is."""
-    crossed, tilted = _crofton_area_mm2(np.pad(mask, 1), spacing_mm), _tilted_area_mm2(mask, spacing_mm)
-    return (1 - TILTED_SHARE) * crossed + TILTED_SHARE * tilted
-
-
-def _crofton_area_mm2(padded: BoolArray, spacing_mm: Spacing) -> float:
-    area = 0.0
-    for offset, weight in zip(_OFFSETS, _crossing_areas_mm2(spacing_mm), strict=True):
-        here = tuple(slice(max(-step, 0), n - max(step, 0)) for step, n in zip(offset, padded.shape, strict=True))
-        there = tuple(slice(max(step, 0), n - max(-step, 0)) for step, n in zip(offset, padded.shape, strict=True))
-        area += weight * np.count_nonzero(padded[here] ^ padded[there])
-    return float(area)
-
-
-def _tilted_area_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
-    """Area of the voxel faces, each times the cosine between it and the surface, read off the blurred mask."""
-    blur = [max(NORMAL_BLUR_MM, NORMAL_BLUR_VOXELS * s) / s for s in spacing_mm]
-    padded = np.pad(mask, [(math.ceil(2 * n) + 1,) * 2 for n in blur])
-    blurred = ndimage.gaussian_filter(padded.astype(np.float32), blur, truncate=3)
-    slopes = np.gradient(blurred, *spacing_mm)
-    area = 0.0
-    for axis, spacing in enumerate(spacing_mm):
-        low, high = (tuple(k if i == axis else slice(None) for i in range(3)) for k in (slice(-1), slice(1, None)))
-        face = padded[low] ^ padded[high]
-        along = (blurred[high][face] - blurred[low][face]) / spacing
-        across = [(g[low][face] + g[high][face]) / 2 for i, g in enumerate(slopes) if i != axis]
-        steep = np.sqrt(along**2 + across[0] ** 2 + across[1] ** 2)
-        cosine = np.divide(np.abs(along), steep, out=np.ones_like(along), where=steep > 0)
-        area += math.prod(spacing_mm) / spacing * float(cosine.sum(dtype=np.float64))
-    return area
-
-
-@lru_cache(maxsize=256)
-def _crossing_areas_mm2(spacing_mm: Spacing) -> NDArray[np.float64]:
-    """Surface area that one crossing stands for, by direction: twice its share times the area per line."""
-    steps = _OFFSETS * np.array(spacing_mm)
-    lengths = np.linalg.norm(steps, axis=1)
-    k = np.arange(10_000) + 0.5  # directions spread evenly over the sphere (Fibonacci lattice)
-    z, turn = 1 - 2 * k / k.size, math.pi * (1 + math.sqrt(5)) * k
-    sphere = np.column_stack([np.cos(turn) * np.sqrt(1 - z * z), np.sin(turn) * np.sqrt(1 - z * z), z])
-    nearest = np.abs(sphere @ (steps / lengths[:, None]).T).argmax(axis=1)
-    share = np.bincount(nearest, minlength=len(steps)) / k.size
-    return np.asarray(2 * share * math.prod(spacing_mm) / lengths)
-
-
 def _lesions(crop: BoolArray) -> Iterator[BoolArray]:
     """Each lesion of a mask that is not empty, cropped to itself, in the order of `label_lesions`."""
     labels, _ = label_lesions(crop)
@@ -266,8 +203,22 @@ def _mean(by_lesion: NDArray[np.float64], weights: NDArray[np.float64] | NDArray
 
 def _second_moments(lesion: BoolArray, spacing_mm: Spacing) -> NDArray[np.float64]:
     """Covariance of the positions in a lesion in mm2, shape (3, 3); the voxels are boxes, not points."""
-    places = np.argwhere(lesion) * np.array(spacing_mm)
-    return np.asarray(np.cov(places.T, bias=True) + np.diag(np.square(spacing_mm)) / 12)
+    n = np.count_nonzero(lesion)
+    covariance = np.diag(np.square(spacing_mm)) / 12
+    for i, j, gone in ((0, 1, 2), (0, 2, 1), (1, 2, 0)):  # by planes: a list of all places takes 50 times the mask
+        plane = lesion.sum(axis=gone)
+        along, across = plane.sum(axis=1), plane.sum(axis=0)
+        first, second = (
+            (np.arange(len(line)) - line @ np.arange(len(line)) / n) * spacing_mm[axis]
+            for line, axis in ((along, i), (across, j))
+        )
+        covariance[i, j] = covariance[j, i] = first @ plane @ second / n
+        if gone == 2:
+            covariance[0, 0] += along @ first**2 / n
+            covariance[1, 1] += across @ second**2 / n
+        if gone == 0:
+            covariance[2, 2] += across @ second**2 / n
+    return covariance
 
 
 def _elongation(lesion: BoolArray, spacing_mm: Spacing) -> float:
@@ -277,9 +228,14 @@ def _elongation(lesion: BoolArray, spacing_mm: Spacing) -> float:
 
 def _roughness(lesion: BoolArray, spacing_mm: Spacing) -> float:
     """Roughness of one non-empty lesion that fills its array."""
+    if np.count_nonzero(lesion) < LEAST_VOXELS:
+        return math.nan
+    while lesion.size > MOST_VOXELS:
+        x, y, z = spacing_mm
+        lesion, spacing_mm = lesion[::2, ::2, ::2], (2 * x, 2 * y, 2 * z)
     size = int(np.count_nonzero(lesion))
     squares = 5 * _second_moments(lesion, spacing_mm)  # a solid ellipsoid with semi-axis a has the moment a^2 / 5
-    if size < LEAST_VOXELS or np.linalg.eigvalsh(squares / np.outer(spacing_mm, spacing_mm))[0] < LEAST_SEMI_AXIS**2:
+    if np.linalg.eigvalsh(squares / np.outer(spacing_mm, spacing_mm))[0] < LEAST_SEMI_AXIS**2:
         return math.nan
     covariance = BLUR_FRACTION**2 * squares
     reach = [math.ceil(2 * math.sqrt(covariance[i, i]) / spacing_mm[i]) + 1 for i in range(3)]

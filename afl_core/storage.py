@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import stat
+import sys
 import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
@@ -150,7 +151,7 @@ def hash_files(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def unzip(path: Path, size: int, *, start: int = 0, wbits: int = GZIP) -> NDArray[np.uint8]:
+def unzip(path: Path, size: int, *, start: int = 0, end: int | None = None, wbits: int = GZIP) -> NDArray[np.uint8]:
     """The first `size` bytes of a .gz file, fewer where it ends; never more are unzipped, whatever it holds.
 
     If these are all, their checksum is right. Streams that follow one another are one; what follows the last is
@@ -160,6 +161,7 @@ def unzip(path: Path, size: int, *, start: int = 0, wbits: int = GZIP) -> NDArra
         path: The file.
         size: Bytes wanted.
         start: Where in the file the stream begins.
+        end: Where it must have ended; the end of the file if None.
         wbits: `GZIP`, or `ZLIB` for one stream of that kind.
 
     Raises:
@@ -169,19 +171,20 @@ def unzip(path: Path, size: int, *, start: int = 0, wbits: int = GZIP) -> NDArra
     found, n = np.empty(size + 1, np.uint8), 0  # one more: only who asks on past the last byte meets the checksum
     with path.open("rb") as file:
         file.seek(start)
-        stream, data = isal_zlib.decompressobj(wbits), file.read(_CHUNK)
+        stop = sys.maxsize if end is None else end
+        stream, data = isal_zlib.decompressobj(wbits), file.read(min(_CHUNK, max(0, stop - file.tell())))
         while n <= size:
             part = stream.decompress(data, min(_CHUNK, size + 1 - n))
             found[n : n + len(part)] = np.frombuffer(part, np.uint8)
             n += len(part)
             if stream.eof:
                 data = stream.unused_data
-                data += file.read(_CHUNK - len(data))
+                data += file.read(min(_CHUNK - len(data), max(0, stop - file.tell())))
                 if wbits != GZIP or not data.startswith(b"\x1f\x8b"):
                     break
                 stream = isal_zlib.decompressobj(GZIP)
             else:
-                data = stream.unconsumed_tail or file.read(_CHUNK)
+                data = stream.unconsumed_tail or file.read(min(_CHUNK, max(0, stop - file.tell())))
                 if not (data or part):
                     raise EOFError(f"it ends after {n} unzipped bytes, amid its gzip stream")
     return found[: min(n, size)]

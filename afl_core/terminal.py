@@ -12,7 +12,6 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import failed_predictions, recorded_region
 from afl_core.evaluation.results import Results
 

@@ -1,5 +1,6 @@
 """Volumes, masks and cases: frozen values whose arrays are (X, Y, Z) in RAS+ order."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -16,6 +17,12 @@ Spacing = tuple[float, float, float]
 AFFINE_TOLERANCE = 0.25
 """Largest shift of any grid corner, in voxels, that still counts as rounding: each voxel keeps its own neighbour."""
 
+SKEW = 0.01
+"""Largest cosine between two axes of a grid that is measured: lengths are then right to 0.5 %, volumes to 0.01 %."""
+
+SAME = 0.01
+"""Spacings that differ by less than this fraction are told as the same."""
+
 
 @dataclass(frozen=True, eq=False)
 class Volume:
@@ -24,10 +31,12 @@ class Volume:
     Attributes:
         array: Shape (X, Y, Z), axes pointing right, anterior, superior.
         affine: Shape (4, 4), voxel index to RAS+ millimetres.
+        stored: Where the axes point in which its file stores it, such as "LPS".
     """
 
     array: NDArray[np.generic]
     affine: NDArray[np.float64]
+    stored: str = "RAS"
 
     def __post_init__(self) -> None:
         """Refuse anything but a 3-D array with a usable affine."""
@@ -44,8 +53,20 @@ class Volume:
 
     @cached_property
     def voxel_ml(self) -> float:
-        """Volume of one voxel in ml."""
-        return float(np.prod(self.spacing_mm)) / 1000
+        """Volume of one voxel in ml, whatever the angles between its edges."""
+        x, y, z = self.affine[:3, :3].T
+        return float(abs(np.cross(x, y) @ z)) / 1000
+
+    @cached_property
+    def skew(self) -> float:
+        """Largest cosine between two axes: 0 where they are at right angles."""
+        axes = self.affine[:3, :3] / self.spacing_mm
+        return float(np.abs(axes.T @ axes - np.eye(3)).max())
+
+    @property
+    def stored_shape(self) -> tuple[int, ...]:
+        """Voxels along the axes in the order in which the file stores them."""
+        return tuple(self.array.shape["RLAPSI".index(letter) // 2] for letter in self.stored)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,6 +144,8 @@ class Case:
         region: Which of the reference's labels are the tumour.
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
         channels: Of sequences that share a 4-D file, which of its volumes they are.
+        trust_voxel_order: Whether a file that stores as many voxels along each axis as the image lies where that does,
+            whatever its own header says.
     """
 
     case_id: str
@@ -132,6 +155,7 @@ class Case:
     region: Region = WHOLE
     grid: str = ""
     channels: Mapping[str, int] = field(default_factory=dict)
+    trust_voxel_order: bool = False
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
@@ -141,11 +165,11 @@ class Case:
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the read-only mappings as plain ones."""
         own = (self.case_id, dict(self.sequences), self.reference, self.group)
-        return Case, (*own, self.region, self.grid, dict(self.channels))
+        return Case, (*own, self.region, self.grid, dict(self.channels), self.trust_voxel_order)
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:
-    """Raise unless two volumes lie on the same grid.
+    """Raise unless two volumes lie on the same grid; the message says in words what differs.
 
     Args:
         first: The volume that defines the grid.
@@ -155,18 +179,31 @@ def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) ->
     Raises:
         GeometryError: If shapes differ, or any grid corner moves by more than `AFFINE_TOLERANCE`.
     """
-    if first.array.shape != second.array.shape:
-        raise GeometryError(
-            f"{names[1]} lies on another grid than {names[0]}",
-            received=f"{second.array.shape} against {first.array.shape} voxels",
-            todo="Resample it to the same grid with nearest-neighbour interpolation",
+    if is_same_grid(first, second):
+        return
+    same_shape = first.array.shape == second.array.shape
+    what = f"{names[1]} {'has another affine' if same_shape else 'lies on another grid'} than {names[0]}"
+    todo = "Resample it to the same grid with nearest-neighbour interpolation"
+    if first.stored_shape == second.stored_shape:
+        todo = (
+            "If one of the headers is wrong and voxel belongs to voxel as stored, give --trust-voxel-order; if it lies "
+            "there, resample it to the same grid"
         )
-    distance_mm = _corner_shift_mm(first, second)
-    if distance_mm > AFFINE_TOLERANCE * min(first.spacing_mm):
+    raise GeometryError(what, received="; ".join(_differences(first, second)), todo=todo)
+
+
+def check_right_angles(volume: Volume, *, name: str) -> None:
+    """Raise unless the axes are at right angles, but for `SKEW`: distances and areas go by the voxels' edges alone.
+
+    Raises:
+        GeometryError: If they are not.
+    """
+    if volume.skew > SKEW:
+        angle = float(np.degrees(np.arccos(volume.skew)))
         raise GeometryError(
-            f"{names[1]} has another affine than {names[0]}",
-            received=f"a grid corner is {distance_mm:.2f} mm away, spacing {_mm(second)} against {_mm(first)}",
-            todo="Save it with the affine of the reference",
+            f"{name} has axes that are not at right angles, on which distances and areas are not measured",
+            received=f"{angle:.1f} degrees between two axes",
+            todo="Resample image and masks to a grid with right angles, the masks with nearest-neighbour interpolation",
         )
 
 
@@ -175,6 +212,27 @@ def is_same_grid(first: Volume, second: Volume) -> bool:
     if first.array.shape != second.array.shape:
         return False
     return _corner_shift_mm(first, second) <= AFFINE_TOLERANCE * min(first.spacing_mm)
+
+
+def _differences(first: Volume, second: Volume) -> list[str]:
+    """What differs between two grids, the cause before what follows from it."""
+    said = list[str]()
+    if first.array.shape != second.array.shape:
+        said.append(f"{second.array.shape} against {first.array.shape} voxels")
+    if not np.allclose(first.spacing_mm, second.spacing_mm, rtol=SAME, atol=0):
+        said.append(f"voxels of {_mm(second)} against {_mm(first)}")
+    if first.stored != second.stored:
+        said.append(f"axes stored as {second.stored} against {first.stored}")
+    turn = (first.affine[:3, :3] / first.spacing_mm).T @ (second.affine[:3, :3] / second.spacing_mm)
+    angle = float(np.degrees(np.arccos(np.clip(np.diag(turn), -1, 1))).max())
+    if angle > 1:
+        said.append(f"turned by {angle:.0f} degrees")
+    x, y, z = second.affine[:3, 3] - first.affine[:3, 3]
+    if math.hypot(x, y, z) > AFFINE_TOLERANCE * min(first.spacing_mm):
+        said.append(f"the first voxel is {math.hypot(x, y, z):.2f} mm away ({x:+.1f}, {y:+.1f}, {z:+.1f})")
+    if first.array.shape == second.array.shape and len(said) != 1:
+        said.append(f"a grid corner is {_corner_shift_mm(first, second):.2f} mm away")
+    return said
 
 
 def _corner_shift_mm(first: Volume, second: Volume) -> float:

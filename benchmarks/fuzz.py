@@ -1,11 +1,15 @@
-"""Damaged image files: each must give a volume or an `AflError`, and never take much memory.
+"""Damaged and changed image files: each must give what a second reader reads, or an `AflError`, in little memory.
 
-python benchmarks/fuzz.py [--files N] [--seed N] [--json FILE]
+Half of the files are wounded at random places; the other half have headers with other values that files do have, in
+meaningful places. What is read is compared with nibabel and with ITK (`second_readers.py`).
+
+python benchmarks/fuzz.py [--files N] [--seed N] [--json FILE] [--keep FOLDER]
 """
 
 import argparse
 import gzip
 import json
+import os
 import random
 import re
 import resource
@@ -17,10 +21,12 @@ import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import IO
 
 import nibabel as nib
 import numpy as np
 import SimpleITK as sitk  # noqa: N813
+from second_readers import change, difference, sound_files
 
 from afl_core.data.files import load_mask, load_volume
 from afl_core.errors import AflError
@@ -133,24 +139,38 @@ def _text(data: bytes, rng: random.Random) -> bytes:
     return b"\n".join(lines)
 
 
-def outcome(load: Callable[[Path], object], path: Path) -> str:
-    """`volume`, `error`, or the traceback of what must not be."""
+def outcome(load: Callable[[Path], object], path: Path, noise: IO[bytes]) -> str:
+    """`volume`, `error`, or what must not be: a traceback, or a word on stderr, which `noise` takes meanwhile."""
+    kept = os.dup(2)
+    os.dup2(noise.fileno(), 2)
     try:
         load(path)
+        said = "volume"
     except AflError:
-        return "error"
+        said = "error"
     except BaseException:  # noqa: BLE001 - the one thing looked for
-        return traceback.format_exc()
-    return "volume"
+        said = traceback.format_exc()
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, 2)
+        os.close(kept)
+    noise.seek(0)
+    heard = noise.read().decode(errors="replace")
+    noise.seek(0)
+    noise.truncate()
+    return f"{said}, and on stderr: {heard}" if heard else said
 
 
-def run(files: int, seed: int) -> dict[str, object]:
+def run(files: int, seed: int, keep: Path | None = None) -> dict[str, object]:
     """Mutate and read; what was found, memory and time."""
     rng = random.Random(seed)
-    counts, failures = Counter[str](), list[str]()
+    counts, failures, kept = Counter[str](), list[str](), 0
     memory = Path("/dev/shm")
-    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
-        sound = seeds(Path(name))
+    with (
+        tempfile.TemporaryFile() as noise,
+        tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name,
+    ):
+        sound, whole = seeds(Path(name)), sound_files(Path(name))
         for suffix, data in sound:
             (Path(name) / f"sound{suffix}").write_bytes(data)
             load_volume(Path(name) / f"sound{suffix}")
@@ -159,12 +179,21 @@ def run(files: int, seed: int) -> dict[str, object]:
         resource.setrlimit(resource.RLIMIT_AS, (virtual + LIMIT, resource.RLIM_INFINITY))
         start = time.perf_counter()
         for i in range(files):
-            suffix, data = rng.choice(sound)
-            path = Path(name) / f"f{suffix}"
-            path.write_bytes(mutate(suffix, data, rng))
-            found = [outcome(load, path) for load in (load_volume, load_mask)]
-            counts[found[0] if found[0] in FINE else "failure"] += 1
+            if i % 2:
+                suffix, data = change(*rng.choice(whole), rng)
+            else:
+                suffix, data = rng.choice(sound)
+                data = mutate(suffix, data, rng)
+            path = Path(name) / f"{i % 2}{len(suffix)}{suffix}"  # ITK takes a.nii for a.nii.gz where both are there
+            path.write_bytes(data)
+            found = [outcome(load, path, noise) for load in (load_volume, load_mask)]
+            said = difference(path, load_volume(path)) if found[0] == "volume" and i % 2 else ""
+            counts[("different" if said else found[0]) if found[0] in FINE else "failure"] += 1
+            failures += [f"file {i}{suffix}: {said}"] if said else []
             failures += [f"file {i}{suffix}: {said}" for said in found if said not in FINE]
+            if keep is not None and len(failures) > kept:
+                kept = len(failures)
+                (keep / f"{i}{suffix}").write_bytes(data)
         seconds = time.perf_counter() - start
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     return {"files": files, "seed": seed, **counts, "seconds": seconds, "peak_mib": peak / 1024, "failures": failures}
@@ -176,8 +205,11 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=5000)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--keep", type=Path, help="Folder for the files that fail.")
     chosen = parser.parse_args()
-    found = run(chosen.files, chosen.seed)
+    if chosen.keep:
+        chosen.keep.mkdir(parents=True, exist_ok=True)
+    found = run(chosen.files, chosen.seed, chosen.keep)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
     failures = found.pop("failures")

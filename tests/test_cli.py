@@ -149,7 +149,7 @@ def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, 
         "Four net: Four_t1ce.nii.gz has 4 dimensions where 3 are due",
         "Holes net: Holes_flair.nii.gz holds NaN or infinite voxels (received: 1 of",
         "Other_grid net: The reference of Other_grid lies on another grid than The flair image of Other_grid",
-        "Other_grid M: M's mask of Other_grid lies on another grid than the reference",
+        "Other_grid M: The reference of Other_grid lies on another grid than The flair image of Other_grid",
     ):
         assert sum(line.startswith(said) for line in ran.err.splitlines()) == 1, said
     problems = Results(out).manifest()["problems"]
@@ -364,7 +364,12 @@ def test_training_takes_layout_labels_and_region(afl, cohort, tmp_path):
     )
     assert ran.code == 0, ran
     said = json.loads((tmp_path / "models" / "runs" / "x" / "run.json").read_text())
-    assert said["data_options"] == {"layout": "brats2018", "labels": "brats2013", "region": "tc"}
+    assert said["data_options"] == {
+        "layout": "brats2018",
+        "labels": "brats2013",
+        "region": "tc",
+        "trust_voxel_order": False,
+    }
     card = json.loads((tmp_path / "net" / "card.json").read_text())
     assert (card["data"]["labels"], card["data"]["region"]) == ("brats2013", "tc")
 

@@ -13,6 +13,7 @@ LAYERS = (
     {"errors", "jit", "paths", "versions"},
     {"volume", "catalogue", "storage", "isolation"},
     {"regions"},
+    {"surface_area"},
     {"shape"},
     {"data", "metrics", "loss", "model"},
     {"inference"},

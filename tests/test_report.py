@@ -243,9 +243,9 @@ def test_a_missing_data_set_mask_or_image_is_a_sentence(tmp_path):
     broken = Path(manifest["data"]["path"]) / "images" / f"{second.case_id}_flair.nii.gz"
     broken.write_bytes(b"nothing")
     page = Page(build_report(found))
-    assert sum(tag == "img" for tag, _ in page.elements) == 4
+    assert sum(tag == "img" for tag, _ in page.elements) == 5
     assert "the results folder has no mask of A-FL" in page.text
-    assert f"No picture: {broken.name} cannot be read" in page.text
+    assert f"Shown without its image. {broken.name} cannot be read" in page.text
 
 
 def test_lesions_are_pictured_at_their_centre(with_pictures):

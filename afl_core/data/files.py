@@ -1,7 +1,6 @@
 """Read and write NIfTI and MHA files; every failure is one clear `DataError`."""
 
 import hashlib
-import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -9,21 +8,16 @@ from typing import Any, TypeVar
 import nibabel as nib
 import numpy as np
 from isal import isal_zlib
-from nibabel.imageglobals import LoggingOutputSuppressor
-from nibabel.spatialimages import HeaderDataError
-from nibabel.volumeutils import apply_read_scaling
-from nibabel.wrapstruct import WrapStructError
 from numpy.typing import NDArray
 
-from afl_core.data.mha import read_mha_header, read_mha_voxels
+from afl_core.data.image_header import ImageHeader, check_size, check_space, unreadable
+from afl_core.data.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
+from afl_core.data.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
 from afl_core.errors import DataError, GeometryError
-from afl_core.storage import GZIP, replacing, unzip, write_atomically
+from afl_core.storage import GZIP, replacing, write_atomically
 from afl_core.volume import Mask, Volume
 
 Array = TypeVar("Array", bound=NDArray[Any])
-
-MAX_VOXELS = 2**28
-"""Largest image that is read (268 million voxels, 1 GiB as float32); checked in the header, before allocation."""
 
 FRACTION = 1e-3
 """How far a stored label may be from a whole number: scaled integers come back as 0.99999997."""
@@ -31,23 +25,6 @@ FRACTION = 1e-3
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
-
-MAX_BYTES = 2**30
-"""Most bytes that its voxels may take as stored."""
-
-_PIECE = 2**20
-"""Voxels that are scaled at a time."""
-
-_HEADER_BYTES = 540
-"""Of NIfTI-2; NIfTI-1 has 348."""
-
-_MAX_OFFSET = 2**24
-"""Furthest byte at which voxels may start: before them are extensions, text for the most part."""
-
-_READ_ERRORS: tuple[type[Exception], ...] = (
-    *(OSError, EOFError, ValueError, KeyError, ArithmeticError, HeaderDataError, WrapStructError),
-    isal_zlib.error,  # type: ignore[assignment]  # its stub calls the class an instance
-)
 
 
 def strip_suffix(name: str) -> str:
@@ -92,17 +69,26 @@ def load_mask(path: Path) -> Mask:
     return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
 
 
-def read_header(path: Path, *, stacked: bool = False) -> tuple[tuple[int, ...], NDArray[np.float64], int]:
-    """Stored shape (of four axes if stacked), RAS+ affine, and bytes of the whole NIfTI file unzipped (0 of others)."""
-    shape, affine = _header(path, dims=(4,) if stacked else (3,))
-    header = None if path.name.lower().endswith(ITK_SUFFIXES) else _parse_nifti(path)
-    size = header.get_data_offset() + math.prod(shape) * header.get_data_dtype().itemsize if header else 0
-    return shape, affine, size
+def read_header(path: Path, *, stacked: bool = False, any_axes: bool = False) -> ImageHeader:
+    """The header of an image, of four axes if stacked, or of either; no voxel is read. Errors as `load_volume`."""
+    return _header(path, dims=(3, 4) if any_axes else (4,) if stacked else (3,))
+
+
+def check_length(path: Path, header: ImageHeader) -> None:
+    """Raise if a file ends before its last voxel, without reading the voxels where that can be told otherwise.
+
+    Raises:
+        DataError: If the file is cut off.
+    """
+    if isinstance(header, MhaHeader):
+        check_mha_length(path, header)
+    elif isinstance(header, NiftiHeader):
+        check_nifti_length(path, header)
 
 
 def stored_axes(path: Path) -> str:
     """Where the stored axes point, such as "LPS"; reads the header alone."""
-    return "".join(nib.aff2axcodes(_header(path)[1]))
+    return "".join(nib.aff2axcodes(_header(path).affine))
 
 
 def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
@@ -126,7 +112,8 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> str:
     Raises:
         GeometryError: If `like` is not the same grid.
     """
-    shape, affine = _header(like, dims=(3, 4))
+    header = _header(like, dims=(3, 4))
+    shape, affine = header.shape, header.affine
     to_ras = nib.orientations.io_orientation(affine)
     back = nib.orientations.ornt_transform(np.array([[0, 1], [1, 1], [2, 1]]), to_ras)
     array = nib.orientations.apply_orientation(mask.array, back)
@@ -144,117 +131,61 @@ def _image(array: NDArray[np.generic], affine: NDArray[np.float64]) -> nib.Nifti
     return image
 
 
-def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Stored shape and RAS+ affine; raises if missing, unreadable, not of so many dimensions or too large."""
+def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> ImageHeader:
+    """The header; raises if missing, unreadable, not of so many dimensions, too large, or nowhere in space."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
+    is_itk = path.name.lower().endswith(ITK_SUFFIXES)
     try:
-        shape, affine = _itk_header(path) if path.name.lower().endswith(ITK_SUFFIXES) else _nifti_header(path)
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if len(shape) not in dims or (len(shape) > 3 and path.name.lower().endswith(ITK_SUFFIXES)):
+        header: ImageHeader = read_mha_header(path) if is_itk else read_nifti_header(path)
+    except OSError as error:
+        raise _unopened(path, error) from error
+    if len(header.shape) not in dims or (len(header.shape) > 3 and is_itk):
         raise DataError(
-            f"{path.name} has {len(shape)} dimensions where {dims[0]} are due",
-            received=f"shape {shape}",
-            todo="Save one 3-D image per sequence" if dims[0] == 3 else "Save all sequences in one 4-D NIfTI image",
+            f"{path.name} has {len(header.shape)} dimensions where {dims[0]} are due",
+            received=f"shape {header.shape}",
+            todo="Save all sequences in one 4-D NIfTI image" if dims[0] == 4 else "Save one 3-D image in the file",
         )
-    if np.prod(shape, dtype=np.float64) > MAX_VOXELS or min(shape) < 1:
-        raise DataError(
-            f"{path.name} declares an impossible or too large grid", received=f"{shape}, at most {MAX_VOXELS} voxels"
-        )
-    return shape, affine
-
-
-def _nifti_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    header = _parse_nifti(path)
-    shape = tuple(int(n) for n in header.get_data_shape())
-    while len(shape) > 3 and shape[-1] == 1:
-        shape = shape[:-1]
-    return shape, np.asarray(header.get_best_affine(), dtype=np.float64)
-
-
-def _parse_nifti(path: Path) -> nib.Nifti1Header:
-    """The header without its extensions, which may claim any length."""
-    if _is_zipped(path):
-        block = unzip(path, _HEADER_BYTES).tobytes()
-    else:
-        with path.open("rb") as file:
-            block = file.read(_HEADER_BYTES)
-    kind = nib.Nifti2Header if nib.Nifti2Header.may_contain_header(block) else nib.Nifti1Header
-    with LoggingOutputSuppressor():  # nibabel's remarks on what it mends
-        header = kind(block[: kind.sizeof_hdr])
-    if not 0 <= header.get_data_offset() <= _MAX_OFFSET:
-        raise ValueError(f"its voxels start at byte {header.get_data_offset()}")
+    check_size(path, header)
+    check_space(path, header.affine)
     return header
 
 
-def _nifti_voxels(path: Path) -> NDArray[Any]:
-    """Voxels in the stored order, scaled as the header says."""
-    header = _parse_nifti(path)
-    shape, dtype, offset = header.get_data_shape(), header.get_data_dtype(), header.get_data_offset()
-    count = math.prod(shape)
-    if count * dtype.itemsize > MAX_BYTES:
-        raise ValueError(f"it declares {count * dtype.itemsize} bytes of voxels, at most {MAX_BYTES} are read")
-    if _is_zipped(path):
-        stored = np.frombuffer(unzip(path, offset + count * dtype.itemsize), dtype, count, offset)
-    elif (there := path.stat().st_size - offset) < count * dtype.itemsize:
-        raise EOFError(f"it holds {max(there, 0)} of {count * dtype.itemsize} bytes of voxels")
-    else:
-        stored = np.fromfile(path, dtype, count, offset=offset)
-    return _scaled(stored, *header.get_slope_inter()).reshape(shape, order="F")
+def _voxels(path: Path, header: ImageHeader) -> NDArray[Any]:
+    if isinstance(header, MhaHeader):
+        return read_mha_voxels(path, header)
+    return read_nifti_voxels(path, header)  # type: ignore[arg-type]  # there are two formats
 
 
-def _scaled(stored: NDArray[Any], slope: float | None, inter: float | None) -> NDArray[Any]:
-    """Stored numbers as the header scales them; piece by piece, as on the way they take eight bytes each."""
-    if (slope or 1.0, inter or 0.0) == (1.0, 0.0):
-        return stored
-    scaled = np.empty(stored.size, np.float32)
-    with np.errstate(over="ignore"):  # what becomes infinite is counted later
-        for at in range(0, stored.size, _PIECE):
-            piece = slice(at, at + _PIECE)
-            scaled[piece] = apply_read_scaling(stored[piece], slope or 1.0, inter or 0.0)
-    return scaled
+def _unopened(path: Path, error: OSError) -> DataError:
+    todo = "Check its permissions and the disk"
+    return unreadable(path, "it cannot be opened", received=error.strerror or error, todo=todo)
 
 
 def _is_zipped(path: Path) -> bool:
     return path.name.lower().endswith(".gz")
 
 
-def _itk_header(path: Path) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    header = read_mha_header(path)
-    return header.shape, header.affine
-
-
 def _read(
     path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None = None
-) -> tuple[Array, NDArray[np.float64]]:
-    """Voxels, checked and converted as stored, and affine, both in RAS+ order.
+) -> tuple[Array, NDArray[np.float64], str]:
+    """Voxels, checked and converted as stored, and affine, both in RAS+ order, and the order in which they are stored.
 
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
-    shape, affine = _header(path, dims=(3,) if channel is None else (4,))
-    if channel is not None and not 0 <= channel < shape[3]:
-        raise DataError(f"{path.name} has no volume {channel}", received=f"{shape[3]} volumes, counted from 0")
+    header = _header(path, dims=(3,) if channel is None else (4,))
+    shape, affine = header.shape[:3], header.affine
+    if channel is not None and not 0 <= channel < header.shape[3]:
+        raise DataError(f"{path.name} has no volume {channel}", received=f"{header.shape[3]} volumes, counted from 0")
     try:
-        if path.name.lower().endswith(ITK_SUFFIXES):
-            array = read_mha_voxels(read_mha_header(path))
-        else:
-            array = _nifti_voxels(path).reshape(shape)
-        if channel is not None:
-            array, shape = array[..., channel], shape[:3]
-        orientation = nib.orientations.io_orientation(affine)
-    except _READ_ERRORS as error:
-        raise _unreadable(path, error) from error
-    if array.dtype.kind not in "biuf":
-        raise DataError(
-            f"{path.name} holds voxels that are no plain numbers",
-            received=array.dtype,
-            todo="Save one number per voxel, not colours or complex values",
-        )
-    if np.isnan(orientation).any() or not np.isfinite(affine).all():
-        raise DataError(f"{path.name} has an affine that does not map to space", received=affine.tolist())
+        array = _voxels(path, header)
+    except OSError as error:
+        raise _unopened(path, error) from error
+    if channel is not None:
+        array = array[..., channel]
+    orientation = nib.orientations.io_orientation(affine)
     ras: Array = nib.orientations.apply_orientation(convert(array, path), orientation)
-    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape)
+    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape), "".join(nib.aff2axcodes(affine))
 
 
 def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
@@ -292,12 +223,3 @@ def _whole(array: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
             todo="Give a mask of whole numbers; threshold a probability map first",
         )
     return labels
-
-
-def _unreadable(path: Path, error: BaseException) -> DataError:
-    reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-    return DataError(
-        f"{path.name} cannot be read as an image: it is truncated or not a NIfTI or MHA file",
-        received=reason,
-        todo="Copy or download the file again",
-    )

@@ -11,12 +11,16 @@ from afl_core.data.duplicates import find_duplicates
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import Cohort
+from afl_core.data.loading import REFERENCE, file_title
 from afl_core.data.patients import patient_id
 from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError
-from afl_core.volume import Case, check_same_grid
+from afl_core.volume import SKEW, Case, check_same_grid
+
+PLAUSIBLE_MM = (0.01, 100.0)
+"""Edges of voxels, from micro-MRI to the gap between scout slices; others are most often a wrong unit."""
 
 Level = Literal["error", "question", "warning", "note"]
 
@@ -74,6 +78,7 @@ def unusable_cases(facts: Facts) -> frozenset[str]:
         files = _files(facts, case)
         known = {name: file for name, file in files.items() if file.shape}
         off = any(not usable for _, usable in _off_grid(case, known))
+        off = off or (REFERENCE in known and known[REFERENCE].grid.skew > SKEW)
         if off or any(file.problem for file in files.values()):
             found.add(case.case_id)
     alone = all(not case.sequences for case in facts.cohort.cases)
@@ -88,6 +93,7 @@ def find_all(facts: Facts) -> Iterator[Finding]:
     yield from _left_out(facts)
     yield from _unreadable(facts)
     yield from _geometry(facts)
+    yield from _headers(facts)
     yield from _labels(facts)
     yield from _references(facts)
     yield from _duplicates(facts)
@@ -128,8 +134,8 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         for said, usable in _off_grid(case, known):
             (resampled if usable else wrong).append(said)
     if wrong:
-        todo = "Resample them onto one grid, a mask with nearest-neighbour interpolation; where they do not lie in one "
-        todo += "place, check that they are of one patient"
+        todo = "Where voxel belongs to voxel as stored and a header is wrong, give --trust-voxel-order; else resample "
+        todo += "them onto one grid, a mask with nearest-neighbour interpolation"
         yield Finding("error", f"{_n(wrong, 'file')} on another grid than the case", tuple(wrong), todo)
     if resampled:
         what = f"{_n(resampled, 'image')} on another grid than {facts.cohort.layout.grid}, brought onto it when read"
@@ -140,9 +146,37 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         yield Finding("note", what, tuple(mixed), "The cases listed mix orders within themselves" if mixed else "")
 
 
+def _headers(facts: Facts) -> Iterator[Finding]:
+    """What single headers say of themselves, whatever the other files of the case."""
+    told = [(f"{path.name}: {said}", said) for path, file in facts.files.items() for said in file.remarks]
+    doubtful = tuple(item for item, said in told if "converted" not in said)
+    if doubtful:
+        todo = "See that voxel sizes and place are right, and write the files again with one transform that is"
+        yield Finding(
+            "warning", f"{_n(doubtful, 'header')} that contradict themselves or do not say all", doubtful, todo
+        )
+    converted = tuple(item for item, said in told if "converted" in said)
+    if converted:
+        yield Finding("note", f"{_n(converted, 'file')} with lengths in another unit than mm", converted)
+    grids = {path: file.grid for path, file in facts.files.items() if file.shape}
+    odd = tuple(
+        f"{path.name}: voxels of {'x'.join(f'{s:.3g}' for s in grid.spacing_mm)} mm"
+        for path, grid in grids.items()
+        if not PLAUSIBLE_MM[0] <= min(grid.spacing_mm) <= max(grid.spacing_mm) <= PLAUSIBLE_MM[1]
+    )
+    if odd:
+        todo = "Check the unit and the voxel sizes: lengths and volumes are measured by them as they stand"
+        yield Finding("warning", f"{_n(odd, 'file')} with voxels of a size that no scanner gives", odd, todo)
+    references = {case.reference for case in facts.cohort.cases}
+    skewed = tuple(p.name for p, grid in grids.items() if p in references and grid.skew > SKEW)
+    if skewed:
+        todo = "Resample image and masks to a grid with right angles, the masks with nearest-neighbour interpolation"
+        yield Finding("error", f"{_n(skewed, 'reference')} with axes that are not at right angles", skewed, todo)
+
+
 def _files(facts: Facts, case: Case) -> dict[str, FileFacts]:
     """What is known of every file of a case, by sequence, and of its reference."""
-    paths = {**case.sequences, **({"reference": case.reference} if case.reference else {})}
+    paths = {**case.sequences, **({REFERENCE: case.reference} if case.reference else {})}
     return {name: facts.files[path] for name, path in paths.items()}
 
 
@@ -151,9 +185,10 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
     first = case.grid if case.grid in known else next(iter(known), "")
     for name, file in known.items():
         base = known[first]
-        if file.shape == base.shape and (file.affine == base.affine).all():
+        same = file.shape == base.shape
+        if same and (case.trust_voxel_order or (file.affine == base.affine).all()):
             continue
-        names = (f"the {first} of {case.case_id}", f"The {name} of {case.case_id}")
+        names = (file_title(case, first), file_title(case, name))
         try:
             check_same_grid(base.grid, file.grid, names=names)
         except GeometryError as error:

@@ -9,17 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
-from afl_core.data.files import read_header
-from afl_core.data.length import check_length
+from afl_core.data.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
 from afl_core.errors import AflError, DataError
 from afl_core.storage import write_atomically
 from afl_core.volume import Case, Volume
 
-INDEX_VERSION = 1
+INDEX_VERSION = 2
 """Raised whenever what is kept changes its meaning."""
 
 Progress = Callable[[int, int, str], None]
@@ -38,29 +36,30 @@ class FileFacts:
         shape: Voxels along the stored axes; () where the header cannot be read.
         affine: Stored voxel index to RAS+ millimetres.
         problem: Why the file cannot be used, or "".
+        remarks: What its header says of its geometry that a person should know.
     """
 
     size: int
     shape: tuple[int, ...] = ()
     affine: NDArray[np.float64] = field(default_factory=lambda: np.eye(4))
     problem: str = ""
+    remarks: tuple[str, ...] = ()
 
     @property
     def grid(self) -> Volume:
         """Its grid in RAS+ order, as a volume of zeros."""
-        return _grid(self.shape, self.affine.tobytes())[0]
+        return _grid(self.shape, self.affine.tobytes())
 
     @property
     def stored(self) -> str:
         """Where its stored axes point, such as LPS."""
-        return _grid(self.shape, self.affine.tobytes())[1]
+        return self.grid.stored
 
 
 @lru_cache(maxsize=1024)
-def _grid(shape: tuple[int, ...], affine: bytes) -> tuple[Volume, str]:
+def _grid(shape: tuple[int, ...], affine: bytes) -> Volume:
     """Worked out once for all files of one grid: thousands share a few."""
-    matrix = np.frombuffer(affine).reshape(4, 4)
-    return ras_grid_of(shape, matrix), "".join(aff2axcodes(matrix))
+    return ras_grid_of(shape, np.frombuffer(affine).reshape(4, 4))
 
 
 class Index:
@@ -137,11 +136,10 @@ def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> di
 
 def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
     try:
-        shape, affine, size = read_header(path, stacked=stacked)
-        ras_grid_of(shape[:3], affine, name=path.name)
-        kept = {"shape": list(shape[:3]), "affine": affine.tolist()}
+        header = read_header(path, stacked=stacked)
+        kept = {"shape": list(header.shape[:3]), "affine": header.affine.tolist(), "remarks": list(header.remarks)}
         try:
-            check_length(path, shape, size)
+            check_length(path, header)
         except AflError as error:
             return {**kept, "problem": str(error)}
     except AflError as error:
@@ -153,4 +151,5 @@ def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
 
 def _facts(size: int, kept: Mapping[str, Any]) -> FileFacts:
     affine = np.array(kept["affine"]) if "affine" in kept else np.eye(4)
-    return FileFacts(size, tuple(kept.get("shape", ())), affine, kept.get("problem", ""))
+    remarks = tuple(kept.get("remarks", ()))
+    return FileFacts(size, tuple(kept.get("shape", ())), affine, kept.get("problem", ""), remarks)

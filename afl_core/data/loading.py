@@ -6,15 +6,19 @@ from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
-from nibabel.orientations import inv_ornt_aff, io_orientation
+from nibabel.orientations import aff2axcodes, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
 from afl_core.data.files import load_labels, load_mask, load_volume, read_header
 from afl_core.data.labels import check_labels
 from afl_core.data.resample import APART, covered, resample_onto
-from afl_core.errors import DataError, GeometryError
+from afl_core.data.voxel_order import as_placed, placed_by
+from afl_core.errors import AflError, DataError, GeometryError
 from afl_core.regions import bounding_box
-from afl_core.volume import Case, Mask, Region, Volume, check_same_grid, is_same_grid
+from afl_core.volume import Case, Mask, Region, Volume, check_right_angles, check_same_grid, is_same_grid
+
+REFERENCE = "reference"
+"""Name of the reference among the files of a case."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +57,30 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None) -> LoadedCa
         )
     images = {name: load_sequence(case, name) for name in wanted}
     reference = load_reference(case) if case.reference else None
-    grids: list[tuple[str, Volume]] = [(f"The {name} image of {case.case_id}", image) for name, image in images.items()]
+    grids: list[tuple[str, Volume]] = [(file_title(case, name), image) for name, image in images.items()]
     if reference is not None:
-        grids.append((f"The reference of {case.case_id}", reference))
+        check_right_angles(reference, name=file_title(case, REFERENCE))
+        grids = grids or _image_grid(case)
+        grids.append((file_title(case, REFERENCE), reference))
     for title, volume in grids[1:]:
         check_same_grid(grids[0][1], volume, names=(grids[0][0], title))
     return LoadedCase(case, MappingProxyType(images), reference)
+
+
+def file_title(case: Case, name: str) -> str:
+    """What messages call a file of a case; the name is of a sequence, or `REFERENCE`."""
+    return f"The {name} of {case.case_id}" if name == REFERENCE else f"The {name} image of {case.case_id}"
+
+
+def _image_grid(case: Case) -> list[tuple[str, Volume]]:
+    """The grid of the case's image, by its header alone; none where it has no image, or that cannot be read."""
+    name = case.grid if case.grid in case.sequences else next(iter(case.sequences), "")
+    if not name:
+        return []
+    try:
+        return [(file_title(case, name), ras_grid(case.sequences[name], any_axes=True))]
+    except DataError:
+        return []  # said of what needs the image
 
 
 def load_sequence(case: Case, name: str) -> Volume:
@@ -68,11 +90,14 @@ def load_sequence(case: Case, name: str) -> Volume:
         DataError: If a file cannot be read.
         GeometryError: If it is to be resampled and does not lie where the case does.
     """
-    image = load_volume(case.sequences[name], channel=case.channels.get(name))
-    grid_file = case.sequences.get(case.grid, case.reference) if case.grid else None
-    if grid_file is None or name == case.grid:
+    path = case.sequences[name]
+    image = load_volume(path, channel=case.channels.get(name))
+    if (by := placed_by(case, path)) != path:
+        return as_placed(image, by)
+    base = case.sequences.get(case.grid, case.reference) if case.grid else None
+    if base is None or name == case.grid:
         return image
-    grid = ras_grid(grid_file)
+    grid = ras_grid(base)
     if (share := covered(image, grid)) < APART:
         raise GeometryError(
             f"The {name} image of {case.case_id} does not lie where its {case.grid} image does",
@@ -80,6 +105,18 @@ def load_sequence(case: Case, name: str) -> Volume:
             todo="Check that both are of one patient, and their affines",
         )
     return Volume(image.array, grid.affine) if is_same_grid(grid, image) else resample_onto(image, grid)
+
+
+def load_background(case: Case, name: str, grid: Volume) -> tuple[Volume | None, str]:
+    """The image behind masks on a grid; None, and why in a sentence, where it cannot be shown: the masks still can."""
+    try:
+        image = load_sequence(case, name)
+        check_same_grid(grid, image, names=("the masks", file_title(case, name)))
+    except AflError as error:
+        return None, f"Shown without its image. {error}"
+    except OSError as error:
+        return None, f"Shown without its image. {DataError('The file could not be read', received=error)}"
+    return image, ""
 
 
 def load_reference(case: Case) -> Mask:
@@ -90,11 +127,21 @@ def load_reference(case: Case) -> Mask:
     """
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
+    by = placed_by(case, case.reference)
     if not (case.region.inside or case.region.known):
-        return load_mask(case.reference)
+        mask = load_mask(case.reference)
+        return mask if by == case.reference else as_placed(mask, by)
     name = case.reference.name
     told = name if case.case_id in name else f"{name} of {case.case_id}"
-    return region_mask(load_labels(case.reference), case.region, file=told)
+    return region_mask(load_reference_labels(case), case.region, file=told)
+
+
+def load_reference_labels(case: Case) -> Volume:
+    """The labels of the case's reference, where the case says that they lie; errors as `load_reference`."""
+    if case.reference is None:
+        raise DataError(f"{case.case_id} has no reference segmentation")
+    labels, by = load_labels(case.reference), placed_by(case, case.reference)
+    return labels if by == case.reference else as_placed(labels, by)
 
 
 def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
@@ -102,25 +149,23 @@ def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
     tumour = labels.array != 0
     box = bounding_box(tumour)
     if box is None:
-        return Mask(tumour, labels.affine)
+        return Mask(tumour, labels.affine, labels.stored)
     inside = labels.array[box]
     present = np.flatnonzero(np.bincount(inside.ravel())).tolist()
     check_labels(present, region, file=file)
     if region.inside and not set(present) - {0} <= set(region.inside):
         tumour[box] = np.isin(inside, region.inside)
-    return Mask(tumour, labels.affine)
+    return Mask(tumour, labels.affine, labels.stored)
 
 
-def ras_grid(path: Path) -> Volume:
-    """Shape and affine of an image in RAS+ order, as a volume of zeros that takes no memory."""
-    shape, affine, _ = read_header(path)
-    return ras_grid_of(shape, affine, name=path.name)
+def ras_grid(path: Path, *, any_axes: bool = False) -> Volume:
+    """Shape and affine of an image in RAS+ order, as a volume of zeros that takes no memory; as `read_header`."""
+    header = read_header(path, any_axes=any_axes)
+    return ras_grid_of(header.shape[:3], header.affine)
 
 
-def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64], *, name: str = "The file") -> Volume:
-    """The same of a stored shape and affine; `name` is for the message about one that does not map to space."""
-    turn = io_orientation(affine) if np.isfinite(affine).all() else np.full((3, 2), np.nan)
-    if np.isnan(turn).any():
-        raise DataError(f"{name} has an affine that does not map to space", received=affine.tolist())
+def ras_grid_of(shape: tuple[int, ...], affine: NDArray[np.float64]) -> Volume:
+    """The same of a stored shape and affine."""
+    turn = io_orientation(affine)
     zeros = np.broadcast_to(np.float32(0), tuple(shape[axis] for axis in np.argsort(turn[:, 0])))
-    return Volume(zeros, affine @ inv_ornt_aff(turn, shape))
+    return Volume(zeros, affine @ inv_ornt_aff(turn, shape), "".join(aff2axcodes(affine)))

@@ -1,92 +1,128 @@
 """Read MetaImage files (`.mha`, `.mhd`) without ITK, which a damaged header makes crash together with its process.
 
 Format: https://docs.itk.org/en/latest/learn/metaio.html. `NAME = VALUE` lines end with `ElementDataFile`; the voxels
-follow (LOCAL) or lie in a file beside it, as one zlib stream or as they are.
+follow (LOCAL) or lie in a file beside it, as one zlib stream or as they are. A header is read as ITK reads it; one that
+says a thing twice and differently, or in a spelling that ITK passes over, is refused.
 """
 
-import sys
+import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.data.image_header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
 from afl_core.storage import ZLIB, unzip
 
 MAX_HEADER = 2**16
 """Bytes in which a header must end; PI-CAI's, with their DICOM tags, take 2 KiB."""
 
-_TYPES: Mapping[str, str] = {
-    **{"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4", "MET_UINT": "u4"},
-    **{"MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
-    **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
-}
+_TYPES: Mapping[str, str] = MappingProxyType(
+    {
+        **{"MET_CHAR": "i1", "MET_UCHAR": "u1", "MET_SHORT": "i2", "MET_USHORT": "u2", "MET_INT": "i4"},
+        **{"MET_UINT": "u4", "MET_LONG": "i4", "MET_ULONG": "u4", "MET_LONG_LONG": "i8", "MET_ULONG_LONG": "u8"},
+        **{"MET_FLOAT": "f4", "MET_DOUBLE": "f8"},
+    }
+)
+
+_MATRIX = ("TransformMatrix", "Rotation", "Orientation")
+_OFFSET = ("Offset", "Position", "Origin")
+_SPACING = ("ElementSpacing", "ElementSize")
+_ORDER = ("BinaryDataByteOrderMSB", "ElementByteOrderMSB")
+_SLOPE, _SHIFT = "ElementToIntensityFunctionSlope", "ElementToIntensityFunctionOffset"
+_KEYS = (
+    *_MATRIX,
+    *_OFFSET,
+    *_SPACING,
+    *_ORDER,
+    *("ObjectType", "NDims", "DimSize", "BinaryData", "CompressedData", "CompressedDataSize", "HeaderSize"),
+    *("ElementType", "ElementNumberOfChannels", "ElementDataFile", _SLOPE, _SHIFT),
+)
+"""What is read; any other line is a tag that does not matter."""
+
+_WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
+_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
+_MAX_LENGTH = 1e15
+"""Largest number that the geometry may hold."""
 
 
 @dataclass(frozen=True, eq=False)
-class MhaHeader:
-    """What the text of a MetaImage says.
+class MhaHeader(ImageHeader):
+    """What the text of a MetaImage says; the affine is the identity if the image is not 3-D.
 
     Attributes:
-        shape: Voxels along the stored axes, X running fastest; the channels as a last axis where there are several.
-        affine: Shape (4, 4), stored voxel index to RAS+ millimetres; the identity if the image is not 3-D.
-        dtype: Of a voxel as stored.
         data: File that holds the voxels.
         start: Its first byte of them, or -1: they end the file.
         zipped: Whether they are a zlib stream.
+        zipped_size: Bytes of that stream; 0 where the header does not say.
     """
 
-    shape: tuple[int, ...]
-    affine: NDArray[np.float64]
-    dtype: np.dtype[Any]
     data: Path
     start: int
     zipped: bool
+    zipped_size: int
 
 
 def read_mha_header(path: Path) -> MhaHeader:
     """Parse the header; no voxel is read.
 
     Raises:
-        ValueError: If it is not a MetaImage, or one that is not read here: voxels as text, or in another folder.
-        KeyError: If a needed line is missing.
+        DataError: If it is not a MetaImage, contradicts itself, or is one that is not read here: voxels as text, or in
+            another folder.
+        OSError: If the file cannot be opened.
     """
     said, start = _lines(path)
-    if said.get("ObjectType", "Image") != "Image" or said.get("BinaryData", "True") != "True":
-        raise ValueError("it is no MetaImage with binary voxels")
-    n = int(said["NDims"])
-    shape = tuple(int(word) for word in said["DimSize"].split())
-    channels = int(said.get("ElementNumberOfChannels", "1"))
-    if len(shape) != n or n < 1 or channels < 1:
-        raise ValueError(f"it declares {n} dimensions of {shape} voxels with {channels} channels")
-    big = said.get("BinaryDataByteOrderMSB", said.get("ElementByteOrderMSB", "False")) == "True"
+    if said.get("ObjectType", "Image") != "Image" or not _flag(path, said, ("BinaryData",), default=True):
+        raise damaged(path, "it is no image with binary voxels")
+    if "NDims" not in said or "DimSize" not in said or "ElementType" not in said:
+        raise damaged(path, f"it has no line {next(k for k in ('NDims', 'DimSize', 'ElementType') if k not in said)}")
+    n, channels = _whole(path, said, "NDims", 3), _whole(path, said, "ElementNumberOfChannels", 1)
+    words = said["DimSize"].split()
+    if len(words) != n or not 1 <= n <= 10 or channels < 1 or not all(map(_WHOLE.fullmatch, words)):
+        raise damaged(path, f"it declares {n} dimensions of {said['DimSize'][:80]} voxels with {channels} channels")
     if said["ElementType"] not in _TYPES:
-        raise ValueError(f"voxels of the type {said['ElementType']!r} are not read")
-    dtype = np.dtype(_TYPES[said["ElementType"]]).newbyteorder(">" if big else "<")
-    data, start = _place(path, said, start)
-    shape = shape if channels == 1 else (*shape, channels)
-    affine = _affine(said) if len(shape) == 3 else np.eye(4)
-    return MhaHeader(shape, affine, dtype, data, start, said.get("CompressedData", "False") == "True")
+        raise damaged(path, f"voxels of the type {said['ElementType'][:80]} are not read")
+    if _numbers(path, said, (_SLOPE,), "1") != 1 or _numbers(path, said, (_SHIFT,), "0") != 0:
+        raise damaged(path, "it asks for values to be scaled, which ITK does not do either")
+    dtype = np.dtype(_TYPES[said["ElementType"]]).newbyteorder(">" if _flag(path, said, _ORDER) else "<")
+    zipped, zipped_size = _flag(path, said, ("CompressedData",)), _whole(path, said, "CompressedDataSize", 0)
+    if zipped and zipped_size < ("CompressedDataSize" in said):
+        raise damaged(path, f"it declares {zipped_size} bytes of compressed voxels")
+    data, start = _voxels_at(path, said, start, zipped=zipped)
+    shape = (*map(int, words), *([channels] if channels > 1 else []))
+    affine = _affine(path, said) if len(shape) == 3 else np.eye(4)
+    return MhaHeader(shape, affine, dtype, data, start, zipped, zipped_size)
 
 
-def read_mha_voxels(header: MhaHeader) -> NDArray[Any]:
-    """Voxels in the stored order; raises EOFError before anything is allocated if the file cannot hold them."""
-    count = int(np.prod(header.shape))
-    size = count * header.dtype.itemsize
-    there = header.data.stat().st_size
-    start = there - size if header.start < 0 else header.start
+def read_mha_voxels(path: Path, header: MhaHeader) -> NDArray[Any]:
+    """Voxels in the stored order; raises DataError before anything is allocated if the file cannot hold them."""
+    check_size(path, header)
+    start, due = check_mha_length(path, header)
     if header.zipped:
-        found = np.frombuffer(unzip(header.data, size, start=max(header.start, 0), wbits=ZLIB), np.uint8)
-        if found.size < size:
-            raise EOFError(f"it holds {found.size} of {size} bytes of voxels")
+        end = start + header.zipped_size if header.zipped_size else None
+        found = unzipped(path, lambda: unzip(header.data, due, start=start, end=end, wbits=ZLIB))
+        if found.size < due:
+            raise truncated(path, found.size, due)
         stored = found.view(header.dtype)
-    elif start < 0 or there < start + size:
-        raise EOFError(f"it holds {max(there - max(start, 0), 0)} of {size} bytes of voxels")
     else:
-        stored = np.fromfile(header.data, header.dtype, count, offset=start)
+        stored = np.fromfile(header.data, header.dtype, math.prod(header.shape), offset=start)
     return stored.reshape(header.shape, order="F")
+
+
+def check_mha_length(path: Path, header: MhaHeader) -> tuple[int, int]:
+    """First byte of the voxels and their number, unzipped; raises DataError if the file cannot hold them."""
+    due = math.prod(header.shape) * header.dtype.itemsize
+    stored = header.zipped_size if header.zipped else due
+    there = header.data.stat().st_size
+    start = there - due if header.start < 0 else header.start
+    if start < 0 or there < start + max(stored, 1):
+        raise truncated(path, there - max(start, 0), stored or due)
+    return start, due
 
 
 def _lines(path: Path) -> tuple[dict[str, str], int]:
@@ -94,50 +130,88 @@ def _lines(path: Path) -> tuple[dict[str, str], int]:
     with path.open("rb") as file:
         block = file.read(MAX_HEADER)
     said, at = dict[str, str](), 0
+    exact = {key.lower(): key for key in _KEYS}
     while at < len(block) and "ElementDataFile" not in said:
         end = block.find(b"\n", at)
         end = len(block) if end < 0 else end
-        name, equals, value = block[at:end].decode("utf-8", "replace").partition("=")
-        at = end + 1
-        if equals:
-            said[name.strip()] = value.strip()
+        line = block[at:end].decode("utf-8", "replace").removesuffix("\r")
+        name, equals, value = line.partition("=")
+        key, value, at = name.rstrip(), value.strip(), end + 1
+        if not (equals or line.strip()) and said:
+            continue
+        if not equals or (not said and key.strip().lower() not in exact):
+            raise no_image(path, block, "MetaImage") if not said else damaged(path, f"the line {line[:80]!r}")
+        known = exact.get(re.split(r"[:\s]", key.strip(), maxsplit=1)[0].lower())
+        if known and key != known:
+            raise damaged(path, f"it writes {key[:80]!r} where the format has {known}")
+        if said.get(key, value) != value and known:
+            raise damaged(path, f"it says {key} = {said[key][:80]} and {key} = {value[:80]}")
+        said[key] = value
     if "ElementDataFile" not in said:
-        raise ValueError("it has no line ElementDataFile")
+        raise no_image(path, block, "MetaImage") if not said else damaged(path, "it has no line ElementDataFile")
     return said, at
 
 
-def _place(path: Path, said: Mapping[str, str], after: int) -> tuple[Path, int]:
+def _voxels_at(path: Path, said: Mapping[str, str], after: int, *, zipped: bool) -> tuple[Path, int]:
     """The file that holds the voxels, and where they start in it."""
-    name = said["ElementDataFile"]
-    if name.upper() == "LOCAL":
+    name, skipped = said["ElementDataFile"], _whole(path, said, "HeaderSize", 0)
+    if not -1 <= skipped <= MAX_HEADER or (skipped and (zipped or name in ("LOCAL", "Local", "local"))):
+        raise damaged(path, f"it declares a header of {skipped} bytes")
+    if name in ("LOCAL", "Local", "local"):
         return path, after
     data = path.parent / name
     # Anything else could show a file that the person who gave this one must not see.
-    if Path(name).name != name or name in ("", "..") or data.resolve().parent != path.resolve().parent:
-        raise ValueError(f"its voxels must lie in the same folder, not in {name!r}")
+    if Path(name).name != name or "\0" in name or name in ("", "..") or data.resolve().parent != path.resolve().parent:
+        todo = "Save it as one .mha file"
+        raise unreadable(path, "its voxels must lie in the same folder", received=name[:80], todo=todo)
     if not data.is_file():
-        raise ValueError(f"there is no file {name!r} beside it, which holds its voxels")
-    skipped = int(said.get("HeaderSize", "0"))
-    if not -1 <= skipped <= MAX_HEADER:
-        raise ValueError(f"it declares a header of {skipped} bytes")
+        raise unreadable(
+            path, "there is no file beside it with its voxels", received=name[:80], todo="Copy that file too"
+        )
     return data, skipped
 
 
-def _affine(said: Mapping[str, str]) -> NDArray[np.float64]:
+def _affine(path: Path, said: Mapping[str, str]) -> NDArray[np.float64]:
     """Index to RAS+ mm; a row of the matrix is the direction of one index, in ITK's LPS+."""
-    directions = _numbers(said, ("TransformMatrix", "Rotation", "Orientation"), "1 0 0 0 1 0 0 0 1").reshape(3, 3)
-    spacing_mm = _numbers(said, ("ElementSpacing", "ElementSize"), "1 1 1").reshape(3)
+    directions = _numbers(path, said, _MATRIX, "1 0 0 0 1 0 0 0 1").reshape(3, 3)
+    spacing_mm = _numbers(path, said, _SPACING, "1 1 1")
     if not (spacing_mm > 0).all():
-        raise ValueError(f"it declares a spacing of {said['ElementSpacing']}")
+        raise damaged(path, f"it declares a spacing of {spacing_mm.tolist()} mm")
     affine = np.eye(4)
     affine[:3, :3] = directions.T * spacing_mm
-    affine[:3, 3] = _numbers(said, ("Offset", "Origin", "Position"), "0 0 0").reshape(3)
-    return np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine
+    affine[:3, 3] = _numbers(path, said, _OFFSET, "0 0 0")
+    lps: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0])
+    return lps @ affine
 
 
-def _numbers(said: Mapping[str, str], names: tuple[str, ...], default: str) -> NDArray[np.float64]:
-    text = next((said[name] for name in names if name in said), default)
-    numbers = np.array([float(word) for word in text.split()])
-    if not (np.abs(numbers) < sys.maxsize).all():  # also where one is NaN
-        raise ValueError(f"it declares {names[0]} = {text[:80]}")
-    return numbers
+def _flag(path: Path, said: Mapping[str, str], names: tuple[str, ...], *, default: bool = False) -> bool:
+    """Whether a line says yes, by its first letter as in ITK: `True`, `true`, `T` and `1` are yes."""
+    told = {said[name][:1].upper() for name in names if name in said}
+    if not told <= {"T", "1", "F", "0"}:
+        raise damaged(path, f"{names[0]} is neither True nor False")
+    yes = {letter in "T1" for letter in told}
+    if len(yes) > 1:
+        raise damaged(path, f"{' and '.join(names)} contradict each other")
+    return yes.pop() if yes else default
+
+
+def _whole(path: Path, said: Mapping[str, str], name: str, default: int) -> int:
+    text = said.get(name, str(default))
+    if not _WHOLE.fullmatch(text):
+        raise damaged(path, f"it declares {name} = {text[:80]}")
+    return int(text)
+
+
+def _numbers(path: Path, said: Mapping[str, str], names: tuple[str, ...], default: str) -> NDArray[np.float64]:
+    """The numbers of a line that may have several names; as many as the default has."""
+    found = list[NDArray[np.float64]]()
+    for name in names:
+        words = said.get(name, default).split()
+        right = len(words) == len(default.split()) and all(map(_NUMBER.fullmatch, words))
+        numbers = np.array([float(word) for word in words]) if right else np.array([np.inf])
+        if not (np.abs(numbers) < _MAX_LENGTH).all():
+            raise damaged(path, f"it declares {name} = {said[name][:80]}")
+        found += [numbers] if name in said else []
+    if any((numbers != found[0]).any() for numbers in found):
+        raise damaged(path, f"{' and '.join(name for name in names if name in said)} contradict each other")
+    return found[0] if found else np.array([float(word) for word in default.split()])

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from afl_core.data.files import load_labels
 from afl_core.data.index import Index, Progress, file_state
-from afl_core.data.loading import region_mask
+from afl_core.data.loading import load_reference_labels, region_mask
+from afl_core.data.voxel_order import grid_file
 from afl_core.errors import AflError, DataError
 from afl_core.regions import bounding_box
 from afl_core.shape import describe
@@ -96,7 +96,7 @@ def describe_reference(case: Case) -> dict[str, Any]:
     """`ReferenceFacts` of a case as JSON keeps them; a reference that fails has a problem."""
     assert case.reference is not None
     try:
-        labels = load_labels(case.reference)
+        labels = load_reference_labels(case)
         box = bounding_box(labels.array != 0)
         counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
         found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
@@ -114,9 +114,11 @@ def describe_reference(case: Case) -> dict[str, Any]:
 
 
 def _key(index: Index, case: Case) -> tuple[str, tuple[int, int]]:
-    """Under what a reference is kept: file and region."""
+    """Under what a reference is kept: file and region, and what says where it lies if it does not itself."""
     assert case.reference is not None
     region = f"{'+'.join(map(str, case.region.inside))} of {'+'.join(map(str, case.region.known))}"
+    grid = grid_file(case) if case.trust_voxel_order else None
+    region += f", placed by {grid.name} of {file_state(grid)}" if grid else ""
     return f"{case.reference.relative_to(index.root).as_posix()}: {region}", file_state(case.reference)
 
 

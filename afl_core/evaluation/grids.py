@@ -46,7 +46,8 @@ def onto_reference(mask: Mask, reference: Mask, *, other_grid: str, what: str, s
         if keeps_affine(mask, reference):
             return _stretched(mask, reference, other_grid=other_grid, what=what, stored=stored)
         if other_grid == "refuse":
-            raise GeometryError(error.what, received=error.received, todo="Give --other-grid resample") from error
+            todo = error.todo if mask.stored_shape == reference.stored_shape else "Give --other-grid resample"
+            raise GeometryError(error.what, received=error.received, todo=todo) from error
         return _resampled(mask, reference, what=what)
     return Mask(mask.array, reference.affine), ""
 
@@ -114,6 +115,12 @@ def _resampled(mask: Mask, reference: Mask, *, what: str) -> tuple[Mask, str]:
         mask.array.view(np.uint8), step[:3, :3], step[:3, 3], reference.array.shape, order=0, mode="grid-constant"
     )
     found = Mask(array.astype(np.bool_), reference.affine)
+    if mask.array.any() and not array.any():
+        raise GeometryError(
+            f"Nothing is left of {what} on the reference's grid: it lies elsewhere, or is smaller than a voxel",
+            received=f"{mask.volume_ml:.3g} ml before, none after",
+            todo="Check its affine; if voxel belongs to voxel as stored, give --trust-voxel-order",
+        )
     spacing = "x".join(f"{edge:.3g}" for edge in mask.spacing_mm)
     volumes = f"{mask.volume_ml:.2f} ml before, {found.volume_ml:.2f} ml after"
     return found, f"resampled from {_text(mask.array.shape)} voxels of {spacing} mm: {volumes}"

@@ -20,8 +20,8 @@ from filelock import FileLock, Timeout
 
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
+from afl_core.evaluation.manifest import counted, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
-from afl_core.evaluation.manifest import recorded_cohort
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import Source, parse_sources, source_text
@@ -118,7 +118,7 @@ def run_job(folder: Path) -> None:
             sources = parse_sources(spec["sources"])
             results = Results(Path(spec["results"]))
             manifest = results.manifest()
-            cohort = recorded_cohort(manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
+            cohort = counted(whole_cohort(manifest), manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
             cases = {case.case_id: case for case in cohort.cases}
             if spec["case_id"] == EVERY:
                 lost = _run_every(folder, results, list(cases.values()), sources)

@@ -78,6 +78,7 @@ class SettingsSection(TypedDict, total=False):
     matcher: Annotated[str, AfterValidator(_matcher)]
     region: str
     labels: str
+    trust_voxel_order: bool
     version: int
 
 
@@ -153,10 +154,10 @@ def whole_cohort(manifest: Mapping[str, Any]) -> Cohort:
         AflError: If it is gone, or no longer follows that layout.
     """
     data, settings = manifest["data"], recorded_settings(manifest)
-    labels, region = settings.labels or None, settings.region
+    labels, region, trust = settings.labels or None, settings.region, settings.trust_voxel_order
     if data["kind"] == MASKS_ALONE.name:
-        return references_cohort(Path(data["path"]), labels=labels, region=region)
-    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+        return references_cohort(Path(data["path"]), labels=labels, region=region, trust_voxel_order=trust)
+    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region, trust_voxel_order=trust)
 
 
 def counted(cohort: Cohort, manifest: Mapping[str, Any]) -> Cohort:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from afl_core.data.files import save_mask
+from afl_core.data.files import read_header, save_mask
 from afl_core.data.layouts import Cohort, LoadedCase, load_case
+from afl_core.data.voxel_order import placed_by
 from afl_core.errors import DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
@@ -34,20 +35,23 @@ class Settings:
         matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
         region: Which part of the tumour is measured.
         labels: Label scheme that was chosen; "" where it is the data set's own.
+        trust_voxel_order: As `Case`.
     """
 
     nsd_tolerance_mm: float = 1.0
     matcher: str = "overlap"
     region: str = "whole"
     labels: str = ""
+    trust_voxel_order: bool = False
 
 
 SETTINGS = Settings()
 
 
 def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
-    """The settings with the region and the labels of a cohort."""
-    return replace(settings, region=cohort.region.name, labels=cohort.labels)
+    """The settings with what a cohort says: region, labels, and whether the order of voxels is trusted."""
+    trust = cohort.trust_voxel_order
+    return replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
 
 
 @dataclass(frozen=True)
@@ -133,7 +137,8 @@ def evaluate_case(
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
             row, own_lesions = _rows((case, source.name), prediction, reference, shape, settings=settings)
-            written = save_mask(mask_path(out, source.name, case.case_id), prediction.mask, like=case.reference)
+            target = mask_path(out, source.name, case.case_id)
+            written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
             lesions.extend(own_lesions)
         except Exception as error:  # noqa: BLE001 - whatever one source does, the others and the rows so far are kept
@@ -167,7 +172,8 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
     present = [name for name in needed if name in case.sequences]
     images = load_case(replace(case, reference=None), sequences=present).images
     mask = source.predict(case, images, None).mask
-    save_mask(path, mask, like=case.sequences.get(case.grid, case.sequences[needed[0]]))
+    like = case.sequences.get(case.grid, case.sequences[needed[0]])
+    save_mask(path, mask, like=placed_by(case, like))
 
 
 class _Reader:
@@ -196,7 +202,9 @@ def row_key(case: Case, source: Source, settings: Settings) -> str:
     reference = hash_files([case.reference] if case.reference else [])
     measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
     region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
-    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region]
+    trusted = case.reference if case.trust_voxel_order else None
+    placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []
+    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region, *placed]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -176,7 +176,7 @@ def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
         stored = mask_path(folder, str(row["source"]), str(row["case_id"])).read_bytes()
     except (DataError, OSError):
         return False
-    return hashlib.sha256(stored).hexdigest() == row["mask_sha256"]
+    return hashlib.sha256(stored).hexdigest() == str(row["mask_sha256"])
 
 
 def _identity(described: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -12,6 +12,7 @@ import numpy as np
 
 from afl_core.catalogue import pick
 from afl_core.data.files import stored_axes
+from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
 from afl_core.evaluation.prediction_files import (
@@ -138,9 +139,15 @@ class MaskSource:
         """Read the file; the mask lies on the reference's grid if there is one."""
         path = self._file(case)
         mask, tumour, note = load_prediction(path, case.region)
-        notes = [note] if note else []
+        notes, stored = [note] if note else [], stored_axes(path)
+        mask = Mask(mask.array, mask.affine, stored)
+        if (by := placed_by(case, path)) != path:
+            if tumour is not None:
+                tumour = as_placed(Volume(tumour, mask.affine, stored), by).array.astype(np.float32, copy=False)
+            mask = as_placed(mask, by)
+            notes.append(f"placed by {by.name}, voxel by voxel")
         if reference is not None:
-            what, stored = f"{self.name}'s mask of {case.case_id}", stored_axes(path)
+            what = f"{self.name}'s mask of {case.case_id}"
             mask, moved = onto_reference(mask, reference, other_grid=self.option, what=what, stored=stored)
             notes += [moved] if moved else []
             tumour = None if moved else tumour

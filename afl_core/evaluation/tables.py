@@ -48,7 +48,7 @@ def load_table(folder: Path, name: str) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         table = pd.read_parquet(path)
-    except Exception as error:  # noqa: BLE001 - a damaged file can make the reader raise anything
+    except Exception as error:
         raise damaged(folder, name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
     if table.empty:
         return pd.DataFrame()

@@ -7,12 +7,12 @@ import pandas as pd
 
 from afl_core.catalogue import pick
 from afl_core.data.files import load_mask
-from afl_core.data.layouts import load_reference, load_sequence
+from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.examples import Example
 from afl_core.figures.palette import SOURCE_COLOURS
-from afl_core.volume import Volume, check_same_grid
+from afl_core.volume import check_same_grid
 
 ROLES: Mapping[str, tuple[str, bool]] = {
     "large": ("reference_volume_ml", False),
@@ -58,8 +58,8 @@ def load_examples(comparison: Comparison, chosen: Mapping[str, str]) -> list[Exa
 
     Raises:
         UsageError: If there is no case of that name.
-        DataError: If its reference is missing or empty, or a file cannot be read.
-        GeometryError: If image and masks lie on different grids.
+        DataError: If its reference is missing, or a mask cannot be read.
+        GeometryError: If the masks lie on different grids.
     """
     if comparison.cohort is None:
         raise DataError("The data set cannot be opened", received=comparison.problem)
@@ -68,18 +68,17 @@ def load_examples(comparison: Comparison, chosen: Mapping[str, str]) -> list[Exa
     for role, case_id in chosen.items():
         case = pick(cases, case_id, kind="case")
         reference = None if case.reference is None else load_reference(case)
-        if reference is None or not reference.array.any():
-            raise DataError("The figure needs cases with a tumour", received=case_id, todo="Choose another case")
+        if reference is None:
+            raise DataError("The figure needs cases with a reference", received=case_id, todo="Choose another case")
         of_case = rows[rows["case_id"] == case_id].set_index("source")["dsc"]
         names = [name for name in comparison.sources if name in of_case.index][: len(SOURCE_COLOURS)]
         masks = {name: load_mask(comparison.mask(case_id, name)) for name in names}
         sequence = next(iter(case.sequences), None)
-        image = Volume(reference.array * 0.0, reference.affine) if sequence is None else load_sequence(case, sequence)
-        for name, mask in {"the reference": reference, **masks}.items():
-            check_same_grid(image, mask, names=("the image", name))
+        image, note = (None, "") if sequence is None else load_background(case, sequence, reference)
+        for name, mask in masks.items():
+            check_same_grid(reference, mask, names=("the reference", name))
         rough = float(rows.loc[rows["case_id"] == case_id, "roughness"].iloc[0])
-        title = f"{role.capitalize()}: {reference.volume_ml:.1f} ml" + (
-            "" if math.isnan(rough) else f", roughness {rough:.2f}"
-        )
-        examples.append(Example(title, image, reference, masks, {name: float(of_case[name]) for name in names}))
+        size = f"{reference.volume_ml:.1f} ml" if reference.array.any() else "no tumour"
+        title = f"{role.capitalize()}: {size}" + ("" if math.isnan(rough) else f", roughness {rough:.2f}")
+        examples.append(Example(title, image, reference, masks, {name: float(of_case[name]) for name in names}, note))
     return examples

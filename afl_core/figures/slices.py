@@ -1,6 +1,6 @@
-"""The slice of a case on which predictions and reference differ most, as a picture with outlines."""
+"""The slice of a case that shows its tumour and where predictions err, as a picture with outlines."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import BytesIO
 from typing import Any
 
@@ -50,7 +50,7 @@ def slice_picture(
         image: Gray background, its 0.5 and 99.5 percentiles black and white; None leaves it out.
         reference: The reference segmentation.
         predictions: Source name to mask on the same grid; at most three, coloured by place.
-        at: Voxel to centre on; without one the slice is `disagreement_slice` and the crop holds its masks.
+        at: Voxel to centre on; without one the slice is `shown_slice` and the crop holds its masks.
         size_px: Width and height.
 
     Returns:
@@ -62,7 +62,7 @@ def slice_picture(
     others: dict[str, Volume] = dict(predictions) if image is None else {**predictions, "the image": image}
     for name, other in others.items():
         check_same_grid(reference, other, names=("the reference", name))
-    z = disagreement_slice(reference, predictions) if at is None else at[2]
+    z = shown_slice(reference, predictions) if at is None else at[2]
     masks = [mask.array[:, :, z] for mask in (reference, *predictions.values())]
     spacing = reference.spacing_mm[:2]
     (x, y), side = tumour_view(masks, spacing) if at is None else ((at[0] + 0.5, at[1] + 0.5), MIN_SIDE_MM)
@@ -75,15 +75,18 @@ def slice_picture(
     return _png(figure)
 
 
-def disagreement_slice(reference: Mask, predictions: Mapping[str, Mask]) -> int:
-    """Number of the axial slice with the most voxels on which a prediction differs from the reference.
+def shown_slice(reference: Mask, predictions: Mapping[str, Mask]) -> int:
+    """Number of the axial slice by which a case is shown, in every figure, report and picture.
 
-    Where none differs: the slice with most of the reference; without one either, the middle.
+    Of the slices that hold at least half as much of the reference as the fullest, the one with the most voxels on which
+    a prediction differs from it; where none differs, the fullest. So one bad prediction cannot choose a slice without
+    the tumour. Without a reference: the slice with most of the predictions, else the middle.
     """
-    wrong = np.zeros(reference.array.shape[2], dtype=np.int64)
+    held, wrong = _per_slice(reference.array), np.zeros(reference.array.shape[2], dtype=np.int64)
     for mask in predictions.values():
         wrong += _per_slice(mask.array ^ reference.array)
-    for counts in (wrong, _per_slice(reference.array)):
+    wrong[2 * held < held.max()] = 0
+    for counts in (wrong, held):
         if counts.any():
             return int(np.argmax(counts))
     return int(reference.array.shape[2] // 2)
@@ -108,16 +111,23 @@ def _per_slice(array: NDArray[np.bool_]) -> NDArray[np.int64]:
     return np.asarray(array.sum(axis=(0, 1)), dtype=np.int64)
 
 
-def tumour_view(masks: Iterable[NDArray[np.bool_]], spacing: tuple[float, float]) -> tuple[tuple[float, float], float]:
-    """Centre in voxels and side in mm of a square that holds the masks with a margin; the whole slice without one."""
-    together = np.any(list(masks), axis=0)
-    box = _box(together)
-    ends = box or ((0, together.shape[0]), (0, together.shape[1]))
-    centre = ((ends[0][0] + ends[0][1]) / 2, (ends[1][0] + ends[1][1]) / 2)
-    extent = max((stop - start) * mm for (start, stop), mm in zip(ends, spacing, strict=True))
-    if not box:
-        return centre, extent
-    return centre, float(np.clip(extent + 2 * MARGIN_MM, MIN_SIDE_MM, max(MAX_SIDE_MM, extent + MARGIN_MM)))
+def tumour_view(masks: Sequence[NDArray[np.bool_]], spacing: tuple[float, float]) -> tuple[tuple[float, float], float]:
+    """Centre in voxels and side in mm of a square around the first mask that holds the others with a margin.
+
+    A prediction that reaches far off is cut, so that the tumour stays large enough to be seen. Where the first mask,
+    the reference, is empty, it is the square around the others; the whole slice where all are.
+    """
+    together = _box(np.any(list(masks), axis=0))
+    box = _box(masks[0]) or together or ((0, masks[0].shape[0]), (0, masks[0].shape[1]))
+    centre = ((box[0][0] + box[0][1]) / 2, (box[1][0] + box[1][1]) / 2)
+    own = max((stop - start) * mm for (start, stop), mm in zip(box, spacing, strict=True))
+    if together is None:
+        return centre, own
+    reach = max(
+        2 * max(stop - middle, middle - start) * mm
+        for (start, stop), middle, mm in zip(together, centre, spacing, strict=True)
+    )
+    return centre, float(np.clip(reach + 2 * MARGIN_MM, MIN_SIDE_MM, max(MAX_SIDE_MM, own + MARGIN_MM)))
 
 
 def show_image(axes: Axes, image: Volume, z: int) -> None:

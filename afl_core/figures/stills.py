@@ -66,12 +66,14 @@ def draw_scene(axes: Axes, surfaces: Surfaces, name: str, *, colour: str, half_m
         surfaces: All scenes: the view is centred on all of them, so that they are comparable.
         name: Of the scene.
         colour: Of a surface without distances.
-        half_mm: Half the side of what is shown; by default all scenes with a margin.
+        half_mm: Half the side of what is shown around the reference; by default all scenes with a margin.
     """
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND, aspect="equal")
     axes.set_frame_on(False)
     right, up, back = _directions()
     points = [s.points_mm for s in surfaces.scenes.values() if s is not None]
+    if half_mm and (reference := surfaces.scenes.get("Reference")) is not None:
+        points = [reference.points_mm]
     if not points and surfaces.outline is not None:
         points = [surfaces.outline.points_mm]
     together = np.concatenate(points) if points else np.zeros((1, 3))

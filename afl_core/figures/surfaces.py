@@ -57,11 +57,11 @@ class Surfaces:
     limit_mm: float
 
 
-def compute_surfaces(image: Volume, reference: Mask | None, predictions: Mapping[str, Mask]) -> Surfaces:
+def compute_surfaces(image: Volume | None, reference: Mask | None, predictions: Mapping[str, Mask]) -> Surfaces:
     """Surfaces of the reference and of each source, and the outline around them.
 
     Args:
-        image: Gives the outline; all masks lie on its grid.
+        image: Gives the outline; all masks lie on its grid. None where there is none to show.
         reference: Without one, or with an empty one, no source has distances.
         predictions: Source name to mask.
 
@@ -91,8 +91,10 @@ def _surface(mask: Mask) -> pv.PolyData | None:
     return _to_world(mesh, mask.affine, offset=np.array([side.start for side in box]) - 2, step=1)
 
 
-def _outline(image: Volume) -> pv.PolyData | None:
+def _outline(image: Volume | None) -> pv.PolyData | None:
     """Coarse surface of the image's foreground; None without one."""
+    if image is None:
+        return None
     coarse = foreground(image.array)[::OUTLINE_STEP, ::OUTLINE_STEP, ::OUTLINE_STEP]
     if not coarse.any():
         return None

@@ -12,9 +12,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
-from scipy.spatial import cKDTree
 
 from afl_core.jit import jit
+from afl_core.metrics.lesion_shares import own_voxels
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
 from afl_core.regions import BoolArray, Box, union_box
@@ -137,7 +137,7 @@ def measure_lesions(
     rows = lesion_rows(matching, origin=origin)
     voxel_ml = math.prod(matching.spacing_mm) / 1000
     penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
-    own_ml = _own_voxels(matching) * voxel_ml
+    own_ml = own_voxels(matching) * voxel_ml
     lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
     crops = _Crops(matching)
     measured = []
@@ -215,28 +215,6 @@ def _overlap_voxels(m: Matching) -> Integers:
     return np.bincount(lesion, weights=voxels, minlength=len(m.lesion_voxels) + 1).astype(np.int64)
 
 
-def _own_voxels(m: Matching) -> Integers:
-    """Matched voxels of each lesion (by number, 0 unused) when each voxel belongs to the nearest lesion alone."""
-    own = np.zeros(len(m.lesion_voxels) + 1, dtype=np.int64)
-    lesion, component = m.pairs.T
-    shared = np.bincount(component, minlength=len(m.component_voxels) + 1) > 1
-    np.add.at(own, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
-    if not shared.any():
-        return own
-    surface = np.flatnonzero(surface_voxels(m.reference))
-    for c in np.flatnonzero(shared):
-        rivals = np.zeros(len(own), dtype=bool)
-        rivals[lesion[component == c]] = True
-        voxels = m.components == c
-        own += np.bincount(m.lesions[voxels & m.reference], minlength=len(own))
-        targets = surface[rivals[m.lesions.ravel()[surface]]]
-        tree = cKDTree(_points_mm(targets, voxels.shape, m.spacing_mm))
-        outside = np.flatnonzero(voxels & ~m.reference)
-        nearest = tree.query(_points_mm(outside, voxels.shape, m.spacing_mm))[1]
-        own += np.bincount(m.lesions.ravel()[targets[nearest]], minlength=len(own))
-    return own
-
-
 def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | None) -> tuple[Reals, Reals]:
     """Distance of each lesion to the prediction and of each component to the reference, by number (0 unused)."""
     lesions = np.full(len(m.lesion_voxels) + 1, nothing_mm)
@@ -248,11 +226,6 @@ def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | No
         if components[1:].any():
             np.minimum.at(components, m.components[surface_voxels(m.prediction)], distances.prediction)
     return lesions, components
-
-
-def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spacing) -> Reals:
-    axes = np.unravel_index(flat, shape)
-    return np.column_stack([index * step for index, step in zip(axes, spacing_mm, strict=True)]).astype(np.float64)
 
 
 def _central_voxels(labels: Labels, spacing_mm: Spacing, origin: Voxel) -> list[Voxel]:

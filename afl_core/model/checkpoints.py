@@ -4,18 +4,19 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from afl_core.errors import AflError, CheckpointError
 from afl_core.storage import write_atomically
-from afl_core.volume import Spacing
 
 if TYPE_CHECKING:
     from torch import nn
 
 WEIGHTS, CARD = "weights.safetensors", "card.json"
+_Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+_Voxels = Annotated[int, Field(ge=1, le=1024)]
 DecisionRule = Literal["tumour_channel", "background_complement", "argmax"]
 
 
@@ -34,9 +35,9 @@ class Card(BaseModel):
     network: str
     network_settings: dict[str, Any] = Field(default_factory=dict)
     sequences: tuple[str, ...] = Field(min_length=1)
-    spacing_mm: Spacing
-    grid: tuple[int, int, int] | None = None
-    patch_size: tuple[int, int, int]
+    spacing_mm: tuple[_Length, _Length, _Length]
+    grid: tuple[_Voxels, _Voxels, _Voxels] | None = None
+    patch_size: tuple[_Voxels, _Voxels, _Voxels]
     preprocessing: Literal["workbench", "released"] = "workbench"
     decision_rule: DecisionRule
     loss: str

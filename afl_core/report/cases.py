@@ -8,13 +8,13 @@ import pandas as pd
 
 from afl_core.analysis.options import list_sources
 from afl_core.data.files import load_mask
-from afl_core.data.layouts import load_reference, load_sequence
+from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.figures.slices import SOURCE_STYLES, disagreement_slice, slice_picture
+from afl_core.figures.slices import SOURCE_STYLES, shown_slice, slice_picture
 from afl_core.report.findings import Findings
 from afl_core.report.parts import escape, heading, paragraph
-from afl_core.volume import Case, Mask, Volume, check_same_grid
+from afl_core.volume import Case, Mask, check_same_grid
 
 SHOWN = 3
 """Largest gains, and largest losses."""
@@ -72,9 +72,9 @@ def show_changes(findings: Findings) -> str:
         nothing = paragraph(f"None: {second} is nowhere {'better' if changes is gains else 'worse'} than {first}.")
         html += heading(title) + (f'<div class="pictures">{shown}</div>\n' if changes else nothing)
     return html + paragraph(
-        "Each picture is the axial slice with the most voxels on which a source differs from the reference, or the "
-        "slice through the centre of the lesion. The patient's left is on the right (R and L). Outlines run along "
-        "voxel edges. These are extremes: they show what happens, not how often.",
+        "Each picture is the axial slice through much of the reference with the most voxels on which a source differs "
+        "from it, or the slice through the centre of the lesion. The patient's left is on the right (R and L). "
+        "Outlines run along voxel edges. These are extremes: they show what happens, not how often.",
         "note",
     )
 
@@ -113,10 +113,12 @@ def _picture(change: Change, findings: Findings) -> tuple[bytes, str]:
     at = _centre(change, findings)
     for name, mask in predictions.items():
         check_same_grid(reference, mask, names=("the reference", name))
-    z = disagreement_slice(reference, predictions) if at is None else at[2]
-    image, sequence = _image(case)
+    z = shown_slice(reference, predictions) if at is None else at[2]
+    sequence = next(iter(case.sequences), "")
+    image, note = load_background(case, sequence, reference) if sequence else (None, "")
     png = slice_picture(image, reference, predictions, at=at)
-    return png, f"; slice {z + 1} of {reference.array.shape[2]}, {sequence or 'masks alone'}"
+    behind = sequence if image is not None else "masks alone"
+    return png, f"; slice {z + 1} of {reference.array.shape[2]}, {behind}{'. ' if note else ''}{note}"
 
 
 def _case(case_id: str, findings: Findings) -> Case:
@@ -137,13 +139,6 @@ def _prediction(source: str, case: Case, findings: Findings) -> Mask:
 def _members(source: str, findings: Findings) -> Sequence[str]:
     seeds: Mapping[str, Sequence[str]] = list_sources(findings.manifest, pool_seeds=findings.options.pool_seeds)[1]
     return seeds.get(source, (source,))
-
-
-def _image(case: Case) -> tuple[Volume | None, str]:
-    """The first sequence and its name; None where there are masks alone."""
-    for name in case.sequences:
-        return load_sequence(case, name), name
-    return None, ""
 
 
 def _centre(change: Change, findings: Findings) -> tuple[int, int, int] | None:

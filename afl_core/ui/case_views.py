@@ -1,5 +1,6 @@
 """One case in pictures: linked slices and surfaces."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.data.files import load_mask
-from afl_core.data.layouts import load_reference, load_sequence
+from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
@@ -44,7 +45,9 @@ def show_slices(workspace: Workspace, case_id: str) -> None:
             )
         else:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
-        payload = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
+        payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
+        if note:
+            st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
         show_viewer(payload, key="viewer", focus=focus, focus_source=source, link=True)
 
@@ -86,8 +89,10 @@ def _case(workspace: Workspace, case_id: str) -> Case | None:
 
 def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
     """The reference, by its region, and the mask of every source that measured one, by its source."""
-    found = [] if case.reference is None else [_stamped(f"{_REFERENCE}{case.region}", case.reference)]
-    measured = set(workspace.rows.loc[workspace.rows["case_id"] == case.case_id, "source"])
+    read_as = f"{_REFERENCE}{case.region}{case.trust_voxel_order}"
+    found = [] if case.reference is None else [_stamped(read_as, case.reference)]
+    rows = workspace.rows
+    measured = set(rows.loc[rows["case_id"] == case.case_id, "source"]) if not rows.empty else set()
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
         if name in measured:
             try:
@@ -107,10 +112,11 @@ def _stamped(what: str, path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> ViewerPayload:
-    volume, reference, predictions = _read(_case, sequence, files)
-    name = sequence or "masks"
-    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name))
+def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[ViewerPayload, str]:
+    """The payload, and why it has no image, or ""."""
+    volume, reference, predictions, note = _read(_case, sequence, files)
+    name = sequence if sequence and not note else "masks"
+    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name)), note
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
@@ -129,21 +135,30 @@ def _still(case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
 def _meshes(case: Case, sequence: str, files: tuple[Stamped, ...]) -> "Surfaces":
     from afl_core.figures.surfaces import compute_surfaces  # noqa: PLC0415 - as above
 
-    return compute_surfaces(*_read(case, sequence, files))
+    return compute_surfaces(*_read(case, sequence, files)[:3])
 
 
-def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask]]:
-    """The image (empty space where there is none) and the masks, all on one grid."""
+def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask], str]:
+    """The image (empty space where there is none), the masks, all on one grid, and why the image is missing."""
     loaded = {} if case.reference is None else {"": load_reference(case)}
     loaded |= {name: load_mask(Path(path)) for name, path, _ in files if not name.startswith((_IMAGE, _REFERENCE))}
-    if sequence:
-        volume = load_sequence(case, sequence)
-    elif loaded:
-        first = next(iter(loaded.values()))
-        volume = Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine)
-    else:
-        raise DataError("This case has neither an image nor a mask")
+    volume, note = behind(case, sequence, loaded.values())
     for name, mask in loaded.items():
-        check_same_grid(volume, mask, names=("the image", name or "the reference"))
+        check_same_grid(volume, mask, names=("the first of them", name or "the reference"))
     reference = loaded.pop("", None)
-    return volume, reference, loaded
+    return volume, reference, loaded, note
+
+
+def behind(case: Case, sequence: str, masks: Iterable[Mask]) -> tuple[Volume, str]:
+    """What the masks of a case are shown on: its image, or empty space on their grid and why.
+
+    Raises:
+        AflError: If there is no mask, and no image that can be read.
+    """
+    first = next(iter(masks), None)
+    if first is None:
+        if not sequence:
+            raise DataError("This case has neither an image nor a mask")
+        return load_sequence(case, sequence), ""
+    image, note = load_background(case, sequence, first) if sequence else (None, "")
+    return image or Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine), note

@@ -9,7 +9,7 @@ import streamlit as st
 from afl_core import paths
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, DataOptions, references_cohort
 from afl_core.data.references import count_unread
 from afl_core.errors import AflError
 from afl_core.ui.errors import plain, shown_errors
@@ -98,12 +98,19 @@ def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | Non
         format_func=scheme.title_of,
         key=f"region {root} {layout} {labels}",
     )
-    return _cohort(str(root), layout, labels, str(region))
+    trust = left.checkbox(
+        "Trust the order of voxels",
+        value=opened is not None and opened.trust_voxel_order,
+        key=f"trust {root} {layout}",
+        help="Files of one shape then lie on one grid, voxel by voxel as stored, whatever their headers say: for masks "
+        "that lost their header.",
+    )
+    return _cohort(str(root), layout, labels, str(region), trust=trust)
 
 
 def read(cohort: Cohort) -> Report:
     """The report; headers at once, references after a click where there are many that were never read."""
-    key = (str(cohort.root), cohort.layout.name, cohort.labels, cohort.region)
+    key = (str(cohort.root), cohort.layout.name, cohort.labels, cohort.region, cohort.trust_voxel_order)
     kept = st.session_state.get(REPORT_KEY)
     if kept and kept[0] == key and kept[2] == id(cohort):
         return kept[1]  # type: ignore[no-any-return]
@@ -185,6 +192,7 @@ def _command(cohort: Cohort) -> str:
     words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
     words += [] if cohort.region.name == WHOLE else ["--region", cohort.region.name]
     words += ["--labels", cohort.labels] if cohort.labels else []
+    words += ["--trust-voxel-order"] if cohort.trust_voxel_order else []
     region = "" if cohort.region.name == WHOLE else f"-{cohort.region.name}"
     name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own
     words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{name}"]
@@ -204,7 +212,8 @@ def _layout_name(name: str) -> str:
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(root: str, layout: str, labels: str, region: str) -> Cohort:
+def _cohort(root: str, layout: str, labels: str, region: str, *, trust: bool = False) -> Cohort:
     if layout == MASKS_ALONE.name:
-        return references_cohort(Path(root), labels=labels or None, region=region)
-    return load_cohort(Path(root), layout=layout or None, labels=labels or None, region=region)
+        return references_cohort(Path(root), labels=labels or None, region=region, trust_voxel_order=trust)
+    options = DataOptions(layout or None, labels or None, region, trust)
+    return options.load(Path(root))

@@ -5,7 +5,6 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +12,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from afl_core.data.files import load_mask
 from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions, load_reference, load_sequence
+from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions, load_reference
 from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
@@ -24,20 +23,20 @@ from afl_core.data.upload import (
     sequences_elsewhere,
     write_upload,
 )
+from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import job_status, start_job, stop_job
 from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.regions import label_lesions
+from afl_core.ui.case_views import behind
 from afl_core.ui.compare import show_metrics
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.job_panel import show_progress
 from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ViewerCase, viewer_payload
 from afl_core.ui.workspace import Workspace
-from afl_core.volume import check_same_grid
 
 _OF_DATA, _OWN = "Cases of the data set", "A case of your own"
 _RAN, _TURN, _PICTURE = "upload that was run", "upload turn", "upload picture"
@@ -90,7 +89,7 @@ def show_upload(workspace: Workspace) -> None:
             _start(workspace, files, roles, sources, needed)
             st.session_state[_RAN] = key
         if st.session_state.get(_RAN) == key:
-            _show_outcome(sources, able)
+            _show_outcome(sources)
 
 
 @st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_Session.clear)
@@ -242,13 +241,13 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
     sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
     kept = st.session_state.get(_PICTURE)
     if kept is None or kept[0] != sequence:
-        image = load_sequence(case, sequence)
         reference = load_reference(case) if case.reference else None
         found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
-        for name, mask in found.items():
-            check_same_grid(image, mask, names=("the image", name))
-        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence))
-        st.session_state[_PICTURE] = kept = (sequence, payload)
+        image, note = behind(case, sequence, [*([reference] if reference else []), *found.values()])
+        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence if not note else "masks"))
+        st.session_state[_PICTURE] = kept = (sequence, payload, note)
+    if kept[2]:
+        st.warning(plain(kept[2]))
     show_viewer(kept[1], key="upload viewer")
 
 

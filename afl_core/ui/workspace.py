@@ -16,6 +16,7 @@ from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, build_comparison
 from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_region, recorded_settings, whole_cohort
+from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
@@ -125,6 +126,8 @@ def select_workspace() -> Workspace | None:
         workspace = _load(paths.RESULTS / chosen)
         if (region := recorded_region(workspace.manifest)) != WHOLE:
             selector.caption(plain(f"Tumour is the {region_title(region)}."))
+        if workspace.cohort is not None and workspace.cohort.trust_voxel_order:
+            selector.caption("Files of one shape lie on one grid, whatever their headers say.")
         return workspace
     except AflError as error:
         st.session_state[PROBLEM_KEY] = str(error)
@@ -207,7 +210,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
         cohort: The data set.
         compared: Only results that have a source.
     """
-    wanted = (str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name)
+    wanted = (str(cohort.root.resolve()), cohort.layout.name)
     for folder in result_folders():
         try:
             manifest = load_manifest(folder)
@@ -216,7 +219,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
         data, settings = manifest.get("data"), recorded_settings(manifest)
         if data is None or (compared and not manifest.get("sources")):
             continue
-        if (data["path"], data["kind"], settings.labels, settings.region) == wanted:
+        if (data["path"], data["kind"]) == wanted and settings_for(cohort, settings) == settings:
             return folder.name
     return None
 
@@ -247,6 +250,7 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
             raise
         sources = ()
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
+    wanted += ["trusted"] if cohort.trust_voxel_order else []
     digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
     name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
     Results(paths.RESULTS / name).describe_cohort(cohort, sources)

@@ -24,7 +24,7 @@ from afl_core.analysis.gradients import (
     shares,
 )
 from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
-from afl_core.data.layouts import load_reference, load_sequence
+from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.figures.xray import plot_shares
@@ -139,7 +139,7 @@ def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, Path]) -> Looked:
     case = asked.case
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
-    what = f"{case.reference} {case.region} {case.reference.stat().st_mtime_ns}"
+    what = f"{case.reference} {case.region} {case.trust_voxel_order} {case.reference.stat().st_mtime_ns}"
     if chosen in MODELS:
         return _modelled(what, case, asked.preparation, MODELS[chosen])
     return _predicted(what, case, str(checkpoints[chosen]))
@@ -178,8 +178,8 @@ def _show_map(asked: Asked, looked: Looked, settings: Mapping[str, Setting], gam
 def _payload(asked: Asked, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:
     """The image where the map lies on its grid, else empty space."""
     names: Any = tuple(asked.case.sequences)
-    image = load_sequence(asked.case, names[0]) if names else None
-    if image is None or image.array.shape != looked.mask.array.shape:
+    image = load_background(asked.case, names[0], looked.mask)[0] if names else None
+    if image is None:
         names, image = ("masks",), Volume(np.zeros(looked.mask.array.shape, np.float32), looked.mask.affine)
     case = ViewerCase(image, looked.mask, maps=maps, case_id=asked.case_id, sequence=names[0])
     return viewer_payload(case)

@@ -112,13 +112,13 @@ def test_mha_files_agree_with_itk_in_type_byte_order_and_header_size(tmp_path, b
 
 
 def test_labels_scaled_in_pieces_are_those_of_nibabel(tmp_path, monkeypatch):
-    from afl_core.data import files
+    from afl_core.data import nifti
 
     image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.eye(4))
     data = bytearray(image.to_bytes())
     struct.pack_into("<ff", data, 112, 0.1, -3)
     (tmp_path / "a.nii").write_bytes(data)
-    monkeypatch.setattr(files, "_PIECE", 7)
+    monkeypatch.setattr(nifti, "_PIECE", 7)
     wanted = np.asanyarray(nib.load(tmp_path / "a.nii").dataobj).astype(np.float32)
     np.testing.assert_array_equal(load_volume(tmp_path / "a.nii").array, wanted)
     with pytest.raises(DataError, match="label image"):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from afl_core.data.preprocess import foreground, resampled_shape, resize, z_score
+from afl_core.errors import GeometryError
 
 
 def line(*values):
@@ -85,3 +86,11 @@ def test_there_and_back_keeps_the_centre_of_mass(shape):
     for axis, index in enumerate(np.indices(blob.shape)):
         moved = (index * back).sum() / back.sum() - (index * blob).sum() / blob.sum()
         assert abs(moved) < 0.1, axis
+
+
+@pytest.mark.parametrize(("spacing", "target"), [(1e6, 1), (1, 1e-3), (1, 1e-300)])
+def test_a_grid_that_would_be_too_large_is_refused_before_it_is_made(spacing, target):
+    spacing, target = (spacing,) * 3, (target,) * 3
+    with pytest.raises(GeometryError, match=r"too large .*voxels, at most 134217728"):
+        resampled_shape((40, 40, 24), spacing, target)
+    assert resampled_shape((40, 40, 24), target, spacing) == (1, 1, 1)

@@ -69,6 +69,28 @@ def test_rows_are_reference_and_sources_with_two_columns_a_case():
     assert low == -high
 
 
+def test_all_slices_are_of_one_size_with_one_bar_and_letters():
+    """Whatever the size of the tumour, and also beside a prediction of ones everywhere."""
+    whole = Mask(np.ones(SHAPE, bool), AFFINE)
+    large = Example("Large", example("").image, box(2, 22), {"FL": whole, "A-FL": box(2, 22)}, {})
+    panels = plot_examples([example("Small"), large]).axes[1:-1:2]
+    sides = {round(abs(np.ptp(axes.get_xlim())), 6) for axes in panels}
+    assert len(sides) == 1
+    assert {round(abs(np.ptp(axes.get_ylim())), 6) for axes in panels} == sides
+    assert {tuple(text.get_text() for text in axes.texts)[:3] for axes in panels} == {("R", "L", "10 mm")}
+    assert len({tuple(axes.lines[-1].get_xdata()) for axes in panels}) == 1
+
+
+def test_an_empty_reference_and_a_missing_image_are_said():
+    nothing = Mask(np.zeros(SHAPE, bool), AFFINE)
+    empty = Example("Empty", None, nothing, {"FL": box(9, 14)}, {"FL": 0.0})
+    said = [text.get_text() for axes in plot_examples([empty]).axes[1:-1:2] for text in axes.texts]
+    assert said.count("The reference is empty") == 2
+    bare = Example("Bare", None, box(8, 16), {"FL": box(9, 14)}, {"FL": 0.7})
+    said = [text.get_text() for axes in plot_examples([bare]).axes[1:-1:2] for text in axes.texts]
+    assert said.count("No image") == 2
+
+
 def test_surfaces_of_a_row_show_where_its_source_errs():
     figure = plot_examples([example("One")])
     png = np.asarray(Image.open(io.BytesIO(figure_bytes(figure, "png"))).convert("RGB")).astype(int)

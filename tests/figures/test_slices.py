@@ -8,7 +8,7 @@ from PIL import Image, ImageColor
 
 from afl_core.errors import GeometryError
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.figures.slices import disagreement_slice, slice_picture
+from afl_core.figures.slices import shown_slice, slice_picture, tumour_view
 from afl_core.volume import Mask, Volume
 
 SHAPE = (40, 40, 10)
@@ -44,16 +44,39 @@ def test_the_slice_is_the_one_with_the_most_wrong_voxels():
     few[5, 5, 2] = True
     many[10:14, 10:14, 7] = False
     predictions = {"a": Mask(few, affine()), "b": Mask(many, affine())}
-    assert disagreement_slice(reference, predictions) == 7
-    assert disagreement_slice(reference, {"a": Mask(few, affine())}) == 2
+    assert shown_slice(reference, predictions) == 7
+    assert shown_slice(reference, {"a": Mask(few, affine())}) == 2
+
+
+def test_one_bad_prediction_cannot_choose_a_slice_without_the_tumour():
+    """Ones everywhere, and a large false positive far off: the slice holds at least half of the largest section."""
+    array = box((10, 12), (10, 12), (2, 3)).array
+    array[10:20, 10:20, 3:5] = True
+    reference = Mask(array, affine())
+    far = box((0, 40), (0, 40), (8, 10))
+    for bad in (Mask(np.ones(SHAPE, bool), affine()), far, Mask(array ^ far.array, affine())):
+        z = shown_slice(reference, {"bad": bad, "good": reference})
+        assert 2 * reference.array[:, :, z].sum() >= 100
+    assert shown_slice(EMPTY, {"bad": far}) == 8
+
+
+def test_the_view_is_around_the_reference_and_a_far_prediction_is_cut():
+    reference, far = box((10, 16), (10, 16), (4, 6)), box((0, 400), (0, 400), (4, 6), shape=(400, 400, 10))
+    small = np.zeros((400, 400), bool)
+    small[10:16, 20:26] = True
+    centre, side = tumour_view([small, far.array[:, :, 4]], (1.0, 1.0))
+    assert centre == (13.0, 23.0)
+    assert side == 130
+    (centre, side) = tumour_view([reference.array[:, :, 4]], (1.0, 1.0))
+    assert (centre, side) == ((13.0, 13.0), 40)
 
 
 def test_without_disagreement_it_is_the_largest_of_the_reference_or_the_middle():
     array = box((10, 20), (10, 20), (2, 4)).array
     array[10:30, 10:30, 6] = True
     reference = Mask(array, affine())
-    assert disagreement_slice(reference, {"a": reference}) == 6
-    assert disagreement_slice(EMPTY, {"a": EMPTY}) == 5
+    assert shown_slice(reference, {"a": reference}) == 6
+    assert shown_slice(EMPTY, {"a": EMPTY}) == 5
 
 
 def test_the_left_of_the_patient_is_on_the_right_and_front_is_up():

@@ -131,3 +131,15 @@ def test_matching_alone_leaves_the_slow_fields_out():
         assert not any(math.isnan(left.pop(key)) for key in slow)
         assert all(math.isnan(right.pop(key)) for key in slow)
         assert left == right
+
+
+def test_a_component_over_many_voxels_is_divided_as_one_over_few(monkeypatch):
+    """A prediction of ones everywhere over two lesions: by transform as by search, one plane between them."""
+    reference, prediction = np.zeros((21, 9, 7), bool), np.ones((21, 9, 7), bool)
+    reference[2:4, 3:6, 2:5] = reference[16:18, 3:6, 2:5] = True  # the plane x = 9.5 lies in the middle
+    searched = rows_of(prediction, reference)
+    monkeypatch.setattr("afl_core.metrics.lesion_shares.FEW", 0)
+    transformed = rows_of(prediction, reference)
+    assert [row.dsc_in_region for row in transformed] == pytest.approx([row.dsc_in_region for row in searched])
+    assert transformed[0].dsc_in_region == pytest.approx(2 * 18 / (18 + 10 * 63))  # x 0 to 9
+    assert transformed[1].dsc_in_region == pytest.approx(2 * 18 / (18 + 11 * 63))  # x 10 to 20

@@ -179,3 +179,18 @@ def test_the_fingerprint_changes_with_whatever_changes_a_prediction(checkpoint, 
     before = fingerprint(checkpoint)
     edit_card(checkpoint, **changed)
     assert (fingerprint(checkpoint) == before) == same
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"spacing_mm": [0, 1, 1]},
+        {"spacing_mm": [-1, 1, 1]},
+        {"patch_size": [0, 16, 16]},
+        {"patch_size": [16, 16, 10**9]},
+        {"grid": [0, 1, 1]},
+    ],
+)
+def test_a_card_with_impossible_sizes_is_damaged_before_it_is_used(checkpoint, wrong):
+    edit_card(checkpoint, **wrong)
+    refused(checkpoint, "card.json is damaged", next(iter(wrong)))

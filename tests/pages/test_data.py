@@ -5,6 +5,8 @@ import shutil
 from pathlib import Path
 
 import made_trees
+import nibabel as nib
+import numpy as np
 import pytest
 from streamlit.testing.v1 import AppTest
 
@@ -230,3 +232,27 @@ def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):
     assert not at.error
     assert (at.session_state[ASKED_KEY], at.session_state[FOLDER_KEY]) == ("pages/data.py", str(tmp_path / "data"))
     assert not list((tmp_path / "results").iterdir())
+
+
+def test_the_order_of_voxels_is_trusted_if_asked_and_the_page_opens_so_again(page, tmp_path, make_checkpoint):
+    """A reference whose axes are stored the other way: an error until the order of voxels is trusted."""
+    make_checkpoint(tmp_path / "models" / "net")
+    made_trees.brats2018(tmp_path / "data")
+    path = next((tmp_path / "data").rglob("*_seg.nii*"))
+    image = nib.load(path)
+    flipped = nib.Nifti1Image(np.asarray(image.dataobj), image.affine @ np.diag([-1, -1, 1, 1]))
+    path.unlink()
+    nib.save(flipped, path)
+    at = page(tmp_path / "data")
+    assert "on another grid than the case" in text(at)
+    assert "--trust-voxel-order" in text(at)
+    (box,) = [b for b in at.checkbox if b.label == "Trust the order of voxels"]
+    box.check().run()
+    assert "on another grid than the case" not in text(at)
+    assert any("--trust-voxel-order" in code.value for code in at.code)
+    (button,) = [b for b in at.button if b.label == "Open for comparing"]
+    button.click().run()
+    (manifest,) = (tmp_path / "results").glob(f"*/{MANIFEST}")
+    assert json.loads(manifest.read_text())["settings"]["trust_voxel_order"] is True
+    again = page()
+    assert [b.value for b in again.checkbox if b.label == "Trust the order of voxels"] == [True]

@@ -151,8 +151,9 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     path = cohort_folder / "images" / "gained_flair.nii.gz"
     path.write_bytes(path.read_bytes()[:200])
     at = app(case="gained", sequence="flair")
-    assert "gained_flair.nii.gz cannot be read" in text(at)
+    assert "Shown without its image. gained_flair.nii.gz cannot be read" in text(at)
     assert any("metric" in frame.value for frame in at.dataframe)
+    assert not at.error  # the masks are shown
 
 
 def test_a_checkpoint_that_learned_another_region_says_so(app, results, make_card):

@@ -13,7 +13,7 @@ from afl_core.data.layouts.detect import KNOWN, detect_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
-from afl_core.data.loading import LoadedCase, load_case, load_reference, load_sequence
+from afl_core.data.loading import LoadedCase, load_background, load_case, load_reference, load_sequence
 
 __all__ = [
     "AS_RECOGNISED",
@@ -26,6 +26,7 @@ __all__ = [
     "Layout",
     "LoadedCase",
     "detect_layout",
+    "load_background",
     "load_case",
     "load_cohort",
     "load_reference",

@@ -35,6 +35,7 @@ class DataOptions:
     layout: str | None = None
     labels: str | None = None
     region: str = WHOLE
+    trust_voxel_order: bool = False
 
     def arguments(self) -> list[str]:
         """As the command line takes them; what is not asked for is left out.
@@ -42,11 +43,13 @@ class DataOptions:
         >>> DataOptions(region="tc").arguments()
         ['--region', 'tc']
         """
-        return [word for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k) for word in (f"--{k}", v)]
+        asked = {k: v for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k)}
+        words = ((f"--{k.replace('_', '-')}", *([] if v is True else [v])) for k, v in asked.items())
+        return [word for pair in words for word in pair]
 
     def load(self, root: Path) -> "Cohort":
         """The cohort of a folder; errors as `load_cohort`."""
-        return load_cohort(root, layout=self.layout, labels=self.labels, region=self.region)
+        return load_cohort(root, **asdict(self))
 
 
 AS_RECOGNISED = DataOptions()
@@ -66,6 +69,7 @@ class Cohort:
         strays: Image files that belong to no case, below the root.
         scheme: What the labels are.
         region: Which of them are the tumour.
+        trust_voxel_order: As `Case`, for all of them.
     """
 
     root: Path
@@ -76,6 +80,7 @@ class Cohort:
     strays: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
     region: Region = field(default_factory=Region)
+    trust_voxel_order: bool = False
 
     @property
     def labels(self) -> str:
@@ -85,7 +90,7 @@ class Cohort:
     @property
     def options(self) -> DataOptions:
         """What reads the folder in the same way again."""
-        return DataOptions(self.layout.name, self.labels or None, self.region.name)
+        return DataOptions(self.layout.name, self.labels or None, self.region.name, self.trust_voxel_order)
 
     @property
     def sequences(self) -> tuple[str, ...]:
@@ -106,7 +111,14 @@ class Cohort:
         )
 
 
-def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = None, region: str = WHOLE) -> Cohort:
+def load_cohort(
+    root: Path,
+    *,
+    layout: str | None = None,
+    labels: str | None = None,
+    region: str = WHOLE,
+    trust_voxel_order: bool = False,
+) -> Cohort:
     """Find the cases of a folder; no image is read.
 
     Args:
@@ -115,6 +127,7 @@ def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = N
         labels: Name in `SCHEMES`; if None, what layout and data set say. Where they say nothing and a part of the
             tumour is asked for, the references are read, and one scheme must fit.
         region: Which labels are the tumour: `whole` (or `wt`, `cspca`), `tc`, `et`, or what the data set declares.
+        trust_voxel_order: Whether files of one shape lie on one grid, whatever their headers say (`Case`).
 
     Returns:
         The cases; what was left out or lacks something is listed.
@@ -128,13 +141,16 @@ def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = N
     chosen = choose_layout(root, found, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
-    return _with_region(_build_cohort(root, chosen, found), labels, region)
+    cohort = _build_cohort(root, chosen, found)
+    return _with_region(replace(cohort, trust_voxel_order=trust_voxel_order), labels, region)
 
 
-def references_cohort(folder: Path, *, labels: str | None = None, region: str = WHOLE) -> Cohort:
+def references_cohort(
+    folder: Path, *, labels: str | None = None, region: str = WHOLE, trust_voxel_order: bool = False
+) -> Cohort:
     """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `load_references`."""
     cases = tuple(Case(case_id, {}, path) for case_id, path in load_references(folder).items())
-    return _with_region(Cohort(folder, MASKS_ALONE, cases), labels, region)
+    return _with_region(Cohort(folder, MASKS_ALONE, cases, trust_voxel_order=trust_voxel_order), labels, region)
 
 
 def load_references(folder: Path) -> dict[str, Path]:
@@ -186,9 +202,8 @@ def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
     else:
         scheme = own
     chosen = scheme.region(region)
-    return replace(
-        cohort, cases=tuple(replace(case, region=chosen) for case in cohort.cases), scheme=scheme, region=chosen
-    )
+    cases = (replace(case, region=chosen, trust_voxel_order=cohort.trust_voxel_order) for case in cohort.cases)
+    return replace(cohort, cases=tuple(cases), scheme=scheme, region=chosen)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,295 @@
+"""Read NIfTI-1 and NIfTI-2 files (`.nii`, `.nii.gz`): where the voxels are in the file, and in space.
+
+Source: https://nifti.nimh.nih.gov/nifti-1/documentation. The sform is used where it is coded, else the qform, else the
+voxel sizes alone; lengths are converted to mm. What the format leaves open, or readers take differently, is refused.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from nibabel.quaternions import quat2mat
+from nibabel.volumeutils import apply_read_scaling
+from numpy.typing import NDArray
+
+from afl_core.data.image_header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
+from afl_core.storage import unzip
+
+Affine = NDArray[np.float64]
+
+_FORMATS = (nib.Nifti1Header, nib.Nifti2Header)
+_MAGIC: Mapping[int, bytes] = MappingProxyType({348: b"n+1", 540: b"n+2"})
+_LINE_ENDS = ((13, 10, 26, 10), (0, 0, 0, 0))
+"""Behind the magic word of NIfTI-2; anything else was changed on the way, as text is."""
+
+_MAX_OFFSET = 2**24
+"""Furthest byte at which voxels may start: before them are extensions, text for the most part."""
+
+_UNITS_MM: Mapping[int, float] = MappingProxyType({1: 1000.0, 2: 1.0, 3: 0.001})
+"""Code of `xyzt_units` to mm; any other is not known, and taken as mm."""
+
+_CODES = range(6)
+"""Of sform and qform: from unknown to other template."""
+
+_NORM = 1e-3
+"""How far the squared norm of a quaternion may pass 1: rounding, which is divided out as ITK does."""
+
+_PIXDIM = 0.01
+"""Voxel sizes that differ by more than this fraction are not the same."""
+
+_PIECE = 2**20
+"""Voxels that are scaled at a time."""
+
+
+@dataclass(frozen=True, eq=False)
+class NiftiHeader(ImageHeader):
+    """What the header of a NIfTI file says.
+
+    Attributes:
+        offset: Byte of the unzipped file at which the voxels start.
+        slope: A voxel's value is what is stored times this,
+        inter: plus this.
+    """
+
+    offset: int
+    slope: float
+    inter: float
+
+    @property
+    def size(self) -> int:
+        """Bytes of the voxels."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+
+def read_nifti_header(path: Path) -> NiftiHeader:
+    """Parse the header without its extensions, which may claim any length.
+
+    Raises:
+        DataError: If the file is no NIfTI file, or its header is damaged or ambiguous.
+        OSError: If it cannot be opened.
+    """
+    fields = _fields(path)
+    n = int(fields["dim"][0])
+    if not 1 <= n <= 7:
+        raise damaged(path, f"it declares {n} dimensions")
+    shape = tuple(int(length) for length in fields["dim"][1 : n + 1])
+    while len(shape) > 3 and shape[-1] == 1:
+        shape = shape[:-1]
+    code = int(fields["datatype"])
+    try:
+        dtype = np.dtype(nib.nifti1.data_type_codes.dtype[code]).newbyteorder(fields.dtype["datatype"].byteorder)
+    except KeyError as error:
+        raise damaged(path, f"it declares the data type {code}") from error
+    offset = float(fields["vox_offset"])
+    if not (fields.dtype.itemsize + 4 <= offset <= _MAX_OFFSET and offset.is_integer()):
+        raise damaged(path, f"its voxels start at byte {offset:.12g}, its header ends at {fields.dtype.itemsize + 4}")
+    slope, inter = _scaling(path, fields)
+    affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
+    if inter != (said := float(fields["scl_inter"])) and not math.isnan(said):
+        remarks.append(
+            f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {said:g} is not added"
+        )
+    return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=tuple(remarks))
+
+
+def read_nifti_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
+    """Voxels in the stored order, scaled as the header says; nothing is allocated that the file cannot fill.
+
+    Raises:
+        DataError: If the file is truncated, damaged, or holds more than is read.
+    """
+    check_size(path, header)
+    count, due = math.prod(header.shape), header.offset + header.size
+    if _is_zipped(path):
+        found = unzipped(path, lambda: unzip(path, due))
+        if len(found) < due:
+            raise truncated(path, len(found) - header.offset, header.size)
+        stored = np.frombuffer(found, header.dtype, count, header.offset)
+    elif (there := path.stat().st_size - header.offset) < header.size:
+        raise truncated(path, there, header.size)
+    else:
+        stored = np.fromfile(path, header.dtype, count, offset=header.offset)
+    return _scaled(stored, header).reshape(header.shape, order="F")
+
+
+def check_nifti_length(path: Path, header: NiftiHeader) -> None:
+    """Raise if the file is too short, reading as little as tells.
+
+    A gzip file ends with its unzipped size; only where that is another one than the header needs (as of a file of
+    several streams) it is unzipped.
+    """
+    found, due = path.stat().st_size, header.offset + header.size
+    if not _is_zipped(path):
+        if found < due:
+            raise truncated(path, found - header.offset, header.size)
+        return
+    with path.open("rb") as file:
+        file.seek(max(0, found - 4))
+        told = int.from_bytes(file.read(4), "little")
+    if told != due % 2**32:
+        read_nifti_voxels(path, header)
+
+
+def _fields(path: Path) -> Any:
+    """The header as a structured scalar in the file's own byte order."""
+    if _is_zipped(path):
+        with path.open("rb") as file:
+            start = file.read(256)
+        if not start.startswith(b"\x1f\x8b"):
+            if _begins(start):
+                todo = "Rename it to end in .nii"
+                raise unreadable(path, "it is no gzip file", received="a NIfTI file as it is", todo=todo)
+            raise no_image(path, start, "gzip")
+        block = unzipped(path, lambda: unzip(path, 540)).tobytes()
+    else:
+        with path.open("rb") as file:
+            block = file.read(540)
+    for kind, order in ((kind, order) for kind in _FORMATS for order in "<>"):
+        dtype = kind.template_dtype.newbyteorder(order)
+        if len(block) >= dtype.itemsize and np.frombuffer(block, f"{order}i4", 1)[0] == dtype.itemsize:
+            fields = np.frombuffer(block, dtype, 1)[0]
+            _check_magic(path, fields)
+            return fields
+    if _begins(block):
+        raise unreadable(
+            path,
+            "it is truncated",
+            received=f"{len(block)} bytes, less than a header",
+            todo="Copy or download it again",
+        )
+    raise no_image(path, block, "NIfTI")
+
+
+def _begins(start: bytes) -> bool:
+    """Whether a file starts as a NIfTI header does: with its size, in either byte order."""
+    return any(start[:4] == size.to_bytes(4, order) for size in _MAGIC for order in ("little", "big"))
+
+
+def _check_magic(path: Path, fields: Any) -> None:
+    magic = bytes(fields["magic"])
+    if magic.startswith(b"ni"):
+        todo = "Convert the pair of .hdr and .img to one .nii file"
+        raise unreadable(path, "it is half of a pair of files: its voxels lie in another", received=magic, todo=todo)
+    if magic != _MAGIC[fields.dtype.itemsize]:
+        raise damaged(path, f"the magic word {magic!r}")
+    if fields.dtype.itemsize == 540 and tuple(fields["eol_check"].tolist()) not in _LINE_ENDS:
+        raise damaged(path, "its line ends were changed, as when a file is sent as text")
+
+
+def _scaling(path: Path, fields: Any) -> tuple[float, float]:
+    """Slope and intercept; a slope that is 0 or no number means that there is no scaling."""
+    slope, inter = float(fields["scl_slope"]), float(fields["scl_inter"])
+    if slope == 0 or math.isnan(slope):
+        return 1.0, 0.0
+    if not (math.isfinite(slope) and math.isfinite(inter)):
+        todo = "Set scl_slope to 1 and scl_inter to 0, or to what they should be"
+        received = f"scl_slope {slope:g}, scl_inter {inter:g}"
+        raise unreadable(path, "the scaling of its values is no number", received=received, todo=todo)
+    return slope, inter
+
+
+def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
+    """Stored numbers as the header scales them; piece by piece, as on the way they take eight bytes each."""
+    if (header.slope, header.inter) == (1.0, 0.0):
+        return stored
+    scaled = np.empty(stored.size, np.float32)
+    with np.errstate(over="ignore", invalid="ignore"):  # what becomes infinite or NaN is counted later
+        for at in range(0, stored.size, _PIECE):
+            piece = slice(at, at + _PIECE)
+            scaled[piece] = apply_read_scaling(stored[piece], header.slope, header.inter)
+    return scaled
+
+
+def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, list[str]]:
+    """Stored voxel index to RAS+ mm, and what a person should know of how it was told."""
+    codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
+    if not all(code in _CODES for code in codes.values()):
+        raise damaged(path, " and ".join(f"{name}_code {code}" for name, code in codes.items()))
+    unit, remarks = int(fields["xyzt_units"]) & 7, list[str]()
+    factor = _UNITS_MM.get(unit, 1.0)
+    if factor != 1:
+        remarks.append(f"lengths are in {'metres' if factor > 1 else 'micrometres'} and are converted to mm")
+    elif unit > 3:
+        remarks.append(f"the unit of its lengths has the unknown code {unit} and is taken as mm")
+    pixdim_mm = fields["pixdim"][1:4].astype(np.float64) * factor
+    if codes["sform"]:
+        affine = np.eye(4)
+        affine[:3] = np.stack([fields[f"srow_{axis}"] for axis in "xyz"]).astype(np.float64) * factor
+        remarks += _disagreement(fields, affine, pixdim_mm, shape, factor) if np.isfinite(affine).all() else []
+    elif codes["qform"]:
+        said = _qform_problem(fields)
+        if said:
+            raise damaged(path, f"{said}, and no sform is coded")
+        affine = _qform(fields, factor)
+    else:
+        if not (np.isfinite(pixdim_mm) & (pixdim_mm > 0)).all():
+            raise damaged(path, f"neither sform nor qform is coded, and pixdim is {_mm(pixdim_mm)}")
+        affine = np.diag([-pixdim_mm[0], pixdim_mm[1], pixdim_mm[2], 1.0])
+        affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape[:3]) - 1) / 2)
+        remarks.append(
+            "neither sform nor qform is coded, so where it lies is not known: taken as nibabel does, with the first "
+            "axis pointing left and 0 mm in the middle"
+        )
+    return affine, remarks
+
+
+def _qform_problem(fields: Any) -> str:
+    """Why the qform cannot be used, or ""."""
+    pixdim = fields["pixdim"][:4].astype(np.float64)
+    numbers = [float(fields[name]) for name in ("quatern_b", "quatern_c", "quatern_d")]
+    offsets = [float(fields[name]) for name in ("qoffset_x", "qoffset_y", "qoffset_z")]
+    if not np.isfinite([*pixdim, *numbers, *offsets]).all() or not (pixdim[1:] > 0).all():
+        return f"the qform has the voxel sizes {_mm(pixdim[1:])}" if np.isfinite(numbers).all() else "the qform is NaN"
+    if pixdim[0] not in (-1, 0, 1):
+        return f"the qform has the handedness {pixdim[0]:g} (pixdim[0]), not 1 or -1"
+    if sum(q * q for q in numbers) > 1 + _NORM:
+        return f"the quaternion of the qform has the length {math.hypot(*numbers):.6g}, more than 1"
+    return ""
+
+
+def _qform(fields: Any, factor: float) -> Affine:
+    b, c, d = (float(fields[name]) for name in ("quatern_b", "quatern_c", "quatern_d"))
+    a = math.sqrt(max(0.0, 1 - (b * b + c * c + d * d)))
+    sizes = fields["pixdim"][1:4].astype(np.float64) * factor
+    sizes[2] *= -1 if fields["pixdim"][0] == -1 else 1
+    affine = np.eye(4)
+    affine[:3, :3] = quat2mat([a, b, c, d]) * sizes  # divides by the norm
+    affine[:3, 3] = np.array([float(fields[f"qoffset_{axis}"]) for axis in "xyz"]) * factor
+    return affine
+
+
+def _disagreement(
+    fields: Any, sform: Affine, pixdim_mm: NDArray[np.float64], shape: tuple[int, ...], factor: float
+) -> list[str]:
+    """How the qform or the voxel sizes contradict the sform, which is used.
+
+    Up to a voxel at the corners is rounding: a quaternion has 24 bits (PI-CAI's differ by 0.7 voxels).
+    """
+    lengths = np.hypot(np.hypot(sform[0, :3], sform[1, :3]), sform[2, :3])  # without overflow
+    said = f"the sform ({_mm(lengths)}) is used"
+    if int(fields["qform_code"]):
+        problem = _qform_problem(fields)
+        if problem:
+            return [f"sform and qform disagree: {problem}; {said}"]
+        corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]])).reshape(3, -1)
+        shift = (sform - _qform(fields, factor)) @ np.vstack([corners, np.ones(8)])
+        apart = float(np.linalg.norm(shift[:3], axis=0).max())
+        if apart > lengths.min():
+            qform = f"qform ({_mm(pixdim_mm)})"
+            return [f"sform and qform disagree: a corner of the {qform} is {apart:.3g} mm away; {said}"]
+    if (~(np.abs(pixdim_mm - lengths) <= _PIXDIM * lengths)).any():
+        return [f"sform and pixdim disagree: pixdim says {_mm(pixdim_mm)}; {said}"]
+    return []
+
+
+def _mm(lengths: NDArray[np.float64]) -> str:
+    return "x".join(f"{length:.3g}" for length in lengths) + " mm"
+
+
+def _is_zipped(path: Path) -> bool:
+    return path.name.lower().endswith(".gz")
