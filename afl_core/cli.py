@@ -13,7 +13,7 @@ from rich.text import Text
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import data_app
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, PatientsOption, RegionOption
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
@@ -92,6 +92,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    patients: PatientsOption = None,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
@@ -112,16 +113,16 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     """
     sources = parse_sources(source, other_grid=other_grid)
     if data is not None and references is None:
-        cohort = load_cohort(data, layout=layout, labels=labels, region=region)
+        cohort = load_cohort(data, layout=layout, labels=labels, region=region, patients=patients)
     elif references is not None and data is None:
-        cohort = references_cohort(references, labels=labels, region=region)
+        cohort = references_cohort(references, labels=labels, region=region, patients=patients)
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
     pick(MATCHERS, matcher, kind="matcher")
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
-    print_summary(results, [s.name for s in sources])
+    print_summary(results, [s.name for s in sources], warnings=cohort.patients.warnings)
 
 
 @app.command()

@@ -3,16 +3,17 @@
 import os
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from afl_core.analysis.paired import mean_scores
-from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption
+from afl_core.cli_options import LabelsOption, LayoutOption, PatientsOption, RegionOption
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, DataOptions, load_cohort
+from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import UsageError
@@ -22,7 +23,7 @@ from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
-from afl_core.terminal import command_line, print_line, print_problems, progress_bar
+from afl_core.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case
 
@@ -45,6 +46,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    patients: PatientsOption = None,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
@@ -65,14 +67,16 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        if loss or out or name or data or layout or labels or set_ or seed or sequences or region != WHOLE:
+        given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
+        if any(given) or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
         return
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    cohort, options = _training_data(data, layout, labels, region)
+    table = str(patients.resolve()) if patients else None  # read again where a run goes on
+    cohort, options = _training_data(data, DataOptions(layout, labels, region, table))
     planned = plan_runs(
         preset, loss or [], seed or [], settings, data=cohort.root, data_options=options, command=command_line()
     )
@@ -84,14 +88,13 @@ def train(  # noqa: PLR0913 - one parameter an option
         _train(run)
 
 
-def _training_data(
-    data: Path | None, layout: str | None, labels: str | None, region: str
-) -> tuple[Cohort, DataOptions]:
+def _training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
     """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
-    cohort = load_cohort(data or DEMO, layout=layout, labels=labels, region=region)
-    return cohort, DataOptions(layout and cohort.layout.name, labels, cohort.region.name)
+    cohort = asked.load(data or DEMO)
+    print_warnings(cohort.patients.warnings)
+    return cohort, replace(asked, layout=asked.layout and cohort.layout.name, region=cohort.region.name)
 
 
 def _train(run: "RunFolder") -> None:
@@ -132,6 +135,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    patients: PatientsOption = None,
     seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
 ) -> None:
@@ -142,7 +146,8 @@ def study(  # noqa: PLR0913 - one parameter an option
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
-    cohort, options = _training_data(data, layout, labels, region)
+    table = str(patients.resolve()) if patients else None  # read again where a run goes on
+    cohort, options = _training_data(data, DataOptions(layout, labels, region, table))
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )

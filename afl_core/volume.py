@@ -123,6 +123,7 @@ class Case:
         region: Which of the reference's labels are the tumour.
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
         channels: Of sequences that share a 4-D file, which of its volumes they are.
+        patient: Whose it is, as the cohort decided; the case itself where nothing was said.
     """
 
     case_id: str
@@ -132,16 +133,18 @@ class Case:
     region: Region = WHOLE
     grid: str = ""
     channels: Mapping[str, int] = field(default_factory=dict)
+    patient: str = ""
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
+        object.__setattr__(self, "patient", self.patient or self.case_id)
         object.__setattr__(self, "sequences", MappingProxyType(dict(self.sequences)))
         object.__setattr__(self, "channels", MappingProxyType(dict(self.channels)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the read-only mappings as plain ones."""
         own = (self.case_id, dict(self.sequences), self.reference, self.group)
-        return Case, (*own, self.region, self.grid, dict(self.channels))
+        return Case, (*own, self.region, self.grid, dict(self.channels), self.patient)
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:

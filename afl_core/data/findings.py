@@ -11,7 +11,7 @@ from afl_core.data.duplicates import find_duplicates
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import Cohort
-from afl_core.data.patients import patient_id
+from afl_core.data.patients import ADVICE, parted_patients
 from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
@@ -91,6 +91,7 @@ def find_all(facts: Facts) -> Iterator[Finding]:
     yield from _labels(facts)
     yield from _references(facts)
     yield from _duplicates(facts)
+    yield from _patients(facts)
     yield from _splits(facts)
 
 
@@ -199,24 +200,35 @@ def _duplicates(facts: Facts) -> Iterator[Finding]:
         yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)
 
 
-def _splits(facts: Facts) -> Iterator[Finding]:
-    if facts.split_problem:
-        yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
-    ids = [case.case_id for case in facts.cohort.cases]
-    studies = Counter(patient_id(case_id) for case_id in ids)
-    several = {patient: n for patient, n in studies.items() if n > 1}
+def _patients(facts: Facts) -> Iterator[Finding]:
+    said = facts.cohort.patients
+    several = {patient: n for patient, n in Counter(case.patient for case in facts.cohort.cases).items() if n > 1}
     if several:
         items = tuple(f"{patient}: {n} studies" for patient, n in sorted(several.items()))
         todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
-        yield Finding("note", f"{_n(items, 'patient')} with several studies", items, todo)
-    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(ids)))
+        yield Finding("note", f"{_n(items, 'patient')} with several studies, {said.how}", items, todo)
+    if said.alike:
+        items = tuple(", ".join(group) for group in said.alike)
+        yield Finding("warning", f"{_n(items, 'group')} of cases that look like repeated scans", items, ADVICE)
+    if said.problem:
+        yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
+    if said.unlisted:
+        what = f"{_n(said.unlisted, 'case')} that the declaration of patients leaves out"
+        yield Finding("warning", what, said.unlisted, "Their names decide; add them")
+    if said.unknown:
+        what = f"The table of patients names {_n(said.unknown, 'case')} that are not there"
+        yield Finding("warning", what, said.unknown, "Check the spelling")
+
+
+def _splits(facts: Facts) -> Iterator[Finding]:
+    if facts.split_problem:
+        yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
+    patients = {case.case_id: case.patient for case in facts.cohort.cases}
+    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(patients)))
     if gone:
         yield Finding("warning", f"{SPLITS_FILE} names {_n(gone, 'case')} that are not there", gone, "Add them")
-    where: dict[str, set[str]] = defaultdict(set)
-    for name, own in facts.splits.items():
-        for case_id in own:
-            where[patient_id(case_id)].add(name)
-    leaks = tuple(f"{patient}: {', '.join(sorted(names))}" for patient, names in where.items() if len(names) > 1)
+    parted = parted_patients(facts.splits, patients)
+    leaks = tuple(f"{patient}: {', '.join(names)}" for patient, names in parted.items())
     if leaks:
         what = f"{SPLITS_FILE} has {_n(leaks, 'patient')} in more than one split"
         yield Finding("error", what, leaks, "Make the split again, by patient: afl data split")

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from io import BytesIO
@@ -13,6 +13,7 @@ import pandas as pd
 from filelock import FileLock
 
 from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, settings_for
 from afl_core.evaluation.sources import Source
@@ -35,12 +36,12 @@ class Results:
         self.folder = folder
 
     def cases(self) -> pd.DataFrame:
-        """One row per (case, source); empty if nothing was evaluated yet."""
-        return self._table(CASES)
+        """One row per (case, source), with its patient; empty if nothing was evaluated yet."""
+        return self._of_patients(self._table(CASES))
 
     def lesions(self) -> pd.DataFrame:
-        """One row per (lesion, source): reference lesions and false positives."""
-        return self._table(LESIONS)
+        """One row per (lesion, source), with its patient: reference lesions and false positives."""
+        return self._of_patients(self._table(LESIONS))
 
     def manifest(self) -> dict[str, Any]:
         """Settings, sources, versions, empty-mask rules, problems; {} if nothing was evaluated yet."""
@@ -79,8 +80,8 @@ class Results:
         with FileLock(self.folder / ".lock"):
             done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
             done |= {(result.case_id, source) for result in results for source in result.problems or {}}
-            cases = _merge(self.cases(), [row for result in results for row in result.rows], done)
-            lesions = _merge(self.lesions(), [row for result in results for row in result.lesions], done)
+            cases = _merge(self._table(CASES), [row for result in results for row in result.rows], done)
+            lesions = _merge(self._table(LESIONS), [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
             problems = manifest.get("problems", {})
             for result in results:
@@ -101,7 +102,10 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """`describe` with the folder, layout, region, labels and problems of a cohort."""
+        """`describe` with the folder, layout, region, labels and problems of a cohort; and its patients.
+
+        Patients that were declared before stay, unless the cohort's are declared too.
+        """
         self.describe(
             data=cohort.root,
             kind=cohort.layout.name,
@@ -110,6 +114,11 @@ class Results:
             settings=settings_for(cohort, settings),
             cases=cases,
         )
+        with FileLock(self.folder / ".lock"):
+            manifest = self.manifest()
+            if cohort.patients.declared or not manifest["data"].get("patients", {}).get("declared"):
+                manifest["data"]["patients"] = cohort.patients.record()
+                self._write_manifest(manifest)
 
     def describe(
         self,
@@ -157,7 +166,9 @@ class Results:
                     received=_difference(asdict(settings), asdict(self.settings())),
                     todo="Give another --out folder",
                 )
+            said = manifest.get("data", {}).get("patients", {})
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
+            manifest["data"] |= {"patients": said} if said else {}
             if cases:
                 manifest["data"]["cases"] = list(cases)
             manifest["sources"] = manifest.get("sources", {}) | {s.name: s.describe() for s in sources}
@@ -168,6 +179,13 @@ class Results:
             }
             manifest["versions"] = versions(PACKAGES)
             self._write_manifest(manifest)
+
+    def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
+        if table.empty:
+            return table
+        patients = recorded_patients(self.manifest(), set(table["case_id"]))
+        return table.assign(patient=table["case_id"].map(patients.of))
 
     def _table(self, name: str) -> pd.DataFrame:
         path = self.folder / name
@@ -206,8 +224,17 @@ def recorded_cohort(manifest: Mapping[str, Any]) -> Cohort:
     data, settings = manifest["data"], manifest.get("settings", {})
     labels, region = settings.get("labels") or None, recorded_region(manifest)
     if data["kind"] == MASKS_ALONE.name:
-        return references_cohort(Path(data["path"]), labels=labels, region=region)
-    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+        cohort = references_cohort(Path(data["path"]), labels=labels, region=region)
+    else:
+        cohort = load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region)
+    if not data.get("patients"):
+        return cohort
+    return cohort.of_patients(recorded_patients(manifest, [case.case_id for case in cohort.cases]))
+
+
+def recorded_patients(manifest: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
+    """The patients of cases as a manifest has them; by the names of the cases where it says nothing."""
+    return recorded(manifest.get("data", {}).get("patients") or {}, case_ids)
 
 
 def recorded_region(manifest: Mapping[str, Any]) -> str:

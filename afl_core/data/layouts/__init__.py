@@ -6,13 +6,13 @@ from afl_core.data.layouts.cohort import (
     Cohort,
     DataOptions,
     load_cohort,
-    load_references,
     references_cohort,
 )
 from afl_core.data.layouts.detect import KNOWN, detect_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
+from afl_core.data.layouts.masks import load_references
 from afl_core.data.loading import LoadedCase, load_case, load_reference, load_sequence
 
 __all__ = [

@@ -1,7 +1,6 @@
 """The cases of a folder: its files sorted to cases by its layout, its labels resolved to a region."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from afl_core.catalogue import pick
-from afl_core.data.files import SUFFIXES, load_labels, strip_suffix
+from afl_core.data.files import SUFFIXES, load_labels
 from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
+from afl_core.data.layouts.masks import composed, find_references
+from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box
@@ -35,6 +36,7 @@ class DataOptions:
     layout: str | None = None
     labels: str | None = None
     region: str = WHOLE
+    patients: str | None = None
 
     def arguments(self) -> list[str]:
         """As the command line takes them; what is not asked for is left out.
@@ -46,7 +48,8 @@ class DataOptions:
 
     def load(self, root: Path) -> "Cohort":
         """The cohort of a folder; errors as `load_cohort`."""
-        return load_cohort(root, layout=self.layout, labels=self.labels, region=self.region)
+        table = Path(self.patients) if self.patients else None
+        return load_cohort(root, layout=self.layout, labels=self.labels, region=self.region, patients=table)
 
 
 AS_RECOGNISED = DataOptions()
@@ -66,6 +69,7 @@ class Cohort:
         strays: Image files that belong to no case, below the root.
         scheme: What the labels are.
         region: Which of them are the tumour.
+        patients: Which patient every case is of, as its cases say too.
     """
 
     root: Path
@@ -76,6 +80,7 @@ class Cohort:
     strays: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
     region: Region = field(default_factory=Region)
+    patients: Patients = field(default_factory=Patients)
 
     @property
     def labels(self) -> str:
@@ -85,7 +90,12 @@ class Cohort:
     @property
     def options(self) -> DataOptions:
         """What reads the folder in the same way again."""
-        return DataOptions(self.layout.name, self.labels or None, self.region.name)
+        return DataOptions(self.layout.name, self.labels or None, self.region.name, self.patients.table or None)
+
+    def of_patients(self, patients: Patients) -> "Cohort":
+        """The same cases, of these patients."""
+        cases = tuple(replace(case, patient=patients[case.case_id]) for case in self.cases)
+        return replace(self, cases=cases, patients=patients)
 
     @property
     def sequences(self) -> tuple[str, ...]:
@@ -96,7 +106,14 @@ class Cohort:
         return tuple(sorted(common, key=lambda name: (_place(self.layout.sequences, name), name)))
 
 
-def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = None, region: str = WHOLE) -> Cohort:
+def load_cohort(
+    root: Path,
+    *,
+    layout: str | None = None,
+    labels: str | None = None,
+    region: str = WHOLE,
+    patients: Path | None = None,
+) -> Cohort:
     """Find the cases of a folder; no image is read.
 
     Args:
@@ -105,52 +122,30 @@ def load_cohort(root: Path, *, layout: str | None = None, labels: str | None = N
         labels: Name in `SCHEMES`; if None, what layout and data set say. Where they say nothing and a part of the
             tumour is asked for, the references are read, and one scheme must fit.
         region: Which labels are the tumour: `whole` (or `wt`, `cspca`), `tc`, `et`, or what the data set declares.
+        patients: Table that says which patient a case is of; if None, what layout, participants.tsv and names say.
 
     Returns:
         The cases; what was left out or lacks something is listed.
 
     Raises:
         DataError: If the root is missing or a file, the layout cannot be told, or the folder does not follow the one
-            named.
+            named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
     found = scan_folder(root)
     chosen = choose_layout(root, found, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
-    return _with_region(_build_cohort(root, chosen, found), labels, region)
+    return _with_patients(_with_region(_build_cohort(root, chosen, found), labels, region), patients)
 
 
-def references_cohort(folder: Path, *, labels: str | None = None, region: str = WHOLE) -> Cohort:
-    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `load_references`."""
-    cases = tuple(Case(case_id, {}, path) for case_id, path in load_references(folder).items())
-    return _with_region(Cohort(folder, MASKS_ALONE, cases), labels, region)
-
-
-def load_references(folder: Path) -> dict[str, Path]:
-    """Masks of a folder by case id, the file name without its suffix; sub-folders are not searched.
-
-    Raises:
-        DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
-            out of the folder.
-    """
-    found = scan_folder(folder, depth=0)
-    if found.refused:
-        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
-    if not found.files:
-        todo = f"Accepted: {', '.join(SUFFIXES)}; sub-folders are not searched"
-        raise DataError("There are no masks in the folder", received=folder, todo=todo)
-    masks: dict[str, Path] = {}
-    for relative in found.files:
-        case_id = _composed(strip_suffix(relative))
-        if case_id in masks:
-            raise DataError(
-                f"Two masks have the case id {case_id}",
-                received=f"{masks[case_id].name} and {relative} in {folder}",
-                todo="Keep one of them",
-            )
-        masks[case_id] = folder / relative
-    return masks
+def references_cohort(
+    folder: Path, *, labels: str | None = None, region: str = WHOLE, patients: Path | None = None
+) -> Cohort:
+    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
+    found, strays = find_references(folder)
+    cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
+    return _with_patients(_with_region(Cohort(folder, MASKS_ALONE, cases, strays=strays), labels, region), patients)
 
 
 def label_values(cases: Iterable[Case]) -> set[int]:
@@ -179,6 +174,12 @@ def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
     return replace(
         cohort, cases=tuple(replace(case, region=chosen) for case in cohort.cases), scheme=scheme, region=chosen
     )
+
+
+def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
+    ids, layout = [case.case_id for case in cohort.cases], cohort.layout
+    said = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
+    return cohort.of_patients(said)
 
 
 @dataclass(frozen=True)
@@ -231,13 +232,8 @@ def _match(
             groups = match.groupdict()
             spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
             own = layout.aliases.get(spelt, spelt)
-            return _Part(_composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
+            return _Part(composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
     return None
-
-
-def _composed(name: str) -> str:
-    """One spelling of accented letters: some systems store them as letter and accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _build_case(root: Path, layout: Layout, parts: Sequence[_Part], *, masks_alone: bool) -> Case:

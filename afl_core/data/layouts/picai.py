@@ -23,4 +23,5 @@ PICAI = Layout(
     sequences=("t2w", "adc", "hbv"),
     grid="t2w",
     masks_alone=True,
+    patient="{patient}_*",
 )
