@@ -28,7 +28,7 @@ from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.matchers import MATCHERS
+from afl_core.metrics.matchers import MATCHERS, find_matcher
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
@@ -119,10 +119,10 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
-    pick(MATCHERS, matcher, kind="matcher")
+    find_matcher(matcher)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
-    print_summary(results, [s.name for s in sources], warnings=cohort.patients.warnings)
+    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
 
 
 @app.command()

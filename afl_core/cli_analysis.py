@@ -23,7 +23,7 @@ from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.results import MANIFEST, Results, recorded_cohort
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import command_line, output, print_line, print_patients
+from afl_core.terminal import command_line, output, print_caveats, print_line
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
@@ -77,7 +77,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     for name, content in files.items():
         write_atomically(out / name, content)
     print_breakdown(opened.breakdown)
-    print_patients(opened.manifest, opened.breakdown.units.reference["case_id"])
+    print_caveats(opened.manifest, opened.tables[0])
     print_line(f"{', '.join(files)} written to {out}")
 
 

@@ -97,7 +97,9 @@ def _print_report(report: Report) -> None:
         "Layout": title if name == MASKS_ALONE.name else f"{title} ({name})",
         "Labels": report.labels[1],
         "Region": report.region,
-        "Cases": f"{report.patients}; {sum(row.reference for row in report.cases)} with a reference",
+        "Cases": f"{len(report.cases)}, of {len({row.patient for row in report.cases})} patients; "
+        f"{sum(row.reference for row in report.cases)} with a reference",
+        "Patients": report.patients,
         "Sequences": ", ".join(dict.fromkeys(s for row in report.cases for s in row.sequences)) or "none: masks alone",
     }
     if report.references_read:

@@ -6,13 +6,15 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.evaluation.results import Results, failed_predictions, recorded_patients, recorded_region
+from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.results import Results, failed_predictions, recorded_region
 
 console = Console(stderr=True)
 output = Console()
@@ -49,20 +51,20 @@ def print_problems(problems: Mapping[str, str]) -> None:
         print_line(f"{name}: {said}")
 
 
-def print_warnings(warnings: Iterable[str]) -> None:
+def print_warnings(found: Iterable[str]) -> None:
     """What to know before the numbers are believed, a line each."""
-    for said in warnings:
+    for said in found:
         print_line(f"Warning: {said}")
 
 
-def print_patients(manifest: Mapping[str, Any], case_ids: Iterable[str], warnings: Iterable[str] = ()) -> None:
-    """How many patients the cases are of, who says so, and what looks wrong about it."""
-    patients = recorded_patients(manifest, case_ids)
-    print_line(patients.sentence())
-    print_warnings(dict.fromkeys((*warnings, *patients.warnings)))
+def print_caveats(manifest: Mapping[str, Any], rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
+    """What to know of results: how many patients, which lesions are ignored, and what looks wrong about it."""
+    for said in notes(manifest, rows):
+        print_line(said)
+    print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
 
 
-def print_summary(results: Results, sources: Sequence[str], *, warnings: Iterable[str] = ()) -> None:
+def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[str] = ()) -> None:
     """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
     cases, manifest = results.cases(), results.manifest()
     missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
@@ -85,8 +87,7 @@ def print_summary(results: Results, sources: Sequence[str], *, warnings: Iterabl
             print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
         if failed[source]:
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
-    if not cases.empty:
-        print_patients(manifest, cases["case_id"], warnings)
+    print_caveats(manifest, cases, more)
     if (region := recorded_region(manifest)) != WHOLE:
         print_line(f"Region: {region_title(region)}")
 

@@ -18,6 +18,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import METRICS
+from afl_core.metrics.matchers import find_matcher
 from afl_core.storage import write_atomically
 from afl_core.versions import versions
 
@@ -160,6 +161,8 @@ class Results:
                     received=f"{kind} where it holds {kept}",
                     todo="Give another --out folder",
                 )
+            if manifest.get("settings"):
+                find_matcher(self.settings().matcher)
             if manifest.get("settings") and self.settings() != settings:
                 raise DataError(
                     f"The results folder {self.folder.name} was measured with other settings",

@@ -6,10 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from afl_core.catalogue import pick
 from afl_core.errors import GeometryError, UsageError
 from afl_core.metrics.lesions import LesionMetrics, measure_lesions
-from afl_core.metrics.matchers import MATCHERS, Matcher, match_masks
+from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
 from afl_core.metrics.metric import Empty, MaskPair
 from afl_core.metrics.overlap import Counts, count
 from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilities
@@ -90,7 +89,7 @@ def evaluate_masks(
     (0.6666666666666666, 3.0, -0.003)
     """
     _check(prediction, reference, spacing_mm, nsd_tolerance_mm)
-    rule = pick(MATCHERS, matcher, kind="lesion matcher")
+    rule = find_matcher(matcher)
     soft = None if probabilities is None else sum_probabilities(probabilities, reference)
     pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
     values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}

@@ -234,8 +234,8 @@ _ROWS = (
         range=(0, 1),
         definition="Mean over the reference lesions of the Dice between the lesion and all predicted components "
         "matched to it (unless set otherwise, all that touch it), each whole.",
-        source="As BraTS 2023 without dilation, and without its penalty for false positives; with both by the matcher "
-        "brats2023",
+        source="As BraTS 2023 without dilation, and without its penalty for false positives; with both by the "
+        "matchers brats2023_*",
         both_empty=UNDEFINED,
         reference_empty=UNDEFINED,
         prediction_empty=0,

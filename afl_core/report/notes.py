@@ -18,7 +18,7 @@ from afl_core.analysis.published import (
 )
 from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.analysis.sentences import levels_sentence
-from afl_core.evaluation.results import recorded_patients
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
 from afl_core.versions import versions
@@ -31,7 +31,8 @@ def method(findings: Findings) -> str:
     units, found = findings.units, findings.breakdown
     measure = units.measure
     settings = findings.manifest.get("settings", {})
-    patients = recorded_patients(findings.manifest, units.reference["case_id"])
+    rows = findings.tables[0]
+    said = " ".join((*notes(findings.manifest, rows), *warnings(findings.manifest, rows)))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{AXES[b.axis].title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
@@ -42,7 +43,7 @@ def method(findings: Findings) -> str:
         "Empty masks": f"{measure.empty_rule}. Cases with one: {_empty_counts(findings)}",
         "Bin edges": f"Ours; the paper publishes none. {'. '.join(edges)}.",
         "Left out": f"Of {len(units.reference)} {units.noun}: {'; '.join(left) or 'none'}.",
-        "Patient": f"{patients.sentence()}. {' '.join(patients.warnings)} "
+        "Patient": f"{said} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "

@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.confounding import confounding, confounding_sentence
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.sentences import edges_text, levels_sentence, pair_sentence
-from afl_core.evaluation.results import recorded_patients
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
 from afl_core.ui.errors import plain
@@ -47,8 +47,8 @@ def show_statistics(asked: Asked) -> None:
         return
     breakdown = asked.breakdown
     st.markdown("##### Paired statistics")
-    patients = recorded_patients(asked.workspace.manifest, asked.units.reference["case_id"])
-    for said in patients.warnings:
+    workspace = asked.workspace
+    for said in warnings(workspace.manifest, workspace.rows):
         st.warning(plain(said))
     records = breakdown.records[breakdown.records["minus"] != ""]
     if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
@@ -62,7 +62,7 @@ def show_statistics(asked: Asked) -> None:
     )
     st.caption(
         plain(
-            f"{patients.sentence()}. "
+            f"{' '.join(notes(workspace.manifest, workspace.rows))} "
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
             f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records)} "

@@ -8,8 +8,8 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
-from afl_core.data.patients import Patients
-from afl_core.evaluation.results import failed_predictions, recorded_patients, recorded_region
+from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.results import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
@@ -33,16 +33,12 @@ def show_title(workspace: Workspace) -> None:
     st.markdown(f"#### {_sentence(workspace)}")
     if missing := _missing(workspace):
         st.warning(plain(missing))
-    for said in _patients(workspace).warnings:
+    for said in warnings(workspace.manifest, workspace.rows):
         st.warning(plain(said))
     if changed := _changed(workspace):
         st.info(plain(changed))
     if lost := _problems(workspace):
         st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
-
-
-def _patients(workspace: Workspace) -> Patients:
-    return recorded_patients(workspace.manifest, () if workspace.rows.empty else workspace.rows["case_id"])
 
 
 def show_headline(workspace: Workspace) -> None:
@@ -198,8 +194,8 @@ def _caption(workspace: Workspace) -> str:
     difference = f"Difference: {second} minus {first}, mean over patients, BCa bootstrap interval. " if second else ""
     return plain(
         "Click a number to see the cases behind it. Arrows point to the better values. "
-        f"{difference}n counts the patients on whom the metric is defined for every source: "
-        f"{_patients(workspace).sentence()}. "
+        f"{difference}n counts the patients on whom the metric is defined for every source. "
+        f"{' '.join(notes(workspace.manifest, workspace.rows))} "
         f"Cases with an empty mask: {_empty_counts(workspace)}. What an empty mask gives: {_empty_rules()}."
     )
 
