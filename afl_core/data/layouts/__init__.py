@@ -8,7 +8,7 @@ from afl_core.data.layouts.cohort import (
     load_cohort,
     references_cohort,
 )
-from afl_core.data.layouts.detect import KNOWN, detect_layout
+from afl_core.data.layouts.detect import NOTHING, detect_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
@@ -17,10 +17,10 @@ from afl_core.data.loading import LoadedCase, load_case, load_reference, load_se
 
 __all__ = [
     "AS_RECOGNISED",
-    "KNOWN",
     "LAYOUTS",
     "LAYOUT_FILE",
     "MASKS_ALONE",
+    "NOTHING",
     "Cohort",
     "DataOptions",
     "Layout",
