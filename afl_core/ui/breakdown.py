@@ -28,7 +28,9 @@ def show_bins(asked: Asked) -> None:
     units, pair = asked.units, asked.pair
     if any(b.axis == "released_smoothness" for b in asked.breakdown.binnings):
         _warn_of_released(asked)
-    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=True):
+    if len(asked.breakdown.binnings) < 2:
+        st.info("One or two cases are too few for three bins: what is over all stands alone.")
+    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=False):
         with column:
             st.markdown(f"##### By {_axis_words(binning.axis)}")
             figure = _means(asked.key, binning, asked.breakdown, pair)
