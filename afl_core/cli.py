@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -184,6 +185,9 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one message and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may have no letter for a name
     try:
         app()
     except AflError as error:

@@ -1,6 +1,7 @@
 """`afl train` and `afl study`, and what they share with the other commands."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,7 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
-from afl_core.errors import UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
@@ -85,7 +86,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     for label, spec in planned.items():
         own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
         run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
-        _train(run)
+        _train(run, fresh=True)
 
 
 def _training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
@@ -97,8 +98,11 @@ def _training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataO
     return cohort, replace(asked, layout=asked.layout and cohort.layout.name, region=cohort.region.name)
 
 
-def _train(run: "RunFolder") -> None:
-    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split."""
+def _train(run: "RunFolder", *, fresh: bool = False) -> None:
+    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split.
+
+    A fresh run that fails before its first step leaves no folder.
+    """
     from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
 
     spec = run.spec()
@@ -110,7 +114,12 @@ def _train(run: "RunFolder") -> None:
             best = max(best, progress.validation_dsc or 0.0)
             advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
 
-        card = run_training(run, report=report)
+        try:
+            card = run_training(run, report=report)
+        except AflError:
+            if fresh and not run.metrics():  # there is nothing to go on with
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
     if card is None:
         print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
         raise typer.Exit(130)
@@ -198,7 +207,7 @@ def evaluate_cases(
     Raises:
         UsageError: If nothing could be evaluated.
     """
-    problems = dict(cohort.problems)
+    problems, fresh = dict(cohort.problems), not results.folder.exists()
     results.describe_cohort(cohort, sources, settings=settings)
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
@@ -219,4 +228,6 @@ def evaluate_cases(
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
+        if fresh:  # it holds nothing
+            shutil.rmtree(results.folder, ignore_errors=True)
         raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.results import Results, failed_predictions, recorded_region
 
@@ -46,9 +47,9 @@ def print_line(text: str) -> None:
 
 
 def print_problems(problems: Mapping[str, str]) -> None:
-    """What went wrong, a line a case."""
-    for name, said in sorted(problems.items()):
-        print_line(f"{name}: {said}")
+    """What went wrong, a line a cause."""
+    for names, said in group_problems(problems):
+        print_line(f"{listed(names)}: {said}" if len(names) == 1 else f"{listed(names)}. The first: {said}")
 
 
 def print_warnings(found: Iterable[str]) -> None:

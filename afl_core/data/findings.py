@@ -15,7 +15,7 @@ from afl_core.data.patients import ADVICE, parted_patients
 from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
-from afl_core.errors import GeometryError
+from afl_core.errors import GeometryError, group_problems
 from afl_core.volume import Case, check_same_grid
 
 Level = Literal["error", "question", "warning", "note"]
@@ -98,23 +98,25 @@ def find_all(facts: Facts) -> Iterator[Finding]:
 def _left_out(facts: Facts) -> Iterator[Finding]:
     cohort = facts.cohort
     if cohort.problems:
-        items = tuple(said if case_id in said else f"{case_id}: {said}" for case_id, said in cohort.problems)
-        yield Finding("error", f"{_n(items, 'case')} left out", items, "Mend or remove the files named")
+        yield from _by_cause("case left out", "cases left out", cohort.problems, "Mend or remove the files named")
     by_lack: dict[str, list[str]] = defaultdict(list)
     for case_id, lack in cohort.incomplete:
         by_lack[lack].append(case_id)
     for lack, ids in by_lack.items():
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
         yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
-    if cohort.strays:
+    by_folder: dict[str, list[str]] = defaultdict(list)
+    for path in cohort.strays:
+        by_folder[path.rpartition("/")[0]].append(path)
+    for folder, paths in by_folder.items():
+        what = f"{_n(paths, 'image file')} of no case" + (f", in {folder}" if folder else "")
         todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
-        yield Finding("warning", f"{_n(cohort.strays, 'image file')} of no case", cohort.strays, todo)
+        yield Finding("warning", what, tuple(paths), todo)
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
-    files = tuple(said.problem for said in facts.files.values() if said.problem)
-    if files:
-        yield Finding("error", f"{_n(files, 'file')} that cannot be read", files, "Copy or download them again")
+    files = [(path.name, said.problem) for path, said in facts.files.items() if said.problem]
+    yield from _by_cause("file that cannot be read", "files that cannot be read", files, "Copy or download them again")
 
 
 def _geometry(facts: Facts) -> Iterator[Finding]:
@@ -164,10 +166,9 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
 
 
 def _labels(facts: Facts) -> Iterator[Finding]:
-    problems = tuple(said.problem for said in facts.references.values() if said.problem)
-    if problems:
-        todo = "Mend the files, or name the labels that they follow (--labels)"
-        yield Finding("error", f"{_n(problems, 'reference')} that cannot be used", problems, todo)
+    problems = [(case_id, said.problem) for case_id, said in facts.references.items() if said.problem]
+    todo = "Mend the files, or name the labels that they follow (--labels)"
+    yield from _by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
     values = {value for said in facts.references.values() for value in said.labels}
     if facts.cohort.scheme.values or not values - {1}:
         return
@@ -232,6 +233,20 @@ def _splits(facts: Facts) -> Iterator[Finding]:
     if leaks:
         what = f"{SPLITS_FILE} has {_n(leaks, 'patient')} in more than one split"
         yield Finding("error", what, leaks, "Make the split again, by patient: afl data split")
+
+
+def _by_cause(one: str, many: str, problems: Sequence[tuple[str, str]], todo: str) -> Iterator[Finding]:
+    """A finding for every cause of many problems, named by the first of them; one for those that stand alone."""
+    alone = list[str]()
+    said = dict(problems)
+    for names, first in group_problems(said):
+        items = tuple(said[name] if name in said[name] else f"{name}: {said[name]}" for name in names)
+        if len(names) == 1:
+            alone += items
+        else:
+            yield Finding("error", f"{len(items)} {many}, the first: {first.rstrip('.')}", items, todo)
+    if alone:
+        yield Finding("error", f"{len(alone)} {one if len(alone) == 1 else many}", tuple(alone), todo)
 
 
 def _n(items: Sequence[object], noun: str) -> str:

@@ -32,7 +32,17 @@ def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*found, other) if other else found
+    return (*found, *([other] if other else []), *_perfect(rows))
+
+
+def _perfect(rows: pd.DataFrame) -> list[str]:
+    """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
+    there = rows[rows["reference_volume_ml"] > 0]
+    perfect = there.groupby("source")["dsc"].min()
+    return [
+        f"The masks of {source} equal the reference in every case: are the references given as a source?"
+        for source in perfect[perfect == 1].index
+    ]
 
 
 def _matcher(manifest: Mapping[str, Any]) -> str:

@@ -18,6 +18,7 @@ from afl_core.analysis.published import (
 )
 from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.analysis.sentences import levels_sentence
+from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
@@ -143,7 +144,8 @@ def _listed(found: dict[str, str]) -> str:
 def _unused(findings: Findings) -> str:
     """Cases and predictions that could not be used, and why."""
     manifest = findings.manifest
-    said = [f"{case}: {why}" for case, why in manifest["data"].get("skipped", {}).items()]
+    problems = dict(manifest["data"].get("skipped", {}))
     for case, texts in manifest.get("problems", {}).items():
-        said += [f"{case} {source}".strip() + f": {text}" for source, text in texts.items()]
-    return fold(f"{len(said)} cases or predictions could not be used", bullets(said)) if said else ""
+        problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
+    said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
+    return fold(f"{len(problems)} cases or predictions could not be used", bullets(said)) if said else ""

@@ -8,6 +8,7 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.results import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
@@ -113,7 +114,7 @@ def show_contents(workspace: Workspace) -> None:
                 _show_facts(_source_facts(said), "Card")
     if problems := _problems(workspace):
         with st.expander(f"{len(problems)} cases or predictions could not be used"):
-            _show_facts(problems, "Why")
+            _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing intervals")

@@ -42,7 +42,13 @@ def test_nothing_is_ignored_without_such_a_rule(tmp_path):
     results, *_ = evaluated(tmp_path, "overlap", "a", "b")
     assert results.cases()["ignored_lesions"].tolist() == [0, 0]
     assert notes(results.manifest(), results.cases()) == ("2 cases, each a patient of its own.",)
-    assert warnings(results.manifest(), results.cases()) == ()
+    assert warnings(results.manifest(), results.cases().assign(dsc=0.9)) == ()
+
+
+def test_references_given_as_a_source_are_noticed(tmp_path):
+    results, *_ = evaluated(tmp_path, "overlap", "a", "b")
+    said = "The masks of A equal the reference in every case: are the references given as a source?"
+    assert warnings(results.manifest(), results.cases()) == (said,)
 
 
 def test_results_of_the_matcher_that_named_no_task(tmp_path):
