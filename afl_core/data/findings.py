@@ -8,15 +8,19 @@ from pathlib import Path
 from typing import Literal
 
 from afl_core.data.duplicates import find_duplicates
+from afl_core.data.files import strip_suffix
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
-from afl_core.data.layouts import Cohort
+from afl_core.data.layouts import LAYOUT_FILE, Cohort
 from afl_core.data.patients import ADVICE, parted_patients
 from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError, group_problems
 from afl_core.volume import Case, check_same_grid
+
+MANY = 8
+"""More folders of unused files than these are told together."""
 
 Level = Literal["error", "question", "warning", "note"]
 
@@ -105,13 +109,43 @@ def _left_out(facts: Facts) -> Iterator[Finding]:
     for lack, ids in by_lack.items():
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
         yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
-    by_folder: dict[str, list[str]] = defaultdict(list)
-    for path in cohort.strays:
-        by_folder[path.rpartition("/")[0]].append(path)
-    for folder, paths in by_folder.items():
-        what = f"{_n(paths, 'image file')} of no case" + (f", in {folder}" if folder else "")
+    yield from _unused(facts)
+
+
+def _unused(facts: Facts) -> Iterator[Finding]:
+    """Image files that are of no case or that the layout does not use, by folders of which nothing is used."""
+    cohort = facts.cohort
+    for folder, paths in _by_folder(cohort, cohort.strays):
+        what = f"{_n(paths, 'image file')} of no case{folder}"
         todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
-        yield Finding("warning", what, tuple(paths), todo)
+        yield Finding("warning", what, paths, todo)
+    referenced = {case.case_id for case in cohort.cases if case.reference}
+    for folder, paths in _by_folder(cohort, cohort.aside, lowest=True):
+        without = [path for path in paths if strip_suffix(path.rpartition("/")[2]) not in referenced]
+        what = f"{_n(paths, 'file')} that {cohort.layout.label} does not use{folder}"
+        if without:
+            what += f"; {len(without)} of them of cases without a reference"
+        if folder:
+            todo = f"To take them as references, describe the folder in {LAYOUT_FILE} (docs/data.md)" if without else ""
+            yield Finding("warning" if without else "note", what, paths, todo)
+
+
+def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) -> list[tuple[str, tuple[str, ...]]]:
+    """Paths by the highest (or lowest) folder above them of which no file is used, in words; "" where there is none."""
+    used = {
+        folder
+        for case in cohort.cases
+        for path in (*case.sequences.values(), *([case.reference] if case.reference else []))
+        for folder in path.relative_to(cohort.root).parents
+    }
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        unused = [folder for folder in Path(path).parents if folder not in used]
+        groups[f", in {unused[0 if lowest else -1].as_posix()}" if unused else ""].append(path)
+    if len(groups) > MANY:
+        folders = [name.removeprefix(", in ") for name in groups if name]
+        return [(f", in {len(folders)} folders such as {folders[0]}", tuple(paths))]
+    return [(folder, tuple(own)) for folder, own in groups.items()]
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:

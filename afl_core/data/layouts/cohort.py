@@ -67,6 +67,7 @@ class Cohort:
         problems: What was left out, and why.
         incomplete: Cases that lack a sequence which the layout has; they are kept, for who needs fewer.
         strays: Image files that belong to no case, below the root.
+        aside: Image files that the layout knows and does not use, below the root.
         scheme: What the labels are.
         region: Which of them are the tumour.
         patients: Which patient every case is of, as its cases say too.
@@ -78,6 +79,7 @@ class Cohort:
     problems: Said = ()
     incomplete: Said = ()
     strays: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
     region: Region = field(default_factory=Region)
     patients: Patients = field(default_factory=Patients)
@@ -197,12 +199,14 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[_Part]] = defaultdict(list)
     problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
-    strays = list[str]()
+    strays, aside = list[str](), list[str]()
     for relative in sorted((*found.files, *found.refused)):
         part = _match(layout, patterns, relative, refused=relative in found.refused)
         if part is None:
             strays.append(relative)
-        elif part.role != ASIDE:
+        elif part.role == ASIDE:
+            aside.append(relative)
+        else:
             parts[part.case_id].append(part)
     masks_alone = layout.masks_alone and all(p.role == REFERENCE for own in parts.values() for p in own)
     cases, incomplete = list[Case](), list[tuple[str, str]]()
@@ -217,7 +221,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
         if missing and not masks_alone:
             incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
     strays = [path for path in strays if path not in found.refused or path.lower().endswith(SUFFIXES)]
-    return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays))
+    return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
 
 
 def _left(path: str) -> DataError:
