@@ -20,7 +20,7 @@ from afl_core.shape import Shape, describe
 from afl_core.storage import hash_files
 from afl_core.volume import Case, Mask, Prediction, Volume
 
-VERSION = 2
+VERSION = 3
 """Raised when the meaning of a row changes, so that results made before are computed again."""
 
 
