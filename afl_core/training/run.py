@@ -195,7 +195,7 @@ def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
     if parted := parted_patients(splits, cohort.patients.of):
         some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
         logging.warning(
-            "The split has %d patients in more than one part (%s): scores on them are too good. Make it again with "
+            "The split has %d patient(s) in more than one part (%s): scores on them are too good. Make it again with "
             "afl data split",
             len(parted),
             some,
