@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -13,12 +14,12 @@ from rich.text import Text
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import data_app
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption, TrustOption
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort, DataOptions, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
@@ -28,7 +29,7 @@ from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.matchers import MATCHERS
+from afl_core.metrics.matchers import MATCHERS, find_matcher
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
@@ -92,6 +93,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
+    patients: PatientsOption = None,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
@@ -112,17 +114,18 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
     sources = parse_sources(source, other_grid=other_grid)
+    options = DataOptions(layout, labels, region, trust_voxel_order, str(patients) if patients else None)
     if data is not None and references is None:
-        cohort = load_cohort(data, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
+        cohort = options.load(data)
     elif references is not None and data is None:
-        cohort = references_cohort(references, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
+        cohort = options.references(references)
     else:
         raise UsageError("Give either --data or --references")
     results = Results(out)
-    pick(MATCHERS, matcher, kind="matcher")
+    find_matcher(matcher)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
-    print_summary(results, [s.name for s in sources])
+    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
 
 
@@ -186,6 +189,9 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
 
 def main() -> None:
     """Run the command line; a user's mistake ends with one message and exit status 2."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal may have no letter for a name
     try:
         app()
     except AflError as error:

@@ -22,7 +22,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import command_line, output, print_line, print_problems
+from afl_core.terminal import command_line, output, print_caveats, print_line, print_problems
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
@@ -66,6 +66,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     for name, content in files.items():
         write_atomically(out / name, content)
     print_breakdown(found)
+    print_caveats(opened.manifest, opened.rows)
     print_left_out(opened)
     print_line(f"{', '.join(files)} written to {out}")
 

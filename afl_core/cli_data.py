@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, RegionOption, TrustOption
+from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE, load_cohort, references_cohort
@@ -18,7 +18,7 @@ from afl_core.errors import UsageError
 from afl_core.evaluation.run import worker_pool
 from afl_core.paths import INDEX
 from afl_core.storage import write_atomically
-from afl_core.terminal import output, print_line, progress_bar
+from afl_core.terminal import output, print_line, print_warnings, progress_bar
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 
@@ -38,6 +38,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
     trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
     masks: Annotated[bool, typer.Option("--masks", help="The folder holds masks alone, CASE.nii.gz.")] = False,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Do not read the references.")] = False,
     json_: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
@@ -47,9 +48,13 @@ def check(  # noqa: PLR0913 - one parameter an option
     Example: afl data check BraTS2021 --json report.json
     """
     if masks:
-        cohort = references_cohort(path, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
+        cohort = references_cohort(
+            path, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+        )
     else:
-        cohort = load_cohort(path, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
+        cohort = load_cohort(
+            path, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+        )
     tasks = 0 if headers_only else len(cohort.cases) // 8  # a few are read sooner than workers start
     with progress_bar("Reading") as advance, worker_pool(tasks=tasks) as executor:
         report = check_cohort(cohort, index=INDEX, read=not headers_only, progress=advance, executor=executor)
@@ -68,6 +73,7 @@ def split(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
     seed: Annotated[int, typer.Option(help="The same seed gives the same split.", min=0)] = 0,
     out: Annotated[
         Path | None, typer.Option(help=f"File to write; {SPLITS_FILE} in the data set if not given.")
@@ -75,17 +81,19 @@ def split(  # noqa: PLR0913 - one parameter an option
     replace: Annotated[bool, typer.Option("--replace", help="Replace a split file that is there.")] = False,
 ) -> None:
     """Write a random split of the patients, 60 % train, 20 % validate, 20 % test; unsound cases are left out."""
-    cohort = load_cohort(path, layout=layout, labels=labels, trust_voxel_order=trust_voxel_order)
+    cohort = load_cohort(path, layout=layout, labels=labels, trust_voxel_order=trust_voxel_order, patients=patients)
     target = out or path / SPLITS_FILE
     if target.exists() and not replace:
         raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")
     with progress_bar("Reading") as advance, worker_pool(tasks=len(cohort.cases) // 8) as executor:
         report = check_cohort(cohort, index=INDEX, progress=advance, executor=executor)
-    splits = random_splits(report.sound, seed=seed)
+    splits = random_splits(report.sound, patients=report.patient_of, seed=seed)
     save_splits(target, splits)
     if report.unusable:
         print_line(f"Left out, for what afl data check says of them: {', '.join(report.unusable)}")
     print_line(f"{', '.join(f'{len(ids)} {name}' for name, ids in splits.items())} cases written to {target}")
+    print_line(report.patients)
+    print_warnings(cohort.patients.warnings)
 
 
 def _print_report(report: Report) -> None:
@@ -97,6 +105,7 @@ def _print_report(report: Report) -> None:
         "Region": report.region,
         "Cases": f"{len(report.cases)}, of {len({row.patient for row in report.cases})} patients; "
         f"{sum(row.reference for row in report.cases)} with a reference",
+        "Patients": report.patients,
         "Sequences": ", ".join(dict.fromkeys(s for row in report.cases for s in row.sequences)) or "none: masks alone",
     }
     if report.references_read:

@@ -1,5 +1,6 @@
 """The options by which every command opens a data set."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,6 +15,13 @@ LayoutOption = Annotated[
 ]
 LabelsOption = Annotated[
     str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
+]
+PatientsOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV or TSV with the columns case_id and patient, where the names do not say who is one patient: the unit "
+        "of all statistics and splits."
+    ),
 ]
 RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
 TrustOption = Annotated[

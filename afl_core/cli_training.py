@@ -1,28 +1,30 @@
 """`afl train` and `afl study`, and what they share with the other commands."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from afl_core.analysis.paired import mean_scores
-from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption, TrustOption
+from afl_core.cli_options import LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, DataOptions, load_cohort
+from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
-from afl_core.errors import UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
-from afl_core.terminal import command_line, print_line, print_problems, progress_bar
+from afl_core.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case
 
@@ -46,6 +48,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
     trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
@@ -66,26 +69,16 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        if (
-            loss
-            or out
-            or name
-            or data
-            or layout
-            or labels
-            or set_
-            or seed
-            or sequences
-            or region != WHOLE
-            or trust_voxel_order
-        ):
+        given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences, trust_voxel_order)
+        if any(given) or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
         return
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    cohort, options = _training_data(data, layout, labels, region, trust_voxel_order)
+    table = str(patients.resolve()) if patients else None  # read again where a run goes on
+    cohort, options = _training_data(data, DataOptions(layout, labels, region, trust_voxel_order, table))
     planned = plan_runs(
         preset, loss or [], seed or [], settings, data=cohort.root, data_options=options, command=command_line()
     )
@@ -94,21 +87,23 @@ def train(  # noqa: PLR0913 - one parameter an option
     for label, spec in planned.items():
         own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
         run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
-        _train(run)
+        _train(run, fresh=True)
 
 
-def _training_data(
-    data: Path | None, layout: str | None, labels: str | None, region: str, trust_voxel_order: bool
-) -> tuple[Cohort, DataOptions]:
+def _training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
     """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
-    cohort = load_cohort(data or DEMO, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
-    return cohort, DataOptions(layout and cohort.layout.name, labels, cohort.region.name, trust_voxel_order)
+    cohort = asked.load(data or DEMO)
+    print_warnings(cohort.patients.warnings)
+    return cohort, replace(asked, layout=asked.layout and cohort.layout.name, region=cohort.region.name)
 
 
-def _train(run: "RunFolder") -> None:
-    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split."""
+def _train(run: "RunFolder", *, fresh: bool = False) -> None:
+    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split.
+
+    A fresh run that fails before its first step leaves no folder.
+    """
     from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
 
     spec = run.spec()
@@ -120,7 +115,12 @@ def _train(run: "RunFolder") -> None:
             best = max(best, progress.validation_dsc or 0.0)
             advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
 
-        card = run_training(run, report=report)
+        try:
+            card = run_training(run, report=report)
+        except AflError:
+            if fresh and not run.metrics():  # there is nothing to go on with
+                shutil.rmtree(run.path, ignore_errors=True)
+            raise
     if card is None:
         print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
         raise typer.Exit(130)
@@ -146,6 +146,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
     trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
     seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
 ) -> None:
@@ -156,7 +157,8 @@ def study(  # noqa: PLR0913 - one parameter an option
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
-    cohort, options = _training_data(data, layout, labels, region, trust_voxel_order)
+    table = str(patients.resolve()) if patients else None  # read again where a run goes on
+    cohort, options = _training_data(data, DataOptions(layout, labels, region, trust_voxel_order, table))
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )
@@ -207,7 +209,7 @@ def evaluate_cases(
     Raises:
         UsageError: If nothing could be evaluated.
     """
-    problems = dict(cohort.problems)
+    problems, fresh = dict(cohort.problems), not results.folder.exists()
     results.describe_cohort(cohort, sources, settings=settings)
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
@@ -228,4 +230,6 @@ def evaluate_cases(
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
+        if fresh:  # it holds nothing
+            shutil.rmtree(results.folder, ignore_errors=True)
         raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

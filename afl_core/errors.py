@@ -1,5 +1,12 @@
 """Errors that a person can act on: what happened, what was received, what to do."""
 
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+
+TOGETHER = 5
+"""So many problems of one cause are told as one."""
+
 
 class AflError(Exception):
     """A mistake in the input, not in the program.
@@ -42,3 +49,40 @@ class CheckpointError(AflError):
 
 class UsageError(AflError):
     """An option or argument with a value outside what is accepted."""
+
+
+def group_problems(problems: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Problems by cause: names, and what is said of the first; a cause of few names is told name by name.
+
+    Two texts have one cause where they differ in the name and in numbers alone.
+
+    >>> list(group_problems({"a": "a is empty", "b": "b is empty"}))
+    [(('a',), 'a is empty'), (('b',), 'b is empty')]
+    >>> list(group_problems({f"c{k}": f"c{k} has {k} axes" for k in range(5)}))
+    [(('c0', 'c1', 'c2', 'c3', 'c4'), 'c0 has 0 axes')]
+    """
+    causes: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(problems):
+        causes[_cause(name, problems[name])].append(name)
+    for names in causes.values():
+        if len(names) < TOGETHER:
+            yield from (((name,), problems[name]) for name in names)
+        else:
+            yield tuple(names), problems[names[0]]
+
+
+def listed(names: tuple[str, ...], *, shown: int = 3) -> str:
+    """The first names, and how many there are where these are not all.
+
+    >>> listed(("a", "b")), listed(("a", "b", "c", "d", "e"))
+    ('a, b', '5: a, b, c and 2 more')
+    """
+    if len(names) <= shown:
+        return ", ".join(names)
+    return f"{len(names):,}: {', '.join(names[:shown])} and {len(names) - shown:,} more"
+
+
+def _cause(name: str, said: str) -> str:
+    for part in sorted({name, *name.split(" ")}, key=len, reverse=True):  # a case, or a case and a source
+        said = said.replace(part, "") if len(part) > 1 else re.sub(rf"\b{re.escape(part)}\b", "", said)
+    return re.sub(r"\d+(?:\.\d+)?", "0", said)

@@ -1,4 +1,4 @@
-"""One bad case never ends the others: any exception becomes an error that a person can read, with its details in a log."""
+"""One bad case never ends the others: any exception becomes an error for people, with its details in a log."""
 
 import os
 import traceback
@@ -26,9 +26,13 @@ def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:
     if isinstance(error, AflError):
         return error
     if isinstance(error, OSError):
-        return DataError("A file could not be read or written", received=error, todo="Check the path and the free space")
+        return DataError(
+            "A file could not be read or written", received=error, todo="Check the path and the free space"
+        )
     if isinstance(error, MemoryError):
-        return DataError(f"There is not enough memory for {of}", received=str(error) or None, todo="Take fewer --workers")
+        return DataError(
+            f"There is not enough memory for {of}", received=str(error) or None, todo="Take fewer --workers"
+        )
     log = _write_log(error, of=of, folder=folder)
     kept = f"; the details are in {log}" if log else ""
     return AflError(

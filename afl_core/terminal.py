@@ -2,16 +2,20 @@
 
 import shlex
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Protocol
+from typing import Any, Protocol
 
+import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.errors import group_problems, listed
+from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import failed_predictions, recorded_region
 from afl_core.evaluation.results import Results
 
@@ -45,14 +49,28 @@ def print_line(text: str) -> None:
 
 
 def print_problems(problems: Mapping[str, str]) -> None:
-    """What went wrong, a line a case."""
-    for name, said in sorted(problems.items()):
-        print_line(f"{name}: {said}")
+    """What went wrong, a line a cause."""
+    for names, said in group_problems(problems):
+        print_line(f"{listed(names)}: {said}" if len(names) == 1 else f"{listed(names)}. The first: {said}")
 
 
-def print_summary(results: Results, sources: Sequence[str]) -> None:
+def print_warnings(found: Iterable[str]) -> None:
+    """What to know before the numbers are believed, a line each."""
+    for said in found:
+        print_line(f"Warning: {said}")
+
+
+def print_caveats(manifest: Mapping[str, Any], rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
+    """What to know of results: how many patients, which lesions are ignored, and what looks wrong about it."""
+    for said in notes(manifest, rows):
+        print_line(said)
+    print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
+
+
+def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[str] = ()) -> None:
     """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
-    cases, manifest = results.cases(), results.manifest()
+    opened = open_comparison(results.folder)
+    cases, manifest = opened.rows, opened.manifest
     missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
     failed = failed_predictions(manifest)
     title = ("source", "cases", "missing", "failed", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
@@ -73,6 +91,9 @@ def print_summary(results: Results, sources: Sequence[str]) -> None:
             print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
         if failed[source]:
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
+    print_caveats(manifest, cases, more)
+    if opened.left_out_text:
+        print_line(opened.left_out_text)
     if (region := recorded_region(manifest)) != WHOLE:
         print_line(f"Region: {region_title(region)}")
 

@@ -146,6 +146,7 @@ class Case:
         channels: Of sequences that share a 4-D file, which of its volumes they are.
         trust_voxel_order: Whether a file that stores as many voxels along each axis as the image lies where that does,
             whatever its own header says.
+        patient: Whose it is, as the cohort decided; the case itself where nothing was said.
     """
 
     case_id: str
@@ -156,16 +157,18 @@ class Case:
     grid: str = ""
     channels: Mapping[str, int] = field(default_factory=dict)
     trust_voxel_order: bool = False
+    patient: str = ""
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
+        object.__setattr__(self, "patient", self.patient or self.case_id)
         object.__setattr__(self, "sequences", MappingProxyType(dict(self.sequences)))
         object.__setattr__(self, "channels", MappingProxyType(dict(self.channels)))
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the read-only mappings as plain ones."""
         own = (self.case_id, dict(self.sequences), self.reference, self.group)
-        return Case, (*own, self.region, self.grid, dict(self.channels), self.trust_voxel_order)
+        return Case, (*own, self.region, self.grid, dict(self.channels), self.trust_voxel_order, self.patient)
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:

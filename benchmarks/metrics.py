@@ -140,7 +140,7 @@ def deepmind(module: ModuleType, prediction: Mask, reference: Mask) -> Values:
         "hd_mm": float(module.compute_robust_hausdorff(distances, 100)),
         "hd95_mm": float(module.compute_robust_hausdorff(distances, 95)),
         "assd_mm": float((one * areas[0] + other * areas[1]) / sum(areas)),
-        "nsd": float(module.compute_surface_dice_at_tolerance(distances, TOLERANCE_MM)),
+        "nsd_area": float(module.compute_surface_dice_at_tolerance(distances, TOLERANCE_MM)),
     }
 
 
@@ -276,7 +276,7 @@ def compare(case: str, pair: Pair, modules: Mapping[str, ModuleType], *, rounds:
 
 def print_table(records: Sequence[Record], failures: Sequence[str]) -> None:
     """Print the contestants on one case: time, ratio, and beside it how far their values are from ours."""
-    keys = ("dsc", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd")
+    keys = ("dsc", "iou", "hd_mm", "hd95_mm", "assd_mm", "nsd", "nsd_area")
     seconds = {record.name: record.seconds for record in records}
     print(f"\n{records[0].case}\n{'':28}{'ms':>10}{'ratio':>9}" + "".join(f"{key:>11}" for key in keys))
     for record in records:

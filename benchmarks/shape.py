@@ -12,7 +12,9 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from scipy.special import ellipeinc, ellipkinc
 
+from afl_core.metrics.surface_area import marching_cubes_mm2
 from afl_core.shape import describe
 from afl_core.volume import Spacing
 
@@ -26,6 +28,8 @@ FIELD_MM = (160.0, 160.0, 96.0)  # one field of view for all lesions: released_s
 AXIS_RATIO = 1.25  # largest stretch of an axis, before the volume is restored
 WAVES = 24
 SEED = 7
+ELLIPSOIDS = ((1, 1, 1), (1.6, 1, 0.625), (1, 0.625, 1.6), (0.7, 0.7, 2), (1.4, 1.4, 0.5))  # x : y : z
+SLICES_MM, ELLIPSOIDS_ML = (3.0, 5.0, 6.5, 7.0), (1, 3, 10, 50)
 LIMITS = (0.3, 1.9)  # of the relative radius: neither a hole nor a needle
 
 
@@ -137,6 +141,40 @@ def agreement(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
+def ellipsoid_area_mm2(axes_mm: Sequence[float]) -> float:
+    """Exact area of an ellipsoid with these half axes. Source: Legendre, Traité des fonctions elliptiques, 1825."""
+    a, b, c = sorted(axes_mm, reverse=True)
+    if a == c:
+        return 4 * math.pi * a * a
+    angle = math.acos(c / a)
+    m = a * a * (b * b - c * c) / (b * b * (a * a - c * c))
+    curved = ellipeinc(angle, m) * math.sin(angle) ** 2 + ellipkinc(angle, m) * math.cos(angle) ** 2
+    return float(2 * math.pi * (c * c + a * b / math.sin(angle) * curved))
+
+
+def measure_ellipsoids(slices_mm: float, volumes_ml: Sequence[float], places: int = 5) -> pd.DataFrame:
+    """Errors on 0.5x0.5 mm slices of that thickness: of the area in %, ours and marching cubes', and of elongation."""
+    rng, spacing_mm = np.random.default_rng(SEED), (0.5, 0.5, slices_mm)
+    rows = []
+    for volume_ml in volumes_ml:
+        for ratios in ELLIPSOIDS:
+            half = np.array(ratios) * (volume_ml * 3000 / (4 * math.pi * math.prod(ratios))) ** (1 / 3)
+            area, elongation = ellipsoid_area_mm2(half), sorted(half)[1] / max(half)
+            for offset in rng.uniform(-0.5, 0.5, (places, 3)):
+                reach = np.ceil(half / spacing_mm).astype(int) + 2
+                axes = [(np.arange(-n, n + 1) + o) * s for n, o, s in zip(reach, offset, spacing_mm, strict=True)]
+                places_mm = np.meshgrid(*axes, indexing="ij")
+                mask = sum((x / r) ** 2 for x, r in zip(places_mm, half, strict=True)) <= 1
+                if not mask.any():  # it lies between two slices
+                    continue
+                found = describe(mask, spacing_mm=spacing_mm)
+                cubes = marching_cubes_mm2(mask, spacing_mm)
+                errors = (found.surface_area_mm2 / area - 1, cubes / area - 1)
+                rows.append((volume_ml, *(100 * error for error in errors), found.elongation - elongation))
+    table = pd.DataFrame(rows, columns=["ml", "area %", "marching cubes %", "elongation"]).groupby("ml")
+    return table.agg(["min", "median", "max"])
+
+
 def measure_picai(folder: Path) -> pd.DataFrame:
     """A row a PI-CAI study whose human expert drew a lesion (label > 0)."""
     rows = []
@@ -162,6 +200,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
     tables = {name: measure(lesions, spacing_mm) for name, spacing_mm in GRIDS.items()}
     results = {f"Spearman at {name}": rank_correlations(t, ("true_ml", "amplitude")) for name, t in tables.items()}
     results[f"Agreement between the grids above {LARGE_ML:g} ml"] = agreement(*tables.values())
+    for slices_mm in SLICES_MM:
+        table = measure_ellipsoids(slices_mm, ELLIPSOIDS_ML)
+        table.columns = [" ".join(column) for column in table.columns]
+        results[f"Ellipsoids on slices of {slices_mm:g} mm, error by volume in ml"] = table
     if options.picai:
         results["Spearman on PI-CAI"] = rank_correlations(measure_picai(options.picai), ("volume_ml",))
     results["Time of describe in ms"] = pd.DataFrame(

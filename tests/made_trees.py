@@ -56,6 +56,11 @@ def brats2021(root: Path) -> None:
         write(root / case_id / f"{case_id}_seg.nii.gz", [1, 2, 4])
 
 
+def brats(root: Path) -> None:
+    brats2018(root)
+    brats2021(root)
+
+
 def brats2023(root: Path) -> None:
     for case_id in ("BraTS-GLI-00002-000", "BraTS-GLI-00002-001", "BraTS-MET-00100-000"):
         for name in ("t1n", "t1c", "t2w", "t2f"):
@@ -175,6 +180,7 @@ TREES: Mapping[str, Callable[[Path], None]] = MappingProxyType(
     {
         "brats2018": brats2018,
         "brats2021": brats2021,
+        "brats": brats,
         "brats2023": brats2023,
         "brats_ped": brats_ped,
         "msd": msd,

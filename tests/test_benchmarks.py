@@ -384,3 +384,13 @@ def test_the_bare_loop_learns_what_ours_learns(training_bench):
     for mine, other, before in zip(own.network.parameters(), bare.network.parameters(), start, strict=True):
         assert (mine - before).abs().max() > 0
         torch.testing.assert_close(mine, other, rtol=1e-2, atol=1e-4)
+
+
+def test_the_exact_area_of_ellipsoids():
+    """A ball, and a flat and a long spheroid by their own formulas."""
+    shape = load("shape")
+    area = shape.ellipsoid_area_mm2
+    assert area((3, 3, 3)) == pytest.approx(36 * math.pi)
+    e = math.sqrt(1 - 1 / 4)
+    assert area((2, 2, 1)) == pytest.approx(2 * math.pi * 4 * (1 + (1 - e * e) / e * math.atanh(e)))
+    assert area((1, 1, 2)) == pytest.approx(2 * math.pi * (1 + 2 / e * math.asin(e)))

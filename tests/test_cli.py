@@ -369,6 +369,7 @@ def test_training_takes_layout_labels_and_region(afl, cohort, tmp_path):
         "labels": "brats2013",
         "region": "tc",
         "trust_voxel_order": False,
+        "patients": None,
     }
     card = json.loads((tmp_path / "net" / "card.json").read_text())
     assert (card["data"]["labels"], card["data"]["region"]) == ("brats2013", "tc")
@@ -708,3 +709,59 @@ def test_real_brain_cases_are_evaluated_against_a_folder_of_masks(tmp_path):
         assert rows["sensitivity"][case_id] < rows["precision"][case_id] == 1
         stored = nib.load(tmp_path / "out" / "masks" / "E" / f"{case_id}.nii.gz")
         assert np.array_equal(stored.affine, nib.load(data / case_id / "OTMultiClass.nii.gz").affine)
+
+
+def test_what_fails_leaves_no_folder(afl, cohort, tmp_path):
+    other = tmp_path / "other"
+    other.mkdir()
+    nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4)), other / "unknown.nii.gz")
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={other}", "--out", tmp_path / "out")
+    assert ran.error
+    assert not (tmp_path / "out").exists()
+    (tmp_path / "kept").mkdir()
+    afl("evaluate", "--data", cohort, "--source", f"A={other}", "--out", tmp_path / "kept")
+    assert (tmp_path / "kept").exists(), "a folder that was there stays"
+    ran = afl("train", "--loss", "focal", "--data", cohort, "--sequences", "none", "--name", "x")
+    assert ran.error
+    assert not (tmp_path / "models" / "runs" / "x").exists()
+
+
+def test_one_cause_of_many_problems_is_one_line(afl, tmp_path):
+    folder, other = tmp_path / "references", tmp_path / "other"
+    for path in (other / "unknown.nii.gz", *(folder / f"case{k:04d}.nii.gz" for k in range(60))):
+        path.parent.mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4)), path)
+    ran = afl("evaluate", "--references", folder, "--source", f"A={other}", "--out", tmp_path / "out", "--workers", "1")
+    lines = [line for line in ran.err.splitlines() if "has no mask of" in line]
+    assert len(lines) == 1
+    assert lines[0].startswith(
+        "60: case0000 A, case0001 A, case0002 A and 57 more. The first: A has no mask of case0000"
+    )
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_a_terminal_without_letters_or_width(columns, tmp_path):
+    """Names that the terminal cannot show are written in escapes; no command ends for them."""
+    folder = tmp_path / "références"
+    folder.mkdir()
+    for k in range(3):
+        mask = np.zeros((12, 12, 12), np.uint8)
+        mask[2 : 5 + k, 2:6, 2:6] = 1
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / f"Zoë_{k}_漢字.nii.gz")
+    bare = {"LC_ALL": "C", "LANG": "C", "PYTHONIOENCODING": "ascii", "TERM": "dumb", "COLUMNS": columns}
+    commands = (
+        ("--help",),
+        ("doctor",),
+        ("data", "check", folder, "--masks"),
+        ("evaluate", "--references", folder, "--source", f"A={folder}", "--out", tmp_path / "out", "--workers", "1"),
+        ("breakdown", tmp_path / "out", "--by", "size", "--out", tmp_path / "table"),
+        ("report", tmp_path / "out", "--by", "size", "--out", tmp_path / "é.html"),
+        ("evaluate", "--references", tmp_path / "ö", "--source", f"A={folder}", "--out", tmp_path / "no"),
+    )
+    for arguments in commands:
+        command = [sys.executable, "-m", "afl_core.cli", *map(str, arguments)]
+        home = {"AFL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+        ran = subprocess.run(command, env=os.environ | bare | home, capture_output=True, cwd=ROOT, check=False)
+        said = (ran.stdout + ran.stderr).decode("ascii")
+        assert "Traceback" not in said, said
+        assert "Error" not in said or arguments[0] in ("evaluate", "doctor"), said

@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from afl_core.analysis.bins import AXES, Binning, Edges, tertiles
+from afl_core.analysis.bins import AXES, Binning, Edges, has_value, tertiles
 from afl_core.analysis.breakdown import Breakdown, compute_breakdown
 from afl_core.analysis.measures import Level
 from afl_core.analysis.seeds import find_seeds
@@ -77,13 +78,21 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
         options: The choices.
         training: The training split's references with columns FACTS, a row a unit; for bins `training` only.
 
+    Returns:
+        A binning an axis. A set of one or two cases has none by tertiles where values are too few: what is over all
+        stands alone.
+
     Raises:
         UsageError: If an axis or kind of bins does not exist, or has too few values.
     """
     pick(BINS, options.bins, kind="kind of bins")
-    for axis in options.edges:
+    for axis in (*options.edges, *options.by):
         pick(AXES, axis, kind="axis")
-    return tuple(_binning(units, axis, options, training) for axis in dict.fromkeys(options.by))
+    return tuple(
+        _binning(units, axis, options, training)
+        for axis in dict.fromkeys(options.by)
+        if axis in options.edges or options.bins == TRAINING or not _is_tiny(units, axis)
+    )
 
 
 def choose_breakdown(
@@ -108,6 +117,12 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
     fit = breakdown.units.level == "lesion" or "size" in options.edges
     own = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
     return own[0] if own else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+
+
+def _is_tiny(units: Units, axis: str) -> bool:
+    """Whether there are one or two cases, and too few values for tertiles."""
+    few = units.reference["case_id"].nunique() < 3
+    return bool(few and np.count_nonzero(has_value(axis, units.reference[axis])) < 3)
 
 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:

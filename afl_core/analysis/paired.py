@@ -60,6 +60,11 @@ def wide(rows: pd.DataFrame, metric: str, sources: Sequence[str]) -> pd.DataFram
     return rows.pivot(index="case_id", columns="source", values=metric).reindex(columns=list(sources))
 
 
+def patient_column(rows: pd.DataFrame) -> list[str]:
+    """The patient of every row: its column `patient`, as `Results` gives it; without one, as the names say."""
+    return [str(value) for value in rows["patient"]] if "patient" in rows else [patient_id(c) for c in rows["case_id"]]
+
+
 def mean_scores(rows: pd.DataFrame) -> dict[str, float]:
     """Mean of every metric over the cases of one source where it is defined, and the number of cases as `cases`."""
     means = rows[[key for key in METRICS if key in rows]].mean()
@@ -70,7 +75,7 @@ def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str])
     """Mean and median of each source, and the paired difference of the second from the first.
 
     Args:
-        rows: Case rows, one per (case, source).
+        rows: Case rows, one per (case, source), with their `patient`.
         metrics: One row of the result each.
         sources: At least two for the difference; its columns are left out otherwise.
 
@@ -79,9 +84,10 @@ def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str])
         figures of a row are over the n patients on whom the metric is defined for every source; several cases of a
         patient are averaged first.
     """
+    patient_of = dict(zip(rows["case_id"], patient_column(rows), strict=True))
     table = []
     for metric in metrics:
-        values = wide(rows, metric, sources).dropna().groupby(patient_id).mean()
+        values = wide(rows, metric, sources).dropna().groupby(patient_of).mean()
         record: dict[str, object] = {"metric": metric, "n": len(values)}
         for source in sources:
             record |= {f"{source} mean": values[source].mean(), f"{source} median": values[source].median()}

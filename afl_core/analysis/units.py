@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from afl_core.analysis.measures import Level, Measure, build_measure
-from afl_core.data.patients import patient_id
+from afl_core.analysis.paired import patient_column
 from afl_core.errors import DataError, UsageError
 
 FACTS = ("case_id", "patient", "lesion_id", "size", "roughness", "released_smoothness")
@@ -63,7 +63,7 @@ def select_units(
     """The paired table of a metric.
 
     Args:
-        cases: `Results.cases()`.
+        cases: `Results.cases()`: its column `patient` is the unit of the statistics.
         lesions: `Results.lesions()`; needed at lesion level.
         metric: Key in `MEASURES[level]`.
         sources: What to compare, in order; names of sources or keys of `seeds`.
@@ -97,7 +97,7 @@ def select_units(
     complete = wide.notna().all(axis=1)
     left_out = {f"no result of {name}": int((~present[name]).sum()) for name in wanted}
     left_out["metric undefined"] = int((present.all(axis=1) & ~complete).sum())
-    facts = facts.reset_index().assign(patient=lambda t: [patient_id(case) for case in t["case_id"]])[list(FACTS)]
+    facts = facts.reset_index().assign(patient=patient_column)[list(FACTS)]
     keep = complete.to_numpy()
     wide = wide[keep].reset_index(drop=True)
     wide.columns.name = None

@@ -17,7 +17,6 @@ from numpy.typing import NDArray
 from afl_core.analysis.focusing import SETTINGS, Setting, gammas
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask
-from afl_core.data.patients import patient_id
 from afl_core.errors import AflError, DataError
 from afl_core.regions import BoolArray, bounding_box
 from afl_core.shape import roughness
@@ -252,7 +251,7 @@ def _measure(case: Case, preparation: Preparation) -> tuple[str, Row | str]:
         reference = load_case(case, sequences=()).reference
         if reference is None:
             raise DataError(f"{case.case_id} has no reference segmentation")
-        own = {"case_id": case.case_id, "patient": patient_id(case.case_id)}
+        own = {"case_id": case.case_id, "patient": case.patient}
         return case.case_id, own | measure_mask(reference, preparation)
     except AflError as error:
         return case.case_id, str(error)

@@ -55,5 +55,5 @@ def _key(cases: Sequence[Case], name: str) -> str:
     parts: list[object] = [VERSION, asdict(PREPARATIONS[name])]
     for case in cases:
         state = case.reference.stat() if case.reference and case.reference.is_file() else None
-        parts.append([case.case_id, str(case.reference), state and (state.st_size, state.st_mtime_ns)])
+        parts.append([case.case_id, case.patient, str(case.reference), state and (state.st_size, state.st_mtime_ns)])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

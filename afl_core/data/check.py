@@ -11,7 +11,6 @@ from typing import Any
 from afl_core.data.findings import Facts, Finding, find_all, unusable_cases
 from afl_core.data.index import FileFacts, Index, Progress, read_files
 from afl_core.data.layouts import Cohort
-from afl_core.data.patients import patient_id
 from afl_core.data.references import ReferenceFacts, read_references
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError
@@ -26,7 +25,7 @@ class CaseRow:
 
     Attributes:
         case_id: The case.
-        patient: By the data set's numbering.
+        patient: Whose it is, as the cohort decided.
         group: Sub-folder or grade.
         sequences: Those that it has.
         shape: Voxels along right, anterior, superior, of the grid that is measured on; () where it cannot be read.
@@ -89,6 +88,7 @@ class Report:
         splits: Split to number of cases, of the data set's split file.
         references_read: Whether the references were read too.
         unusable: Cases that no split should have (`unusable_cases`), as far as files were read.
+        patients: How many patients the cases are of, and who says so.
     """
 
     root: Path
@@ -102,6 +102,12 @@ class Report:
     splits: Mapping[str, int]
     references_read: bool
     unusable: tuple[str, ...] = ()
+    patients: str = ""
+
+    @property
+    def patient_of(self) -> dict[str, str]:
+        """Case id to patient."""
+        return {row.case_id: row.patient for row in self.cases}
 
     @property
     def worst(self) -> str:
@@ -160,6 +166,7 @@ def check_cohort(
         splits={name: len(ids) for name, ids in splits.items()},
         references_read=read,
         unusable=tuple(sorted(unusable_cases(facts))),
+        patients=cohort.patients.sentence(),
     )
 
 
@@ -181,7 +188,7 @@ def _row(case: Case, files: Mapping[Path, FileFacts], reference: ReferenceFacts 
     grid = facts.grid if facts.shape else None
     return CaseRow(
         case_id=case.case_id,
-        patient=patient_id(case.case_id),
+        patient=case.patient,
         group=case.group,
         sequences=tuple(case.sequences),
         shape=grid.array.shape if grid else (),

@@ -8,19 +8,23 @@ from pathlib import Path
 from typing import Literal
 
 from afl_core.data.duplicates import find_duplicates
+from afl_core.data.files import strip_suffix
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
-from afl_core.data.layouts import Cohort
+from afl_core.data.layouts import LAYOUT_FILE, Cohort
 from afl_core.data.loading import REFERENCE, file_title
-from afl_core.data.patients import patient_id
+from afl_core.data.patients import ADVICE, parted_patients
 from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
-from afl_core.errors import GeometryError
+from afl_core.errors import GeometryError, group_problems
 from afl_core.volume import SKEW, Case, check_same_grid
 
 PLAUSIBLE_MM = (0.01, 100.0)
 """Edges of voxels, from micro-MRI to the gap between scout slices; others are most often a wrong unit."""
+
+MANY = 8
+"""More folders of unused files than these are told together."""
 
 Level = Literal["error", "question", "warning", "note"]
 
@@ -97,29 +101,62 @@ def find_all(facts: Facts) -> Iterator[Finding]:
     yield from _labels(facts)
     yield from _references(facts)
     yield from _duplicates(facts)
+    yield from _patients(facts)
     yield from _splits(facts)
 
 
 def _left_out(facts: Facts) -> Iterator[Finding]:
     cohort = facts.cohort
     if cohort.problems:
-        items = tuple(said if case_id in said else f"{case_id}: {said}" for case_id, said in cohort.problems)
-        yield Finding("error", f"{_n(items, 'case')} left out", items, "Mend or remove the files named")
+        yield from _by_cause("case left out", "cases left out", cohort.problems, "Mend or remove the files named")
     by_lack: dict[str, list[str]] = defaultdict(list)
     for case_id, lack in cohort.incomplete:
         by_lack[lack].append(case_id)
     for lack, ids in by_lack.items():
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
         yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
-    if cohort.strays:
+    yield from _unused(facts)
+
+
+def _unused(facts: Facts) -> Iterator[Finding]:
+    """Image files that are of no case or that the layout does not use, by folders of which nothing is used."""
+    cohort = facts.cohort
+    for folder, paths in _by_folder(cohort, cohort.strays):
+        what = f"{_n(paths, 'image file')} of no case{folder}"
         todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
-        yield Finding("warning", f"{_n(cohort.strays, 'image file')} of no case", cohort.strays, todo)
+        yield Finding("warning", what, paths, todo)
+    referenced = {case.case_id for case in cohort.cases if case.reference}
+    for folder, paths in _by_folder(cohort, cohort.aside, lowest=True):
+        without = [path for path in paths if strip_suffix(path.rpartition("/")[2]) not in referenced]
+        what = f"{_n(paths, 'file')} that {cohort.layout.label} does not use{folder}"
+        if without:
+            what += f"; {len(without)} of them of cases without a reference"
+        if folder:
+            todo = f"To take them as references, describe the folder in {LAYOUT_FILE} (docs/data.md)" if without else ""
+            yield Finding("warning" if without else "note", what, paths, todo)
+
+
+def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) -> list[tuple[str, tuple[str, ...]]]:
+    """Paths by the highest (or lowest) folder above them of which no file is used, in words; "" where there is none."""
+    used = {
+        folder
+        for case in cohort.cases
+        for path in (*case.sequences.values(), *([case.reference] if case.reference else []))
+        for folder in path.relative_to(cohort.root).parents
+    }
+    groups: dict[str, list[str]] = defaultdict(list)
+    for path in paths:
+        unused = [folder for folder in Path(path).parents if folder not in used]
+        groups[f", in {unused[0 if lowest else -1].as_posix()}" if unused else ""].append(path)
+    if len(groups) > MANY:
+        folders = [name.removeprefix(", in ") for name in groups if name]
+        return [(f", in {len(folders)} folders such as {folders[0]}", tuple(paths))]
+    return [(folder, tuple(own)) for folder, own in groups.items()]
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
-    files = tuple(said.problem for said in facts.files.values() if said.problem)
-    if files:
-        yield Finding("error", f"{_n(files, 'file')} that cannot be read", files, "Copy or download them again")
+    files = [(path.name, said.problem) for path, said in facts.files.items() if said.problem]
+    yield from _by_cause("file that cannot be read", "files that cannot be read", files, "Copy or download them again")
 
 
 def _geometry(facts: Facts) -> Iterator[Finding]:
@@ -198,10 +235,9 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
 
 
 def _labels(facts: Facts) -> Iterator[Finding]:
-    problems = tuple(said.problem for said in facts.references.values() if said.problem)
-    if problems:
-        todo = "Mend the files, or name the labels that they follow (--labels)"
-        yield Finding("error", f"{_n(problems, 'reference')} that cannot be used", problems, todo)
+    problems = [(case_id, said.problem) for case_id, said in facts.references.items() if said.problem]
+    todo = "Mend the files, or name the labels that they follow (--labels)"
+    yield from _by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
     values = {value for said in facts.references.values() for value in said.labels}
     if facts.cohort.scheme.values or not values - {1}:
         return
@@ -234,27 +270,52 @@ def _duplicates(facts: Facts) -> Iterator[Finding]:
         yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)
 
 
-def _splits(facts: Facts) -> Iterator[Finding]:
-    if facts.split_problem:
-        yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
-    ids = [case.case_id for case in facts.cohort.cases]
-    studies = Counter(patient_id(case_id) for case_id in ids)
-    several = {patient: n for patient, n in studies.items() if n > 1}
+def _patients(facts: Facts) -> Iterator[Finding]:
+    said = facts.cohort.patients
+    several = {patient: n for patient, n in Counter(case.patient for case in facts.cohort.cases).items() if n > 1}
     if several:
         items = tuple(f"{patient}: {n} studies" for patient, n in sorted(several.items()))
         todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
-        yield Finding("note", f"{_n(items, 'patient')} with several studies", items, todo)
-    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(ids)))
+        yield Finding("note", f"{_n(items, 'patient')} with several studies, {said.how}", items, todo)
+    if said.alike:
+        items = tuple(", ".join(group) for group in said.alike)
+        yield Finding("warning", f"{_n(items, 'group')} of cases that look like repeated scans", items, ADVICE)
+    if said.problem:
+        yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
+    if said.unlisted:
+        what = f"{_n(said.unlisted, 'case')} that the declaration of patients leaves out"
+        yield Finding("warning", what, said.unlisted, "Their names decide; add them")
+    if said.unknown:
+        what = f"The table of patients names {_n(said.unknown, 'case')} that are not there"
+        yield Finding("warning", what, said.unknown, "Check the spelling")
+
+
+def _splits(facts: Facts) -> Iterator[Finding]:
+    if facts.split_problem:
+        yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
+    patients = {case.case_id: case.patient for case in facts.cohort.cases}
+    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(patients)))
     if gone:
         yield Finding("warning", f"{SPLITS_FILE} names {_n(gone, 'case')} that are not there", gone, "Add them")
-    where: dict[str, set[str]] = defaultdict(set)
-    for name, own in facts.splits.items():
-        for case_id in own:
-            where[patient_id(case_id)].add(name)
-    leaks = tuple(f"{patient}: {', '.join(sorted(names))}" for patient, names in where.items() if len(names) > 1)
+    parted = parted_patients(facts.splits, patients)
+    leaks = tuple(f"{patient}: {', '.join(names)}" for patient, names in parted.items())
     if leaks:
         what = f"{SPLITS_FILE} has {_n(leaks, 'patient')} in more than one split"
         yield Finding("error", what, leaks, "Make the split again, by patient: afl data split")
+
+
+def _by_cause(one: str, many: str, problems: Sequence[tuple[str, str]], todo: str) -> Iterator[Finding]:
+    """A finding for every cause of many problems, named by the first of them; one for those that stand alone."""
+    alone = list[str]()
+    said = dict(problems)
+    for names, first in group_problems(said):
+        items = tuple(said[name] if name in said[name] else f"{name}: {said[name]}" for name in names)
+        if len(names) == 1:
+            alone += items
+        else:
+            yield Finding("error", f"{len(items)} {many}, the first: {first.rstrip('.')}", items, todo)
+    if alone:
+        yield Finding("error", f"{len(alone)} {one if len(alone) == 1 else many}", tuple(alone), todo)
 
 
 def _n(items: Sequence[object], noun: str) -> str:

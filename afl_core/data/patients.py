@@ -1,18 +1,246 @@
-"""Which patient a case is of, where the data set's own numbering says so."""
+"""Which patient a case is of: declared, or as its name says; decided once, when a data set is opened."""
 
 import re
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
-PATTERNS = (
-    re.compile(r"(?P<patient>\d{5})_\d{7}"),  # PI-CAI: patient_study
-    re.compile(r"(?P<patient>BraTS-[A-Za-z]+-\d{5})-\d{3}"),  # BraTS 2023 and later: patient-time point
+from afl_core.data.patient_table import PARTICIPANTS, load_patients
+from afl_core.errors import AflError, UsageError
+
+_GAP = r"[-_. ]"
+_END = rf"(?:{_GAP}?\d{{1,5}}[a-z]?)?(?:{_GAP}.*)?"
+_TIME = r"ses(?:sion)?|visit|time[-_ ]?point|tp|week|wk|baseline|follow[-_ ]?up"
+_TIME_OF_A_NUMBER = r"time|day|month|year|fu|bl|(?:pre|post)(?:[-_ ]?(?:op\w*|treatment|rt|tx|surgery))?"
+_DATE = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
+
+NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
+    {
+        "PI-CAI": re.compile(r"(?P<patient>\d{5})_\d{7}"),
+        "BraTS 2023 and later": re.compile(
+            rf"(?i:(?P<patient>brats(?:\d\d|\d{{4}})?{_GAP}(?:[a-z]+{_GAP})+\d{{4,5}}){_GAP}\d{{1,3}})"
+        ),
+        "BIDS": re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_.*)?"),
+        "UCSF": re.compile(rf"(?P<patient>UCSF{_GAP}(?:[A-Z]+{_GAP})?\d{{4,}}){_GAP}(?:FU\d+[a-z]?|time\d+|\d{{1,3}})"),
+        "UPENN-GBM": re.compile(r"(?P<patient>UPENN-GBM-\d{5})_\d\d"),
+        "RHUH-GBM": re.compile(rf"(?P<patient>RHUH-(?:GBM-)?\d{{3,4}}){_GAP}\d"),
+        "time points": re.compile(rf"(?i:(?P<patient>.*?[^-_. ])(?:{_GAP}|(?<=\d))(?:{_TIME}){_END})"),
+        "times of a number": re.compile(rf"(?i:(?P<patient>.*?\d[^-_. ]*){_GAP}(?:{_TIME_OF_A_NUMBER}){_END})"),
+        "dates": re.compile(rf"(?P<patient>.*?\d[^-_. ]*){_GAP}{_DATE}(?:{_GAP}.*)?"),
+    }
 )
+"""Numberings that say the patient, by what they are called. The first that fits a whole case id counts.
+
+Sources: the data sets' own pages; BIDS 1.9, `sub-<label>`. A word such as `day` counts only after a number, and a bare
+number (`case_1`) never: there it is as likely the patient's own.
+"""
+
+_VISIT_LIKE = re.compile(
+    rf"(?i:(?P<stem>(?:.*{_GAP})?[^-_. ]*\d[^-_. ]*){_GAP}"
+    r"(?P<visit>(?:t|s|v|m|w|d|y|r|mr|mri|run|rep|scan|exam|study)?[-_]?\d{1,3}|[a-d]|first|second|old|new|before|after))"
+)
+_WORDS_ALONE = re.compile(rf"(?i:(?P<stem>.+?){_GAP}(?P<visit>{_TIME_OF_A_NUMBER}|{_DATE}){_END})")
+
+ADVICE = (
+    "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
+    f'{PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
+)
+"""What to do about cases that look like repeated scans."""
 
 
 def patient_id(case_id: str) -> str:
-    """The patient of a case; a case of any other numbering is a patient of its own.
+    """The patient of a case by its name; a case of a numbering that says none is a patient of its own.
 
-    >>> patient_id("10005_1000005"), patient_id("BraTS-GLI-00002-001"), patient_id("Brats18_X_1")
-    ('10005', 'BraTS-GLI-00002', 'Brats18_X_1')
+    >>> patient_id("10005_1000005"), patient_id("BraTS-GLI-00002-001"), patient_id("sub-01_ses-2")
+    ('10005', 'BraTS-GLI-00002', 'sub-01')
+    >>> patient_id("Patient-002-week-003"), patient_id("Brats18_X_1"), patient_id("case_1")
+    ('Patient-002', 'Brats18_X_1', 'case_1')
     """
-    found = (pattern.fullmatch(case_id) for pattern in PATTERNS)
-    return next((match["patient"] for match in found if match), case_id)
+    return _by_name(case_id)[0]
+
+
+def _by_name(case_id: str) -> tuple[str, str]:
+    """Patient and numbering; the case itself and "" where no numbering fits."""
+    for numbering, pattern in NAMES.items():
+        if match := pattern.fullmatch(case_id):
+            return match["patient"], numbering
+    return case_id, ""
+
+
+@dataclass(frozen=True)
+class Patients:
+    """Which patient every case of a data set is of, and how that was decided.
+
+    Attributes:
+        of: Case id to patient.
+        how: How it was decided, in words; "" where every case is a patient of its own.
+        table: Path of the table that declares it; "" where none was given.
+        declared: Whether a table or a pattern says it, not the names alone.
+        unlisted: Cases that the declaration leaves out; their names decide.
+        unknown: Cases that a given table has and the data set has not.
+        problem: Why a declaration could not be used, or "".
+    """
+
+    of: Mapping[str, str] = field(default_factory=dict)
+    how: str = ""
+    table: str = ""
+    declared: bool = False
+    unlisted: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()
+    problem: str = ""
+
+    def __getitem__(self, case_id: str) -> str:
+        """The patient of a case; of one that is not here, as its name says."""
+        return self.of.get(case_id) or patient_id(case_id)
+
+    @property
+    def alike(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of cases that look like scans of one patient and count as patients of their own."""
+        return look_alike(self.of)
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What to know of the patients before a statistic is believed, a sentence each."""
+        said = [self.problem] if self.problem else []
+        if self.alike:
+            cases = [case_id for group in self.alike for case_id in group]
+            said.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
+        if self.unlisted:
+            left = _listed(self.unlisted)
+            said.append(f"{_n(self.unlisted)} not in the declaration of patients, so their names decide: {left}.")
+        if self.unknown:
+            said.append(f"The table of patients names {_n(self.unknown)} not in the data set: {_listed(self.unknown)}.")
+        return tuple(said)
+
+    def sentence(self, case_ids: Iterable[str] | None = None) -> str:
+        """How many patients these cases are of, and who says so; of all cases if None.
+
+        >>> Patients({"sub-1_ses-1": "sub-1", "sub-1_ses-2": "sub-1"}, "by their names (BIDS)").sentence()
+        '2 cases of 1 patient, by their names (BIDS)'
+        """
+        cases = set(self.of if case_ids is None else case_ids)
+        patients = {self[case_id] for case_id in cases}
+        if not self.how:
+            return f"{_n(cases)}, each a patient of its own"
+        return f"{_n(cases)} of {len(patients)} patient{'' if len(patients) == 1 else 's'}, {self.how}"
+
+    def record(self) -> dict[str, Any]:
+        """What a manifest keeps; cases that are patients of their own by any reading are left out."""
+        of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
+        return {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
+
+
+def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
+    """The patients that a manifest keeps, for these cases; by their names where it keeps none, or nonsense."""
+    of = kept.get("of")
+    if not isinstance(of, Mapping) or not all(isinstance(patient, str) and patient for patient in of.values()):
+        return by_names(case_ids)
+    how, table = (kept.get(key) if isinstance(kept.get(key), str) else "" for key in ("how", "table"))
+    known = Patients(of, str(how), str(table), kept.get("declared") is True)
+    return replace(known, of={case_id: known[case_id] for case_id in case_ids})
+
+
+def by_names(case_ids: Iterable[str]) -> Patients:
+    """The patients that the names of cases say."""
+    found = {case_id: _by_name(case_id) for case_id in case_ids}
+    used = [name for name in NAMES if any(numbering == name for _, numbering in found.values())]
+    how = f"by their names ({', '.join(used)})" if used else ""
+    return Patients({case_id: patient for case_id, (patient, _) in found.items()}, how)
+
+
+def decide_patients(
+    case_ids: Sequence[str], root: Path, *, table: Path | None = None, template: str = "", layout: str = ""
+) -> Patients:
+    """The patients of a data set's cases: by a table given, a pattern of the layout, participants.tsv, or the names.
+
+    Args:
+        case_ids: The cases.
+        root: Folder of the data set, in which a participants.tsv may lie.
+        table: A table of cases and patients.
+        template: Pattern of a case id, such as `{patient}_*`; "" for none.
+        layout: What the layout with the pattern is called.
+
+    Raises:
+        DataError: If a given table cannot be used. A participants.tsv that cannot is a warning.
+    """
+    if table is not None:
+        said, unknown = load_patients(table, case_ids)
+        return _declared(case_ids, said, f"by {table.name}", table=str(table.resolve()), unknown=unknown)
+    if template:
+        pattern = template_pattern(template)
+        said = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
+        return _declared(case_ids, said, f"by the pattern {template} of {layout}")
+    if not (root / PARTICIPANTS).is_file():
+        return by_names(case_ids)
+    try:
+        said, _ = load_patients(root / PARTICIPANTS, case_ids)  # it may well list subjects that are not here
+    except AflError as error:
+        return replace(by_names(case_ids), problem=f"{error} The names of the cases decide.")
+    if said:
+        return _declared(case_ids, said, f"by {PARTICIPANTS}")
+    problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
+    return replace(by_names(case_ids), problem=problem)
+
+
+def _declared(
+    case_ids: Sequence[str], said: Mapping[str, str], how: str, *, table: str = "", unknown: tuple[str, ...] = ()
+) -> Patients:
+    of = {case_id: said.get(case_id) or patient_id(case_id) for case_id in case_ids}
+    unlisted = tuple(case_id for case_id in case_ids if case_id not in said)
+    return Patients(MappingProxyType(of), how, table, declared=True, unlisted=unlisted, unknown=unknown)
+
+
+def template_pattern(template: str) -> re.Pattern[str]:
+    """The pattern that a template of a case id stands for: `{patient}` is the shortest that fits, `*` is anything.
+
+    >>> template_pattern("{patient}_*").fullmatch("P7_week_3")["patient"]
+    'P7'
+
+    Raises:
+        UsageError: If `{patient}` is not there once, or there are more than two `*`: more would take long to match.
+    """
+    parts = re.split(r"(\{patient\}|\{\*\}|\*)", template)
+    stars = sum(part in ("*", "{*}") for part in parts)
+    if parts.count("{patient}") != 1 or stars > 2 or len(template) > 200:
+        todo = 'Write {patient} once and * at most twice, for example patient = "{patient}_*"'
+        raise UsageError("This is no pattern of a patient", received=template, todo=todo)
+    wild = {"{patient}": "(?P<patient>.+?)", "*": ".*", "{*}": ".*"}
+    return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))
+
+
+def look_alike(of: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
+    """Groups of cases, each a patient of its own, that share a stem and differ by what looks like a visit.
+
+    A stem that all cases share counts only if the visits are not numbered as a data set numbers its cases (001).
+    """
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for case_id, patient in of.items():
+        if patient == case_id and (match := _VISIT_LIKE.fullmatch(case_id) or _WORDS_ALONE.fullmatch(case_id)):
+            groups[match["stem"].casefold()][case_id] = match["visit"]
+    several = [tuple(sorted(visits)) for visits in groups.values() if len(visits) > 1]
+    if len(groups) == 1 and several:
+        (visits,) = groups.values()
+        if any(visit.startswith("0") and len(visit) > 1 for visit in visits.values()):
+            return ()
+    return tuple(sorted(several))
+
+
+def parted_patients(splits: Mapping[str, Sequence[str]], patients: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
+    """Patients with cases in more than one split, and in which; a case that is not known is taken by its name."""
+    where: dict[str, set[str]] = defaultdict(set)
+    for name, case_ids in splits.items():
+        for case_id in case_ids:
+            where[patients.get(case_id) or patient_id(case_id)].add(name)
+    return {patient: tuple(sorted(names)) for patient, names in where.items() if len(names) > 1}
+
+
+def _listed(case_ids: Sequence[str], *, shown: int = 4) -> str:
+    return ", ".join(case_ids[:shown]) + (f" and {len(case_ids) - shown} more" if len(case_ids) > shown else "")
+
+
+def _n(case_ids: Iterable[str]) -> str:
+    n = len(tuple(case_ids))
+    return f"{n} case{'' if n == 1 else 's'}"

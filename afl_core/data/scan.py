@@ -1,6 +1,7 @@
 """The image files below a folder, without leaving it."""
 
 import os
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,13 +37,23 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
         DataError: If the root is missing or a file, or a folder below it cannot be read.
     """
     if not root.exists():
-        raise DataError("There is no such folder", received=root, todo="Check the path")
+        raise DataError("There is no such folder", received=root, todo=_other_path(str(root)))
     if not root.is_dir():
-        raise DataError("A folder is due, not a file", received=root, todo="Give the folder that holds the data set")
+        todo = f"Give the folder that holds the data set, such as {root.parent}"
+        raise DataError("A folder is due, not a file", received=root, todo=todo)
     files, refused = list[str](), list[str]()
     for relative, inside in _walk(root, "", depth, (root.resolve(),)):
         (files if inside else refused).append(relative)
     return Found(tuple(sorted(files)), tuple(sorted(refused)))
+
+
+def _other_path(text: str) -> str:
+    """What to do about a path that is not there."""
+    if os.sep == "/" and re.match(r"[A-Za-z]:[\\/]|\\\\", text):
+        return "This is a path of Windows; give it as this machine has it, such as /mnt/c/data under WSL"
+    if text[:1] in "'\"" or text.startswith("file:"):
+        return "Give the path alone, without quotes and without file:"
+    return "Check the path"
 
 
 def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, bool]]:

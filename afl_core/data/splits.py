@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from afl_core.data.patients import patient_id
 from afl_core.errors import DataError
 from afl_core.storage import read_json, write_atomically
 
@@ -30,20 +29,25 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
     return splits
 
 
-def random_splits(case_ids: Sequence[str], *, seed: int = 0) -> dict[str, tuple[str, ...]]:
+def random_splits(case_ids: Sequence[str], *, patients: Mapping[str, str], seed: int = 0) -> dict[str, tuple[str, ...]]:
     """Cases at random: of the patients 60 % to `train`, 20 % to `validation` and 20 % to `test`, one each at least.
+
+    Args:
+        case_ids: The cases.
+        patients: Case id to patient, of every case.
+        seed: The same seed gives the same split.
 
     Raises:
         DataError: If there are fewer than three patients.
     """
-    patients = sorted({patient_id(case_id) for case_id in case_ids})
-    if len(patients) < 3:
-        raise DataError("A split needs three patients or more", received=len(patients), todo=f"Write a {SPLITS_FILE}")
-    random.Random(seed).shuffle(patients)
-    fifth = max(1, round(len(patients) / 5))
-    parts = {"validation": patients[:fifth], "test": patients[fifth : 2 * fifth], "train": patients[2 * fifth :]}
+    owners = sorted({patients[case_id] for case_id in case_ids})
+    if len(owners) < 3:
+        raise DataError("A split needs three patients or more", received=len(owners), todo=f"Write a {SPLITS_FILE}")
+    random.Random(seed).shuffle(owners)
+    fifth = max(1, round(len(owners) / 5))
+    parts = {"validation": owners[:fifth], "test": owners[fifth : 2 * fifth], "train": owners[2 * fifth :]}
     return {
-        name: tuple(case_id for case_id in case_ids if patient_id(case_id) in set(parts[name]))
+        name: tuple(case_id for case_id in case_ids if patients[case_id] in set(parts[name]))
         for name in ("train", "validation", "test")
     }
 

@@ -118,7 +118,9 @@ def run_job(folder: Path) -> None:
             sources = parse_sources(spec["sources"])
             results = Results(Path(spec["results"]))
             manifest = results.manifest()
-            cohort = counted(whole_cohort(manifest), manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
+            cohort = (
+                counted(whole_cohort(manifest), manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
+            )
             cases = {case.case_id: case for case in cohort.cases}
             if spec["case_id"] == EVERY:
                 lost = _run_every(folder, results, list(cases.values()), sources)

@@ -1,7 +1,7 @@
 """`manifest.json` of a results folder: what it may hold, checked when it is read, and what follows from it."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, NotRequired
@@ -9,12 +9,11 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
-from afl_core.catalogue import pick
-from afl_core.data.layouts import MASKS_ALONE, Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
+from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, Settings
 from afl_core.evaluation.sources import NAME
-from afl_core.metrics.matchers import MATCHERS
 from afl_core.model.checkpoints import Card
 from afl_core.storage import read_json
 
@@ -35,11 +34,6 @@ def _name(name: str) -> str:
     return name
 
 
-def _matcher(name: str) -> str:
-    pick(MATCHERS, name, kind="matcher")
-    return name
-
-
 @with_config(_KEPT)
 class DataSection(TypedDict):
     """The data set: folder, layout, what was left out of it and why, and the cases that matter where not all do."""
@@ -48,6 +42,7 @@ class DataSection(TypedDict):
     kind: str
     skipped: dict[str, str]
     cases: NotRequired[list[str]]
+    patients: NotRequired[dict[str, Any]]
 
 
 @with_config(_KEPT)
@@ -75,7 +70,7 @@ class SettingsSection(TypedDict, total=False):
     """The fields of `Settings`."""
 
     nsd_tolerance_mm: Annotated[float, Field(ge=0)]
-    matcher: Annotated[str, AfterValidator(_matcher)]
+    matcher: str
     region: str
     labels: str
     trust_voxel_order: bool
@@ -155,9 +150,17 @@ def whole_cohort(manifest: Mapping[str, Any]) -> Cohort:
     """
     data, settings = manifest["data"], recorded_settings(manifest)
     labels, region, trust = settings.labels or None, settings.region, settings.trust_voxel_order
-    if data["kind"] == MASKS_ALONE.name:
-        return references_cohort(Path(data["path"]), labels=labels, region=region, trust_voxel_order=trust)
-    return load_cohort(Path(data["path"]), layout=data["kind"], labels=labels, region=region, trust_voxel_order=trust)
+    options = DataOptions(data["kind"], labels, region, trust)
+    root = Path(data["path"])
+    cohort = options.references(root) if data["kind"] == MASKS_ALONE.name else options.load(root)
+    if not data.get("patients"):
+        return cohort
+    return cohort.of_patients(recorded_patients(manifest, [case.case_id for case in cohort.cases]))
+
+
+def recorded_patients(manifest: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
+    """The patients of cases as a manifest has them; by the names of the cases where it says nothing."""
+    return recorded(manifest.get("data", {}).get("patients") or {}, case_ids)
 
 
 def counted(cohort: Cohort, manifest: Mapping[str, Any]) -> Cohort:

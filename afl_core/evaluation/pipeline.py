@@ -239,6 +239,7 @@ def _rows(
         "reference_volume_ml": shape.volume_ml,
         "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
+        "ignored_lesions": sum(lesion.kind == "ignored" for lesion in metrics.lesions),
         "roughness": shape.roughness,
         "sphericity": shape.sphericity,
         "compactness": shape.compactness,

@@ -12,7 +12,6 @@ from typing import Any, Literal
 import pandas as pd
 
 from afl_core.data.layouts import Cohort, load_case
-from afl_core.data.patients import patient_id
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import VERSION
@@ -168,7 +167,7 @@ def _rows(case: Case) -> tuple[Row, ...]:
         _, voxels = label_lesions(reference.array[box])
         lesions = zip(voxels.tolist(), shape.lesion_roughness, strict=True)
         values += [(k, n * reference.voxel_ml, rough, math.nan) for k, (n, rough) in enumerate(lesions, start=1)]
-    own = (case.case_id, patient_id(case.case_id))
+    own = (case.case_id, case.patient)
     return tuple(dict(zip(COLUMNS, (*own, *numbers), strict=True)) for numbers in values)
 
 
@@ -180,7 +179,8 @@ def _key(case: Case) -> str:
         state = case.reference.stat()
     except OSError:
         return ""
-    parts = [VERSION, case.case_id, str(case.reference.resolve()), state.st_size, state.st_mtime_ns, case.region.key]
+    file = [str(case.reference.resolve()), state.st_size, state.st_mtime_ns]
+    parts = [VERSION, case.case_id, case.patient, *file, case.region.key]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_settings
+from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_patients, recorded_settings
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, mask_path, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
@@ -36,12 +36,12 @@ class Results:
         self.folder = folder
 
     def cases(self) -> pd.DataFrame:
-        """One row per (case, source); empty if nothing was evaluated yet."""
-        return load_table(self.folder, CASES)
+        """One row per (case, source), with its patient; empty if nothing was evaluated yet."""
+        return self._of_patients(load_table(self.folder, CASES))
 
     def lesions(self) -> pd.DataFrame:
-        """One row per (lesion, source): reference lesions and false positives."""
-        return load_table(self.folder, LESIONS)
+        """One row per (lesion, source), with its patient: reference lesions and false positives."""
+        return self._of_patients(load_table(self.folder, LESIONS))
 
     def manifest(self) -> dict[str, Any]:
         """Settings, sources, versions, empty-mask rules, problems; {} if nothing was evaluated yet."""
@@ -63,8 +63,9 @@ class Results:
         with self._turn():
             done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
             done |= {(result.case_id, source) for result in results for source in result.problems or {}}
-            cases = _merge(self.cases(), [row for result in results for row in result.rows], done)
-            lesions = _merge(self.lesions(), [row for result in results for row in result.lesions], done)
+            cases, lesions = load_table(self.folder, CASES), load_table(self.folder, LESIONS)
+            cases = _merge(cases, [row for result in results for row in result.rows], done)
+            lesions = _merge(lesions, [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
             problems = manifest.get("problems", {})
             for result in results:
@@ -85,7 +86,10 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """`describe` with the folder, layout, region, labels and problems of a cohort."""
+        """`describe` with the folder, layout, region, labels and problems of a cohort; and its patients.
+
+        Patients that were declared before stay, unless the cohort's are declared too.
+        """
         self.describe(
             data=cohort.root,
             kind=cohort.layout.name,
@@ -94,6 +98,11 @@ class Results:
             settings=settings_for(cohort, settings),
             cases=cases,
         )
+        with self._turn():
+            manifest = self.manifest()
+            if cohort.patients.declared or not manifest["data"].get("patients", {}).get("declared"):
+                manifest["data"]["patients"] = cohort.patients.record()
+                self._write_manifest(manifest)
 
     def describe(
         self,
@@ -122,12 +131,13 @@ class Results:
             manifest = self.manifest()
             _check_fits(self.folder.name, manifest, {"path": str(data.resolve()), "kind": kind}, settings)
             before, now = manifest.get("sources", {}), {source.name: source.describe() for source in sources}
-            for name in now:
-                if name in before and _identity(before[name]) != _identity(now[name]):
+            for name, said in now.items():
+                if name in before and _identity(before[name]) != _identity(said):
                     self._forget(manifest, name)
-            kept = list(cases) or manifest.get("data", {}).get("cases", [])
+            held = manifest.get("data", {})
             manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
-            manifest["data"] |= {"cases": kept} if kept else {}
+            manifest["data"] |= {"cases": kept} if (kept := list(cases) or held.get("cases")) else {}
+            manifest["data"] |= {"patients": held["patients"]} if held.get("patients") else {}
             manifest["sources"] = before | now
             manifest["settings"] = asdict(settings) | {"version": VERSION}
             manifest["metrics"] = {
@@ -136,6 +146,13 @@ class Results:
             }
             manifest["versions"] = versions(PACKAGES)
             self._write_manifest(manifest)
+
+    def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
+        if table.empty:
+            return table
+        patients = recorded_patients(self.manifest(), set(table["case_id"]))
+        return table.assign(patient=table["case_id"].map(patients.of))
 
     @contextmanager
     def _turn(self) -> Iterator[None]:
@@ -153,7 +170,8 @@ class Results:
 
     def _forget(self, manifest: dict[str, Any], source: str) -> None:
         """Drop the rows of a source, and what the manifest says of it."""
-        for name, table in ((CASES, self.cases()), (LESIONS, self.lesions())):
+        for name in (CASES, LESIONS):
+            table = load_table(self.folder, name)
             if not table.empty:
                 self._write_table(name, table[table["source"] != source])
         problems = {case: {k: v for k, v in said.items() if k != source} for case, said in manifest["problems"].items()}

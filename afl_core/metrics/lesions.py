@@ -100,7 +100,7 @@ def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ..
     for k, centre in enumerate(_central_voxels(m.lesions, m.spacing_mm, origin), start=1):
         matched, overlap = component[lesion == k], int(overlaps[k])
         size, predicted = int(m.lesion_voxels[k - 1]), int(m.component_voxels[matched - 1].sum())
-        ignored = size * ml <= m.matcher.ignored_up_to_ml * (1 + 1e-9)  # 50 voxels of 1 mm are 0.05 ml, rounded or not
+        ignored = size <= m.matcher.ignored_up_to_voxels
         rows.append(
             LesionMetrics(
                 lesion_id=k,

@@ -6,14 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from afl_core.catalogue import pick
 from afl_core.errors import GeometryError, UsageError
 from afl_core.metrics.lesions import LesionMetrics, measure_lesions
-from afl_core.metrics.matchers import MATCHERS, Matcher, match_masks
+from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
 from afl_core.metrics.metric import Empty, MaskPair
 from afl_core.metrics.overlap import Counts, count
 from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilities
 from afl_core.metrics.surface import compute_surface_distances
+from afl_core.metrics.surface_area import nsd_area
 from afl_core.metrics.table import METRICS
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
 from afl_core.volume import Spacing
@@ -37,6 +37,7 @@ class MaskMetrics:
     hd95_mm: float
     assd_mm: float
     nsd: float
+    nsd_area: float
     volume_error_ml: float
     relative_volume_error: float
     lesion_tp: int
@@ -90,7 +91,7 @@ def evaluate_masks(
     (0.6666666666666666, 3.0, -0.003)
     """
     _check(prediction, reference, spacing_mm, nsd_tolerance_mm)
-    rule = pick(MATCHERS, matcher, kind="lesion matcher")
+    rule = find_matcher(matcher)
     soft = None if probabilities is None else sum_probabilities(probabilities, reference)
     pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
     values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
@@ -119,7 +120,7 @@ def _measure(
     soft: SoftOverlap | None,
 ) -> MaskPair:
     boxes = [box for box in (bounding_box(prediction), bounding_box(reference)) if box]
-    counts, distances = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None
+    counts, distances, by_area = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None, math.nan
     rows: tuple[LesionMetrics, ...] = ()
     diagonal_mm = math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True)))
     if boxes:
@@ -128,6 +129,7 @@ def _measure(
         counts = count(*cropped, grid_voxels=prediction.size)
         if len(boxes) == 2:
             distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
+            by_area = nsd_area(*cropped, spacing_mm=spacing_mm, tolerance_mm=nsd_tolerance_mm)
         rows = measure_lesions(
             match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher),
             origin=(box[0].start, box[1].start, box[2].start),
@@ -137,6 +139,7 @@ def _measure(
     return MaskPair(
         counts=counts,
         distances=distances,
+        nsd_area=by_area,
         lesions=rows,
         matcher=matcher,
         soft=soft,

@@ -1,6 +1,8 @@
 """MATCHERS: the rules by which predicted components are matched to reference lesions, and the matching itself."""
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
@@ -8,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
+from afl_core.catalogue import pick
+from afl_core.errors import UsageError
 from afl_core.regions import BoolArray, label_lesions
 from afl_core.volume import Spacing
 
@@ -27,9 +31,10 @@ class Matcher:
         min_iou: If above 0, lesions and components pair one to one, greatest IoU first, down to this IoU (included).
         dilation_voxels: Steps by which the reference grows, face and edge neighbours each, before lesions are told
             apart and components matched: lesions whose grown shapes touch become one. The lesion itself does not grow.
-        ignored_up_to_ml: Lesions up to this volume (included) have a row of kind "ignored" and enter no score.
+        ignored_up_to_voxels: Lesions up to this size (included) have a row of kind "ignored" and enter no score.
         penalty_mm: HD95 and ASSD of a missed lesion and of a false positive; None for the diagonal of the grid.
         false_positives_score_zero: Whether each false positive enters the mean lesion Dice as a 0.
+        task: The BraTS task whose constants these are, in lower case; "" for a rule of no task.
     """
 
     name: str
@@ -38,9 +43,43 @@ class Matcher:
     source: str
     min_iou: float = 0.0
     dilation_voxels: int = 0
-    ignored_up_to_ml: float = 0.0
+    ignored_up_to_voxels: int = 0
     penalty_mm: float | None = None
     false_positives_score_zero: bool = False
+    task: str = ""
+
+
+_BRATS2023 = MappingProxyType(
+    {
+        "gli": ("glioma", 3, 50),
+        "ssa": ("Sub-Saharan Africa", 3, 50),
+        "ped": ("paediatric", 3, 50),
+        "men": ("meningioma", 1, 50),
+        "met": ("metastases", 1, 2),
+    }
+)
+"""Task of BraTS 2023 as case names have it: in words, steps of the dilation, and up to how many voxels are ignored."""
+
+
+def _brats2023(task: str, title: str, steps: int, voxels: int) -> Matcher:
+    """The lesion-wise rule of BraTS 2023 with the constants of one task."""
+    times = "once" if steps == 1 else f"{steps} times"
+    return Matcher(
+        name=f"brats2023_{task}",
+        title=f"BraTS 2023 lesion-wise ({title})",
+        definition=f"The reference is dilated {times} with the 18-neighbourhood; lesions whose dilations touch "
+        "(26-connected) are one. Every predicted component with a voxel in a lesion's dilation belongs to that lesion, "
+        f"whole, and Dice is taken against the undilated lesion. Lesions up to {voxels} voxels are ignored, found or "
+        "missed. A missed lesion and a false positive, of any size, have Dice 0 and HD95 374 mm; both enter the means. "
+        "Differs from the challenge in HD95, here by voxel where theirs is weighted by area, and where a mask is empty "
+        "or all lesions are ignored: there the rule of METRICS holds and a mean of nothing is undefined.",
+        source=f"rachitsaluja/BraTS-2023-Metrics, BraTS-{task.upper()} settings; Synapse syn51156910, thread 10357",
+        dilation_voxels=steps,
+        ignored_up_to_voxels=voxels,
+        penalty_mm=374.0,
+        false_positives_score_zero=True,
+        task=task,
+    )
 
 
 _ROWS = (
@@ -60,26 +99,37 @@ _ROWS = (
         source="Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024), mask IoU with greedy assignment",
         min_iou=0.5,
     ),
-    Matcher(
-        name="brats2023",
-        title="BraTS 2023 lesion-wise (glioma)",
-        definition="The reference is dilated 3 times with the 18-neighbourhood; lesions whose dilations touch "
-        "(26-connected) are one. Every predicted component with a voxel in a lesion's dilation belongs to that lesion, "
-        "whole, and Dice is taken against the undilated lesion. Lesions up to 0.05 ml (50 voxels of 1 mm) are ignored, "
-        "found or missed. A missed lesion and a false positive, of any size, have Dice 0 and HD95 374 mm; both enter "
-        "the means. Differs from the challenge in HD95, here by voxel where theirs is weighted by area, and where a "
-        "mask is empty or all lesions are ignored: there the rule of METRICS holds and a mean of nothing is undefined.",
-        source="rachitsaluja/BraTS-2023-Metrics, BraTS-GLI settings (also used for SSA and PED; MEN and MET dilate "
-        "once, MET ignores up to 2 voxels); Synapse syn51156910, thread 10357",
-        dilation_voxels=3,
-        ignored_up_to_ml=0.05,
-        penalty_mm=374.0,
-        false_positives_score_zero=True,
-    ),
+    *(_brats2023(name, *constants) for name, constants in _BRATS2023.items()),
 )
 
 MATCHERS: Mapping[str, Matcher] = MappingProxyType({matcher.name: matcher for matcher in _ROWS})
 """Every matcher by its name; the first is the default."""
+
+_TASK = re.compile(r"(?i)brats[-_ ]?(?:\d\d|\d{4})?[-_ ]?(?P<task>gli|ssa|ped|men|met)(?![a-z])")
+
+
+def find_matcher(name: str) -> Matcher:
+    """The matcher of that name.
+
+    Raises:
+        UsageError: If there is none; `brats2023` alone, which gave every task the settings of glioma, is told apart.
+    """
+    if name == "brats2023":
+        variants = ", ".join(matcher.name for matcher in _ROWS if matcher.task)
+        todo = f"Give one of {variants}. Results under the old name used glioma's: evaluate again with another --out"
+        raise UsageError("The matcher brats2023 does not say which task it is of", received=name, todo=todo)
+    return pick(MATCHERS, name, kind="lesion matcher")
+
+
+def task_warning(matcher: str, case_ids: Iterable[str]) -> str:
+    """That the names of cases say another BraTS task than the matcher; "" where they do not."""
+    own = MATCHERS[matcher].task if matcher in MATCHERS else ""
+    named = Counter(match["task"].lower() for case_id in case_ids if (match := _TASK.match(case_id)))
+    others = {task: n for task, n in named.items() if task != own}
+    if not own or not others:
+        return ""
+    said = ", ".join(f"{n} of {task.upper()} (brats2023_{task})" for task, n in sorted(others.items()))
+    return f"The matcher {matcher} has the constants of another task than the names of the cases say: {said}."
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,6 +21,7 @@ class MaskPair:
     Attributes:
         counts: Voxel counts over the whole grid.
         distances: Surface distances; None when a mask is empty.
+        nsd_area: Surface Dice by area; NaN when a mask is empty.
         lesions: One row a reference lesion, then one a false positive.
         matcher: The rule that matched them.
         soft: Sums over the probabilities; None where none were given.
@@ -31,6 +32,7 @@ class MaskPair:
 
     counts: overlap.Counts
     distances: surface.SurfaceDistances | None
+    nsd_area: float
     lesions: tuple[lesions.LesionMetrics, ...]
     matcher: matchers.Matcher
     soft: released.SoftOverlap | None

@@ -18,6 +18,8 @@ from afl_core.analysis.published import (
 )
 from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.analysis.sentences import levels_sentence
+from afl_core.errors import group_problems, listed
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
 from afl_core.versions import versions
@@ -30,6 +32,8 @@ def method(findings: Findings) -> str:
     units, found = findings.units, findings.breakdown
     measure = units.measure
     settings = findings.manifest.get("settings", {})
+    rows = findings.tables[0]
+    said = " ".join((*notes(findings.manifest, rows), *warnings(findings.manifest, rows)))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{AXES[b.axis].title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
@@ -40,7 +44,8 @@ def method(findings: Findings) -> str:
         "Empty masks": f"{measure.empty_rule}. Cases with one: {_empty_counts(findings)}",
         "Bin edges": f"Ours; the paper publishes none. {'. '.join(edges)}.",
         "Left out": f"Of {len(units.reference)} {units.noun}: {'; '.join(left) or 'none'}.",
-        "Patient": f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
+        "Patient": f"{said} "
+        f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "
         f"small n. Means: 95 % each. {levels_sentence(found.records)}",
@@ -139,7 +144,8 @@ def _listed(found: dict[str, str]) -> str:
 def _unused(findings: Findings) -> str:
     """Cases and predictions that could not be used, and why."""
     manifest = findings.manifest
-    said = [f"{case}: {why}" for case, why in manifest["data"].get("skipped", {}).items()]
+    problems = dict(manifest["data"].get("skipped", {}))
     for case, texts in manifest.get("problems", {}).items():
-        said += [f"{case} {source}".strip() + f": {text}" for source, text in texts.items()]
-    return fold(f"{len(said)} cases or predictions could not be used", bullets(said)) if said else ""
+        problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
+    said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
+    return fold(f"{len(problems)} cases or predictions could not be used", bullets(said)) if said else ""

@@ -18,6 +18,7 @@ from filelock import FileLock, Timeout
 from afl_core.data.demo_design import SPLITS
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_case
+from afl_core.data.patients import parted_patients
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, save_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
@@ -188,8 +189,18 @@ def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
     if not own.is_file():
         ids = [case.case_id for case in cohort.cases if case.reference]
         given = cohort.root / SPLITS_FILE
-        save_splits(own, load_splits(given) if given.is_file() else random_splits(ids))
-    return load_splits(own)
+        drawn = load_splits(given) if given.is_file() else random_splits(ids, patients=cohort.patients.of)
+        save_splits(own, drawn)
+    splits = load_splits(own)
+    if parted := parted_patients(splits, cohort.patients.of):
+        some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
+        logging.warning(
+            "The split has %d patient(s) in more than one part (%s): scores on them are too good. Make it again with "
+            "afl data split",
+            len(parted),
+            some,
+        )
+    return splits
 
 
 def _load(

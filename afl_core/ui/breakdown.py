@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.confounding import confounding, confounding_sentence
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.sentences import edges_text, levels_sentence, pair_sentence
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
 from afl_core.ui.errors import plain
@@ -27,7 +28,9 @@ def show_bins(asked: Asked) -> None:
     units, pair = asked.units, asked.pair
     if any(b.axis == "released_smoothness" for b in asked.breakdown.binnings):
         _warn_of_released(asked)
-    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=True):
+    if len(asked.breakdown.binnings) < 2:
+        st.info("One or two cases are too few for three bins: what is over all stands alone.")
+    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=False):
         with column:
             st.markdown(f"##### By {_axis_words(binning.axis)}")
             figure = _means(asked.key, binning, asked.breakdown, pair)
@@ -46,6 +49,9 @@ def show_statistics(asked: Asked) -> None:
         return
     breakdown = asked.breakdown
     st.markdown("##### Paired statistics")
+    workspace = asked.workspace
+    for said in warnings(workspace.manifest, workspace.rows):
+        st.warning(plain(said))
     records = breakdown.records[breakdown.records["minus"] != ""]
     if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
         records = breakdown.pair(*asked.pair)
@@ -58,6 +64,7 @@ def show_statistics(asked: Asked) -> None:
     )
     st.caption(
         plain(
+            f"{' '.join(notes(workspace.manifest, workspace.rows))} "
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
             f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records)} "

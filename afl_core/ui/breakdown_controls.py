@@ -175,7 +175,7 @@ def _choose_edges(defaults: tuple[Binning, ...]) -> dict[str, Edges]:
     """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
     edges = {}
     fields = st.columns(4, gap="medium")
-    for binning, columns in zip(defaults, (fields[:2], fields[2:]), strict=True):
+    for binning, columns in zip(defaults, (fields[:2], fields[2:]), strict=False):
         axis = AXES[binning.axis]
         labels = (f"{axis.title}: {axis.names[0]} up to", f"{axis.names[2]} above")
         typed = [

@@ -27,11 +27,12 @@ Pair = tuple[str, str]
 
 def show_views(asked: Asked) -> None:
     """Tabs; what is not open costs nothing."""
+    by_bins = asked.pair is not None and len(asked.breakdown.binnings) == 2
     views: Mapping[str, Callable[[Asked], None]] = {
-        **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if asked.pair else {}),
+        **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
-        **({"Confounding": _show_confounding} if asked.pair else {}),
+        **({"Confounding": _show_confounding} if by_bins else {}),
         "Published": show_published,
         "Export": show_export,
     }

@@ -9,7 +9,7 @@ import streamlit as st
 from afl_core import paths
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import KNOWN, LAYOUT_FILE, LAYOUTS, MASKS_ALONE, Cohort, DataOptions, references_cohort
+from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions, references_cohort
 from afl_core.data.references import count_unread
 from afl_core.errors import AflError
 from afl_core.ui.errors import plain, shown_errors
@@ -66,10 +66,9 @@ def choose(workspace: Workspace | None) -> Cohort | None:
 
 def _show_wrong(error: AflError) -> None:
     """Why the folder is no data set; where no layout fits, those that there are."""
-    if not error.todo.startswith(KNOWN):
-        st.error(plain(str(error)))
+    st.error(plain(str(error)))
+    if not error.what.startswith(NOTHING):
         return
-    st.error(plain(str(AflError(error.what, received=error.received))))
     st.markdown(f"These layouts are known; any other is described by an `{LAYOUT_FILE}` in the folder (docs/data.md).")
     layouts = (*LAYOUTS.values(), MASKS_ALONE)  # the last is chosen above, never recognised
     known = [{"Layout": layout.label, "Files": layout.example} for layout in layouts]

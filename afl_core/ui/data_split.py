@@ -5,7 +5,6 @@ import streamlit as st
 
 from afl_core.data.check import Report
 from afl_core.data.layouts import Cohort
-from afl_core.data.patients import patient_id
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import DataError
 from afl_core.ui.errors import plain, shown_errors
@@ -21,9 +20,9 @@ def show_split(cohort: Cohort, report: Report) -> None:
     with shown_errors():
         seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")
         seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split."))
-        splits = random_splits(report.sound, seed=seed)
+        splits = random_splits(report.sound, patients=report.patient_of, seed=seed)
         volumes = {row.case_id: row.volume_ml for row in report.cases}
-        table_box.dataframe(_table(splits, volumes), hide_index=True)
+        table_box.dataframe(_table(splits, volumes, report.patient_of), hide_index=True)
         if save_box.button(f"Save as {SPLITS_FILE}", help="Into the data set's folder; training uses it from then on."):
             _save(cohort, splits)
             st.session_state.pop("data report", None)
@@ -34,13 +33,13 @@ def show_split(cohort: Cohort, report: Report) -> None:
         )
 
 
-def _table(splits: dict[str, tuple[str, ...]], volumes: dict[str, float]) -> pd.DataFrame:
+def _table(splits: dict[str, tuple[str, ...]], volumes: dict[str, float], patients: dict[str, str]) -> pd.DataFrame:
     """Counts of every split; of tumours only where the references were read."""
     table = pd.DataFrame(
         {
             "Split": name,
             "Cases": len(ids),
-            "Patients": len({patient_id(case_id) for case_id in ids}),
+            "Patients": len({patients[case_id] for case_id in ids}),
             "With a tumour": sum(volumes[case_id] > 0 for case_id in ids),
             "Median volume (ml)": round(float(pd.Series([v for i in ids if (v := volumes[i]) > 0]).median()), 2),
         }

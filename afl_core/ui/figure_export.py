@@ -6,8 +6,6 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from afl_core.data.layouts import Cohort
-from afl_core.evaluation.results import Results
 from afl_core.ui.errors import shown_errors
 from afl_core.ui.workspace import Workspace
 
@@ -32,7 +30,7 @@ def show_figure_export(workspace: Workspace) -> None:
         )
         button.download_button(
             "Make and download the figure",
-            data=lambda: _figure(workspace.results, cohort, chosen, suffix),
+            data=lambda: _figure(workspace, chosen, suffix),
             file_name=f"examples.{suffix}",
             mime=FORMATS[suffix],
             on_click="ignore",
@@ -66,8 +64,8 @@ def _choose_cases(workspace: Workspace, defaults: dict[str, str]) -> dict[str, s
     return chosen
 
 
-def _figure(results: Results, cohort: Cohort, chosen: dict[str, str], kind: str) -> bytes:
+def _figure(workspace: Workspace, chosen: dict[str, str], kind: str) -> bytes:
     from afl_core.figures.example_cases import load_examples  # noqa: PLC0415 - as above
     from afl_core.figures.examples import figure_bytes, plot_examples  # noqa: PLC0415
 
-    return figure_bytes(plot_examples(load_examples(results, cohort, chosen)), kind)
+    return figure_bytes(plot_examples(load_examples(workspace, chosen)), kind)

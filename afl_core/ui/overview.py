@@ -8,6 +8,8 @@ import streamlit as st
 from afl_core.analysis.paired import headline
 from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.errors import group_problems, listed
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.manifest import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
@@ -32,6 +34,8 @@ def show_title(workspace: Workspace) -> None:
     st.markdown(f"#### {_sentence(workspace)}")
     if missing := _missing(workspace):
         st.warning(plain(missing))
+    for said in warnings(workspace.manifest, workspace.rows):
+        st.warning(plain(said))
     if changed := _changed(workspace):
         st.info(plain(changed))
     if lost := _problems(workspace):
@@ -110,7 +114,7 @@ def show_contents(workspace: Workspace) -> None:
                 _show_facts(_source_facts(said), "Card")
     if problems := _problems(workspace):
         with st.expander(f"{len(problems)} cases or predictions could not be used"):
-            _show_facts(problems, "Why")
+            _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing intervals")
@@ -192,6 +196,7 @@ def _caption(workspace: Workspace) -> str:
     return plain(
         "Click a number to see the cases behind it. Arrows point to the better values. "
         f"{difference}n counts the patients on whom the metric is defined for every source. "
+        f"{' '.join(notes(workspace.manifest, workspace.rows))} "
         f"Cases with an empty mask: {_empty_counts(workspace)}. What an empty mask gives: {_empty_rules()}."
     )
 

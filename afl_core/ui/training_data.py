@@ -10,6 +10,7 @@ from afl_core import paths
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
+from afl_core.data.patients import by_names
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
 from afl_core.ui.kept import kept
@@ -72,10 +73,10 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
         help="Random: by patient, and always the same. Its own: the splits.json in its folder.",
     )
     if kind == RANDOM:
-        ids = (
-            [case_id for ids in data.splits.values() for case_id in ids] if demo else _ids(_cohort(str(root), options))
-        )
-        data = replace(data, splits=random_splits(ids))
+        cohort = None if demo else _cohort(str(root), options)
+        ids = _ids(cohort) if cohort else [case_id for own in data.splits.values() for case_id in own]
+        patients = cohort.patients.of if cohort else by_names(ids).of
+        data = replace(data, splits=random_splits(ids, patients=patients))
     for name in ("train", "validation"):
         if not data.splits.get(name):
             todo = f"List some in its {SPLITS_FILE}, or take a random split"

@@ -149,3 +149,10 @@ def test_options_as_they_are_exported():
         "pool_seeds": True,
     }
     assert Options(**exported) == Options(sources=("FL", "A-FL"), edges={"size": (1.0, 2.0)})
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_cases_have_what_is_over_all_and_no_bins(n):
+    found = choose_breakdown((cases("FL", "A-FL", n=n), NO_LESIONS), manifest("FL", "A-FL"), Options())
+    assert found.binnings == ()
+    assert set(found.records["axis"]) == {ALL}

@@ -18,6 +18,12 @@ BRAIN = ("flair", "t1", "t1ce", "t2")
 EXPECTED = {
     "brats2018": (["Brats18_2013_2_1", "Brats18_TCIA09_141_1"], BRAIN, "brats", {"HGG", "LGG"}),
     "brats2021": (["BraTS2021_00000", "BraTS2021_01666"], BRAIN, "brats", {""}),
+    "brats": (
+        ["BraTS2021_00000", "BraTS2021_01666", "Brats18_2013_2_1", "Brats18_TCIA09_141_1"],
+        BRAIN,
+        "brats",
+        {"", "HGG", "LGG"},
+    ),
     "brats2023": (
         ["BraTS-GLI-00002-000", "BraTS-GLI-00002-001", "BraTS-MET-00100-000"],
         BRAIN,

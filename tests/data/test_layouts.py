@@ -165,13 +165,12 @@ def test_missing_root_file_for_a_folder_and_empty_folder(tmp_path: Path) -> None
         refused(lambda f=what: f(tmp_path / "none"), "There is no such folder", str(tmp_path / "none"))
         refused(lambda f=what: f(tmp_path / "file"), "A folder is due, not a file", str(tmp_path / "file"))
         refused(lambda f=what: f(tmp_path / "empty"), str(tmp_path / "empty"))
-    refused(lambda: load_cohort(tmp_path / "empty"), "received: no .nii", "HGG/CASE/CASE_", "images/CASE_SEQUENCE")
+    refused(lambda: load_cohort(tmp_path / "empty"), "received: an empty folder", "Taken are .nii")
 
 
-def test_no_layout_says_what_was_found_and_what_is_accepted(tmp_path: Path) -> None:
+def test_no_layout_says_what_was_found_and_what_to_do(tmp_path: Path) -> None:
     write(tmp_path / "scans" / "patient.nii.gz")
-    accepted = [layout.example for layout in LAYOUTS.values()]
-    refused(lambda: detect_layout(tmp_path), "1 image files such as scans/patient.nii.gz", *accepted)
+    refused(lambda: detect_layout(tmp_path), "1 image file such as scans/patient.nii.gz", "afl-layout.toml")
 
 
 def test_two_layouts_are_never_guessed_between(tmp_path: Path) -> None:
@@ -240,6 +239,7 @@ def test_references_alone(tmp_path: Path) -> None:
     write(tmp_path / "below" / "c.nii.gz")
     (tmp_path / "notes.txt").write_text("")
     assert load_references(tmp_path) == {"a": tmp_path / "a.NII", "b": tmp_path / "b.nii.gz"}
+    assert references_cohort(tmp_path).strays == ("below/c.nii.gz",), "what is passed over is named"
     cohort = references_cohort(tmp_path)
     assert [(c.case_id, dict(c.sequences), c.reference) for c in cohort.cases] == [
         ("a", {}, tmp_path / "a.NII"),

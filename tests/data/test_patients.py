@@ -1,8 +1,22 @@
-"""Studies of one patient are recognised by the numbering of their data set, and of no other."""
+"""Scans of one patient are recognised by their names or as declared; where neither says so, likely ones are named."""
 
+import json
+
+import nibabel as nib
+import numpy as np
 import pytest
 
-from afl_core.data.patients import patient_id
+from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.data.patients import (
+    by_names,
+    decide_patients,
+    look_alike,
+    parted_patients,
+    patient_id,
+    recorded,
+    template_pattern,
+)
+from afl_core.errors import DataError, UsageError
 
 
 @pytest.mark.parametrize(
@@ -14,6 +28,28 @@ from afl_core.data.patients import patient_id
         ("BraTS-GLI-00002-001", "BraTS-GLI-00002"),
         ("BraTS-MET-01234-002", "BraTS-MET-01234"),
         ("BraTS-SSA-00158-000", "BraTS-SSA-00158"),
+        ("brats-gli-00002-000", "brats-gli-00002"),
+        ("BraTS_GLI_00002_001", "BraTS_GLI_00002"),
+        ("BraTS2024_SSA-00002-000", "BraTS2024_SSA-00002"),
+        ("BraTS-MEN-RT-0001-1", "BraTS-MEN-RT-0001"),
+        ("sub-01_ses-2", "sub-01"),
+        ("sub-01_run-1_T1w", "sub-01"),
+        ("UCSF_100302_1", "UCSF_100302"),
+        ("UCSF-PDGM-0429_FU003d", "UCSF-PDGM-0429"),
+        ("100302_time2", "100302"),
+        ("UPENN-GBM-00001_21", "UPENN-GBM-00001"),
+        ("Patient-002-week-003", "Patient-002"),
+        ("Patient-002-week-003-1", "Patient-002"),
+        ("PatientID_0003_Timepoint_1", "PatientID_0003"),
+        ("P7_tp1", "P7"),
+        ("P7tp2", "P7"),
+        ("Smith_visit2", "Smith"),
+        ("Smith_baseline", "Smith"),
+        ("Smith_Follow-up_1", "Smith"),
+        ("P7_20190101", "P7"),
+        ("P7-2019-01-31", "P7"),
+        ("P7_day_3", "P7"),
+        ("P7_preop", "P7"),
     ],
 )
 def test_cases_of_a_known_numbering(case_id, patient):
@@ -35,12 +71,161 @@ def test_cases_of_a_known_numbering(case_id, patient):
         "10000_1000000_t2w",
         "x10000_1000000",
         "BraTS-GLI-00002",
-        "BraTS-GLI-0002-000",
         "BraTS-GLI-00002-0000",
-        "brats-gli-00002-000",
+        "case_1",
+        "P01_T1",
+        "brain_day_3",
+        "P7_20191332",
+        "UCSF-PDGM-0429",
+        "prostate_00",
+        "timepoint_1",
         "10000_1000000\n",
         "",
     ],
 )
 def test_any_other_case_is_a_patient_of_its_own(case_id):
     assert patient_id(case_id) == case_id
+
+
+@pytest.fixture
+def save_mask():
+    def save(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        nib.save(nib.Nifti1Image(np.ones((3, 3, 3), np.uint8), np.eye(4)), path)
+
+    return save
+
+
+def of(*case_ids):
+    return {case_id: case_id for case_id in case_ids}
+
+
+@pytest.mark.parametrize(
+    ("case_ids", "groups"),
+    [
+        (("P01_T1", "P01_T2", "P02_T1"), (("P01_T1", "P01_T2"),)),
+        (("pat07_1", "pat07_2"), (("pat07_1", "pat07_2"),)),
+        (("training01_01", "training01_02", "training02_01"), (("training01_01", "training01_02"),)),
+        (("002_S_0295_m00", "002_S_0295_m12"), (("002_S_0295_m00", "002_S_0295_m12"),)),
+        (("glioma_pre", "glioma_post"), (("glioma_post", "glioma_pre"),)),
+        (("case_1", "case_2"), ()),
+        (("BRATS_001", "BRATS_002"), ()),
+        (("ISLES2022_001", "ISLES2022_002"), ()),
+        (("BraTS20_Training_001", "BraTS20_Training_002"), ()),
+        (("Brats18_2013_10_1", "Brats18_2013_11_1", "Brats18_TCIA08_242_1"), ()),
+        (("BraTS2021_00001", "BraTS2021_00002"), ()),
+    ],
+)
+def test_cases_that_look_like_scans_of_one_patient(case_ids, groups):
+    assert look_alike(of(*case_ids)) == groups
+
+
+def test_cases_that_are_grouped_already_look_like_nothing():
+    assert look_alike({"P01_T1": "P01", "P01_T2": "P01"}) == ()
+
+
+def test_who_says_so_is_said(tmp_path):
+    ids = ["sub-1_ses-1", "sub-1_ses-2", "sub-2_ses-1"]
+    assert by_names(ids).sentence() == "3 cases of 2 patients, by their names (BIDS)"
+    assert by_names(["a", "b"]).sentence() == "2 cases, each a patient of its own"
+    assert by_names(ids).sentence(ids[:2]) == "2 cases of 1 patient, by their names (BIDS)"
+    (tmp_path / "t.csv").write_text("case_id,patient\nsub-1_ses-1,x\nsub-1_ses-2.nii.gz,y\ngone,z\n")
+    said = decide_patients(ids, tmp_path, table=tmp_path / "t.csv")
+    assert dict(said.of) == {"sub-1_ses-1": "x", "sub-1_ses-2": "y", "sub-2_ses-1": "sub-2"}
+    assert said.sentence() == "3 cases of 3 patients, by t.csv"
+    assert said.warnings == (
+        "1 case not in the declaration of patients, so their names decide: sub-2_ses-1.",
+        "The table of patients names 1 case not in the data set: gone.",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("subject,session\na,1\n", "the columns subject, session"),
+        ("", "an empty file"),
+        ("case_id,patient\na,\n", "line 2"),
+        ("case_id,patient\na,x\na,y\n", "a: x and y"),
+    ],
+)
+def test_a_table_that_is_none_is_refused_with_what_is_accepted(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(DataError) as caught:
+        decide_patients(["a"], tmp_path, table=tmp_path / "t.csv")
+    assert said in str(caught.value)
+    if "column" in said:
+        assert "case_id and patient" in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_tables_of_any_separator_with_a_byte_order_mark(tmp_path, mark):
+    (tmp_path / "t.tsv").write_text(f"\ufeffCase_ID{mark}Patient\r\na{mark} x \r\n\r\nb{mark}x\r\n", encoding="utf-8")
+    assert dict(decide_patients(["a", "b"], tmp_path, table=tmp_path / "t.tsv").of) == {"a": "x", "b": "x"}
+
+
+def test_participants_of_bids_in_the_folder(tmp_path):
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-1A\t3\nsub-9\t4\n")
+    said = decide_patients(["sub-1_x", "sub-1A-2", "1_y", "other_1"], tmp_path)
+    assert dict(said.of) == {"sub-1_x": "sub-1", "sub-1A-2": "sub-1A", "1_y": "1", "other_1": "other_1"}
+    assert said.how == "by participants.tsv"
+    assert said.unlisted == ("other_1",)
+
+
+@pytest.mark.parametrize("text", ["name\nx\n", "participant_id\nsub-7\n", "\x00"])
+def test_participants_that_say_nothing_leave_the_names_and_are_named(tmp_path, text):
+    (tmp_path / "participants.tsv").write_text(text)
+    said = decide_patients(["sub-1_ses-1", "sub-1_ses-2"], tmp_path)
+    assert set(said.of.values()) == {"sub-1"}
+    assert "participants.tsv" in said.warnings[0]
+
+
+def test_a_pattern_takes_the_shortest_patient():
+    assert template_pattern("{patient}_*").fullmatch("a_b_c")["patient"] == "a"
+    assert template_pattern("*-{patient}.{*}").fullmatch("x-P7.1")["patient"] == "P7"
+    assert template_pattern("{patient}_*").fullmatch("ab") is None
+
+
+@pytest.mark.parametrize("template", ["", "case_*", "{patient}{patient}", "{patient}_*_*_*", "{patient}" + "x" * 200])
+def test_a_pattern_that_is_none_or_would_take_long_is_refused(template):
+    with pytest.raises(UsageError):
+        template_pattern(template)
+
+
+def test_a_record_gives_the_same_patients_again():
+    ids = ["sub-1_ses-1", "sub-1_ses-2", "a"]
+    own = by_names(ids)
+    kept = json.loads(json.dumps(own.record()))
+    assert kept["of"] == {"sub-1_ses-1": "sub-1", "sub-1_ses-2": "sub-1"}
+    again = recorded(kept, ids)
+    assert dict(again.of) == dict(own.of)
+    assert again.sentence() == own.sentence()
+    assert recorded({"of": 7}, ids).of == own.of  # edited by hand: the names decide
+
+
+def test_a_declaration_that_takes_scans_apart_survives_the_record(tmp_path):
+    (tmp_path / "t.csv").write_text("case_id,patient\nsub-1_ses-1,sub-1_ses-1\n")
+    said = decide_patients(["sub-1_ses-1"], tmp_path, table=tmp_path / "t.csv")
+    assert recorded(said.record(), ["sub-1_ses-1"])["sub-1_ses-1"] == "sub-1_ses-1"
+
+
+def test_patients_in_several_splits():
+    splits = {"train": ["a", "b"], "test": ["c", "sub-1_ses-1"], "validation": ["sub-1_ses-2"]}
+    assert parted_patients(splits, {"a": "P", "b": "b", "c": "P"}) == {
+        "P": ("test", "train"),
+        "sub-1": ("test", "validation"),
+    }
+
+
+def test_every_way_to_open_a_data_set_decides_alike(tmp_path, save_mask):
+    for case_id in ("x1_a", "x1_b", "x2_a"):
+        save_mask(tmp_path / "masks" / f"{case_id}.nii.gz")
+    table = tmp_path / "t.csv"
+    table.write_text("case_id,patient\nx1_a,1\nx1_b,1\nx2_a,2\n")
+    assert [case.patient for case in references_cohort(tmp_path / "masks", patients=table).cases] == ["1", "1", "2"]
+    (tmp_path / "masks" / "afl-layout.toml").write_text('reference = "{case}.nii.gz"\npatient = "{patient}_*"\n')
+    cohort = load_cohort(tmp_path / "masks")
+    assert [case.patient for case in cohort.cases] == ["x1", "x1", "x2"]
+    assert "by the pattern {patient}_*" in cohort.patients.sentence()
+    declared = load_cohort(tmp_path / "masks", patients=table)
+    assert [case.patient for case in declared.cases] == ["1", "1", "2"]
+    assert declared.options.load(tmp_path / "masks").patients == declared.patients

@@ -7,14 +7,16 @@ import sys
 import time
 from pathlib import Path
 
+import nibabel as nib
+import numpy as np
 import pytest
 
 from afl_core import storage
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
-from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, recorded_cohort, recorded_patients
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 
@@ -325,3 +327,28 @@ def test_the_settings_of_the_folder_decide_the_rows(tmp_path, cohort, masks):
         assert pending(cases, sources, results) == []
         nsd.append(results.cases()["nsd"].mean())
     assert nsd[0] < nsd[1]
+
+
+def test_patients_are_kept_and_a_later_declaration_regroups_the_rows(tmp_path):
+    masks = tmp_path / "references"
+    masks.mkdir()
+    for case_id in ("sub-1_ses-1", "sub-1_ses-2"):
+        nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), masks / f"{case_id}.nii.gz")
+    sources = parse_sources([f"A={masks}"])
+    results = Results(tmp_path / "out")
+    cohort = references_cohort(masks)
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert results.cases()["patient"].tolist() == ["sub-1", "sub-1"]
+    assert results.lesions()["patient"].tolist() == ["sub-1", "sub-1"]
+    table = tmp_path / "table.csv"
+    table.write_text("case_id,patient\nsub-1_ses-1,p\nsub-1_ses-2,q\n")
+    before = results.cases()["key"].tolist()
+    results.describe_cohort(references_cohort(masks, patients=table), sources)
+    assert results.cases()["patient"].tolist() == ["p", "q"]
+    assert results.cases()["key"].tolist() == before
+    results.describe_cohort(cohort, sources)  # by their names: the declaration stays
+    assert results.cases()["patient"].tolist() == ["p", "q"]
+    table.unlink()  # it is in the manifest
+    assert [case.patient for case in recorded_cohort(results.manifest()).cases] == ["p", "q"]
+    assert recorded_patients(results.manifest(), ["sub-1_ses-1"]).how == "by table.csv"

@@ -35,7 +35,17 @@ PAIRS = {  # prediction, reference, spacing in mm, metrics
         voxels((5, 5, 5)),
         voxels((5, 5, 5)),
         (1, 1, 1),
-        {"dsc": 1, "iou": 1, "hd_mm": 0, "hd95_mm": 0, "assd_mm": 0, "nsd": 1, "lesion_f1": 1, "lesion_dsc": 1},
+        {
+            "dsc": 1,
+            "iou": 1,
+            "hd_mm": 0,
+            "hd95_mm": 0,
+            "assd_mm": 0,
+            "nsd": 1,
+            "nsd_area": 1,
+            "lesion_f1": 1,
+            "lesion_dsc": 1,
+        },
     ),
     "one voxel, beside it": (
         voxels((5, 5, 6)),

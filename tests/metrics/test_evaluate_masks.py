@@ -121,6 +121,7 @@ EMPTY_TABLE = {  # both empty; reference empty, 3 of 120 voxels predicted; predi
     "hd95_mm": (0, DIAGONAL, DIAGONAL),
     "assd_mm": (0, DIAGONAL, DIAGONAL),
     "nsd": (1, 0, 0),
+    "nsd_area": (1, 0, 0),
     "volume_error_ml": (0, 0.018, -0.018),
     "relative_volume_error": (0, NAN, -1),
     "lesion_tp": (0, 0, 0),

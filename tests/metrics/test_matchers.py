@@ -9,9 +9,12 @@ from scipy import ndimage
 from afl_core.errors import UsageError
 from afl_core.metrics import MATCHERS, evaluate_masks
 from afl_core.metrics.lesions import lesion_rows
-from afl_core.metrics.matchers import match_masks
+from afl_core.metrics.matchers import match_masks, task_warning
 
 ISOTROPIC = (1, 1, 1)
+CONSTANTS = {"gli": (3, 50), "ssa": (3, 50), "ped": (3, 50), "men": (1, 50), "met": (1, 2)}
+"""Steps of the dilation and largest ignored lesion in voxels, as the challenge's code has them."""
+
 BLOCK = np.ones((3, 3, 3))
 
 
@@ -38,7 +41,7 @@ def counts(m):
 
 
 def test_the_catalogue():
-    assert list(MATCHERS) == ["overlap", "iou", "brats2023"]
+    assert list(MATCHERS) == ["overlap", "iou", *(f"brats2023_{task}" for task in CONSTANTS)]
     for name, matcher in MATCHERS.items():
         assert name == matcher.name
         assert matcher.title
@@ -49,8 +52,8 @@ def test_the_catalogue():
 
 
 def test_an_unknown_name_gets_help():
-    with pytest.raises(UsageError, match=r"no lesion matcher.*Did you mean brats2023"):
-        evaluated(line((0, 1)), line((0, 1)), "brats2032")
+    with pytest.raises(UsageError, match=r"no lesion matcher.*Did you mean brats2023_gli"):
+        evaluated(line((0, 1)), line((0, 1)), "brats2032_gli")
 
 
 def test_overlap_is_the_default():
@@ -120,7 +123,7 @@ def test_one_to_one_prefers_the_larger_lesion_at_equal_iou():
 @pytest.mark.parametrize(("start", "lesions"), [(11, 1), (12, 2)])
 def test_brats_merges_lesions_whose_dilations_touch(start, lesions):
     """The first block ends at 4, grows to 7; the second grows down to its start - 3 = 8, the next voxel, or 9."""
-    m = evaluated(blocks(), blocks((0, 5, 5), (start, 5, 5)), "brats2023")
+    m = evaluated(blocks(), blocks((0, 5, 5), (start, 5, 5)), "brats2023_gli")
     assert len(m.lesions) == lesions
     assert sorted(c for row in m.lesions for c in row.reference_components) == [1, 2]
     assert sum(row.volume_ml for row in m.lesions) == pytest.approx(0.25)
@@ -130,7 +133,7 @@ def test_brats_numbers_lesions_by_their_volume_together():
     """A cube of 216 voxels is the largest component; two of 125 that merge are the larger lesion."""
     cube = blocks((40, 5, 5), size=(6, 6, 6))
     reference = blocks((5, 5, 5), (12, 5, 5)) | cube
-    m = evaluated(cube, reference, "brats2023")
+    m = evaluated(cube, reference, "brats2023_gli")
     assert [row.reference_components for row in m.lesions] == [(2, 3), (1,)]
     assert [row.volume_ml for row in m.lesions] == pytest.approx([0.25, 0.216])
     assert [row.dsc for row in m.lesions] == [0, 1]
@@ -144,7 +147,7 @@ def test_brats_numbers_lesions_by_their_volume_together():
 def test_brats_reach_of_the_dilation(step, belongs):
     """3 steps of the 18-neighbourhood reach 3 along each axis and 6 in all, counted from the corner of the block."""
     corner = tuple(np.array((24, 9, 9)) + step)
-    m = evaluated(blocks(corner, size=(1, 1, 1)), blocks((20, 5, 5)), "brats2023")
+    m = evaluated(blocks(corner, size=(1, 1, 1)), blocks((20, 5, 5)), "brats2023_gli")
     assert counts(m) == ((1, 0, 0) if belongs else (0, 1, 1))
     lesion = m.lesions[0]
     assert (lesion.detected, lesion.dsc, lesion.overlap_ml) == (belongs, 0, 0)
@@ -157,7 +160,7 @@ def test_brats_reach_of_the_dilation(step, belongs):
 def test_brats_ignores_lesions_up_to_50_voxels(size, kind, found):
     small = blocks((2, 5, 5), size=size)
     far = blocks((2, 18, 18), size=(1, 1, 1))
-    m = evaluated(small if found else far, small, "brats2023")
+    m = evaluated(small if found else far, small, "brats2023_gli")
     assert m.lesions[0].kind == kind
     assert m.lesions[0].detected == found
     counted = kind == "reference"
@@ -168,16 +171,47 @@ def test_brats_ignores_lesions_up_to_50_voxels(size, kind, found):
         assert np.isnan([m.lesion_dsc, m.lesion_f1]).all()
 
 
-def test_brats_volume_follows_the_spacing():
+def test_brats_counts_voxels_whatever_their_size():
     small = blocks((2, 5, 5), size=(5, 5, 2))
-    assert evaluated(small, small, "brats2023", spacing=(1, 1, 1.1)).lesions[0].kind == "reference"
+    assert evaluated(small, small, "brats2023_gli", spacing=(1, 1, 3)).lesions[0].kind == "ignored"
     assert evaluated(small, small, "overlap").lesions[0].kind == "reference"
+
+
+def test_brats_names_no_task_of_its_own():
+    with pytest.raises(UsageError, match=r"brats2023_gli, brats2023_ssa, brats2023_ped, brats2023_men, brats2023_met"):
+        evaluated(line((0, 1)), line((0, 1)), "brats2023")
+
+
+def test_metastases_that_glioma_settings_pass_over():
+    """Lesions of 8 voxels, one found and two missed, 5 apart: by hand 1 TP, 2 FN, F1 1/2; glioma ignores all three."""
+    reference = blocks((5, 5, 5), (12, 5, 5), (40, 5, 5), size=(2, 2, 2))
+    found = blocks((5, 5, 5), size=(2, 2, 2))
+    m = evaluated(found, reference, "brats2023_met")
+    assert (counts(m), m.lesion_f1, m.lesion_dsc) == ((1, 0, 2), 0.5, pytest.approx(1 / 3))
+    assert [row.kind for row in evaluated(found, reference, "brats2023_gli").lesions] == ["ignored"] * 2
+    assert [row.kind for row in evaluated(found, blocks((5, 5, 5), size=(2, 1, 1)), "brats2023_met").lesions] == [
+        "ignored"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("case_ids", "said"),
+    [
+        (["BraTS-MET-00001-000", "BraTS-MET-00002-000", "BraTS-GLI-00001-000"], "2 of MET (brats2023_met)"),
+        (["BraTS2024_SSA-00002-000"], "1 of SSA (brats2023_ssa)"),
+        (["BraTS-GLI-00001-000", "case_1"], ""),
+    ],
+)
+def test_case_names_of_another_task(case_ids, said):
+    warning = task_warning("brats2023_gli", case_ids)
+    assert (said in warning) if said else warning == ""
+    assert task_warning("overlap", case_ids) == ""
 
 
 def test_brats_penalties():
     """One lesion right, one missed, one false positive of a single voxel: Dice 1 0 0, HD95 0 374 374."""
     prediction = blocks((0, 5, 5)) | blocks((50, 0, 0), size=(1, 1, 1))
-    m = evaluated(prediction, blocks((0, 5, 5), (20, 5, 5)), "brats2023")
+    m = evaluated(prediction, blocks((0, 5, 5), (20, 5, 5)), "brats2023_gli")
     assert counts(m) == (1, 1, 1)
     assert m.lesion_dsc == pytest.approx(1 / 3)
     assert m.lesion_f1 == 0.5
@@ -185,17 +219,17 @@ def test_brats_penalties():
     assert [row.kind for row in m.lesions] == ["reference", "reference", "false_positive"]
 
 
-def slow_brats(prediction, reference):
+def slow_brats(prediction, reference, steps, threshold):
     """Number of found, missed and false lesions, and the mean Dice, with each lesion dilated on its own."""
     ball = ndimage.generate_binary_structure(3, 2)
-    grown, n = ndimage.label(ndimage.binary_dilation(reference, ball, iterations=3), BLOCK)
+    grown, n = ndimage.label(ndimage.binary_dilation(reference, ball, iterations=steps), BLOCK)
     components, k = ndimage.label(prediction, BLOCK)
     matched, dices, found = set(), [], 0
     for number in range(1, n + 1):
         lesion = reference & (grown == number)
-        touching = set(components[ndimage.binary_dilation(lesion, ball, iterations=3)]) - {0}
+        touching = set(components[ndimage.binary_dilation(lesion, ball, iterations=steps)]) - {0}
         matched |= touching
-        if lesion.sum() > 50:
+        if lesion.sum() > threshold:
             theirs = np.isin(components, list(touching))
             dices.append(2 * (lesion & theirs).sum() / (lesion.sum() + theirs.sum()))
             found += bool(touching)
@@ -203,14 +237,15 @@ def slow_brats(prediction, reference):
     return (found, false, len(dices) - found), sum(dices) / (len(dices) + false) if dices or false else np.nan
 
 
-def test_brats_against_a_slow_loop():
+@pytest.mark.parametrize("task", CONSTANTS)
+def test_brats_against_a_slow_loop(task):
     rng = np.random.default_rng(11)
-    for _ in range(30):
+    for _ in range(12):
         noise = ndimage.gaussian_filter(rng.normal(size=(2, 44, 40, 36)), (0, 2, 2, 2))
         prediction, reference = noise > rng.uniform(1.8, 3) * noise.std()
-        m = evaluated(prediction, reference, "brats2023")
+        m = evaluated(prediction, reference, f"brats2023_{task}")
         if not m.empty:
-            theirs, mean = slow_brats(prediction, reference)
+            theirs, mean = slow_brats(prediction, reference, *CONSTANTS[task])
             assert counts(m) == theirs
             assert m.lesion_dsc == pytest.approx(mean, nan_ok=True)
 

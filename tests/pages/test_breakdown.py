@@ -210,3 +210,14 @@ def test_recall_beside_cases_has_the_tertiles_of_the_lesions(app, cohort):
     assert f"at {low:.3g} and {high:.3g} ml" in text(app("breakdown", view="Lesion recall"))
     fixed = app("breakdown", view="Lesion recall", size_low="1.5", size_high="4.5")
     assert "at 1.5 and 4.5 ml" in text(fixed)
+
+
+@pytest.mark.parametrize("n", [1, 2])
+def test_one_or_two_cases_have_their_table_without_bins(app, results, n):
+    rows = pd.read_parquet(results.folder / CASES)
+    kept = rows["case_id"].drop_duplicates()[:n]
+    rows[rows["case_id"].isin(kept)].to_parquet(results.folder / CASES)
+    (results.folder / MANIFEST).touch()
+    at = app("breakdown")
+    assert not at.error
+    assert f"{n} case" in text(at)

@@ -14,13 +14,14 @@ import torch
 from made_runs import ADAPTIVE, FOCAL, make_run
 
 from afl_core import storage
-from afl_core.data.layouts import DataOptions
+from afl_core.data.layouts import DataOptions, load_cohort
+from afl_core.data.patients import Patients
 from afl_core.data.splits import load_splits, save_splits
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.model.checkpoints import WEIGHTS, load_card, load_network
 from afl_core.training import run as run_module
 from afl_core.training.cases import training_case
-from afl_core.training.run import run_training
+from afl_core.training.run import _splits, run_training
 from afl_core.training.runs import CHECKPOINT, LAST, SPEC, RunFolder
 
 
@@ -277,3 +278,12 @@ def test_the_demo_cohort_is_drawn_if_it_has_no_training_cases(make, cohort, tmp_
     for _ in range(2):
         assert run_training(make(data=tmp_path / "demo")).data["name"] == "synthetic demo cohort"
     assert drawn == [{"train", "validation", "test"}]
+
+
+def test_a_split_that_parts_a_patient_is_warned_of(tmp_path, cohort, caplog):
+    save_splits(cohort / "splits.json", {"train": ["Case_A"], "validation": ["Case_C"], "test": ["Case_D"]})
+    of = {"Case_A": "P", "Case_C": "P", "Case_D": "Q"}
+    found = load_cohort(cohort).of_patients(Patients(of, "by a table"))
+    (tmp_path / "run").mkdir()
+    _splits(RunFolder(tmp_path / "run"), found)
+    assert "1 patient(s) in more than one part (P in train and validation)" in caplog.text

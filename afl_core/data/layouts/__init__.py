@@ -6,21 +6,21 @@ from afl_core.data.layouts.cohort import (
     Cohort,
     DataOptions,
     load_cohort,
-    load_references,
     references_cohort,
 )
-from afl_core.data.layouts.detect import KNOWN, detect_layout
+from afl_core.data.layouts.detect import NOTHING, detect_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
+from afl_core.data.layouts.masks import load_references
 from afl_core.data.loading import LoadedCase, load_background, load_case, load_reference, load_sequence
 
 __all__ = [
     "AS_RECOGNISED",
-    "KNOWN",
     "LAYOUTS",
     "LAYOUT_FILE",
     "MASKS_ALONE",
+    "NOTHING",
     "Cohort",
     "DataOptions",
     "Layout",

@@ -33,6 +33,16 @@ BRATS2021 = Layout(
     sequences=SEQUENCES,
 )
 
+BRATS_MIXED = Layout(
+    name="brats",
+    label="BraTS 2017 to 2021, several years",
+    example=BRATS2018.example,
+    files=(*BRATS2018.files, *BRATS2021.files),
+    scheme=SCHEMES["brats"],
+    sequences=SEQUENCES,
+)
+"""Both in one folder: their names differ, their sequences and labels do not."""
+
 BRATS2023 = Layout(
     name="brats2023",
     label="BraTS 2023 and later (GLI, MEN, MET, SSA)",

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from afl_core.data.layouts.authors import AUTHORS_BRATS, AUTHORS_PICAI
-from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_PED
+from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_MIXED, BRATS_PED
 from afl_core.data.layouts.decathlon import MSD, NNUNET
 from afl_core.data.layouts.folders import DEEPMEDIC, PLAIN
 from afl_core.data.layouts.layout import Layout
@@ -14,6 +14,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {
         "brats2018": BRATS2018,
         "brats2021": BRATS2021,
+        "brats": BRATS_MIXED,
         "brats2023": BRATS2023,
         "brats_ped": BRATS_PED,
         "msd": MSD,

@@ -1,7 +1,6 @@
 """The cases of a folder: its files sorted to cases by its layout, its labels resolved to a region."""
 
 import re
-import unicodedata
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
@@ -11,11 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from afl_core.catalogue import pick
-from afl_core.data.files import SUFFIXES, load_labels, strip_suffix
+from afl_core.data.files import SUFFIXES, load_labels
 from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
+from afl_core.data.layouts.masks import composed, find_references
+from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box
@@ -36,6 +37,7 @@ class DataOptions:
     labels: str | None = None
     region: str = WHOLE
     trust_voxel_order: bool = False
+    patients: str | None = None
 
     def arguments(self) -> list[str]:
         """As the command line takes them; what is not asked for is left out.
@@ -49,7 +51,17 @@ class DataOptions:
 
     def load(self, root: Path) -> "Cohort":
         """The cohort of a folder; errors as `load_cohort`."""
-        return load_cohort(root, **asdict(self))
+        return load_cohort(root, **asdict(self) | {"patients": self._table})
+
+    def references(self, folder: Path) -> "Cohort":
+        """The masks of a folder; errors as `references_cohort`."""
+        options = asdict(self) | {"patients": self._table}
+        del options["layout"]
+        return references_cohort(folder, **options)
+
+    @property
+    def _table(self) -> Path | None:
+        return Path(self.patients) if self.patients else None
 
 
 AS_RECOGNISED = DataOptions()
@@ -67,9 +79,11 @@ class Cohort:
         problems: What was left out, and why.
         incomplete: Cases that lack a sequence which the layout has; they are kept, for who needs fewer.
         strays: Image files that belong to no case, below the root.
+        aside: Image files that the layout knows and does not use, below the root.
         scheme: What the labels are.
         region: Which of them are the tumour.
         trust_voxel_order: As `Case`, for all of them.
+        patients: Which patient every case is of, as its cases say too.
     """
 
     root: Path
@@ -78,9 +92,11 @@ class Cohort:
     problems: Said = ()
     incomplete: Said = ()
     strays: tuple[str, ...] = ()
+    aside: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
     region: Region = field(default_factory=Region)
     trust_voxel_order: bool = False
+    patients: Patients = field(default_factory=Patients)
 
     @property
     def labels(self) -> str:
@@ -90,7 +106,13 @@ class Cohort:
     @property
     def options(self) -> DataOptions:
         """What reads the folder in the same way again."""
-        return DataOptions(self.layout.name, self.labels or None, self.region.name, self.trust_voxel_order)
+        table = self.patients.table or None
+        return DataOptions(self.layout.name, self.labels or None, self.region.name, self.trust_voxel_order, table)
+
+    def of_patients(self, patients: Patients) -> "Cohort":
+        """The same cases, of these patients."""
+        cases = tuple(replace(case, patient=patients[case.case_id]) for case in self.cases)
+        return replace(self, cases=cases, patients=patients)
 
     @property
     def sequences(self) -> tuple[str, ...]:
@@ -118,6 +140,7 @@ def load_cohort(
     labels: str | None = None,
     region: str = WHOLE,
     trust_voxel_order: bool = False,
+    patients: Path | None = None,
 ) -> Cohort:
     """Find the cases of a folder; no image is read.
 
@@ -128,55 +151,37 @@ def load_cohort(
             tumour is asked for, the references are read, and one scheme must fit.
         region: Which labels are the tumour: `whole` (or `wt`, `cspca`), `tc`, `et`, or what the data set declares.
         trust_voxel_order: Whether files of one shape lie on one grid, whatever their headers say (`Case`).
+        patients: Table that says which patient a case is of; if None, what layout, participants.tsv and names say.
 
     Returns:
         The cases; what was left out or lacks something is listed.
 
     Raises:
         DataError: If the root is missing or a file, the layout cannot be told, or the folder does not follow the one
-            named.
+            named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
     found = scan_folder(root)
     chosen = choose_layout(root, found, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
-    cohort = _build_cohort(root, chosen, found)
-    return _with_region(replace(cohort, trust_voxel_order=trust_voxel_order), labels, region)
+    cohort = replace(_build_cohort(root, chosen, found), trust_voxel_order=trust_voxel_order)
+    return _with_patients(_with_region(cohort, labels, region), patients)
 
 
 def references_cohort(
-    folder: Path, *, labels: str | None = None, region: str = WHOLE, trust_voxel_order: bool = False
+    folder: Path,
+    *,
+    labels: str | None = None,
+    region: str = WHOLE,
+    trust_voxel_order: bool = False,
+    patients: Path | None = None,
 ) -> Cohort:
-    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `load_references`."""
-    cases = tuple(Case(case_id, {}, path) for case_id, path in load_references(folder).items())
-    return _with_region(Cohort(folder, MASKS_ALONE, cases, trust_voxel_order=trust_voxel_order), labels, region)
-
-
-def load_references(folder: Path) -> dict[str, Path]:
-    """Masks of a folder by case id, the file name without its suffix; sub-folders are not searched.
-
-    Raises:
-        DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
-            out of the folder.
-    """
-    found = scan_folder(folder, depth=0)
-    if found.refused:
-        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
-    if not found.files:
-        todo = f"Accepted: {', '.join(SUFFIXES)}; sub-folders are not searched"
-        raise DataError("There are no masks in the folder", received=folder, todo=todo)
-    masks: dict[str, Path] = {}
-    for relative in found.files:
-        case_id = _composed(strip_suffix(relative))
-        if case_id in masks:
-            raise DataError(
-                f"Two masks have the case id {case_id}",
-                received=f"{masks[case_id].name} and {relative} in {folder}",
-                todo="Keep one of them",
-            )
-        masks[case_id] = folder / relative
-    return masks
+    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
+    found, strays = find_references(folder)
+    cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
+    cohort = Cohort(folder, MASKS_ALONE, cases, strays=strays, trust_voxel_order=trust_voxel_order)
+    return _with_patients(_with_region(cohort, labels, region), patients)
 
 
 def label_values(cases: Iterable[Case]) -> set[int]:
@@ -206,6 +211,12 @@ def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
     return replace(cohort, cases=tuple(cases), scheme=scheme, region=chosen)
 
 
+def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
+    ids, layout = [case.case_id for case in cohort.cases], cohort.layout
+    said = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
+    return cohort.of_patients(said)
+
+
 @dataclass(frozen=True)
 class _Part:
     """One file of a case; its role is a sequence, `REFERENCE`, `ASIDE` or `_VOLUMES`."""
@@ -221,12 +232,14 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[_Part]] = defaultdict(list)
     problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
-    strays = list[str]()
+    strays, aside = list[str](), list[str]()
     for relative in sorted((*found.files, *found.refused)):
         part = _match(layout, patterns, relative, refused=relative in found.refused)
         if part is None:
             strays.append(relative)
-        elif part.role != ASIDE:
+        elif part.role == ASIDE:
+            aside.append(relative)
+        else:
             parts[part.case_id].append(part)
     masks_alone = layout.masks_alone and all(p.role == REFERENCE for own in parts.values() for p in own)
     cases, incomplete = list[Case](), list[tuple[str, str]]()
@@ -241,7 +254,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
         if missing and not masks_alone:
             incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
     strays = [path for path in strays if path not in found.refused or path.lower().endswith(SUFFIXES)]
-    return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays))
+    return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
 
 
 def _left(path: str) -> DataError:
@@ -256,13 +269,8 @@ def _match(
             groups = match.groupdict()
             spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
             own = layout.aliases.get(spelt, spelt)
-            return _Part(_composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
+            return _Part(composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
     return None
-
-
-def _composed(name: str) -> str:
-    """One spelling of accented letters: some systems store them as letter and accent."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _build_case(root: Path, layout: Layout, parts: Sequence[_Part], *, masks_alone: bool) -> Case:

@@ -5,15 +5,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afl_core.catalogue import pick
-from afl_core.data.files import SUFFIXES
+from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
+from afl_core.data.layouts.hints import nearest
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
 
-KNOWN = "Accepted are"
-"""Beginning of the advice where a folder follows no layout: the list of those there are."""
+NOTHING = "No cases were found"
+"""Beginning of the message where a folder follows no layout."""
 
 
 def detect_layout(root: Path) -> Layout:
@@ -43,7 +44,7 @@ def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
         return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
     if (root / LAYOUT_FILE).is_file():
         return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
-    return _detect(root, found, tuple(LAYOUTS.values()))
+    return _detect(root, found, [layout for layout in LAYOUTS.values() if layout != BRATS_MIXED])
 
 
 def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
@@ -51,6 +52,8 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
     names = (*found.files, *found.refused)
     counts = [(_count(layout, names), layout) for layout in accepted]
     fitting = [(count, layout) for count, layout in counts if count]
+    if [layout for _, layout in fitting] == [BRATS2018, BRATS2021]:  # their files and labels are alike
+        return BRATS_MIXED
     if len(fitting) == 1:
         return fitting[0][1]
     if fitting:
@@ -59,14 +62,11 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
             received=", ".join(f"{layout.name} ({count} images)" for count, layout in fitting),
             todo="Name the layout, or keep the data sets in folders of their own",
         )
-    seen = f"no {', '.join(SUFFIXES)} file"
-    if names:
-        links = f"only links that leave the folder, such as {names[0]}"
-        seen = f"{len(found.files)} image files such as {names[0]}" if found.files else links
-    known = "; ".join(f"{layout.label}: {layout.example}" for layout in accepted)
-    masks = "masks alone: --references, or afl data check --masks"
-    todo = f"{KNOWN} {known}; {masks}; or describe the folder in {LAYOUT_FILE} (docs/data.md)"
-    raise DataError(f"No cases were found in {root}", received=seen, todo=todo)
+    if names and (others := [layout.name for layout in LAYOUTS.values() if _count(layout, names)]):
+        seen = f"{len(names)} image files such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
+        raise DataError(f"{NOTHING} in {root}", received=seen, todo=f"Expected {accepted[0].example}")
+    seen, todo = nearest(root, found, accepted)
+    raise DataError(f"{NOTHING} in {root}", received=seen, todo=todo)
 
 
 def _count(layout: Layout, names: Sequence[str]) -> int:

@@ -10,7 +10,8 @@ from afl_core.catalogue import pick
 from afl_core.data.files import strip_suffix
 from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
-from afl_core.errors import DataError
+from afl_core.data.patients import template_pattern
+from afl_core.errors import DataError, UsageError
 from afl_core.storage import read_toml
 
 LAYOUT_FILE, MAX_BYTES = "afl-layout.toml", 2**16
@@ -28,6 +29,7 @@ class _Description(BaseModel):
     images: dict[str, str] = Field(default_factory=dict)
     reference: str = ""
     grid: str = ""
+    patient: str = ""
     labels: str | dict[str, str] = "any"
     regions: dict[str, list[int]] = Field(default_factory=dict)
 
@@ -63,7 +65,15 @@ def load_layout(path: Path) -> Layout:
         sequences=tuple(name.lower() for name in said.images),
         grid=said.grid.lower(),
         masks_alone=not said.images,
+        patient=_patient(said.patient, path),
     )
+
+
+def _patient(template: str, path: Path) -> str:
+    try:
+        return template and template_pattern(template) and template
+    except UsageError as error:
+        raise _wrong(path, f"patient: {template}") from error
 
 
 def _pattern(template: str, path: Path) -> str:

@@ -33,6 +33,7 @@ class Layout:
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
         volumes: Sequences of the volumes of a 4-D image; () where every file holds one.
         masks_alone: Whether references without any image are a data set too.
+        patient: Pattern of a case id that says its patient, as `template_pattern` takes it; "" where none does.
         declare: Completes the layout by what files in the root declare; raises `DataError` where they are wrong.
     """
 
@@ -46,4 +47,5 @@ class Layout:
     grid: str = ""
     volumes: tuple[str, ...] = ()
     masks_alone: bool = False
+    patient: str = ""
     declare: "Callable[[Path, Layout], Layout] | None" = None

@@ -3,9 +3,9 @@
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 
-_STUDY = r"(?:[^/]*?(?P<group>fold\d)/|[^/]+/){0,2}(?P<patient>\d+)/(?P<case>(?P=patient)_\d+)_"
+_STUDY = r"(?:[^/]*?(?P<group>fold\d)/|[^/]+/){0,2}(?P<patient>[^/_]+)/(?P<case>(?P=patient)_[^/_]+)_"
 _LABELS = r"(?:[^/]+/){0,2}?"
-_MASK = rf"(?P<case>\d+_\d+){SUFFIX}"
+_MASK = rf"(?P<case>[^/_]+_[^/_]+?){SUFFIX}"
 
 PICAI = Layout(
     name="picai",
@@ -23,4 +23,5 @@ PICAI = Layout(
     sequences=("t2w", "adc", "hbv"),
     grid="t2w",
     masks_alone=True,
+    patient="{patient}_*",
 )

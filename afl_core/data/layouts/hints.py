@@ -1,0 +1,157 @@
+"""Why a folder holds no cases: the layout that it is nearest to and what it lacks, or what its files are instead."""
+
+import os
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
+from pathlib import Path, PurePosixPath
+
+from afl_core.data.files import SUFFIXES, strip_suffix
+from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
+from afl_core.data.scan import MAX_DEPTH, Found
+
+LOOKED_AT = 20_000
+"""Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
+
+_TAKEN = f"Taken are {', '.join(SUFFIXES)}"
+_KINDS = (
+    (("DICOM",), "Convert them to NIfTI first, for example with dcm2niix"),
+    ((".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".xz", ".bz2"), "Unpack them first"),
+    ((".npz", ".npy", ".h5", ".hdf5", ".pt", ".pkl"), f"Save the volumes as NIfTI, with their affine. {_TAKEN}"),
+    (
+        (".nhdr", ".nrrd", ".mgz", ".mgh", ".img", ".hdr", ".mnc", ".png", ".jpg", ".tif", ".tiff"),
+        "Convert them to NIfTI",
+    ),
+)
+"""Endings of files that hold images or volumes in another form, and what to do."""
+
+_SEQUENCE_TAIL = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t2|t2w|t2f|adc|hbv|dwi|\d{4})")
+
+
+def nearest(root: Path, found: Found, accepted: Sequence[Layout]) -> tuple[str, str]:
+    """What a folder without cases is, and what to do, in a sentence each; arguments as `choose_layout`."""
+    if not found.files:
+        if found.refused:
+            return f"only links that leave the folder, such as {found.refused[0]}", "Copy what they point to"
+        return _without_images(root)
+    what = f"{len(found.files)} image file{'' if len(found.files) == 1 else 's'} such as {found.files[0]}"
+    for hint in (_elsewhere, _spelt, _half):
+        if said := hint(root, found.files, accepted):
+            return f"{what}: {said[0]}", said[1]
+    if all("/" not in name for name in found.files):
+        if sum(bool(_SEQUENCE_TAIL.fullmatch(strip_suffix(name))) for name in found.files) * 2 > len(found.files):
+            return f"{what}, side by side", "Put the images of all cases into images/, their masks into references/"
+        return f"{what}, side by side", "If they are masks alone: --references FOLDER, or afl data check --masks"
+    due = accepted[0].example if len(accepted) == 1 else "a known layout has it"
+    return what, f"Name them as {due}, or describe them in afl-layout.toml (docs/data.md)"
+
+
+def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0) -> tuple[str, Layout] | None:
+    """A name and the layout of whose images it is; None where none fits."""
+    for layout in accepted:
+        patterns = [re.compile(p, flags) for role, p in layout.files if role not in (ASIDE, REFERENCE)]
+        for name in names:
+            if any(pattern.fullmatch(name) for pattern in patterns):
+                return name, layout
+    return None
+
+
+Said = tuple[str, str] | None
+
+
+def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+    """A data set in a folder below, or of which this folder is a part."""
+    below = Counter(parent.as_posix() for name in files for parent in islice(PurePosixPath(name).parents, MAX_DEPTH))
+    for folder in sorted((name for name in below if name != "."), key=lambda name: (name.count("/"), name)):
+        own = [name[len(folder) + 1 :] for name in files if name.startswith(f"{folder}/")]
+        if fits := _fitting(own, accepted):
+            levels = folder.count("/") + 1
+            down = "one level down" if levels == 1 else f"{levels} levels down"
+            return f"this looks like {fits[1].label} {down}", f"Open {folder} in it"
+    real = root.resolve()
+    for up in (real.parent, real.parent.parent):
+        inside = real.relative_to(up).as_posix()
+        if fits := _fitting([f"{inside}/{name}" for name in files], accepted):
+            return f"this looks like a part of {fits[1].label}", f"Open the folder above: {up.name or up}"
+    return None
+
+
+def _spelt(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+    """A data set whose names differ from a layout in the ending, the letters' case or the separators."""
+    ways: tuple[tuple[str, Callable[[str], str]], ...] = (
+        ("the ending stands twice", _once),
+        ("upper and lower case differ", _as_it_is),
+        ("- stands where _ is due", lambda name: _separated(name, "_")),
+        ("_ stands where - is due", lambda name: _separated(name, "-")),
+    )
+    for why, spell in ways:
+        names = [spelt for name in files if (spelt := spell(name)) != name or spell is _as_it_is]
+        if fits := _fitting(names, accepted, flags=re.IGNORECASE):
+            return f"this looks like {fits[1].label}, but {why}", f"Rename them as {fits[0]}, or describe the folder"
+    return None
+
+
+def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+    """References of a layout without its images."""
+    for layout in accepted:
+        patterns = [re.compile(pattern) for role, pattern in layout.files if role == REFERENCE]
+        if any(pattern.fullmatch(name) for name in files for pattern in patterns):
+            todo = "Add the images, or take the references alone: --references FOLDER, or afl data check --masks"
+            return f"references of {layout.label} without images", todo
+    return None
+
+
+def _as_it_is(name: str) -> str:
+    return name
+
+
+def _once(name: str) -> str:
+    stem, last = strip_suffix(name), name[len(strip_suffix(name)) :]
+    while strip_suffix(stem) != stem:
+        stem = strip_suffix(stem)
+    return stem + last
+
+
+def _separated(name: str, mark: str) -> str:
+    stem = strip_suffix(name)
+    return re.sub(r"[-_ .]", mark, stem) + name[len(stem) :]
+
+
+def _without_images(root: Path) -> tuple[str, str]:
+    """What lies in a folder that has no image of a kind that is read."""
+    kinds = Counter[str]()
+    for path in islice(_files(root), LOOKED_AT):
+        kinds[_kind(path)] += 1
+    if not kinds:
+        return "an empty folder", f"{_TAKEN}, in a known layout (docs/data.md)"
+    if n := kinds["broken link"]:
+        return f"{n} links to files that are not there", "Fetch the files, for example with datalad get"
+    for endings, todo in _KINDS:
+        if n := sum(kinds[ending] for ending in endings):
+            name = next(ending for ending in endings if kinds[ending])
+            return f"{n} {name} file{'' if n == 1 else 's'}, which are not read", todo
+    (name, n), *_ = kinds.most_common(1)
+    return f"no {', '.join(SUFFIXES)} file, but {n} {name or 'without ending'}", f"{_TAKEN}, in a known layout"
+
+
+def _files(root: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(root):
+        yield from (Path(folder) / name for name in sorted(names) if not name.startswith("."))
+
+
+def _kind(path: Path) -> str:
+    """Ending of a file, or what else tells it."""
+    if path.is_symlink() and not path.exists():
+        return "broken link"
+    ending = path.suffix.lower()
+    if ending in (".dcm", ".ima"):
+        return "DICOM"
+    if ending == "" or ending[1:].isdecimal():  # many DICOM files have no ending, or a number
+        try:
+            with path.open("rb") as file:
+                head = file.read(132) if path.is_file() else b""
+        except OSError:
+            return ending
+        return "DICOM" if head[128:] == b"DICM" else ending
+    return ending

@@ -1,0 +1,69 @@
+"""A folder of reference masks alone: which file is of which case."""
+
+import re
+import unicodedata
+from collections import defaultdict
+from pathlib import Path, PurePosixPath
+
+from afl_core.data.files import SUFFIXES, strip_suffix
+from afl_core.data.scan import scan_folder
+from afl_core.errors import DataError
+
+_SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
+"""What a mask in a sub-folder of its case is called, whole or behind the case id."""
+
+
+def load_references(folder: Path) -> dict[str, Path]:
+    """The masks that `find_references` finds; errors likewise."""
+    return find_references(folder)[0]
+
+
+def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
+    """Masks of a folder by case id, the file name without its suffix; and the image files that are none of them.
+
+    Sub-folders are searched where the folder itself holds no mask. In a sub-folder that is named like a case, its mask
+    is `CASE`, `CASE_seg`, `seg` or the like; other files there are passed over.
+
+    Raises:
+        DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
+            out of the folder.
+    """
+    found = scan_folder(folder)
+    if found.refused:
+        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
+    if not found.files:
+        raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
+    beside = defaultdict[str, list[str]](list)
+    top = tuple(relative for relative in found.files if "/" not in relative)
+    for relative in top or found.files:
+        beside[PurePosixPath(relative).parent.name].append(relative)
+    masks: dict[str, str] = {}
+    for parent, files in beside.items():
+        own = [relative for relative in files if _of_folder(relative, parent)]
+        for relative in own or files:
+            case_id = composed(parent if own else _stem(relative))
+            if case_id in masks:
+                raise DataError(
+                    f"Two masks have the case id {case_id}",
+                    received=f"{masks[case_id]} and {relative} in {folder}",
+                    todo="Keep one of them",
+                )
+            masks[case_id] = relative
+    strays = tuple(sorted(set(found.files) - set(masks.values())))
+    return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays
+
+
+def composed(name: str) -> str:
+    """One spelling of accented letters: some systems store them as letter and accent."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _stem(relative: str) -> str:
+    return strip_suffix(PurePosixPath(relative).name)
+
+
+def _of_folder(relative: str, parent: str) -> bool:
+    """Whether a file is the mask of the case that its sub-folder is named after."""
+    stem = _stem(relative)
+    match = _SEGMENTATION.fullmatch(stem)
+    return bool(parent) and (stem == parent or (match is not None and match["case"] in ("", parent)))

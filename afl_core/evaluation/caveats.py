@@ -1,0 +1,61 @@
+"""What to know of results before their numbers are believed: the same on the command line, pages and reports."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+from afl_core.evaluation.manifest import recorded_patients
+from afl_core.metrics.matchers import MATCHERS, task_warning
+
+
+def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
+    """How many patients the cases are of, and how many lesions the matcher ignores; () where there is no row.
+
+    Args:
+        manifest: Of the results.
+        rows: Case rows.
+    """
+    if rows.empty:
+        return ()
+    patients = f"{recorded_patients(manifest, rows['case_id']).sentence()}."
+    ignored = _ignored(manifest, rows)
+    return (patients, ignored) if ignored else (patients,)
+
+
+def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
+    """What looks wrong about patients and matcher; arguments as `notes`."""
+    if rows.empty:
+        return ()
+    found = recorded_patients(manifest, rows["case_id"]).warnings
+    name = _matcher(manifest)
+    if name not in MATCHERS:
+        return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
+    other = task_warning(name, dict.fromkeys(rows["case_id"]))
+    return (*found, *([other] if other else []), *_perfect(rows))
+
+
+def _perfect(rows: pd.DataFrame) -> list[str]:
+    """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
+    there = rows[rows["reference_volume_ml"] > 0]
+    perfect = there.groupby("source")["dsc"].min()
+    return [
+        f"The masks of {source} equal the reference in every case: are the references given as a source?"
+        for source in perfect[perfect == 1].index
+    ]
+
+
+def _matcher(manifest: Mapping[str, Any]) -> str:
+    return str(manifest.get("settings", {}).get("matcher", next(iter(MATCHERS))))
+
+
+def _ignored(manifest: Mapping[str, Any], rows: pd.DataFrame) -> str:
+    """The lesions of the reference that enter no score, where the matcher leaves out small ones."""
+    matcher = MATCHERS.get(_matcher(manifest))
+    if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
+        return ""
+    own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
+    return (
+        f"The matcher {matcher.name} ignores {int(own.sum())} lesions of {int((own > 0).sum())} cases, those up to "
+        f"{matcher.ignored_up_to_voxels} voxels: they enter no lesion score."
+    )

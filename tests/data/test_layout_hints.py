@@ -1,0 +1,247 @@
+"""A folder that is nearly a data set is told what it is and what it lacks, shortly."""
+
+from pathlib import Path
+
+import made_trees
+import pytest
+
+from afl_core.data.layouts import LAYOUTS, load_cohort, references_cohort
+from afl_core.errors import DataError
+
+
+def one_level_down(root: Path) -> Path:
+    made_trees.brats2018(root / "BraTS2020_images")
+    return root
+
+
+def two_levels_down(root: Path) -> Path:
+    made_trees.brats2021(root / "a" / "b" / "BraTS2021_images")
+    return root
+
+
+def a_case_of_it(root: Path) -> Path:
+    made_trees.brats2021(root)
+    return root / "BraTS2021_00000"
+
+
+def a_part_of_it(root: Path) -> Path:
+    made_trees.plain(root)
+    return root / "images"
+
+
+def another_separator(root: Path) -> Path:
+    for name in ("flair", "t1", "seg"):
+        made_trees.write(root / "BraTS2021-00001" / f"BraTS2021-00001-{name}.nii.gz", [1])
+    return root
+
+
+def the_other_separator(root: Path) -> Path:
+    for name in ("t1n", "t1c", "seg"):
+        made_trees.write(root / "BraTS_GLI_00001_000" / f"BraTS_GLI_00001_000_{name}.nii.gz", [1])
+    return root
+
+
+def upper_case(root: Path) -> Path:
+    for name in ("T1N", "SEG"):
+        made_trees.write(root / "BRATS-GLI-00001-000" / f"BRATS-GLI-00001-000-{name}.nii.gz", [1])
+    return root
+
+
+def double_ending(root: Path) -> Path:
+    for name in ("flair", "seg"):
+        made_trees.write(root / "BraTS2021_00001" / f"BraTS2021_00001_{name}.nii.nii.gz", [1])
+    return root
+
+
+def labels_alone(root: Path) -> Path:
+    made_trees.brats2021(root)
+    for path in root.rglob("*.nii.gz"):
+        if "seg" not in path.name:
+            path.unlink()
+    return root
+
+
+def flat_masks(root: Path) -> Path:
+    for name in "abc":
+        made_trees.write(root / f"{name}.nii.gz", [1])
+    return root
+
+
+def flat_images(root: Path) -> Path:
+    for name in ("flair", "t1"):
+        made_trees.write(root / f"case1_{name}.nii.gz")
+    return root
+
+
+def dicom(root: Path) -> Path:
+    for number in range(42):
+        (root / f"IM{number:04d}").write_bytes(bytes(128) + b"DICM" + bytes(40))
+    return root
+
+
+def dicom_by_ending(root: Path) -> Path:
+    (root / "series").mkdir()
+    (root / "series" / "1.dcm").write_bytes(b"x")
+    return root
+
+
+def archives(root: Path) -> Path:
+    for number in range(3):
+        (root / f"fold{number}.zip").write_bytes(b"PK")
+    return root
+
+
+def arrays(root: Path) -> Path:
+    (root / "a.npy").write_bytes(b"")
+    return root
+
+
+def analyze(root: Path) -> Path:
+    for ending in ("hdr", "img"):
+        (root / f"a.{ending}").write_bytes(b"")
+    return root
+
+
+def annexed(root: Path) -> Path:
+    (root / "a.nii.gz").symlink_to("annex/objects/a")
+    return root
+
+
+def nothing(root: Path) -> Path:
+    return root
+
+
+def text_alone(root: Path) -> Path:
+    (root / "notes.txt").write_text("")
+    return root
+
+
+NEAR = [
+    (one_level_down, "BraTS 2018 (also 2017, 2019 and 2020) one level down", "Open BraTS2020_images"),
+    (two_levels_down, "BraTS 2021 2 levels down", "Open a/b in it"),
+    (a_case_of_it, "a part of BraTS 2021", "Open the folder above: data"),
+    (a_part_of_it, "a part of Plain images", "Open the folder above: data"),
+    (another_separator, "BraTS 2021, but - stands where _ is due", "BraTS2021_00001/BraTS2021_00001_flair.nii.gz"),
+    (the_other_separator, "_ stands where - is due", "BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1c.nii.gz"),
+    (upper_case, "upper and lower case differ", "Rename them"),
+    (double_ending, "the ending stands twice", "BraTS2021_00001_flair.nii.gz"),
+    (labels_alone, "references of BraTS 2021 without images", "--references FOLDER"),
+    (flat_masks, "3 image files such as a.nii.gz, side by side", "--references FOLDER"),
+    (flat_images, "side by side", "images/"),
+    (dicom, "42 DICOM files, which are not read", "dcm2niix"),
+    (dicom_by_ending, "1 DICOM file,", "dcm2niix"),
+    (archives, "3 .zip files, which are not read", "Unpack them first"),
+    (arrays, "1 .npy file,", "as NIfTI"),
+    (analyze, ".img file", "Convert them to NIfTI"),
+    (annexed, "1 links to files that are not there", "datalad get"),
+    (nothing, "an empty folder", ".nii.gz"),
+    (text_alone, "but 1 .txt", ".nii.gz"),
+]
+
+
+@pytest.mark.parametrize(("make", "what", "todo"), NEAR, ids=[make.__name__ for make, *_ in NEAR])
+def test_a_near_miss_says_what_it_is_and_what_to_do(make, what, todo, tmp_path):
+    (tmp_path / "data").mkdir()
+    with pytest.raises(DataError) as caught:
+        load_cohort(make(tmp_path / "data"))
+    said = str(caught.value)
+    assert said.startswith("No cases were found in ")
+    assert what in said
+    assert todo in said
+    assert len(said.replace(str(tmp_path), "")) <= 300
+
+
+@pytest.mark.parametrize(
+    ("path", "todo"),
+    [
+        (r"C:\Users\me\data", "path of Windows"),
+        (r"\\server\share", "path of Windows"),
+        ("'/data'", "without quotes"),
+        ("file:///data", "without quotes"),
+        ("/nowhere/at/all", "Check the path"),
+    ],
+)
+def test_a_path_that_is_not_there(path, todo):
+    for load in (load_cohort, references_cohort):
+        with pytest.raises(DataError, match="There is no such folder") as caught:
+            load(Path(path))
+        assert todo in str(caught.value)
+
+
+def test_a_file_in_place_of_a_folder(tmp_path):
+    path = made_trees.write(tmp_path / "a.nii.gz", [1])
+    with pytest.raises(DataError, match="A folder is due") as caught:
+        load_cohort(path)
+    assert str(tmp_path) in caught.value.todo
+
+
+def test_images_without_references_are_cases(tmp_path):
+    made_trees.brats2021(tmp_path)
+    for path in tmp_path.rglob("*seg*"):
+        path.unlink()
+    assert [case.reference for case in load_cohort(tmp_path).cases] == [None, None]
+
+
+def test_years_of_brats_in_one_folder_are_one_data_set(tmp_path):
+    made_trees.brats2018(tmp_path)
+    made_trees.brats2021(tmp_path)
+    cohort = load_cohort(tmp_path, region="et")
+    assert [case.case_id for case in cohort.cases] == [
+        "BraTS2021_00000",
+        "BraTS2021_01666",
+        "Brats18_2013_2_1",
+        "Brats18_TCIA09_141_1",
+    ]
+    assert cohort.region.inside == (4,)
+    assert not cohort.strays
+    assert load_cohort(tmp_path, layout=cohort.layout.name).cases == load_cohort(tmp_path).cases
+
+
+def test_years_whose_labels_differ_are_not_mixed(tmp_path):
+    made_trees.brats2021(tmp_path)
+    made_trees.brats2023(tmp_path)
+    with pytest.raises(DataError, match="more than one layout"):
+        load_cohort(tmp_path)
+
+
+@pytest.mark.parametrize("case_id", ["101_2001", "ProstateX-0001_a1"])
+def test_picai_ids_of_any_form(case_id, tmp_path):
+    patient = case_id.split("_")[0]
+    for name in ("t2w", "adc", "hbv"):
+        made_trees.write(tmp_path / patient / f"{case_id}_{name}.mha")
+    made_trees.write(tmp_path / "human_expert" / "resampled" / f"{case_id}.nii.gz", [2])
+    (case,) = load_cohort(tmp_path, layout="picai").cases
+    assert (case.case_id, case.patient) == (case_id, patient)
+    assert case.reference is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "case_id"),
+    [
+        ("P1/P1_seg.nii.gz", "P1"),
+        ("P1/seg.nii.gz", "P1"),
+        ("P1/P1.nii.gz", "P1"),
+        ("HGG/P1.nii.gz", "P1"),
+        ("a/b/P1/P1-label.nii", "P1"),
+        ("sub-1/ses-1/anat/sub-1_ses-1_mask.nii.gz", "sub-1_ses-1_mask"),
+    ],
+)
+def test_references_in_sub_folders(name, case_id, tmp_path):
+    made_trees.write(tmp_path / name, [1])
+    (case,) = references_cohort(tmp_path).cases
+    assert case.case_id == case_id
+
+
+def test_masks_beside_images_in_folders_of_cases(tmp_path):
+    made_trees.brats2021(tmp_path)
+    cohort = references_cohort(tmp_path)
+    assert [case.case_id for case in cohort.cases] == ["BraTS2021_00000", "BraTS2021_01666"]
+    assert len(cohort.strays) == 8
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_tree_two_levels_down_is_told_in_every_layout(name, tmp_path):
+    made_trees.TREES[name](tmp_path / "here" / "below" / "it")
+    with pytest.raises(DataError, match=r"this looks like .* down\). Open below") as caught:
+        load_cohort(tmp_path / "here")
+    assert len(str(caught.value).replace(str(tmp_path), "")) <= 300

@@ -1,0 +1,65 @@
+"""What is said of results, wherever they are shown."""
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from afl_core.data.layouts import references_cohort
+from afl_core.errors import UsageError
+from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.pipeline import Settings
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.sources import parse_sources
+
+
+def evaluated(tmp_path, matcher, *case_ids):
+    """Each case: one lesion of 8 voxels, found whole by a copy of the reference, and one of 64."""
+    folder = tmp_path / "references"
+    folder.mkdir()
+    mask = np.zeros((30, 12, 12), np.uint8)
+    mask[2:4, 2:4, 2:4] = mask[20:24, 2:6, 2:6] = 1
+    for case_id in case_ids:
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), folder / f"{case_id}.nii.gz")
+    results, cohort, sources = Results(tmp_path / "out"), references_cohort(folder), parse_sources([f"A={folder}"])
+    results.describe_cohort(cohort, sources, settings=Settings(matcher=matcher))
+    evaluate_into(results, cohort.cases, sources)
+    return results, cohort, sources
+
+
+def test_ignored_lesions_are_counted_and_another_task_is_named(tmp_path):
+    results, *_ = evaluated(tmp_path, "brats2023_gli", "BraTS-MET-00001-000", "BraTS-MET-00001-001")
+    rows = results.cases()
+    assert rows["ignored_lesions"].tolist() == [1, 1]
+    assert notes(results.manifest(), rows) == (
+        "2 cases of 1 patient, by their names (BraTS 2023 and later).",
+        "The matcher brats2023_gli ignores 2 lesions of 2 cases, those up to 50 voxels: they enter no lesion score.",
+    )
+    assert "2 of MET (brats2023_met)" in warnings(results.manifest(), rows)[0]
+
+
+def test_nothing_is_ignored_without_such_a_rule(tmp_path):
+    results, *_ = evaluated(tmp_path, "overlap", "a", "b")
+    assert results.cases()["ignored_lesions"].tolist() == [0, 0]
+    assert notes(results.manifest(), results.cases()) == ("2 cases, each a patient of its own.",)
+    assert warnings(results.manifest(), results.cases().assign(dsc=0.9)) == ()
+
+
+def test_references_given_as_a_source_are_noticed(tmp_path):
+    results, *_ = evaluated(tmp_path, "overlap", "a", "b")
+    said = "The masks of A equal the reference in every case: are the references given as a source?"
+    assert warnings(results.manifest(), results.cases()) == (said,)
+
+
+def test_results_of_the_matcher_that_named_no_task(tmp_path):
+    results, cohort, sources = evaluated(tmp_path, "overlap", "a")
+    path = results.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"matcher": "overlap"', '"matcher": "brats2023"'))
+    assert "brats2023, which is no matcher any more" in warnings(results.manifest(), results.cases())[0]
+    with pytest.raises(UsageError, match="evaluate again with another --out"):
+        results.describe_cohort(cohort, sources, settings=Settings(matcher="brats2023_gli"))
+
+
+def test_no_rows_say_nothing(tmp_path):
+    results = Results(tmp_path)
+    assert notes({}, results.cases()) == warnings({}, results.cases()) == ()
