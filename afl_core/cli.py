@@ -23,15 +23,16 @@ from afl_core.data.layouts import Cohort, DataOptions, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
-from afl_core.errors import AflError, DataError, UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
+from afl_core.isolation import explained
 from afl_core.metrics.matchers import MATCHERS, find_matcher
 from afl_core.paths import DEMO, RESULTS
-from afl_core.terminal import output, print_line, print_problems, print_summary, progress_bar
+from afl_core.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
 
 app = typer.Typer(
@@ -151,10 +152,8 @@ def predict(
             advance(done, len(cases), chosen.case_id)
             try:
                 predict_mask(chosen, source, out / f"{chosen.case_id}.nii.gz")
-            except AflError as error:
-                failed[chosen.case_id] = str(error)
-            except OSError as error:
-                failed[chosen.case_id] = str(_file_error(error))
+            except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+                failed[chosen.case_id] = str(explained(error, of=f"predicting {chosen.case_id}"))
         advance(len(cases), len(cases))
     written = sum(chosen.case_id not in failed for chosen in cases)
     print_line(f"{written} of {len(cases)} masks written to {out}")
@@ -194,17 +193,11 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal may have no letter for a name
     try:
         app()
-    except AflError as error:
-        _end(error)
-    except OSError as error:
-        _end(_file_error(error))
     except BrokenExecutor:
         todo = "Run the command again: cases that were finished are kept"
         _end(AflError("A worker process was ended from outside, perhaps for lack of memory", todo=todo))
-
-
-def _file_error(error: OSError) -> AflError:
-    return DataError("A file could not be read or written", received=error, todo="Check the path and the free space")
+    except Exception as error:  # noqa: BLE001 - a person gets one message, and the log the rest
+        _end(explained(error, of=f"running {command_line()}"))
 
 
 def _end(error: AflError) -> NoReturn:

@@ -13,7 +13,13 @@ AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 SOURCES = {"FL": 0.0, "A-FL": 0.05}
 """Name to how much better it is on tumours above the median volume, and worse below."""
 
-CHECKPOINT = {"kind": "checkpoint", "path": "/home/someone/net", "fingerprint": "f00d" * 16, "card": {"summary": "Net"}}
+CARD = {
+    **{"name": "net", "label": "FL", "summary": "Net", "network": "demo_unet", "sequences": ["flair"]},
+    **{"spacing_mm": [2, 2, 2], "patch_size": [32, 32, 32], "decision_rule": "argmax", "loss": "focal"},
+    **{"loss_settings": {}, "training": {}, "data": {}, "scores": {}, "command": "", "versions": {}},
+    **{"weights_sha256": "", "limits": "None of this was trained."},
+}
+CHECKPOINT = {"kind": "checkpoint", "path": "/home/someone/net", "fingerprint": "f00d" * 16, "card": CARD}
 MASKS = {"kind": "masks", "path": "/home/someone/masks", "files": 24}
 
 
@@ -29,6 +35,7 @@ def make_tables(*, n: int = 24, sources: dict[str, float] = SOURCES) -> tuple[pd
         for name, gain in sources.items():
             dsc = 1.0 if empty else float(base + gain * np.sign(size - 5) + rng.normal(0, 0.02))
             row = {"case_id": case_id, "group": "", "source": name, "key": "k", "empty": "both" if empty else ""}
+            row |= {"note": "", "predicted_volume_ml": size}
             row |= {"reference_volume_ml": size, "roughness": rough, "released_smoothness": size / 1e4}
             cases.append(row | {"dsc": dsc, "hd95_mm": 20 * (1 - dsc), "reference_lesions": 2 - 2 * empty})
             for lesion in () if empty else (1, 2):
@@ -47,7 +54,9 @@ def make_tables(*, n: int = 24, sources: dict[str, float] = SOURCES) -> tuple[pd
                     "dsc": dsc,
                     "detected": float(dsc > 0.5),
                 }
-                lesions.append(own | values)
+                unknown = dict.fromkeys(("dsc_in_region", "hd95_mm", "assd_mm", "nearest_mm"), math.nan)
+                found = {"overlap_ml": 0.0, "predicted_ml": 0.0, "predicted_components": [1]}
+                lesions.append(own | values | unknown | found)
     return pd.DataFrame(cases), pd.DataFrame(lesions)
 
 

@@ -19,6 +19,7 @@ from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.analysis.published import DISCREPANCIES, PUBLISHED_LOSSES, PUBLISHED_NETWORKS
 from afl_core.analysis.sentences import pair_sentence
 from afl_core.data.layouts import load_cohort
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.results import Results
 from afl_core.report.build import Findings, build_report
 from afl_core.report.cases import largest_changes
@@ -83,7 +84,8 @@ def findings(options=None, *, folder=Path("/results/made"), cohort=None, sources
     options = options or Options()
     breakdown = choose_breakdown(tables, manifest, options)
     problem = "" if cohort else "There is no such folder."
-    made = Findings(breakdown, options, manifest, tables, folder, cohort, problem, "afl report made --out report.html")
+    comparison = Comparison(Results(folder), manifest, *tables, cohort, cohort, problem)
+    made = Findings(breakdown, options, comparison, "afl report made --out report.html")
     return dataclasses.replace(made, **changed)
 
 
@@ -244,7 +246,7 @@ def test_a_missing_data_set_mask_or_image_is_a_sentence(tmp_path):
     broken.write_bytes(b"nothing")
     page = Page(build_report(found))
     assert sum(tag == "img" for tag, _ in page.elements) == 5
-    assert "the results folder has no mask of A-FL" in page.text
+    assert f"The stored mask of A-FL on {first.case_id} is gone" in page.text
     assert f"Shown without its image. {broken.name} cannot be read" in page.text
 
 

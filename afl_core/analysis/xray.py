@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 from afl_core.analysis.focusing import SETTINGS, Setting, gammas
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask
-from afl_core.errors import AflError, DataError
+from afl_core.errors import DataError
+from afl_core.isolation import explained
 from afl_core.regions import BoolArray, bounding_box
 from afl_core.shape import roughness
 from afl_core.volume import Case, Mask, Spacing
@@ -253,7 +254,5 @@ def _measure(case: Case, preparation: Preparation) -> tuple[str, Row | str]:
             raise DataError(f"{case.case_id} has no reference segmentation")
         own = {"case_id": case.case_id, "patient": case.patient}
         return case.case_id, own | measure_mask(reference, preparation)
-    except AflError as error:
-        return case.case_id, str(error)
-    except OSError as error:
-        return case.case_id, str(DataError("A file could not be read", received=error))
+    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+        return case.case_id, str(explained(error, of=f"measuring the reference of {case.case_id}"))

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from afl_core.data.findings import Facts, Finding, find_all, unusable_cases
+from afl_core.data.facts import Facts, Finding
+from afl_core.data.findings import find_all, unusable_cases
 from afl_core.data.index import FileFacts, Index, Progress, read_files
 from afl_core.data.layouts import Cohort
 from afl_core.data.references import ReferenceFacts, read_references

@@ -2,22 +2,18 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
-from typing import Literal
 
-from afl_core.data.duplicates import find_duplicates
+from afl_core.data.facts import Facts, Finding, by_cause, counted
 from afl_core.data.files import strip_suffix
 from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import LAYOUT_FILE, Cohort
 from afl_core.data.loading import REFERENCE, file_title
 from afl_core.data.patients import ADVICE, parted_patients
-from afl_core.data.references import ReferenceFacts
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
-from afl_core.errors import GeometryError, group_problems
+from afl_core.errors import GeometryError
 from afl_core.volume import SKEW, Case, check_same_grid
 
 PLAUSIBLE_MM = (0.01, 100.0)
@@ -25,50 +21,6 @@ PLAUSIBLE_MM = (0.01, 100.0)
 
 MANY = 8
 """More folders of unused files than these are told together."""
-
-Level = Literal["error", "question", "warning", "note"]
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something to know about a data set.
-
-    Attributes:
-        level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning,
-            or note.
-        what: What was found, with its number.
-        items: Every case or file that it is about.
-        todo: What to do; "" where nothing is due.
-    """
-
-    level: Level
-    what: str
-    items: tuple[str, ...]
-    todo: str = ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What the findings are made of: the cohort, its files, its references and its split."""
-
-    cohort: Cohort
-    files: Mapping[Path, FileFacts]
-    references: Mapping[str, ReferenceFacts]
-    splits: Mapping[str, Sequence[str]]
-    split_problem: str
-
-    @cached_property
-    def same(self) -> tuple[tuple[tuple[str, str], ...], ...]:
-        """Groups of files with the same bytes, each as case and kind of file; empty references are none."""
-        with_tumour = {case_id for case_id, said in self.references.items() if said.volume_ml > 0}
-        files = {
-            path: (case.case_id, name)
-            for case in self.cohort.cases
-            for name, path in (*case.sequences.items(), *([("reference", case.reference)] if case.reference else []))
-            if (name != "reference" or case.case_id in with_tumour) and not self.files[path].problem
-        }
-        groups = find_duplicates({path: self.files[path].size for path in files})
-        return tuple(tuple(sorted(files[path] for path in paths)) for paths in groups)
 
 
 def unusable_cases(facts: Facts) -> frozenset[str]:
@@ -108,13 +60,13 @@ def find_all(facts: Facts) -> Iterator[Finding]:
 def _left_out(facts: Facts) -> Iterator[Finding]:
     cohort = facts.cohort
     if cohort.problems:
-        yield from _by_cause("case left out", "cases left out", cohort.problems, "Mend or remove the files named")
+        yield from by_cause("case left out", "cases left out", cohort.problems, "Mend or remove the files named")
     by_lack: dict[str, list[str]] = defaultdict(list)
     for case_id, lack in cohort.incomplete:
         by_lack[lack].append(case_id)
     for lack, ids in by_lack.items():
         todo = "They serve checkpoints that do not need it; add the file to use them with others"
-        yield Finding("warning", f"{_n(ids, 'case')} with {lack}", tuple(ids), todo)
+        yield Finding("warning", f"{counted(ids, 'case')} with {lack}", tuple(ids), todo)
     yield from _unused(facts)
 
 
@@ -122,13 +74,13 @@ def _unused(facts: Facts) -> Iterator[Finding]:
     """Image files that are of no case or that the layout does not use, by folders of which nothing is used."""
     cohort = facts.cohort
     for folder, paths in _by_folder(cohort, cohort.strays):
-        what = f"{_n(paths, 'image file')} of no case{folder}"
+        what = f"{counted(paths, 'image file')} of no case{folder}"
         todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
         yield Finding("warning", what, paths, todo)
     referenced = {case.case_id for case in cohort.cases if case.reference}
     for folder, paths in _by_folder(cohort, cohort.aside, lowest=True):
         without = [path for path in paths if strip_suffix(path.rpartition("/")[2]) not in referenced]
-        what = f"{_n(paths, 'file')} that {cohort.layout.label} does not use{folder}"
+        what = f"{counted(paths, 'file')} that {cohort.layout.label} does not use{folder}"
         if without:
             what += f"; {len(without)} of them of cases without a reference"
         if folder:
@@ -156,7 +108,7 @@ def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) ->
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
     files = [(path.name, said.problem) for path, said in facts.files.items() if said.problem]
-    yield from _by_cause("file that cannot be read", "files that cannot be read", files, "Copy or download them again")
+    yield from by_cause("file that cannot be read", "files that cannot be read", files, "Copy or download them again")
 
 
 def _geometry(facts: Facts) -> Iterator[Finding]:
@@ -173,12 +125,14 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
     if wrong:
         todo = "Where voxel belongs to voxel as stored and a header is wrong, give --trust-voxel-order; else resample "
         todo += "them onto one grid, a mask with nearest-neighbour interpolation"
-        yield Finding("error", f"{_n(wrong, 'file')} on another grid than the case", tuple(wrong), todo)
+        yield Finding("error", f"{counted(wrong, 'file')} on another grid than the case", tuple(wrong), todo)
     if resampled:
-        what = f"{_n(resampled, 'image')} on another grid than {facts.cohort.layout.grid}, brought onto it when read"
+        what = (
+            f"{counted(resampled, 'image')} on another grid than {facts.cohort.layout.grid}, brought onto it when read"
+        )
         yield Finding("note", what, tuple(resampled))
     if len(stored) > 1:
-        orders = ", ".join(f"{code} in {_n(range(n), 'case')}" for code, n in stored.most_common())
+        orders = ", ".join(f"{code} in {counted(range(n), 'case')}" for code, n in stored.most_common())
         what = f"Axes are stored in {len(stored)} orders ({orders}); all are turned to RAS+ when read"
         yield Finding("note", what, tuple(mixed), "The cases listed mix orders within themselves" if mixed else "")
 
@@ -190,11 +144,11 @@ def _headers(facts: Facts) -> Iterator[Finding]:
     if doubtful:
         todo = "See that voxel sizes and place are right, and write the files again with one transform that is"
         yield Finding(
-            "warning", f"{_n(doubtful, 'header')} that contradict themselves or do not say all", doubtful, todo
+            "warning", f"{counted(doubtful, 'header')} that contradict themselves or do not say all", doubtful, todo
         )
     converted = tuple(item for item, said in told if "converted" in said)
     if converted:
-        yield Finding("note", f"{_n(converted, 'file')} with lengths in another unit than mm", converted)
+        yield Finding("note", f"{counted(converted, 'file')} with lengths in another unit than mm", converted)
     grids = {path: file.grid for path, file in facts.files.items() if file.shape}
     odd = tuple(
         f"{path.name}: voxels of {'x'.join(f'{s:.3g}' for s in grid.spacing_mm)} mm"
@@ -203,12 +157,12 @@ def _headers(facts: Facts) -> Iterator[Finding]:
     )
     if odd:
         todo = "Check the unit and the voxel sizes: lengths and volumes are measured by them as they stand"
-        yield Finding("warning", f"{_n(odd, 'file')} with voxels of a size that no scanner gives", odd, todo)
+        yield Finding("warning", f"{counted(odd, 'file')} with voxels of a size that no scanner gives", odd, todo)
     references = {case.reference for case in facts.cohort.cases}
     skewed = tuple(p.name for p, grid in grids.items() if p in references and grid.skew > SKEW)
     if skewed:
         todo = "Resample image and masks to a grid with right angles, the masks with nearest-neighbour interpolation"
-        yield Finding("error", f"{_n(skewed, 'reference')} with axes that are not at right angles", skewed, todo)
+        yield Finding("error", f"{counted(skewed, 'reference')} with axes that are not at right angles", skewed, todo)
 
 
 def _files(facts: Facts, case: Case) -> dict[str, FileFacts]:
@@ -237,7 +191,7 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
 def _labels(facts: Facts) -> Iterator[Finding]:
     problems = [(case_id, said.problem) for case_id, said in facts.references.items() if said.problem]
     todo = "Mend the files, or name the labels that they follow (--labels)"
-    yield from _by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
+    yield from by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
     values = {value for said in facts.references.values() for value in said.labels}
     if facts.cohort.scheme.values or not values - {1}:
         return
@@ -256,18 +210,20 @@ def _references(facts: Facts) -> Iterator[Finding]:
     without = tuple(case.case_id for case in facts.cohort.cases if case.reference is None)
     if without:
         todo = "They can be segmented, not measured or trained on"
-        yield Finding("note", f"{_n(without, 'case')} without a reference", without, todo)
+        yield Finding("note", f"{counted(without, 'case')} without a reference", without, todo)
     empty = tuple(sorted(case_id for case_id, said in facts.references.items() if said.volume_ml == 0))
     if empty:
         todo = "Scores of these cases follow the empty-mask rules; means over them say little of tumours"
-        yield Finding("note", f"{_n(empty, 'empty reference')}, of {len(facts.references)}", empty, todo)
+        yield Finding("note", f"{counted(empty, 'empty reference')}, of {len(facts.references)}", empty, todo)
 
 
 def _duplicates(facts: Facts) -> Iterator[Finding]:
     items = tuple(" = ".join(f"{case_id} {name}" for case_id, name in group) for group in facts.same)
     if items:
         todo = "Keep one of each: a case in two splits would be tested on what it was trained on"
-        yield Finding("error", f"{_n(items, 'group')} of files with the same bytes under several names", items, todo)
+        yield Finding(
+            "error", f"{counted(items, 'group')} of files with the same bytes under several names", items, todo
+        )
 
 
 def _patients(facts: Facts) -> Iterator[Finding]:
@@ -276,17 +232,17 @@ def _patients(facts: Facts) -> Iterator[Finding]:
     if several:
         items = tuple(f"{patient}: {n} studies" for patient, n in sorted(several.items()))
         todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
-        yield Finding("note", f"{_n(items, 'patient')} with several studies, {said.how}", items, todo)
+        yield Finding("note", f"{counted(items, 'patient')} with several studies, {said.how}", items, todo)
     if said.alike:
         items = tuple(", ".join(group) for group in said.alike)
-        yield Finding("warning", f"{_n(items, 'group')} of cases that look like repeated scans", items, ADVICE)
+        yield Finding("warning", f"{counted(items, 'group')} of cases that look like repeated scans", items, ADVICE)
     if said.problem:
         yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
     if said.unlisted:
-        what = f"{_n(said.unlisted, 'case')} that the declaration of patients leaves out"
+        what = f"{counted(said.unlisted, 'case')} that the declaration of patients leaves out"
         yield Finding("warning", what, said.unlisted, "Their names decide; add them")
     if said.unknown:
-        what = f"The table of patients names {_n(said.unknown, 'case')} that are not there"
+        what = f"The table of patients names {counted(said.unknown, 'case')} that are not there"
         yield Finding("warning", what, said.unknown, "Check the spelling")
 
 
@@ -296,32 +252,9 @@ def _splits(facts: Facts) -> Iterator[Finding]:
     patients = {case.case_id: case.patient for case in facts.cohort.cases}
     gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(patients)))
     if gone:
-        yield Finding("warning", f"{SPLITS_FILE} names {_n(gone, 'case')} that are not there", gone, "Add them")
+        yield Finding("warning", f"{SPLITS_FILE} names {counted(gone, 'case')} that are not there", gone, "Add them")
     parted = parted_patients(facts.splits, patients)
     leaks = tuple(f"{patient}: {', '.join(names)}" for patient, names in parted.items())
     if leaks:
-        what = f"{SPLITS_FILE} has {_n(leaks, 'patient')} in more than one split"
+        what = f"{SPLITS_FILE} has {counted(leaks, 'patient')} in more than one split"
         yield Finding("error", what, leaks, "Make the split again, by patient: afl data split")
-
-
-def _by_cause(one: str, many: str, problems: Sequence[tuple[str, str]], todo: str) -> Iterator[Finding]:
-    """A finding for every cause of many problems, named by the first of them; one for those that stand alone."""
-    alone = list[str]()
-    said = dict(problems)
-    for names, first in group_problems(said):
-        items = tuple(said[name] if name in said[name] else f"{name}: {said[name]}" for name in names)
-        if len(names) == 1:
-            alone += items
-        else:
-            yield Finding("error", f"{len(items)} {many}, the first: {first.rstrip('.')}", items, todo)
-    if alone:
-        yield Finding("error", f"{len(alone)} {one if len(alone) == 1 else many}", tuple(alone), todo)
-
-
-def _n(items: Sequence[object], noun: str) -> str:
-    """A number and its noun.
-
-    >>> _n(("a",), "case"), _n((), "case")
-    ('1 case', '0 cases')
-    """
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from afl_core.data.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
-from afl_core.errors import AflError, DataError
+from afl_core.errors import AflError
+from afl_core.isolation import explained
 from afl_core.storage import write_atomically
 from afl_core.volume import Case, Volume
 
@@ -142,10 +143,8 @@ def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
             check_length(path, header)
         except AflError as error:
             return {**kept, "problem": str(error)}
-    except AflError as error:
-        return {"problem": str(error)}
-    except OSError as error:
-        return {"problem": str(DataError("A file could not be read", received=error))}
+    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+        return {"problem": str(explained(error, of=f"reading the header of {path.name}"))}
     return kept
 
 

@@ -12,7 +12,7 @@ import numpy as np
 from afl_core.data.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
-from afl_core.errors import AflError, DataError
+from afl_core.isolation import explained
 from afl_core.regions import bounding_box
 from afl_core.shape import describe
 from afl_core.volume import Case
@@ -100,15 +100,13 @@ def describe_reference(case: Case) -> dict[str, Any]:
         box = bounding_box(labels.array != 0)
         counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
         found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
-    except AflError as error:
-        return {"problem": str(error)}
-    except OSError as error:
-        return {"problem": str(DataError("A file could not be read", received=error))}
+    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+        return {"problem": str(explained(error, of=f"reading {case.reference.name} of {case.case_id}"))}
     try:
         mask = region_mask(labels, case.region, file=case.reference.name)
-    except AflError as error:
-        return {**found, "problem": str(error)}
-    shape = describe(mask.array, spacing_mm=mask.spacing_mm)
+        shape = describe(mask.array, spacing_mm=mask.spacing_mm)
+    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+        return {**found, "problem": str(explained(error, of=f"describing {case.reference.name} of {case.case_id}"))}
     rough = None if math.isnan(shape.roughness) else shape.roughness
     return {**found, "volume_ml": shape.volume_ml, "lesions": shape.n_components, "roughness": rough}
 

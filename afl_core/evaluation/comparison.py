@@ -71,13 +71,12 @@ class Comparison:
         if own.empty:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
         path = mask_path(self.results.folder, source, case_id)
-        row = own.iloc[0].to_dict()
-        if not (is_measured_mask(self.results.folder, row) if row.get("mask_sha256") else path.is_file()):
-            raise DataError(
-                f"The stored mask of {source} on {case_id} is not the one that was measured",
-                received=path,
-                todo="Evaluate again: it is made anew",
-            )
+        row, todo = own.iloc[0].to_dict(), "Evaluate again: it is made anew"
+        if not path.is_file():
+            raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
+        if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row):
+            what = f"The stored mask of {source} on {case_id} is not the one that was measured"
+            raise DataError(what, received=path, todo=todo)
         return path
 
 

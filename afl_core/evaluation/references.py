@@ -13,9 +13,10 @@ import pandas as pd
 
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.errors import AflError, DataError
+from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import VERSION
 from afl_core.evaluation.results import Results
+from afl_core.isolation import explained
 from afl_core.regions import bounding_box, label_lesions
 from afl_core.shape import describe
 from afl_core.storage import write_atomically
@@ -150,10 +151,8 @@ def _describe_all(cases: Sequence[Case], executor: Executor | None, report: Repo
 def _describe(case: Case) -> _Described:
     try:
         return _Described(case.case_id, _rows(case))
-    except AflError as error:
-        return _Described(case.case_id, problem=str(error))
-    except OSError as error:
-        return _Described(case.case_id, problem=str(DataError("A file could not be read", received=error)))
+    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
+        return _Described(case.case_id, problem=str(explained(error, of=f"describing the reference of {case.case_id}")))
 
 
 def _rows(case: Case) -> tuple[Row, ...]:

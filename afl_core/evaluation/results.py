@@ -20,6 +20,7 @@ from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
 from afl_core.metrics import METRICS
+from afl_core.metrics.matchers import find_matcher
 from afl_core.storage import write_atomically
 from afl_core.versions import versions
 
@@ -215,6 +216,8 @@ def _check_fits(name: str, manifest: Mapping[str, Any], data: Mapping[str, str],
                 todo="Give another --out folder",
             )
     recorded = recorded_settings(manifest)
+    if manifest.get("settings"):
+        find_matcher(recorded.matcher)  # one of an earlier version says so
     if manifest.get("settings") and recorded != settings:
         raise DataError(
             f"The results folder {name} was measured with other settings",

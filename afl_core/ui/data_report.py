@@ -6,7 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.data.check import Report
-from afl_core.data.findings import Finding
+from afl_core.data.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
 from afl_core.ui.errors import plain
 

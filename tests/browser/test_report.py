@@ -9,8 +9,7 @@ import pytest
 from made_results import write_results
 
 from afl_core.analysis.options import Options, choose_breakdown
-from afl_core.data.layouts import load_cohort
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.comparison import open_comparison
 from afl_core.report.build import Findings, build_report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -24,12 +23,9 @@ def written(tmp_path_factory) -> Path:
 
 
 def write(folder: Path, path: Path, *, command: str) -> Path:
-    results, options = Results(folder), Options()
-    manifest, tables = results.manifest(), (results.cases(), results.lesions())
-    data = Path(manifest["data"]["path"])
-    cohort = load_cohort(data) if data.is_dir() else None
-    breakdown = choose_breakdown(tables, manifest, options)
-    found = Findings(breakdown, options, manifest, tables, folder, cohort, "" if cohort else "It is gone.", command)
+    comparison, options = open_comparison(folder), Options()
+    breakdown = choose_breakdown((comparison.rows, comparison.lesions), comparison.manifest, options)
+    found = Findings(breakdown, options, comparison, command)
     path.write_text(build_report(found), encoding="utf-8")
     return path
 

@@ -11,7 +11,7 @@ import pytest
 from made_trees import SHAPE, write, write_empty
 
 from afl_core.data.check import Report, check_cohort
-from afl_core.data.findings import Finding
+from afl_core.data.facts import Finding
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import save_splits
 

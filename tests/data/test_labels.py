@@ -178,8 +178,9 @@ def test_an_empty_reference_fits_every_region(tmp_path: Path) -> None:
 
 
 def test_rows_of_two_regions_never_mix(tmp_path: Path) -> None:
+    from afl_core.evaluation.manifest import whole_cohort
     from afl_core.evaluation.pipeline import Settings, row_key, settings_for
-    from afl_core.evaluation.results import Results, recorded_cohort
+    from afl_core.evaluation.results import Results
     from afl_core.evaluation.run import evaluate_into
     from afl_core.evaluation.sources import MaskSource
 
@@ -200,7 +201,7 @@ def test_rows_of_two_regions_never_mix(tmp_path: Path) -> None:
     describe(core)
     evaluate_into(results, core.cases, (source,))
     assert results.cases()["reference_volume_ml"].tolist() == [0.006, 0.006]  # two of three voxels, 3 mm3 each
-    assert recorded_cohort(results.manifest()).region == core.region
+    assert whole_cohort(results.manifest()).region == core.region
     with pytest.raises(AflError, match="measured with other settings"):
         describe(whole)
 

@@ -11,8 +11,9 @@ from afl_core.data.check import check_cohort
 from afl_core.data.files import load_mask, load_volume
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import GeometryError
+from afl_core.evaluation.manifest import whole_cohort
 from afl_core.evaluation.pipeline import evaluate_case, mask_path, predict_mask
-from afl_core.evaluation.results import Results, recorded_cohort
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import MaskSource
 from afl_core.volume import Case, Mask, check_same_grid
 
@@ -129,7 +130,7 @@ def test_the_choice_is_kept_with_the_results_and_is_part_of_a_row(root: Path, tm
     results.describe_cohort(cohort, [source])
     manifest = json.loads((tmp_path / "out/manifest.json").read_text())
     assert manifest["settings"]["trust_voxel_order"] is True
-    assert recorded_cohort(manifest).cases == cohort.cases
+    assert whole_cohort(manifest).cases == cohort.cases
     assert cohort.options.arguments()[-1] == "--trust-voxel-order"
     assert cohort.options.load(root).cases == cohort.cases
     plain, trusted = (

@@ -15,8 +15,9 @@ from afl_core import storage
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation import pipeline
+from afl_core.evaluation.manifest import recorded_patients, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
-from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, recorded_cohort, recorded_patients
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 
@@ -350,5 +351,5 @@ def test_patients_are_kept_and_a_later_declaration_regroups_the_rows(tmp_path):
     results.describe_cohort(cohort, sources)  # by their names: the declaration stays
     assert results.cases()["patient"].tolist() == ["p", "q"]
     table.unlink()  # it is in the manifest
-    assert [case.patient for case in recorded_cohort(results.manifest()).cases] == ["p", "q"]
+    assert [case.patient for case in whole_cohort(results.manifest()).cases] == ["p", "q"]
     assert recorded_patients(results.manifest(), ["sub-1_ses-1"]).how == "by table.csv"
