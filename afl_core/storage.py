@@ -1,15 +1,20 @@
-"""Atomic writes, content hashes and the start of a gzip file."""
+"""Atomic writes, bounded reads, content hashes and the start of a gzip file."""
 
 import hashlib
+import json
 import os
+import stat
 import tempfile
-from collections.abc import Iterable, Iterator
+import tomllib
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+
+from afl_core.errors import DataError
 
 GZIP = 31
 """zlib's name for a gzip stream whose checksum is verified."""
@@ -23,6 +28,8 @@ MOST = 1032
 _CHUNK = 2**16
 """Bytes read, and unzipped at most, at a time: they stay in the processor's cache."""
 
+MAX_TEXT, MAX_DEPTH = 2**26, 64
+"""Largest text file that is parsed, in bytes, and how deep its lists and tables may lie in one another."""
 
 _being_written: set[Path] = set()
 """Temporary files of this process."""
@@ -64,6 +71,74 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary file, fsync, rename. Makes the parent folder."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def read_bounded(path: Path, largest: int) -> bytes:
+    """The content of a regular file; a pipe, which would never end, or a device is never waited for.
+
+    Raises:
+        OSError: If it is missing, cannot be read, or is no regular file.
+        ValueError: If it has more than `largest` bytes.
+    """
+    if not stat.S_ISREG(path.stat().st_mode):
+        raise OSError("it is no regular file")
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  # it may have become a pipe
+        data = file.read(largest + 1)
+    if len(data) > largest:
+        raise ValueError(f"over {largest:,} bytes")
+    return data
+
+
+def read_json(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
+    """What a JSON file holds: text that is UTF-8, bounded in size and depth, and never more than values.
+
+    Args:
+        path: The file.
+        largest: Bytes that it may have.
+        todo: What the reader of an error can do.
+
+    Raises:
+        DataError: If it cannot be read so, with its name.
+    """
+    return _parse(path, json.loads, largest, todo)
+
+
+def read_toml(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
+    """What a TOML file holds; arguments and errors as `read_json`."""
+    return _parse(path, tomllib.loads, largest, todo)
+
+
+def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) -> object:
+    try:
+        text = read_bounded(path, largest).decode("utf-8-sig")
+        found = loads(text)
+        if not _is_shallow(found):
+            raise RecursionError
+        if "\\ud" in text.lower():  # half of a pair of code units is no character, and no file takes it
+            json.dumps(found, ensure_ascii=False, default=str).encode()
+    except UnicodeError as error:
+        raise DataError(f"{path.name} cannot be read", received="text that is not UTF-8", todo=todo) from error
+    except RecursionError as error:
+        raise DataError(f"{path.name} cannot be read", received="too many levels", todo=todo) from error
+    except FileNotFoundError as error:
+        raise DataError(f"{path.name} cannot be read", received=f"there is no {path}", todo=todo) from error
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path.name} cannot be read", received=error, todo=todo) from error
+    return found
+
+
+def _is_shallow(value: object) -> bool:
+    level = [value]
+    for _ in range(MAX_DEPTH):
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
+        if not level:
+            return True
+    return False
 
 
 def hash_files(paths: Iterable[Path]) -> str:

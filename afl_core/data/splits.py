@@ -8,10 +8,12 @@ from pathlib import Path
 
 from afl_core.data.patients import patient_id
 from afl_core.errors import DataError
-from afl_core.storage import write_atomically
+from afl_core.storage import read_json, write_atomically
 
 SPLITS_FILE = "splits.json"
 """Name of the split file in a data set's folder."""
+
+_TODO = 'Write {"train": [case ids], "test": [case ids]}'
 
 
 def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
@@ -20,14 +22,9 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
     Raises:
         DataError: If the file is missing, is not such a mapping, or puts a case into two splits.
     """
-    try:
-        stored = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path.name} cannot be read as a split file", received=error) from error
+    stored = read_json(path, todo=_TODO)
     if not isinstance(stored, dict) or not all(_is_ids(ids) for ids in stored.values()):
-        raise DataError(
-            f"{path.name} is not a split file", received=path, todo='Write {"train": [case ids], "test": [case ids]}'
-        )
+        raise DataError(f"{path.name} is not a split file", received=path, todo=_TODO)
     splits = {str(name): tuple(ids) for name, ids in stored.items()}
     _check_disjoint(splits, path)
     return splits

@@ -1,6 +1,5 @@
 """The Medical Segmentation Decathlon's brain task (4-D images) and nnU-Net's raw data sets, with their dataset.json."""
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -11,6 +10,7 @@ from typing import Any
 from afl_core.data.labels import CORE, ENHANCING, SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
+from afl_core.storage import read_json
 
 VOLUMES = ("flair", "t1", "t1ce", "t2")
 """Of a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
@@ -125,12 +125,7 @@ def _strings(channels: object, path: Path) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes")
-        said = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read", received=error, todo="Write it as JSON") from error
+    said = read_json(path, largest=MAX_BYTES, todo="Write it as JSON")
     if not isinstance(said, dict):
         raise _wrong(path, "the file", type(said).__name__)
     return said

@@ -1,7 +1,6 @@
 """Any other folder, described by a small TOML file: patterns of its sequences and reference, and its labels."""
 
 import re
-import tomllib
 from pathlib import Path
 from types import MappingProxyType
 
@@ -12,6 +11,7 @@ from afl_core.data.files import strip_suffix
 from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
+from afl_core.storage import read_toml
 
 LAYOUT_FILE, MAX_BYTES = "afl-layout.toml", 2**16
 """Name of the description in a data set's folder, and its largest size."""
@@ -41,14 +41,12 @@ def load_layout(path: Path) -> Layout:
         UsageError: If it names labels that are not in `SCHEMES`.
     """
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes where {MAX_BYTES} are enough")
-        said = _Description.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        said = _Description.model_validate(read_toml(path, largest=MAX_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         raise _wrong(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
-    except (OSError, ValueError) as error:
-        raise _wrong(path, error) from error
+    except DataError as error:
+        raise _wrong(path, error.received) from error
     patterns = [*said.images.items(), *([(REFERENCE, said.reference)] if said.reference else [])]
     if not patterns:
         raise _wrong(path, "neither images nor a reference")
