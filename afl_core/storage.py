@@ -3,16 +3,18 @@
 import hashlib
 import json
 import os
+import secrets
 import stat
-import tempfile
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from afl_core.errors import DataError
 
@@ -31,6 +33,8 @@ _CHUNK = 2**16
 MAX_TEXT, MAX_DEPTH = 2**26, 64
 """Largest text file that is parsed, in bytes, and how deep its lists and tables may lie in one another."""
 
+T = TypeVar("T")
+
 _being_written: set[Path] = set()
 """Temporary files of this process."""
 
@@ -44,15 +48,13 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
         suffix: Ending of the temporary name, for writers that look at it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
+    temporary.touch(exist_ok=False)  # who may read it is as the user's umask says
     _being_written.add(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -106,6 +108,19 @@ def read_json(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
 def read_toml(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
     """What a TOML file holds; arguments and errors as `read_json`."""
     return _parse(path, tomllib.loads, largest, todo)
+
+
+def read_as(kind: type[T], path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> T:
+    """What a JSON file holds as a dataclass or model of pydantic, which checks every value; the rest as `read_json`."""
+
+    def loads(text: str) -> T:
+        try:
+            return TypeAdapter(kind).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(": ".join([*(str(part) for part in first["loc"]), first["msg"]])) from error
+
+    return cast("T", _parse(path, loads, largest, todo))
 
 
 def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) -> object:

@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     {"errors", "jit", "paths", "versions"},
-    {"volume", "catalogue", "storage"},
+    {"volume", "catalogue", "storage", "processes"},
     {"regions"},
     {"shape"},
     {"data", "metrics", "loss", "model"},

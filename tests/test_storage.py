@@ -10,13 +10,22 @@ from afl_core.errors import DataError
 from afl_core.storage import hash_files, read_bounded, read_json, read_toml, write_atomically
 
 
-def test_a_file_is_written_with_its_parents_and_readable_by_all(tmp_path):
+@pytest.fixture
+def umask():
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def test_a_file_is_written_with_its_parents_and_may_be_read_as_the_umask_says(tmp_path, umask):
     path = tmp_path / "new" / "folders" / "file.json"
     write_atomically(path, b"one")
     assert path.read_bytes() == b"one"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    umask(0o077)
     write_atomically(path, b"two")
     assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(path.parent) == ["file.json"]  # noqa: PTH208
 
 
