@@ -6,8 +6,10 @@ import os
 import secrets
 import stat
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
 
@@ -102,7 +104,7 @@ def read_json(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
     Raises:
         DataError: If it cannot be read so, with its name.
     """
-    return _parse(path, json.loads, largest, todo)
+    return _parse(path, partial(json.loads, object_pairs_hook=_once_each), largest, todo)
 
 
 def read_toml(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
@@ -139,6 +141,13 @@ def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) 
         raise DataError(f"{path.name} cannot be read", received=f"there is no {path}", todo=todo) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} cannot be read", received=error, todo=todo) from error
+    return found
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"{Counter(key for key, _ in pairs).most_common(1)[0][0]} stands twice")
     return found
 
 

@@ -82,6 +82,7 @@ def test_the_hash_of_a_missing_file_is_an_error(tmp_path):
         (b'{"\\uDC00": 1}', "not UTF-8"),
         (b'"\xff"', "not UTF-8"),
         ('"é"'.encode("utf-16"), "not UTF-8"),
+        (b'{"train": [], "test": [], "train": [1]}', "train stands twice"),
         (b"1" * 51, "over 50 bytes"),
     ],
 )
