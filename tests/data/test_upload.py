@@ -173,5 +173,6 @@ def test_the_job_of_a_killed_server_is_ended_before_its_folder_goes(tmp_path, mo
     (job / "status.json").write_text(json.dumps({"pid": process.pid}))
     monkeypatch.setattr(upload, "_STOP_SECONDS", 0.1)
     assert remove_leftovers() == ("afl-upload-x",)
-    assert process.wait(5) == -signal.SIGKILL
+    process.communicate(timeout=5)
+    assert process.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
