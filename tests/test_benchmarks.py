@@ -384,3 +384,17 @@ def test_the_bare_loop_learns_what_ours_learns(training_bench):
     for mine, other, before in zip(own.network.parameters(), bare.network.parameters(), start, strict=True):
         assert (mine - before).abs().max() > 0
         torch.testing.assert_close(mine, other, rtol=1e-2, atol=1e-4)
+
+
+def test_a_killed_process_whose_result_differs_is_counted(capsys):
+    results = iter([None, "same", "other", None, "same"])
+    assert load("kills").compare("run", 3, 1.0, "same", lambda _: next(results)) == 1
+    assert "run 3 of 3, 1 differ" in capsys.readouterr().out
+
+
+def test_memory_that_goes_on_growing_is_told_from_memory_that_levels(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    grows = load("soak").grows
+    assert not grows([300, 400, 450, 455, 452, 458, 455, 457, 456])
+    assert grows([300, 400, 500, 600, 700, 800, 900, 1000, 1100])
+    assert not grows([300, 900])

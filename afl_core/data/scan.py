@@ -31,6 +31,18 @@ class Found:
     special: tuple[str, ...] = ()
 
 
+def typed_folder(text: str) -> Path:
+    """The folder that a person typed; `~` is their home.
+
+    Raises:
+        DataError: If it begins with the home of somebody who is not known here.
+    """
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError as error:
+        raise DataError("There is no such folder", received=text, todo="Check the path") from error
+
+
 def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
     """List the image files below a root, by suffix; hidden files and folders are passed over.
 
@@ -41,7 +53,7 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
     Raises:
         DataError: If the root is missing or a file, or a folder below it cannot be read.
     """
-    if not root.exists():
+    if not os.path.exists(root):  # noqa: PTH110 - a Path's own raises where the name is too long
         raise DataError("There is no such folder", received=root, todo="Check the path")
     if not root.is_dir():
         raise DataError("A folder is due, not a file", received=root, todo="Give the folder that holds the data set")

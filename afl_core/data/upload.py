@@ -36,6 +36,9 @@ _PREFIX = "afl-upload-"
 _LOCK = ".lock"
 _STOP_SECONDS = 5
 
+_own: list[tuple[Path, FileLock]] = []
+"""The folder of this process and the lock that says so."""
+
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "flair": ("flair", "t2f", "tirm"),
@@ -121,6 +124,7 @@ def new_session_folder() -> Path:
 
 @cache
 def _process_folder() -> Path:
+    atexit.register(remove_own)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = FileLock(folder / _LOCK)
@@ -129,13 +133,28 @@ def _process_folder() -> Path:
         except Timeout:
             continue  # a process that starts has just taken it for a leftover
         if (folder / _LOCK).exists():
-            atexit.register(_remove, folder, lock)  # also keeps the lock
+            _own.append((folder, lock))
             return folder
 
 
 def _remove(folder: Path, lock: FileLock) -> None:
+    with suppress(AflError):
+        _end_jobs(folder)
     shutil.rmtree(folder, ignore_errors=True)
     lock.release()
+
+
+def remove_own() -> None:
+    """Remove what this process has, as at its end; a server that is ended by a signal does not come that far."""
+    for folder, lock in _own:
+        _remove(folder, lock)
+    _own.clear()
+    _process_folder.cache_clear()
+
+
+def _end_jobs(folder: Path) -> None:
+    for job in folder.glob("*/results/jobs/*"):
+        processes.stop(job, partial(_pid, job), seconds=_STOP_SECONDS)
 
 
 def remove_leftovers() -> tuple[str, ...]:
@@ -149,8 +168,7 @@ def remove_leftovers() -> tuple[str, ...]:
             if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
                 continue
             with FileLock(folder / _LOCK, timeout=0):
-                for job in folder.glob("*/results/jobs/*"):
-                    processes.stop(job, partial(_pid, job), seconds=_STOP_SECONDS)
+                _end_jobs(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
     return tuple(removed)

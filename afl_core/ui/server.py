@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from afl_core import paths
-from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers
+from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_own
 from afl_core.errors import UsageError
 from afl_core.ui.errors import plain
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
@@ -43,6 +43,7 @@ def server_options() -> dict[str, Any]:
         sys.stdout.write(f"\n  The workbench is open at {_link(token)}\n\n")
         sys.stdout.flush()
         yield
+        remove_own()
 
     return {
         "middleware": [
@@ -82,7 +83,7 @@ def choose_token(arguments: list[str], given: str, address: str) -> str:
 
 
 def _link(token: str) -> str:
-    host = st.get_option("browser.serverAddress") or st.get_option("server.address")
+    host = st.get_option("server.allowedHosts")[0]
     query = f"/?{TOKEN}={token}" if token else ""
     scheme = "https" if st.get_option("server.sslCertFile") else "http"
     return f"{scheme}://{host}:{st.get_option('server.port')}{query}"

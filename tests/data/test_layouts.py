@@ -18,7 +18,7 @@ from afl_core.data.layouts import (
     load_references,
     references_cohort,
 )
-from afl_core.data.scan import scan_folder
+from afl_core.data.scan import scan_folder, typed_folder
 from afl_core.errors import DataError, GeometryError, UsageError
 from afl_core.volume import Case
 
@@ -321,3 +321,10 @@ def test_pipes_devices_and_broken_links_are_named_and_never_opened(cohort, monke
     ]
     assert all("a pipe, device, socket or broken link" in said for _, said in found.problems)
     assert scan_folder(Path("/dev")).files == ()
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser", "a\0b", "/" + "a" * 300, "/" + "a/" * 3000, "/dev/zero/x", " "])
+def test_a_typed_folder_that_cannot_be_is_one_message(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"There is no such folder|No cases were found"):
+        load_cohort(typed_folder(text))
