@@ -1,4 +1,4 @@
-# make app    set up and serve the workbench on http://localhost:8501
+# make app    set up and serve the workbench on http://localhost:8501; it prints the link (ARGS=--no-token: no token)
 # make test   set up with the test tools and run every test
 # make check  style and types
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -15,7 +15,7 @@ app: setup
 	@# Checking the demo takes a second that a ready one need not cost.
 	@if test ! -f data/demo/splits.json || test ! data/results/demo/.complete -nt models/demo_afl/card.json; then \
 		$(BIN)/afl demo && touch data/results/demo/.complete; fi
-	$(BIN)/python -m streamlit run app.py --server.port $(PORT)
+	$(BIN)/python -m streamlit run app.py --server.port $(PORT) -- $(ARGS)
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n auto --dist loadfile -m "not timed"

@@ -1,26 +1,38 @@
-"""Entry point of the workbench: page setup, navigation and the sidebar that every page shares."""
+"""Entry point of the workbench: page setup, navigation and the sidebar that every page shares.
+
+Streamlit's server imports this file once, for `app`, and then runs it as a script at every visit.
+"""
 
 import streamlit as st
 
-from afl_core.data.upload import remove_leftovers
-from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, select_workspace
+from afl_core.ui.server import server_options
 
-st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
-overview = st.Page("pages/overview.py", title="Overview", default=True)
-compare = st.Page("pages/compare.py", title="Compare")
-breakdown = st.Page("pages/breakdown.py", title="Breakdown")
-training = st.Page("pages/training.py", title="Training")
-data = st.Page("pages/data.py", title="Data")
-loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
-page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
-st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
-remove_leftovers()  # of a server that was killed
-st.session_state["workspace"] = select_workspace()
-if asked := st.session_state.pop(ASKED_KEY, None):
-    # A folder that was opened from the sidebar does not take along what the page before had in its address.
-    st.switch_page(asked, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
-case = st.query_params.get("case")
-if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID
-    st.session_state["followed"] = case  # once, so that the browser's Back does not bounce
-    st.switch_page(compare, query_params=st.query_params.to_dict())
-page.run()
+
+def show() -> None:
+    """The page that the address names."""
+    from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, select_workspace  # noqa: PLC0415 - caches need a server
+
+    st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
+    overview = st.Page("pages/overview.py", title="Overview", default=True)
+    compare = st.Page("pages/compare.py", title="Compare")
+    breakdown = st.Page("pages/breakdown.py", title="Breakdown")
+    training = st.Page("pages/training.py", title="Training")
+    data = st.Page("pages/data.py", title="Data")
+    loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
+    page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
+    st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
+    st.session_state["workspace"] = select_workspace()
+    if asked := st.session_state.pop(ASKED_KEY, None):
+        # A folder that was opened from the sidebar does not take along what the page before had in its address.
+        st.switch_page(asked, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
+    case = st.query_params.get("case")
+    if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID
+        st.session_state["followed"] = case  # once, so that the browser's Back does not bounce
+        st.switch_page(compare, query_params=st.query_params.to_dict())
+    page.run()
+
+
+if __name__ == "__main__":
+    show()
+else:
+    app = st.App(__file__, **server_options())

@@ -3,17 +3,21 @@
 import hashlib
 import json
 import os
+import secrets
 import stat
 import sys
-import tempfile
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TypeVar, cast
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+from pydantic import TypeAdapter, ValidationError
 
 from afl_core.errors import DataError
 
@@ -32,6 +36,8 @@ _CHUNK = 2**16
 MAX_TEXT, MAX_DEPTH = 2**26, 64
 """Largest text file that is parsed, in bytes, and how deep its lists and tables may lie in one another."""
 
+T = TypeVar("T")
+
 _being_written: set[Path] = set()
 """Temporary files of this process."""
 
@@ -45,15 +51,13 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
         suffix: Ending of the temporary name, for writers that look at it.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=suffix)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
+    temporary.touch(exist_ok=False)  # who may read it is as the user's umask says
     _being_written.add(temporary)
     try:
         yield temporary
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
-        temporary.chmod(0o644)
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)
@@ -101,12 +105,25 @@ def read_json(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
     Raises:
         DataError: If it cannot be read so, with its name.
     """
-    return _parse(path, json.loads, largest, todo)
+    return _parse(path, partial(json.loads, object_pairs_hook=_once_each), largest, todo)
 
 
 def read_toml(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
     """What a TOML file holds; arguments and errors as `read_json`."""
     return _parse(path, tomllib.loads, largest, todo)
+
+
+def read_as(kind: type[T], path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> T:
+    """What a JSON file holds as a dataclass or model of pydantic, which checks every value; the rest as `read_json`."""
+
+    def loads(text: str) -> T:
+        try:
+            return TypeAdapter(kind).validate_json(text)
+        except ValidationError as error:
+            first = error.errors()[0]
+            raise ValueError(": ".join([*(str(part) for part in first["loc"]), first["msg"]])) from error
+
+    return cast("T", _parse(path, loads, largest, todo))
 
 
 def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) -> object:
@@ -125,6 +142,13 @@ def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) 
         raise DataError(f"{path.name} cannot be read", received=f"there is no {path}", todo=todo) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} cannot be read", received=error, todo=todo) from error
+    return found
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError(f"{Counter(key for key, _ in pairs).most_common(1)[0][0]} stands twice")
     return found
 
 

@@ -17,13 +17,13 @@ STUCK = "stuck"
 
 
 def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
-    """What `python -m afl_core.training.run FOLDER` does, for a run that is so short that it would never save.
+    """What `python -m afl_core.training.process FOLDER` does, for a run that is so short that it would never save.
 
     Args:
         folder: The run's.
         trouble: `die_in_save` kills amid that save, `stuck_at` never ends that step, `largest_file` is in bytes.
     """
-    from afl_core.training import keeper, run
+    from afl_core.training import keeper, process
     from afl_core.training.state import RunState
 
     keeper.SAVE_SECONDS, keeper.SAVE_SHARE = 0, 1e9
@@ -49,8 +49,9 @@ def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
         RunState.advance = stuck  # type: ignore[method-assign]
     if "largest_file" in trouble:
         resource.setrlimit(resource.RLIMIT_FSIZE, (trouble["largest_file"], resource.RLIM_INFINITY))
-    sys.argv = ["run", str(folder)]
-    run.main()
+    sys.argv = ["process", str(folder)]
+    with RunFolder(folder).lock():
+        process.main()
 
 
 def start(run: RunFolder, **trouble: Any) -> BaseProcess:

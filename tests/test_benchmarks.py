@@ -394,3 +394,17 @@ def test_the_exact_area_of_ellipsoids():
     e = math.sqrt(1 - 1 / 4)
     assert area((2, 2, 1)) == pytest.approx(2 * math.pi * 4 * (1 + (1 - e * e) / e * math.atanh(e)))
     assert area((1, 1, 2)) == pytest.approx(2 * math.pi * (1 + 2 / e * math.asin(e)))
+
+
+def test_a_killed_process_whose_result_differs_is_counted(capsys):
+    results = iter([None, "same", "other", None, "same"])
+    assert load("kills").compare("run", 3, 1.0, "same", lambda _: next(results)) == 1
+    assert "run 3 of 3, 1 differ" in capsys.readouterr().out
+
+
+def test_memory_that_goes_on_growing_is_told_from_memory_that_levels(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parents[1] / "benchmarks")
+    grows = load("soak").grows
+    assert not grows([300, 400, 450, 455, 452, 458, 455, 457, 456])
+    assert grows([300, 400, 500, 600, 700, 800, 900, 1000, 1100])
+    assert not grows([300, 900])

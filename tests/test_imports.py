@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 
 LAYERS = (
     {"errors", "jit", "paths", "versions"},
-    {"volume", "catalogue", "storage", "isolation"},
+    {"volume", "catalogue", "storage", "isolation", "processes"},
     {"regions"},
     {"surface_area"},
     {"shape"},

@@ -10,13 +10,22 @@ from afl_core.errors import DataError
 from afl_core.storage import hash_files, read_bounded, read_json, read_toml, write_atomically
 
 
-def test_a_file_is_written_with_its_parents_and_readable_by_all(tmp_path):
+@pytest.fixture
+def umask():
+    before = os.umask(0o022)
+    yield os.umask
+    os.umask(before)
+
+
+def test_a_file_is_written_with_its_parents_and_may_be_read_as_the_umask_says(tmp_path, umask):
     path = tmp_path / "new" / "folders" / "file.json"
     write_atomically(path, b"one")
     assert path.read_bytes() == b"one"
     assert stat.S_IMODE(path.stat().st_mode) == 0o644
+    umask(0o077)
     write_atomically(path, b"two")
     assert path.read_bytes() == b"two"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert os.listdir(path.parent) == ["file.json"]  # noqa: PTH208
 
 
@@ -73,6 +82,7 @@ def test_the_hash_of_a_missing_file_is_an_error(tmp_path):
         (b'{"\\uDC00": 1}', "not UTF-8"),
         (b'"\xff"', "not UTF-8"),
         ('"é"'.encode("utf-16"), "not UTF-8"),
+        (b'{"train": [], "test": [], "train": [1]}', "train stands twice"),
         (b"1" * 51, "over 50 bytes"),
     ],
 )

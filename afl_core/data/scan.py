@@ -5,9 +5,12 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from afl_core.data.files import SUFFIXES
 from afl_core.errors import DataError
+
+Kind = Literal["files", "refused", "special"]
 
 MAX_DEPTH = 6
 """Folders below the root in which images are still looked for."""
@@ -20,10 +23,25 @@ class Found:
     Attributes:
         files: Image files.
         refused: Image files and folders that are links out of the root; they are not followed.
+        special: Names of image files that are none: pipes, devices and sockets, which are never opened, and links to
+            nothing.
     """
 
     files: tuple[str, ...]
     refused: tuple[str, ...]
+    special: tuple[str, ...] = ()
+
+
+def typed_folder(text: str) -> Path:
+    """The folder that a person typed; `~` is their home.
+
+    Raises:
+        DataError: If it begins with the home of somebody who is not known here.
+    """
+    try:
+        return Path(text.strip()).expanduser()
+    except RuntimeError as error:
+        raise DataError("There is no such folder", received=text, todo="Check the path") from error
 
 
 def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
@@ -36,15 +54,15 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
     Raises:
         DataError: If the root is missing or a file, or a folder below it cannot be read.
     """
-    if not root.exists():
+    if not os.path.exists(root):  # noqa: PTH110 - a Path's own raises where the name is too long
         raise DataError("There is no such folder", received=root, todo=_other_path(str(root)))
     if not root.is_dir():
         todo = f"Give the folder that holds the data set, such as {root.parent}"
         raise DataError("A folder is due, not a file", received=root, todo=todo)
-    files, refused = list[str](), list[str]()
-    for relative, inside in _walk(root, "", depth, (root.resolve(),)):
-        (files if inside else refused).append(relative)
-    return Found(tuple(sorted(files)), tuple(sorted(refused)))
+    found: dict[Kind, list[str]] = {"files": [], "refused": [], "special": []}
+    for relative, kind in _walk(root, "", depth, (root.resolve(),)):
+        found[kind].append(relative)
+    return Found(**{kind: tuple(sorted(paths)) for kind, paths in found.items()})
 
 
 def _other_path(text: str) -> str:
@@ -56,8 +74,8 @@ def _other_path(text: str) -> str:
     return "Check the path"
 
 
-def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, bool]]:
-    """Relative path of every image file, and whether it really lies below the root.
+def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, Kind]]:
+    """Relative path of every image file, and which of `Found` it is.
 
     `parents` are the real folders from the root down to this one: a link back to one of them would never end.
     """
@@ -74,8 +92,8 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
         inside = real.is_relative_to(parents[0])
         if path.is_dir():
             if not inside:
-                yield relative, False
+                yield relative, "refused"
             elif depth > 0 and real not in parents:
                 yield from _walk(root, f"{relative}/", depth - 1, (*parents, real))
-        elif entry.name.lower().endswith(SUFFIXES) and (path.is_file() or not inside):
-            yield relative, inside
+        elif entry.name.lower().endswith(SUFFIXES):
+            yield relative, "refused" if not inside else "files" if path.is_file() else "special"

@@ -7,16 +7,19 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cache
+from contextlib import suppress
+from functools import cache, partial
 from pathlib import Path
 from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
+from afl_core import processes
 from afl_core.data.files import NIFTI_SUFFIXES, read_header
 from afl_core.data.layouts import LAYOUT_FILE
 from afl_core.data.loading import ras_grid
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
+from afl_core.storage import read_json
 from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"
@@ -24,10 +27,17 @@ ACCEPTED = (*NIFTI_SUFFIXES, ".mha")
 """Of one file each: an `.mhd` needs a second one."""
 
 MAX_MIB = 400
-"""Largest file that is accepted."""
+"""Largest file that is accepted; `server.maxUploadSize` in .streamlit/config.toml is the same."""
+
+MAX_FILES, MAX_SUM_MIB, MAX_SERVER_MIB = 16, 1200, 2400
+"""Files of a session, and their sum in a session and on the server, as long as they wait in memory."""
 
 _PREFIX = "afl-upload-"
 _LOCK = ".lock"
+_STOP_SECONDS = 5
+
+_own: list[tuple[Path, FileLock]] = []
+"""The folder of this process and the lock that says so."""
 
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -72,6 +82,7 @@ def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid:
     """
     root = folder / "data"
     shutil.rmtree(root, ignore_errors=True)
+    root.mkdir(mode=0o700, parents=True)
     given = dict[str, str]()
     for name, role, content in files:
         suffix = next((end for end in sorted(ACCEPTED, key=len, reverse=True) if name.lower().endswith(end)), None)
@@ -82,7 +93,8 @@ def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid:
         given[role] = name
         inside = f"references/{CASE_ID}" if role == REFERENCE else f"images/{CASE_ID}_{role}"
         path = root / f"{inside}{suffix}"
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+        path.touch(mode=0o600)
         path.write_bytes(content)
         try:
             read_header(path)
@@ -112,30 +124,58 @@ def new_session_folder() -> Path:
 
 @cache
 def _process_folder() -> Path:
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
-    lock = FileLock(folder / _LOCK)
-    lock.acquire(timeout=0)
-    atexit.register(_remove, folder, lock)  # also keeps the lock
-    return folder
+    atexit.register(remove_own)
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
+        lock = FileLock(folder / _LOCK)
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            continue  # a process that starts has just taken it for a leftover
+        if (folder / _LOCK).exists():
+            _own.append((folder, lock))
+            return folder
 
 
 def _remove(folder: Path, lock: FileLock) -> None:
+    with suppress(AflError):
+        _end_jobs(folder)
     shutil.rmtree(folder, ignore_errors=True)
     lock.release()
 
 
-@cache
+def remove_own() -> None:
+    """Remove what this process has, as at its end; a server that is ended by a signal does not come that far."""
+    for folder, lock in _own:
+        _remove(folder, lock)
+    _own.clear()
+    _process_folder.cache_clear()
+
+
+def _end_jobs(folder: Path) -> None:
+    for job in folder.glob("*/results/jobs/*"):
+        processes.stop(job, partial(_pid, job), seconds=_STOP_SECONDS)
+
+
 def remove_leftovers() -> tuple[str, ...]:
-    """Remove the folders of processes that were killed before they could, once a process; names what was removed."""
+    """Remove the folders of processes that were killed before they could, and end their jobs; names what was removed.
+
+    A job that does not end keeps its folder until the next start.
+    """
     removed = list[str]()
-    for lock in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*/{_LOCK}"):
-        folder = lock.parent
-        if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-            continue
-        try:
-            with FileLock(lock, timeout=0):
+    for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*"):
+        with suppress(OSError, AflError, Timeout):  # it is gone, somebody else's, or its process still runs
+            if folder.is_symlink() or not folder.is_dir() or folder.stat().st_uid != os.getuid():
+                continue
+            with FileLock(folder / _LOCK, timeout=0):
+                _end_jobs(folder)
                 shutil.rmtree(folder, ignore_errors=True)
                 removed.append(folder.name)
-        except Timeout:
-            continue  # its process still runs
     return tuple(removed)
+
+
+def _pid(job: Path) -> int:
+    """The number that a job gives itself; 0 where it gives none."""
+    said = read_json(job / "status.json")
+    pid = said.get("pid") if isinstance(said, dict) else 0
+    return pid if isinstance(pid, int) else 0

@@ -1,55 +1,78 @@
 """Evaluate a case, or all, in a process of its own: a page can start, watch and stop it, and stays usable meanwhile.
 
-`python -m afl_core.evaluation.job FOLDER` runs what `FOLDER/spec.json` says and keeps `FOLDER/status.json` current. The
-process holds a lock on the folder as long as it lives: that, not its number, tells whether it still runs.
+`python -m afl_core.evaluation.job RESULTS/jobs/CASE` runs what `spec.json` there says and keeps `status.json` current.
 """
 
 import json
 import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
+from afl_core import processes
 from afl_core.data.layouts import load_cohort
-from afl_core.errors import AflError, DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import counted, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import Source, parse_sources, source_text
-from afl_core.storage import write_atomically
+from afl_core.isolation import explained
+from afl_core.storage import drop_half_written, read_as, write_atomically
 from afl_core.volume import Case
-
-_children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
 
 EVERY = ".every"
 """In place of a case id: all cases of the data set."""
 
-STARTING_SECONDS = 30
-"""How long a new process may take to take its lock before it is called dead."""
+SPEC, STATUS = "spec.json", "status.json"
+
+STOP_SECONDS = 2
+"""A job that is asked to stop ends within this time; every write is atomic, so nothing is left half-written."""
+
+Count = Annotated[int, Field(ge=0, lt=2**53)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class JobStatus:
-    """State of a job: `done` of `total` sources (of EVERY: cases); `message` says what it does or what went wrong."""
+    """State of a job: `done` of `total` sources (of EVERY: cases); `message` says what it does or what went wrong.
+
+    Nothing depends on `updated`, in seconds since 1970: a clock may be wrong.
+    """
 
     state: Literal["running", "finished", "failed", "stopped"]
     message: str
-    done: int = 0
-    total: int = 1
-    pid: int = 0
-    updated: float = 0.0
+    done: Count = 0
+    total: Count = 1
+    pid: Count = 0
+    updated: Annotated[float, Field(allow_inf_nan=False)] = 0.0
 
 
-def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[Source], measured: bool = True) -> None:
+class JobSpec(BaseModel):
+    """What a job is asked to do; sources as the command line takes them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: Path
+    case_id: str
+    sources: tuple[str, ...]
+    measured: bool = True
+
+
+def start_job(
+    results: Results,
+    *,
+    data: Path,
+    case_id: str,
+    sources: Sequence[Source],
+    measured: bool = True,
+    private: bool = False,
+) -> None:
     """Start evaluating a case, or predicting it alone; does nothing if it is under way already.
 
     Args:
@@ -58,91 +81,112 @@ def start_job(results: Results, *, data: Path, case_id: str, sources: Sequence[S
         case_id: The case, or EVERY.
         sources: What predicts.
         measured: Whether masks are measured against the reference, which there must be then.
+        private: Whether nobody else may read what it writes.
     """
-    if (status := job_status(results, case_id)) and status.state == "running":
+    folder = _folder(results, case_id).resolve()
+    if processes.alive(folder):
         return
-    folder = _folder(results, case_id)
-    spec = {"results": str(results.folder.resolve()), "data": str(data.resolve()), "case_id": case_id}
-    spec |= {"measured": measured}  # type: ignore[dict-item]
-    spec |= {"sources": [source_text(s.name, s.path.resolve(), s.option) for s in sources]}  # type: ignore[dict-item]
-    write_atomically(folder / "spec.json", json.dumps(spec).encode())
-    with (folder / "log.txt").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "afl_core.evaluation.job", str(folder)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    folder.mkdir(parents=True, exist_ok=True)
+    texts = tuple(source_text(s.name, s.path.resolve(), s.option) for s in sources)
+    spec = JobSpec(data=data.resolve(), case_id=case_id, sources=texts, measured=measured)
+    starting = JobStatus("running", "Starting", total=len(sources))
+    with suppress(UsageError), processes.hold(folder) as lock:  # another tab was faster
+        write_atomically(folder / SPEC, spec.model_dump_json().encode())
+        processes.start(
+            "afl_core.evaluation.job",
+            folder,
+            lock,
+            told=lambda pid: _write(folder, replace(starting, pid=pid)),
+            umask=0o077 if private else -1,
         )
-    _children[:] = [child for child in _children if child.poll() is None] + [process]
-    _write(folder, JobStatus("running", "Starting", total=len(sources), pid=process.pid))
 
 
 def job_status(results: Results, case_id: str) -> JobStatus | None:
     """State of a case's last job, or None if there never was one."""
     try:
         folder = _folder(results, case_id)
-        status = JobStatus(**json.loads((folder / "status.json").read_bytes()))
-    except (OSError, ValueError, TypeError, DataError):
+    except DataError:
         return None
-    if status.state == "running" and not _alive(folder) and time.time() - status.updated > STARTING_SECONDS:
-        return JobStatus("failed", f"The process ended without a result; its log is {folder / 'log.txt'}")
-    return status
+    alive = processes.alive(folder)  # before the file is read: a job that ends in between has then said so
+    path = folder / STATUS
+    if not os.path.lexists(path):
+        return None
+    try:
+        status = read_as(JobStatus, path, largest=2**16)
+    except DataError as error:
+        return JobStatus("running" if alive else "failed", str(error))
+    if status.state == "running" and not (alive or processes.alive(folder)):
+        if (folder / processes.STOP).exists():
+            return JobStatus("stopped", "Stopped")
+        return JobStatus("failed", f"The process ended without a result; its log is {folder / processes.LOG}")
+    return replace(status, done=min(status.done, status.total))
 
 
 def stop_job(results: Results, case_id: str) -> None:
-    """End a running job; what was stored before stays."""
+    """End a running job; what was stored before stays.
+
+    Raises:
+        UsageError: If its process goes on nevertheless.
+    """
     folder = _folder(results, case_id)
-    status = job_status(results, case_id)
-    if status is None or status.state != "running":
-        return
-    if status.pid > 0:  # also while it starts and holds no lock yet
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(status.pid, signal.SIGKILL)  # every write is atomic, so nothing is left half-written
-    _write(folder, JobStatus("stopped", "Stopped"))
+
+    def pid() -> int:
+        status = job_status(results, case_id)
+        return status.pid if status else 0
+
+    processes.stop(folder, pid, seconds=STOP_SECONDS)
+
+
+def _run_here() -> None:
+    """The process's own work, from within the results: paths below them end with them, and never come back."""
+    folder = processes.begin()
+    os.chdir(folder.parents[1])
+    folder = folder.relative_to(folder.parents[1])
+    processes.when_asked_to_stop(folder, _leave)
+    run_job(folder)
+
+
+def _leave() -> None:
+    drop_half_written()
+    os._exit(1)  # its workers end with it
 
 
 def run_job(folder: Path) -> None:
-    """The process's own work: evaluate the case and store it."""
-    with FileLock(folder / "lock"):
-        spec = json.loads((folder / "spec.json").read_bytes())
-        total = len(spec["sources"])
-        done = 0
+    """Do what a job's folder asks for, and store it."""
+    done = 0
 
-        def on_source(name: str) -> None:
-            nonlocal done
-            _write(folder, JobStatus("running", f"{name}: predicting and measuring", done, total, os.getpid()))
-            done += 1
+    def on_source(name: str) -> None:
+        nonlocal done
+        _write(folder, JobStatus("running", f"{name}: predicting and measuring", done, total, os.getpid()))
+        done += 1
 
-        try:
-            sources = parse_sources(spec["sources"])
-            results = Results(Path(spec["results"]))
-            manifest = results.manifest()
-            cohort = (
-                counted(whole_cohort(manifest), manifest) if "data" in manifest else load_cohort(Path(spec["data"]))
-            )
-            cases = {case.case_id: case for case in cohort.cases}
-            if spec["case_id"] == EVERY:
-                lost = _run_every(folder, results, list(cases.values()), sources)
-                message = f"{lost} of {len(cases)} cases could not be measured" if lost else "Finished"
-                _write(folder, JobStatus("failed" if lost else "finished", message, len(cases), len(cases)))
-                return
-            if spec["case_id"] not in cases:
-                raise DataError("The case is no longer there", received=spec["case_id"])
-            case = cases[spec["case_id"]]
-            if spec.get("measured", True):
-                known, settings = results.known_keys(), results.settings()
-                result = evaluate_case(
-                    case, sources, results.folder, known=known, settings=settings, on_source=on_source
-                )
-            else:
-                result = predict_case(case, sources, results.folder, on_source=on_source)
-            results.add([result])
-        except (AflError, OSError) as error:
-            _write(folder, JobStatus("failed", str(error)))
+    try:
+        spec = read_as(JobSpec, folder / SPEC)
+        total = len(spec.sources)
+        sources = parse_sources(spec.sources)
+        results = Results(folder.parent.parent)
+        manifest = results.manifest()
+        cohort = counted(whole_cohort(manifest) if "data" in manifest else load_cohort(spec.data), manifest)
+        cases = {case.case_id: case for case in cohort.cases}
+        if spec.case_id == EVERY:
+            lost = _run_every(folder, results, list(cases.values()), sources)
+            message = f"{lost} of {len(cases)} cases could not be measured" if lost else "Finished"
+            _write(folder, JobStatus("failed" if lost else "finished", message, len(cases), len(cases)))
             return
-        problems = " ".join(dict.fromkeys((result.problems or {}).values()))
-        _write(folder, JobStatus("failed" if problems else "finished", problems or "Finished", total, total))
+        if spec.case_id not in cases:
+            raise DataError("The case is no longer there", received=spec.case_id)
+        case = cases[spec.case_id]
+        if spec.measured:
+            known, settings = results.known_keys(), results.settings()
+            result = evaluate_case(case, sources, results.folder, known=known, settings=settings, on_source=on_source)
+        else:
+            result = predict_case(case, sources, results.folder, on_source=on_source)
+        results.add([result])
+    except Exception as error:  # noqa: BLE001 - the page shows why, and the log the rest
+        _write(folder, JobStatus("failed", str(explained(error, of="evaluating", folder=folder))))
+        return
+    problems = " ".join(dict.fromkeys((result.problems or {}).values()))
+    _write(folder, JobStatus("failed" if problems else "finished", problems or "Finished", total, total))
 
 
 def _run_every(folder: Path, results: Results, cases: Sequence[Case], sources: Sequence[Source]) -> int:
@@ -166,18 +210,9 @@ def _folder(results: Results, case_id: str) -> Path:
     return results.folder / "jobs" / case_id
 
 
-def _alive(folder: Path) -> bool:
-    try:
-        with FileLock(folder / "lock", timeout=0):
-            return False
-    except Timeout:
-        return True
-
-
 def _write(folder: Path, status: JobStatus) -> None:
-    data = asdict(status) | {"updated": time.time()}
-    write_atomically(folder / "status.json", json.dumps(data).encode())
+    write_atomically(folder / STATUS, json.dumps(asdict(status) | {"updated": time.time()}).encode())
 
 
 if __name__ == "__main__":
-    run_job(Path(sys.argv[1]))
+    _run_here()

@@ -1,7 +1,6 @@
 """A checkpoint's probabilities on one case, from a process of its own, so that the caller never loads PyTorch."""
 
 import json
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -9,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core import processes
 from afl_core.data.layouts import load_case
 from afl_core.errors import AflError, CheckpointError
 from afl_core.evaluation.sources import CheckpointSource
@@ -38,13 +38,10 @@ def case_probabilities(checkpoint: Path, case: Case) -> NDArray[np.float32]:
             "sequences": {name: str(path.resolve()) for name, path in case.sequences.items()},
             "out": str(out),
         }
-        command = [sys.executable, "-m", "afl_core.evaluation.probabilities"]
         try:
-            done = subprocess.run(
-                command, input=json.dumps(spec), capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-            )
-        except subprocess.TimeoutExpired as error:
-            raise CheckpointError("The prediction took too long", received=f"over {TIMEOUT_S} s") from error
+            done = processes.ask("afl_core.evaluation.probabilities", json.dumps(spec), seconds=TIMEOUT_S)
+        except TimeoutError as error:
+            raise CheckpointError("The prediction took too long", received=error) from error
         if not out.is_file():
             said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
             raise CheckpointError(f"{checkpoint.name} could not predict {case.case_id}", received=said[0])

@@ -5,6 +5,7 @@ import json
 import logging
 import os
 import pickle
+import select
 import signal
 import threading
 import time
@@ -16,6 +17,7 @@ from typing import Any
 import torch
 
 from afl_core.errors import DataError
+from afl_core.processes import POLL_SECONDS, asked_to_stop
 from afl_core.storage import write_atomically
 from afl_core.training.loop import Keeper, Progress
 from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
@@ -41,7 +43,7 @@ def end_run(run: RunFolder, state: State, message: str) -> None:
 
 
 class FolderKeeper(Keeper):
-    """Keeps a run's state in its folder; under `listening` it stops on Ctrl-C and SIGTERM.
+    """Keeps a run's state in its folder; under `listening` it stops when it is asked to.
 
     Args:
         run: The run.
@@ -125,7 +127,7 @@ class FolderKeeper(Keeper):
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM ask the run to end; one whose step takes longer than a person waits ends without it.
+        """Ctrl-C, SIGTERM and `processes.stop` ask the run to end; one whose step takes too long ends without it.
 
         Python's own handlers run between two operations of PyTorch, and one of them can take a minute: a thread hears.
         """
@@ -146,11 +148,16 @@ class FolderKeeper(Keeper):
             os.close(reader)
 
     def _listen(self, reader: int) -> None:
-        """Read the numbers of signals until the other end is closed."""
+        """Read the numbers of signals until the other end is closed, and look for the file that asks."""
         timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
         timer.daemon = True
-        while found := os.read(reader, 1):
-            if found[0] in STOPPING and not self.stopping.is_set():
+        while True:
+            asked = asked_to_stop(self.run.path)
+            if select.select([reader], [], [], POLL_SECONDS)[0]:
+                if not (found := os.read(reader, 1)):
+                    break
+                asked = asked or found[0] in STOPPING
+            if asked and not self.stopping.is_set():
                 self.stopping.set()
                 timer.start()
         timer.cancel()

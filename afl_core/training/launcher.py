@@ -1,27 +1,25 @@
 """Start and stop the process of a run. Needs no torch; the process outlives whoever started it."""
 
 import os
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from afl_core import processes
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
-from afl_core.training.runs import LOG, RunFolder, RunSpec, RunStatus
-
-_children: list[subprocess.Popen[bytes]] = []  # kept so that ended ones can be reaped
+from afl_core.training.runs import STARTING, UNDER_WAY, RunFolder, RunSpec
 
 STOP_SECONDS = 5
 """A run that is asked to stop has saved and ended after so many seconds."""
 
-REFUSED = 2
+PROPOSAL_SECONDS = 300
+"""How long planning runs and measuring their steps may take."""
+
+REFUSED = os.EX_USAGE
 """Exit status of a process that was asked for something impossible and says what, in its last line."""
 
 
@@ -54,61 +52,49 @@ def start_run(run: RunFolder) -> None:
     Raises:
         UsageError: If it is under way or finished.
     """
-    status = run.status()
-    if status.state in ("waiting", "running", "finished"):
-        said = "finished" if status.state == "finished" else "under way already"
-        raise UsageError(f"The run is {said}", received=run.name)
-    starting = RunStatus("waiting", "Starting", status.step, status.steps, status.seconds)
-    run.write_status(starting)
-    with (run.path / LOG).open("ab") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "afl_core.training.run", str(run.path)],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
+    if run.status().state in UNDER_WAY:
+        raise UsageError("The run is under way already", received=run.name)
+    with run.lock() as lock:  # of two that start it at once, one
+        status = run.status()
+        if status.state == "finished":
+            raise UsageError("The run is finished", received=run.name)
+        starting = replace(status, state="waiting", message=STARTING)
+        folder = run.path.resolve()
+        processes.start(
+            "afl_core.training.process", folder, lock, told=lambda pid: run.write_status(replace(starting, pid=pid))
         )
-    run.write_status(replace(starting, pid=process.pid))
-    _children[:] = [child for child in _children if child.poll() is None] + [process]
 
 
 def stop_run(run: RunFolder) -> None:
-    """Ask a run to save and end, and wait until it has; what does not end by itself is ended."""
-    if (status := run.status()).state == "waiting" and not run.alive():  # it has only just begun: nothing to save
-        _kill(status.pid, signal.SIGKILL)
-        run.write_status(replace(status, state="stopped", message=f"Stopped at step {status.step}", pid=0))
-        return
-    for number in (signal.SIGTERM, signal.SIGKILL):  # every write is atomic, so nothing is left half-written
-        until = time.monotonic() + STOP_SECONDS
-        asked = False
-        while (status := run.status()).state in ("waiting", "running") and time.monotonic() < until:
-            if not asked:
-                _kill(status.pid, number)
-                asked = True
-            time.sleep(0.05)
-    if status.state in ("waiting", "running", "interrupted"):
-        run.write_status(
-            RunStatus("stopped", f"Stopped at step {status.step}", status.step, status.steps, status.seconds)
-        )
-
-
-def _kill(pid: int, number: signal.Signals) -> None:
-    if pid:
-        with suppress(ProcessLookupError, PermissionError):
-            os.kill(pid, number)
-
-
-def propose_runs(request: PlanRequest) -> Proposal:
-    """Plan runs and measure a step of each loss, in a process of its own; takes some seconds to begin.
+    """Ask a run to save and end, and wait until it has; what does not end by itself is ended.
 
     Raises:
-        UsageError: If a setting, loss, network, patch or device is not possible.
+        UsageError: If its process goes on nevertheless.
     """
-    asked = [sys.executable, "-m", "afl_core.training.proposal"]
-    found = subprocess.run(asked, input=request.model_dump_json(), capture_output=True, text=True, check=False)
+    starting = run.status().message == STARTING  # there is nothing to save yet
+    processes.stop(run.path, lambda: run.status().pid, seconds=0 if starting else STOP_SECONDS)
+
+
+def propose_runs(request: PlanRequest, *, waiting: Callable[[float], None] = lambda spent: None) -> Proposal:
+    """Plan runs and measure a step of each loss, in a process of its own; takes some seconds to begin.
+
+    Args:
+        request: The runs.
+        waiting: As `processes.ask` takes it; raising ends the measurement.
+
+    Raises:
+        UsageError: If a setting, loss, network, patch or device is not possible, or takes too long.
+    """
+    todo = "Try a smaller patch or batch"
+    try:
+        found = processes.ask(
+            "afl_core.training.proposal", request.model_dump_json(), seconds=PROPOSAL_SECONDS, waiting=waiting
+        )
+    except TimeoutError as error:
+        raise UsageError("The steps could not be measured", received=error, todo=todo) from error
     reason = (found.stderr.strip().splitlines() or [f"ended by signal {-found.returncode}"])[-1]
     if found.returncode == REFUSED:
         raise UsageError(reason.removesuffix("."))
     if found.returncode:
-        raise UsageError("The steps could not be measured", received=reason, todo="Try a smaller patch or batch")
+        raise UsageError("The steps could not be measured", received=reason, todo=todo)
     return Proposal.model_validate_json(found.stdout)

@@ -1,19 +1,14 @@
-"""A training run from its folder to a checkpoint; `python -m afl_core.training.run FOLDER` is its process."""
+"""A training run from its folder to a checkpoint."""
 
 import json
 import logging
 import os
 import platform
-import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
-from pathlib import Path
 from typing import Any, get_args
 
 import torch
-from filelock import FileLock, Timeout
 
 from afl_core.data.demo_design import SPLITS
 from afl_core.data.labels import WHOLE
@@ -30,13 +25,10 @@ from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, TrainResult, train
-from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, list_runs
+from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec
 from afl_core.training.state import scores_by_rule
 from afl_core.versions import versions
 from afl_core.volume import Case
-
-QUEUE = ".queue"
-"""File beside the runs that is locked while one of them looks whether it is its turn."""
 
 LIMITS = (
     "Trained for minutes on a small cohort to show the workbench; not for clinical use. "
@@ -45,14 +37,14 @@ LIMITS = (
 
 
 def run_training(
-    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, queue: bool = False
+    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, held: bool = False
 ) -> Card | None:
     """Train, or go on training, what a run's folder asks for.
 
     Args:
         run: The run; its folder is locked meanwhile.
         report: Hears of progress.
-        queue: Wait until every run that was created earlier and is under way has ended.
+        held: Whether this process has the lock already.
 
     Returns:
         The card of the checkpoint; None where the run was stopped, and can go on.
@@ -61,19 +53,16 @@ def run_training(
         UsageError: If another process holds the run.
         AflError: If it failed; the status says so too.
     """
-    lock = run.lock()
-    try:
-        lock.acquire(timeout=5)  # a page that asks whether it lives holds it for a moment
-    except Timeout:
-        raise UsageError("The run is under way already", received=run.name) from None
+    if not held:
+        if run.alive():
+            raise UsageError("The run is under way already", received=run.name)
+        with run.lock():
+            return run_training(run, report=report, held=True)
     try:
         keeper = FolderKeeper(run, report)
         with keeper.listening():
-            spec = run.spec()
-            if queue:
-                _wait(run, spec, keeper)
             keeper.tell("Reading the cases")
-            card = _train(run, spec, keeper)
+            card = _train(run, run.spec(), keeper)
             end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
             return card
     except StoppedError:
@@ -84,8 +73,6 @@ def run_training(
         with suppress(OSError):  # a full disk does not take this either
             end_run(run, "failed", str(failure))
         raise failure from error
-    finally:
-        lock.release()
 
 
 def _as_failure(error: BaseException) -> AflError:
@@ -97,30 +84,6 @@ def _as_failure(error: BaseException) -> AflError:
         received=str(error).splitlines()[0] if str(error) else None,
         todo="Take a smaller patch, batch or network",
     )
-
-
-def _wait(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> None:
-    """Until no run is running, and none that was created earlier is waiting; the turn is taken."""
-    while True:
-        with FileLock(run.path.parent / QUEUE):  # no two look at once and both go
-            ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, run, spec)]
-            if not ahead:
-                keeper.began = time.monotonic()  # waiting is no training
-                keeper.tell("Reading the cases")
-                return
-        status = run.status()
-        message = f"Waiting for {ahead[-1].name}"
-        run.write_status(replace(status, state="waiting", message=message, pid=os.getpid()))
-        if keeper.stopping.wait(1):
-            raise StoppedError
-
-
-def _is_ahead(other: RunFolder, run: RunFolder, spec: RunSpec) -> bool:
-    """Whether another run goes first: it is running, or waiting and older."""
-    if other.name == run.name:
-        return False
-    state = other.status().state
-    return state == "running" or (state == "waiting" and (other.spec().created, other.name) < (spec.created, run.name))
 
 
 def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
@@ -273,17 +236,3 @@ def _machine() -> str:
     """What the bits of a training depend on beside the versions: system, vector instructions, and the GPU if any."""
     parts = [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
     return " ".join([*parts, torch.cuda.get_device_name()] if torch.cuda.is_available() else parts)
-
-
-def main() -> None:
-    """The process's own work."""
-    logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.INFO)
-    logging.info("Process %d begins", os.getpid())
-    try:
-        run_training(RunFolder(Path(sys.argv[1])), queue=True)
-    except (AflError, OSError) as error:
-        sys.exit(f"Error: {error}")
-
-
-if __name__ == "__main__":
-    main()

@@ -12,30 +12,37 @@ import re
 import shutil
 import tempfile
 import time
-from dataclasses import asdict, dataclass
+from contextlib import AbstractContextManager
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from filelock import FileLock, Timeout
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic.dataclasses import dataclass as checked
 
-from afl_core import paths
+from afl_core import paths, processes
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
-from afl_core.storage import write_atomically
+from afl_core.processes import LOG
+from afl_core.storage import MAX_TEXT, read_as, read_bounded, write_atomically
 from afl_core.training.config import TrainConfig
 
 RUNS = "runs"
 """Folder of the runs, beside the checkpoints."""
 
-SPEC, STATUS, METRICS, LOG, LAST, LOCK = "run.json", "status.json", "metrics.jsonl", "log.txt", "last.pt", "lock"
+SPEC, STATUS, METRICS, LAST = "run.json", "status.json", "metrics.jsonl", "last.pt"
 CHECKPOINT = "checkpoint"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,59}")
-STARTING_SECONDS = 30
-"""How long a new process may take to lock its run before it is called dead."""
-
 State = Literal["waiting", "running", "stopped", "failed", "finished", "interrupted"]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+UNDER_WAY = ("waiting", "running")
+"""States of a run that has a process."""
+
+STARTING = "Starting"
+"""What a run says from its start to its first own words."""
 
 
 class RunSpec(BaseModel):
@@ -59,10 +66,10 @@ class RunSpec(BaseModel):
     out: Path | None = None
     pair: str = ""
     command: str
-    created: float
+    created: Finite
 
 
-@dataclass(frozen=True)
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class RunStatus:
     """How far a run is; `interrupted` is a run whose process is gone without having said why.
 
@@ -73,16 +80,41 @@ class RunStatus:
         steps: Steps due; 0 where that is not known yet.
         seconds: Time spent in training, over all resumptions.
         pid: Of its process; 0 where there is none.
-        updated: Seconds since 1970.
+        updated: Seconds since 1970, for people: a clock may be wrong, so nothing depends on it.
     """
 
     state: State
     message: str
-    step: int = 0
-    steps: int = 0
-    seconds: float = 0.0
-    pid: int = 0
-    updated: float = 0.0
+    step: Count = 0
+    steps: Count = 0
+    seconds: Finite = 0.0
+    pid: Count = 0
+    updated: Finite = 0.0
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Spread:
+    """A factor of A-FL over the samples since the last validation."""
+
+    mean: Finite
+    low: Finite
+    middle: Finite
+    high: Finite
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Report:
+    """A line of the metrics: `Progress` after a step, and the seconds until then."""
+
+    step: Count
+    loss: Finite
+    validation_dsc: Finite | None
+    learning_rate: Finite
+    seconds: Finite
+    factors: dict[str, Spread] = Field(default_factory=dict)
+
+
+_REPORT = TypeAdapter(Report)
 
 
 @dataclass(frozen=True)
@@ -103,62 +135,65 @@ class RunFolder:
             DataError: If there is no such file or it is damaged.
         """
         try:
-            return RunSpec.model_validate_json((self.path / SPEC).read_bytes())
-        except (OSError, ValidationError) as error:
-            reason = str(error).splitlines()[0]
-            raise DataError(f"{self.name}/{SPEC} cannot be read as a training run", received=reason) from error
+            return read_as(RunSpec, self.path / SPEC)
+        except DataError as error:
+            what = f"{self.name}/{SPEC} cannot be read as a training run"
+            raise DataError(what, received=error.received) from error
 
     def status(self) -> RunStatus:
         """How far it is; a run that says it is under way and whose lock is free is interrupted."""
         alive = self.alive()  # before the file is read: a run that ends in between has then said so
-        try:
-            status = RunStatus(**json.loads((self.path / STATUS).read_bytes()))
-        except (OSError, ValueError, TypeError):
+        if not os.path.lexists(self.path / STATUS):
             return RunStatus("interrupted", "It has not begun")
-        young = time.time() - status.updated < STARTING_SECONDS and status.state == "waiting"
-        if status.state in ("waiting", "running") and not alive and not young:
-            said = f"Its process ended at step {status.step} without a word" if status.step else "It ended unexpectedly"
-            return RunStatus("interrupted", said, status.step, status.steps, status.seconds)
-        return status
+        try:
+            status = read_as(RunStatus, self.path / STATUS, largest=2**16)
+        except DataError as error:
+            return RunStatus("running" if alive else "interrupted", str(error))
+        if status.state not in UNDER_WAY or alive or self.alive():
+            return status
+        ended = replace(status, state="interrupted", pid=0)
+        if (self.path / processes.STOP).exists():
+            return replace(ended, state="stopped", message=f"Stopped at step {status.step}")
+        if status.message == STARTING:
+            return replace(ended, message=f"Its process ended before it said anything; the log is {self.path / LOG}")
+        return replace(ended, message=f"Its process ended at step {status.step} without a word")
 
     def write_status(self, status: RunStatus) -> None:
-        """Replace the status."""
-        stored = asdict(status) | {"updated": time.time()}
-        write_atomically(self.path / STATUS, json.dumps(stored).encode())
+        """Replace the status; a run that was deleted stays so."""
+        if self.path.is_dir():
+            write_atomically(self.path / STATUS, json.dumps(asdict(status) | {"updated": time.time()}).encode())
 
     def alive(self) -> bool:
-        """Whether a process holds the run: the system frees the lock of one that ends, however it ends."""
-        if not (self.path / LOCK).is_file():  # locking would make it, and the folder of a run that was deleted
-            return False
-        try:
-            with self.lock():
-                return False
-        except Timeout:
-            return True
-        except OSError:  # it cannot be opened
-            return False
+        """Whether a process holds the run."""
+        return processes.alive(self.path)
 
-    def lock(self) -> FileLock:
-        """The lock that the run's process holds as long as it lives."""
-        return FileLock(self.path / LOCK, timeout=0)
+    def lock(self) -> AbstractContextManager[int]:
+        """The lock that the run's process holds as long as it lives.
+
+        Raises:
+            UsageError: If another process has it.
+        """
+        return processes.hold(self.path)
 
     def metrics(self) -> list[dict[str, Any]]:
-        """The reports so far, in order; keys of `Progress` and seconds. A last line that was cut off is left out."""
+        """The reports so far, in order, as `Report`; from a line on that is cut off or damaged they are left out."""
         rows = []
         try:
-            lines = (self.path / METRICS).read_bytes().splitlines()
-        except OSError:
+            lines = read_bounded(self.path / METRICS, MAX_TEXT).splitlines()
+        except (OSError, ValueError):
             return []
         for line in lines:
             try:
-                rows.append(json.loads(line))
-            except ValueError:
+                rows.append(asdict(_REPORT.validate_json(line)))
+            except ValidationError:
                 break
         return rows
 
     def log_tail(self, lines: int = 20) -> str:
         """The end of the log."""
         try:
+            if not (self.path / LOG).is_file():  # a pipe would be waited for
+                return ""
             with (self.path / LOG).open("rb") as file:
                 file.seek(max(0, os.fstat(file.fileno()).st_size - 200 * lines))
                 return "\n".join(file.read().decode(errors="replace").splitlines()[-lines:])
@@ -233,12 +268,11 @@ def delete_run(run: RunFolder) -> None:
     Raises:
         UsageError: If it is under way.
     """
-    try:
-        with run.lock():
-            aside = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=".deleted-"))
-            run.path.replace(aside / run.name)  # at once: no half-deleted run is ever listed
-    except Timeout:
-        raise UsageError("The run is under way", received=run.name, todo="Stop it first") from None
+    if run.alive():
+        raise UsageError("The run is under way", received=run.name, todo="Stop it first")
+    with run.lock():
+        aside = Path(tempfile.mkdtemp(dir=run.path.parent, prefix=".deleted-"))
+        run.path.replace(aside / run.name)  # at once: no half-deleted run is ever listed
     shutil.rmtree(aside, ignore_errors=True)
 
 

@@ -11,6 +11,7 @@ from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions, references_cohort
 from afl_core.data.references import count_unread
+from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.training_data import train_on
@@ -50,9 +51,9 @@ def choose(workspace: Workspace | None) -> Cohort | None:
     if not text.strip():
         st.info("Give the folder of a data set, or run `afl demo` in a terminal for the demo cohort.")
         return None
-    root = Path(text.strip()).expanduser()
     opened = workspace.cohort if is_open and workspace is not None else None
     try:
+        root = typed_folder(text)
         cohort = _cohort(str(root), layout, OWN, WHOLE)
     except AflError as error:
         _show_wrong(error)

@@ -3,7 +3,6 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.errors import AflError
 from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
 from afl_core.evaluation.results import Results
 from afl_core.ui.errors import plain, shown_errors
@@ -69,8 +68,6 @@ def show_progress(results: Results, case_id: str) -> None:
     bar, stop = st.columns([6, 1], vertical_alignment="center")
     bar.progress(status.done / max(status.total, 1), text=plain(status.message))
     if stop.button("Stop", key="stop job"):
-        try:
+        with shown_errors():
             stop_job(results, case_id)
-        except AflError as error:
-            st.error(plain(str(error)))
-        st.rerun()
+            st.rerun()

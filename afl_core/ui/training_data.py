@@ -11,6 +11,7 @@ from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.patients import by_names
+from afl_core.data.scan import typed_folder
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
 from afl_core.ui.kept import kept
@@ -61,7 +62,7 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
     )
     if not text.strip():
         raise UsageError("Give the folder of the data set")
-    root = Path(text.strip()).expanduser()
+    root = typed_folder(text)
     demo = _demo_to_be_drawn() if title == DEMO_TITLE else None
     options = places[title][1] if title in places else AS_RECOGNISED
     data = demo or _read(root, options)

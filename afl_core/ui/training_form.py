@@ -17,13 +17,14 @@ from afl_core.data.demo_design import SPLITS
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
-from afl_core.training.launcher import PlanRequest, Proposal, propose_runs, start_run
+from afl_core.training.launcher import PlanRequest, Proposal, start_run
 from afl_core.training.runs import RunSpec, create_run, list_runs
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.kept import kept
 from afl_core.ui.training_data import TrainingData, choose_data
 from afl_core.ui.training_losses import choose_losses, forget_asked
 from afl_core.ui.training_names import NETWORK_NAMES, PRESET_NAMES, duration
+from afl_core.ui.training_timing import TIMED, proposed
 from afl_core.ui.workspace import Workspace
 
 UNITS = ("steps", "epochs", "minutes")
@@ -40,7 +41,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 VALIDATIONS = 4
 """A run shorter than the preset's validates so often, so that there is a curve to see."""
 
-TIMED, STARTED = "timed training", "trainings started"
+STARTED = "trainings started"
 
 
 @dataclass(frozen=True)
@@ -72,8 +73,7 @@ def show_form(workspace: Workspace | None) -> None:
         _offer_check(key)
         return
     try:
-        with st.spinner("Checking the settings and timing two steps; about a quarter of a minute"):
-            proposal = _proposed(key)
+        proposal = proposed(key)
     except AflError as error:
         del st.session_state[TIMED]
         st.error(plain(str(error)))
@@ -136,11 +136,6 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     for run in runs:
         start_run(run)
     return runs[0].name
-
-
-@st.cache_data(max_entries=32, ttl=600, show_spinner=False)
-def _proposed(key: str) -> Proposal:
-    return propose_runs(PlanRequest.model_validate_json(key))
 
 
 def fit_length(wish: Wish, proposal: Proposal) -> dict[str, RunSpec]:

@@ -7,7 +7,7 @@ import streamlit as st
 
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.training.launcher import start_run, stop_run
-from afl_core.training.runs import RunFolder, delete_run, list_runs
+from afl_core.training.runs import UNDER_WAY, RunFolder, delete_run, list_runs
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.training_compare import show_comparison, show_use
 from afl_core.ui.training_curves import show_curves
@@ -16,7 +16,6 @@ from afl_core.ui.training_seen import Seen, look, partners_of, runs_table
 
 RUN_KEY = "run"
 REFRESH_SECONDS = 2.0
-UNDER_WAY = ("waiting", "running")
 ASKED_KEY = "run that is perhaps to be deleted"
 COLOURS: dict[str, Any] = {"running": "blue", "finished": "green", "failed": "red", "waiting": "gray"}
 """Of the badge of a state; the others, which can go on, are orange."""
@@ -150,9 +149,10 @@ def _show_actions(seen: Seen) -> None:
     run, state = seen.run, seen.status.state
     if state in UNDER_WAY:
         if st.button("Stop", key=f"stop {run.name}", help="It saves its state and ends; it can be resumed."):
-            with st.spinner("Saving and stopping"):
-                stop_run(run)
-            st.rerun()
+            with shown_errors():
+                with st.spinner("Saving and stopping"):
+                    stop_run(run)
+                st.rerun()
         return
     if state != "finished" and st.button("Resume", key=f"resume {run.name}", type="primary"):
         with shown_errors():

@@ -1,13 +1,17 @@
 """One case of the reader's own: files dropped on the page, run through the open results' checkpoints."""
 
-import hashlib
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
+from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from afl_core.data.files import load_mask
@@ -17,12 +21,14 @@ from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
     MAX_MIB,
+    MAX_SUM_MIB,
     REFERENCE,
     guess_role,
     new_session_folder,
     sequences_elsewhere,
     write_upload,
 )
+from afl_core.errors import AflError
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import job_status, start_job, stop_job
 from afl_core.evaluation.pipeline import mask_path
@@ -55,7 +61,8 @@ class _Session:
 
     def clear(self) -> None:
         """Stop what runs and remove what was given and made."""
-        stop_job(self.results, CASE_ID)
+        with suppress(AflError):  # one that does not end cannot write into a folder that is gone
+            stop_job(self.results, CASE_ID)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
@@ -77,19 +84,41 @@ def show_upload(workspace: Workspace) -> None:
         return
     needed = tuple(dict.fromkeys(name for one in said.values() for name in one["card"]["sequences"]))
     files = _choose_files(workspace, tuple(said), needed)
-    roles = _choose_roles(files, needed) if files else []
-    if not files:
-        return
-    able = {name: one for name, one in said.items() if set(one["card"]["sequences"]) <= set(roles)}
     with shown_errors():
-        sources = parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in able.items()])
-        key = _digest(workspace, files, roles)
-        _say_what_lacks(files, roles, needed)
-        if _press_run(roles, sources):
-            _start(workspace, files, roles, sources, needed)
-            st.session_state[_RAN] = key
-        if st.session_state.get(_RAN) == key:
-            _show_outcome(sources)
+        if files:
+            _offer_run(workspace, said, files, needed)
+        elif st.session_state.get(_RAN, ("",))[0] == workspace.name:
+            _offer_removal(st.columns([1, 6])[0])
+            able = {name: one for name, one in said.items() if name in st.session_state[_RAN][1]}
+            _show_outcome(_sources(able))
+
+
+def _offer_run(
+    workspace: Workspace, said: dict[str, Any], files: Sequence[UploadedFile], needed: Sequence[str]
+) -> None:
+    """What each file is, and Run for the checkpoints whose sequences are all there."""
+    roles = _choose_roles(files, needed)
+    able = {name: one for name, one in said.items() if set(one["card"]["sequences"]) <= set(roles)}
+    sources = _sources(able)
+    _say_what_lacks(files, roles, needed)
+    if _press_run(files, roles, sources):
+        _start(workspace, files, roles, sources, needed)
+        st.session_state[_RAN] = workspace.name, tuple(able)
+        _drop(files)
+        st.rerun()
+
+
+def _sources(said: dict[str, Any]) -> tuple[Source, ...]:
+    return tuple(parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in said.items()]))
+
+
+def _drop(files: Sequence[UploadedFile]) -> None:
+    """Take files off the page and out of the server's memory, once they are on disk."""
+    st.session_state[_TURN] += 1
+    context = get_script_run_ctx()
+    if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
+        for file in files:
+            context.uploaded_file_mgr.remove_file(context.session_id, file.file_id)
 
 
 @st.cache_resource(scope="session", max_entries=1, show_spinner=False, on_release=_Session.clear)
@@ -109,7 +138,7 @@ def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[s
     )
     turn = st.session_state.setdefault(_TURN, 0)
     files = st.file_uploader(
-        f"NIfTI or MHA files, one for each sequence, up to {MAX_MIB} MB each",
+        f"NIfTI or MHA files, one for each sequence, up to {MAX_MIB} MB each and {MAX_SUM_MIB} MB together",
         type=[suffix.removeprefix(".") for suffix in ACCEPTED],
         accept_multiple_files=True,
         max_upload_size=MAX_MIB,
@@ -142,11 +171,6 @@ def _choose_roles(files: Sequence[UploadedFile], needed: Sequence[str]) -> list[
     return roles
 
 
-def _digest(workspace: Workspace, files: Sequence[UploadedFile], roles: Sequence[str]) -> str:
-    parts = [workspace.name, *(file.file_id for file in files), *roles]
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()
-
-
 def _say_what_lacks(files: Sequence[UploadedFile], roles: Sequence[str], needed: Sequence[str]) -> None:
     if unclear := [file.name for file, role in zip(files, roles, strict=True) if not role]:
         st.info(plain(f"Say above what {' and '.join(unclear)} {'is' if len(unclear) == 1 else 'are'}."))
@@ -154,18 +178,22 @@ def _say_what_lacks(files: Sequence[UploadedFile], roles: Sequence[str], needed:
         st.warning(plain(f"There is no {' and no '.join(missing)} among the files."))
 
 
-def _press_run(roles: Sequence[str], sources: Sequence[Source]) -> bool:
+def _press_run(files: Sequence[UploadedFile], roles: Sequence[str], sources: Sequence[Source]) -> bool:
     """Whether Run was pressed, for the checkpoints whose sequences are all there; beside it is Remove."""
     columns = st.columns([2, 1, 4])
     label = plain(f"Run {' and '.join(s.name for s in sources)}".strip())
     run = columns[0].button(label, type="primary", disabled=not (all(roles) and sources), width="stretch")
-    if columns[1].button("Remove", help="Remove the files and what was made of them.", width="stretch"):
+    _offer_removal(columns[1], files)
+    return run
+
+
+def _offer_removal(place: DeltaGenerator, files: Sequence[UploadedFile] = ()) -> None:
+    if place.button("Remove", help="Remove the files and what was made of them.", width="stretch"):
         _session.clear()
-        st.session_state[_TURN] += 1
+        _drop(files)
         for name in (_RAN, _PICTURE):
             st.session_state.pop(name, None)
         st.rerun()
-    return run
 
 
 def _start(
@@ -178,12 +206,14 @@ def _start(
     session = _session()
     stop_job(session.results, CASE_ID)
     shutil.rmtree(session.results.folder, ignore_errors=True)
+    session.results.folder.mkdir(mode=0o700)
     st.session_state.pop(_PICTURE, None)
     used = [(f.name, role, f.getvalue()) for f, role in zip(files, roles, strict=True) if role != _NOT_USED]
     root = write_upload(session.folder, used, grid=next(name for name in needed if name in roles))
     cohort = _options(workspace).load(root)
     session.results.describe_cohort(cohort, sources)
-    start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=REFERENCE in roles)
+    measured = REFERENCE in roles
+    start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured, private=True)
 
 
 def _options(workspace: Workspace) -> DataOptions:

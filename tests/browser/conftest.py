@@ -15,6 +15,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from afl_core.ui.guard import Guard
+
 ROOT = Path(__file__).parents[2]
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
@@ -22,6 +24,9 @@ START_S = 60
 MISSING = "Failed to load resource"
 PROBE = re.compile(r"/(compare|breakdown|loss_xray|training|data)/_stcore/(health|host-config)$").search
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
+
+TOKEN = "the token of the tests"
+"""Of every server here that asks for one; every page has its cookie, as after the first visit."""
 
 Serve = Callable[..., str]
 Servers = dict[object, tuple[subprocess.Popen[bytes], str]]
@@ -103,9 +108,42 @@ def page(browser, demo) -> Iterator[object]:
     page.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 and not PROBE(r.url) else None)
     page.on("pageerror", lambda error: wrong.append(str(error)))
     page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
+    goto = page.goto
+
+    def visit(url: str, **options: object) -> object:
+        context.add_cookies([pass_mark(url)])
+        return goto(url, **options)
+
+    def wait(expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
+        """Playwright's own evaluates text in the page, which the pages' policy forbids."""
+        deadline = time.monotonic() + timeout / 1000
+        while not page.evaluate(expression, arg):
+            assert time.monotonic() < deadline, expression
+            page.wait_for_timeout(50)
+
+    page.goto, page.wait_for_function = visit, wait
     yield page
     context.close()
     assert not wrong
+
+
+@pytest.fixture
+def token() -> str:
+    """What opens every server of the tests."""
+    return TOKEN
+
+
+@pytest.fixture
+def give_pass() -> Callable[[object, str], None]:
+    """`give_pass(page, url)`: the page has opened that server before."""
+    return lambda page, url: page.context.add_cookies([pass_mark(url)])
+
+
+def pass_mark(url: str) -> dict[str, str]:
+    """The cookie that a server gives for the token."""
+    parts = urlsplit(url)
+    value = Guard(None, TOKEN).pass_mark
+    return {"name": f"afl-workbench-{parts.port}", "value": value, "url": f"{parts.scheme}://{parts.netloc}"}
 
 
 def stays_here(url: str) -> bool:
@@ -132,7 +170,7 @@ def _start(script: Path, options: tuple[str, ...], environment: dict[str, str]) 
     process = subprocess.Popen(
         command,
         cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": paths, **environment},
+        env={**os.environ, "PYTHONPATH": paths, "AFL_TOKEN": TOKEN, **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

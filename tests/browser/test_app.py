@@ -143,11 +143,13 @@ def test_the_case_of_the_link_and_of_back_is_ticked_in_the_table(page, serve):
     assert ticked() == ["Brats18_SYN_test_003"]
 
 
-def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve):
+def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve, give_pass):
     """Streamlit runs that page before app.py has ever run; without a way back it showed a traceback."""
     page = browser.new_page()
+    url = serve(ROOT / "app.py", AFL_TEST="a server of its own")
+    give_pass(page, url)
     case = worth_seeing()
-    page.goto(f"{serve(ROOT / 'app.py', AFL_TEST='a server of its own')}/compare?case={case}")
+    page.goto(f"{url}/compare?case={case}")
     page.wait_for_selector(READY, timeout=60_000)
     assert page.get_by_role("heading", name=case).is_visible()
     assert page.evaluate("location.pathname") == "/compare"

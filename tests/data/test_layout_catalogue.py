@@ -1,9 +1,11 @@
 """Every layout reads a tree with the names and labels of the real data set, and a trap of its own does not fool it."""
 
 import json
+import re
 import shutil
 import unicodedata
 from pathlib import Path
+from random import Random
 
 import made_trees
 import numpy as np
@@ -12,6 +14,8 @@ from made_trees import SHAPE, TREES, write
 
 from afl_core.data.files import load_labels
 from afl_core.data.layouts import LAYOUTS, load_case, load_cohort, load_sequence
+from afl_core.data.layouts.generic import load_layout
+from afl_core.data.layouts.layout import SUFFIX
 from afl_core.errors import AflError, DataError
 
 BRAIN = ("flair", "t1", "t1ce", "t2")
@@ -256,3 +260,62 @@ def test_a_pattern_is_no_regular_expression_and_stays_in_its_folder(tmp_path: Pa
     cohort = load_cohort(tmp_path)
     assert cohort.strays == ("m(x/b.nii.gz",)
     assert len(cohort.cases) == 1
+
+
+def every_way(template):
+    """The same pattern by plain backtracking, which tries every way."""
+    parts, seen = [], set()
+    for part in re.split(r"(\{case\}|\{group\}|\*)", template):
+        name = part.strip("{}")
+        if part == "*":
+            parts.append("[^/]*?")
+        elif part in ("{case}", "{group}"):
+            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)")
+            seen.add(name)
+        else:
+            parts.append(re.escape(part))
+    return "".join(parts) + SUFFIX
+
+
+def test_patterns_match_as_if_every_way_were_tried(tmp_path):
+    random, path, compared, refused = Random(0), tmp_path / "afl-layout.toml", 0, 0
+    for _ in range(1000):
+        template = "".join(
+            random.choices(
+                ["{case}", "{group}", "*", "a", "b", "_", "/"], [2, 1, 3, 1, 1, 1, 1], k=random.randint(1, 4)
+            )
+        )
+        template = f"{template}{{case}}{random.choice('ab_/*')}"
+        path.write_text(f'[images]\nt1 = "{template}"\n')
+        try:
+            found = load_layout(path).files[0][1]
+        except DataError:  # it can be read in too many ways
+            refused += 1
+            continue
+        for _ in range(40):
+            name = "".join(random.choices("ab_/", [4, 3, 2, 1], k=random.randint(3, 9))) + ".nii.gz"
+            groups = [
+                match and match.groupdict() for match in (re.fullmatch(p, name) for p in (found, every_way(template)))
+            ]
+            assert groups[0] == groups[1], (template, name)
+            compared += groups[0] is not None
+    assert compared > 300
+    assert refused < 200
+
+
+@pytest.mark.parametrize(
+    "template",
+    ["{case}" + "*a" * 200 + "*b", "*" * 5000 + "{case}", "{case}/{case}" + "*a" * 40 + "*b", "{case}*{group}*b"],
+)
+def test_a_pattern_of_many_stars_takes_no_longer_than_a_plain_one(tmp_path, template):
+    """By backtracking, the age of the universe."""
+    (tmp_path / "afl-layout.toml").write_text(f'[images]\nt1 = "{template}"\n')
+    pattern = re.compile(load_layout(tmp_path / "afl-layout.toml").files[0][1])
+    names = ("a" * 240 + ".nii.gz", "a" * 240 + "/" + "a" * 240 + ".nii")
+    assert [bool(pattern.fullmatch(name)) for name in names * 20] == [template.startswith("*"), False] * 20
+
+
+def test_names_twice_beside_other_places_are_refused(tmp_path):
+    (tmp_path / "afl-layout.toml").write_text('[images]\nt1 = "*{group}*{case}*/{group}{case}.nii"\n')
+    with pytest.raises(DataError, match="can be read in too many ways"):
+        load_layout(tmp_path / "afl-layout.toml")

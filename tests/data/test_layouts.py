@@ -1,5 +1,7 @@
 """Folders become cohorts: recognised from their files, never guessed, one bad case never stops the others."""
 
+import os
+import socket
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import MappingProxyType
@@ -16,7 +18,7 @@ from afl_core.data.layouts import (
     load_references,
     references_cohort,
 )
-from afl_core.data.scan import scan_folder
+from afl_core.data.scan import scan_folder, typed_folder
 from afl_core.errors import DataError, GeometryError, UsageError
 from afl_core.volume import Case
 
@@ -230,7 +232,8 @@ def test_link_loops_and_a_linked_root(tmp_path: Path) -> None:
         f"HGG/a/a_{name}.nii.gz" for name in ("flair", "seg", "t1", "t1ce", "t2")
     )
     cohort = load_cohort(tmp_path / "link")
-    assert ([case.case_id for case in cohort.cases], cohort.problems) == (["a"], ())
+    assert [case.case_id for case in cohort.cases] == ["a"]
+    assert [path for path, _ in cohort.problems] == ["HGG/self.nii.gz"]
 
 
 def test_references_alone(tmp_path: Path) -> None:
@@ -300,3 +303,28 @@ def test_load_case_of_a_damaged_file_names_it(tmp_path: Path) -> None:
 def test_a_case_without_reference(tmp_path: Path) -> None:
     image = write(tmp_path / "x.nii.gz")
     assert load_case(Case("x", {"t1": image})).reference is None
+
+
+def test_pipes_devices_and_broken_links_are_named_and_never_opened(cohort, monkeypatch):
+    folder = cohort / "HGG" / "Case_A"
+    os.mkfifo(folder / "Case_E_seg.nii.gz")
+    (folder / "gone.nii").symlink_to(folder / "nothing.nii")
+    with socket.socket(socket.AF_UNIX) as there:
+        monkeypatch.chdir(folder)  # the path of a socket is short
+        there.bind("socket.mha")
+        found = load_cohort(cohort)
+    assert [case.case_id for case in found.cases] == ["Case_A", "Case_B", "Case_C", "Case_D"]
+    assert [path for path, _ in found.problems] == [
+        "HGG/Case_A/Case_E_seg.nii.gz",
+        "HGG/Case_A/gone.nii",
+        "HGG/Case_A/socket.mha",
+    ]
+    assert all("a pipe, device, socket or broken link" in said for _, said in found.problems)
+    assert scan_folder(Path("/dev")).files == ()
+
+
+@pytest.mark.parametrize("text", ["~nosuchuser", "a\0b", "/" + "a" * 300, "/" + "a/" * 3000, "/dev/zero/x", " "])
+def test_a_typed_folder_that_cannot_be_is_one_message(text, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(DataError, match=r"There is no such folder|No cases were found"):
+        load_cohort(typed_folder(text))

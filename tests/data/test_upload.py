@@ -1,10 +1,12 @@
 """Files handed over for a session: what they are, under which names they lie, and that they go."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 
 import nibabel as nib
@@ -126,7 +128,6 @@ def test_a_folder_goes_with_its_process_and_a_killed_ones_at_the_next_start(tmp_
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "elsewhere" / ".lock").touch()
     stranger.symlink_to(tmp_path / "elsewhere")
-    remove_leftovers.cache_clear()
     assert remove_leftovers() == (left.parent.name,)
     assert not left.parent.exists()
     assert (kept / "a.nii").exists()
@@ -139,3 +140,39 @@ def test_folders_of_two_sessions_differ():
     first, second = upload.new_session_folder(), upload.new_session_folder()
     assert first != second
     assert first.parent == second.parent
+
+
+def test_files_and_folders_of_an_upload_are_its_users_alone(tmp_path, image):
+    root = write_upload(tmp_path / "s", [("a.nii.gz", "flair", image), ("b.nii.gz", "reference", image)])
+    assert {path.stat().st_mode & 0o777 for path in (root, *root.iterdir()) if path.is_dir()} == {0o700}
+    assert {path.stat().st_mode & 0o777 for path in root.rglob("*.gz")} == {0o600}
+
+
+def test_a_leftover_without_its_lock_goes_too(tmp_path, monkeypatch):
+    """As a removal leaves it that was killed."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    (tmp_path / "afl-upload-x" / "session-y").mkdir(parents=True)
+    assert remove_leftovers() == ("afl-upload-x",)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_server_accepts_what_the_page_names():
+    config = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text())
+    assert config["server"]["maxUploadSize"] == upload.MAX_MIB
+
+
+def test_the_job_of_a_killed_server_is_ended_before_its_folder_goes(tmp_path, monkeypatch):
+    """It would bring the folder back."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    job = tmp_path / "afl-upload-x" / "session-y" / "results" / "jobs" / "upload"
+    job.mkdir(parents=True)
+    code = "import os, sys, time; from pathlib import Path; from afl_core import processes\n"
+    code += "with processes.hold(Path(sys.argv[1])) as lock: print(flush=True); time.sleep(100)"  # it does not listen
+    process = subprocess.Popen([sys.executable, "-c", code, str(job)], stdout=subprocess.PIPE)
+    process.stdout.readline()
+    (job / "status.json").write_text(json.dumps({"pid": process.pid}))
+    monkeypatch.setattr(upload, "_STOP_SECONDS", 0.1)
+    assert remove_leftovers() == ("afl-upload-x",)
+    process.communicate(timeout=5)
+    assert process.returncode == -signal.SIGKILL
+    assert list(tmp_path.iterdir()) == []

@@ -1,15 +1,18 @@
 """The pool of processes: it stops cleanly on Ctrl-C, ends with its parent, and leaves no half-written file."""
 
+import multiprocessing
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from afl_core.errors import UsageError
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import worker_pool
 
@@ -122,3 +125,19 @@ def test_the_number_of_workers_is_bounded_by_tasks_cores_and_choice(monkeypatch)
     for tasks, workers, expected in ((9, None, 3), (2, None, 2), (9, 2, 2), (9, 5, 5), (1, None, None), (9, 1, None)):
         with worker_pool(tasks=tasks, workers=workers) as pool:
             assert (pool._max_workers if isinstance(pool, ProcessPoolExecutor) else None) == expected
+
+
+@pytest.mark.parametrize("how", ["no thread is left", "a worker dies"])
+def test_who_waits_for_a_pool_that_cannot_go_on_is_told(monkeypatch, how):
+    """Python's own pool does not notice that the thread in it that hands out the tasks has died."""
+
+    def refuse(_):
+        raise RuntimeError("can't start new thread")
+
+    if how == "no thread is left":
+        monkeypatch.setattr(multiprocessing.queues.Queue, "_start_thread", refuse)
+        monkeypatch.setattr(threading, "excepthook", lambda _: None)
+    before = set(multiprocessing.active_children())
+    with pytest.raises(UsageError, match="perhaps for want of memory"), worker_pool(tasks=2, workers=2) as pool:
+        pool.submit(os._exit, 9).result(timeout=60)
+    wait_until(lambda: set(multiprocessing.active_children()) <= before)

@@ -23,7 +23,7 @@ from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
 from afl_core.ui import data as data_page
-from afl_core.ui import training_form, training_names, training_runs
+from afl_core.ui import training_form, training_names, training_runs, training_timing
 from afl_core.ui.training_data import ASKED
 from afl_core.ui.training_losses import asked_loss
 from afl_core.ui.training_seen import seconds_left
@@ -67,13 +67,14 @@ def proposed(monkeypatch) -> list[str]:
     """Runs are planned here, not in a process of their own, and a step takes what STEP_SECONDS says."""
     asked = []
 
-    def propose(request):
+    def propose(request, *, waiting):
+        waiting(3.0)
         asked.append(request.model_dump_json())
         asked_for = {name: getattr(request, name) for name in type(request).model_fields}
         runs = plan_runs(*[asked_for.pop(name) for name in ("preset", "losses", "seeds", "settings")], **asked_for)
         return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
 
-    monkeypatch.setattr(training_form, "propose_runs", propose)
+    monkeypatch.setattr(training_timing, "propose_runs", propose)
     return asked
 
 

@@ -14,7 +14,8 @@ from made_kills import STUCK, start
 from made_runs import ADAPTIVE, make_run
 
 from afl_core.model.checkpoints import WEIGHTS
-from afl_core.training.runs import CHECKPOINT, LAST, LOCK, METRICS, RunFolder
+from afl_core.processes import LOCK
+from afl_core.training.runs import CHECKPOINT, LAST, METRICS, RunFolder
 
 KILLS = int(os.environ.get("AFL_KILLS", "4"))
 CONFIG = ADAPTIVE.model_copy(update={"steps": 12, "validate_every": 5, "batch_size": 1})

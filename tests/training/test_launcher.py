@@ -5,10 +5,13 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 from made_runs import FOCAL, TINY, make_run
 
+from afl_core import processes
 from afl_core.errors import UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.training import estimate, launcher, proposal
@@ -113,7 +116,7 @@ def test_a_proposal_by_its_own_process(data):
 @pytest.mark.parametrize(("code", "said"), [(1, "Boom"), (-9, "ended by signal 9")])
 def test_a_proposal_that_breaks_off_is_one_message(data, monkeypatch, code, said):
     done = subprocess.CompletedProcess([], code, "", "Traceback\nBoom" if code > 0 else "")
-    monkeypatch.setattr(launcher.subprocess, "run", lambda *_, **__: done)
+    monkeypatch.setattr(launcher.processes, "ask", lambda *_, **__: done)
     with pytest.raises(UsageError, match=rf"could not be measured \(received: {said}\)\. Try a smaller patch"):
         propose_runs(request(data))
 
@@ -128,9 +131,9 @@ def test_a_run_by_its_own_process(cohort, tmp_path):
         assert one.status().pid
     with pytest.raises(UsageError, match=r"under way already \(received: run\)"):
         start_run(run)
-    for process in launcher._children:
+    for process in processes._children:
         assert os.getsid(process.pid) == process.pid  # a session of its own: no Ctrl-C of ours reaches it
-    for process in launcher._children:
+    for process in processes._children:
         process.wait()
     assert run.status().state == "finished", run.log_tail()
     assert load_card(run.path / CHECKPOINT).command == "afl train x"
@@ -142,14 +145,15 @@ def test_a_run_by_its_own_process(cohort, tmp_path):
 
 
 HOLDER = """
-import signal, sys, time
+import os, sys, time
 from pathlib import Path
+from afl_core import processes
 from afl_core.training.runs import RunFolder, RunStatus
 run = RunFolder(Path(sys.argv[1]))
 with run.lock():
-    if sys.argv[2] == "deaf":
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    run.write_status(RunStatus("running", "Training", 5, 9, 2.0, pid=int(sys.argv[3]) or __import__("os").getpid()))
+    if sys.argv[2] != "deaf":
+        processes.when_asked_to_stop(run.path, lambda: os._exit(1))
+    run.write_status(RunStatus("running", "Training", 5, 9, 2.0, pid=int(sys.argv[3]) or os.getpid()))
     time.sleep(100)
 """
 """Holds a run as a training does, and needs no torch."""
@@ -172,13 +176,13 @@ def hold():
         process.wait()
 
 
-@pytest.mark.parametrize(("kind", "number"), [("quick", signal.SIGTERM), ("deaf", signal.SIGKILL)])
-def test_a_run_that_does_not_end_by_itself_is_ended(tmp_path, hold, monkeypatch, kind, number):
+@pytest.mark.parametrize("kind", ["quick", "deaf"])
+def test_a_run_that_does_not_end_by_itself_is_ended(tmp_path, hold, monkeypatch, kind):
     monkeypatch.setattr(launcher, "STOP_SECONDS", 1)
     run = make_run(tmp_path, tmp_path)
     process = hold(run, kind)
     stop_run(run)
-    assert process.wait(5) == -number
+    assert process.wait(5) == (-signal.SIGKILL if kind == "deaf" else 1)
     status = run.status()
     assert (status.state, status.message, status.step, status.pid) == ("stopped", "Stopped at step 5", 5, 0)
 
@@ -191,22 +195,109 @@ def test_another_process_that_has_the_number_of_a_dead_run_is_left_alone(tmp_pat
     stop_run(run)
     assert bystander.poll() is None
     assert other.status().state == "running"
-    assert (run.status().state, run.status().step) == ("stopped", 7)
+    assert (run.status().state, run.status().step) == ("interrupted", 7)
 
 
-def test_a_run_that_has_only_just_begun_is_ended_at_once(tmp_path):
+def test_a_process_that_a_held_run_names_falsely_is_left_alone(tmp_path, hold, monkeypatch):
+    """The run is under way, but its status gives the number of another process: that has not the run's lock."""
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 0.2)
+    monkeypatch.setattr(processes, "_KILLED_SECONDS", 0.2)
     run = make_run(tmp_path, tmp_path)
-    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
-    run.write_status(RunStatus("waiting", "Starting", pid=process.pid))
+    bystander = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(100)"])
+    try:
+        hold(run, "deaf", pid=bystander.pid)
+        with pytest.raises(UsageError, match=r"The process does not end \(received: run\)\. End process \d+ by hand"):
+            stop_run(run)
+        assert bystander.poll() is None
+    finally:
+        bystander.kill()
+        bystander.wait()
+
+
+def test_a_run_that_has_only_just_begun_is_ended_at_once(tmp_path, cohort, monkeypatch):
+    monkeypatch.setattr(launcher, "STOP_SECONDS", 1000)
+    run = make_run(tmp_path, cohort)
+    start_run(run)
+    process = processes._children[-1]
+    assert run.status().message == "Starting"
     stop_run(run)
     assert process.wait(5) == -signal.SIGKILL
     assert (run.status().state, run.status().message) == ("stopped", "Stopped at step 0")
+
+
+def test_a_run_that_many_start_at_once_is_started_once(tmp_path, cohort):
+    """Threads of one server, as tabs are, and processes."""
+    run = make_run(tmp_path, cohort)
+    code = (
+        "import sys, pathlib; from afl_core.training.launcher import *; start_run(RunFolder(pathlib.Path(sys.argv[1])))"
+    )
+    others = [
+        subprocess.Popen([sys.executable, "-c", code, str(run.path)], stderr=subprocess.PIPE, text=True)
+        for _ in range(3)
+    ]
+
+    def start(_):
+        try:
+            start_run(run)
+        except UsageError as error:
+            return str(error)
+        return ""
+
+    with ThreadPoolExecutor(8) as pool:
+        said = list(pool.map(start, range(8)))
+    said += [process.communicate(timeout=60)[1] for process in others]
+    try:
+        assert said.count("") == 1
+        assert all("under way already" in text for text in said if text)
+    finally:
+        stop_run(run)
+    assert run.log_tail().count("begins") <= 1
+
+
+def test_a_run_that_waits_holds_no_torch(tmp_path, cohort, hold):
+    first = make_run(tmp_path, tmp_path, name="first", created=1)
+    hold(first)
+    run = make_run(tmp_path, cohort, name="second", created=2)
+    start_run(run)
+    while run.status().message != "Waiting for first":
+        assert run.status().state == "waiting"
+        time.sleep(0.05)
+    maps = Path(f"/proc/{run.status().pid}/maps").read_text()
+    stop_run(run)
+    assert "python" in maps
+    assert "libtorch" not in maps
+    assert run.status().state == "stopped"
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed", "finished"])
 def test_a_run_that_has_ended_is_not_stopped_again(tmp_path, monkeypatch, state):
     run = make_run(tmp_path, tmp_path)
     run.write_status(RunStatus(state, "Said", 3, 9, pid=os.getpid()))
-    monkeypatch.setattr(launcher.os, "kill", lambda *_: pytest.fail("nobody is to be ended"))
+    monkeypatch.setattr(processes, "_kill", lambda *_: pytest.fail("nobody is to be ended"))
     stop_run(run)
     assert run.status().message == "Said"
+
+
+def test_a_measurement_ends_when_the_one_who_waits_goes(data, monkeypatch):
+    """As Streamlit does it when Stop is pressed or the page is left."""
+    processes_seen = []
+    real = subprocess.Popen
+
+    def spy(*arguments, **options):
+        processes_seen.append(real(*arguments, **options))
+        return processes_seen[-1]
+
+    monkeypatch.setattr(processes.subprocess, "Popen", spy)
+
+    def leave(_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        propose_runs(request(data), waiting=leave)
+    assert processes_seen[0].returncode == -signal.SIGKILL
+
+
+def test_a_measurement_that_takes_too_long_is_one_message(data, monkeypatch):
+    monkeypatch.setattr(launcher, "PROPOSAL_SECONDS", 0.05)
+    with pytest.raises(UsageError, match=r"could not be measured \(received: over 0\.05 s\)\. Try a smaller patch"):
+        propose_runs(request(data))

@@ -1,6 +1,7 @@
 """A run's folder belongs to one run, tells how far it is, and is never read half-written or removed while in use."""
 
 import json
+import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -11,13 +12,13 @@ from made_runs import FOCAL, make_run
 from afl_core import storage
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
-from afl_core.training import runs
+from afl_core.processes import LOCK
 from afl_core.training.runs import (
     CHECKPOINT,
-    LOCK,
     LOG,
     METRICS,
     SPEC,
+    STARTING,
     STATUS,
     RunFolder,
     RunStatus,
@@ -99,11 +100,12 @@ RUNNING = RunStatus("running", "Training", 7, 20, 3.5, pid=1)
 
 
 @pytest.mark.parametrize("state", ["running", "waiting"])
-def test_a_run_whose_process_is_gone_is_interrupted_whoever_has_its_number_now(run, state):
-    """Process 1 is always alive: the number says nothing, the lock does."""
+@pytest.mark.parametrize("age", [-7200, 0, 60])
+def test_a_run_whose_process_is_gone_is_interrupted_whoever_has_its_number_now(run, state, age):
+    """Process 1 is always alive: neither the number nor the clock says anything, the lock does."""
     run.write_status(replace(RUNNING, state=state))
     stored = json.loads((run.path / STATUS).read_text())
-    (run.path / STATUS).write_text(json.dumps(stored | {"updated": time.time() - 60}))
+    (run.path / STATUS).write_text(json.dumps(stored | {"updated": time.time() - age}))
     found = run.status()
     assert (found.state, found.step, found.steps, found.seconds, found.pid) == ("interrupted", 7, 20, 3.5, 0)
     assert found.message == "Its process ended at step 7 without a word"
@@ -118,11 +120,12 @@ def test_a_run_whose_lock_is_held_is_under_way(run):
     assert run.status().state == "interrupted"
 
 
-def test_a_process_that_was_just_started_is_given_time(run, monkeypatch):
-    run.write_status(replace(RUNNING, state="waiting"))
-    assert run.status().state == "waiting"
-    monkeypatch.setattr(runs, "STARTING_SECONDS", 0)
+def test_a_process_that_has_not_said_anything_yet_is_starting_as_long_as_it_lives(run):
+    run.write_status(RunStatus("waiting", STARTING, pid=1))
+    with run.lock():
+        assert (run.status().state, run.status().message) == ("waiting", "Starting")
     assert run.status().state == "interrupted"
+    assert run.status().message.startswith("Its process ended before it said anything; the log is ")
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed", "finished"])
@@ -131,21 +134,76 @@ def test_what_a_run_said_at_its_end_stays(run, state):
     assert (run.status().state, run.status().message) == (state, "Said")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"3", b'{"step": 1}', b'{"state": "running", "message": "", "x": 1}'])
-def test_a_damaged_status_is_no_crash(run, content):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{",
+        b"3",
+        b"[" * 100_000,
+        b'{"step": 1}',
+        b'{"state": "running", "message": "", "x": 1}',
+        b'{"state": "running", "message": "x", "updated": "a"}',
+        b'{"state": "?", "message": "x"}',
+        b'{"state": "running", "message": "x", "step": -5}',
+        b'{"state": "running", "message": "x", "seconds": Infinity}',
+        b'{"state": "waiting", "message": "x", "pid": -1}',
+    ],
+)
+def test_a_damaged_status_is_one_message(run, content):
     (run.path / STATUS).write_bytes(content)
     assert run.status().state == "interrupted"
+    assert run.status().message.startswith("status.json cannot be read (received: ")
+    assert "\n" not in run.status().message
+
+
+def test_pipes_in_place_of_a_runs_files_are_not_waited_for(run):
+    for name in (STATUS, METRICS, LOG, LOCK):
+        os.mkfifo(run.path / name)
+    assert "no regular file" in run.status().message
+    assert (run.metrics(), run.log_tail(), run.alive()) == ([], "", False)
+    (run.path / SPEC).unlink()
+    os.mkfifo(run.path / SPEC)
+    with pytest.raises(DataError, match="no regular file"):
+        run.spec()
+    assert list_runs(run.path.parent) == []
+
+
+def row(step, **changed):
+    return {"step": step, "loss": 0.5, "validation_dsc": None, "learning_rate": 0.1, "seconds": 1.0} | changed
 
 
 def test_a_last_line_that_was_cut_off_is_not_read(run):
-    rows = [{"step": step, "loss": 0.5} for step in (10, 20)]
-    whole = "".join(json.dumps(row) + "\n" for row in rows)
+    spread = {"mean": 2.0, "low": 1.0, "middle": 2.0, "high": 3.0}
+    rows = [row(10, factors={}), row(20, validation_dsc=0.5, factors={"gamma": spread})]
+    whole = "".join(json.dumps(line) + "\n" for line in rows)
     for cut in range(len(whole)):
         (run.path / METRICS).write_text(whole[:cut])
         found = run.metrics()
         assert found == rows[: len(found)]
     (run.path / METRICS).write_text(whole)
     assert run.metrics() == rows
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "123",
+        "null",
+        "{}",
+        "[" * 100_000,
+        json.dumps(row("x")),
+        json.dumps(row(1, loss=None)),
+        json.dumps(row(1, loss=float("nan"))),
+        json.dumps(row(1, factors=None)),
+        json.dumps(row(1, factors={"gamma": {"mean": 1}})),
+        "\xff",
+    ],
+)
+def test_reports_are_read_up_to_a_damaged_one(run, line):
+    good = json.dumps(row(10))
+    (run.path / METRICS).write_text(f"{good}\n{line}\n{good}\n", encoding="latin-1")
+    assert [found["step"] for found in run.metrics()] == [10]
 
 
 def test_the_tail_of_the_log(run):

@@ -232,6 +232,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[_Part]] = defaultdict(list)
     problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
+    problems += [(path, str(_special(path))) for path in found.special]
     strays, aside = list[str](), list[str]()
     for relative in sorted((*found.files, *found.refused)):
         part = _match(layout, patterns, relative, refused=relative in found.refused)
@@ -259,6 +260,11 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
 
 def _left(path: str) -> DataError:
     return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
+
+
+def _special(path: str) -> DataError:
+    what = "Left out: a pipe, device, socket or broken link in place of a file"
+    return DataError(what, received=path, todo="Put the file itself there")
 
 
 def _match(

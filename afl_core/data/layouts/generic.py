@@ -1,6 +1,8 @@
 """Any other folder, described by a small TOML file: patterns of its sequences and reference, and its labels."""
 
 import re
+from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 
@@ -77,20 +79,59 @@ def _patient(template: str, path: Path) -> str:
 
 
 def _pattern(template: str, path: Path) -> str:
-    """Regular expression of a template; its ending stands for any that an image file may have."""
+    """Regular expression of a template; its ending stands for any that an image file may have.
+
+    What `*` and names match is as short as can be. Where the next place takes up whatever is left, the first end that
+    fits is right, and no other is tried: without that, each further `*` multiplies the time by the length of a name.
+    """
     if "{case}" not in template:
         raise _wrong(path, f"{template} has no {{case}}")
-    parts, seen = [], set[str]()
-    for part in _PLACES.split(strip_suffix(template)):
-        if part == "*":
-            parts.append("[^/]*?")
-        elif part in ("{case}", "{group}"):
-            name = part.strip("{}")
-            parts.append(f"(?P={name})" if name in seen else f"(?P<{name}>[^/]+?)")
-            seen.add(name)
+    folders, seen, open_ends = list[str](), set[str](), 0
+    for folder in strip_suffix(template).split("/"):
+        start, places = _places(folder, template, seen)
+        open_ends += sum(place.again or following.again for place, following in pairwise(places))
+        again = [following.again for following in places[1:]]
+        folders.append(
+            start
+            + "".join(
+                f"{place.wild}{place.fixed}" if place.again or after else f"(?>{place.wild}{place.fixed})"
+                for place, after in zip(places, again, strict=False)
+            )
+            + "".join(f"{place.wild}{place.fixed}" for place in places[-1:])
+        )
+    if open_ends > 1:
+        raise _wrong(path, f"{template} can be read in too many ways; {{case}} and {{group}} twice, but beside others")
+    return "/".join(folders) + SUFFIX
+
+
+@dataclass
+class _Place:
+    """A place of a template: what it takes, the fixed text after it, and whether that is asked for again later."""
+
+    wild: str
+    again: bool
+    fixed: str = ""
+
+
+def _places(folder: str, template: str, seen: set[str]) -> tuple[str, list[_Place]]:
+    """The fixed start of a folder's name, and its places; a name that was `seen` before is fixed text."""
+    start, *rest = _PLACES.split(folder)
+    start, places = re.escape(start), list[_Place]()
+    for part, text in zip(rest[::2], rest[1::2], strict=True):
+        name = part.strip("{}")
+        if name in seen:
+            fixed = f"(?P={name})"
         else:
-            parts.append(re.escape(part))
-    return "".join(parts) + SUFFIX
+            fixed = ""
+            wild = "[^/]*?" if part == "*" else f"(?P<{name}>[^/]+?)"
+            places.append(_Place(wild, part != "*" and template.count(part) > 1))
+            seen |= {name} - {"*"}
+        fixed += re.escape(text)
+        if places:
+            places[-1].fixed += fixed
+        else:
+            start += fixed
+    return start, places
 
 
 def _scheme(said: _Description, path: Path) -> Scheme:

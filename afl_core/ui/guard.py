@@ -1,0 +1,182 @@
+"""Who may ask the server for anything: every route, files and websocket alike, is behind one gate.
+
+The rules and what they do not protect from are in docs/security.md.
+"""
+
+import base64
+import hashlib
+import hmac
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import urlencode, urlsplit
+
+import streamlit
+from starlette.datastructures import Headers, MutableHeaders, QueryParams
+from starlette.requests import HTTPConnection
+from starlette.responses import HTMLResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from streamlit.web.server.starlette.starlette_websocket import is_host_allowed
+
+HEALTH = "/_stcore/health"
+"""Says that there is a server, nothing else; open, so that one can wait for it."""
+
+UPLOADS = "/_stcore/upload_file/"
+TOKEN = "token"
+
+_INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
+
+_LOCKED = """<!doctype html><html lang="en"><meta charset="utf-8"><title>A-FL workbench</title>
+<body style="font: 1rem/1.5 sans-serif; max-width: 40rem; margin: 4rem auto; padding: 0 1rem">
+<h1 style="font-size: 1.4rem">This workbench asks for its token</h1>
+<p>Whoever started it sees a link that ends in <code>?token=...</code> in the terminal: open that link once in this
+browser. To work without a token, start it with <code>--no-token</code>.</p>
+<p>You came by a link on another site and have opened the workbench before? <a href="">Open it</a>.</p></body></html>"""
+
+
+def _policy() -> str:
+    """What a page may load: only from here. Streamlit's own page has scripts in it, which are named by their hash."""
+    page = (Path(streamlit.__file__).parent / "static" / "index.html").read_bytes().decode()
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in _INLINE.findall(page)]
+    hashes = " ".join(f"'sha256-{digest}'" for digest in digests)
+    return (
+        f"default-src 'self'; script-src 'self' blob: {hashes}; style-src 'self' 'unsafe-inline'; "
+        "img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self' data: blob:; worker-src 'self' blob:; "
+        "media-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+
+
+HEADERS: Mapping[str, str] = MappingProxyType(
+    {
+        "Content-Security-Policy": _policy(),
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+    }
+)
+"""Of every answer."""
+
+
+class Guard:
+    """Lets through what comes from a page of this server, opened by somebody who has the token.
+
+    Args:
+        app: What is guarded.
+        token: Of this server; "" asks for none.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app, self.token = app, token.encode()
+        self.pass_mark = hmac.digest(self.token, b"cookie", "sha256").hex()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI interface."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                MutableHeaders(scope=message).update(HEADERS)
+            await send(message)
+
+        answer = self._answer(HTTPConnection(scope))
+        if answer is None:
+            await self.app(scope, receive, send_guarded)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008})  # before it was accepted: the server answers 403
+        else:
+            await answer(scope, receive, send_guarded)
+
+    def _answer(self, asked: HTTPConnection) -> Response | None:
+        """What is said in place of an answer; None lets through."""
+        if not is_host_allowed(asked.headers.get("host")):
+            return PlainTextResponse("This is not an address of the workbench (server.allowedHosts).", 403)
+        if not _is_own_origin(asked.headers):
+            return PlainTextResponse("Only pages of the workbench itself may ask for this.", 403)
+        if not self.token or asked.scope["path"] == HEALTH or self._has_cookie(asked):
+            return None
+        if asked.scope["type"] == "http" and asked.scope["method"] == "GET" and self._has_token(asked.query_params):
+            return self._let_in(asked)
+        return HTMLResponse(_LOCKED, 403, {"Cache-Control": "no-store"})
+
+    def _has_cookie(self, asked: HTTPConnection) -> bool:
+        given = asked.cookies.get(_cookie(asked), "")
+        return hmac.compare_digest(given.encode(), self.pass_mark.encode())
+
+    def _has_token(self, query: QueryParams) -> bool:
+        return hmac.compare_digest(query.get(TOKEN, "").encode(), self.token)
+
+    def _let_in(self, asked: HTTPConnection) -> Response:
+        """The same address without the token, and a cookie in its place."""
+        rest = urlencode([(key, value) for key, value in asked.query_params.multi_items() if key != TOKEN])
+        path = "/" + asked.scope["path"].lstrip("/\\")
+        answer = RedirectResponse(f"{path}?{rest}" if rest else path, 303, {"Cache-Control": "no-store"})
+        secure = asked.url.scheme == "https"
+        answer.set_cookie(_cookie(asked), self.pass_mark, httponly=True, samesite="strict", secure=secure)
+        return answer
+
+
+def _cookie(asked: HTTPConnection) -> str:
+    """Its name; browsers send the cookies of a host to all its ports, so the port is in it."""
+    return f"afl-workbench-{asked.url.port or 'main'}"
+
+
+def _is_own_origin(headers: Headers) -> bool:
+    """Whether the page that asks, if a browser names one, lies on the same host and port."""
+    origin = headers.get("origin")
+    return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
+
+
+class UploadLimit:
+    """Refuses files that would be too much for the memory of the server.
+
+    Args:
+        app: What takes the files.
+        most: Files, bytes of a session and bytes of the server.
+    """
+
+    def __init__(self, app: ASGIApp, most: tuple[int, int, int]) -> None:
+        self.app, self.most = app, most
+        self.coming: list[tuple[str, int]] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI interface."""
+        if scope["type"] != "http" or scope["method"] != "PUT" or UPLOADS not in scope["path"]:
+            await self.app(scope, receive, send)
+            return
+        session = scope["path"].split(UPLOADS, 1)[1].split("/")[0]
+        length = Headers(scope=scope).get("content-length", "")
+        if not length.isdecimal() or len(length) > 15:
+            await PlainTextResponse("The length of the file is missing.", 411)(scope, receive, send)
+            return
+        coming = (session, int(length))
+        if self._is_too_much(coming):
+            await PlainTextResponse("These are too many files, or too large ones.", 413)(scope, receive, send)
+            return
+        self.coming.append(coming)
+        try:
+            await self.app(scope, receive, send)
+        finally:
+            self.coming.remove(coming)
+
+    def _is_too_much(self, coming: tuple[str, int]) -> bool:
+        everything = [*self.coming, coming, *_held()]
+        own = [size for session, size in everything if session == coming[0]]
+        files, session_bytes, server_bytes = self.most
+        return len(own) > files or sum(own) > session_bytes or sum(size for _, size in everything) > server_bytes
+
+
+def _held() -> Iterable[tuple[str, int]]:
+    """Session and size of every file that waits in memory."""
+    from streamlit.runtime import get_instance  # noqa: PLC0415 - there is none before the server has started
+    from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager  # noqa: PLC0415
+
+    manager = get_instance().uploaded_file_mgr
+    assert isinstance(manager, MemoryUploadedFileManager)
+    for session, files in tuple(manager.file_storage.items()):
+        for file in tuple(files.values()):
+            yield session, len(file.data)

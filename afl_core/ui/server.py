@@ -1,0 +1,120 @@
+"""The server around the pages: who may look, what is cleaned up, and what becomes of an error that slips through."""
+
+import logging
+import os
+import secrets
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from logging.handlers import RotatingFileHandler
+from typing import Any
+
+import streamlit as st
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+
+from afl_core import paths
+from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_own
+from afl_core.errors import UsageError
+from afl_core.ui.errors import plain
+from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
+
+LOCAL = ("localhost", "127.0.0.1", "::1")
+NO_TOKEN = "--no-token"
+SHORTEST = 16
+"""Characters of a token that somebody chooses."""
+
+log = logging.getLogger("afl.server")
+
+
+def server_options() -> dict[str, Any]:
+    """What `st.App` takes besides the script: gate, limits, clean-up, errors."""
+    try:
+        token = choose_token(sys.argv[1:], os.environ.get("AFL_TOKEN", ""), str(st.get_option("server.address")))
+    except UsageError as error:
+        sys.exit(f"Error: {error}")
+    mib = 2**20
+
+    @asynccontextmanager
+    async def lifespan(_: st.App) -> AsyncIterator[None]:
+        _log_to_file()
+        remove_leftovers()  # of a server that was killed
+        sys.stdout.write(f"\n  The workbench is open at {_link(token)}\n\n")
+        sys.stdout.flush()
+        yield
+        remove_own()
+
+    return {
+        "middleware": [
+            Middleware(Guard, token),
+            Middleware(UploadLimit, (MAX_FILES, MAX_SUM_MIB * mib, MAX_SERVER_MIB * mib)),
+        ],
+        "lifespan": lifespan,
+        "on_script_error": _show_in_page,
+        "exception_handlers": {Exception: _answer_error},
+    }
+
+
+def choose_token(arguments: list[str], given: str, address: str) -> str:
+    """The token of this server; "" where none is asked for.
+
+    Args:
+        arguments: Of the script.
+        given: The environment's AFL_TOKEN; "" draws a token.
+        address: On which the server listens.
+
+    Raises:
+        UsageError: If there is another argument, the token is short, or none is to guard a server that others reach.
+
+    >>> len(choose_token([], "", "localhost")) > 30, choose_token(["--no-token"], "", "localhost")
+    (True, '')
+    """
+    if wrong := [text for text in arguments if text != NO_TOKEN]:
+        raise UsageError("The workbench takes no such option", received=" ".join(wrong), todo=f"There is {NO_TOKEN}")
+    if NO_TOKEN in arguments:
+        if address not in LOCAL:
+            todo = f"Leave out {NO_TOKEN}, or use --server.address localhost"
+            raise UsageError("A server that other machines reach needs a token", received=address, todo=todo)
+        return ""
+    if given and len(given) < SHORTEST:
+        raise UsageError("AFL_TOKEN is short", received=f"{len(given)} characters", todo=f"Take {SHORTEST} or more")
+    return given or secrets.token_urlsafe(32)
+
+
+def _link(token: str) -> str:
+    host = st.get_option("server.allowedHosts")[0]
+    query = f"/?{TOKEN}={token}" if token else ""
+    scheme = "https" if st.get_option("server.sslCertFile") else "http"
+    return f"{scheme}://{host}:{st.get_option('server.port')}{query}"
+
+
+def _log_to_file() -> None:
+    """Tracebacks are for who looks after the server, not for who looks at a page."""
+    folder = paths.HOME / "data" / "logs"
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = RotatingFileHandler(folder / "server.log", maxBytes=2**20, backupCount=3, encoding="utf-8")
+    except OSError as error:
+        log.warning("No log file: %s", error)
+        return
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.addHandler(handler)
+
+
+def _show_in_page(error: Exception) -> bool:
+    """One message in place of a traceback."""
+    log.error("A page failed", exc_info=error)
+    st.error(
+        plain(
+            f"Something went wrong that the workbench did not expect ({type(error).__name__}). The rest of it goes on; "
+            "reload this page. The details are in data/logs/server.log."
+        )
+    )
+    return True
+
+
+async def _answer_error(request: Request, error: Exception) -> Response:
+    """The same for what is no page."""
+    log.error("An answer failed: %s", request.scope["path"], exc_info=error)
+    return PlainTextResponse("Something went wrong; the details are in data/logs/server.log.", 500, dict(HEADERS))
