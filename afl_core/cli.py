@@ -70,9 +70,7 @@ def demo(
     results = Results(RESULTS / "demo")
     cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
     if cases:
-        evaluate_cases(cohort, cases, demo_sources(), results)
-        # The training cases are no results that are still to come.
-        results.describe_cohort(cohort, demo_sources(), cases=sorted(wanted))
+        evaluate_cases(cohort, cases, demo_sources(), results, split=sorted(wanted))
 
 
 @app.command()
@@ -91,6 +89,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     ],
     out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
     case: CaseOption = None,
+    split: Annotated[str | None, typer.Option(help=f"Only this part of the data set's {SPLITS_FILE}, as test.")] = None,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
     region: RegionOption = WHOLE,
@@ -125,7 +124,8 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     results = Results(out)
     find_matcher(matcher)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
-    evaluate_cases(cohort, _select(cohort, case), sources, results, settings=settings, workers=workers)
+    chosen, ids = _select(cohort, case), _split(cohort, split)
+    evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
 
@@ -184,6 +184,15 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
             raise UsageError(said[case_id])
         pick(cases, case_id, kind="case")
     return [cases[case_id] for case_id in wanted]
+
+
+def _split(cohort: Cohort, name: str | None) -> tuple[str, ...]:
+    """The cases of a part of the data set's split file; () where none is asked for."""
+    if name is None:
+        return ()
+    splits = load_splits(cohort.root / SPLITS_FILE)
+    pick(splits, name, kind="split")
+    return splits[name]
 
 
 def main() -> None:

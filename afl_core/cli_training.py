@@ -18,10 +18,12 @@ from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source
+from afl_core.isolation import ERRORS
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
@@ -49,6 +51,10 @@ def train(  # noqa: PLR0913 - one parameter an option
     region: RegionOption = WHOLE,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
+    random_split: Annotated[
+        bool,
+        typer.Option("--random-split", help="Draw the split at random, by patient, though the data set has one."),
+    ] = False,
     sequences: Annotated[str | None, typer.Option(help="Input channels in order, such as flair,t1ce.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="Of weights and batches; several make several runs.")] = None,
     name: Annotated[str | None, typer.Option(help="Name of the run under models/runs.")] = None,
@@ -69,7 +75,20 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences, trust_voxel_order)
+        given = (
+            loss,
+            out,
+            name,
+            data,
+            layout,
+            labels,
+            patients,
+            set_,
+            seed,
+            sequences,
+            trust_voxel_order,
+            random_split,
+        )
         if any(given) or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
@@ -80,7 +99,14 @@ def train(  # noqa: PLR0913 - one parameter an option
     table = str(patients.resolve()) if patients else None  # read again where a run goes on
     cohort, options = _training_data(data, DataOptions(layout, labels, region, trust_voxel_order, table))
     planned = plan_runs(
-        preset, loss or [], seed or [], settings, data=cohort.root, data_options=options, command=command_line()
+        preset,
+        loss or [],
+        seed or [],
+        settings,
+        data=cohort.root,
+        data_options=options,
+        random_split=random_split,
+        command=command_line(),
     )
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
@@ -132,7 +158,7 @@ def _train(run: "RunFolder", *, fresh: bool = False) -> None:
     if cases := [case for case in cohort.cases if case.case_id in test]:
         with tempfile.TemporaryDirectory() as folder:
             results = Results(Path(folder))
-            evaluate_cases(cohort, cases, (CheckpointSource(card.label, spec.out),), results)
+            evaluate_cases(cohort, cases, (CheckpointSource(card.label, spec.out),), results, split=sorted(test))
             add_scores(spec.out, {"test": mean_scores(results.cases())})
     print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
 
@@ -178,9 +204,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     test = set(load_splits(next(iter(runs.values())).path / SPLITS_FILE)["test"])
     results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
     for rule, folder in results.items():
-        evaluate_cases(
-            cohort, [case for case in cohort.cases if case.case_id in test], rule_sources(runs, rule), folder
-        )
+        evaluate_cases(cohort, cohort.cases, rule_sources(runs, rule), folder, split=sorted(test))
     write_study(out, runs, results)
     print_line(f"runs.csv, comparisons.csv and study.json written to {out}")
 
@@ -202,15 +226,29 @@ def evaluate_cases(
     results: Results,
     *,
     settings: Settings = SETTINGS,
+    split: Sequence[str] = (),
     workers: int | None = None,
 ) -> None:
     """Evaluate cases into a results folder, with a progress bar; what failed is listed.
+
+    Args:
+        cohort: The data set.
+        cases: Those of its cases that are wanted; of them the ones that count in these results are evaluated.
+        sources: What predicts.
+        results: Where rows and masks go.
+        settings: How it is measured.
+        split: The cases that count, such as a test split; () is as recorded before, or all.
+        workers: Processes at most.
 
     Raises:
         UsageError: If nothing could be evaluated.
     """
     problems, fresh = dict(cohort.problems), not results.folder.exists()
-    results.describe_cohort(cohort, sources, settings=settings)
+    results.describe_cohort(cohort, sources, settings=settings, cases=split)
+    counting = {case.case_id for case in counted(cohort, results.manifest()).cases}
+    if others := [case for case in cases if case.case_id not in counting]:
+        print_line(f"These results are of a split of {len(counting)} cases: {len(others)} others are left out")
+        cases = [case for case in cases if case.case_id in counting]
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
         advance(done, len(cases))
@@ -230,6 +268,6 @@ def evaluate_cases(
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
-        if fresh:  # it holds nothing
+        if fresh and not (results.folder / ERRORS).exists():  # it holds nothing
             shutil.rmtree(results.folder, ignore_errors=True)
         raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

@@ -13,7 +13,7 @@ from afl_core.data.findings import find_all, unusable_cases
 from afl_core.data.index import FileFacts, Index, Progress, read_files
 from afl_core.data.layouts import Cohort
 from afl_core.data.references import ReferenceFacts, read_references
-from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import AflError
 from afl_core.volume import Case, Spacing
 
@@ -169,6 +169,14 @@ def check_cohort(
         unusable=tuple(sorted(unusable_cases(facts))),
         patients=cohort.patients.sentence(),
     )
+
+
+def sound_splits(
+    cohort: Cohort, *, index: Path, seed: int = 0, progress: Progress = lambda done, total, note: None
+) -> dict[str, tuple[str, ...]]:
+    """A random split by patient of the cases that the check finds nothing against; arguments as `check_cohort`."""
+    report = check_cohort(cohort, index=index, progress=progress)
+    return random_splits(report.sound, patients=report.patient_of, seed=seed)
 
 
 def _splits(cohort: Cohort) -> tuple[dict[str, tuple[str, ...]], str]:

@@ -1,10 +1,13 @@
 """What to know of results before their numbers are believed: the same on the command line, pages and reports."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.errors import DataError
 from afl_core.evaluation.manifest import recorded_patients
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
@@ -32,7 +35,7 @@ def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*found, *([other] if other else []), *_perfect(rows))
+    return (*found, *([other] if other else []), *_perfect(rows), *_trained_on(manifest, rows))
 
 
 def _perfect(rows: pd.DataFrame) -> list[str]:
@@ -43,6 +46,20 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
         f"The masks of {source} equal the reference in every case: are the references given as a source?"
         for source in perfect[perfect == 1].index
     ]
+
+
+def _trained_on(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
+    """That cases of the data set's training split are among the rows."""
+    try:
+        train = set(load_splits(Path(manifest["data"]["path"]) / SPLITS_FILE).get("train", ()))
+    except (DataError, KeyError):
+        return []
+    n = len(train & set(rows["case_id"]))
+    said = (
+        f"{n} of these cases are in the training part of the data set's {SPLITS_FILE}: a model that was trained on them "
+        "scores too well here. Evaluate with --split test into another folder."
+    )
+    return [said] if n else []
 
 
 def _matcher(manifest: Mapping[str, Any]) -> str:

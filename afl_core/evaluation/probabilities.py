@@ -11,17 +11,17 @@ from numpy.typing import NDArray
 from afl_core import processes
 from afl_core.data.layouts import load_case
 from afl_core.errors import AflError, CheckpointError
-from afl_core.evaluation.sources import CheckpointSource
+from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.volume import Case
 
 TIMEOUT_S = 600
 
 
-def case_probabilities(checkpoint: Path, case: Case) -> NDArray[np.float32]:
+def case_probabilities(source: Source, case: Case) -> NDArray[np.float32]:
     """Sigmoid probabilities of the background and of the tumour channel on the case's own grid.
 
     Args:
-        checkpoint: Folder of the checkpoint.
+        source: A checkpoint, or weights of the paper's authors.
         case: With the sequences that it needs.
 
     Returns:
@@ -33,9 +33,14 @@ def case_probabilities(checkpoint: Path, case: Case) -> NDArray[np.float32]:
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder) / "probabilities.npy"
         spec = {
-            "checkpoint": str(checkpoint.resolve()),
-            "case_id": case.case_id,
-            "sequences": {name: str(path.resolve()) for name, path in case.sequences.items()},
+            "source": source_text(source.name, source.path.resolve(), source.option),
+            "case": {
+                "case_id": case.case_id,
+                "sequences": {name: str(path.resolve()) for name, path in case.sequences.items()},
+                "grid": case.grid,
+                "channels": dict(case.channels),
+                "trust_voxel_order": case.trust_voxel_order,
+            },
             "out": str(out),
         }
         try:
@@ -44,15 +49,15 @@ def case_probabilities(checkpoint: Path, case: Case) -> NDArray[np.float32]:
             raise CheckpointError("The prediction took too long", received=error) from error
         if not out.is_file():
             said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise CheckpointError(f"{checkpoint.name} could not predict {case.case_id}", received=said[0])
+            raise CheckpointError(f"{source.name} could not predict {case.case_id}", received=said[0])
         return np.asarray(np.load(out, allow_pickle=False), np.float32)
 
 
 def _predict(text: str) -> None:
     """The process's own work."""
     spec = json.loads(text)
-    source = CheckpointSource("model", Path(spec["checkpoint"]))
-    case = Case(spec["case_id"], {name: Path(path) for name, path in spec["sequences"].items()})
+    (source,) = parse_sources([spec["source"]])
+    case = Case(**spec["case"] | {"sequences": {name: Path(path) for name, path in spec["case"]["sequences"].items()}})
     present = [name for name in source.sequences() if name in case.sequences]
     found = source.predict(case, load_case(case, sequences=present).images, None).probabilities
     np.save(spec["out"], found, allow_pickle=False)  # type: ignore[arg-type]  # a checkpoint always gives them

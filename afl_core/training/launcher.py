@@ -34,6 +34,7 @@ class PlanRequest(BaseModel):
     settings: dict[str, Any]
     data: Path
     data_options: DataOptions = AS_RECOGNISED
+    random_split: bool = False
     command: str
 
 

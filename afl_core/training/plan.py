@@ -26,6 +26,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
     *,
     data: Path,
     data_options: DataOptions = AS_RECOGNISED,
+    random_split: bool = False,
     command: str,
 ) -> dict[str, RunSpec]:
     """The runs of every loss with every seed; those of one seed start from the same weights and see the same batches.
@@ -38,6 +39,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
         settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
         data: Folder of the data set.
         data_options: How it is read.
+        random_split: Whether a split is drawn at random though the data set has one of its own.
         command: What repeats the runs.
 
     Returns:
@@ -71,6 +73,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
                 config=config,
                 data=data.resolve(),
                 data_options=data_options,
+                random_split=random_split,
                 pair=pair,
                 command=command,
                 created=time.time() + len(plans) / 1000,

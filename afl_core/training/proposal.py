@@ -24,6 +24,7 @@ def propose(request: PlanRequest) -> Proposal:
         request.settings,
         data=request.data,
         data_options=request.data_options,
+        random_split=request.random_split,
         command=request.command,
     )
     measured: dict[str, float] = {}

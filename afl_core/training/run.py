@@ -10,16 +10,17 @@ from typing import Any, get_args
 
 import torch
 
+from afl_core.data.check import sound_splits
 from afl_core.data.demo_design import SPLITS
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.patients import parted_patients
-from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, save_splits
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DecisionRule, save_checkpoint
-from afl_core.paths import DEMO
+from afl_core.paths import DEMO, INDEX
 from afl_core.storage import hash_files, write_atomically
 from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
@@ -91,7 +92,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     if spec.data == DEMO.resolve():
         _make_demo(keeper)
     cohort = spec.data_options.load(spec.data)
-    splits = _splits(run, cohort)
+    splits = _splits(run, cohort, keeper)
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
     keeper.steps = config.total_steps(len(cases["train"]))
     write_atomically(run.path / "environment.json", json.dumps(_environment(), indent=2).encode())
@@ -146,14 +147,20 @@ def _make_demo(keeper: FolderKeeper) -> None:
     write_demo(DEMO, splits=SPLITS, progress=tell)
 
 
-def _splits(run: RunFolder, cohort: Cohort) -> Mapping[str, Sequence[str]]:
-    """Those of the run's first start; then the data set's own, or random ones where it has none."""
-    own = run.path / SPLITS_FILE
+def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str, Sequence[str]]:
+    """Those of the run's first start; then the data set's own, or random ones where it has none or they are asked for.
+
+    Random ones leave out the cases that `afl data check` finds something against.
+    """
+    own, given = run.path / SPLITS_FILE, cohort.root / SPLITS_FILE
+
+    def tell(done: int, total: int, _: str) -> None:
+        keeper.check()
+        keeper.tell(f"Checking the data set, {done} of {total}")
+
     if not own.is_file():
-        ids = [case.case_id for case in cohort.cases if case.reference]
-        given = cohort.root / SPLITS_FILE
-        drawn = load_splits(given) if given.is_file() else random_splits(ids, patients=cohort.patients.of)
-        save_splits(own, drawn)
+        declared = given.is_file() and not run.spec().random_split
+        save_splits(own, load_splits(given) if declared else sound_splits(cohort, index=INDEX, progress=tell))
     splits = load_splits(own)
     if parted := parted_patients(splits, cohort.patients.of):
         some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])

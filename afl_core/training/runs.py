@@ -52,6 +52,7 @@ class RunSpec(BaseModel):
         config: The training.
         data: Folder of the data set, absolute.
         data_options: How it is read: layout, labels, and which of them are the tumour.
+        random_split: Whether a split is drawn at random though the data set has one of its own.
         out: Where the checkpoint also goes; None leaves it in the run alone.
         pair: Name that the runs share which differ in the loss alone; "" where there are none.
         command: What repeats the run, for the card.
@@ -63,6 +64,7 @@ class RunSpec(BaseModel):
     config: TrainConfig
     data: Path
     data_options: DataOptions = AS_RECOGNISED
+    random_split: bool = False
     out: Path | None = None
     pair: str = ""
     command: str

@@ -31,8 +31,9 @@ class TrainingData:
         root: Its folder.
         options: How it is read.
         sequences: Those that every case has.
-        splits: Case ids.
+        splits: Case ids; of a random split as they would be if every case were sound.
         note: What is worth knowing before a start, or "".
+        random: Whether the split is drawn at random, when the first run starts.
     """
 
     root: Path
@@ -40,6 +41,7 @@ class TrainingData:
     sequences: tuple[str, ...]
     splits: Mapping[str, tuple[str, ...]]
     note: str = ""
+    random: bool = False
 
 
 def choose_data(workspace: Workspace | None) -> TrainingData:
@@ -77,7 +79,8 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
         cohort = None if demo else _cohort(str(root), options)
         ids = _ids(cohort) if cohort else [case_id for own in data.splits.values() for case_id in own]
         patients = cohort.patients.of if cohort else by_names(ids).of
-        data = replace(data, splits=random_splits(ids, patients=patients))
+        note = f"{data.note} Cases that the check finds something against are left out of the random split.".strip()
+        data = replace(data, splits=random_splits(ids, patients=patients), random=True, note=note)
     for name in ("train", "validation"):
         if not data.splits.get(name):
             todo = f"List some in its {SPLITS_FILE}, or take a random split"

@@ -14,7 +14,6 @@ import streamlit as st
 
 from afl_core import paths
 from afl_core.data.demo_design import SPLITS
-from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
@@ -131,7 +130,6 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     pair = f"{begin:.3f}" if len(wish.request.losses) > 1 else ""
     for k, (name, spec) in enumerate(specs.items()):
         run = create_run(name, spec.model_copy(update={"created": begin + k / 1000, "pair": pair}))
-        save_splits(run.path / SPLITS_FILE, wish.data.splits)
         runs.append(run)
     for run in runs:
         start_run(run)
@@ -197,6 +195,7 @@ def _choose(workspace: Workspace | None) -> Wish:
         settings=settings,
         data=data.root.resolve(),
         data_options=data.options,
+        random_split=data.random,
         command="",
     )
     minutes = float(amount) if unit == "minutes" else None
@@ -274,7 +273,7 @@ def _command(request: PlanRequest) -> str:
     words += [word for loss in request.losses for word in ("--loss", loss)]
     words += [word for seed in request.seeds for word in ("--seed", str(seed))]
     words += [] if request.data == paths.DEMO.resolve() else ["--data", str(request.data)]
-    words += request.data_options.arguments()
+    words += request.data_options.arguments() + (["--random-split"] if request.random_split else [])
     words += [
         word
         for key, value in request.settings.items()

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -27,6 +26,7 @@ from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import DataError
 from afl_core.evaluation.probabilities import case_probabilities
+from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.xray import plot_shares
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain, shown_errors
@@ -126,23 +126,23 @@ def _lesion_table(looked: Looked, found: Mapping[str, Shares]) -> pd.DataFrame:
     return pd.DataFrame(lesions | share)
 
 
-def _checkpoints(asked: Asked) -> dict[str, Path]:
-    """Sources of the results that are checkpoints whose sequences the case has."""
+def _checkpoints(asked: Asked) -> dict[str, str]:
+    """Sources of the results that are checkpoints whose sequences the case has, as `parse_sources` reads them."""
     return {
-        name: Path(said["path"])
+        name: source_text(name, said["path"], said.get("option", ""))
         for name, said in asked.workspace.manifest["sources"].items()
-        if said["kind"] == "checkpoint" and set(said["card"].get("sequences", [""])) <= set(asked.case.sequences)
+        if said["kind"] == "checkpoint" and set(said["card"]["sequences"]) <= set(asked.case.sequences)
     }
 
 
-def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, Path]) -> Looked:
+def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, str]) -> Looked:
     case = asked.case
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
     what = f"{case.reference} {case.region} {case.trust_voxel_order} {case.reference.stat().st_mtime_ns}"
     if chosen in MODELS:
         return _modelled(what, case, asked.preparation, MODELS[chosen])
-    return _predicted(what, case, str(checkpoints[chosen]))
+    return _predicted(what, case, checkpoints[chosen])
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at the case")
@@ -155,7 +155,8 @@ def _modelled(what: str, _case: Case, preparation: str, confidence: float) -> Lo
 @st.cache_resource(max_entries=4, show_spinner="Running the checkpoint on the case; a quarter of a minute")
 def _predicted(what: str, _case: Case, checkpoint: str) -> Looked:
     mask = load_reference(_case)
-    logits = logits_of(case_probabilities(Path(checkpoint), _case))
+    (source,) = parse_sources([checkpoint])
+    logits = logits_of(case_probabilities(source, _case))
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
 

@@ -1,5 +1,6 @@
-"""Probabilities from a process of its own are those of the network."""
+"""Probabilities from a process of its own are those of the network, however the case's files are laid out."""
 
+import nibabel as nib
 import numpy as np
 import pytest
 
@@ -10,18 +11,39 @@ from afl_core.evaluation.sources import CheckpointSource
 from afl_core.volume import Case
 
 
-def test_they_are_those_of_the_network(cohort, make_checkpoint, tmp_path):
-    checkpoint = make_checkpoint(tmp_path / "net")
-    case = load_cohort(cohort).cases[2]
-    found = case_probabilities(checkpoint, case)
-    images = load_case(case, sequences=("flair", "t1ce")).images
-    expected = CheckpointSource("net", checkpoint).predict(case, images, None).probabilities
-    assert found.shape == (2, *images["flair"].array.shape)
+def check_same(case: Case, source: CheckpointSource) -> None:
+    found = case_probabilities(source, case)
+    images = load_case(case, sequences=source.sequences()).images
+    expected = source.predict(case, images, None).probabilities
+    assert found.shape == (2, *images[source.sequences()[0]].array.shape)
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
+def test_they_are_those_of_the_network(cohort, make_checkpoint, tmp_path):
+    check_same(load_cohort(cohort).cases[2], CheckpointSource("net", make_checkpoint(tmp_path / "net")))
+
+
+def test_sequences_in_one_4d_file(make_checkpoint, tmp_path):
+    """As the Decathlon's: which volume is which sequence goes with the case."""
+    stack = np.random.default_rng(0).normal(100, 20, (34, 32, 33, 2)).astype(np.float32)
+    nib.save(nib.Nifti1Image(stack, np.diag([2, 2, 2, 1])), tmp_path / "case.nii.gz")
+    files = dict.fromkeys(("t1ce", "flair"), tmp_path / "case.nii.gz")
+    case = Case("case", files, channels={"flair": 1, "t1ce": 0})
+    check_same(case, CheckpointSource("net", make_checkpoint(tmp_path / "net")))
+
+
+def test_sequences_on_grids_of_their_own(make_checkpoint, tmp_path):
+    """As PI-CAI's: they are brought onto the grid of one of them."""
+    rng = np.random.default_rng(0)
+    for name, shape, spacing in (("flair", (40, 40, 33), 2.0), ("t1ce", (20, 20, 33), 4.0)):
+        image = nib.Nifti1Image(rng.normal(100, 20, shape).astype(np.float32), np.diag([spacing, spacing, 2, 1]))
+        nib.save(image, tmp_path / f"{name}.nii.gz")
+    files = {name: tmp_path / f"{name}.nii.gz" for name in ("flair", "t1ce")}
+    check_same(Case("case", files, grid="flair"), CheckpointSource("net", make_checkpoint(tmp_path / "net")))
+
+
 def test_what_cannot_be_predicted_says_why(cohort, make_checkpoint, tmp_path):
-    checkpoint = make_checkpoint(tmp_path / "net")
+    source = CheckpointSource("net", make_checkpoint(tmp_path / "net"))
     case = load_cohort(cohort).cases[0]
     with pytest.raises(CheckpointError, match=r"t1ce"):
-        case_probabilities(checkpoint, Case(case.case_id, {"flair": case.sequences["flair"]}))
+        case_probabilities(source, Case(case.case_id, {"flair": case.sequences["flair"]}))
