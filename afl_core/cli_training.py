@@ -75,21 +75,8 @@ def train(  # noqa: PLR0913 - one parameter an option
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
     if resume is not None:
-        given = (
-            loss,
-            out,
-            name,
-            data,
-            layout,
-            labels,
-            patients,
-            set_,
-            seed,
-            sequences,
-            trust_voxel_order,
-            random_split,
-        )
-        if any(given) or region != WHOLE:
+        given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
+        if any((*given, trust_voxel_order, random_split)) or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
         _train(find_run(resume))
         return
@@ -219,7 +206,7 @@ def write_demo_cohort(spec: DemoSpec) -> None:
         write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
 
 
-def evaluate_cases(
+def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     cohort: Cohort,
     cases: Sequence[Case],
     sources: Sequence[Source],

@@ -56,8 +56,8 @@ def _trained_on(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
         return []
     n = len(train & set(rows["case_id"]))
     said = (
-        f"{n} of these cases are in the training part of the data set's {SPLITS_FILE}: a model that was trained on them "
-        "scores too well here. Evaluate with --split test into another folder."
+        f"{n} of these cases are in the training part of the data set's {SPLITS_FILE}: a model that was trained on "
+        "them scores too well here. Evaluate with --split test into another folder."
     )
     return [said] if n else []
 

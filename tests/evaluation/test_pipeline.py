@@ -9,10 +9,12 @@ import pytest
 
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import evaluate_case, evaluate_cases, mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
+from afl_core.isolation import ERRORS
 from afl_core.volume import Case
 
 ROW = """case_id source reference_volume_ml predicted_volume_ml dsc iou sensitivity specificity precision
@@ -148,6 +150,26 @@ def test_one_failing_source_leaves_the_other_sources_of_the_case(cohort, masks, 
     assert [row["source"] for row in result.rows] == ["good"]
     assert list(result.problems) == ["bad"]
     assert "Case_A.nii.gz cannot be read" in result.problems["bad"]
+
+
+@pytest.mark.parametrize("error", [ValueError("no such thing"), MemoryError(), RecursionError(), KeyError("x")])
+def test_an_error_that_nobody_foresaw_is_a_problem_of_its_case_alone(cohort, masks, tmp_path, monkeypatch, error):
+    measure = pipeline.evaluate_masks
+
+    def fail(prediction, *args, **options):
+        if prediction.shape == (32, 32, 32):  # Case_C
+            raise error
+        return measure(prediction, *args, **options)
+
+    monkeypatch.setattr(pipeline, "evaluate_masks", fail)
+    results = Results(tmp_path / "results")
+    evaluate_into(results, load_cohort(cohort).cases, (MaskSource("A", masks),))
+    assert results.cases()["case_id"].tolist() == ["Case_A", "Case_B", "Case_D"]
+    said = results.manifest()["problems"]["Case_C"]["A"]
+    assert "measuring A on Case_C (reference Case_C_seg.nii.gz)" in said
+    assert "\n" not in said
+    if not isinstance(error, MemoryError):
+        assert "Traceback" in (results.folder / ERRORS).read_text()
 
 
 def test_a_case_without_reference_is_a_problem(tmp_path, cohort, masks):

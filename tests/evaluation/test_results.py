@@ -2,6 +2,7 @@
 
 import json
 import random
+import shutil
 import subprocess
 import sys
 import time
@@ -156,6 +157,55 @@ def test_a_deleted_mask_is_made_again(cohort, masks, tmp_path):
     assert [case.case_id for case in pending(cases, sources, results)] == ["Case_B"]
     evaluate_into(results, cases, sources)
     assert mask_path(results.folder, "A", "Case_B").is_file()
+
+
+@pytest.mark.parametrize("damage", ["cut", "emptied", "of another source"])
+def test_a_mask_that_is_not_the_measured_one_is_made_again(cohort, masks, tmp_path, damage):
+    cases, sources = load_cohort(cohort).cases, (MaskSource("A", masks),)
+    results = Results(tmp_path / "results")
+    evaluate_into(results, cases, sources)
+    path = mask_path(results.folder, "A", "Case_B")
+    measured = path.read_bytes()
+    other = mask_path(results.folder, "A", "Case_C").read_bytes()
+    path.write_bytes({"cut": measured[:40], "emptied": b"", "of another source": other}[damage])
+    assert [case.case_id for case in pending(cases, sources, results)] == ["Case_B"]
+    evaluate_into(results, cases, sources)
+    assert path.read_bytes() == measured
+
+
+def test_rows_of_another_source_of_the_same_name_are_dropped(cohort, masks, tmp_path):
+    """Also those of cases that are not evaluated now: a table never mixes two sources."""
+    opened, results = load_cohort(cohort), Results(tmp_path / "results")
+    sources = (MaskSource("A", masks), MaskSource("B", masks))
+    results.describe_cohort(opened, sources)
+    evaluate_into(results, opened.cases, sources)
+    other = Path(shutil.copytree(masks, tmp_path / "other"))
+    replaced = (MaskSource("A", other),)
+    results.describe_cohort(opened, replaced)
+    evaluate_into(results, opened.cases[:1], replaced)
+    rows, lesions = results.cases(), results.lesions()
+    assert rows.loc[rows["source"] == "A", "case_id"].tolist() == ["Case_A"]
+    assert set(lesions.loc[lesions["source"] == "A", "case_id"]) == {"Case_A"}
+    assert (rows["source"] == "B").sum() == 4
+
+
+def test_a_checkpoint_that_was_moved_is_the_same_source(cohort, tmp_path, make_checkpoint):
+    opened, results, seconds = load_cohort(cohort), Results(tmp_path / "results"), []
+    for folder in ("here", "there"):
+        (source,) = parse_sources([f"net={make_checkpoint(tmp_path / folder, name='net')}"])
+        results.describe_cohort(opened, (source,))
+        evaluate_into(results, opened.cases[:1], (source,))
+        seconds += results.cases()["seconds"].tolist()
+    assert len(seconds) == 2
+    assert len(set(seconds)) == 1  # not computed again
+
+
+def test_a_case_that_cannot_be_used_any_more_has_no_rows(tmp_path):
+    results = Results(tmp_path)
+    results.add([result("a"), result("a", "B"), result("b")])
+    results.add([CaseResult("a", problems={"": "a has no reference segmentation"})])
+    assert results.cases()["case_id"].tolist() == ["b"]
+    assert results.lesions()["case_id"].tolist() == ["b"]
 
 
 def test_new_rows_replace_those_of_the_same_case_and_source(tmp_path):
