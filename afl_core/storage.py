@@ -121,7 +121,8 @@ def read_as(kind: type[T], path: Path, *, largest: int = MAX_TEXT, todo: str = "
             return TypeAdapter(kind).validate_json(text)
         except ValidationError as error:
             first = error.errors()[0]
-            raise ValueError(": ".join([*(str(part) for part in first["loc"]), first["msg"]])) from error
+            where = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ValueError(f"{where}: {first['msg']}") from error
 
     return cast("T", _parse(path, loads, largest, todo))
 

@@ -3,23 +3,24 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from annotated_types import Len
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
 from afl_core.data.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
-from afl_core.errors import AflError
+from afl_core.errors import AflError, DataError
 from afl_core.isolation import explained
-from afl_core.storage import write_atomically
+from afl_core.storage import read_as, write_atomically
 from afl_core.volume import Case, Volume
-
-INDEX_VERSION = 2
-"""Raised whenever what is kept changes its meaning."""
 
 Progress = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and a note."""
@@ -63,6 +64,37 @@ def _grid(shape: tuple[int, ...], affine: bytes) -> Volume:
     return ras_grid_of(shape, np.frombuffer(affine).reshape(4, 4))
 
 
+@with_config(ConfigDict(extra="forbid", allow_inf_nan=False))
+class KeptFile(TypedDict, total=False):
+    """What the index keeps of a file: the fields of `FileFacts`, as far as they are known."""
+
+    shape: Annotated[list[int], Len(3, 3)]
+    affine: Annotated[list[Annotated[list[float], Len(4, 4)]], Len(4, 4)]
+    remarks: list[str]
+    problem: str
+
+
+@with_config(ConfigDict(extra="forbid", allow_inf_nan=False))
+class KeptReference(TypedDict, total=False):
+    """What the index keeps of a reference: label to voxels, and the description of the region."""
+
+    labels: dict[Annotated[str, Field(pattern=r"^\d{1,5}$")], int]
+    volume_ml: float
+    lesions: int
+    roughness: float | None
+    problem: str
+
+
+@with_config(ConfigDict(extra="forbid"))
+class _Stored(TypedDict):
+    """The whole file: key to size, time and what is kept."""
+
+    version: Literal[2]  # raised whenever what is kept changes its meaning
+    root: str
+    files: dict[str, tuple[int, int, KeptFile]]
+    references: dict[str, tuple[int, int, KeptReference]]
+
+
 class Index:
     """The facts of one data set's files and references, on disk.
 
@@ -72,30 +104,27 @@ class Index:
     def __init__(self, root: Path, folder: Path) -> None:
         name = hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:16]
         self.root, self.path = root, folder / f"{name}.json"
-        self._kept: dict[str, dict[str, list[Any]]] = {"files": {}, "references": {}}
+        self._kept: dict[str, dict[str, tuple[int, int, Any]]] = {"files": {}, "references": {}}
         self._changed = False
-        try:
-            kept = json.loads(self.path.read_bytes())
-            if kept["version"] == INDEX_VERSION:
-                self._kept = {section: dict(kept[section]) for section in self._kept}
-        except (OSError, ValueError, KeyError, TypeError):
-            pass
+        with suppress(DataError):
+            stored = read_as(_Stored, self.path)
+            self._kept = {"files": {**stored["files"]}, "references": {**stored["references"]}}
 
     def get(self, section: str, key: str, state: State) -> Any:
         """What is kept under a key of that state; None if it is not, or of another state."""
         entry = self._kept[section].get(key)
-        return entry[2] if isinstance(entry, list) and len(entry) == 3 and tuple(entry[:2]) == state else None
+        return entry[2] if entry and entry[:2] == state else None
 
     def put(self, section: str, key: str, state: State, value: Any) -> None:
         """Keep a value until the file's state changes."""
-        self._kept[section][key] = [*state, value]
+        self._kept[section][key] = (*state, value)
         self._changed = True
 
     def save(self) -> None:
         """Write what was added; a folder that cannot be written to costs the next reader time, nothing else."""
         if not self._changed:
             return
-        text = json.dumps({"version": INDEX_VERSION, "root": str(self.root.resolve()), **self._kept})
+        text = json.dumps({"version": 2, "root": str(self.root.resolve()), **self._kept})
         try:
             write_atomically(self.path, text.encode())
         except OSError:

@@ -25,7 +25,7 @@ from afl_core.data.lesion_shapes import Placed, draw_blob, keep_apart, place_blo
 from afl_core.data.phantom import SEQUENCES, Anatomy, draw_anatomy, grid, render
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import DataError
-from afl_core.storage import write_atomically
+from afl_core.storage import read_json, write_atomically
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed would give other files."""
@@ -265,9 +265,11 @@ def _settings(spec: DemoSpec) -> dict[str, object]:
 def _load_case_rows(folder: Path, spec: DemoSpec) -> tuple[LesionRow, ...] | None:
     """Rows of a complete case, None if it must be written (missing, damaged, or of an older generator)."""
     try:
-        stored = json.loads((folder / _SIDECAR).read_text())
+        stored = read_json(folder / _SIDECAR)
+        if not isinstance(stored, dict):
+            return None
         rows = tuple(LesionRow(**{**row, "centre_mm": tuple(row["centre_mm"])}) for row in stored.pop("lesions"))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (DataError, KeyError, TypeError):
         return None
     files = [folder / f"{folder.name}_{name}.nii.gz" for name in (*SEQUENCES, "seg")]
     if stored.get("version") != GENERATOR_VERSION or not all(f.is_file() and f.stat().st_size for f in files):

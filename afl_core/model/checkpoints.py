@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, with_config
+from typing_extensions import TypedDict
 
-from afl_core.errors import AflError, CheckpointError
-from afl_core.storage import write_atomically
+from afl_core.errors import AflError, CheckpointError, DataError
+from afl_core.storage import read_as, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn
@@ -18,6 +19,41 @@ WEIGHTS, CARD = "weights.safetensors", "card.json"
 _Length = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Voxels = Annotated[int, Field(ge=1, le=1024)]
 DecisionRule = Literal["tumour_channel", "background_complement", "argmax"]
+
+
+MAX_CARD = 2**22
+"""Largest card that is read, in bytes."""
+
+_OPEN = ConfigDict(extra="allow", allow_inf_nan=False)
+
+
+@with_config(_OPEN)
+class TrainingFacts(TypedDict, total=False):
+    """What pages show of a training, beside its configuration; empty where nothing is recorded."""
+
+    seed: int
+    steps: int | None
+    batch_size: int
+    parameters: int
+    best_step: int
+    best_validation_dsc: float
+
+
+@with_config(_OPEN)
+class DataFacts(TypedDict, total=False):
+    """On what a checkpoint was trained."""
+
+    name: str
+    region: str
+    cases: dict[str, int]
+    training_files_sha256: str
+
+
+@with_config(_OPEN)
+class Scores(TypedDict, total=False):
+    """How it scored on its test split."""
+
+    test_mean_dsc_by_decision_rule: dict[DecisionRule, float]
 
 
 class Card(BaseModel):
@@ -42,9 +78,9 @@ class Card(BaseModel):
     decision_rule: DecisionRule
     loss: str
     loss_settings: dict[str, Any]
-    training: dict[str, Any]
-    data: dict[str, Any]
-    scores: dict[str, Any]
+    training: TrainingFacts
+    data: DataFacts
+    scores: Scores
     command: str
     versions: dict[str, str]
     weights_sha256: str
@@ -80,11 +116,9 @@ def load_card(folder: Path) -> Card:
             todo=f"Give a folder with {CARD} and {WEIGHTS}, as `afl train` writes it, or a folder of predicted masks",
         )
     try:
-        return Card.model_validate_json((folder / CARD).read_bytes())
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the file"
-        raise CheckpointError(f"{folder.name}/{CARD} is damaged: {where}", received=first["msg"]) from error
+        return read_as(Card, folder / CARD, largest=MAX_CARD)
+    except DataError as error:
+        raise CheckpointError(f"{folder.name}/{CARD} is damaged: {error.received}") from error
 
 
 def load_network(folder: Path) -> tuple["nn.Module", Card]:
@@ -94,24 +128,28 @@ def load_network(folder: Path) -> tuple["nn.Module", Card]:
         The network in evaluation mode, on the CPU, and its card.
 
     Raises:
-        CheckpointError: If the weights are not those that the card names, or do not fit the network it names.
+        CheckpointError: If the weights are not those that the card names, do not fit the network it names, or are NaN
+            or infinite.
     """
     from safetensors import SafetensorError  # noqa: PLC0415
     from safetensors.torch import load  # noqa: PLC0415 - imports torch
 
     from afl_core.model.networks import build_model  # noqa: PLC0415 - imports torch
+    from afl_core.model.weights import check_finite  # noqa: PLC0415
 
     card = load_card(folder)
     raw = verify_weights(folder, card)
     try:
         network = build_model(card.network, in_channels=len(card.sequences), **card.network_settings)
-        network.load_state_dict(load(raw))
+        state = load(raw)
+        network.load_state_dict(state)
     except (SafetensorError, RuntimeError, AflError) as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
         raise CheckpointError(
             f"The weights in {folder.name} do not fit the network {card.network} with {len(card.sequences)} channels",
             received=reason[0].strip(),
         ) from error
+    check_finite(state, f"{folder.name}/{WEIGHTS}")
     return network.eval(), card
 
 

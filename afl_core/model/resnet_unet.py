@@ -18,6 +18,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from afl_core.errors import CheckpointError, UsageError
+from afl_core.model.weights import check_finite, load_torch
 
 Stride: TypeAlias = tuple[int, int, int]
 Strides: TypeAlias = tuple[Stride, Stride, Stride, Stride, Stride]
@@ -185,7 +186,7 @@ def load_released(path: Path, *, strides: Strides, in_channels: int) -> nn.Modul
         CheckpointError: If the file holds no weights, or those of another network; names the first keys.
     """
     network = ResNetUNet(in_channels, strides)
-    _load_into(network, _read_state(path), what=f"{path.name} does not hold the weights of this ResNet50 U-Net")
+    _load_into(network, _read_state(path), path, what=f"{path.name} does not hold the weights of this ResNet50 U-Net")
     return network.eval()
 
 
@@ -214,7 +215,7 @@ def load_imagenet(network: ResNetUNet, path: Path) -> None:
     state = {key: value for key, value in _read_state(path).items() if not key.startswith("fc.")}
     if "conv1.weight" in state and state["conv1.weight"].ndim == 4:
         state = inflate_imagenet(state, in_channels=network.encoder.conv1.in_channels)
-    _load_into(network.encoder, state, what=f"{path.name} does not hold the ImageNet weights of a ResNet50")
+    _load_into(network.encoder, state, path, what=f"{path.name} does not hold the ImageNet weights of a ResNet50")
 
 
 def inflate_imagenet(state: Mapping[str, Tensor], *, in_channels: int = 3) -> dict[str, Tensor]:
@@ -254,7 +255,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     todo += "Pickled weights are not loaded, for safety, unless they are one"
     try:
         with warnings.catch_warnings(action="ignore"):  # on the pickle protocol; the error below says enough
-            state = load_file(path) if path.suffix == ".safetensors" else torch.load(path, "cpu", weights_only=True)
+            state = load_file(path) if path.suffix == ".safetensors" else load_torch(path)
     except _UNREADABLE as error:
         reason = (str(error) or type(error).__name__).splitlines()[0][:120]
         raise CheckpointError(f"{path.name} cannot be read as weights", received=reason, todo=todo) from error
@@ -265,7 +266,7 @@ def _read_state(path: Path) -> dict[str, Tensor]:
     return {str(key).removeprefix("module."): value for key, value in state.items()}
 
 
-def _load_into(network: nn.Module, state: Mapping[str, Tensor], *, what: str) -> None:
+def _load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path, *, what: str) -> None:
     """Load weights, or say in one line what does not fit."""
     own = network.state_dict()
     missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
@@ -279,4 +280,5 @@ def _load_into(network: nn.Module, state: Mapping[str, Tensor], *, what: str) ->
     if missing or unexpected or wrong:
         received = "; ".join(f"{len(keys)} {kind}: {', '.join(keys[:3])}" for kind, keys in found if keys)
         raise CheckpointError(what, received=received, todo="Check the file and the number of input channels")
+    check_finite(state, path.name)
     network.load_state_dict(state, strict=False)  # strict but for the batch counters that old files lack

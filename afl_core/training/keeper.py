@@ -17,6 +17,7 @@ from typing import Any
 import torch
 
 from afl_core.errors import DataError
+from afl_core.model.weights import load_torch
 from afl_core.processes import POLL_SECONDS, asked_to_stop
 from afl_core.storage import write_atomically
 from afl_core.training.loop import Keeper, Progress
@@ -93,7 +94,7 @@ class FolderKeeper(Keeper):
 
     def _last_state(self) -> dict[str, Any]:
         try:
-            state: dict[str, Any] = torch.load(self.run.path / LAST, weights_only=True)
+            state: dict[str, Any] = load_torch(self.run.path / LAST)
         except (RuntimeError, EOFError, LookupError, ValueError, pickle.UnpicklingError) as error:
             todo = f"Delete {LAST}, and the run begins anew"
             raise DataError(f"{self.run.name}/{LAST} is damaged", received=type(error).__name__, todo=todo) from error

@@ -6,7 +6,7 @@ import os
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
 import torch
 
@@ -19,7 +19,7 @@ from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
-from afl_core.model.checkpoints import Card, DecisionRule, save_checkpoint
+from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint
 from afl_core.paths import DEMO, INDEX
 from afl_core.storage import hash_files, write_atomically
 from afl_core.training.cases import TrainingCase, training_case
@@ -102,6 +102,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         return None
     keeper.tell("Scoring the test split")
     test = _load(cohort, splits, "test", config, keeper) if splits.get("test") else []
+    counts = {name: len(loaded) for name, loaded in (cases | {"test": test}).items()}
     rules: tuple[DecisionRule, ...] = get_args(DecisionRule)
     scores = scores_by_rule(result.network, test, config, rules=rules, stopped=keeper.stopped) if test else {}
     if scores is None:
@@ -119,8 +120,8 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         decision_rule=config.decision_rule,
         loss=config.loss,
         loss_settings=config.loss_settings,
-        training=config.model_dump(mode="json") | _outcome(result),
-        data=_describe(cohort, splits, config) | {"cases": {n: len(c) for n, c in (cases | {"test": test}).items()}},
+        training=cast(TrainingFacts, config.model_dump(mode="json") | _outcome(result)),
+        data=cast(DataFacts, _describe(cohort, splits, config) | {"cases": counts}),
         scores={"test_mean_dsc_by_decision_rule": {rule: round(dsc, 4) for rule, dsc in scores.items()}}
         if test
         else {},

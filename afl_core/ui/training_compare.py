@@ -1,6 +1,7 @@
 """Training page: finished runs become checkpoints that Compare shows."""
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 
 import streamlit as st
@@ -128,9 +129,10 @@ def _sources(cards: Mapping[str, Card]) -> dict[str, str]:
 
 def _scores(card: Card) -> str:
     training, rules = card.training, card.scores.get("test_mean_dsc_by_decision_rule", {})
-    said = f"Best validation Dice {training['best_validation_dsc']:.3f} at step {training['best_step']:,}"
+    said = f"Best validation Dice {training.get('best_validation_dsc', math.nan):.3f}"
+    said += f" at step {training.get('best_step', 0):,}"
     if card.decision_rule in rules:
-        said += f"; {rules[card.decision_rule]:.3f} on the {card.data['cases']['test']} test cases"
+        said += f"; {rules[card.decision_rule]:.3f} on the {card.data.get('cases', {}).get('test', 0)} test cases"
     return f"{said}. The weights of that step are the checkpoint."
 
 

@@ -103,6 +103,17 @@ def test_weights_of_another_network_are_refused(checkpoint, change):
     refused(checkpoint, "do not fit the network demo_unet", name)
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_weights_that_are_no_numbers_are_refused(checkpoint, value):
+    from safetensors.torch import load, save
+
+    tensors = load((checkpoint / WEIGHTS).read_bytes())
+    name = next(name for name, tensor in tensors.items() if tensor.is_floating_point())
+    tensors[name].view(-1)[0] = value
+    replace_weights(checkpoint, save(tensors))
+    refused(checkpoint, "net/weights.safetensors holds weights that are NaN or infinite", name)
+
+
 def test_an_unknown_network_on_the_card_is_refused(checkpoint):
     edit_card(checkpoint, network="resnet_900")
     refused(checkpoint, "resnet_900", "demo_unet")
@@ -117,6 +128,10 @@ def test_an_unknown_network_on_the_card_is_refused(checkpoint):
         ({"sequences": []}, "sequences"),
         ({"patch_size": "large"}, "patch_size"),
         ({"weights_sha256": None}, "weights_sha256"),
+        ({"training": {"parameters": "many"}}, "training.parameters"),
+        ({"data": {"cases": {"test": []}}}, "data.cases.test"),
+        ({"scores": {"test_mean_dsc_by_decision_rule": {"argmax": "high"}}}, "scores.test_mean_dsc"),
+        ({"versions": {"torch": 2}}, "versions.torch"),
     ],
 )
 def test_a_card_with_a_wrong_field_names_it(checkpoint, changed, named):
@@ -124,7 +139,7 @@ def test_a_card_with_a_wrong_field_names_it(checkpoint, changed, named):
     refused(checkpoint, f"net/card.json is damaged: {named}")
 
 
-@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b"null"])
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b"null", b"[" * 100_000, b'{"name": ' + b"9" * 5000])
 def test_a_card_that_is_no_card_is_refused(checkpoint, data):
     (checkpoint / CARD).write_bytes(data)
     refused(checkpoint, "net/card.json is damaged")
