@@ -38,7 +38,8 @@ def site(serve, home) -> Callable[..., str]:
 
 
 def fill(page: Page, label: str, value: str) -> None:
-    page.get_by_label(label, exact=True).fill(value)
+    enabled = page.locator("input:enabled")  # what it replaces may still be there for a moment, disabled
+    page.get_by_label(label, exact=True).and_(enabled).fill(value)
     page.keyboard.press("Enter")
 
 
@@ -80,6 +81,25 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     )
     page.get_by_text("No result yet for FL on this case").wait_for(timeout=PATIENCE)
     assert load_card(home / "models" / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
+
+
+def proposals() -> list[Path]:
+    """Processes that time a step."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"training.proposal" in path.read_bytes()]
+
+
+def test_stop_ends_the_timing_of_a_step(page, site, cohort):
+    page.goto(f"{site()}/training")
+    page.get_by_role("combobox", name="Data set").click(timeout=PATIENCE)
+    page.get_by_role("option", name="A folder on this machine").click()
+    fill(page, "Folder", str(cohort))
+    page.get_by_text("1 validation and 1 test cases").wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="Check and estimate the time").click()
+    page.get_by_text("Checking the settings and timing two steps").wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Check and estimate the time").wait_for(timeout=PATIENCE)
+    assert page.get_by_role("button", name="Start 2 runs").count() == 0
+    assert proposals() == []
 
 
 def test_a_run_outlives_the_server_and_the_next_one_takes_it_over(page, site, stop_server, home, cohort):
