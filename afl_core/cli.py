@@ -20,6 +20,7 @@ from afl_core.cli_xray import xray
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions, load_cohort
+from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
 from afl_core.doctor import run_checks
@@ -179,6 +180,7 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
         return list(cohort.cases)
     cases = {case.case_id: case for case in cohort.cases}
     said = dict(cohort.problems)
+    wanted = [composed(case_id) for case_id in wanted]
     for case_id in wanted:
         if case_id in said:
             raise UsageError(said[case_id])

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Literal
 from afl_core.data.files import SUFFIXES
 from afl_core.errors import DataError
 
-Kind = Literal["files", "refused", "special"]
+Kind = Literal["files", "refused", "special", "unprintable"]
 
 MAX_DEPTH = 6
 """Folders below the root in which images are still looked for."""
@@ -25,11 +26,14 @@ class Found:
         refused: Image files and folders that are links out of the root; they are not followed.
         special: Names of image files that are none: pipes, devices and sockets, which are never opened, and links to
             nothing.
+        unprintable: Image files and folders whose names are no UTF-8 or hold control characters, as they can be shown:
+            no table, file or terminal takes them as they are.
     """
 
     files: tuple[str, ...]
     refused: tuple[str, ...]
     special: tuple[str, ...] = ()
+    unprintable: tuple[str, ...] = ()
 
 
 def typed_folder(text: str) -> Path:
@@ -59,10 +63,21 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
     if not root.is_dir():
         todo = f"Give the folder that holds the data set, such as {root.parent}"
         raise DataError("A folder is due, not a file", received=root, todo=todo)
-    found: dict[Kind, list[str]] = {"files": [], "refused": [], "special": []}
+    found: dict[Kind, list[str]] = {"files": [], "refused": [], "special": [], "unprintable": []}
     for relative, kind in _walk(root, "", depth, (root.resolve(),)):
         found[kind].append(relative)
     return Found(**{kind: tuple(sorted(paths)) for kind, paths in found.items()})
+
+
+def printable(name: str) -> str:
+    r"""A file name as it can be shown: bytes that are no UTF-8, and control characters, as their codes.
+
+    >>> printable("café.nii"), printable("caf\udce9.nii"), printable("a\nb.nii")
+    ('café.nii', 'caf\\xe9.nii', 'a\\x0ab.nii')
+    """
+    return "".join(
+        f"\\x{ord(c) & 0xFF:02x}" if "\ud800" <= c <= "\udfff" or unicodedata.category(c) == "Cc" else c for c in name
+    )
 
 
 def _other_path(text: str) -> str:
@@ -87,6 +102,10 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
         if entry.name.startswith("."):
             continue
         relative = f"{below}{entry.name}"
+        if (shown := printable(entry.name)) != entry.name:
+            if entry.name.lower().endswith(SUFFIXES) or Path(entry.path).is_dir():
+                yield f"{below}{shown}", "unprintable"
+            continue
         path = Path(entry.path)  # unlike a DirEntry, a Path answers False for a link to itself
         real = Path(os.path.realpath(path)) if path.is_symlink() else parents[-1] / entry.name
         inside = real.is_relative_to(parents[0])

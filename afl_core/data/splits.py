@@ -2,6 +2,7 @@
 
 import json
 import random
+import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
     stored = read_json(path, todo=_TODO)
     if not isinstance(stored, dict) or not all(_is_ids(ids) for ids in stored.values()):
         raise DataError(f"{path.name} is not a split file", received=path, todo=_TODO)
-    splits = {str(name): tuple(ids) for name, ids in stored.items()}
+    splits = {str(name): tuple(unicodedata.normalize("NFC", case) for case in ids) for name, ids in stored.items()}
     _check_disjoint(splits, path)
     return splits
 

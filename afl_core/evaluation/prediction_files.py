@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.data.files import load_labels, load_mask, load_volume, strip_suffix
+from afl_core.data.layouts.masks import composed
 from afl_core.data.loading import region_mask
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
@@ -41,7 +42,7 @@ def find_prediction(folder: Path, case_id: str) -> Path:
         True,
     ):  # a file that came lately may lie in a sub-folder, which the folder's time does not show
         found = list_predictions(folder) if fresh else _kept(folder, folder.stat().st_mtime_ns)
-        path = found.get(case_id) or found.get(_case_of(case_id))
+        path = found.get(composed(case_id)) or found.get(composed(_case_of(case_id)))
         if path is not None and path.is_file():
             return path
     named = ", ".join(path.relative_to(folder).as_posix() for path in list(found.values())[:2])
@@ -55,7 +56,7 @@ def find_prediction(folder: Path, case_id: str) -> Path:
 def list_predictions(folder: Path) -> dict[str, Path]:
     """The predictions of a folder and of its sub-folders, by case id.
 
-    A file that calls itself a prediction (`_pred`) goes before others of its case.
+    A file that calls itself a prediction (`_pred`) goes first, then one that is named as its case alone.
 
     Raises:
         DataError: If two files may be the prediction of one case, or if one is a link out of the folder.
@@ -74,7 +75,7 @@ def list_predictions(folder: Path) -> dict[str, Path]:
                 files[case_id].append(relative)
     chosen = {case_id: _only(case_id, names, folder) for case_id, names in files.items()}
     whole = {_stem(relative): relative for relative in chosen.values()}  # a case id may itself end in _seg
-    return {case_id: folder / relative for case_id, relative in (whole | chosen).items()}
+    return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
 
 
 def load_prediction(path: Path, region: Region = WHOLE) -> tuple[Mask, NDArray[np.float32] | None, str]:
@@ -135,7 +136,7 @@ def _case_in(relative: str, parent: str, *, alone: bool) -> str:
 def _only(case_id: str, names: list[str], folder: Path) -> str:
     """The prediction among files of one case."""
     own = [name for name in names if _is_own(_stem(name))]
-    left = own or names
+    left = own or [name for name in names if _stem(name) == case_id] or names
     if len(left) > 1:
         raise DataError(
             f"Two masks have the case id {case_id}", received=f"{' and '.join(left[:2])} in {folder}", todo="Keep one"

@@ -122,7 +122,7 @@ class MaskSource:
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
-        said = {"kind": "masks", "path": str(self.path), "files": len(list_predictions(self.path))}
+        said = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
         archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
         said |= {"ignored": f"{archives} .npz files"} if archives else {}
         return said | ({"option": self.option} if self.option != "refuse" else {})

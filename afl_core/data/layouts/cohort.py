@@ -15,7 +15,7 @@ from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
-from afl_core.data.layouts.masks import composed, find_references
+from afl_core.data.layouts.masks import composed, find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
@@ -178,9 +178,9 @@ def references_cohort(
     patients: Path | None = None,
 ) -> Cohort:
     """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
-    found, strays = find_references(folder)
+    found, strays, problems = find_references(folder)
     cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
-    cohort = Cohort(folder, MASKS_ALONE, cases, strays=strays, trust_voxel_order=trust_voxel_order)
+    cohort = Cohort(folder, MASKS_ALONE, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
     return _with_patients(_with_region(cohort, labels, region), patients)
 
 
@@ -233,6 +233,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     parts: dict[str, list[_Part]] = defaultdict(list)
     problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
     problems += [(path, str(_special(path))) for path in found.special]
+    problems += [(path, str(unprintable(path))) for path in found.unprintable]
     strays, aside = list[str](), list[str]()
     for relative in sorted((*found.files, *found.refused)):
         part = _match(layout, patterns, relative, refused=relative in found.refused)

@@ -18,8 +18,8 @@ def load_references(folder: Path) -> dict[str, Path]:
     return find_references(folder)[0]
 
 
-def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
-    """Masks of a folder by case id, the file name without its suffix; and the image files that are none of them.
+def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Masks of a folder by case id, the file name without its suffix; image files that are none of them; and problems.
 
     Sub-folders are searched where the folder itself holds no mask. In a sub-folder that is named like a case, its mask
     is `CASE`, `CASE_seg`, `seg` or the like; other files there are passed over.
@@ -50,7 +50,14 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...]]:
                 )
             masks[case_id] = relative
     strays = tuple(sorted(set(found.files) - set(masks.values())))
-    return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays
+    problems = tuple((path, str(unprintable(path))) for path in found.unprintable)
+    return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays, problems
+
+
+def unprintable(path: str) -> DataError:
+    """The problem of a file whose name cannot be written; `path` as `scan_folder` shows it."""
+    what = "Left out: a name that is no UTF-8 text, or holds control characters"
+    return DataError(what, received=path, todo="Rename the file")
 
 
 def composed(name: str) -> str:
