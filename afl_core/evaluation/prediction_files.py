@@ -74,7 +74,7 @@ def list_predictions(folder: Path) -> dict[str, Path]:
             if case_id:
                 files[case_id].append(relative)
     chosen = {case_id: _only(case_id, names, folder) for case_id, names in files.items()}
-    whole = {_stem(relative): relative for relative in chosen.values()}  # a case id may itself end in _seg
+    whole = {_stem(relative): relative for names in files.values() for relative in names}  # an id may end in _seg
     return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
 
 

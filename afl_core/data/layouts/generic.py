@@ -54,8 +54,8 @@ def load_layout(path: Path) -> Layout:
     patterns = [*said.images.items(), *([(REFERENCE, said.reference)] if said.reference else [])]
     if not patterns:
         raise _wrong(path, "neither images nor a reference")
-    if outside := [role for role, pattern in patterns if {"", ".", ".."} & set(pattern.split("/"))]:
-        raise _wrong(path, f"{outside[0]}: a pattern runs down from the data set's folder, without // or ..")
+    if outside := [role for role, text in patterns if text.startswith("/") or ".." in text.split("/")]:
+        raise _wrong(path, f"{outside[0]}: a pattern runs down from the data set's folder, not from / or by ..")
     if taken := {REFERENCE, ASIDE, BY_NAME} & {name.lower() for name in said.images}:
         raise _wrong(path, f"images: {', '.join(taken)} is no name of a sequence")
     if said.grid and said.grid not in said.images:
