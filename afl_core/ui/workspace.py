@@ -13,6 +13,7 @@ import streamlit as st
 from afl_core import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, build_comparison
 from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_region, recorded_settings, whole_cohort
@@ -192,8 +193,8 @@ def _open_folder() -> str | None:
         )
         if not st.form_submit_button("Open folder") or not text.strip():
             return None
-        root = Path(text.strip()).expanduser()
         try:
+            root = typed_folder(text)
             if name := find_results(load_cohort(root)):
                 return name
         except AflError as error:

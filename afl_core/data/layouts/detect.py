@@ -10,7 +10,7 @@ from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
 from afl_core.data.layouts.hints import nearest
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
-from afl_core.data.scan import Found, scan_folder
+from afl_core.data.scan import Found, scan_folder, typed_folder
 from afl_core.errors import DataError
 
 NOTHING = "No cases were found"
@@ -39,7 +39,7 @@ def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
         UsageError: If there is no layout of that name.
     """
     if name and name.lower().endswith(".toml"):
-        return _detect(root, found, [load_layout(Path(name).expanduser())])
+        return _detect(root, found, [load_layout(typed_folder(name))])
     if name:
         return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
     if (root / LAYOUT_FILE).is_file():
