@@ -27,6 +27,7 @@ from afl_core.doctor import run_checks
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
+from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
@@ -105,6 +106,13 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         str,
         typer.Option(help="Predicted masks on another grid: " + "; ".join(f"{k}: {v}" for k, v in OTHER_GRID.items())),
     ] = "refuse",
+    prediction_labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What folders of predictions hold, where their files do not tell: "
+            + "; ".join(f"{k}: {v}" for k, v in MEANINGS.items())
+        ),
+    ] = None,
     trust_voxel_order: TrustOption = False,
     workers: WorkersOption = None,
 ) -> None:
@@ -114,7 +122,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
 
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
-    sources = parse_sources(source, other_grid=other_grid)
+    sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
     options = DataOptions(layout, labels, region, trust_voxel_order, str(patients) if patients else None)
     if data is not None and references is None:
         cohort = options.load(data)

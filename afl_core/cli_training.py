@@ -22,7 +22,7 @@ from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
-from afl_core.evaluation.sources import CheckpointSource, Source
+from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
 from afl_core.isolation import ERRORS
 from afl_core.model.checkpoints import add_scores
 from afl_core.paths import DEMO, RESULTS
@@ -231,6 +231,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         UsageError: If nothing could be evaluated.
     """
     problems, fresh = dict(cohort.problems), not results.folder.exists()
+    sources = decide_meanings(sources, cohort)
     results.describe_cohort(cohort, sources, settings=settings, cases=split)
     counting = {case.case_id for case in counted(cohort, results.manifest()).cases}
     if others := [case for case in cases if case.case_id not in counting]:

@@ -22,6 +22,9 @@ Array = TypeVar("Array", bound=NDArray[Any])
 FRACTION = 1e-3
 """How far a stored label may be from a whole number: scaled integers come back as 0.99999997."""
 
+MAX_LABELS = 32
+"""A file of more values than that, 0 aside, is neither mask nor labels: BraTS has 4, a map of 0 to 255 has dozens."""
+
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
@@ -59,14 +62,17 @@ def load_labels(path: Path) -> Volume:
     """Read a label image into RAS+ order as integers; the rest as `load_volume`.
 
     Raises:
-        DataError: Also if a voxel is not a whole number.
+        DataError: Also if a voxel is not a whole number, or if there are more than `MAX_LABELS` labels.
     """
     return Volume(*_read(path, lambda array, path: _labels(array, path).astype(np.int16, copy=False)))
 
 
 def load_mask(path: Path) -> Mask:
-    """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`."""
-    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))  # labels are never negative
+    """Read a label image as the mask of every label above 0 (whole tumour, csPCa); the rest as `load_labels`.
+
+    The value of the tumour may be any, such as 255.
+    """
+    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path, largest=2**31) != 0)))
 
 
 def read_header(path: Path, *, stacked: bool = False, any_axes: bool = False) -> ImageHeader:
@@ -188,14 +194,33 @@ def _read(
     return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape), "".join(nib.aff2axcodes(affine))
 
 
-def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
+def _labels(array: NDArray[Any], path: Path, *, largest: int = np.iinfo(np.int16).max) -> NDArray[Any]:
     """The array, rounded if need be, if every voxel is a label."""
     if array.dtype.kind == "f":
         array = _whole(_finite(array, path), path)
     low, high = array.min(), array.max()
-    if low < 0 or high > np.iinfo(np.int16).max:
+    if high > MAX_LABELS:
+        _check_few(array, path, int(high))
+    if low < 0 or high > largest:
         raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
     return array
+
+
+def _check_few(array: NDArray[Any], path: Path, high: int) -> None:
+    """Raise if whole numbers are too many to be labels."""
+    small = array.dtype.kind != "f" and array.min() >= 0 and high < 2**16
+    count = np.count_nonzero(np.bincount(array.ravel())) if small else len(np.unique(array))
+    if count > MAX_LABELS + 1:
+        raise _no_labels(path, high, f"{count} different values, the largest {high}")
+
+
+def _no_labels(path: Path, high: float, received: str) -> DataError:
+    top = next((top for top in (100, 255) if high <= top), None)
+    return DataError(
+        f"{path.name} is not a label image: it looks like a map of {f'0 to {top}' if top else 'grey values'}",
+        received=received,
+        todo="Save probabilities from 0 to 1, or threshold them and save 0 and 1; save numbered lesions as 0 and 1",
+    )
 
 
 def _finite(array: NDArray[Any], path: Path) -> NDArray[np.float32]:
@@ -217,6 +242,8 @@ def _whole(array: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
     labels: NDArray[np.float32] = np.rint(array)
     fractions = np.abs(array - labels) > FRACTION
     if fractions.any():
+        if array.max() > MAX_LABELS and array.min() >= -FRACTION:
+            raise _no_labels(path, float(array.max()), f"fractions, and values up to {array.max():g}")
         raise DataError(
             f"{path.name} is not a label image: it holds fractions",
             received=f"{np.unique(array[fractions])[:5].tolist()}",

@@ -22,7 +22,7 @@ from afl_core.evaluation.manifest import counted, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
-from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.evaluation.sources import Source, decide_meanings, parse_sources, source_text
 from afl_core.isolation import explained
 from afl_core.storage import drop_half_written, read_as, write_atomically
 from afl_core.volume import Case
@@ -87,7 +87,7 @@ def start_job(
     if processes.alive(folder):
         return
     folder.mkdir(parents=True, exist_ok=True)
-    texts = tuple(source_text(s.name, s.path.resolve(), s.option) for s in sources)
+    texts = tuple(source_text(s.name, s.path.resolve(), s.option, s.meaning) for s in sources)
     spec = JobSpec(data=data.resolve(), case_id=case_id, sources=texts, measured=measured)
     starting = JobStatus("running", "Starting", total=len(sources))
     with suppress(UsageError), processes.hold(folder) as lock:  # another tab was faster
@@ -167,6 +167,7 @@ def run_job(folder: Path) -> None:
         results = Results(folder.parent.parent)
         manifest = results.manifest()
         cohort = counted(whole_cohort(manifest) if "data" in manifest else load_cohort(spec.data), manifest)
+        sources = decide_meanings(sources, cohort)
         cases = {case.case_id: case for case in cohort.cases}
         if spec.case_id == EVERY:
             lost = _run_every(folder, results, list(cases.values()), sources)

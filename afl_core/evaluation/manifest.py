@@ -13,6 +13,7 @@ from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import SETTINGS, Settings
+from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.sources import NAME
 from afl_core.model.checkpoints import Card
 from afl_core.storage import read_json
@@ -31,6 +32,12 @@ def _whole_card(card: dict[str, Any]) -> dict[str, Any]:
 def _name(name: str) -> str:
     if not NAME.fullmatch(name):  # it becomes a folder
         raise ValueError("this is no name of a source")
+    return name
+
+
+def _meaning(name: str) -> str:
+    if name not in MEANINGS:
+        raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(MEANINGS)}")
     return name
 
 
@@ -55,6 +62,7 @@ class SourceSection(TypedDict):
     card: NotRequired[Annotated[dict[str, Any], AfterValidator(_whole_card)]]
     files: NotRequired[int]
     option: NotRequired[str]
+    meaning: NotRequired[Annotated[str, AfterValidator(_meaning)]]
 
 
 def _with_card(source: SourceSection) -> SourceSection:

@@ -1,20 +1,15 @@
-"""A folder of predictions from any tool: which file is of which case, and what it holds."""
+"""A folder of predictions from any tool: which file is of which case."""
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from numpy.typing import NDArray
-
-from afl_core.data.files import load_labels, load_mask, load_volume, strip_suffix
+from afl_core.data.files import strip_suffix
 from afl_core.data.layouts.masks import composed
-from afl_core.data.loading import region_mask
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
-from afl_core.volume import WHOLE, Mask, Region
 
 _PREDICTED = r"pred(?:iction|icted)?"
 _TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?)", re.IGNORECASE)
@@ -78,31 +73,11 @@ def list_predictions(folder: Path) -> dict[str, Path]:
     return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
 
 
-def load_prediction(path: Path, region: Region = WHOLE) -> tuple[Mask, NDArray[np.float32] | None, str]:
-    """A mask of the region, or of every voxel above 0.5 of a map of tumour probabilities.
-
-    A file that holds the label 1 alone, or none, is a mask of the region already; any other holds the labels of the
-    data set, and the region is taken of them.
-
-    Returns:
-        The mask; the probabilities, shape (X, Y, Z), or None; and how the file was read, "" where it is a plain mask.
-
-    Raises:
-        DataError: If the file holds neither whole labels nor numbers from 0 to 1, or a label that the data set lacks.
-    """
-    try:
-        if not region.key:
-            return load_mask(path), None, ""
-        labels = load_labels(path)
-    except DataError:
-        volume = load_volume(path)  # raises again where the file cannot be read
-        probabilities = volume.array.astype(np.float32, copy=False)
-        if probabilities.min() < 0 or probabilities.max() > 1:
-            raise
-        return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities, "a map of probabilities, cut at 0.5"
-    if labels.array.size == 0 or int(labels.array.max()) <= 1:
-        return Mask(labels.array != 0, labels.affine), None, ""
-    return region_mask(labels, region, file=path.name), None, f"a file of labels, of which {region.key} was taken"
+def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
+    """The predictions of these cases that are there, in the order of the cases; errors as `list_predictions`."""
+    found = list_predictions(folder)
+    paths = (found.get(composed(c)) or found.get(composed(_case_of(c))) for c in case_ids)
+    return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
 @lru_cache(maxsize=32)

@@ -202,7 +202,7 @@ def _identity(described: Mapping[str, Any]) -> tuple[Any, ...]:
     """What tells one source from another of the same name; a checkpoint that was moved is the same."""
     if described["kind"] == "checkpoint":
         return "checkpoint", described["fingerprint"]
-    return described["kind"], described["path"], described.get("option", "")
+    return described["kind"], described["path"], described.get("option", ""), described.get("meaning", "")
 
 
 def _check_fits(name: str, manifest: Mapping[str, Any], data: Mapping[str, str], settings: Settings) -> None:

@@ -3,7 +3,7 @@
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -12,6 +12,7 @@ import numpy as np
 
 from afl_core.catalogue import pick
 from afl_core.data.files import stored_axes
+from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
@@ -19,8 +20,9 @@ from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
     find_prediction,
     list_predictions,
-    load_prediction,
+    predictions_of,
 )
+from afl_core.evaluation.prediction_values import MEANINGS, decide_meaning, load_prediction
 from afl_core.model.checkpoints import CARD, Card, fingerprint, load_card
 from afl_core.model.released import RELEASED, load_released_network, released_card
 from afl_core.storage import hash_files
@@ -39,6 +41,7 @@ class CheckpointSource:
     name: str
     path: Path
     option: ClassVar[str] = ""
+    meaning: ClassVar[str] = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
@@ -77,6 +80,7 @@ class ReleasedSource:
     name: str
     path: Path
     option: str = ""
+    meaning: ClassVar[str] = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
@@ -114,22 +118,26 @@ class MaskSource:
         name: The source's.
         path: The folder.
         option: Name in `OTHER_GRID`.
+        meaning: Name in `MEANINGS`: what the files hold; "" where masks and labels are the same, as for the whole.
     """
 
     name: str
     path: Path
     option: str = "refuse"
+    meaning: str = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
         said = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
         archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
         said |= {"ignored": f"{archives} .npz files"} if archives else {}
+        said |= {"meaning": self.meaning} if self.meaning else {}
         return said | ({"option": self.option} if self.option != "refuse" else {})
 
     def key(self, case: Case) -> str:
-        """Fingerprint of the mask's bytes, and of what may be done to them."""
-        return _hash(hash_files([self._file(case)]), *([self.option] if self.option != "refuse" else []))
+        """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
+        said = [self.option] if self.option != "refuse" else []
+        return _hash(hash_files([self._file(case)]), *said, *([self.meaning] if self.meaning else []))
 
     def sequences(self) -> tuple[str, ...]:
         """None: images are not needed."""
@@ -138,7 +146,7 @@ class MaskSource:
     def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
         """Read the file; the mask lies on the reference's grid if there is one."""
         path = self._file(case)
-        mask, tumour, note = load_prediction(path, case.region)
+        mask, tumour, note = load_prediction(path, case.region, self.meaning)
         notes, stored = [note] if note else [], stored_axes(path)
         mask = Mask(mask.array, mask.affine, stored)
         if (by := placed_by(case, path)) != path:
@@ -164,22 +172,38 @@ class MaskSource:
 Source = CheckpointSource | ReleasedSource | MaskSource
 
 
-def source_text(name: str, path: Path | str, option: str = "") -> str:
+def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, ...]:
+    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was said.
+
+    Raises:
+        DataError: As `list_predictions`.
+    """
+    ids = [case.case_id for case in cohort.cases]
+    return tuple(
+        replace(source, meaning=decide_meaning(predictions_of(source.path, ids), cohort.region))
+        if isinstance(source, MaskSource) and not source.meaning
+        else source
+        for source in sources
+    )
+
+
+def source_text(name: str, path: Path | str, option: str = "", meaning: str = "") -> str:
     """What `parse_sources` reads back.
 
-    >>> source_text("FL", "weights.pth", "picai"), source_text("FL", "masks", "refuse")
-    ('FL=weights.pth@picai', 'FL=masks')
+    >>> source_text("FL", "weights.pth", "picai"), source_text("FL", "masks", "refuse", "labels")
+    ('FL=weights.pth@picai', 'FL=masks@labels')
     """
-    return f"{name}={path}" + (f"@{option}" if option not in ("", "refuse") else "")
+    return f"{name}={path}" + "".join(f"@{said}" for said in (option, meaning) if said not in ("", "refuse"))
 
 
-def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse") -> tuple[Source, ...]:
+def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: str = "") -> tuple[Source, ...]:
     """Sources from `NAME=PATH` texts; what a path is, is read from what it holds.
 
     Args:
-        texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` for a folder of
-            masks.
+        texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` or `MEANINGS`,
+            or of both, for a folder of masks.
         other_grid: Option of the folders of masks that name none.
+        meaning: Meaning of the folders of masks that name none; "" lets `decide_meanings` tell.
 
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
@@ -187,14 +211,16 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse") -> tuple[
         DataError: If a folder of masks has two of one case, or a link out of it.
     """
     pick(OTHER_GRID, other_grid, kind="way with another grid")
-    sources = tuple(_parse(text, other_grid) for text in texts)
+    if meaning:
+        pick(MEANINGS, meaning, kind="meaning of predicted files")
+    sources = tuple(_parse(text, other_grid, meaning) for text in texts)
     names = [source.name.lower() for source in sources]
     if len(set(names)) < len(names):
         raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources))
     return sources
 
 
-def _parse(text: str, other_grid: str) -> Source:
+def _parse(text: str, other_grid: str, meaning: str) -> Source:
     name, equals, path_text = text.partition("=")
     if not equals or not path_text or not NAME.fullmatch(name):
         raise UsageError(
@@ -202,8 +228,11 @@ def _parse(text: str, other_grid: str) -> Source:
             received=text,
             todo="For example --source FL=models/demo_fl",
         )
-    path, option = Path(path_text).expanduser(), ""
+    path, option, said = Path(path_text).expanduser(), "", ""
     before, at, after = path_text.rpartition("@")
+    if at and after in MEANINGS and not path.exists():
+        path, path_text, said = Path(before).expanduser(), before, after
+        before, at, after = path_text.rpartition("@")
     if at and after in {*RELEASED, *OTHER_GRID} and not path.exists():
         path, option = Path(before).expanduser(), after
     if not path.exists():
@@ -218,7 +247,7 @@ def _parse(text: str, other_grid: str) -> Source:
         return CheckpointSource(name, path)
     if option:
         pick(OTHER_GRID, option, kind="way with another grid")
-    return MaskSource(name, path, option or other_grid)
+    return MaskSource(name, path, option or other_grid, said or meaning)
 
 
 @lru_cache(maxsize=8)

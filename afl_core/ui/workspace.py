@@ -18,6 +18,7 @@ from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, build_comparison
 from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_region, recorded_settings, whole_cohort
 from afl_core.evaluation.pipeline import settings_for
+from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
@@ -53,7 +54,7 @@ class Workspace(Comparison):
         return {
             name: f"{said['card']['summary']}{_other_region(said['card'], region)}"
             if said["kind"] == "checkpoint"
-            else f"{said['files']} masks from a folder"
+            else f"{said['files']} {MEANINGS.get(said.get('meaning', ''), 'masks from a folder')}"
             for name, said in self.manifest["sources"].items()
         }
 
@@ -70,7 +71,8 @@ class Workspace(Comparison):
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         recorded = self.manifest["sources"].items()
-        return parse_sources([source_text(name, said["path"], said.get("option", "")) for name, said in recorded])
+        texts = (source_text(k, v["path"], v.get("option", ""), v.get("meaning", "")) for k, v in recorded)
+        return parse_sources(list(texts))
 
 
 def _other_region(card: Mapping[str, Any], region: str) -> str:

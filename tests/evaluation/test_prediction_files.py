@@ -10,8 +10,8 @@ from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
     find_prediction,
     list_predictions,
-    load_prediction,
 )
+from afl_core.evaluation.prediction_values import load_prediction
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource

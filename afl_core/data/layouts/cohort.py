@@ -3,23 +3,19 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-import numpy as np
-
-from afl_core.catalogue import pick
-from afl_core.data.files import SUFFIXES, load_labels
-from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme, scheme_for
+from afl_core.data.files import SUFFIXES
+from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
+from afl_core.data.layouts.labelling import with_region
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
 from afl_core.data.layouts.masks import composed, find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
-from afl_core.regions import bounding_box
 from afl_core.volume import Case, Region
 
 Said = tuple[tuple[str, str], ...]
@@ -166,7 +162,7 @@ def load_cohort(
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
     cohort = replace(_build_cohort(root, chosen, found), trust_voxel_order=trust_voxel_order)
-    return _with_patients(_with_region(cohort, labels, region), patients)
+    return _with_patients(with_region(cohort, labels, region), patients)
 
 
 def references_cohort(
@@ -181,34 +177,7 @@ def references_cohort(
     found, strays, problems = find_references(folder)
     cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
     cohort = Cohort(folder, MASKS_ALONE, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
-    return _with_patients(_with_region(cohort, labels, region), patients)
-
-
-def label_values(cases: Iterable[Case]) -> set[int]:
-    """Every label that the references of cases hold, 0 among them; reads all that can be read."""
-    found = {0}
-    for case in cases:
-        with suppress(DataError):  # said of the case where it is used
-            if case.reference is None:
-                continue
-            array = load_labels(case.reference).array
-            box = bounding_box(array != 0)
-            found |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
-    return found
-
-
-def _with_region(cohort: Cohort, labels: str | None, region: str) -> Cohort:
-    """The cohort with the labels and the region that were asked for."""
-    own = cohort.layout.scheme
-    if labels and labels != own.name:
-        scheme = pick(SCHEMES, labels, kind="label scheme")
-    elif not (labels or own.values or SYNONYMS.get(region.lower(), region.lower()) in own.regions):
-        scheme = scheme_for(label_values(cohort.cases), region)
-    else:
-        scheme = own
-    chosen = scheme.region(region)
-    cases = (replace(case, region=chosen, trust_voxel_order=cohort.trust_voxel_order) for case in cohort.cases)
-    return replace(cohort, cases=tuple(cases), scheme=scheme, region=chosen)
+    return _with_patients(with_region(cohort, labels, region), patients)
 
 
 def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
