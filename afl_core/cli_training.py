@@ -256,6 +256,6 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
-        if fresh and not (results.folder / ERRORS).exists():  # it holds nothing
+        if fresh and results.cases().empty and not (results.folder / ERRORS).exists():  # it holds nothing
             shutil.rmtree(results.folder, ignore_errors=True)
         raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")

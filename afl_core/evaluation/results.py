@@ -175,9 +175,10 @@ class Results:
             table = load_table(self.folder, name)
             if not table.empty:
                 self._write_table(name, table[table["source"] != source])
-        problems = {case: {k: v for k, v in said.items() if k != source} for case, said in manifest["problems"].items()}
+        before = manifest.get("problems", {})
+        problems = {case: {k: v for k, v in said.items() if k != source} for case, said in before.items()}
         manifest["problems"] = {case: said for case, said in problems.items() if said}
-        manifest["missing"].pop(source, None)
+        manifest.setdefault("missing", {}).pop(source, None)
 
     def _write_table(self, name: str, table: pd.DataFrame) -> None:
         buffer = BytesIO()
