@@ -59,9 +59,9 @@ def main() -> None:
     logging.info("Process %d begins", os.getpid())
     try:
         if wait_for_turn(run):
-            from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
+            from afl_core.training.run import train_locked  # noqa: PLC0415 - imports torch and MONAI
 
-            run_training(run, held=True)
+            train_locked(run)
     except (AflError, OSError) as error:
         sys.exit(f"Error: {error}")
 

@@ -37,15 +37,12 @@ LIMITS = (
 )
 
 
-def run_training(
-    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, held: bool = False
-) -> Card | None:
-    """Train, or go on training, what a run's folder asks for.
+def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+    """Train, or go on training, what a run's folder asks for; the folder is locked meanwhile.
 
     Args:
-        run: The run; its folder is locked meanwhile.
+        run: The run.
         report: Hears of progress.
-        held: Whether this process has the lock already.
 
     Returns:
         The card of the checkpoint; None where the run was stopped, and can go on.
@@ -54,11 +51,14 @@ def run_training(
         UsageError: If another process holds the run.
         AflError: If it failed; the status says so too.
     """
-    if not held:
-        if run.alive():
-            raise UsageError("The run is under way already", received=run.name)
-        with run.lock():
-            return run_training(run, report=report, held=True)
+    if run.alive():
+        raise UsageError("The run is under way already", received=run.name)
+    with run.lock():
+        return train_locked(run, report)
+
+
+def train_locked(run: RunFolder, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+    """`run_training` of a process that holds the run's lock."""
     try:
         keeper = FolderKeeper(run, report)
         with keeper.listening():

@@ -34,7 +34,9 @@ def cohort(results: Results) -> Results:
             ]
     pd.DataFrame(cases).to_parquet(results.folder / CASES)
     pd.DataFrame(lesions).to_parquet(results.folder / LESIONS)
-    (results.folder / MANIFEST).touch()
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["data"]["path"] += " that is gone"
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
     return results
 
 

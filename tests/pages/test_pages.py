@@ -160,7 +160,9 @@ def test_a_checkpoint_that_learned_another_region_says_so(app, results, make_car
     manifest = json.loads((results.folder / MANIFEST).read_text())
     manifest["settings"]["region"] = "et"
     card = make_card(data={"region": "tc"}, training={"steps": 2, "batch_size": 1, "seed": 0, "parameters": 9})
-    manifest["sources"]["FL"] = {"kind": "checkpoint", "path": "nowhere", "card": card.model_dump(mode="json")}
+    manifest["sources"]["FL"] = {"kind": "checkpoint", "path": "nowhere", "fingerprint": "f00d"} | {
+        "card": card.model_dump(mode="json")
+    }
     (results.folder / MANIFEST).write_text(json.dumps(manifest))
     shown = [expander.label for expander in app("overview").expander]
     said = "It was trained on the tumour core (TC), and is measured on the enhancing tumour (ET)"
@@ -200,6 +202,9 @@ def test_opening_a_data_set_again_opens_its_results(app, results, cohort_folder)
 
 
 def test_the_sentence_names_the_direction_only_where_the_interval_leaves_zero(app, results):
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["data"]["path"] += " that is gone"  # or cases that are not in it would not count
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
     once = results.cases()
     table = pd.concat([once.assign(case_id=once["case_id"] + suffix) for suffix in "ab"], ignore_index=True)
     rng = np.random.default_rng(0)
@@ -236,6 +241,7 @@ def test_html_in_names_is_shown_as_text(app, results, page):
         table["case_id"] = table["case_id"].replace({"gained": HOSTILE})
         table.to_parquet(results.folder / name)
     manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["data"]["path"] += " that is gone"
     manifest["problems"] = {HOSTILE: {"FL": f"no mask of {HOSTILE}"}}
     manifest["missing"] = {"FL": [HOSTILE]}
     (results.folder / MANIFEST).write_text(json.dumps(manifest))

@@ -21,6 +21,7 @@ from afl_core.errors import AflError, DataError, UsageError
 from afl_core.model.checkpoints import WEIGHTS, load_card, load_network
 from afl_core.training import run as run_module
 from afl_core.training.cases import training_case
+from afl_core.training.keeper import FolderKeeper
 from afl_core.training.run import _splits, run_training
 from afl_core.training.runs import CHECKPOINT, LAST, SPEC, RunFolder
 
@@ -280,10 +281,42 @@ def test_the_demo_cohort_is_drawn_if_it_has_no_training_cases(make, cohort, tmp_
     assert drawn == [{"train", "validation", "test"}]
 
 
-def test_a_split_that_parts_a_patient_is_warned_of(tmp_path, cohort, caplog):
+def test_a_random_split_has_no_case_that_the_check_finds_something_against(make, cohort, monkeypatch, tmp_path):
+    """A byte copy of a case would stand on both sides; a broken one would end the run."""
+    monkeypatch.setattr(run_module, "INDEX", tmp_path / "index")
+    for case_id in ("Case_E", "Case_F", "Case_G"):
+        original = "Case_A" if case_id == "Case_E" else "Case_B"
+        for path in (cohort / "HGG" / original).iterdir():
+            copy = cohort / "HGG" / case_id / path.name.replace(original, case_id)
+            copy.parent.mkdir(exist_ok=True)
+            data = bytearray(path.read_bytes())
+            data[4] ^= 1 + ord(case_id[-1])  # of the gzip header: other bytes, but for the copy
+            copy.write_bytes(path.read_bytes() if case_id == "Case_E" else bytes(data))
+    broken = cohort / "HGG" / "Case_G" / "Case_G_seg.nii.gz"
+    broken.write_bytes(broken.read_bytes()[:60])
+    run = make(data=cohort)
+    write_spec(run, random_split=True)
+    drawn = _splits(run, load_cohort(cohort), FolderKeeper(run))
+    assert sorted(case_id for ids in drawn.values() for case_id in ids) == [
+        "Case_A",
+        "Case_B",
+        "Case_C",
+        "Case_D",
+        "Case_F",
+    ]
+    own = make(data=cohort)
+    assert _splits(own, load_cohort(cohort), FolderKeeper(own)) == load_splits(cohort / "splits.json")
+
+
+def write_spec(run: RunFolder, **changed: object) -> None:
+    spec = run.spec().model_copy(update=changed)
+    (run.path / SPEC).write_text(spec.model_dump_json())
+
+
+def test_a_split_that_parts_a_patient_is_warned_of(make, cohort, caplog):
     save_splits(cohort / "splits.json", {"train": ["Case_A"], "validation": ["Case_C"], "test": ["Case_D"]})
     of = {"Case_A": "P", "Case_C": "P", "Case_D": "Q"}
     found = load_cohort(cohort).of_patients(Patients(of, "by a table"))
-    (tmp_path / "run").mkdir()
-    _splits(RunFolder(tmp_path / "run"), found)
+    run = make(data=cohort)
+    _splits(run, found, FolderKeeper(run))
     assert "1 patient(s) in more than one part (P in train and validation)" in caplog.text
