@@ -14,7 +14,7 @@ from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
 def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
-    """Patients of the cases, lesions that the matcher ignores, meaning of predicted files; () where there is no row.
+    """Patients, region, lesions that the matcher ignores, and what predicted files hold; () where there is no row.
 
     Args:
         manifest: Of the results.
@@ -24,7 +24,9 @@ def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
         return ()
     patients = f"{recorded_patients(manifest, rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
-    return tuple(said for said in (patients, ignored, *meanings(manifest)) if said)
+    labels = str(manifest.get("data", {}).get("labels", ""))
+    region = f"Region: {labels}." if labels else ""
+    return tuple(said for said in (patients, region, ignored, *meanings(manifest)) if said)
 
 
 def meanings(manifest: Mapping[str, Any]) -> list[str]:
