@@ -14,7 +14,11 @@ LayoutOption = Annotated[
     typer.Option(help=f"Layout, where it cannot be told: {', '.join(LAYOUTS)}, or a .toml file that describes one."),
 ]
 LabelsOption = Annotated[
-    str | None, typer.Option(help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}.")
+    str | None,
+    typer.Option(
+        help=f"What the labels are, where the data set does not say: {', '.join(SCHEMES)}, or your own codes, such as "
+        "et=1,ncr=2,ed=3."
+    ),
 ]
 PatientsOption = Annotated[
     Path | None,
@@ -23,7 +27,9 @@ PatientsOption = Annotated[
         "of all statistics and splits."
     ),
 ]
-RegionOption = Annotated[str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et.")]
+RegionOption = Annotated[
+    str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et, or a name in your own --labels.")
+]
 TrustOption = Annotated[
     bool,
     typer.Option(

@@ -94,7 +94,7 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     print_caveats(manifest, cases, more)
     if opened.left_out_text:
         print_line(opened.left_out_text)
-    if (region := recorded_region(manifest)) != WHOLE:
+    if (region := recorded_region(manifest)) != WHOLE and "labels" not in manifest.get("data", {}):
         print_line(f"Region: {region_title(region)}")
 
 

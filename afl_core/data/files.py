@@ -25,6 +25,9 @@ FRACTION = 1e-3
 MAX_LABELS = 32
 """A file of more values than that, 0 aside, is neither mask nor labels: BraTS has 4, a map of 0 to 255 has dozens."""
 
+LARGEST_LABEL = 2**16 - 1
+"""Masks of 0 and 65535 are written."""
+
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 ITK_SUFFIXES = (".mha", ".mhd")
 SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
@@ -64,7 +67,7 @@ def load_labels(path: Path) -> Volume:
     Raises:
         DataError: Also if a voxel is not a whole number, or if there are more than `MAX_LABELS` labels.
     """
-    return Volume(*_read(path, lambda array, path: _labels(array, path).astype(np.int16, copy=False)))
+    return Volume(*_read(path, _small_labels))
 
 
 def load_mask(path: Path) -> Mask:
@@ -72,7 +75,7 @@ def load_mask(path: Path) -> Mask:
 
     The value of the tumour may be any, such as 255.
     """
-    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path, largest=2**31) != 0)))
+    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))
 
 
 def read_header(path: Path, *, stacked: bool = False, any_axes: bool = False) -> ImageHeader:
@@ -194,16 +197,21 @@ def _read(
     return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape), "".join(nib.aff2axcodes(affine))
 
 
-def _labels(array: NDArray[Any], path: Path, *, largest: int = np.iinfo(np.int16).max) -> NDArray[Any]:
+def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
     """The array, rounded if need be, if every voxel is a label."""
     if array.dtype.kind == "f":
         array = _whole(_finite(array, path), path)
     low, high = array.min(), array.max()
     if high > MAX_LABELS:
         _check_few(array, path, int(high))
-    if low < 0 or high > largest:
+    if low < 0 or high > LARGEST_LABEL:
         raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
     return array
+
+
+def _small_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
+    labels = _labels(array, path)
+    return labels.astype(np.int16 if labels.max() < 2**15 else np.int32, copy=False)
 
 
 def _check_few(array: NDArray[Any], path: Path, high: int) -> None:

@@ -29,7 +29,8 @@ class Scheme:
     """The labels of a data set.
 
     Attributes:
-        name: Key in `SCHEMES`, or `declared` where the data set says it itself.
+        name: Key in `SCHEMES`, `declared` where the data set says it itself, or the text of own codes, such as
+            `et=1,ncr=2,ed=3`.
         title: For people.
         values: Label to what it is, without 0; empty where any label may occur.
         regions: Region to its labels; `whole` is always there, () in a scheme without values.
@@ -66,6 +67,17 @@ class Scheme:
         own = self.whole if region == WHOLE else region_title(region)
         labels = "+".join(map(str, self.regions[region]))
         return f"{own}: {labels}" if labels else own
+
+    def mapping(self, region: str) -> str:
+        """A region and every label, for people.
+
+        >>> SCHEMES["picai"].mapping("whole").partition(",")[0]
+        'csPCa: 2+3+4+5'
+        """
+        if not self.values:
+            return self.title_of(region)
+        said = ", ".join(f"{label} {what}" for label, what in sorted(self.values.items()))
+        return f"{self.title_of(region)}, by the labels {self.name} ({said})"
 
 
 def _brain(name: str, title: str, values: dict[int, str], regions: tuple[tuple[int, ...], ...]) -> Scheme:

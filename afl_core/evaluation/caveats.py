@@ -9,11 +9,12 @@ import pandas as pd
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import recorded_patients
+from afl_core.evaluation.prediction_values import BYTES, MEANINGS
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
 def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
-    """How many patients the cases are of, and how many lesions the matcher ignores; () where there is no row.
+    """Patients, region, lesions that the matcher ignores, and what predicted files hold; () where there is no row.
 
     Args:
         manifest: Of the results.
@@ -23,7 +24,15 @@ def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
         return ()
     patients = f"{recorded_patients(manifest, rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
-    return (patients, ignored) if ignored else (patients,)
+    labels = str(manifest.get("data", {}).get("labels", ""))
+    region = f"Region: {labels}." if labels else ""
+    return tuple(said for said in (patients, region, ignored, *meanings(manifest)) if said)
+
+
+def meanings(manifest: Mapping[str, Any]) -> list[str]:
+    """What the files of each folder of predictions were read as, where that was decided."""
+    sources = manifest.get("sources", {})
+    return [f"{name}: {MEANINGS[said['meaning']]}." for name, said in sources.items() if said.get("meaning")]
 
 
 def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
@@ -35,7 +44,18 @@ def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*found, *([other] if other else []), *_perfect(rows), *_trained_on(manifest, rows))
+    return (*found, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+
+
+def _scaled(rows: pd.DataFrame) -> list[str]:
+    """Sources with maps of 0 to 255: that they are probabilities is what their values suggest."""
+    if "note" not in rows:
+        return []
+    counts = rows[rows["note"].str.contains(BYTES, regex=False)]["source"].value_counts()
+    return [
+        f"{n} files of {source} hold values up to 255 and were read as probabilities times 255: save 0 to 1 to be sure."
+        for source, n in counts.items()
+    ]
 
 
 def _perfect(rows: pd.DataFrame) -> list[str]:

@@ -50,6 +50,7 @@ class DataSection(TypedDict):
     skipped: dict[str, str]
     cases: NotRequired[list[str]]
     patients: NotRequired[dict[str, Any]]
+    labels: NotRequired[str]
 
 
 @with_config(_KEPT)

@@ -31,6 +31,12 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 SAMPLED = 4
 """Files that are read to tell masks of the whole tumour from maps: the largest, which hold most."""
 
+BYTE, SURE_BYTE = 255, 100
+"""A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
+
+BYTES = "0 to 255, divided by 255"
+"""What notes call such a map."""
+
 _MAP, _UNREAD = frozenset({-1}), frozenset[int]()
 """In place of the values of a file: one without whole numbers, and one that cannot be read, which tells nothing."""
 
@@ -79,27 +85,29 @@ def load_prediction(
     """
     meaning = meaning or decide_meaning([path], region)
     if meaning == "probabilities":
-        mask, probabilities = _cut(path)
-        return mask, probabilities, "a map of probabilities, cut at 0.5"
+        return _cut(path)
     if meaning == "labels" and region.key:
         note = f"a file of labels, of which {region.key} was taken"
         return region_mask(load_labels(path), region, file=path.name), None, note
     return load_mask(path), None, ""
 
 
-def _cut(path: Path) -> tuple[Mask, NDArray[np.float32]]:
-    """A map of probabilities, rounding beyond 0 and 1 cut off, and its mask."""
+def _cut(path: Path) -> tuple[Mask, NDArray[np.float32], str]:
+    """The mask of a map of probabilities; the map, rounding beyond 0 and 1 cut off; and how it was read."""
     volume = load_volume(path)
     low, high = float(volume.array.min()), float(volume.array.max())
-    if low < -FRACTION or high > 1 + FRACTION:
+    is_byte = low >= 0 and SURE_BYTE < high <= BYTE
+    if not is_byte and (low < -FRACTION or high > 1 + FRACTION):
         load_labels(path)  # says what else it looks like
         raise DataError(
             f"{path.name} is not a map of probabilities, as other files of its folder are",
             received=f"values {low:g} to {high:g}",
             todo="Save every file as a map of 0 to 1, or every file as a mask",
         )
-    probabilities = np.clip(volume.array.astype(np.float32, copy=False), 0, 1)
-    return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities
+    array = volume.array.astype(np.float32, copy=False)
+    probabilities = np.clip(array / np.float32(BYTE) if is_byte else array, 0, 1)
+    note = f"a map of {BYTES if is_byte else 'probabilities'}, cut at 0.5"
+    return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities, note
 
 
 def _values(path: Path) -> frozenset[int]:

@@ -87,7 +87,7 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """`describe` with the folder, layout, region, labels and problems of a cohort; and its patients.
+        """`describe` with the folder, layout, region, labels and problems of a cohort, its patients, and what its labels mean.
 
         Patients that were declared before stay, unless the cohort's are declared too.
         """
@@ -103,7 +103,9 @@ class Results:
             manifest = self.manifest()
             if cohort.patients.declared or not manifest["data"].get("patients", {}).get("declared"):
                 manifest["data"]["patients"] = cohort.patients.record()
-                self._write_manifest(manifest)
+            if cohort.scheme.values:
+                manifest["data"]["labels"] = cohort.scheme.mapping(cohort.region.name)
+            self._write_manifest(manifest)
 
     def describe(
         self,

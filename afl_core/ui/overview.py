@@ -237,7 +237,7 @@ def _data_facts(workspace: Workspace) -> dict[str, str]:
     facts = {"Folder": data["path"], "Layout": data["kind"]}
     if workspace.cohort is not None:
         cases = workspace.cohort.cases
-        facts["Region"] = workspace.cohort.scheme.title_of(workspace.cohort.region.name)
+        facts["Region"] = workspace.cohort.scheme.mapping(workspace.cohort.region.name)
         facts["Cases"] = str(len(cases))
         facts["Sequences"] = ", ".join(sorted({name for case in cases for name in case.sequences})) or "masks alone"
     if not rows.empty:

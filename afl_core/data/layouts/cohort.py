@@ -143,8 +143,8 @@ def load_cohort(
     Args:
         root: Folder of the data set.
         layout: Name in `LAYOUTS`, or path of a file that describes one; detected if None.
-        labels: Name in `SCHEMES`; if None, what layout and data set say. Where they say nothing and a part of the
-            tumour is asked for, the references are read, and one scheme must fit.
+        labels: Name in `SCHEMES`, or codes as `find_scheme` takes them; if None, what layout and data set say. Where
+            they say nothing and a part of the tumour is asked for, the references are read, and one scheme must fit.
         region: Which labels are the tumour: `whole` (or `wt`, `cspca`), `tc`, `et`, or what the data set declares.
         trust_voxel_order: Whether files of one shape lie on one grid, whatever their headers say (`Case`).
         patients: Table that says which patient a case is of; if None, what layout, participants.tsv and names say.

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from afl_core.catalogue import pick
 from afl_core.data.files import load_labels
-from afl_core.data.labels import SCHEMES, SYNONYMS, scheme_for
+from afl_core.data.labels import SYNONYMS, scheme_for
+from afl_core.data.own_codes import find_scheme
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box
 from afl_core.volume import Case
@@ -35,7 +35,7 @@ def with_region(cohort: "Cohort", labels: str | None, region: str) -> "Cohort":
     """The cohort with the labels and the region that were asked for."""
     own = cohort.layout.scheme
     if labels and labels != own.name:
-        scheme = pick(SCHEMES, labels, kind="label scheme")
+        scheme = find_scheme(labels)
     elif not (labels or own.values or SYNONYMS.get(region.lower(), region.lower()) in own.regions):
         scheme = scheme_for(label_values(cohort.cases), region)
     else:

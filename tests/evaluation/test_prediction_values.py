@@ -1,0 +1,142 @@
+"""What the values of predicted files mean, decided for their folder."""
+
+import numpy as np
+import pytest
+
+from afl_core.data.files import load_labels, load_mask
+from afl_core.data.layouts import references_cohort
+from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.pipeline import row_key
+from afl_core.evaluation.prediction_values import decide_meaning, load_prediction
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources, source_text
+from afl_core.volume import Region
+
+ET = Region("et", (3,), (1, 2, 3))
+SHAPE = (10, 10, 10)
+
+
+@pytest.fixture
+def put(tmp_path, write_nifti):
+    def put(name, values):
+        """A file whose first voxels hold these values, and the others 0."""
+        array = np.zeros(SHAPE, np.asarray(values).dtype)
+        array.ravel()[: len(values)] = values
+        return write_nifti(tmp_path / name, array)
+
+    return put
+
+
+@pytest.mark.parametrize("beyond", [1.0000002, -1e-9, 1.0009, -0.0009])
+def test_rounding_beyond_0_and_1_leaves_a_map_a_map(put, beyond):
+    path = put("a.nii.gz", np.array([beyond, 0.6, 0.4], np.float32))
+    mask, probabilities, note = load_prediction(path)
+    assert mask.array.ravel()[:4].tolist() == [beyond > 0.5, True, False, False]
+    assert probabilities is not None
+    assert (probabilities.min(), probabilities.max()) == (0, 1 if beyond > 0 else np.float32(0.6))
+    assert note == "a map of probabilities, cut at 0.5"
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_map_of_0_to_255_is_no_label_image_and_is_cut_at_one_half(put, dtype):
+    path = put("a.nii.gz", np.arange(256).astype(dtype))
+    for load in (load_labels, load_mask):
+        with pytest.raises(DataError, match=r"looks like a map of 0 to 255 .*256 different values.*0 and 1"):
+            load(path)
+    mask, _, note = load_prediction(path)
+    assert int(mask.array.sum()) == 128  # 128 to 255: 127 / 255 is below one half
+    assert note == "a map of 0 to 255, divided by 255, cut at 0.5"
+
+
+@pytest.mark.parametrize("top", [100, 1000, 65535])
+def test_a_map_of_another_scale_is_refused(put, top):
+    with pytest.raises(DataError, match="looks like a map of"):
+        load_prediction(put("a.nii.gz", np.linspace(0, top, 60).astype(np.uint16)))
+
+
+@pytest.mark.parametrize("value", [255, 1000, 65535])
+def test_a_file_of_one_value_is_a_mask_whatever_the_value(put, value):
+    path = put("a.nii.gz", np.array([0, value, value], np.uint16))
+    for region in (Region(), ET):
+        mask, _, note = load_prediction(path, region)
+        assert (int(mask.array.sum()), note) == (2, "")
+
+
+def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
+    full, nearly = put("a.nii.gz", np.arange(256).astype(np.uint8)), put("b.nii.gz", np.array([1, 2, 3], np.uint8))
+    assert load_prediction(nearly)[0].array.sum() == 3  # by itself it could be
+    other = put("c.nii.gz", np.arange(255).astype(np.uint8))
+    assert decide_meaning([full, nearly, other], Region()) == "probabilities"
+    with pytest.raises(DataError, match="not a map of probabilities, as other files"):
+        load_prediction(nearly, meaning="probabilities")
+
+
+@pytest.mark.parametrize(
+    ("files", "meaning"),
+    [
+        ([[0, 1, 2, 3], [1]], "labels"),
+        ([[1], [0]], "mask"),
+        ([[255], [1]], "mask"),
+        ([[0.2, 0.7], [1.0]], "probabilities"),
+        ([[1, 2], [0.5]], "labels"),
+    ],
+)
+def test_files_of_a_part_are_what_all_of_them_say(put, files, meaning):
+    paths = [put(f"{number}.nii.gz", np.array(values, np.float32)) for number, values in enumerate(files)]
+    assert decide_meaning(paths, ET) == meaning
+    assert decide_meaning(paths[::-1], ET) == meaning
+
+
+@pytest.fixture
+def labelled(tmp_path, put):
+    """References of two cases in BraTS 2023's labels, and predictions: all labels, and the necrosis alone."""
+    for case in ("a", "b"):
+        put(f"refs/{case}.nii.gz", np.array([1, 1, 2, 3, 3, 3], np.uint8))
+    put("A/a.nii.gz", np.array([1, 1, 2, 3, 3, 3], np.uint8))
+    put("A/b.nii.gz", np.array([1, 1], np.uint8))
+    return references_cohort(tmp_path / "refs", labels="brats2023", region="et")
+
+
+def test_a_file_of_necrosis_alone_has_no_enhancing_tumour(tmp_path, labelled):
+    sources = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), labelled)
+    results = Results(tmp_path / "out")
+    results.describe_cohort(labelled, sources)
+    evaluate_into(results, labelled.cases, sources)
+    rows = results.cases().set_index("case_id")
+    assert rows.loc["b", "predicted_volume_ml"] == 0
+    assert rows.loc["a", "dsc"] == 1
+    assert set(rows["note"]) == {"a file of labels, of which et: 3 was taken"}
+    manifest = results.manifest()
+    assert manifest["sources"]["A"]["meaning"] == "labels"
+    assert "A: files of labels, of which the region is taken." in notes(manifest, results.cases())
+
+
+def test_what_the_user_says_of_the_files_counts_and_makes_other_rows(tmp_path, labelled):
+    folder, case = tmp_path / "A", labelled.cases[1]
+    (said,) = decide_meanings(parse_sources([f"A={folder}"], meaning="mask"), labelled)
+    (found,) = decide_meanings(parse_sources([f"A={folder}"]), labelled)
+    assert (said.meaning, found.meaning) == ("mask", "labels")
+    assert said.predict(case, {}, None).mask.array.sum() == 2
+    results = Results(tmp_path / "out")
+    assert row_key(case, said, results.settings()) != row_key(case, found, results.settings())
+    with pytest.raises(UsageError, match=r"Did you mean mask\?"):
+        parse_sources([f"A={folder}"], meaning="masks")
+
+
+@pytest.mark.parametrize("option", ["refuse", "resample"])
+def test_option_and_meaning_survive_being_written(tmp_path, labelled, option):
+    source = MaskSource("A", tmp_path / "A", option, "labels")
+    assert parse_sources([source_text("A", source.path, option, source.meaning)]) == (source,)
+
+
+def test_maps_of_bytes_are_said_with_the_results(tmp_path, put):
+    put("refs/a.nii.gz", np.array([1, 1], np.uint8))
+    put("A/a.nii.gz", np.r_[255, 200, np.arange(100)].astype(np.uint8))
+    cohort = references_cohort(tmp_path / "refs")
+    sources, results = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort), Results(tmp_path / "out")
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert results.cases()["dsc"].tolist() == [1]
+    assert any("1 files of A hold values up to 255" in said for said in warnings(results.manifest(), results.cases()))
