@@ -87,7 +87,7 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """`describe` with folder, layout, region, labels and problems of a cohort, its patients and what its labels mean.
+        """`describe` with folder, layout, region, labels and problems of a cohort, its patients and what labels mean.
 
         Patients that were declared before stay, unless the cohort's are declared too.
         """
