@@ -19,6 +19,10 @@ DOUBT = -0.2
 enhancing tumour were swapped."""
 
 
+FACES = 20
+"""A label with fewer outer faces in a reference, a few voxels, has no place there that tells anything."""
+
+
 def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     """A warning where the label that is called edema lies inside those of the tumour core; "" where it does not.
 
@@ -48,7 +52,7 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
 
 
 def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:
-    """Label to the share of its faces towards other labels that touch background.
+    """Label to the share of its outer faces that touch background; of labels with `FACES` of them.
 
     Args:
         labels: Whole numbers, shape (X, Y, Z); faces at the edge of the array count as none.
@@ -61,4 +65,5 @@ def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:
         outer += [below, above]
         towards += [above, below]
     of, other = np.concatenate(outer), np.concatenate(towards)
-    return {int(label): float(np.mean(other[of == label] == 0)) for label in np.unique(of) if label}
+    found = np.unique(of[of != 0], return_counts=True)
+    return {int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*found, strict=True) if n >= FACES}
