@@ -6,6 +6,7 @@ labels. So the meaning is decided once for a folder, from its files, and goes wi
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -93,6 +94,9 @@ def load_prediction(
     Raises:
         DataError: If the file is not what `meaning` says, or holds a label that the data set lacks.
     """
+    if not (meaning or region.key):
+        with suppress(DataError):  # most files are masks: these are read once
+            return load_mask(path), None, ""
     meaning = meaning or decide_meaning([path], region)
     if meaning == "channels":
         return _of_channels(path, region)
