@@ -56,7 +56,7 @@ def print_problems(problems: Mapping[str, str]) -> None:
 
 def print_warnings(found: Iterable[str]) -> None:
     """What to know before the numbers are believed, a line each."""
-    for said in found:
+    for said in filter(None, found):
         print_line(f"Warning: {said}")
 
 

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from afl_core.data.anatomy import doubt_labels
 from afl_core.data.facts import Facts, Finding
 from afl_core.data.findings import find_all, unusable_cases
 from afl_core.data.index import FileFacts, Index, Progress, read_files
@@ -154,7 +155,9 @@ def check_cohort(
     references = read_references(kept, usable, progress=progress, executor=executor) if read else {}
     splits, problem = _splits(cohort)
     facts = Facts(cohort, files, references, splits, problem)
-    findings = sorted(find_all(facts), key=lambda finding: _LEVELS.index(finding.level))
+    doubt = doubt_labels(usable, cohort.scheme) if read else ""
+    found = [*find_all(facts), *([Finding("warning", doubt, ())] if doubt else [])]
+    findings = sorted(found, key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,
         layout=(cohort.layout.name, cohort.layout.label),

@@ -78,6 +78,22 @@ def load_mask(path: Path) -> Mask:
     return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))
 
 
+def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
+    """Read a 4-D NIfTI image, with its channels along the first or the last axis, into RAS+ order.
+
+    Args:
+        path: The file; its affine is that of the three axes of space.
+        axis: 0 or 3.
+
+    Raises:
+        DataError: As `load_volume`.
+    """
+    header = _header(path, dims=(4,))
+    stack = np.moveaxis(_finite(_voxels(path, header), path), axis, -1)
+    ras, affine, stored = _to_ras(stack, header.affine)
+    return tuple(Volume(ras[..., channel], affine, stored) for channel in range(ras.shape[3]))
+
+
 def read_header(path: Path, *, stacked: bool = False, any_axes: bool = False) -> ImageHeader:
     """The header of an image, of four axes if stacked, or of either; no voxel is read. Errors as `load_volume`."""
     return _header(path, dims=(3, 4) if any_axes else (4,) if stacked else (3,))
@@ -97,7 +113,7 @@ def check_length(path: Path, header: ImageHeader) -> None:
 
 def stored_axes(path: Path) -> str:
     """Where the stored axes point, such as "LPS"; reads the header alone."""
-    return "".join(nib.aff2axcodes(_header(path).affine))
+    return "".join(nib.aff2axcodes(_header(path, dims=(3, 4)).affine))
 
 
 def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float64]) -> None:
@@ -183,7 +199,6 @@ def _read(
     The conversion comes first: NumPy takes several times as long to pass over an array whose axes have been flipped.
     """
     header = _header(path, dims=(3,) if channel is None else (4,))
-    shape, affine = header.shape[:3], header.affine
     if channel is not None and not 0 <= channel < header.shape[3]:
         raise DataError(f"{path.name} has no volume {channel}", received=f"{header.shape[3]} volumes, counted from 0")
     try:
@@ -192,9 +207,14 @@ def _read(
         raise _unopened(path, error) from error
     if channel is not None:
         array = array[..., channel]
+    return _to_ras(convert(array, path), header.affine)
+
+
+def _to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64], str]:
+    """The array with its first three axes in RAS+ order, its affine there, and the order in which it was stored."""
     orientation = nib.orientations.io_orientation(affine)
-    ras: Array = nib.orientations.apply_orientation(convert(array, path), orientation)
-    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, shape), "".join(nib.aff2axcodes(affine))
+    ras: Array = nib.orientations.apply_orientation(array, orientation)
+    return ras, affine @ nib.orientations.inv_ornt_aff(orientation, array.shape[:3]), "".join(nib.aff2axcodes(affine))
 
 
 def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:

@@ -89,7 +89,7 @@ class KeptReference(TypedDict, total=False):
 class _Stored(TypedDict):
     """The whole file: key to size, time and what is kept."""
 
-    version: Literal[2]  # raised whenever what is kept changes its meaning
+    version: Literal[3]  # raised whenever what is kept changes its meaning
     root: str
     files: dict[str, tuple[int, int, KeptFile]]
     references: dict[str, tuple[int, int, KeptReference]]
@@ -124,7 +124,7 @@ class Index:
         """Write what was added; a folder that cannot be written to costs the next reader time, nothing else."""
         if not self._changed:
             return
-        text = json.dumps({"version": 2, "root": str(self.root.resolve()), **self._kept})
+        text = json.dumps({"version": 3, "root": str(self.root.resolve()), **self._kept})
         try:
             write_atomically(self.path, text.encode())
         except OSError:

@@ -24,6 +24,7 @@ _KNOWN = MappingProxyType(
         "ncr": "necrotic core (NCR)",
         "net": "non-enhancing tumour (NET)",
         "ed": "edema (ED)",
+        "snfh": "edema (SNFH)",
         "rc": "resection cavity (no tumour)",
     }
 )

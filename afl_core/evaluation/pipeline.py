@@ -125,11 +125,13 @@ def evaluate_case(
     problems: dict[str, str] = {}
     missing: list[str] = []
     unchanged: list[str] = []
-    reader = _Reader(case)
+    reader, seen = _Reader(case), dict[Path, FileState]()
     for source in sources:
         on_source(source.name)
         try:
             start = time.perf_counter()
+            for path in (case.reference, *source.files(case)):
+                seen.setdefault(path, _state(path))
             key = row_key(case, source, settings)
             if key in known:
                 unchanged.append(source.name)
@@ -137,6 +139,10 @@ def evaluate_case(
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
             row, own_lesions = _rows((case, source.name), prediction, reference, shape, settings=settings)
+            changed = [path for path, state in seen.items() if _state(path) != state]
+            if changed or row_key(case, source, settings) != key:
+                what = "A file changed while it was read"
+                raise DataError(what, received=changed[0] if changed else None, todo="Evaluate again")
             target = mask_path(out, source.name, case.case_id)
             written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
@@ -146,6 +152,15 @@ def evaluate_case(
             problems[source.name] = str(explained(error, of=of, folder=out))
             missing += [source.name] if isinstance(error, MissingPredictionError) else []
     return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(missing), tuple(unchanged))
+
+
+FileState = tuple[int, int, int, int]
+
+
+def _state(path: Path) -> FileState:
+    """What differs once a file was written to."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
 def predict_case(

@@ -6,6 +6,7 @@ labels. So the meaning is decided once for a folder, from its files, and goes wi
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -13,17 +14,18 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.data.files import FRACTION, MAX_LABELS, load_labels, load_mask, load_volume
+from afl_core.data.files import FRACTION, MAX_LABELS, load_channels, load_labels, load_mask, load_volume, read_header
 from afl_core.data.loading import region_mask
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box
-from afl_core.volume import WHOLE, Mask, Region
+from afl_core.volume import WHOLE, Mask, Region, Volume
 
 MEANINGS: Mapping[str, str] = MappingProxyType(
     {
         "mask": "masks of the region: every value above 0 is in it",
         "labels": "files of labels, of which the region is taken",
         "probabilities": "maps of probabilities, cut at 0.5",
+        "channels": "4-D files of three regions, in the order TC, WT, ET, of which the region is taken",
     }
 )
 """What the files of a folder may be."""
@@ -37,15 +39,22 @@ BYTE, SURE_BYTE = 255, 100
 BYTES = "0 to 255, divided by 255"
 """What notes call such a map."""
 
-_MAP, _UNREAD = frozenset({-1}), frozenset[int]()
-"""In place of the values of a file: one without whole numbers, and one that cannot be read, which tells nothing."""
+CHANNELS: Mapping[str, int] = MappingProxyType({"tc": 0, "whole": 1, "et": 2})
+"""Region to channel, as MONAI's ConvertToMultiChannelBasedOnBratsClasses orders them."""
+
+OUTSIDE = 0.1
+"""Share of a channel that may lie outside the one around it: networks predict them apart."""
+
+_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-2}), frozenset[int]()
+"""In place of values: without whole numbers; 4-D; and a file that cannot be read, or holds 0 alone, and tells nothing.
+"""
 
 
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
     """What the files of a folder are by the values of them all.
 
     Where the region is a part of the labels, they are labels if any file holds one above 1, else masks of the region.
-    They are probabilities where more files hold maps than labels.
+    They are probabilities where more files hold maps than labels, and channels where more files are 4-D than not.
 
     Args:
         paths: The files; one that cannot be read tells nothing.
@@ -58,6 +67,8 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
         paths = sorted(paths, key=lambda path: path.stat().st_size, reverse=True)[:SAMPLED]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(_values, paths))
+    if 2 * found.count(_CHANNELS) > len(found):
+        return "channels"
     maps = sum(values == _MAP for values in found)
     labels = sum(any(1 < value <= MAX_LABELS for value in values) for values in found)
     if maps > labels:
@@ -83,18 +94,49 @@ def load_prediction(
     Raises:
         DataError: If the file is not what `meaning` says, or holds a label that the data set lacks.
     """
+    if not (meaning or region.key):
+        with suppress(DataError):  # most files are masks: these are read once
+            return load_mask(path), None, ""
     meaning = meaning or decide_meaning([path], region)
+    if meaning == "channels":
+        return _of_channels(path, region)
     if meaning == "probabilities":
-        return _cut(path)
+        return _cut(path, load_volume(path))
     if meaning == "labels" and region.key:
         note = f"a file of labels, of which {region.key} was taken"
         return region_mask(load_labels(path), region, file=path.name), None, note
     return load_mask(path), None, ""
 
 
-def _cut(path: Path) -> tuple[Mask, NDArray[np.float32], str]:
+def _of_channels(path: Path, region: Region) -> tuple[Mask, NDArray[np.float32] | None, str]:
+    """The region's channel, a mask or probabilities, and how it was read."""
+    shape = read_header(path, any_axes=True).shape
+    axes = [axis for axis in (0, 3) if len(shape) == 4 and shape[axis] == len(CHANNELS)]
+    if len(axes) != 1 or region.name not in CHANNELS:
+        raise DataError(
+            f"{path.name} does not hold the region {region.name} in one of three channels",
+            received=f"shape {shape}",
+            todo="Save one 3-D mask of the region, or the channels TC, WT and ET along the first or the last axis",
+        )
+    volumes = load_channels(path, axis=axes[0])
+    core, whole, enhancing = (np.greater(volume.array, 0.5) for volume in volumes)
+    if any(
+        np.count_nonzero(inner & ~outer) > OUTSIDE * inner.sum() for inner, outer in ((core, whole), (enhancing, core))
+    ):
+        raise DataError(
+            f"The three channels of {path.name} are not TC, WT and ET in this order",
+            received="the first is not inside the second, or the third not inside the first",
+            todo="Save them in the order TC, WT, ET, or save one 3-D file of labels",
+        )
+    number = CHANNELS[region.name]
+    mask, probabilities, _ = _cut(path, volumes[number])
+    is_mask = np.isin(probabilities, (0, 1)).all()
+    note = f"channel {number + 1} of 3 (TC, WT, ET){'' if is_mask else ', probabilities cut at 0.5'}"
+    return mask, None if is_mask else probabilities, note
+
+
+def _cut(path: Path, volume: Volume) -> tuple[Mask, NDArray[np.float32], str]:
     """The mask of a map of probabilities; the map, rounding beyond 0 and 1 cut off; and how it was read."""
-    volume = load_volume(path)
     low, high = float(volume.array.min()), float(volume.array.max())
     is_byte = low >= 0 and SURE_BYTE < high <= BYTE
     if not is_byte and (low < -FRACTION or high > 1 + FRACTION):
@@ -120,6 +162,8 @@ def _values(path: Path) -> frozenset[int]:
 
 @lru_cache(maxsize=4096)
 def _read_values(path: Path, _size: int, _changed_ns: int) -> frozenset[int]:
+    if len(read_header(path, any_axes=True).shape) == 4:
+        return _CHANNELS
     try:
         array = load_labels(path).array
     except DataError:

@@ -51,9 +51,11 @@ class CheckpointSource:
 
     def key(self, case: Case) -> str:
         """Fingerprint of the inputs of this prediction: checkpoint and image bytes."""
-        sequences = load_card(self.path).sequences
-        files = [case.sequences[name] for name in sequences if name in case.sequences]
-        return _hash(fingerprint(self.path), hash_files(files))
+        return _hash(fingerprint(self.path), hash_files(self.files(case)))
+
+    def files(self, case: Case) -> list[Path]:
+        """The images that it reads of a case."""
+        return [case.sequences[name] for name in self.sequences() if name in case.sequences]
 
     def sequences(self) -> tuple[str, ...]:
         """The sequences that must be read for it."""
@@ -95,8 +97,11 @@ class ReleasedSource:
 
     def key(self, case: Case) -> str:
         """Fingerprint of the inputs of this prediction: weights, setting and image bytes."""
-        files = [case.sequences[name] for name in self.sequences() if name in case.sequences]
-        return _hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(files))
+        return _hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(self.files(case)))
+
+    def files(self, case: Case) -> list[Path]:
+        """The images that it reads of a case."""
+        return [case.sequences[name] for name in self.sequences() if name in case.sequences]
 
     def sequences(self) -> tuple[str, ...]:
         """The sequences that must be read for it."""
@@ -137,7 +142,11 @@ class MaskSource:
     def key(self, case: Case) -> str:
         """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
         said = [self.option] if self.option != "refuse" else []
-        return _hash(hash_files([self._file(case)]), *said, *([self.meaning] if self.meaning else []))
+        return _hash(hash_files(self.files(case)), *said, *([self.meaning] if self.meaning else []))
+
+    def files(self, case: Case) -> list[Path]:
+        """The prediction of a case."""
+        return [self._file(case)]
 
     def sequences(self) -> tuple[str, ...]:
         """None: images are not needed."""

@@ -172,6 +172,26 @@ def test_an_error_that_nobody_foresaw_is_a_problem_of_its_case_alone(cohort, mas
         assert "Traceback" in (results.folder / ERRORS).read_text()
 
 
+@pytest.mark.parametrize("changes", ["prediction", "reference"])
+def test_a_file_that_changes_while_it_is_read_gives_no_row(cohort, masks, tmp_path, monkeypatch, changes):
+    """Or the row would be kept under the bytes that were there before, with the values of others."""
+    case = load_cohort(cohort).cases[0]
+    path = {"prediction": masks / "Case_A.nii.gz", "reference": case.reference}[changes]
+    predict, other = MaskSource.predict, bytearray(path.read_bytes())
+    other[4] ^= 1  # of the gzip header
+
+    def meanwhile(self, *args):
+        path.write_bytes(other)
+        return predict(self, *args)
+
+    monkeypatch.setattr(MaskSource, "predict", meanwhile)
+    result = evaluate_case(case, (MaskSource("A", masks),), tmp_path / "results")
+    assert result.rows == ()
+    assert "A file changed while it was read" in result.problems["A"]
+    assert path.name in result.problems["A"]
+    assert not (tmp_path / "results" / "masks").exists()
+
+
 def test_a_case_without_reference_is_a_problem(tmp_path, cohort, masks):
     (cohort / "HGG" / "Case_C" / "Case_C_seg.nii.gz").unlink()
     results = Results(tmp_path / "results")

@@ -140,3 +140,63 @@ def test_maps_of_bytes_are_said_with_the_results(tmp_path, put):
     evaluate_into(results, cohort.cases, sources)
     assert results.cases()["dsc"].tolist() == [1]
     assert any("1 files of A hold values up to 255" in said for said in warnings(results.manifest(), results.cases()))
+
+
+def channels(axis, *, probable=False):
+    """TC of 2 voxels, WT of 3, ET of 1 along x, in an asymmetric grid that is stored LPS."""
+    stack = np.zeros((3, 5, 6, 7), np.float32)
+    for number, extent in enumerate((2, 3, 1)):
+        stack[number, :extent, 0, 0] = 0.9 if probable else 1
+    return np.moveaxis(stack, 0, axis)
+
+
+@pytest.mark.parametrize("axis", [0, 3])
+@pytest.mark.parametrize("probable", [False, True])
+@pytest.mark.parametrize(("name", "extent", "number"), [("tc", 2, 1), ("whole", 3, 2), ("et", 1, 3)])
+def test_channels_are_regions(tmp_path, axis, probable, name, extent, number):
+    import nibabel as nib
+
+    path, affine = tmp_path / "a.nii.gz", np.diag([-1.0, -1.0, 2.0, 1.0])
+    nib.save(nib.Nifti1Image(channels(axis, probable=probable), affine), path)
+    mask, probabilities, note = load_prediction(path, Region(name, (1,), (1, 2, 3)))
+    right = np.zeros((5, 6, 7), bool)
+    right[5 - extent :, 5, 0] = True  # R and A count down as stored
+    assert np.array_equal(mask.array, right)
+    assert np.array_equal(mask.affine, nib.as_closest_canonical(nib.Nifti1Image(np.zeros((5, 6, 7)), affine)).affine)
+    assert note == f"channel {number} of 3 (TC, WT, ET)" + (", probabilities cut at 0.5" if probable else "")
+    assert (probabilities is None) != probable
+
+
+def test_channels_are_measured_on_a_3d_reference(tmp_path, write_nifti):
+    labels = np.zeros((5, 6, 7), np.uint8)
+    labels[:3, 0, 0] = 3, 1, 2
+    write_nifti(tmp_path / "refs" / "a.nii.gz", labels, axes="LPS")
+    write_nifti(tmp_path / "A" / "a.nii.gz", labels, axes="LPS")
+    import nibabel as nib
+
+    like = nib.load(tmp_path / "A" / "a.nii.gz")
+    stored = np.asarray(like.dataobj)
+    stack = np.stack([np.isin(stored, (1, 3)), stored > 0, stored == 3]).astype(np.uint8)
+    nib.save(nib.Nifti1Image(stack, like.affine), tmp_path / "A" / "a.nii.gz")
+    cohort = references_cohort(tmp_path / "refs", labels="brats2023", region="tc")
+    sources, results = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort), Results(tmp_path / "out")
+    assert sources[0].meaning == "channels"
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert results.cases()["dsc"].tolist() == [1]
+
+
+@pytest.mark.parametrize(
+    ("array", "said"),
+    [
+        (channels(0)[[1, 0, 2]], "not TC, WT and ET in this order"),
+        (np.zeros((4, 5, 6, 7), np.uint8), "in one of three channels"),
+        (np.zeros((3, 5, 6, 3), np.uint8), "in one of three channels"),
+    ],
+)
+def test_other_4d_files_are_refused(tmp_path, array, said):
+    import nibabel as nib
+
+    nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
+    with pytest.raises(DataError, match=said):
+        load_prediction(tmp_path / "a.nii.gz", ET)

@@ -1,0 +1,69 @@
+"""Whether the place of labels contradicts what they are said to be: edema surrounds the tumour core."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+
+import numpy as np
+from numpy.typing import NDArray
+
+from afl_core.data.files import load_labels
+from afl_core.data.labels import CORE, ENHANCING, Scheme
+from afl_core.errors import DataError
+from afl_core.volume import Case
+
+READ = 24
+"""References that are read, spread over the data set: enough for a median."""
+
+DOUBT = -0.2
+"""Median difference below which labels are doubted. It is +0.4 to +0.7 in BraTS 2013 and 2021, and -0.6 where edema and
+enhancing tumour were swapped."""
+
+
+FACES = 20
+"""A label with fewer outer faces in a reference, a few voxels, has no place there that tells anything."""
+
+
+def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
+    """A warning where the label that is called edema lies inside those of the tumour core; "" where it does not.
+
+    In each reference with both, the share of each label's outer faces that touch background is taken. Edema is the
+    outermost, so its share less the largest of the core's is positive; the median over the references decides.
+
+    Args:
+        cases: Their references are read, `READ` of them at most.
+        scheme: What the labels are said to be; one without edema and core is never doubted.
+    """
+    edema = next((label for label, what in scheme.values.items() if "edema" in what), 0)
+    core = scheme.regions.get(CORE) or scheme.regions.get(ENHANCING, ())
+    paths = [case.reference for case in cases if case.reference is not None]
+    differences: list[float] = []
+    for path in paths[:: -(-len(paths) // READ) or 1] if edema and core else ():
+        with suppress(DataError):  # said of the case where it is used
+            shares = background_shares(load_labels(path).array)
+            if edema in shares and (inner := [shares[label] for label in core if label in shares]):
+                differences.append(shares[edema] - max(inner))
+    if not differences or float(np.median(differences)) > DOUBT:
+        return ""
+    return (
+        f"The label {edema} is edema by the labels {scheme.name}, but it lies inside the labels "
+        f"{', '.join(map(str, core))} of the tumour core in most references: the data set may be coded otherwise. "
+        "Check its description, and give its own codes, such as --labels et=1,ncr=2,ed=3."
+    )
+
+
+def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:
+    """Label to the share of its outer faces that touch background; of labels with `FACES` of them.
+
+    Args:
+        labels: Whole numbers, shape (X, Y, Z); faces at the edge of the array count as none.
+    """
+    outer, towards = list[NDArray[np.generic]](), list[NDArray[np.generic]]()
+    for axis in range(3):
+        along = np.swapaxes(labels, 0, axis)
+        change = along[1:] != along[:-1]
+        below, above = along[:-1][change], along[1:][change]
+        outer += [below, above]
+        towards += [above, below]
+    of, other = np.concatenate(outer), np.concatenate(towards)
+    found = np.unique(of[of != 0], return_counts=True)
+    return {int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*found, strict=True) if n >= FACES}
