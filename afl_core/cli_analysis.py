@@ -22,7 +22,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import command_line, output, print_caveats, print_line, print_problems
+from afl_core.terminal import command_line, output, print_caveats, print_line, print_problems, print_warnings
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
@@ -67,7 +67,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
         write_atomically(out / name, content)
     print_breakdown(found)
     print_caveats(opened.manifest, opened.rows)
-    print_left_out(opened)
+    print_warnings(opened.left_out_said)
     print_line(f"{', '.join(files)} written to {out}")
 
 
@@ -97,7 +97,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     html = build_report(findings).encode()
     write_atomically(out, html)
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
-    print_left_out(opened)
+    print_warnings(opened.left_out_said)
 
 
 def figure(
@@ -209,12 +209,6 @@ def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
         raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
     with worker_pool(tasks=len(opened.whole.cases)) as executor:
         return training_references(opened.results, opened.whole, executor=executor, level=level)
-
-
-def print_left_out(opened: Comparison) -> None:
-    """Which measured cases are in no number, if any are."""
-    if opened.left_out_text:
-        print_line(opened.left_out_text)
 
 
 def print_breakdown(found: Breakdown) -> None:

@@ -92,8 +92,7 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
         if failed[source]:
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
     print_caveats(manifest, cases, more)
-    if opened.left_out_text:
-        print_line(opened.left_out_text)
+    print_warnings(opened.left_out_said)
     if (region := recorded_region(manifest)) != WHOLE and "labels" not in manifest.get("data", {}):
         print_line(f"Region: {region_title(region)}")
 

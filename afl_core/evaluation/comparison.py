@@ -50,14 +50,15 @@ class Comparison:
         return tuple(self.manifest["sources"])
 
     @property
-    def left_out_text(self) -> str:
-        """What is said of the cases that are left out; "" where there are none."""
+    def left_out_said(self) -> tuple[str, ...]:
+        """What is said of the cases that are left out; () where there are none."""
         if not self.left_out:
-            return ""
+            return ()
         some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")
+        are = "case is" if len(self.left_out) == 1 else "cases are"
         return (
-            f"{len(self.left_out)} measured cases are in no number here, for they are not, or no longer, among the "
-            f"cases of this data set that count: {some}."
+            f"{len(self.left_out)} measured {are} in no number here: not, or no longer, among the cases of this data "
+            f"set that count ({some}).",
         )
 
     def mask(self, case_id: str, source: str) -> Path:

@@ -33,7 +33,9 @@ def method(findings: Findings) -> str:
     measure = units.measure
     settings = findings.manifest.get("settings", {})
     rows = findings.tables[0]
-    said = " ".join((*notes(findings.manifest, rows), *warnings(findings.manifest, rows)))
+    said = " ".join(
+        (*notes(findings.manifest, rows), *warnings(findings.manifest, rows), *findings.comparison.left_out_said)
+    )
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{AXES[b.axis].title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"

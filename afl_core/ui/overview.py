@@ -34,7 +34,7 @@ def show_title(workspace: Workspace) -> None:
     st.markdown(f"#### {_sentence(workspace)}")
     if missing := _missing(workspace):
         st.warning(plain(missing))
-    for said in warnings(workspace.manifest, workspace.rows):
+    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
         st.warning(plain(said))
     if changed := _changed(workspace):
         st.info(plain(changed))

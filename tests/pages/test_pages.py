@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pandas as pd
 import pytest
+import streamlit as st
 from streamlit.testing.v1 import AppTest
 
 from afl_core.evaluation.job import EVERY, job_status
@@ -154,6 +155,19 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
     assert "Shown without its image. gained_flair.nii.gz cannot be read" in text(at)
     assert any("metric" in frame.value for frame in at.dataframe)
     assert not at.error  # the masks are shown
+
+
+def test_a_case_whose_files_are_gone_is_named_and_in_no_number(app, results, cohort_folder):
+    def counted(at) -> int:
+        return next(frame.value for frame in at.dataframe if "Metric" in frame.value)["n"].max()
+
+    before = counted(app("overview"))
+    for path in (*(cohort_folder / "images").glob("gained_*"), cohort_folder / "references" / "gained.nii.gz"):
+        path.unlink()
+    st.cache_resource.clear()
+    at = app("overview")
+    assert "1 measured case is in no number here: not, or no longer, among the cases of this data set" in text(at)
+    assert counted(at) == before - 1
 
 
 def test_a_checkpoint_that_learned_another_region_says_so(app, results, make_card):
