@@ -13,6 +13,9 @@ from afl_core.errors import DataError, UsageError
 from afl_core.volume import Region
 
 WHOLE, CORE, ENHANCING = "whole", "tc", "et"
+DECLARED = "declared"
+"""Name of the scheme of a data set that says itself what its labels are."""
+
 SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 """Names under which the whole tumour may be asked for."""
 

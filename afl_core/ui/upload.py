@@ -15,7 +15,7 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from afl_core.data.files import load_mask
-from afl_core.data.labels import SCHEMES, WHOLE
+from afl_core.data.labels import DECLARED, WHOLE
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions, load_reference
 from afl_core.data.upload import (
     ACCEPTED,
@@ -219,15 +219,17 @@ def _start(
 def _options(workspace: Workspace) -> DataOptions:
     """A part of the tumour by the labels of the open data set; else every label."""
     cohort = workspace.cohort
-    if cohort is None or cohort.region.name == WHOLE or cohort.scheme.name not in SCHEMES:
+    if cohort is None or cohort.region.name == WHOLE or cohort.scheme.name == DECLARED:
         return AS_RECOGNISED
     return DataOptions(labels=cohort.scheme.name, region=cohort.region.name)
 
 
 def _counted(workspace: Workspace) -> str:
     """The labels of a reference that are tumour, in words."""
-    options = _options(workspace)
-    return SCHEMES[options.labels].title_of(options.region) if options.labels else "every label above 0"
+    cohort = workspace.cohort
+    if cohort is None or _options(workspace) == AS_RECOGNISED:
+        return "every label above 0"
+    return cohort.scheme.title_of(cohort.region.name)
 
 
 def _show_outcome(sources: Sequence[Source]) -> None:

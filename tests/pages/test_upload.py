@@ -107,6 +107,7 @@ def test_the_region_of_the_open_data_set_counts_for_the_reference_too(opened, co
     labels = nib.load(cohort / "HGG" / "Case_A" / "Case_A_seg.nii.gz")
     enhancing_ml = np.count_nonzero(np.asarray(labels.dataobj) == 4) * 8 / 1000
     assert Results(folders[0] / "results").cases().iloc[0]["reference_volume_ml"] == pytest.approx(enhancing_ml)
+    assert "It was trained on the whole tumour (WT), and is measured on the enhancing tumour (ET)" in text(at)
 
 
 def test_without_a_reference_there_are_masks_and_volumes(own, cohort, folders):

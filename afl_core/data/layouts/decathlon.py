@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from afl_core.data.labels import CORE, ENHANCING, SCHEMES, WHOLE, Scheme
+from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
 from afl_core.storage import read_json
@@ -83,7 +83,7 @@ def declared_scheme(labels: object, path: Path) -> Scheme:
         regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
     meanings = {v: " / ".join(n for n, own in named.items() if v in own) for v in sorted({*everything, *ignored})}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
-    return Scheme("declared", title, MappingProxyType(meanings), MappingProxyType(regions))
+    return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions))
 
 
 def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:

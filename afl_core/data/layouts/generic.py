@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from afl_core.catalogue import pick
 from afl_core.data.files import strip_suffix
-from afl_core.data.labels import SCHEMES, SYNONYMS, WHOLE, Scheme
+from afl_core.data.labels import DECLARED, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.data.patients import template_pattern
 from afl_core.errors import DataError, UsageError
@@ -150,7 +150,7 @@ def _scheme(said: _Description, path: Path) -> Scheme:
         raise _wrong(path, f"regions: {', '.join(wrong)} is no label")
     title = f"{path.name} ({', '.join(f'{value} {meaning}' for value, meaning in values.items())})"
     return Scheme(
-        "declared", title, MappingProxyType(values), MappingProxyType({WHOLE: tuple(values)} | regions), whole="whole"
+        DECLARED, title, MappingProxyType(values), MappingProxyType({WHOLE: tuple(values)} | regions), whole="whole"
     )
 
 
