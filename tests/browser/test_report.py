@@ -6,10 +6,11 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from made_results import write_results
+from made_results import make_manifest, make_tables, write_results
 
 from afl_core.analysis.options import Options, choose_breakdown
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
+from afl_core.evaluation.results import Results
 from afl_core.report.build import Findings, build_report
 
 HOSTILE = "</script><img src=x onerror=alert(1)>"
@@ -161,8 +162,13 @@ def test_on_paper_everything_is_open_and_narrow(written, open_page):
 
 
 def test_a_hostile_name_runs_nothing(tmp_path, open_page):
-    folder = write_results(tmp_path / "made", sources={HOSTILE: 0.0, "A-FL": 0.05})
-    page = open_page(write(folder, tmp_path / "report.html", command=HOSTILE))
+    """Even one that no results folder may hold: a source's name is checked where it is read."""
+    sources = {HOSTILE: 0.0, "A-FL": 0.05}
+    manifest, tables = make_manifest(tmp_path / "data", sources), make_tables(sources=sources)
+    comparison = Comparison(Results(tmp_path / "made"), manifest, *tables, None, None, "It is gone.")
+    found = Findings(choose_breakdown(tables, manifest, Options()), Options(), comparison, HOSTILE)
+    (tmp_path / "report.html").write_text(build_report(found), encoding="utf-8")
+    page = open_page(tmp_path / "report.html")
     page.wait_for_timeout(300)
     assert page.said == []
     assert page.locator("img").count() == 0
