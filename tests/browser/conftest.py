@@ -20,6 +20,10 @@ from afl_core.ui.guard import Guard
 ROOT = Path(__file__).parents[2]
 QUIET = ["--no-sandbox", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
 QUIET += ["--no-first-run", "--enable-unsafe-swiftshader"]
+
+collect_ignore = ["failing_app.py"]
+"""An entry point, which takes the options of whoever imports it."""
+
 START_S = 60
 MISSING = "Failed to load resource"
 PROBE = re.compile(r"/(compare|breakdown|loss_xray|training|data)/_stcore/(health|host-config)$").search
