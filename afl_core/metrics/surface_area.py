@@ -37,11 +37,6 @@ def nsd_area(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing
     return float(right / (weights[0].sum() + weights[1].sum()))
 
 
-def marching_cubes_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
-    """Area of a mask's surface as marching cubes draws it: 8 to 25 % above that of the solid (docs/shape.md)."""
-    return float(_areas(spacing_mm)[_codes(mask)].sum())
-
-
 def _codes(mask: BoolArray) -> Codes:
     """Bits of every 2x2x2 neighbourhood, also of those that lie half outside the array; one more along each axis."""
     codes = np.empty(tuple(n + 1 for n in mask.shape), dtype=np.uint8)

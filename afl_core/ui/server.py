@@ -91,10 +91,9 @@ def _link(token: str) -> str:
 
 def _log_to_file() -> None:
     """Tracebacks are for who looks after the server, not for who looks at a page."""
-    folder = paths.HOME / "data" / "logs"
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handler = RotatingFileHandler(folder / "server.log", maxBytes=2**20, backupCount=3, encoding="utf-8")
+        paths.LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handler = RotatingFileHandler(paths.LOGS / "server.log", maxBytes=2**20, backupCount=3, encoding="utf-8")
     except OSError as error:
         log.warning("No log file: %s", error)
         return
