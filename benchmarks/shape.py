@@ -11,10 +11,10 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pandas as pd
+import pyvista
 from numpy.typing import NDArray
 from scipy.special import ellipeinc, ellipkinc
 
-from afl_core.metrics.surface_area import marching_cubes_mm2
 from afl_core.shape import describe
 from afl_core.volume import Spacing
 
@@ -173,6 +173,13 @@ def measure_ellipsoids(slices_mm: float, volumes_ml: Sequence[float], places: in
                 rows.append((volume_ml, *(100 * error for error in errors), found.elongation - elongation))
     table = pd.DataFrame(rows, columns=["ml", "area %", "marching cubes %", "elongation"]).groupby("ml")
     return table.agg(["min", "median", "max"])
+
+
+def marching_cubes_mm2(mask: NDArray[np.bool_], spacing_mm: Spacing) -> float:
+    """Area of a mask's surface as marching cubes draws it."""
+    image = pyvista.ImageData(dimensions=[n + 2 for n in mask.shape], spacing=spacing_mm)
+    image["inside"] = np.pad(mask, 1).astype(np.float32).ravel(order="F")  # VTK's x runs fastest
+    return float(image.contour([0.5], method="marching_cubes").area)
 
 
 def measure_picai(folder: Path) -> pd.DataFrame:
