@@ -176,6 +176,13 @@ def hash_files(paths: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
+def told_size(path: Path) -> int:
+    """Unzipped bytes, modulo 2^32, of the last gzip stream in a file, as its last four bytes say."""
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - 4))
+        return int.from_bytes(file.read(4), "little")
+
+
 def unzip(path: Path, size: int, *, start: int = 0, end: int | None = None, wbits: int = GZIP) -> NDArray[np.uint8]:
     """The first `size` bytes of a .gz file, fewer where it ends; never more are unzipped, whatever it holds.
 

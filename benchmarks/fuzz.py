@@ -3,7 +3,7 @@
 Half of the files are wounded at random places; the other half have headers with other values that files do have, in
 meaningful places. What is read is compared with nibabel and with ITK (`second_readers.py`).
 
-python benchmarks/fuzz.py [--files N] [--seed N] [--json FILE] [--keep FOLDER]
+python benchmarks/fuzz.py [--files N] [--seed N] [--only .nrrd] [--json FILE] [--keep FOLDER]
 """
 
 import argparse
@@ -63,10 +63,10 @@ def seeds(folder: Path) -> list[tuple[str, bytes]]:
     for kind, dtype in ((nib.Nifti1Image, np.uint8), (nib.Nifti1Image, np.int16), (nib.Nifti2Image, np.float32)):
         image = kind(array.astype(dtype), np.diag([1.0, 2.0, 3.0, 1.0]))
         made += [(".nii", image.to_bytes()), (".nii.gz", gzip.compress(image.to_bytes(), mtime=0))]
-    for zipped in (False, True):
-        path = folder / "seed.mha"
+    for suffix, zipped in ((".mha", False), (".mha", True), (".nrrd", False), (".nrrd", True)):
+        path = folder / f"seed{suffix}"
         sitk.WriteImage(sitk.GetImageFromArray(array.astype(np.int16)), str(path), useCompression=zipped)
-        made.append((".mha", path.read_bytes()))
+        made.append((suffix, path.read_bytes()))
     return made
 
 
@@ -75,7 +75,7 @@ def mutate(suffix: str, data: bytes, rng: random.Random) -> bytes:
     zipped = suffix == ".nii.gz" and rng.random() < 0.8
     data = gzip.decompress(data) if zipped else data
     for _ in range(rng.randint(1, 4)):
-        kinds = [_flip, _cut, _insert, _repeat] + ([_text] * 6 if suffix == ".mha" else [_field] * 6)
+        kinds = [_flip, _cut, _insert, _repeat] + ([_text] * 6 if suffix in (".mha", ".nrrd") else [_field] * 6)
         data = rng.choice(kinds)(data, rng)
     return gzip.compress(data, 1, mtime=0) if zipped else data
 
@@ -124,7 +124,8 @@ def _text(data: bytes, rng: random.Random) -> bytes:
     """A line of the header with another value, twice, or not at all."""
     lines = data.split(b"\n")
     at = rng.randrange(min(14, len(lines)))
-    key, _, value = lines[at].partition(b" = ")
+    mark = b" = " if b" = " in lines[at] else b": "
+    key, _, value = lines[at].partition(mark)
     kind = rng.random()
     if kind < 0.15:
         del lines[at]
@@ -133,9 +134,9 @@ def _text(data: bytes, rng: random.Random) -> bytes:
     elif kind < 0.65 and re.search(rb"\d", value):
         numbers = value.split()
         numbers[rng.randrange(len(numbers))] = str(rng.choice(NUMBERS + FLOATS)).encode()
-        lines[at] = key + b" = " + b" ".join(numbers)
+        lines[at] = key + mark + b" ".join(numbers)
     else:
-        lines[at] = key + b" = " + rng.choice(WORDS).encode()
+        lines[at] = key + mark + rng.choice(WORDS).encode()
     return b"\n".join(lines)
 
 
@@ -161,8 +162,8 @@ def outcome(load: Callable[[Path], object], path: Path, noise: IO[bytes]) -> str
     return f"{said}, and on stderr: {heard}" if heard else said
 
 
-def run(files: int, seed: int, keep: Path | None = None) -> dict[str, object]:
-    """Mutate and read; what was found, memory and time."""
+def run(files: int, seed: int, keep: Path | None = None, *, only: str = "") -> dict[str, object]:
+    """Mutate and read, files of one ending only if it is given; what was found, memory and time."""
     rng = random.Random(seed)
     counts, failures, kept = Counter[str](), list[str](), 0
     memory = Path("/dev/shm")
@@ -170,7 +171,10 @@ def run(files: int, seed: int, keep: Path | None = None) -> dict[str, object]:
         tempfile.TemporaryFile() as noise,
         tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name,
     ):
-        sound, whole = seeds(Path(name)), sound_files(Path(name))
+        sound, whole = (
+            [(suffix, data) for suffix, data in made if only in ("", suffix)]
+            for made in (seeds(Path(name)), sound_files(Path(name)))
+        )
         for suffix, data in sound:
             (Path(name) / f"sound{suffix}").write_bytes(data)
             load_volume(Path(name) / f"sound{suffix}")
@@ -206,10 +210,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--keep", type=Path, help="Folder for the files that fail.")
+    parser.add_argument("--only", default="", choices=["", ".nii", ".mha", ".nrrd"], help="Files of this ending.")
     chosen = parser.parse_args()
     if chosen.keep:
         chosen.keep.mkdir(parents=True, exist_ok=True)
-    found = run(chosen.files, chosen.seed, chosen.keep)
+    found = run(chosen.files, chosen.seed, chosen.keep, only=chosen.only)
     if chosen.json:
         chosen.json.write_text(json.dumps(found, indent=1))
     failures = found.pop("failures")

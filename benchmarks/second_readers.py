@@ -4,8 +4,9 @@ import gzip
 import random
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import nibabel as nib
@@ -41,14 +42,14 @@ def sound_files(folder: Path) -> list[tuple[str, bytes]]:
                 image.set_qform(affine, int(rng.integers(0, 3)))
                 image.set_sform(affine, int(rng.integers(0, 3)))
                 made.append((".nii", image.to_bytes()))
-    for zipped in (False, True):
+    for suffix, zipped in ((".mha", False), (".mha", True), (".nrrd", False), (".nrrd", True)):
         for dtype in (np.uint8, np.int16, np.float32):
             image = sitk.GetImageFromArray(rng.integers(0, 99, (6, 5, 4)).astype(dtype))
             image.SetDirection(np.linalg.qr(rng.normal(size=(3, 3)))[0].ravel())
             image.SetSpacing((0.5, 0.7, 3.0))
             image.SetOrigin((10.0, -20.0, 30.0))
-            sitk.WriteImage(image, str(folder / "sound.mha"), useCompression=zipped)
-            made.append((".mha", (folder / "sound.mha").read_bytes()))
+            sitk.WriteImage(image, str(folder / f"sound{suffix}"), useCompression=zipped)
+            made.append((suffix, (folder / f"sound{suffix}").read_bytes()))
     return made
 
 
@@ -57,7 +58,7 @@ def change(suffix: str, data: bytes, rng: random.Random) -> tuple[str, bytes]:
     kind = nib.Nifti1Header if data[:4] in (b"\x5c\x01\0\0", b"\0\0\x01\x5c") else nib.Nifti2Header
     fields = kind.template_dtype.newbyteorder("<" if data[0] in (0x5C, 0x1C) else ">")
     for _ in range(rng.randint(1, 3)):
-        data = _change_text(data, rng) if suffix == ".mha" else _change_field(data, fields, rng)
+        data = _change_text(data, rng, *_TEXTS[suffix]) if suffix in _TEXTS else _change_field(data, fields, rng)
     zipped = suffix == ".nii" and rng.random() < 0.3
     return (".nii.gz", gzip.compress(data, 1, mtime=0)) if zipped else (suffix, data)
 
@@ -97,7 +98,7 @@ def _values(rng: random.Random) -> Iterator[tuple[str, Any]]:
     yield "intent_code", rng.choice((0, 1007, 1002))
 
 
-_LINES = (
+_MHA_LINES = (
     *("BinaryData = true", "BinaryData = T", "BinaryData = 1", "BinaryData = False", "BinaryData = yes"),
     *("BinaryDataByteOrderMSB = true", "BinaryDataByteOrderMSB = 1", "ElementByteOrderMSB = True"),
     *("ElementByteOrderMSB = False", "BinaryDataByteOrderMSB = T", "CompressedData = true", "CompressedData = 0"),
@@ -118,22 +119,58 @@ _LINES = (
 )
 
 
-def _change_text(data: bytes, rng: random.Random) -> bytes:
-    """A line of a MetaImage put in, in place of the line of that name, or before or after it."""
-    head, mark, voxels = data.partition(b"ElementDataFile = LOCAL\n")
-    lines = head.split(b"\n")[:-1]
-    line = rng.choice(_LINES).encode()
-    name = line.split(b"=")[0].strip()
+_NRRD_LINES = (
+    *("type: uchar", "type: uint8", "type: int8_t", "type: signed char", "type: SHORT", "type: unsigned short int"),
+    *("type: float", "type: int", "type: block", "type: char", "type:short", "type:=short", "type: int16 "),
+    *("dimension: 4", "dimension: 2", "dimension: 3", "sizes: 6 5 4", "sizes: 4 5 3", "sizes: 4 5", "sizes: 4 5 6 1"),
+    *("sizes: 2 2 2", "sizes: 4 5 7", "sizes: -1 5 6", "sizes: 4.0 5 6", "encoding: raw", "encoding: RAW"),
+    *("encoding: gz", "encoding: gzip", "encoding: ascii", "encoding: hex", "encoding: bzip2", "endian: big"),
+    *("endian: little", "endian: Big", "endian: middle", "space: RAS", "space: LAS", "space: lps", "space: LPST"),
+    *("space: right-anterior-superior", "space: left-anterior-superior", "space: Left-Posterior-Superior"),
+    *("space: right anterior superior", "space: scanner-xyz", "space: 3D-right-handed", "space dimension: 3"),
+    *("space: 3D-left-handed", "space: right-up", "space dimension: 2", 'space units: "mm" "mm" "mm"'),
+    *('space units: "m" "m" "m"', 'space units: "um" "mm" "mm"', 'units: "mm" "mm" "mm"'),
+    *("space directions: (0,1,0) (1,0,0) (0,0,1)", "space directions: (1,0,0) (0.5,2,0) (0,0,3)"),
+    *("space directions: none (0,1,0) (0,0,1)", "space directions: (1,0,0)(0,2,0)(0,0,3)", "space directions: (1,0,0)"),
+    *("space directions: ( -1 , 0, 0 )  (0,1e0,0) ( 0,0,.5)", "space directions: (1,0,0) (1,0,0) (0,0,1)"),
+    *("space directions: (nan,0,0) (0,1,0) (0,0,1)", "space origin: (1,2,3)", "space origin: (0x10,0,0)"),
+    *("space origin: (1,2)", "space origin: (1,2,3) (4,5,6)", "space origin: (inf,0,0)", "space origin: none"),
+    *("spacings: 1 2 3", "spacings: 1 -2 3", "spacings: nan 1 1", "spacings: 1 2", "thicknesses: 1 2 3"),
+    *("axis mins: 5 6 7", "axismaxs: 9 9 9", "centers: cell cell cell", "centerings: node node node", "byte skip: 0"),
+    *("byte skip: 4", "byte skip: -1", "byteskip: 2", "line skip: 1", "lineskip: 0", "kinds: space space space"),
+    *("kinds: vector domain domain", "kinds: domain domain list", "kinds: domain domain domain", "kinds: domain"),
+    *("measurement frame: (0,1,0) (1,0,0) (0,0,1)", "old min: 3", "oldmax: 9", "min: 1", "number: 7", "content: a: b"),
+    *("data file: other.raw", "datafile: LIST", "foo: bar", "foo:=bar: b", "a: b:=c", "# type: float", " type: int"),
+    *('labels: "a" "b" "c"', "sample units: HU", "block size: 4", "Space Origin: (9,9,9)", "", "x" * 300),
+)
+
+_TEXTS: Mapping[str, tuple[tuple[str, ...], bytes, bytes]] = MappingProxyType(
+    {
+        ".mha": (_MHA_LINES, b"=", b"ElementDataFile = LOCAL\n"),
+        ".nrrd": (_NRRD_LINES, b":", b"\n"),
+    }
+)
+"""Lines of the formats with a header of text, what stands behind a name in them, and the line that ends it."""
+
+
+def _change_text(data: bytes, rng: random.Random, choices: tuple[str, ...], sign: bytes, last: bytes) -> bytes:
+    """A line of a header put in, in place of the line of that name, or before or after it, or one taken out."""
+    head, mark, voxels = data.partition(b"\n" + last)
+    lines = head.split(b"\n")
+    if rng.random() < 0.1:
+        del lines[rng.randrange(len(lines))]
+    line = rng.choice(choices).encode()
+    name = line.split(sign)[0].strip()
     if name == b"ElementDataFile":
-        return head + line + b"\n" + voxels
-    old = [i for i, other in enumerate(lines) if other.split(b"=")[0].strip() == name]
+        return head + b"\n" + line + b"\n" + voxels
+    old = [i for i, other in enumerate(lines) if other.split(sign)[0].strip() == name]
     if old and rng.random() < 0.7:
         lines[old[0]] = line
     else:
         lines.insert(rng.randint(0, len(lines)), line)
     if rng.random() < 0.1:
         lines = [other + b"\r" for other in lines]
-    return b"".join(line + b"\n" for line in lines) + mark + voxels
+    return b"\n".join(lines) + mark + voxels
 
 
 def difference(path: Path, ours: Volume) -> str:
@@ -144,15 +181,16 @@ def difference(path: Path, ours: Volume) -> str:
     compared.
     """
     clear = not any(re.search("coded|disagree|scl_inter", said) for said in read_header(path).remarks)
-    readers = {"ITK": _read_itk} if clear or path.suffix == ".mha" else {}
-    readers |= {"nibabel": _read_nibabel} if path.suffix != ".mha" else {}
+    text = path.suffix in _TEXTS
+    readers = {"ITK": _read_itk} if clear or text else {}
+    readers |= {} if text else {"nibabel": _read_nibabel}
     for name, read in readers.items():
         try:
             array, affine = read(path)
         except Exception:  # noqa: BLE001 - what it refuses cannot be compared
             continue
         # Of an sform and a qform that are one but for rounding, ITK takes the qform.
-        said = _compare(ours, array, affine, near=1.0 if name == "ITK" and path.suffix != ".mha" else NEAR)
+        said = _compare(ours, array, affine, near=1.0 if name == "ITK" and not text else NEAR)
         if said:
             return f"{name}: {said}"
     return ""

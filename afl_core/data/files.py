@@ -1,4 +1,4 @@
-"""Read and write NIfTI and MHA files; every failure is one clear `DataError`."""
+"""Read NIfTI, MHA and NRRD files, and write NIfTI; every failure is one clear `DataError`."""
 
 import hashlib
 from collections.abc import Callable
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from afl_core.data.image_header import ImageHeader, check_size, check_space, unreadable
 from afl_core.data.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
 from afl_core.data.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
+from afl_core.data.nrrd import NrrdHeader, check_nrrd_length, read_nrrd_header, read_nrrd_voxels
 from afl_core.errors import DataError, GeometryError
 from afl_core.storage import GZIP, replacing, write_atomically
 from afl_core.volume import Mask, Volume
@@ -29,15 +30,16 @@ LARGEST_LABEL = 2**16 - 1
 """Masks of 0 and 65535 are written."""
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
-ITK_SUFFIXES = (".mha", ".mhd")
-SUFFIXES = NIFTI_SUFFIXES + ITK_SUFFIXES
+MHA_SUFFIXES = (".mha", ".mhd")
+NRRD_SUFFIXES = (".nrrd", ".seg.nrrd")
+SUFFIXES = NIFTI_SUFFIXES + MHA_SUFFIXES + NRRD_SUFFIXES
 
 
 def strip_suffix(name: str) -> str:
     """File name without its image suffix.
 
-    >>> strip_suffix("case_1.nii.gz")
-    'case_1'
+    >>> strip_suffix("case_1.nii.gz"), strip_suffix("case_1.seg.nrrd")
+    ('case_1', 'case_1')
     """
     for suffix in sorted(SUFFIXES, key=len, reverse=True):
         if name.lower().endswith(suffix):
@@ -49,7 +51,7 @@ def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     """Read an image into RAS+ order.
 
     Args:
-        path: A `.nii`, `.nii.gz`, `.mha` or `.mhd` file with one 3-D image.
+        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd` or `.nrrd` file with one 3-D image.
         channel: Which volume of a 4-D NIfTI file, from 0.
 
     Returns:
@@ -109,6 +111,8 @@ def check_length(path: Path, header: ImageHeader) -> None:
         check_mha_length(path, header)
     elif isinstance(header, NiftiHeader):
         check_nifti_length(path, header)
+    elif isinstance(header, NrrdHeader):
+        check_nrrd_length(path, header)
 
 
 def stored_axes(path: Path) -> str:
@@ -160,12 +164,11 @@ def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> ImageHeader:
     """The header; raises if missing, unreadable, not of so many dimensions, too large, or nowhere in space."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
-    is_itk = path.name.lower().endswith(ITK_SUFFIXES)
     try:
-        header: ImageHeader = read_mha_header(path) if is_itk else read_nifti_header(path)
+        header = _parse(path)
     except OSError as error:
         raise _unopened(path, error) from error
-    if len(header.shape) not in dims or (len(header.shape) > 3 and is_itk):
+    if len(header.shape) not in dims or (len(header.shape) > 3 and not isinstance(header, NiftiHeader)):
         raise DataError(
             f"{path.name} has {len(header.shape)} dimensions where {dims[0]} are due",
             received=f"shape {header.shape}",
@@ -176,10 +179,20 @@ def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> ImageHeader:
     return header
 
 
+def _parse(path: Path) -> ImageHeader:
+    """The header, read by the format that the file's ending names."""
+    name = path.name.lower()
+    if name.endswith(MHA_SUFFIXES):
+        return read_mha_header(path)
+    return read_nrrd_header(path) if name.endswith(NRRD_SUFFIXES) else read_nifti_header(path)
+
+
 def _voxels(path: Path, header: ImageHeader) -> NDArray[Any]:
     if isinstance(header, MhaHeader):
         return read_mha_voxels(path, header)
-    return read_nifti_voxels(path, header)  # type: ignore[arg-type]  # there are two formats
+    if isinstance(header, NrrdHeader):
+        return read_nrrd_voxels(path, header)
+    return read_nifti_voxels(path, header)  # type: ignore[arg-type]  # there are three formats
 
 
 def _unopened(path: Path, error: OSError) -> DataError:

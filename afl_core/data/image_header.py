@@ -1,6 +1,7 @@
 """What the headers of all image formats have in common, and the one sentence for each cause why a file is refused."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -21,11 +22,15 @@ MAX_BYTES = 2**30
 LEAST_CORNER = 1e-3
 """Volume of the box between the axes over that of a right-angled one; below, the axes lie in one plane."""
 
+_NUMBER = re.compile(r"[-+]?([0-9]++(\.[0-9]*+)?|\.[0-9]++)([eE][-+]?[0-9]{1,4})?")
+_MAX_LENGTH = 1e15
+"""Largest number that the geometry may hold."""
+
 _STARTS: Mapping[bytes, tuple[str, str]] = MappingProxyType(
     {
         b"\x1f\x8b": ("a gzip file", "If it is a zipped NIfTI file, rename it to end in .nii.gz"),
         b"version https://git-lfs": ("a pointer of Git LFS", "Fetch the file itself with git lfs pull"),
-        b"NRRD": ("an NRRD file", "Convert it to NIfTI"),
+        b"NRRD": ("an NRRD file", "Rename it to end in .nrrd"),
         b"ObjectType": ("a MetaImage", "Rename it to end in .mha"),
         b"<": ("a web page", "Download the file itself"),
         b"PK": ("a zip archive", "Unpack it"),
@@ -49,6 +54,14 @@ class ImageHeader:
     affine: NDArray[np.float64]
     dtype: np.dtype[Any]
     remarks: tuple[str, ...] = field(default=(), kw_only=True)
+
+
+def parse_numbers(words: Sequence[str]) -> NDArray[np.float64] | None:
+    """The numbers that a header writes as text; None where a word is none, or one too large for a geometry."""
+    if not all(map(_NUMBER.fullmatch, words)):
+        return None
+    numbers = np.array([float(word) for word in words])
+    return numbers if (np.abs(numbers) < _MAX_LENGTH).all() else None
 
 
 def unreadable(path: Path, cause: str, *, received: object = None, todo: str) -> DataError:

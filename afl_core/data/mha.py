@@ -16,7 +16,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.data.image_header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
+from afl_core.data.image_header import (
+    ImageHeader,
+    check_size,
+    damaged,
+    no_image,
+    parse_numbers,
+    truncated,
+    unreadable,
+    unzipped,
+)
 from afl_core.storage import ZLIB, unzip
 
 MAX_HEADER = 2**16
@@ -46,9 +55,6 @@ _KEYS = (
 """What is read; any other line is a tag that does not matter."""
 
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
-_NUMBER = re.compile(r"[-+]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][-+]?[0-9]{1,4})?")
-_MAX_LENGTH = 1e15
-"""Largest number that the geometry may hold."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -207,9 +213,8 @@ def _numbers(path: Path, said: Mapping[str, str], names: tuple[str, ...], defaul
     found = list[NDArray[np.float64]]()
     for name in names:
         words = said.get(name, default).split()
-        right = len(words) == len(default.split()) and all(map(_NUMBER.fullmatch, words))
-        numbers = np.array([float(word) for word in words]) if right else np.array([np.inf])
-        if not (np.abs(numbers) < _MAX_LENGTH).all():
+        numbers = parse_numbers(words) if len(words) == len(default.split()) else None
+        if numbers is None:
             raise damaged(path, f"it declares {name} = {said[name][:80]}")
         found += [numbers] if name in said else []
     if any((numbers != found[0]).any() for numbers in found):

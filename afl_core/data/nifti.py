@@ -18,7 +18,7 @@ from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from afl_core.data.image_header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
-from afl_core.storage import unzip
+from afl_core.storage import told_size, unzip
 
 Affine = NDArray[np.float64]
 
@@ -128,10 +128,7 @@ def check_nifti_length(path: Path, header: NiftiHeader) -> None:
         if found < due:
             raise truncated(path, found - header.offset, header.size)
         return
-    with path.open("rb") as file:
-        file.seek(max(0, found - 4))
-        told = int.from_bytes(file.read(4), "little")
-    if told != due % 2**32:
+    if told_size(path) != due % 2**32:
         read_nifti_voxels(path, header)
 
 

@@ -15,7 +15,7 @@ from types import MappingProxyType
 from filelock import FileLock, Timeout
 
 from afl_core import processes
-from afl_core.data.files import NIFTI_SUFFIXES, read_header
+from afl_core.data.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
 from afl_core.data.layouts import LAYOUT_FILE
 from afl_core.data.loading import ras_grid
 from afl_core.errors import AflError, DataError
@@ -23,7 +23,7 @@ from afl_core.storage import read_json
 from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"
-ACCEPTED = (*NIFTI_SUFFIXES, ".mha")
+ACCEPTED = (*NIFTI_SUFFIXES, ".mha", *NRRD_SUFFIXES)
 """Of one file each: an `.mhd` needs a second one."""
 
 MAX_MIB = 400

@@ -138,7 +138,7 @@ def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[s
     )
     turn = st.session_state.setdefault(_TURN, 0)
     files = st.file_uploader(
-        f"NIfTI or MHA files, one for each sequence, up to {MAX_MIB} MB each and {MAX_SUM_MIB} MB together",
+        f"NIfTI, MHA or NRRD files, one for each sequence, up to {MAX_MIB} MB each and {MAX_SUM_MIB} MB together",
         type=[suffix.removeprefix(".") for suffix in ACCEPTED],
         accept_multiple_files=True,
         max_upload_size=MAX_MIB,

@@ -17,10 +17,11 @@ LOOKED_AT = 20_000
 _TAKEN = f"Taken are {', '.join(SUFFIXES)}"
 _KINDS = (
     (("DICOM",), "Convert them to NIfTI first, for example with dcm2niix"),
+    ((".nhdr",), "Save each image as one .nrrd file, header and voxels together"),
     ((".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".xz", ".bz2"), "Unpack them first"),
     ((".npz", ".npy", ".h5", ".hdf5", ".pt", ".pkl"), f"Save the volumes as NIfTI, with their affine. {_TAKEN}"),
     (
-        (".nhdr", ".nrrd", ".mgz", ".mgh", ".img", ".hdr", ".mnc", ".png", ".jpg", ".tif", ".tiff"),
+        (".mgz", ".mgh", ".img", ".hdr", ".mnc", ".png", ".jpg", ".tif", ".tiff"),
         "Convert them to NIfTI",
     ),
 )

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from afl_core.data.labels import SCHEMES, Scheme
 
-SUFFIX = r"(?i:\.nii|\.nii\.gz|\.mha|\.mhd)"
+SUFFIX = r"(?i:\.nii|\.nii\.gz|\.mha|\.mhd|\.nrrd|\.seg\.nrrd)"
 """Pattern of every image file's ending."""
 
 REFERENCE, ASIDE, BY_NAME = "reference", "aside", ""
