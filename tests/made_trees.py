@@ -109,8 +109,10 @@ def picai(root: Path) -> None:
     write(labels / "human_expert" / "original" / "10000_1000000.nii.gz", [2])
 
 
-def write_mask_like(image: Path, labels: Path, case_id: str, values: Sequence[int]) -> None:
-    """A mask on an image's grid, in the folder of the resampled expert masks."""
+def write_mask_like(
+    image: Path, labels: Path, case_id: str, values: Sequence[int], *, folder: str = "human_expert/resampled"
+) -> None:
+    """A mask on an image's grid, in a folder of the public labels."""
     import SimpleITK as sitk  # noqa: N813
 
     like = sitk.ReadImage(str(image))
@@ -118,7 +120,7 @@ def write_mask_like(image: Path, labels: Path, case_id: str, values: Sequence[in
     array.reshape(-1)[: len(values)] = values
     mask = sitk.GetImageFromArray(array)
     mask.CopyInformation(like)
-    target = labels / "human_expert" / "resampled" / f"{case_id}.nii.gz"
+    target = labels / folder / f"{case_id}.nii.gz"
     target.parent.mkdir(parents=True, exist_ok=True)
     sitk.WriteImage(mask, str(target))
 

@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from pathlib import Path
 
 import made_trees
 import pytest
@@ -97,6 +98,54 @@ def test_a_sequence_that_lies_elsewhere_is_an_error(afl, tmp_path):
     code, out, _ = afl("data", "check", tmp_path / "data")
     assert code == 1
     assert "it lies elsewhere" in out
+
+
+POOCH = "picai_labels/csPCa_lesion_delineations/AI/Pooch25"
+
+
+@pytest.fixture
+def picai(tmp_path):
+    """PI-CAI with AI masks of the study that has no expert's, described as docs/data.md does, and predictions."""
+    root, case_id = tmp_path / "data", "10005_1000006"
+    made_trees.picai(root)
+    image, labels = root / f"picai_public_images_fold1/10005/{case_id}_t2w.mha", root / "picai_labels"
+    csPCa = labels / "csPCa_lesion_delineations"  # noqa: N806 - as PI-CAI spells it
+    made_trees.write_mask_like(image, csPCa, case_id, [1, 1, 1], folder="AI/Pooch25")
+    for study, values in (("10000_1000000", [1]), ("10005_1000005", [1]), (case_id, [0, 1, 1, 1])):
+        path = next(root.rglob(f"{study}_t2w.mha"))
+        made_trees.write_mask_like(path, tmp_path, study, values, folder="net")
+    docs = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    recipe = docs.partition("### PI-CAI with other masks")[2].partition("```toml")[2].partition("```")[0]
+    (root / "afl-layout.toml").write_text(recipe)
+    return root
+
+
+def test_the_ai_masks_of_picai_are_references_where_a_file_says_so(afl, picai, tmp_path):
+    """Dice by hand: 1 of 1 voxel, 1 of 2 and 1, and 2 of 3 and 3."""
+    command = ("evaluate", "--source", f"net={tmp_path / 'net'}", "--out")
+    assert afl(*command, tmp_path / "expert", "--data", picai, "--layout", "picai")[0] == 0
+    assert Results(tmp_path / "expert").cases()["dsc"].tolist() == pytest.approx([1, 2 / 3])
+    code, out, err = afl(*command, tmp_path / "both", "--data", picai)
+    assert code == 0, err
+    rows = Results(tmp_path / "both").cases()
+    assert rows["case_id"].tolist() == ["10000_1000000", "10005_1000005", "10005_1000006"]
+    assert rows["dsc"].tolist() == pytest.approx([1, 2 / 3, 2 / 3])
+    assert rows["patient"].tolist() == ["10000", "10005", "10005"]
+    assert rows["group"].tolist() == ["fold0", "fold1", "fold1"]
+    assert Results(tmp_path / "both").manifest()["data"]["kind"] == str(picai / "afl-layout.toml")
+    code, out, _ = afl("data", "check", picai)
+    assert "PI-CAI, expert masks and Pooch25" in out
+    assert "csPCa by AI" in out
+
+
+def test_a_study_with_a_mask_in_two_of_the_places_is_left_out_and_both_are_named(afl, picai, tmp_path):
+    image = picai / "picai_public_images_fold0/10000/10000_1000000_t2w.mha"
+    made_trees.write_mask_like(image, picai / POOCH, "10000_1000000", [1], folder=".")
+    command = ("evaluate", "--source", f"net={tmp_path / 'net'}", "--out", tmp_path / "out")
+    _, _, err = afl(*command, "--data", picai)
+    assert "10000_1000000 is left out: two files for reference" in err
+    assert f"{POOCH}/10000_1000000.nii.gz" in err
+    assert Results(tmp_path / "out").cases()["case_id"].tolist() == ["10005_1000005", "10005_1000006"]
 
 
 def test_the_median_of_an_even_number_is_between_the_middle_two(afl, tmp_path):

@@ -84,8 +84,16 @@ def _unused(facts: Facts) -> Iterator[Finding]:
         if without:
             what += f"; {len(without)} of them of cases without a reference"
         if folder:
-            todo = f"To take them as references, describe the folder in {LAYOUT_FILE} (docs/data.md)" if without else ""
-            yield Finding("warning" if without else "note", what, paths, todo)
+            yield Finding(
+                "warning" if without else "note", what, paths, _to_take(cohort, without[0]) if without else ""
+            )
+
+
+def _to_take(cohort: Cohort, path: str) -> str:
+    """How the masks of a folder become references: never by themselves, as some are a model's."""
+    line = f'reference = "{Path(path).parent.as_posix()}/{{case}}"'
+    whole = f"docs/data.md has the whole file for {cohort.layout.label}"
+    return f"To take them as references, write {line} in {LAYOUT_FILE}, alone or in a list with others ({whole})"
 
 
 def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) -> list[tuple[str, tuple[str, ...]]]:

@@ -102,6 +102,13 @@ def analyze(root: Path) -> Path:
     return root
 
 
+def detached(root: Path) -> Path:
+    for number in range(42):
+        (root / f"case{number}.nhdr").write_bytes(b"NRRD0004")
+        (root / f"case{number}.raw.gz").write_bytes(b"")
+    return root
+
+
 def annexed(root: Path) -> Path:
     (root / "a.nii.gz").symlink_to("annex/objects/a")
     return root
@@ -133,6 +140,7 @@ NEAR = [
     (archives, "3 .zip files, which are not read", "Unpack them first"),
     (arrays, "1 .npy file,", "as NIfTI"),
     (analyze, ".img file", "Convert them to NIfTI"),
+    (detached, "42 .nhdr files, which are not read", "Save each image as one .nrrd file"),
     (annexed, "1 links to files that are not there", "datalad get"),
     (nothing, "an empty folder", ".nii.gz"),
     (text_alone, "but 1 .txt", ".nii.gz"),

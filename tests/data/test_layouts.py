@@ -97,10 +97,13 @@ def test_plain(tmp_path: Path, suffix: str) -> None:
     assert load_case(first).reference is not None
 
 
-def test_plain_reads_mha(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("image", "reference"), [("a_adc.mha", "a.mha"), ("a_adc.nrrd", "a.nrrd"), ("a_adc.nrrd", "a.seg.nrrd")]
+)
+def test_plain_reads_mha_and_nrrd(tmp_path: Path, image: str, reference: str) -> None:
     import SimpleITK as sitk  # noqa: N813
 
-    for path in (tmp_path / "images" / "a_adc.mha", tmp_path / "references" / "a.mha"):
+    for path in (tmp_path / "images" / image, tmp_path / "references" / reference):
         path.parent.mkdir(exist_ok=True)
         sitk.WriteImage(sitk.GetImageFromArray(np.ones((3, 4, 5), np.uint8)), str(path))
     (case,) = load_cohort(tmp_path).cases

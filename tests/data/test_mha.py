@@ -60,6 +60,13 @@ def test_what_is_contradictory_or_passed_over_by_itk_is_refused(tmp_path: Path, 
         load_volume(write(tmp_path / "a.mha", *lines))
 
 
+@pytest.mark.parametrize("word", ["1" * 60_000 + "x", "." + "1" * 60_000 + "x", "1" * 60_000])
+def test_a_number_of_any_length_is_looked_at_once(tmp_path: Path, word: str) -> None:
+    """With backtracking, each of these takes minutes."""
+    with pytest.raises(DataError, match="it declares ElementSpacing = "):
+        load_volume(write(tmp_path / "a.mha", f"ElementSpacing = 1 1 {word}"))
+
+
 def test_the_same_said_twice_is_read(tmp_path: Path) -> None:
     lines = ("ElementSpacing = 1 2 3", "ElementSize = 1.0 2.0 3.0", "Offset = 4 5 6", "Position = 4 5 6")
     path = write(tmp_path / "a.mha", *lines)

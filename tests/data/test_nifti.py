@@ -150,7 +150,7 @@ CAUSES = {
     "cut.nii": (b"\x5c\x01\0\0" + bytes(60), "it is truncated .*64 bytes, less than a header"),
     "page.nii.gz": (b"<!DOCTYPE html><html>", "a web page.*Download the file itself"),
     "scan.nii": (bytes(128) + b"DICM" + bytes(600), "a DICOM file.*dcm2niix"),
-    "volume.nii": (b"NRRD0004\n", "an NRRD file"),
+    "volume.nii": (b"NRRD0004\n", r"an NRRD file.*end in \.nrrd"),
     "volume.mha": (b"NRRD0004\n", "it is no MetaImage file .*an NRRD file"),
 }
 

@@ -20,7 +20,8 @@ def test_picai_masks_that_are_not_read_are_named_with_the_cases_that_lack_a_refe
     unused = "that PI-CAI does not use, in picai_labels/csPCa_lesion_delineations"
     found = said[f"2 files {unused}/AI/Pooch25; 1 of them of cases without a reference"]
     assert found.level == "warning"
-    assert "afl-layout.toml" in found.todo
+    line = 'reference = "picai_labels/csPCa_lesion_delineations/AI/Pooch25/{case}" in afl-layout.toml'
+    assert f"To take them as references, write {line}" in found.todo
     for folder in ("AI/Bosma22a", "human_expert/original"):
         assert said[f"1 file {unused}/{folder}"].level == "note"
     assert not any("fold" in what for what in said), "folders of which something is used are not"

@@ -12,6 +12,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813
 
 from afl_core.data import upload
 from afl_core.data.layouts import load_case, load_cohort
@@ -59,6 +60,15 @@ def test_files_lie_under_names_of_our_own_and_make_a_case(tmp_path, image):
     assert load_case(case).reference.array.all()
     write_upload(tmp_path / "s", [("b.nii.gz", "t1", image)])
     assert set(load_cohort(root).cases[0].sequences) == {"t1"}
+
+
+@pytest.mark.parametrize("suffix", [".nrrd", ".seg.nrrd", ".MHA"])
+def test_files_of_itk_make_a_case(tmp_path, suffix):
+    made = tmp_path / f"given{suffix.lower()}"
+    sitk.WriteImage(sitk.GetImageFromArray(np.ones((4, 5, 6), np.uint8)), str(made), useCompression=True)
+    files = [(f"a_flair{suffix}", "flair", made.read_bytes()), (f"a{suffix}", "reference", made.read_bytes())]
+    (case,) = load_cohort(write_upload(tmp_path / "s", files)).cases
+    assert load_case(case).reference.array.shape == (6, 5, 4)
 
 
 def ramp(path, shape, spacing_mm, start):

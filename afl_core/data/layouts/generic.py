@@ -29,7 +29,7 @@ class _Description(BaseModel):
 
     label: str = ""
     images: dict[str, str] = Field(default_factory=dict)
-    reference: str = ""
+    reference: str | list[str] = ""
     grid: str = ""
     patient: str = ""
     labels: str | dict[str, str] = "any"
@@ -51,7 +51,8 @@ def load_layout(path: Path) -> Layout:
         raise _wrong(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except DataError as error:
         raise _wrong(path, error.received) from error
-    patterns = [*said.images.items(), *([(REFERENCE, said.reference)] if said.reference else [])]
+    references = [said.reference] if isinstance(said.reference, str) and said.reference else said.reference
+    patterns = [*said.images.items(), *((REFERENCE, text) for text in references)]
     if not patterns:
         raise _wrong(path, "neither images nor a reference")
     if outside := [role for role, text in patterns if text.startswith("/") or ".." in text.split("/")]:
