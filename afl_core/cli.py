@@ -26,7 +26,6 @@ from afl_core.cli_options import (
 )
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
-from afl_core.data.anatomy import doubt_labels
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
@@ -142,9 +141,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     chosen, ids = _select(cohort, case), _split(cohort, split)
     evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    print_summary(
-        results, [s.name for s in sources], more=(*cohort.patients.warnings, doubt_labels(cohort.cases, cohort.scheme))
-    )
+    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
 
 
