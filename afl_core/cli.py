@@ -14,13 +14,21 @@ from rich.text import Text
 from afl_core.catalogue import pick
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import data_app
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
+from afl_core.cli_options import (
+    DATA_HELP,
+    LabelsOption,
+    LayoutOption,
+    PatientsOption,
+    RegionOption,
+    TrustOption,
+    data_options,
+    open_cohort,
+)
 from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli_xray import xray
-from afl_core.data.anatomy import doubt_labels
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, DataOptions, load_cohort
+from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
@@ -124,21 +132,16 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
     sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
-    options = DataOptions(layout, labels, region, trust_voxel_order, str(patients) if patients else None)
-    if data is not None and references is None:
-        cohort = options.load(data)
-    elif references is not None and data is None:
-        cohort = options.references(references)
-    else:
-        raise UsageError("Give either --data or --references")
+    options = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort = open_cohort(data, references, options)
     results = Results(out)
     find_matcher(matcher)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
     chosen, ids = _select(cohort, case), _split(cohort, split)
     evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    print_summary(
-        results, [s.name for s in sources], more=(*cohort.patients.warnings, doubt_labels(cohort.cases, cohort.scheme))
-    )
+    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
 
 

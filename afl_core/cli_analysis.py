@@ -15,7 +15,7 @@ from afl_core.analysis.bins import AXES, Edges
 from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.export import export_files
 from afl_core.analysis.measures import Level
-from afl_core.analysis.options import BINS, TRAINING, Options, choose_breakdown
+from afl_core.analysis.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
 from afl_core.analysis.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.catalogue import pick
 from afl_core.errors import DataError, UsageError
@@ -25,7 +25,13 @@ from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_caveats, print_line, print_problems, print_warnings
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
-ByOption = Annotated[str, typer.Option(help=f"Axes to bin by, separated by commas: {', '.join(AXES)}.")]
+ByOption = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Axes to bin by, separated by commas: {', '.join(AXES)}. By default {' and '.join(DEFAULT_AXES)}, as far "
+        "as there are values."
+    ),
+]
 BinsOption = Annotated[str, typer.Option(help="Where the edges come from: tertiles (of these cases) or training.")]
 EdgesOption = Annotated[
     list[str] | None,
@@ -46,7 +52,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
     out: Annotated[Path, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")],
-    by: ByOption = "size,roughness",
+    by: ByOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
     metric: MetricOption = "dsc",
@@ -75,7 +81,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
-    by: ByOption = "size,roughness",
+    by: ByOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
     metric: MetricOption = "dsc",
@@ -132,7 +138,7 @@ def figure(
 
 
 def build_options(
-    by: str,
+    by: str | None,
     bins: str,
     edges: Sequence[str] | None,
     metric: str,
@@ -142,7 +148,8 @@ def build_options(
     """The options as they were typed; raises `UsageError` where one is wrong."""
     pick(dict.fromkeys(get_args(Level)), level, kind="level")
     pick(BINS, bins, kind="kind of bins")
-    axes = tuple(part.strip() for part in by.split(","))
+    named = None if by is None else tuple(part.strip() for part in by.split(","))
+    axes = DEFAULT_AXES if named is None else named
     for axis in axes:
         pick(AXES, axis, kind="axis")
     if len(set(axes)) < len(axes):
@@ -159,7 +166,7 @@ def build_options(
         metric=metric,
         level=cast(Level, level),
         sources=tuple(source or ()),
-        by=axes,
+        by=named,
         bins=bins,
         edges=fixed,
     )
@@ -229,7 +236,7 @@ def print_breakdown(found: Breakdown) -> None:
     overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
     said += [levels_sentence(found.records)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
-    for sentence in filter(None, said):
+    for sentence in filter(None, (*said, *found.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

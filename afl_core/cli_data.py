@@ -9,10 +9,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.cli_options import DATA_HELP, LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
+from afl_core.cli_options import (
+    DATA_HELP,
+    LabelsOption,
+    LayoutOption,
+    PatientsOption,
+    RegionOption,
+    TrustOption,
+    data_options,
+)
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import MASKS_ALONE, load_cohort, references_cohort
+from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.run import worker_pool
@@ -47,14 +55,10 @@ def check(  # noqa: PLR0913 - one parameter an option
 
     Example: afl data check BraTS2021 --json report.json
     """
-    if masks:
-        cohort = references_cohort(
-            path, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
-        )
-    else:
-        cohort = load_cohort(
-            path, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
-        )
+    options = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort = options.references(path) if masks else options.load(path)
     tasks = 0 if headers_only else len(cohort.cases) // 8  # a few are read sooner than workers start
     with progress_bar("Reading") as advance, worker_pool(tasks=tasks) as executor:
         report = check_cohort(cohort, index=INDEX, read=not headers_only, progress=advance, executor=executor)
@@ -81,7 +85,8 @@ def split(  # noqa: PLR0913 - one parameter an option
     replace: Annotated[bool, typer.Option("--replace", help="Replace a split file that is there.")] = False,
 ) -> None:
     """Write a random split of the patients, 60 % train, 20 % validate, 20 % test; unsound cases are left out."""
-    cohort = load_cohort(path, layout=layout, labels=labels, trust_voxel_order=trust_voxel_order, patients=patients)
+    options = data_options(layout=layout, labels=labels, trust_voxel_order=trust_voxel_order, patients=patients)
+    cohort = options.load(path)
     target = out or path / SPLITS_FILE
     if target.exists() and not replace:
         raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")

@@ -1,12 +1,13 @@
-"""The options by which every command opens a data set."""
+"""The options by which every command opens a data set, and how they open it."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from afl_core.data.labels import SCHEMES
-from afl_core.data.layouts import LAYOUTS
+from afl_core.data.labels import SCHEMES, WHOLE
+from afl_core.data.layouts import LAYOUTS, Cohort, DataOptions
+from afl_core.errors import UsageError
 
 DATA_HELP = "Folder of the data set, in a known layout (docs/data.md)."
 LayoutOption = Annotated[
@@ -38,3 +39,29 @@ TrustOption = Annotated[
         "lost their header.",
     ),
 ]
+
+
+def data_options(
+    *,
+    layout: str | None = None,
+    labels: str | None = None,
+    region: str = WHOLE,
+    trust_voxel_order: bool = False,
+    patients: Path | None = None,
+) -> DataOptions:
+    """What a command was given of these; the table's path holds from any folder, for who reads the data set later."""
+    return DataOptions(layout, labels, region, trust_voxel_order, str(patients.resolve()) if patients else None)
+
+
+def open_cohort(data: Path | None, references: Path | None, options: DataOptions) -> Cohort:
+    """The data set, or the folder of references, that a command was given.
+
+    Raises:
+        UsageError: If both were given, or neither; else as `load_cohort` and `references_cohort`.
+        DataError: As these.
+    """
+    if data is not None and references is None:
+        return options.load(data)
+    if references is not None and data is None:
+        return options.references(references)
+    raise UsageError("Give either --data or --references")

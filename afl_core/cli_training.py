@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afl_core.analysis.paired import mean_scores
-from afl_core.cli_options import LabelsOption, LayoutOption, PatientsOption, RegionOption, TrustOption
+from afl_core.cli_options import (
+    LabelsOption,
+    LayoutOption,
+    PatientsOption,
+    RegionOption,
+    TrustOption,
+    data_options,
+)
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
@@ -83,8 +90,10 @@ def train(  # noqa: PLR0913 - one parameter an option
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    table = str(patients.resolve()) if patients else None  # read again where a run goes on
-    cohort, options = _training_data(data, DataOptions(layout, labels, region, trust_voxel_order, table))
+    asked = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort, options = _training_data(data, asked)
     planned = plan_runs(
         preset,
         loss or [],
@@ -170,8 +179,10 @@ def study(  # noqa: PLR0913 - one parameter an option
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
-    table = str(patients.resolve()) if patients else None  # read again where a run goes on
-    cohort, options = _training_data(data, DataOptions(layout, labels, region, trust_voxel_order, table))
+    asked = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort, options = _training_data(data, asked)
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )

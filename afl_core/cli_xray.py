@@ -26,14 +26,23 @@ from afl_core.analysis.xray import (
 )
 from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.catalogue import pick
-from afl_core.cli_options import LabelsOption, LayoutOption, RegionOption, TrustOption
+from afl_core.cli_options import (
+    LabelsOption,
+    LayoutOption,
+    PatientsOption,
+    RegionOption,
+    TrustOption,
+    data_options,
+    open_cohort,
+)
+from afl_core.data.anatomy import doubt_labels
 from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, load_cohort, references_cohort
+from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.run import worker_pool
 from afl_core.storage import write_atomically
-from afl_core.terminal import command_line, output, print_line, print_problems, progress_bar
+from afl_core.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
 
 LEGEND = (
     "gamma_adaptive, A-FL's gamma: gamma_va + gamma_mSa. gamma_va: the tumour's share of all voxels; alpha_va: "
@@ -58,6 +67,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
     ] = "own",
     grid: Annotated[str | None, typer.Option(help="Voxels to resize to, such as 160,128,24, after --prepare.")] = None,
     trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
     resize: Annotated[
         str | None, typer.Option(help="nearest, or area with everything above 0, as released. Needs a grid.")
     ] = None,
@@ -68,15 +78,12 @@ def xray(  # noqa: PLR0913 - one parameter an option
 
     Example: afl xray --references MASKS --prepare picai_paper --out my_xray
     """
-    if (data is None) == (references is None):
-        raise UsageError("Give either --data or --references")
     preparation = build_preparation(prepare, grid, resize)
-    if data is not None:
-        cohort = load_cohort(data, layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order)
-    else:
-        cohort = references_cohort(
-            cast(Path, references), labels=labels, region=region, trust_voxel_order=trust_voxel_order
-        )
+    options = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort = open_cohort(data, references, options)
+    print_warnings((*cohort.patients.warnings, doubt_labels(cohort.cases, cohort.scheme)))
     table, problems = _measure(cohort, preparation)
     problems |= dict(cohort.problems)
     if table.empty:

@@ -6,11 +6,12 @@ from afl_core.ui.workspace import current_workspace
 workspace = current_workspace("pages/data.py", needed=False)
 
 data.show_title()
-if (cohort := data.choose(workspace)) is not None:
+if (chosen := data.choose(workspace)) is not None:
+    cohort, options = chosen
     report = data.read(cohort)
     data_report.show_numbers(report)
     data_report.show_findings(report)
     data_report.show_distributions(report)
     data_report.show_tables(report)
     data_split.show_split(cohort, report)
-    data.offer(workspace, cohort)
+    data.offer(workspace, cohort, options)

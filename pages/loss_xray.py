@@ -7,5 +7,6 @@ workspace = current_workspace("pages/loss_xray.py")
 
 if workspace is not None and (asked := xray.choose(workspace)) is not None:
     xray.show_cohort(asked)
+    xray_gradient.run_checkpoint(asked)
     xray_gradient.show_losses(asked)
     xray.show_findings(asked)

@@ -514,8 +514,9 @@ def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
     ran = afl("breakdown", made, *options, "--out", tmp_path / "new" / "out")
     assert ran.code == 0, ran
     results = Results(made)
-    found = choose_breakdown((results.cases(), results.lesions()), results.manifest(), Options())
-    expected = export_files(found, Options(), results.manifest(), results="made")
+    asked = Options(by=("size", "roughness"))
+    found = choose_breakdown((results.cases(), results.lesions()), results.manifest(), asked)
+    expected = export_files(found, asked, results.manifest(), results="made")
     for name, content in expected.items():
         assert (tmp_path / "new" / "out" / name).read_bytes() == content
     assert len(list((tmp_path / "new" / "out").iterdir())) == 3
@@ -526,6 +527,24 @@ def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
         assert table[name].tolist() == pytest.approx(finite[name].tolist(), abs=0, rel=0, nan_ok=True), name
     assert f"{found.pair('FL', 'A-FL')['mean_difference'][0]:+.3f}" in ran.out
     assert "A-FL's mean Dice" in ran.out or "No difference in mean Dice shown" in ran.out
+
+
+def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
+    rows = pd.read_parquet(made / "cases.parquet")
+    rows.loc[rows["case_id"] > "case_02", "roughness"] = np.nan  # two cases carry one
+    rows.to_parquet(made / "cases.parquet")
+    said = "There are no bins by roughness: 2 of 24 cases have a value, and three bins need 3"
+    ran = afl("breakdown", made, "--out", tmp_path)
+    assert (ran.code, said in ran.out) == (0, True), ran
+    assert [b["axis"] for b in exported(tmp_path)["bins"]] == ["size"]
+    assert exported(tmp_path)["unbinned"][0].startswith(said)
+    assert afl("report", made, "--out", tmp_path / "report.html").code == 0
+    page = (tmp_path / "report.html").read_text()
+    assert said in page
+    assert 'id="by-size"' in page
+    assert 'id="by-roughness"' not in page
+    named = afl("breakdown", made, "--by", "size,roughness", "--out", tmp_path).error
+    assert "Roughness has too few values in the reference set for three bins (received: 2, 3 are needed)" in named
 
 
 def test_breakdown_takes_its_options_in_any_order(afl, made, tmp_path):

@@ -68,6 +68,33 @@ def test_a_grid_and_area_resizing_make_tumours_larger(xray, masks, tmp_path):
     assert area["gamma_va"].sum() > nearest["gamma_va"].sum()
 
 
+def test_who_is_one_patient_is_declared_by_a_table(xray, masks, tmp_path):
+    table = tmp_path / "patients.csv"
+    table.write_text("case_id,patient\ncube_0,P1\ncube_2,P1\ncube_4,P2\ncube_6,P2\ncube_9,P3\n")
+    code, _, err = xray("--references", masks, "--patients", table, "--out", tmp_path / "out")
+    assert code == 0, err
+    found = pd.read_csv(tmp_path / "out" / "xray.csv").set_index("case_id")["patient"]
+    assert found.to_dict() == {"cube_0": "P1", "cube_2": "P1", "cube_4": "P2", "cube_6": "P2", "cube_8": "cube_8"}
+    assert "cube_8" in err
+    assert "The table of patients names 1 case not in the data set: cube_9" in err
+
+
+@pytest.mark.parametrize("where", ["--data", "--references"])
+def test_own_codes_and_a_region_of_them(xray, tmp_path, where):
+    labels = np.zeros((20, 20, 12), np.uint8)
+    labels[4:8, 4:8, 2:6] = 3  # 64 voxels of edema
+    labels[5:7, 5:7, 3:5] = 2
+    labels[5, 5, 3] = 1
+    for name in ("images/a_t1.nii.gz", "references/a.nii.gz"):
+        (tmp_path / name).parent.mkdir()
+        nib.save(nib.Nifti1Image(labels, AFFINE), tmp_path / name)
+    folder = tmp_path if where == "--data" else tmp_path / "references"
+    args = ("--labels", "et=1,ncr=2,ed=3", "--region", "tc", "--out", tmp_path / "out")
+    code, _, err = xray(where, folder, *args)
+    assert code == 0, err
+    assert pd.read_csv(tmp_path / "out" / "xray.csv")["tumour_voxels"].tolist() == [8]
+
+
 def test_a_data_set(xray, cohort):
     code, out, err = xray("--data", cohort)
     assert code == 0, err

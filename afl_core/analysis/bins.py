@@ -12,6 +12,9 @@ from afl_core.catalogue import pick
 from afl_core.errors import UsageError
 
 Edges = tuple[float, float]
+MIN_VALUES = 3
+"""Values that tertiles need."""
+
 REST = 3
 """Number of the bin of what has no value on an axis."""
 
@@ -112,10 +115,10 @@ def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> 
     label = pick(AXES, axis, kind="axis").label
     v = np.asarray(values, dtype=np.float64)
     v = v[has_value(axis, v)]
-    if len(v) < 3:
+    if len(v) < MIN_VALUES:
         raise UsageError(
             f"{label} has too few values in {of} for three bins",
-            received=f"{len(v)}, 3 are needed",
+            received=f"{len(v)}, {MIN_VALUES} are needed",
             todo="Choose another axis or give its edges",
         )
     low, high = np.quantile(v, [1 / 3, 2 / 3])

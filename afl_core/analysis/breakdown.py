@@ -39,11 +39,13 @@ class Breakdown:
             `ci_level`, Wilcoxon's p, p after Holm over all rows, rank-biserial effect, the patients by the sign of
             their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing
             to compare, or fewer than 6 patients.
+        unbinned: Why axes that nobody named have no bins, a sentence each.
     """
 
     units: Units
     binnings: tuple[Binning, ...]
     records: pd.DataFrame
+    unbinned: tuple[str, ...] = ()
 
     def pair(self, first: str, second: str) -> pd.DataFrame:
         """The records of second minus first."""

@@ -64,6 +64,7 @@ def breakdown_json(
             | {"names": list(b.names)}
             for b in breakdown.binnings
         ],
+        "unbinned": list(breakdown.unbinned),
         "sentences": list_sentences(breakdown),
         "records": list_records(breakdown),
         "tests": breakdown.n_tests,

@@ -1,13 +1,13 @@
 """What a breakdown is asked for: the same choices on the page, on the command line and in a report."""
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.bins import AXES, Binning, Edges, has_value, tertiles
+from afl_core.analysis.bins import AXES, MIN_VALUES, Binning, Edges, has_value, tertiles
 from afl_core.analysis.breakdown import Breakdown, compute_breakdown
 from afl_core.analysis.measures import Level
 from afl_core.analysis.seeds import find_seeds
@@ -15,6 +15,7 @@ from afl_core.analysis.units import Units, select_units
 from afl_core.catalogue import pick
 from afl_core.errors import UsageError
 
+DEFAULT_AXES = ("size", "roughness")
 TRAINING = "training"
 BINS: Mapping[str, str] = {"tertiles": "tertiles of the reference set", TRAINING: "tertiles of the training split"}
 """Where edges come from unless they are given."""
@@ -28,7 +29,7 @@ class Options:
         metric: Key in `MEASURES[level]`.
         level: Cases or lesions.
         sources: What to compare, in order; empty for all.
-        by: Keys in AXES.
+        by: Keys in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
         bins: Key in BINS.
         edges: Axis to fixed edges, in place of `bins`.
         pool_seeds: Whether sources that are seeds of one configuration are averaged.
@@ -37,10 +38,15 @@ class Options:
     metric: str = "dsc"
     level: Level = "case"
     sources: tuple[str, ...] = ()
-    by: tuple[str, ...] = ("size", "roughness")
+    by: tuple[str, ...] | None = None
     bins: str = "tertiles"
     edges: Mapping[str, Edges] = field(default_factory=dict)
     pool_seeds: bool = True
+
+    @property
+    def axes(self) -> tuple[str, ...]:
+        """The axes that are asked for, each once."""
+        return tuple(dict.fromkeys(DEFAULT_AXES if self.by is None else self.by))
 
     def as_dict(self) -> dict[str, Any]:
         """For an export."""
@@ -79,20 +85,40 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
         training: The training split's references with columns FACTS, a row a unit; for bins `training` only.
 
     Returns:
-        A binning an axis. A set of one or two cases has none by tertiles where values are too few: what is over all
-        stands alone.
+        A binning an axis, but for those of `unbinned_axes`.
 
     Raises:
-        UsageError: If an axis or kind of bins does not exist, or has too few values.
+        UsageError: If an axis or kind of bins does not exist, or an axis that was named has too few values.
     """
     pick(BINS, options.bins, kind="kind of bins")
-    for axis in (*options.edges, *options.by):
+    for axis in (*options.edges, *options.axes):
         pick(AXES, axis, kind="axis")
-    return tuple(
-        _binning(units, axis, options, training)
-        for axis in dict.fromkeys(options.by)
-        if axis in options.edges or options.bins == TRAINING or not _is_tiny(units, axis)
-    )
+    left_out = unbinned_axes(units, options, training)
+    return tuple(_binning(units, axis, options, training) for axis in options.axes if axis not in left_out)
+
+
+def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None = None) -> dict[str, str]:
+    """Axis to why it has no bins, a sentence: too few values for tertiles, of an axis that nobody named.
+
+    In a set of one or two cases also of one that was named: what is over all stands alone there. Arguments as
+    `choose_binnings`.
+    """
+    is_training = options.bins == TRAINING
+    reference = training if is_training else units.reference
+    few_cases = not is_training and units.reference["case_id"].nunique() < MIN_VALUES
+    if reference is None or not (options.by is None or few_cases):
+        return {}
+    said = {}
+    for axis in options.axes:
+        there = np.count_nonzero(has_value(axis, reference[axis]))
+        if axis not in options.edges and there < MIN_VALUES:
+            of = f"{len(reference)} {units.noun}{' of the training split' if is_training else ''}"
+            why = "; tumours of few voxels carry none" if axis == "roughness" else ""
+            said[axis] = (
+                f"There are no bins by {AXES[axis].label.lower()}: {there} of {of} have a value, and three bins need "
+                f"{MIN_VALUES}{why}."
+            )
+    return said
 
 
 def choose_breakdown(
@@ -103,7 +129,8 @@ def choose_breakdown(
 ) -> Breakdown:
     """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
     units = choose_units(*tables, manifest, options)
-    return compute_breakdown(units, choose_binnings(units, options, training))
+    found = compute_breakdown(units, choose_binnings(units, options, training))
+    return replace(found, unbinned=tuple(unbinned_axes(units, options, training).values()))
 
 
 def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> Binning:
@@ -117,12 +144,6 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
     fit = breakdown.units.level == "lesion" or "size" in options.edges
     own = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
     return own[0] if own else tertiles("size", lesions.reference["size"], of="the reference's lesions")
-
-
-def _is_tiny(units: Units, axis: str) -> bool:
-    """Whether there are one or two cases, and too few values for tertiles."""
-    few = units.reference["case_id"].nunique() < 3
-    return bool(few and np.count_nonzero(has_value(axis, units.reference[axis])) < 3)
 
 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.data.files import load_labels
 from afl_core.data.labels import CORE, ENHANCING, Scheme
-from afl_core.errors import DataError
+from afl_core.errors import AflError
 from afl_core.volume import Case
 
 READ = 24
@@ -38,8 +40,9 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     paths = [case.reference for case in cases if case.reference is not None]
     differences: list[float] = []
     for path in paths[:: -(-len(paths) // READ) or 1] if edema and core else ():
-        with suppress(DataError):  # said of the case where it is used
-            shares = background_shares(load_labels(path).array)
+        with suppress(AflError, OSError):  # said of the case where it is used
+            stat = path.stat()
+            shares = _shares_of(path, stat.st_size, stat.st_mtime_ns)
             if edema in shares and (inner := [shares[label] for label in core if label in shares]):
                 differences.append(shares[edema] - max(inner))
     if not differences or float(np.median(differences)) > DOUBT:
@@ -49,6 +52,12 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
         f"{', '.join(map(str, core))} of the tumour core in most references: the data set may be coded otherwise. "
         "Check its description, and give its own codes, such as --labels et=1,ncr=2,ed=3."
     )
+
+
+@lru_cache(maxsize=4096)
+def _shares_of(path: Path, _size: int, _changed_ns: int) -> dict[int, float]:
+    """Of a file, which is read once: the check of a data set, and opening it for results, both ask."""
+    return background_shares(load_labels(path).array)
 
 
 def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:

@@ -16,6 +16,7 @@ from filelock import FileLock, Timeout
 
 from afl_core import processes
 from afl_core.data.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
+from afl_core.data.labels import SCHEMES, Scheme
 from afl_core.data.layouts import LAYOUT_FILE
 from afl_core.data.loading import ras_grid
 from afl_core.errors import AflError, DataError
@@ -65,13 +66,16 @@ def guess_role(name: str, sequences: Sequence[str]) -> str:
     return told[0] if len(told) == 1 else ""
 
 
-def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid: str = "") -> Path:
+def write_upload(
+    folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid: str = "", scheme: Scheme = SCHEMES["any"]
+) -> Path:
     """Write the files of one case as a data set that describes itself, under names of our own, in place of those there.
 
     Args:
         folder: The session's.
         files: Name as given, role (a sequence or `REFERENCE`) and content of each.
         grid: Sequence onto whose grid the others are brought; "" where all must lie on one.
+        scheme: What the labels of the reference are.
 
     Returns:
         The data set's folder.
@@ -105,8 +109,26 @@ def write_upload(folder: Path, files: Iterable[tuple[str, str, bytes]], *, grid:
         raise DataError("There is no image among the files", received=", ".join(given.values()) or "no file")
     lines = [f"grid = {json.dumps(grid)}", 'reference = "references/{case}"', "[images]"]
     lines += [f"{json.dumps(role)} = {json.dumps(f'images/{{case}}_{role}')}" for role in images]
+    lines += _described(scheme) if scheme.values else []
     (root / LAYOUT_FILE).write_text("\n".join(lines), encoding="utf-8")
     return root
+
+
+def _described(scheme: Scheme) -> list[str]:
+    """Labels and regions as a layout file says them."""
+    values = {str(label): meaning for label, meaning in scheme.values.items()}
+    regions = {name: list(labels) for name, labels in scheme.regions.items()}
+    tables: dict[str, Mapping[str, object]] = {"labels": values, "regions": regions}
+    return [
+        line
+        for title, table in tables.items()
+        for line in (f"[{title}]", *(f"{_quoted(key)} = {_quoted(said)}" for key, said in table.items()))
+    ]
+
+
+def _quoted(said: object) -> str:
+    """A text, or a list of numbers, as TOML writes it."""
+    return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def sequences_elsewhere(case: Case) -> list[str]:

@@ -36,10 +36,11 @@ def meanings(manifest: Mapping[str, Any]) -> list[str]:
 
 
 def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
-    """What looks wrong about patients and matcher; arguments as `notes`."""
+    """What looks wrong about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
-    found = recorded_patients(manifest, rows["case_id"]).warnings
+    doubt = str(manifest.get("data", {}).get("doubt", ""))
+    found = (*([doubt] if doubt else []), *recorded_patients(manifest, rows["case_id"]).warnings)
     name = _matcher(manifest)
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."

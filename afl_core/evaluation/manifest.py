@@ -43,7 +43,10 @@ def _meaning(name: str) -> str:
 
 @with_config(_KEPT)
 class DataSection(TypedDict):
-    """The data set: folder, layout, what was left out of it and why, and the cases that matter where not all do."""
+    """The data set: folder, layout, what was left out and why, the cases that matter where not all do, labels.
+
+    `labels` is what they mean, `doubt` why they may be coded otherwise (`doubt_labels`).
+    """
 
     path: str
     kind: str
@@ -51,6 +54,7 @@ class DataSection(TypedDict):
     cases: NotRequired[list[str]]
     patients: NotRequired[dict[str, Any]]
     labels: NotRequired[str]
+    doubt: NotRequired[str]
 
 
 @with_config(_KEPT)

@@ -4,9 +4,8 @@ A file alone may not tell: one that holds the label 1 is a mask of the enhancing
 labels. So the meaning is decided once for a folder, from its files, and goes with everything that is measured.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -30,8 +29,8 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 )
 """What the files of a folder may be."""
 
-SAMPLED = 4
-"""Files that are read to tell masks of the whole tumour from maps: the largest, which hold most."""
+FEW = 3
+"""Whole numbers that may leave gaps and be labels of a file nevertheless: {1, 4} is necrosis and enhancing tumour."""
 
 BYTE, SURE_BYTE = 255, 100
 """A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
@@ -53,29 +52,24 @@ _MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-2}), frozenset[int]()
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
     """What the files of a folder are by the values of them all.
 
-    Where the region is a part of the labels, they are labels if any file holds one above 1, else masks of the region.
-    They are probabilities where more files hold maps than labels, and channels where more files are 4-D than not.
+    They are labels if any file holds one above 1, or several values, else masks of the region. They are probabilities
+    where more files hold maps than labels, and channels where more files are 4-D than not. A file that is of another
+    kind than its folder is then refused where it is measured.
 
     Args:
         paths: The files; one that cannot be read tells nothing.
-        region: What is taken of them.
+        region: What is taken of them; of the whole, masks and labels give the same.
 
     Returns:
-        A name in `MEANINGS`, or "" where the whole is taken and masks and labels are the same.
+        A name in `MEANINGS`.
     """
-    if not region.key:
-        paths = sorted(paths, key=lambda path: path.stat().st_size, reverse=True)[:SAMPLED]
     with ThreadPoolExecutor(4) as pool:
         found = list(pool.map(_values, paths))
     if 2 * found.count(_CHANNELS) > len(found):
         return "channels"
     maps = sum(values == _MAP for values in found)
-    labels = sum(any(1 < value <= MAX_LABELS for value in values) for values in found)
-    if maps > labels:
-        return "probabilities"
-    if not region.key:
-        return ""
-    return "labels" if labels else "mask"
+    labels = sum(any(1 < value <= MAX_LABELS for value in values) or len(values - {0}) > 1 for values in found)
+    return "probabilities" if maps > labels else "labels" if labels else "mask"
 
 
 def load_prediction(
@@ -86,26 +80,71 @@ def load_prediction(
     Args:
         path: The file.
         region: What is taken of labels.
-        meaning: Name in `MEANINGS`; "" reads masks, labels and maps of the whole, and decides by this file for a part.
+        meaning: Name in `MEANINGS`; "" decides by this file alone.
 
     Returns:
         The mask; the probabilities, shape (X, Y, Z), or None; and how the file was read, "" where it is a plain mask.
 
     Raises:
-        DataError: If the file is not what `meaning` says, or holds a label that the data set lacks.
+        DataError: If the file is not what `meaning` says, holds a label that the data set lacks, or values that are
+            hardly labels.
     """
-    if not (meaning or region.key):
-        with suppress(DataError):  # most files are masks: these are read once
-            return load_mask(path), None, ""
     meaning = meaning or decide_meaning([path], region)
     if meaning == "channels":
         return _of_channels(path, region)
     if meaning == "probabilities":
         return _cut(path, load_volume(path))
-    if meaning == "labels" and region.key:
+    if meaning == "mask":
+        return load_mask(path), None, ""
+    labels = load_labels(path)
+    if region.key:
         note = f"a file of labels, of which {region.key} was taken"
-        return region_mask(load_labels(path), region, file=path.name), None, note
-    return load_mask(path), None, ""
+        return region_mask(labels, region, file=path.name), None, note
+    tumour = labels.array != 0
+    if (box := bounding_box(tumour)) is not None:
+        check_plausible(labels.array[box], region.known, file=path.name)
+    return Mask(tumour, labels.affine, labels.stored), None, ""
+
+
+def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file: str) -> None:
+    """Raise if whole numbers are more likely a nearly empty map of probabilities than labels.
+
+    Where every value above 0 is tumour, no scheme says which values there may be, and a map of 0 to 255 that holds a
+    few voxels above 0 has no more values than labels have. Read as labels, each of these voxels would be tumour at a
+    probability of 1 %. These are labels: one value, whatever it is (1, 255, 65535); the labels of the data set; small
+    numbers that leave few gaps ({1, 2, 4}, lesions from 1 on); and any others, such as the codes of an atlas, if most
+    voxels that touch hold the same value, as in labels and not in a map.
+
+    Args:
+        labels: Whole numbers, shape (X, Y, Z), not all 0, which is background.
+        known: The labels of the data set; empty if it does not say.
+        file: For the message.
+
+    Raises:
+        DataError: Says the values, and how to say that they are labels.
+    """
+    values = [int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value]
+    small = values[-1] <= MAX_LABELS and (len(values) <= FEW or 2 * len(values) >= values[-1])
+    if len(values) == 1 or set(values) <= set(known) or small or _is_solid(labels):
+        return
+    raise DataError(
+        f"{file} is hardly a mask or labels: its values look like those of a nearly empty map of probabilities",
+        received=f"values {', '.join(map(str, values[:8]))}{' ...' if len(values) > 8 else ''}",
+        todo="Save probabilities from 0 to 1, or a mask as 0 and 1. If every value above 0 is tumour, give "
+        "--prediction-labels mask",
+    )
+
+
+def _is_solid(labels: NDArray[np.generic]) -> bool:
+    """Whether most pairs of voxels above 0 that share a face hold the same value."""
+    pairs = same = 0
+    for axis in range(3):
+        along = np.swapaxes(labels, 0, axis)
+        below, above = along[:-1], along[1:]
+        both = (below != 0) & (above != 0)
+        pairs += int(np.count_nonzero(both))
+        same += int(np.count_nonzero(both & (below == above)))
+    return 2 * same > pairs
 
 
 def _of_channels(path: Path, region: Region) -> tuple[Mask, NDArray[np.float32] | None, str]:

@@ -3,6 +3,7 @@
 import json
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,12 +18,15 @@ from afl_core.volume import Case
 TIMEOUT_S = 600
 
 
-def case_probabilities(source: Source, case: Case) -> NDArray[np.float32]:
+def case_probabilities(
+    source: Source, case: Case, *, waiting: Callable[[float], None] = lambda spent: None
+) -> NDArray[np.float32]:
     """Sigmoid probabilities of the background and of the tumour channel on the case's own grid.
 
     Args:
         source: A checkpoint, or weights of the paper's authors.
         case: With the sequences that it needs.
+        waiting: As `processes.ask`: it may end the wait, and the process with it.
 
     Returns:
         Shape (2, X, Y, Z).
@@ -44,7 +48,9 @@ def case_probabilities(source: Source, case: Case) -> NDArray[np.float32]:
             "out": str(out),
         }
         try:
-            done = processes.ask("afl_core.evaluation.probabilities", json.dumps(spec), seconds=TIMEOUT_S)
+            done = processes.ask(
+                "afl_core.evaluation.probabilities", json.dumps(spec), seconds=TIMEOUT_S, waiting=waiting
+            )
         except TimeoutError as error:
             raise CheckpointError("The prediction took too long", received=error) from error
         if not out.is_file():

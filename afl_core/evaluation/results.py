@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from afl_core.data.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_patients, recorded_settings
@@ -87,7 +88,7 @@ class Results:
         settings: Settings = SETTINGS,
         cases: Sequence[str] = (),
     ) -> None:
-        """`describe` with what a cohort says: folder, layout, region, meaning of the labels, problems and patients.
+        """`describe` with what a cohort says: folder, layout, region, labels and doubt of them, problems and patients.
 
         Patients that were declared before stay, unless the cohort's are declared too.
         """
@@ -99,8 +100,10 @@ class Results:
             settings=settings_for(cohort, settings),
             cases=cases,
         )
+        doubt = doubt_labels(cohort.cases, cohort.scheme)
         with self._turn():
             manifest = self.manifest()
+            manifest["data"] |= {"doubt": doubt} if doubt else {}
             if cohort.patients.declared or not manifest["data"].get("patients", {}).get("declared"):
                 manifest["data"]["patients"] = cohort.patients.record()
             if cohort.scheme.values:

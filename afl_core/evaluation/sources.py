@@ -123,7 +123,7 @@ class MaskSource:
         name: The source's.
         path: The folder.
         option: Name in `OTHER_GRID`.
-        meaning: Name in `MEANINGS`: what the files hold; "" where masks and labels are the same, as for the whole.
+        meaning: Name in `MEANINGS`: what the files hold; "" before that is decided.
     """
 
     name: str

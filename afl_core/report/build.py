@@ -40,8 +40,9 @@ def build_report(findings: Findings) -> str:
     html = "".join(section(title, content, name=name) for name, (title, content) in sections.items())
     links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, (title, content) in sections.items() if content)
     title = _title(findings.units.sources)
+    unbinned = "".join(paragraph(said, "note") for said in findings.breakdown.unbinned)
     page = (
-        f"<header><h1>{escape(title)}</h1>\n{_subtitle(findings)}{conclusion(findings)}<nav>{links}</nav></header>\n"
+        f"<header><h1>{escape(title)}</h1>\n{_subtitle(findings)}{conclusion(findings)}{unbinned}<nav>{links}</nav></header>\n"
         f"<main>{html}</main>\n<footer>{escape(DISCLAIMER)} Made with the A-FL workbench.</footer>\n"
     )
     return frame(title=f"{title}: {findings.units.measure.label}", html=page, document=json_text(document))

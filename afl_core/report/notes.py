@@ -44,7 +44,7 @@ def method(findings: Findings) -> str:
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
         "Empty masks": f"{measure.empty_rule}. Cases with one: {_empty_counts(findings)}",
-        "Bin edges": f"Ours; the paper publishes none. {'. '.join(edges)}.",
+        "Bin edges": " ".join(["Ours; the paper publishes none.", *(f"{said}." for said in edges), *found.unbinned]),
         "Left out": f"Of {len(units.reference)} {units.noun}: {'; '.join(left) or 'none'}.",
         "Patient": f"{said} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"

@@ -24,12 +24,12 @@ PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
 
 
 def show_bins(asked: Asked) -> None:
-    """A chart an axis with every unit behind the means, and what each bin says in words."""
+    """A chart an axis with every unit behind the means, and what each bin says in words; why an axis has none."""
     units, pair = asked.units, asked.pair
     if any(b.axis == "released_smoothness" for b in asked.breakdown.binnings):
         _warn_of_released(asked)
-    if len(asked.breakdown.binnings) < 2:
-        st.info("One or two cases are too few for three bins: what is over all stands alone.")
+    for why in asked.breakdown.unbinned:
+        st.info(plain(why))
     for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=False):
         with column:
             st.markdown(f"##### By {_axis_words(binning.axis)}")

@@ -10,7 +10,16 @@ import streamlit as st
 from afl_core.analysis.bins import AXES, Binning, Edges
 from afl_core.analysis.breakdown import Breakdown, bin_records, join_records
 from afl_core.analysis.measures import MEASURES, Level
-from afl_core.analysis.options import BINS, TRAINING, Options, choose_binnings, choose_units, list_sources
+from afl_core.analysis.options import (
+    BINS,
+    DEFAULT_AXES,
+    TRAINING,
+    Options,
+    choose_binnings,
+    choose_units,
+    list_sources,
+    unbinned_axes,
+)
 from afl_core.analysis.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.units import Units
 from afl_core.errors import AflError, DataError
@@ -63,7 +72,8 @@ def choose(workspace: Workspace) -> Asked | None:
         return None
     smoothness = _choose_smoothness(level, first[3])
     bins = first[4].selectbox("Edges of the bins", list(BINS), format_func=BIN_NAMES.__getitem__, **_bound("bins"))
-    options = Options(measure, level, tuple(sources), ("size", smoothness), str(bins), {}, pool)
+    by = None if smoothness in DEFAULT_AXES else ("size", smoothness)
+    options = Options(measure, level, tuple(sources), by, str(bins), {}, pool)
     try:
         return _asked(workspace, options, headline)
     except AflError as error:
@@ -93,16 +103,14 @@ def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:
     key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
     units = _units(key, workspace, options)
     pair = _choose_pair(units)
-    defaults = choose_binnings(units, options, _training(workspace, options))
+    training = _training(workspace, options)
+    defaults = choose_binnings(units, options, training)
+    unbinned = tuple(unbinned_axes(units, options, training).values())
     edges = _choose_edges(defaults)
     options = replace(options, edges=edges)
-    binnings = (
-        choose_binnings(units, options)
-        if len(edges) == len(defaults)
-        else tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
-    )
+    binnings = tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
-    breakdown = join_records(units, binnings, parts)
+    breakdown = replace(join_records(units, binnings, parts), unbinned=unbinned)
     said = (
         pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests)
         if pair

@@ -45,7 +45,7 @@ def command_options(options: Options) -> str:
     words = []
     if options.level != "case":
         words += ["--level", options.level]
-    words += ["--metric", options.metric, "--by", ",".join(options.by)]
+    words += ["--metric", options.metric, *([] if options.by is None else ["--by", ",".join(options.by)])]
     for name in options.sources:
         words += ["--source", name]
     if options.bins != "tertiles":

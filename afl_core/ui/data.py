@@ -1,6 +1,7 @@
 """Data page: which folder, what it was recognised as, and opening it for a comparison."""
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -9,16 +10,22 @@ import streamlit as st
 from afl_core import paths
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
-from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions, references_cohort
+from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions
+from afl_core.data.own_codes import find_scheme
 from afl_core.data.references import count_unread
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
+from afl_core.evaluation.manifest import recorded_patients
+from afl_core.evaluation.results import Results
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.training_data import train_on
 from afl_core.ui.workspace import FOLDER_KEY, OPENED_KEY, Workspace, find_results, register
 
 RECOGNISE, OWN = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
+
+CODES = "codes"
+"""Choice of labels whose codes the reader writes."""
 
 REPORT_KEY = "data report"
 
@@ -32,8 +39,11 @@ def show_title() -> None:
     st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
 
 
-def choose(workspace: Workspace | None) -> Cohort | None:
-    """Folder, layout, labels and region; None where there is no data set, which is said."""
+def choose(workspace: Workspace | None) -> tuple[Cohort, DataOptions] | None:
+    """Folder, layout, labels, region and patients: the data set and how it is read.
+
+    None where there is no data set, which is said.
+    """
     asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest["data"]["path"] if workspace else "")
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
     text = folder.text_input("Folder of the data set", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
@@ -54,14 +64,15 @@ def choose(workspace: Workspace | None) -> Cohort | None:
     opened = workspace.cohort if is_open and workspace is not None else None
     try:
         root = typed_folder(text)
-        cohort = _cohort(str(root), layout, OWN, WHOLE)
+        cohort = _cohort(str(root), DataOptions(layout or None))
     except AflError as error:
         _show_wrong(error)
         return None
     how = "Read as" if layout else "Recognised as"
     st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
     with shown_errors():
-        return _choose_region(root, layout, cohort, opened)
+        options = _choose_options(root, layout, cohort, opened)
+        return (_cohort(str(root), options), options) if options else None
     return None
 
 
@@ -76,19 +87,21 @@ def _show_wrong(error: AflError) -> None:
     st.table(pd.DataFrame({key: plain(text) for key, text in row.items()} for row in known).set_index("Layout"))
 
 
-def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> Cohort:
-    """The cohort with the labels and the region that the reader chooses."""
-    left, _ = st.columns([4, 5])
-    schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name))
-    before = opened.labels if opened and opened.labels in schemes else OWN
-    labels = left.selectbox(
-        "Labels",
-        schemes,
-        index=schemes.index(before),
-        format_func=lambda name: SCHEMES[name].title if name else f"The data set's own: {cohort.scheme.title}",
-        key=f"labels {root} {layout}",
+def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> DataOptions | None:
+    """Labels, region, patients and trust as the reader chooses them; None while own codes are still to be written."""
+    left, right = st.columns([4, 5], vertical_alignment="top")
+    with left:
+        labels = _choose_labels(f"{root} {layout}", cohort, opened)
+    table = right.text_input(
+        "Table of patients",
+        opened.patients.table if opened else "",
+        key=f"patients {root} {layout}",
+        placeholder="/path/to/patients.csv, where the names do not say who is one patient",
+        help="CSV or TSV with the columns case_id and patient: the unit of all statistics and splits.",
     )
-    scheme = SCHEMES[labels] if labels else cohort.scheme
+    if labels is None:
+        return None
+    scheme = find_scheme(labels) if labels else cohort.scheme
     known = opened.region.name if opened and opened.region.name in scheme.regions else WHOLE
     region = st.segmented_control(
         "Region that counts as tumour",
@@ -105,12 +118,45 @@ def _choose_region(root: Path, layout: str, cohort: Cohort, opened: Cohort | Non
         help="Files of one shape then lie on one grid, voxel by voxel as stored, whatever their headers say: for masks "
         "that lost their header.",
     )
-    return _cohort(str(root), layout, labels, str(region), trust=trust)
+    patients = str(typed_folder(table)) if table.strip() else None
+    return DataOptions(layout or None, labels or None, str(region), trust, patients)
+
+
+def _choose_labels(key: str, cohort: Cohort, opened: Cohort | None) -> str | None:
+    """A scheme, `OWN`, or codes that the reader writes; None, which is said, while there are none."""
+    schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name), CODES)
+    before = opened.labels if opened else OWN
+    labels = st.selectbox(
+        "Labels",
+        schemes,
+        index=schemes.index(before) if before in schemes else schemes.index(CODES),
+        format_func=lambda name: _labels_name(name, cohort),
+        key=f"labels {key}",
+    )
+    if labels != CODES:
+        return str(labels)
+    codes = st.text_input(
+        "Own codes",
+        "" if before in schemes else before,
+        key=f"codes {key}",
+        placeholder="et=1,ncr=2,ed=3",
+        help="Each label by its name and number. Edema is ed, enhancing tumour et, necrosis ncr; others as you like.",
+    )
+    if not codes.strip():
+        st.info("Write what each label is, such as et=1,ncr=2,ed=3.")
+        return None
+    return codes.strip()
+
+
+def _labels_name(name: str, cohort: Cohort) -> str:
+    if name == CODES:
+        return "Own codes, such as et=1,ncr=2,ed=3"
+    return SCHEMES[name].title if name else f"The data set's own: {cohort.scheme.title}"
 
 
 def read(cohort: Cohort) -> Report:
     """The report; headers at once, references after a click where there are many that were never read."""
-    key = (str(cohort.root), cohort.layout.name, cohort.labels, cohort.region, cohort.trust_voxel_order)
+    key = (str(cohort.root), cohort.options)
     kept = st.session_state.get(REPORT_KEY)
     if kept and kept[0] == key and kept[2] == id(cohort):
         return kept[1]  # type: ignore[no-any-return]
@@ -133,15 +179,16 @@ def read(cohort: Cohort) -> Report:
     return report
 
 
-def offer(workspace: Workspace | None, cohort: Cohort) -> None:
-    """Open the data set for a comparison, or train on it, with the region that was chosen."""
+def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
+    """Open the data set for a comparison, or train on it, read as it was chosen."""
     st.subheader("Use it")
-    _offer_comparing(workspace, cohort)
+    _offer_comparing(workspace, cohort, options)
     referenced = any(case.reference for case in cohort.cases)
     left, right = st.columns([2, 7], vertical_alignment="center")
     if left.button("Loss X-ray", disabled=not referenced):
         with shown_errors():
-            st.session_state[OPENED_KEY] = find_results(cohort) or register(cohort, references_alone=True)
+            name = find_results(cohort)
+            st.session_state[OPENED_KEY] = _declared(name, cohort) if name else register(cohort, references_alone=True)
             st.session_state.pop(FOLDER_KEY, None)
             st.switch_page("pages/loss_xray.py")
     right.caption(
@@ -159,22 +206,22 @@ def offer(workspace: Workspace | None, cohort: Cohort) -> None:
     )
 
 
-def _offer_comparing(workspace: Workspace | None, cohort: Cohort) -> None:
+def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
     name = find_results(cohort, compared=True)
-    if workspace is not None and workspace.name == name:
-        st.caption("These data and this region are what the other pages show.")
+    if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
+        patients = recorded_patients(workspace.manifest, [case.case_id for case in cohort.cases]).sentence()
+        st.caption(plain(f"These data and this region are what the other pages show: {patients}."))
         return
     left, right = st.columns([2, 7], vertical_alignment="center")
     if name is not None:
         if left.button("Open its results", type="primary"):
-            _open(name)
+            with shown_errors():
+                _open(_declared(name, cohort))
         right.caption(f"There are results of this data set and region already: {plain(name)}")
         return
     if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
-        try:
+        with shown_errors():
             _open(register(cohort))
-        except AflError as error:
-            st.error(plain(str(error)))
     masks = "There are masks alone, so no checkpoint can run. To measure another tool's masks:"
     right.caption(
         plain(
@@ -184,15 +231,27 @@ def _offer_comparing(workspace: Workspace | None, cohort: Cohort) -> None:
             else masks
         )
     )
-    st.code(_command(cohort), language="sh", wrap_lines=True)
+    st.code(_command(cohort, options), language="sh", wrap_lines=True)
 
 
-def _command(cohort: Cohort) -> str:
+def _says_patients(workspace: Workspace, cohort: Cohort) -> bool:
+    """Whether open results have the patients of the table that was given; where none was, they keep their own."""
+    held = recorded_patients(workspace.manifest, [case.case_id for case in cohort.cases])
+    return not cohort.patients.table or dict(held.of) == dict(cohort.patients.of)
+
+
+def _declared(name: str, cohort: Cohort) -> str:
+    """The name of results, once they have the patients of a table that was given; nothing is measured again for it."""
+    if cohort.patients.table:
+        results = Results(paths.RESULTS / name)
+        results.describe_cohort(cohort, (), settings=results.settings())
+    return name
+
+
+def _command(cohort: Cohort, options: DataOptions) -> str:
     masks = cohort.layout.name == MASKS_ALONE.name
     words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
-    words += [] if cohort.region.name == WHOLE else ["--region", cohort.region.name]
-    words += ["--labels", cohort.labels] if cohort.labels else []
-    words += ["--trust-voxel-order"] if cohort.trust_voxel_order else []
+    words += replace(cohort.options, layout=None if masks else options.layout).arguments()
     region = "" if cohort.region.name == WHOLE else f"-{cohort.region.name}"
     name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own
     words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{name}"]
@@ -212,8 +271,6 @@ def _layout_name(name: str) -> str:
 
 
 @st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(root: str, layout: str, labels: str, region: str, *, trust: bool = False) -> Cohort:
-    if layout == MASKS_ALONE.name:
-        return references_cohort(Path(root), labels=labels or None, region=region, trust_voxel_order=trust)
-    options = DataOptions(layout or None, labels or None, region, trust)
-    return options.load(Path(root))
+def _cohort(root: str, options: DataOptions) -> Cohort:
+    masks = options.layout == MASKS_ALONE.name
+    return options.references(Path(root)) if masks else options.load(Path(root))

@@ -59,8 +59,8 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
         key=kept(f"training folder {title}", str(places[title][0]) if title in places else ""),
         placeholder="/path/to/BraTS2018",
         disabled=title != FOLDER_TITLE,
-        help="Its layout is recognised, and every label is tumour. Other layouts, labels and regions are "
-        "chosen on the page Data, where 'Train on it' leads back here. Nothing is copied.",
+        help="Its layout is recognised, and every label is tumour. Other layouts, labels, regions and "
+        "patients are chosen on the page Data, where 'Train on it' leads back here. Nothing is copied.",
     )
     if not text.strip():
         raise UsageError("Give the folder of the data set")

@@ -15,8 +15,8 @@ from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from afl_core.data.files import load_mask
-from afl_core.data.labels import DECLARED, WHOLE
-from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions, load_reference
+from afl_core.data.labels import SCHEMES, WHOLE, Scheme
+from afl_core.data.layouts import Cohort, load_cohort, load_reference
 from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
@@ -128,12 +128,13 @@ def _session() -> _Session:
 
 
 def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+    scheme, region = _measured(workspace)
     need = "They need" if len(names) > 1 else "It needs"
     st.markdown(
         plain(
             f"Run {' and '.join(names)} on one case. {need} {', '.join(needed)}. Where their grids differ, they are "
             f"brought onto that of {needed[0]}. A reference on that grid is optional and adds the metrics; "
-            f"{_counted(workspace)} counts as tumour."
+            f"{scheme.title_of(region)} counts as tumour."
         )
     )
     turn = st.session_state.setdefault(_TURN, 0)
@@ -209,27 +210,19 @@ def _start(
     session.results.folder.mkdir(mode=0o700)
     st.session_state.pop(_PICTURE, None)
     used = [(f.name, role, f.getvalue()) for f, role in zip(files, roles, strict=True) if role != _NOT_USED]
-    root = write_upload(session.folder, used, grid=next(name for name in needed if name in roles))
-    cohort = _options(workspace).load(root)
+    scheme, region = _measured(workspace)
+    grid = next(name for name in needed if name in roles)
+    root = write_upload(session.folder, used, grid=grid, scheme=scheme)
+    cohort = load_cohort(root, region=region)
     session.results.describe_cohort(cohort, sources)
     measured = REFERENCE in roles
     start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured, private=True)
 
 
-def _options(workspace: Workspace) -> DataOptions:
-    """A part of the tumour by the labels of the open data set; else every label."""
+def _measured(workspace: Workspace) -> tuple[Scheme, str]:
+    """Labels and region of the open data set, as `afl evaluate --region` takes them; else every label above 0."""
     cohort = workspace.cohort
-    if cohort is None or cohort.region.name == WHOLE or cohort.scheme.name == DECLARED:
-        return AS_RECOGNISED
-    return DataOptions(labels=cohort.scheme.name, region=cohort.region.name)
-
-
-def _counted(workspace: Workspace) -> str:
-    """The labels of a reference that are tumour, in words."""
-    cohort = workspace.cohort
-    if cohort is None or _options(workspace) == AS_RECOGNISED:
-        return "every label above 0"
-    return cohort.scheme.title_of(cohort.region.name)
+    return (SCHEMES["any"], WHOLE) if cohort is None or not cohort.region.key else (cohort.scheme, cohort.region.name)
 
 
 def _show_outcome(sources: Sequence[Source]) -> None:

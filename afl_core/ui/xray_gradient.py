@@ -1,6 +1,6 @@
 """Loss X-ray page: where the gradient of each loss goes on the chosen case."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,12 +24,13 @@ from afl_core.analysis.gradients import (
 )
 from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
 from afl_core.data.layouts import load_background, load_reference
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.xray import plot_shares
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.kept import kept
 from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.xray import Asked
@@ -60,6 +61,36 @@ class Looked:
     gathered: Profile
 
 
+def run_checkpoint(asked: Asked) -> None:
+    """Run the checkpoint whose probabilities are chosen, if it did not yet; a press of Stop ends it.
+
+    It stands before the fragment, which asks for it: a press of a button of a fragment waits for what runs.
+    """
+    checkpoints = _checkpoints(asked)
+    key = _choice(asked, checkpoints)
+    chosen = str(st.session_state[key])
+    if chosen not in checkpoints or (found := _place(_stamped(asked.case), checkpoints[chosen])):
+        return
+    place = st.empty()
+    with place.container(horizontal=True, vertical_alignment="center"):
+        said = st.empty()
+        st.button("Stop", key="stop probabilities", on_click=_back, args=(key,))
+
+    def tell(spent: float) -> None:
+        said.caption(plain(f"Running {chosen} on {asked.case_id}, {spent:.0f} s; usually a quarter of a minute."))
+
+    try:
+        found["looked"] = _predicted(asked.case, checkpoints[chosen], tell)
+    except AflError as error:
+        found["error"] = error
+    place.empty()
+
+
+def _back(key: str) -> None:
+    """Look at a model again: every write to the page lets a press of Stop end the checkpoint."""
+    st.session_state[key] = USUAL
+
+
 @st.fragment
 def show_losses(asked: Asked) -> None:
     """The losses on the chosen case; a slider runs this alone again."""
@@ -76,9 +107,8 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
         columns[0].selectbox(
             "Probabilities of",
             [*MODELS, *checkpoints],
-            list(MODELS).index(USUAL),
             format_func=lambda key: key if key in MODELS else f"checkpoint {key}",
-            key=f"probabilities {asked.workspace.name}",
+            key=_choice(asked, checkpoints),
             help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it.",
         )
     )
@@ -139,10 +169,32 @@ def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, str]) -> Looked:
     case = asked.case
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
-    what = f"{case.reference} {case.region} {case.trust_voxel_order} {case.reference.stat().st_mtime_ns}"
     if chosen in MODELS:
-        return _modelled(what, case, asked.preparation, MODELS[chosen])
-    return _predicted(what, case, checkpoints[chosen])
+        return _modelled(_stamped(case), case, asked.preparation, MODELS[chosen])
+    found = _place(_stamped(case), checkpoints[chosen])
+    if not found:
+        st.rerun()  # the whole page: it runs the checkpoint first
+    if "error" in found:
+        raise found.pop("error")  # it is tried again when the page is run again
+    looked: Looked = found["looked"]
+    return looked
+
+
+def _choice(asked: Asked, checkpoints: Mapping[str, str]) -> str:
+    """Key of what is chosen."""
+    return kept(f"probabilities {asked.workspace.name}", USUAL, [*MODELS, *checkpoints])
+
+
+def _stamped(case: Case) -> str:
+    """What the mask of a case hangs on."""
+    stamp = case.reference.stat().st_mtime_ns if case.reference else 0
+    return f"{case.reference} {case.region} {case.trust_voxel_order} {stamp}"
+
+
+@st.cache_resource(max_entries=4, show_spinner=False)
+def _place(what: str, checkpoint: str) -> dict[str, Any]:
+    """Where the look at a case is kept, once a checkpoint ran on it: `looked`, or why it could not, `error`."""
+    return {}
 
 
 @st.cache_resource(max_entries=4, show_spinner="Looking at the case")
@@ -152,11 +204,10 @@ def _modelled(what: str, _case: Case, preparation: str, confidence: float) -> Lo
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
 
-@st.cache_resource(max_entries=4, show_spinner="Running the checkpoint on the case; a quarter of a minute")
-def _predicted(what: str, _case: Case, checkpoint: str) -> Looked:
-    mask = load_reference(_case)
+def _predicted(case: Case, checkpoint: str, waiting: Callable[[float], None]) -> Looked:
+    mask = load_reference(case)
     (source,) = parse_sources([checkpoint])
-    logits = logits_of(case_probabilities(source, _case))
+    logits = logits_of(case_probabilities(source, case, waiting=waiting))
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
 

@@ -7,7 +7,14 @@ import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown import ALL
-from afl_core.analysis.options import Options, choose_binnings, choose_breakdown, choose_units, list_sources
+from afl_core.analysis.options import (
+    Options,
+    choose_binnings,
+    choose_breakdown,
+    choose_units,
+    list_sources,
+    unbinned_axes,
+)
 from afl_core.errors import AflError, DataError, UsageError
 
 NAN = math.nan
@@ -90,7 +97,10 @@ def test_edges_of_the_training_split():
     with pytest.raises(UsageError, match=r"training split of these results is not known.*Choose other bins"):
         choose_binnings(choose(), options)
     with pytest.raises(UsageError, match=r"too few values in the training split .* \(received: 0, 3 are needed\)"):
-        choose_binnings(choose(), Options(bins="training"), training.assign(roughness=NAN))
+        choose_binnings(choose(), Options(bins="training", by=("roughness",)), training.assign(roughness=NAN))
+    of_training = choose(), Options(bins="training"), training.assign(roughness=NAN)
+    assert [binning.axis for binning in choose_binnings(*of_training)] == ["size"]
+    assert "0 of 5 cases of the training split have a value" in unbinned_axes(*of_training)["roughness"]
 
 
 def test_axes_in_the_order_asked_each_once():
@@ -113,11 +123,25 @@ def test_bins_that_do_not_exist(options, said):
         choose_binnings(choose(), Options(**options))
 
 
-def test_an_axis_without_a_value_is_an_error_that_says_what_to_do():
+@pytest.mark.parametrize("there", [0, 2])
+def test_a_default_axis_with_too_few_values_is_left_out_and_said(there):
+    rows = cases("FL", "A-FL")
+    rows.loc[rows["case_id"].isin([f"c{k}" for k in range(there, 12)]), "roughness"] = NAN
+    found = choose_breakdown((rows, NO_LESIONS), manifest("FL", "A-FL"), Options())
+    assert found.pair("FL", "A-FL")["axis"].tolist() == [ALL, *["size"] * 3]
+    assert found.unbinned == (
+        f"There are no bins by roughness: {there} of 12 cases have a value, and three bins need 3; tumours of few "
+        "voxels carry none.",
+    )
+    fixed = choose_breakdown((rows, NO_LESIONS), manifest("FL", "A-FL"), Options(edges={"roughness": (0.1, 0.2)}))
+    assert ([b.axis for b in fixed.binnings], fixed.unbinned) == (["size", "roughness"], ())
+
+
+def test_a_named_axis_without_a_value_is_an_error_that_says_what_to_do():
     rows = cases("FL", "A-FL", roughness=False)
     of = manifest("FL", "A-FL")
     with pytest.raises(AflError) as error:
-        choose_breakdown((rows, NO_LESIONS), of, Options())
+        choose_breakdown((rows, NO_LESIONS), of, Options(by=("size", "roughness")))
     assert isinstance(error.value, UsageError)
     assert str(error.value) == (
         "Roughness has too few values in the reference set for three bins (received: 0, 3 are needed). "
@@ -143,7 +167,7 @@ def test_options_as_they_are_exported():
         "metric": "dsc",
         "level": "case",
         "sources": ("FL", "A-FL"),
-        "by": ("size", "roughness"),
+        "by": None,
         "bins": "tertiles",
         "edges": {"size": (1.0, 2.0)},
         "pool_seeds": True,

@@ -39,3 +39,19 @@ def test_a_dot_opens_its_case(page, serve):
     page.wait_for_selector(READY, timeout=60_000)
     address = parse_qs(urlsplit(page.url).query)
     assert page.get_by_role("heading", name=address["case"][0]).is_visible()
+
+
+def predicting() -> list[Path]:
+    """Processes that run a checkpoint."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"evaluation.probabilities" in path.read_bytes()]
+
+
+def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(page, serve):
+    open_xray(page, serve)
+    page.get_by_role("combobox", name="Probabilities of").click()
+    page.get_by_role("option", name=re.compile("checkpoint")).first.click()
+    page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
+    assert page.get_by_role("combobox", name="Probabilities of").input_value() == "model: 0.95 sure"
+    assert predicting() == []

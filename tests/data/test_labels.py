@@ -148,6 +148,7 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
         ({"background": 0, "lesion": 1}, {"whole": (1,)}),
         ({"background": 0, "lesion": 1, "ignore": 2}, {"whole": (1,)}),
         ({"background": 0, "kidney": 1, "cyst": 2}, {"whole": (1, 2), "kidney": (1,), "cyst": (2,)}),
+        ({"background": 0, "edema": 1, "necrosis": 2}, {"whole": (1, 2), "tc": (2,)}),  # no ET: () would be every label
     ],
 )
 def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int, ...]]) -> None:

@@ -63,3 +63,18 @@ def test_results_of_the_matcher_that_named_no_task(tmp_path):
 def test_no_rows_say_nothing(tmp_path):
     results = Results(tmp_path)
     assert notes({}, results.cases()) == warnings({}, results.cases()) == ()
+
+
+def test_labels_that_contradict_anatomy_are_recorded_and_said_without_reading_a_reference_again(tmp_path):
+    folder = tmp_path / "references"
+    folder.mkdir()
+    labels = np.full((12, 12, 12), 0, np.uint8)
+    labels[2:-2, 2:-2, 2:-2], labels[4:-4, 4:-4, 4:-4], labels[5:-5, 5:-5, 5:-5] = 3, 1, 2  # 3 is the edema
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), folder / "a.nii.gz")
+    for codes, doubted in (("brats2023", True), ("et=1,ncr=2,ed=3", False)):
+        results = Results(tmp_path / codes)
+        cohort, sources = references_cohort(folder, labels=codes), parse_sources([f"A={folder}"])
+        results.describe_cohort(cohort, sources)
+        evaluate_into(results, cohort.cases, sources)
+        said = [text for text in warnings(results.manifest(), results.cases()) if "edema" in text]
+        assert [f"The label 2 is edema by the labels {codes}" in text for text in said] == [True] * doubted

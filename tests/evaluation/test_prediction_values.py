@@ -74,9 +74,89 @@ def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
 
 
 @pytest.mark.parametrize(
+    "values",
+    [
+        [3, 17, 88, 201, 255],
+        [2, 5, 11, 26],
+        [1, 255],
+        [12, 3051, 65535],
+        list(range(1, 256, 9)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_a_nearly_empty_map_is_hardly_labels_even_alone(put, values, dtype):
+    path = put("a.nii.gz", np.array(values, dtype))
+    with pytest.raises(DataError, match=r"a\.nii\.gz is hardly a mask or labels") as error:
+        load_prediction(path)
+    assert f"values {values[0]}, {values[1]}" in error.value.received
+    assert "--prediction-labels mask" in error.value.todo
+    assert int(load_prediction(path, meaning="mask")[0].array.sum()) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("values", "known"),
+    [
+        ([1, 2, 4], ()),
+        ([1, 2, 3], ()),
+        ([4], ()),
+        ([2, 5], ()),
+        (list(range(1, 33)), ()),
+        ([1, 2, 3, 5, 6, 9], ()),  # numbered lesions of which some were removed
+        ([17, 53, 77, 85], (2, 17, 41, 53, 77, 85)),
+    ],
+)
+def test_labels_one_voxel_each_are_labels(put, values, known):
+    mask, probabilities, note = load_prediction(
+        put("a.nii.gz", np.array(values, np.uint8)), Region("whole", known, known)
+    )
+    assert (int(mask.array.sum()), probabilities, note) == (len(values), None, "")
+
+
+@pytest.mark.parametrize("codes", [(17, 53, 77, 85), (63, 126, 189, 252), (1000, 2035)])
+def test_codes_of_an_atlas_lie_in_solid_pieces(write_nifti, tmp_path, codes):
+    array = np.zeros(SHAPE, np.uint16)
+    for number, code in enumerate(codes):
+        array[2 * number : 2 * number + 2, 3:7, 3:7] = code
+    mask, _, note = load_prediction(write_nifti(tmp_path / "a.nii.gz", array))
+    assert (int(mask.array.sum()), note) == (32 * len(codes), "")
+
+
+def test_a_small_smooth_map_of_bytes_is_hardly_labels(write_nifti, tmp_path):
+    away = np.linalg.norm(np.indices((5, 5, 5)) - np.array([[2.1], [1.9], [2.2]])[..., None, None], axis=0)
+    array = np.zeros(SHAPE, np.uint8)
+    array[2:7, 2:7, 2:7] = np.where(away < 1.8, 90 * np.exp(-(away**2)), 0)
+    assert 4 < len(np.unique(array)) < 33
+    with pytest.raises(DataError, match="nearly empty map"):
+        load_prediction(write_nifti(tmp_path / "a.nii.gz", array))
+
+
+def test_every_file_of_a_folder_counts_whatever_its_size(put):
+    """Files that are not compressed are of one size: those with the maps may be any of them."""
+    paths = [put(f"{number}.nii", np.array([1, 2, 3], np.uint8)) for number in range(5)]
+    assert decide_meaning(paths, Region()) == "labels"
+    paths += [put(f"{number}.nii", np.arange(256).astype(np.uint8)) for number in range(5, 11)]
+    assert decide_meaning(paths, Region()) == "probabilities"
+
+
+def test_a_map_among_labels_is_a_problem_of_its_case(tmp_path, put):
+    for case_id in "abc":
+        put(f"refs/{case_id}.nii.gz", np.array([1, 1, 1], np.uint8))
+        put(f"A/{case_id}.nii.gz", np.array([1, 2, 1], np.uint8))
+    put("A/c.nii.gz", np.array([0.9, 0.7, 0.1], np.float32))
+    cohort, results = references_cohort(tmp_path / "refs"), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort)
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert results.cases()["case_id"].tolist() == ["a", "b"]
+    assert "c.nii.gz is not a label image: it holds fractions" in results.manifest()["problems"]["c"]["A"]
+
+
+@pytest.mark.parametrize(
     ("files", "meaning"),
     [
         ([[0, 1, 2, 3], [1]], "labels"),
+        ([[40, 88, 201], [1]], "labels"),  # several values are no mask of one region
+        ([[65535], [1]], "mask"),
         ([[1], [0]], "mask"),
         ([[255], [1]], "mask"),
         ([[0.2, 0.7], [1.0]], "probabilities"),

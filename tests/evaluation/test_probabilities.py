@@ -1,5 +1,8 @@
 """Probabilities from a process of its own are those of the network, however the case's files are laid out."""
 
+import signal
+import subprocess
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -40,6 +43,22 @@ def test_sequences_on_grids_of_their_own(make_checkpoint, tmp_path):
         nib.save(image, tmp_path / f"{name}.nii.gz")
     files = {name: tmp_path / f"{name}.nii.gz" for name in ("flair", "t1ce")}
     check_same(Case("case", files, grid="flair"), CheckpointSource("net", make_checkpoint(tmp_path / "net")))
+
+
+def test_whoever_waits_can_end_it(cohort, make_checkpoint, tmp_path, monkeypatch):
+    class PressedError(Exception):
+        """Somebody pressed Stop."""
+
+    def stop(spent):
+        raise PressedError
+
+    started = []
+    popen = subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(popen(*a, **k)) or started[-1])
+    source = CheckpointSource("net", make_checkpoint(tmp_path / "net"))
+    with pytest.raises(PressedError):
+        case_probabilities(source, load_cohort(cohort).cases[2], waiting=stop)
+    assert started[0].returncode == -signal.SIGKILL
 
 
 def test_what_cannot_be_predicted_says_why(cohort, make_checkpoint, tmp_path):

@@ -165,6 +165,17 @@ def test_three_cases_are_too_few_and_said_so(app, results):
     assert "too few" in text(at)
 
 
+@pytest.mark.parametrize("view", ["Distribution", "Lesion recall", "Export"])
+def test_tumours_without_roughness_are_binned_by_size(app, cohort, view):
+    cases = pd.read_parquet(cohort.folder / CASES)
+    cases.assign(roughness=np.nan).to_parquet(cohort.folder / CASES)
+    at = app("breakdown", view=view)
+    assert not at.error
+    assert "There are no bins by roughness: 0 of 30 cases have a value, and three bins need 3" in text(at)
+    assert "By tumour volume" in text(at)
+    assert len(statistics(at)) == 4
+
+
 def test_no_results_yet_is_said(app, results):
     for name in (CASES, LESIONS):
         (results.folder / name).unlink()

@@ -256,3 +256,79 @@ def test_the_order_of_voxels_is_trusted_if_asked_and_the_page_opens_so_again(pag
     assert json.loads(manifest.read_text())["settings"]["trust_voxel_order"] is True
     again = page()
     assert [b.value for b in again.checkbox if b.label == "Trust the order of voxels"] == [True]
+
+
+def field(at, label):
+    (widget,) = [w for w in at.text_input if w.label == label]
+    return widget
+
+
+def test_own_codes_are_written_and_what_is_wrong_about_them_is_said(page, tmp_path):
+    """Decathlon's 1 and 2 are edema and core; this set has 1 enhancing tumour, 2 necrosis and 3 edema."""
+    for case_id in "ab":
+        made_trees.write(tmp_path / "data" / "images" / f"{case_id}_t1.nii.gz")
+        made_trees.write(tmp_path / "data" / "references" / f"{case_id}.nii.gz", [1, 2, 3])
+    at = page(tmp_path / "data")
+    choice(at, "Labels").set_value("codes").run()
+    assert "Write what each label is" in text(at)
+    field(at, "Own codes").set_value("et=1,ncr=1").run()
+    assert [e.value.replace("\\", "") for e in at.error] == [
+        "Two labels have one name or one number (received: et=1,ncr=1). "
+        "Write NAME=NUMBER, parted by commas, such as --labels et=1,ncr=2,ed=3."
+    ]
+    field(at, "Own codes").set_value("ED=3, et=1, ncr=2").run()
+    (regions,) = at.get("button_group")
+    titles = [option.content for option in regions.proto.options]
+    expected = ["whole tumour (WT): 1+2+3", "enhancing tumour (ET): 1", "ncr: 2", "ed: 3", "tumour core (TC): 1+2"]
+    assert titles == expected
+    assert "Region: whole tumour (WT): 1+2+3" in text(at)
+    assert any("--labels et=1,ncr=2,ed=3 --source" in code.value for code in at.code)
+
+
+def test_own_codes_and_patients_of_results_that_are_open_stand_in_the_fields(page, tmp_path):
+    for case_id in ("p1_a", "p1_b"):
+        made_trees.write(tmp_path / "masks" / f"{case_id}.nii.gz", [1, 3])
+    table = tmp_path / "patients.csv"
+    table.write_text("case_id,patient\np1_a,P1\np1_b,P1\n")
+    cohort = references_cohort(tmp_path / "masks", labels="et=1,ed=3", region="et", patients=table)
+    Results(tmp_path / "results" / "own").describe_cohort(cohort, ())
+    at = page()
+    assert (choice(at, "Labels").value, field(at, "Own codes").value) == ("codes", "et=1,ed=3")
+    assert field(at, "Table of patients").value == str(table)
+    assert numbers(at)["Patients"] == "1"
+    assert "Region: enhancing tumour (ET): 1" in text(at)
+
+
+def test_a_table_says_who_is_one_patient_and_the_results_keep_it(page, tmp_path, results):
+    table = tmp_path / "patients.csv"
+    table.write_text("case_id,patient\ngained,P1\nlost,P1\nmissed,P2\nhealthy,P3\n")
+    at = page()
+    assert numbers(at)["Patients"] == "4"
+    field(at, "Table of patients").set_value(str(tmp_path / "none.csv")).run()
+    (error,) = [e.value.replace("\\", "") for e in at.error]
+    assert error.startswith("none.csv cannot be read as a table of patients")
+    field(at, "Table of patients").set_value(str(table)).run()
+    assert numbers(at)["Patients"] == "3"
+    (button,) = [b for b in at.button if b.label == "Open its results"]
+    button.click().run()
+    assert not at.exception
+    assert at.session_state[OPENED_KEY] == "small"
+    assert results.cases().set_index("case_id")["patient"].to_dict() == {
+        "gained": "P1",
+        "missed": "P2",
+        "healthy": "P3",
+    }
+    assert "4 cases of 3 patients, by patients.csv" in text(page())
+
+
+def test_the_printed_command_reads_the_folder_as_the_page_does(page, tmp_path):
+    """Also the layout that was chosen, in a folder that follows two."""
+    made_trees.plain(tmp_path / "both")
+    made_trees.brats2021(tmp_path / "both")
+    table = tmp_path / "patients.csv"
+    table.write_text("case_id,patient\nBraTS2021_00000,P1\n")
+    at = page(tmp_path / "both")
+    choice(at, "Layout").set_value("brats2021").run()
+    field(at, "Table of patients").set_value(str(table)).run()
+    (command,) = [code.value for code in at.code]
+    assert f"--data {tmp_path / 'both'} --layout brats2021 --patients {table} --source" in command

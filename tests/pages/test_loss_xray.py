@@ -3,13 +3,18 @@
 import json
 import shutil
 
+import numpy as np
 import pytest
+import streamlit as st
 
 from afl_core.analysis.focusing import SETTINGS, gammas
 from afl_core.analysis.xray import tumours, xray_table
 from afl_core.analysis.xray_findings import figure, findings, headline
 from afl_core.data.files import save_volume
 from afl_core.data.layouts import load_cohort
+from afl_core.errors import CheckpointError
+from afl_core.evaluation.sources import parse_sources
+from afl_core.ui import xray_gradient
 
 
 def text(at) -> str:
@@ -224,3 +229,51 @@ def test_a_mask_that_cannot_be_read_is_named(app, results, cohort_folder):
     at = app("loss_xray")
     assert "missed" in "\n".join(e.value for e in at.markdown if "could not" in e.value or "missed" in e.value)
     assert any("could not be measured" in box.label for box in at.expander)
+
+
+@pytest.fixture
+def checked(app, results, cohort_folder, make_checkpoint, tmp_path):
+    """The page of results with a checkpoint, "net"."""
+    sources = parse_sources([f"net={make_checkpoint(tmp_path / 'net', sequences=('flair', 't1'))}"])
+    results.describe_cohort(load_cohort(cohort_folder), sources)
+    return app("loss_xray", xray_case="gained")
+
+
+def test_a_checkpoint_runs_once_when_it_is_chosen_and_can_be_stopped(checked, monkeypatch):
+    ran = []
+
+    def run(source, case, *, waiting):
+        ran.append((source.name, case.case_id))
+        waiting(1.0)
+        return np.full((2, 24, 24, 20), 0.5, np.float32)
+
+    monkeypatch.setattr(xray_gradient, "case_probabilities", run)
+    for _ in range(2):
+        choice(checked, "Probabilities of").set_value("net").run()
+        assert not checked.exception
+        assert not checked.error
+        assert "of the gradient with A-FL as released" in text(checked)
+    assert ran == [("net", "gained")]
+    xray_gradient._place.clear()
+    stopped = []
+
+    def stop(source, case, *, waiting):
+        stopped.append(1)
+        xray_gradient._back("probabilities small")  # what a press of Stop calls
+        st.rerun()
+
+    monkeypatch.setattr(xray_gradient, "case_probabilities", stop)
+    checked.run()
+    assert not checked.exception
+    assert (len(stopped), choice(checked, "Probabilities of").value) == (1, xray_gradient.USUAL)
+
+
+def test_a_checkpoint_that_fails_is_one_sentence_and_the_choice_stays(checked, monkeypatch):
+    def fail(source, case, *, waiting):
+        raise CheckpointError("net could not predict gained")
+
+    monkeypatch.setattr(xray_gradient, "case_probabilities", fail)
+    choice(checked, "Probabilities of").set_value("net").run()
+    assert not checked.exception
+    assert [error.value for error in checked.error] == ["net could not predict gained."]
+    assert choice(checked, "Probabilities of").value == "net"

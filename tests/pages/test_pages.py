@@ -3,14 +3,18 @@
 import json
 import time
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from afl_core.data.layouts import references_cohort
 from afl_core.evaluation.job import EVERY, job_status
-from afl_core.evaluation.results import MANIFEST
+from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.sources import parse_sources
 
 
 def text(at):
@@ -34,6 +38,20 @@ def test_overview_table_holds_means_medians_difference_and_interval(app, results
     assert table.loc["Dice ↑", "A-FL median"] == pytest.approx(dsc["A-FL"].median())
     assert table.loc["Dice ↑", "Difference"] == pytest.approx((dsc["A-FL"] - dsc["FL"]).mean())
     assert table.loc["Dice ↑", "95 % interval"] == "n below 6"
+
+
+def test_overview_says_that_labels_contradict_anatomy(app, tmp_path):
+    """Edema is the outermost label: here 3, by own codes right, and 2 by the scheme that was named."""
+    labels = np.zeros((12, 12, 12), np.uint8)
+    labels[2:-2, 2:-2, 2:-2], labels[4:-4, 4:-4, 4:-4], labels[5:-5, 5:-5, 5:-5] = 3, 1, 2
+    (tmp_path / "references").mkdir()
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), tmp_path / "references" / "a.nii.gz")
+    cohort = references_cohort(tmp_path / "references", labels="brats2023", region="et")
+    results, sources = Results(tmp_path / "results" / "wrong"), parse_sources([f"A={tmp_path / 'references'}@labels"])
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    said = "The label 2 is edema by the labels brats2023, but it lies inside the labels 1, 3 of the tumour core"
+    assert any(said in warning.value.replace("\\", "") for warning in app("overview").warning)
 
 
 def test_overview_counts_the_cases_that_an_empty_mask_touched(app, results):

@@ -1,5 +1,7 @@
 """A case of the reader's own, through AppTest and a real process that runs the checkpoints."""
 
+import json
+import shutil
 import time
 
 import nibabel as nib
@@ -10,6 +12,7 @@ from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.job import job_status
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
 from afl_core.ui import upload
 
@@ -18,9 +21,10 @@ from afl_core.ui import upload
 def opened(app, cohort, tmp_path, make_checkpoint):
     """`opened(region)`: Compare with results of a region and one checkpoint, on the reader's own case."""
 
-    def run(region="whole"):
+    def run(region="whole", **options):
         sources = parse_sources([f"FL={make_checkpoint(tmp_path / 'net')}"])
-        Results(tmp_path / "results" / "nets").describe_cohort(load_cohort(cohort, region=region), sources)
+        opened = options.get("opened") or load_cohort(cohort, region=region, **options)
+        Results(tmp_path / "results" / "nets").describe_cohort(opened, sources)
         at = app("compare")
         at.button_group[0].set_value("A case of your own").run()
         return at
@@ -108,6 +112,37 @@ def test_the_region_of_the_open_data_set_counts_for_the_reference_too(opened, co
     enhancing_ml = np.count_nonzero(np.asarray(labels.dataobj) == 4) * 8 / 1000
     assert Results(folders[0] / "results").cases().iloc[0]["reference_volume_ml"] == pytest.approx(enhancing_ml)
     assert "It was trained on the whole tumour (WT), and is measured on the enhancing tumour (ET)" in text(at)
+
+
+def test_the_labels_that_a_data_set_declares_count_as_for_afl_evaluate(opened, cohort, tmp_path, folders):
+    """A set whose dataset.json makes a region of 1 and 2, and ignores 4, run from the page and by evaluation."""
+    case = cohort / "HGG" / "Case_A"
+    for number, kind in enumerate(("flair", "t1ce")):
+        target = tmp_path / "declared" / "imagesTr" / f"a_{number:04}.nii.gz"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(case / f"Case_A_{kind}.nii.gz", target)
+    (tmp_path / "declared" / "labelsTr").mkdir()
+    shutil.copy(case / "Case_A_seg.nii.gz", tmp_path / "declared" / "labelsTr" / "a.nii.gz")
+    labels = {"background": 0, "all \x7f é": [1, 2], "inner": [1], "ignore": 4}
+    said = {"channel_names": {"0": "flair", "1": "t1ce"}, "labels": labels, "file_ending": ".nii.gz"}
+    (tmp_path / "declared" / "dataset.json").write_text(json.dumps(said))
+    declared = load_cohort(tmp_path / "declared", region="inner")
+    at = give(
+        opened(opened=declared), cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce", "seg.nii.gz": "seg"}
+    )
+    assert "inner: 1 counts as tumour" in text(at)
+    press(at, "Run FL")
+    status, at = wait(at, folders[0])
+    assert status.state == "finished", status
+    results, sources = Results(tmp_path / "evaluated"), parse_sources([f"FL={tmp_path / 'net'}"])
+    results.describe_cohort(declared, sources)
+    evaluate_into(results, declared.cases, sources)
+    (own,), (evaluated,) = (r.cases().to_dict("records") for r in (Results(folders[0] / "results"), results))
+    stored = np.asarray(nib.load(case / "Case_A_seg.nii.gz").dataobj)
+    assert own["reference_volume_ml"] == pytest.approx(np.count_nonzero(stored == 1) * 8 / 1000)
+    assert [own[key] for key in ("dsc", "hd95_mm", "reference_volume_ml")] == pytest.approx(
+        [evaluated[key] for key in ("dsc", "hd95_mm", "reference_volume_ml")], nan_ok=True
+    )
 
 
 def test_without_a_reference_there_are_masks_and_volumes(own, cohort, folders):

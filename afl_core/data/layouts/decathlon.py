@@ -78,7 +78,8 @@ def declared_scheme(labels: object, path: Path) -> Scheme:
     elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
         by_kind = {kind: tumour[name] for name, kind in kinds.items()}
         enhancing = by_kind.get(ENHANCING, ())
-        regions |= {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+        parts = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+        regions |= {name: labels for name, labels in parts.items() if labels}  # without labels it would be every label
     else:
         regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
     meanings = {v: " / ".join(n for n, own in named.items() if v in own) for v in sorted({*everything, *ignored})}

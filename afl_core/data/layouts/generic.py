@@ -9,7 +9,7 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from afl_core.catalogue import pick
-from afl_core.data.files import strip_suffix
+from afl_core.data.files import LARGEST_LABEL, strip_suffix
 from afl_core.data.labels import DECLARED, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.data.patients import template_pattern
@@ -142,7 +142,7 @@ def _scheme(said: _Description, path: Path) -> Scheme:
         if said.regions:
             raise _wrong(path, "regions need a table of labels")
         return pick(SCHEMES, said.labels, kind="label scheme")
-    if not said.labels or not all(key.isdecimal() and 0 < int(key) < 2**15 for key in said.labels):
+    if not said.labels or not all(key.isdecimal() and 0 < int(key) <= LARGEST_LABEL for key in said.labels):
         raise _wrong(path, f"labels: {', '.join(said.labels) or 'none'} where whole numbers from 1 are due")
     values = {int(key): meaning for key, meaning in said.labels.items()}
     regions = {SYNONYMS.get(n.lower(), n.lower()): tuple(labels) for n, labels in said.regions.items()}
