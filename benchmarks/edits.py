@@ -183,6 +183,11 @@ def _gone(path: Path) -> None:
     path.unlink()
 
 
+def _no_folder(path: Path) -> None:
+    shutil.rmtree(path.parent)
+    path.parent.write_bytes(b"")
+
+
 def _json(path: Path) -> str:
     """Another value, a key less or a key more, anywhere."""
     whole: dict[str, Any] = {"": json.loads(path.read_text())}
@@ -363,7 +368,7 @@ def readers(home: Path, path: Path) -> list[Reader]:
         (f"{page} {query}", lambda: visit(page, **query)),
         (" ".join(command), lambda: run(command)),
     ]
-    if "jobs" in inside:
+    if "jobs" in inside and path.parent.is_dir():
         found.append(("job", lambda: str(run_job(path.parent))))
     if ("made" in inside or "models" in inside) and page != "training":  # which lists every run, the failed one too
         found.append(("beside", lambda: "".join(f"beside: {line}" for line in [visit(page, results="other")] if line)))
