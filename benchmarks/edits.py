@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import random
+import resource
 import shutil
 import signal
 import sys
@@ -28,7 +29,10 @@ ROOT = Path(__file__).parents[1]
 BOUND_S = 90
 """No page and no command may take longer on a home of six small cases."""
 
-UNFORESEEN = ("An unexpected error", "Traceback", "Something went wrong")
+UNFORESEEN = ("An unexpected error", "Traceback", "Something went wrong", "There is not enough memory")
+
+MEMORY = 16 * 2**30
+"""Address space of the process: a device that never ends must not take the machine's memory."""
 
 _SETTINGS = ("steps=2", "patch_size=[16,16,16]", "validate_every=1", "batch_size=1")
 SMALL = tuple(part for text in _SETTINGS for part in ("--set", text))
@@ -431,6 +435,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args(arguments)
     random.seed(asked.seed)
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     logging.disable(logging.CRITICAL)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
