@@ -7,6 +7,15 @@ import streamlit as st
 
 from afl_core.ui.server import server_options
 
+STYLE = """
+.stMainBlockContainer {padding: 4rem 2rem 3rem}
+@media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
+    .stHorizontalBlock {flex-wrap: wrap}
+    .stColumn {min-width: min(100%, 9.5rem)}
+    .stColumn:has(.stPlotlyChart, .stDataFrame, .stTable) {min-width: 100%}
+}
+"""
+
 
 def show() -> None:
     """The page that the address names."""
@@ -20,7 +29,7 @@ def show() -> None:
     data = st.Page("pages/data.py", title="Data")
     loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
     page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
-    st.html("<style>.stMainBlockContainer {padding: 4rem 2rem 3rem}</style>")
+    st.html(f"<style>{STYLE}</style>")
     st.session_state["workspace"] = select_workspace()
     if asked := st.session_state.pop(ASKED_KEY, None):
         # A folder that was opened from the sidebar does not take along what the page before had in its address.

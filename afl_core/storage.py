@@ -168,9 +168,11 @@ def _is_shallow(value: object) -> bool:
 
 
 def hash_files(paths: Iterable[Path]) -> str:
-    """SHA-256 over the contents of files, in the order given."""
+    """SHA-256 over the contents of files, in the order given; `OSError` for a pipe or device, which never ends."""
     digest = hashlib.sha256()
     for path in paths:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise OSError(f"{path} is no regular file")
         with path.open("rb") as file:
             digest.update(hashlib.file_digest(file, "sha256").digest())
     return digest.hexdigest()

@@ -5,12 +5,16 @@ import json
 import math
 import multiprocessing
 import os
+import random
+import signal
+import sys
 import threading
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 
@@ -408,3 +412,47 @@ def test_memory_that_goes_on_growing_is_told_from_memory_that_levels(monkeypatch
     assert not grows([300, 400, 450, 455, 452, 458, 455, 457, 456])
     assert grows([300, 400, 500, 600, 700, 800, 900, 1000, 1100])
     assert not grows([300, 900])
+
+
+def fail():
+    raise ValueError("x")
+
+
+def wait():
+    signal.raise_signal(signal.SIGALRM)
+
+
+@pytest.mark.parametrize(
+    ("reader", "said"),
+    [
+        (fail, "ValueError: x"),
+        (wait, "TimeoutError: no end"),
+        (lambda: sys.exit("x"), "SystemExit"),
+        (lambda: "Error: An unexpected error while reading", "An unexpected error"),
+        (lambda: "beside: a.json is damaged", "beside"),
+        (lambda: "Error: a.json is damaged. Delete it.", ""),
+    ],
+)
+def test_what_a_reader_of_an_edited_file_may_not_do_is_told_from_a_message(reader, said):
+    found = load("edits").read(reader)
+    assert said in found
+    assert bool(found) == bool(said)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.jsonl", "a.toml", "a.csv", "a.parquet", "a.pt"])
+def test_every_edit_changes_a_file_and_can_be_said(tmp_path, name):
+    edits = load("edits")
+    random.seed(0)
+    kinds = set()
+    for number in range(100):
+        path = tmp_path / str(number) / name
+        path.parent.mkdir()
+        if path.suffix == ".parquet":
+            pd.DataFrame({"case_id": ["a", "b"], "dsc": [0.5, 1.0]}).to_parquet(path)
+        else:
+            path.write_text(json.dumps({"state": "x", "rows": [{"a": 1, "b": None}], "n": 2}))
+        before = path.read_bytes()
+        kinds.add(edits.edit(path).split()[0])
+        assert not path.is_file() or path.is_symlink() or path.read_bytes() != before
+    assert {"cut", "folder", "pipe", "dangling"} <= kinds
+    assert path.suffix == ".pt" or kinds & {"json", "lines", "table"}

@@ -121,3 +121,11 @@ def test_a_file_that_is_no_file_is_never_waited_for(tmp_path, kind):
         read_bounded(path, 10)
     with pytest.raises(DataError, match="cannot be read"):
         read_json(path)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_what_never_ends_has_no_hash(tmp_path, kind):
+    path = tmp_path / "a"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(OSError, match="no regular file"):
+        hash_files([path])

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from afl_core.data.files import strip_suffix
 from afl_core.errors import DataError
+from afl_core.storage import read_bounded
 
 PARTICIPANTS = "participants.tsv"
 """BIDS's table of subjects in a data set's folder. Source: BIDS 1.9, participants file."""
@@ -64,9 +65,7 @@ def _participant(case_id: str, ids: Set[str]) -> str:
 def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
     """Columns and rows, in lower case and without blanks around; tab, semicolon or comma between, as the header has."""
     try:
-        if path.stat().st_size > MAX_BYTES:
-            raise ValueError(f"{path.stat().st_size} bytes, more than {MAX_BYTES}")
-        text = unicodedata.normalize("NFC", path.read_text(encoding="utf-8-sig"))
+        text = unicodedata.normalize("NFC", read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
         header = text.partition("\n")[0]
         delimiter = next((mark for mark in "\t;" if mark in header), ",")
         table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]

@@ -22,11 +22,14 @@ from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
 from afl_core.metrics import METRICS
 from afl_core.metrics.matchers import find_matcher
-from afl_core.storage import write_atomically
+from afl_core.storage import read_bounded, write_atomically
 from afl_core.versions import versions
 
 TURN_SECONDS = 120
 """How long a writer waits for its turn; writing takes a second or two."""
+
+MAX_MASK = 2**30
+"""Bytes of a stored mask, which is compressed; one that is larger, or is no regular file, is not one of ours."""
 
 PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
 
@@ -198,8 +201,8 @@ class Results:
 def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
     """Whether the stored mask of a case row is the one that was measured, byte for byte."""
     try:
-        stored = mask_path(folder, str(row["source"]), str(row["case_id"])).read_bytes()
-    except (DataError, OSError):
+        stored = read_bounded(mask_path(folder, str(row["source"]), str(row["case_id"])), MAX_MASK)
+    except (DataError, OSError, ValueError):
         return False
     return hashlib.sha256(stored).hexdigest() == str(row["mask_sha256"])
 

@@ -54,8 +54,9 @@ def load_table(folder: Path, name: str) -> pd.DataFrame:
         return pd.DataFrame()
     try:
         table = pd.read_parquet(path)
-    except Exception as error:
-        raise damaged(folder, name, f"{type(error).__name__}: {error}".splitlines()[0]) from error
+    except Exception as error:  # of many kinds, whose words say nothing to who reads a page
+        reason = error if isinstance(error, PermissionError) else "it is no whole Parquet table"
+        raise damaged(folder, name, reason) from error
     if table.empty:
         return pd.DataFrame()
     if fault := _fault(table, IDENTITY[name]):

@@ -140,7 +140,7 @@ class RunFolder:
             return read_as(RunSpec, self.path / SPEC)
         except DataError as error:
             what = f"{self.name}/{SPEC} cannot be read as a training run"
-            raise DataError(what, received=error.received) from error
+            raise DataError(what, received=error.received, todo="Put it back, or delete the folder") from error
 
     def status(self) -> RunStatus:
         """How far it is; a run that says it is under way and whose lock is free is interrupted."""

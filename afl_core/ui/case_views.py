@@ -93,12 +93,15 @@ def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
     found = [] if case.reference is None else [_stamped(read_as, case.reference)]
     rows = workspace.rows
     measured = set(rows.loc[rows["case_id"] == case.case_id, "source"]) if not rows.empty else set()
+    lost = []
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
         if name in measured:
             try:
                 found.append(_stamped(name, workspace.mask(case.case_id, name)))
             except DataError as error:
-                st.warning(plain(str(error)))
+                lost.append(plain(str(error)))
+    if lost:
+        st.warning("\n\n".join(lost))
     return tuple(found)
 
 

@@ -6,8 +6,9 @@ from typing import Any
 import streamlit as st
 
 from afl_core.data.labels import WHOLE, region_title
+from afl_core.errors import AflError
 from afl_core.training.launcher import start_run, stop_run
-from afl_core.training.runs import UNDER_WAY, RunFolder, delete_run, list_runs
+from afl_core.training.runs import SPEC, UNDER_WAY, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.errors import plain, shown_errors
 from afl_core.ui.training_compare import show_comparison, show_use
 from afl_core.ui.training_curves import show_curves
@@ -23,6 +24,8 @@ COLOURS: dict[str, Any] = {"running": "blue", "finished": "green", "failed": "re
 
 def show_runs() -> None:
     """Every run, the newest first, and the chosen one; read again every two seconds while one is under way."""
+    for said in _unread():
+        st.warning(plain(said))
     if not list_runs():
         st.info(
             "There are no training runs yet. The form above trains FL and A-FL as a pair on the demo cohort; a first "
@@ -31,6 +34,17 @@ def show_runs() -> None:
         return
     live = any(run.status().state in UNDER_WAY for run in list_runs())
     st.fragment(_panel, run_every=REFRESH_SECONDS if live else None)(live)
+
+
+def _unread() -> list[str]:
+    """Why folders among the runs are not in the list."""
+    found = []
+    for path in sorted(runs_folder().glob(f"*/{SPEC}")):
+        try:
+            RunFolder(path.parent).spec()
+        except AflError as error:
+            found.append(str(error))
+    return found
 
 
 def _panel(live: bool) -> None:

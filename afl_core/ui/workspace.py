@@ -120,6 +120,7 @@ def select_workspace() -> Workspace | None:
             "Results",
             names,
             key=RESULTS_KEY,
+            placeholder="None yet",
             help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
         )
     if chosen is None:
@@ -149,7 +150,7 @@ def _follow_address(names: list[str]) -> None:
     """
     asked = st.query_params.get(RESULTS_KEY)
     if asked is not None and asked not in names:
-        st.warning(plain(f"There are no results {asked}"))
+        st.warning(plain(f"There are no results of the name {asked}."))
     if asked in names and asked != st.session_state.get(ADDRESS_KEY):
         st.session_state[RESULTS_KEY] = asked
 

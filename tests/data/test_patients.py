@@ -1,12 +1,14 @@
 """Scans of one patient are recognised by their names or as declared; where neither says so, likely ones are named."""
 
 import json
+import os
 
 import nibabel as nib
 import numpy as np
 import pytest
 
 from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.data.patient_table import load_patients
 from afl_core.data.patients import (
     by_names,
     decide_patients,
@@ -155,6 +157,14 @@ def test_a_table_that_is_none_is_refused_with_what_is_accepted(tmp_path, text, s
     assert said in str(caught.value)
     if "column" in said:
         assert "case_id and patient" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_table_that_never_ends_is_refused(tmp_path, kind):
+    path = tmp_path / "patients.csv"
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    with pytest.raises(DataError, match=r"cannot be read as a table of patients .*no regular file"):
+        load_patients(path, ["a"])
 
 
 @pytest.mark.parametrize("mark", [",", ";", "\t"])

@@ -1,6 +1,7 @@
 """The results store: nothing is computed twice, nothing is half-written, no writer loses another's rows."""
 
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -18,7 +19,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation import pipeline
 from afl_core.evaluation.manifest import recorded_patients, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
-from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, is_measured_mask
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 
@@ -305,6 +306,7 @@ def test_a_damaged_file_gives_one_message(tmp_path, name, damage):
     with pytest.raises(DataError, match=rf"out/{name} is damaged.*Delete the folder") as caught:
         read()
     assert "\n" not in str(caught.value)
+    assert name == MANIFEST or "received: it is no whole Parquet table)" in str(caught.value)
 
 
 def test_a_table_of_something_else_is_damaged_too(tmp_path):
@@ -313,6 +315,14 @@ def test_a_table_of_something_else_is_damaged_too(tmp_path):
     pd.DataFrame({"patient": [1]}).to_parquet(tmp_path / CASES)
     with pytest.raises(DataError, match=r"cases.parquet is damaged"):
         Results(tmp_path).known_keys()
+
+
+@pytest.mark.parametrize("kind", ["pipe", "device"])
+def test_a_mask_that_never_ends_is_not_the_one_that_was_measured(tmp_path, kind):
+    path = mask_path(tmp_path, "A", "a")
+    path.parent.mkdir(parents=True)
+    os.mkfifo(path) if kind == "pipe" else path.symlink_to("/dev/zero")
+    assert not is_measured_mask(tmp_path, {"source": "A", "case_id": "a", "mask_sha256": "0" * 64})
 
 
 @pytest.mark.parametrize("manifest", [[], {"data": "here"}, {"problems": []}])

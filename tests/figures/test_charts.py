@@ -38,3 +38,8 @@ def test_the_title_says_which_way_is_better():
     assert "above 0: A-FL better" in plot_differences(rows(), "dsc", ("FL", "A-FL")).layout.title.text
     table = rows().assign(hd95_mm=[1, 2, 3, 4, 5, 6])
     assert "below 0: A-FL better" in plot_differences(table, "hd95_mm", ("FL", "A-FL")).layout.title.text
+
+
+def test_the_ticks_of_volumes_are_whole_numbers():
+    """Plotly's own write 2 for 20."""
+    assert plot_differences(rows(), "dsc", ("FL", "A-FL")).layout.xaxis.tickformat == "~g"

@@ -492,7 +492,10 @@ def test_names_and_messages_from_files_are_not_formatted(app, made):
 def test_a_damaged_run_is_left_out_and_the_others_stay(app, made):
     made("good")
     (made("bad").path / "run.json").write_text("{")
-    assert app("training").dataframe[0].value["run"].tolist() == ["good"]
+    at = app("training")
+    assert at.dataframe[0].value["run"].tolist() == ["good"]
+    assert "bad/run.json cannot be read as a training run" in text(at)
+    assert "Put it back, or delete the folder" in text(at)
 
 
 def test_the_time_left_counts_validations_and_no_reading():
