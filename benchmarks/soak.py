@@ -103,7 +103,7 @@ def session(browser: Browser, url: str, number: int, home: Path) -> list[str]:
     wrong: list[str] = []
     context = browser.new_context(viewport={"width": 1400, "height": 1000})
     page = context.new_page()
-    page.on("pageerror", lambda error: wrong.append(f"page: {error}"))
+    page.on("pageerror", lambda error: wrong.append(f"page: {error.stack or error}"))
     page.on("response", lambda answer: wrong.append(f"{answer.status} {answer.url}") if answer.status >= 500 else None)
     try:
         visit(page, url, number, home)
