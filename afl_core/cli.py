@@ -11,7 +11,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
+from afl_core.base.isolation import explained
+from afl_core.base.paths import DEMO, RESULTS
 from afl_core.cli_analysis import breakdown, figure, report
 from afl_core.cli_data import data_app
 from afl_core.cli_options import (
@@ -40,9 +42,7 @@ from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
-from afl_core.isolation import explained
 from afl_core.metrics.matchers import MATCHERS, find_matcher
-from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
 

@@ -9,6 +9,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.base.paths import INDEX
+from afl_core.base.storage import write_atomically
 from afl_core.cli_options import (
     DATA_HELP,
     LabelsOption,
@@ -24,8 +26,6 @@ from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.run import worker_pool
-from afl_core.paths import INDEX
-from afl_core.storage import write_atomically
 from afl_core.terminal import output, print_line, print_warnings, progress_bar
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]

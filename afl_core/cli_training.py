@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afl_core.analysis.paired import mean_scores
+from afl_core.base.isolation import ERRORS
+from afl_core.base.paths import DEMO, RESULTS
 from afl_core.cli_options import (
     LabelsOption,
     LayoutOption,
@@ -30,9 +32,7 @@ from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
-from afl_core.isolation import ERRORS
 from afl_core.model.checkpoints import add_scores
-from afl_core.paths import DEMO, RESULTS
 from afl_core.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case

@@ -25,7 +25,8 @@ from afl_core.analysis.xray import (
     xray_table,
 )
 from afl_core.analysis.xray_findings import figure, findings, headline, percent
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import write_atomically
 from afl_core.cli_options import (
     LabelsOption,
     LayoutOption,
@@ -41,7 +42,6 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.run import worker_pool
-from afl_core.storage import write_atomically
 from afl_core.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
 
 LEGEND = (

@@ -7,10 +7,10 @@ import shutil
 import sys
 from dataclasses import dataclass
 
+from afl_core.base.paths import DEMO, HOME, MODELS
+from afl_core.base.versions import package_version
 from afl_core.errors import AflError
 from afl_core.model.checkpoints import CARD, load_card, verify_weights
-from afl_core.paths import DEMO, HOME, MODELS
-from afl_core.versions import package_version
 
 PIN = re.compile(r"([A-Za-z0-9_.-]+)==([^\s;#]+)")
 

@@ -14,12 +14,12 @@ import pandas as pd
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.analysis.ranks import holm
+from afl_core.base.storage import write_atomically
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import CARD, WEIGHTS, DecisionRule, load_card
-from afl_core.storage import write_atomically
 from afl_core.training.config import build_config
 from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, create_run, runs_folder
 

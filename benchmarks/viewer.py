@@ -23,11 +23,11 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 from playwright.sync_api import Page, sync_playwright
 
+from afl_core.base.storage import GZIP
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.storage import GZIP
 
 ROOT = Path(__file__).parents[1]
 SHAPE, AFFINE = (240, 240, 155), np.diag([1.0, 1.0, 1.0, 1.0])

@@ -18,10 +18,11 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
-from afl_core import cli, cli_analysis, cli_training, doctor, paths
+from afl_core import cli, cli_analysis, cli_training, doctor
 from afl_core.analysis.breakdown import COLUMNS
 from afl_core.analysis.export import export_files
 from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.base import paths
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[1]

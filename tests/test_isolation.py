@@ -4,8 +4,8 @@ import os
 
 import pytest
 
+from afl_core.base.isolation import ERRORS, explained
 from afl_core.errors import DataError
-from afl_core.isolation import ERRORS, explained
 
 
 def test_our_own_errors_and_those_of_files_need_no_log(tmp_path):

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from afl_core.base.storage import hash_files, read_bounded, read_json, read_toml, write_atomically
 from afl_core.errors import DataError
-from afl_core.storage import hash_files, read_bounded, read_json, read_toml, write_atomically
 
 
 @pytest.fixture

@@ -10,9 +10,10 @@ import pytest
 from conftest import Tiny, cube, write_tiny_case
 from made_runs import TINY
 
-from afl_core import cli_training, paths, study
+from afl_core import cli_training, study
 from afl_core.analysis.options import Options
 from afl_core.analysis.ranks import holm
+from afl_core.base import paths
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.study import ARMS, CONTRASTS, RULES, plan_study, rule_sources, run_table, study_records, train_study

@@ -8,7 +8,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 
 Edges = tuple[float, float]

@@ -16,7 +16,7 @@ from afl_core.analysis.breakdown import level_of_each, patient_means
 from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.sentences import in_sentence
 from afl_core.analysis.units import Units
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 
 ALIKE = 0.9

@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown import COLUMNS, Breakdown
 from afl_core.analysis.options import Options, list_sources
 from afl_core.analysis.sentences import pair_sentence
 from afl_core.analysis.units import FACTS, Units
-from afl_core.versions import versions
+from afl_core.base.versions import versions
 
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.metrics import METRICS
 
 Level = Literal["case", "lesion"]

@@ -12,7 +12,7 @@ from afl_core.analysis.breakdown import Breakdown, compute_breakdown
 from afl_core.analysis.measures import Level
 from afl_core.analysis.seeds import find_seeds
 from afl_core.analysis.units import Units, select_units
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 
 DEFAULT_AXES = ("size", "roughness")

@@ -15,10 +15,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from afl_core.analysis.focusing import SETTINGS, Setting, gammas
+from afl_core.base.isolation import explained
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask
 from afl_core.errors import DataError
-from afl_core.isolation import explained
 from afl_core.regions import BoolArray, bounding_box
 from afl_core.shape import roughness
 from afl_core.volume import Case, Mask, Spacing

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from afl_core.base.isolation import explained
+from afl_core.base.storage import read_as, write_atomically
 from afl_core.data.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
 from afl_core.errors import AflError, DataError
-from afl_core.isolation import explained
-from afl_core.storage import read_as, write_atomically
 from afl_core.volume import Case, Volume
 
 Progress = Callable[[int, int, str], None]

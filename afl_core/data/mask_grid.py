@@ -5,7 +5,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.data.preprocess import resampled_shape
 from afl_core.errors import GeometryError
 from afl_core.regions import BoolArray, bounding_box

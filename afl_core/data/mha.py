@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.base.storage import ZLIB, unzip
 from afl_core.data.image_header import (
     ImageHeader,
     check_size,
@@ -26,7 +27,6 @@ from afl_core.data.image_header import (
     unreadable,
     unzipped,
 )
-from afl_core.storage import ZLIB, unzip
 
 MAX_HEADER = 2**16
 """Bytes in which a header must end; PI-CAI's, with their DICOM tags, take 2 KiB."""

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.base.storage import told_size, unzip
 from afl_core.data.image_header import (
     ImageHeader,
     check_size,
@@ -27,7 +28,6 @@ from afl_core.data.image_header import (
     unzipped,
 )
 from afl_core.errors import DataError
-from afl_core.storage import told_size, unzip
 
 MAX_HEADER = 2**20
 """Bytes in which a header must end; 3D Slicer writes about 1 KiB for each segment."""

@@ -7,9 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
+from afl_core.base.storage import read_bounded
 from afl_core.data.files import strip_suffix
 from afl_core.errors import DataError
-from afl_core.storage import read_bounded
 
 PARTICIPANTS = "participants.tsv"
 """BIDS's table of subjects in a data set's folder. Source: BIDS 1.9, participants file."""

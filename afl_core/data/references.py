@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from afl_core.base.isolation import explained
 from afl_core.data.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
-from afl_core.isolation import explained
 from afl_core.regions import bounding_box
 from afl_core.shape import describe
 from afl_core.volume import Case

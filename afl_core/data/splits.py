@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from afl_core.base.storage import read_json, write_atomically
 from afl_core.errors import DataError
-from afl_core.storage import read_json, write_atomically
 
 SPLITS_FILE = "splits.json"
 """Name of the split file in a data set's folder."""

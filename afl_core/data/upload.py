@@ -14,13 +14,13 @@ from types import MappingProxyType
 
 from filelock import FileLock, Timeout
 
-from afl_core import processes
+from afl_core.base import processes
+from afl_core.base.storage import read_json
 from afl_core.data.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
 from afl_core.data.labels import SCHEMES, Scheme
 from afl_core.data.layouts import LAYOUT_FILE
 from afl_core.data.loading import ras_grid
 from afl_core.errors import AflError, DataError
-from afl_core.storage import read_json
 from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, NotRequired
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
 from typing_extensions import TypedDict
 
+from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
@@ -16,7 +17,6 @@ from afl_core.evaluation.pipeline import SETTINGS, Settings
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.sources import NAME
 from afl_core.model.checkpoints import Card
-from afl_core.storage import read_json
 
 MANIFEST = "manifest.json"
 TODO = "Delete the folder and evaluate again"

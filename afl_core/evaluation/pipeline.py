@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from afl_core.base.isolation import explained
+from afl_core.base.storage import hash_files
 from afl_core.data.files import read_header, save_mask
 from afl_core.data.layouts import Cohort, LoadedCase, load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
-from afl_core.isolation import explained
 from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.shape import Shape, describe
-from afl_core.storage import hash_files
 from afl_core.volume import Case, Mask, Prediction, Volume
 
 VERSION = 3

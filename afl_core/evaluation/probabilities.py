@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core import processes
+from afl_core.base import processes
 from afl_core.data.layouts import load_case
 from afl_core.errors import AflError, CheckpointError
 from afl_core.evaluation.sources import Source, parse_sources, source_text

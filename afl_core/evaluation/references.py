@@ -11,15 +11,15 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from afl_core.base.isolation import explained
+from afl_core.base.storage import write_atomically
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import VERSION
 from afl_core.evaluation.results import Results
-from afl_core.isolation import explained
 from afl_core.regions import bounding_box, label_lesions
 from afl_core.shape import describe
-from afl_core.storage import write_atomically
 from afl_core.volume import Case
 
 TRAINING, TRAIN = "training.parquet", "train"

@@ -13,6 +13,8 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
+from afl_core.base.storage import read_bounded, write_atomically
+from afl_core.base.versions import versions
 from afl_core.data.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
@@ -22,8 +24,6 @@ from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
 from afl_core.metrics import METRICS
 from afl_core.metrics.matchers import find_matcher
-from afl_core.storage import read_bounded, write_atomically
-from afl_core.versions import versions
 
 TURN_SECONDS = 120
 """How long a writer waits for its turn; writing takes a second or two."""

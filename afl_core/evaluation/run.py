@@ -14,11 +14,11 @@ from typing import Any
 
 from threadpoolctl import threadpool_limits
 
+from afl_core.base.storage import drop_half_written
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.pipeline import CaseResult, Settings, evaluate_cases, row_key
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source
-from afl_core.storage import drop_half_written
 from afl_core.volume import Case
 
 STORE_SECONDS = 2.0

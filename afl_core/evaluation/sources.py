@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import hash_files
 from afl_core.data.files import stored_axes
 from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import as_placed, placed_by
@@ -25,7 +26,6 @@ from afl_core.evaluation.prediction_files import (
 from afl_core.evaluation.prediction_values import MEANINGS, decide_meaning, load_prediction
 from afl_core.model.checkpoints import CARD, Card, fingerprint, load_card
 from afl_core.model.released import RELEASED, load_released_network, released_card
-from afl_core.storage import hash_files
 from afl_core.volume import Case, Mask, Prediction, Volume
 
 if TYPE_CHECKING:

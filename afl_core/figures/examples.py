@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.slices import (
     MAX_SIDE_MM,

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.loss.adaptive_focal import AdaptiveFocalLoss
 from afl_core.loss.baselines import (

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 from torch import Tensor, nn
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.loss.factors import UNIT_SPACING, Factors
 from afl_core.loss.factors import factors as factors_of

@@ -7,7 +7,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.loss.inputs import check_tensors
 from afl_core.regions import bounding_box

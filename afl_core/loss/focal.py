@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.loss.kernel import Work
 
 Reduction = Literal["mean", "sum", "none"]

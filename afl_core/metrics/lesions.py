@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from afl_core.jit import jit
+from afl_core.base.jit import jit
 from afl_core.metrics.lesion_shares import own_voxels
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.regions import BoolArray, label_lesions
 from afl_core.volume import Spacing

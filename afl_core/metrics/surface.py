@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.jit import jit
+from afl_core.base.jit import jit
 from afl_core.regions import BoolArray
 from afl_core.volume import Spacing
 

@@ -10,7 +10,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.jit import jit
+from afl_core.base.jit import jit
 from afl_core.metrics.surface import ROUNDING_MM, Points, within
 from afl_core.regions import BoolArray
 from afl_core.volume import Spacing

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
+from afl_core.base.storage import read_as, write_atomically
 from afl_core.errors import AflError, CheckpointError, DataError
-from afl_core.storage import read_as, write_atomically
 
 if TYPE_CHECKING:
     from torch import nn

@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 from afl_core.model.mrrn import MRRN
 from afl_core.model.recurrent_unet import RecurrentResidualUNet

@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import hash_files
 from afl_core.errors import CheckpointError
 from afl_core.model.checkpoints import Card
-from afl_core.storage import hash_files
 
 if TYPE_CHECKING:
     from torch import nn

@@ -10,8 +10,8 @@ import pandas as pd
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.options import Options
 from afl_core.analysis.units import Units
+from afl_core.base.paths import DEMO
 from afl_core.evaluation.comparison import Comparison
-from afl_core.paths import DEMO
 
 
 @dataclass(frozen=True, eq=False)

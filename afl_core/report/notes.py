@@ -18,11 +18,11 @@ from afl_core.analysis.published import (
 )
 from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.analysis.sentences import levels_sentence
+from afl_core.base.versions import versions
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
-from afl_core.versions import versions
 
 EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 

@@ -16,10 +16,10 @@ from typing import Any
 
 import torch
 
+from afl_core.base.processes import POLL_SECONDS, asked_to_stop
+from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.model.weights import load_torch
-from afl_core.processes import POLL_SECONDS, asked_to_stop
-from afl_core.storage import write_atomically
 from afl_core.training.loop import Keeper, Progress
 from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
-from afl_core import processes
+from afl_core.base import processes
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.training.runs import STARTING, UNDER_WAY, RunFolder, RunSpec

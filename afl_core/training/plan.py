@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss

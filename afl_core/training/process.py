@@ -12,7 +12,7 @@ from typing import Literal
 
 from filelock import FileLock, Timeout
 
-from afl_core import processes
+from afl_core.base import processes
 from afl_core.errors import AflError
 from afl_core.training.runs import RunFolder, RunSpec, list_runs
 

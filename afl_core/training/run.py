@@ -10,6 +10,9 @@ from typing import Any, cast, get_args
 
 import torch
 
+from afl_core.base.paths import DEMO, INDEX
+from afl_core.base.storage import hash_files, write_atomically
+from afl_core.base.versions import versions
 from afl_core.data.check import sound_splits
 from afl_core.data.demo_design import SPLITS
 from afl_core.data.labels import WHOLE
@@ -20,15 +23,12 @@ from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint
-from afl_core.paths import DEMO, INDEX
-from afl_core.storage import hash_files, write_atomically
 from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, TrainResult, train
 from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec
 from afl_core.training.state import scores_by_rule
-from afl_core.versions import versions
 from afl_core.volume import Case
 
 LIMITS = (

@@ -20,12 +20,12 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pydantic.dataclasses import dataclass as checked
 
-from afl_core import paths, processes
+from afl_core.base import paths, processes
+from afl_core.base.processes import LOG
+from afl_core.base.storage import MAX_TEXT, read_as, read_bounded, write_atomically
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
-from afl_core.processes import LOG
-from afl_core.storage import MAX_TEXT, read_as, read_bounded, write_atomically
 from afl_core.training.config import TrainConfig
 
 RUNS = "runs"

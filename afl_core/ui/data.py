@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 import streamlit as st
 
-from afl_core import paths
+from afl_core.base import paths
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions

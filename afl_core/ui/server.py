@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
-from afl_core import paths
+from afl_core.base import paths
 from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_own
 from afl_core.errors import UsageError
 from afl_core.ui.errors import plain

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core import paths
+from afl_core.base import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.scan import typed_folder

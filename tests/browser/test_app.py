@@ -7,8 +7,8 @@ import numpy as np
 from dots import click_dot
 from PIL import Image
 
+from afl_core.base.paths import RESULTS
 from afl_core.evaluation.results import Results
-from afl_core.paths import RESULTS
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"

@@ -9,8 +9,8 @@ from dots import DOTS, click_dot
 
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.analysis.sentences import pair_sentence
+from afl_core.base.paths import RESULTS
 from afl_core.evaluation.results import Results
-from afl_core.paths import RESULTS
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from afl_core import processes
+from afl_core.base import processes
+from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.evaluation import job
 from afl_core.evaluation.job import EVERY, job_status, run_job, start_job, stop_job
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import MaskSource, parse_sources
-from afl_core.storage import write_atomically
 
 
 def wait_for_end(results: Results, case_id: str) -> job.JobStatus:

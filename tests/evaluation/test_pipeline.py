@@ -7,6 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from afl_core.base.isolation import ERRORS
 from afl_core.data.files import load_mask
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation import pipeline
@@ -14,7 +15,6 @@ from afl_core.evaluation.pipeline import evaluate_case, evaluate_cases, mask_pat
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
-from afl_core.isolation import ERRORS
 from afl_core.volume import Case
 
 ROW = """case_id source reference_volume_ml predicted_volume_ml dsc iou sensitivity specificity precision

@@ -38,7 +38,7 @@ SLOW = """
 import sys, time
 from pathlib import Path
 from afl_core.evaluation.run import worker_pool
-from afl_core.storage import replacing
+from afl_core.base.storage import replacing
 
 def work(folder):
     import os

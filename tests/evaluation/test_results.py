@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core import storage
+from afl_core.base import storage
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation import pipeline

@@ -64,7 +64,7 @@ def results(tmp_path: Path, cohort_folder: Path) -> Results:
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
     """`app(page, **query)` runs a page with results under `tmp_path/results` and fails on an uncaught exception."""
-    from afl_core import paths
+    from afl_core.base import paths
 
     (tmp_path / "results").mkdir(exist_ok=True)
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")

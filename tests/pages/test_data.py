@@ -18,7 +18,7 @@ from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
 @pytest.fixture
 def page(app, tmp_path, monkeypatch):
     """`page(folder)` is the page with that folder typed in."""
-    from afl_core import paths
+    from afl_core.base import paths
 
     monkeypatch.setattr(paths, "INDEX", tmp_path / "index")
 

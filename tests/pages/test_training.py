@@ -10,7 +10,8 @@ from dataclasses import replace
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
 
-from afl_core import cli, cli_training, paths
+from afl_core import cli, cli_training
+from afl_core.base import paths
 from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError

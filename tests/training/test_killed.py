@@ -13,8 +13,8 @@ import torch
 from made_kills import STUCK, start
 from made_runs import ADAPTIVE, make_run
 
+from afl_core.base.processes import LOCK
 from afl_core.model.checkpoints import WEIGHTS
-from afl_core.processes import LOCK
 from afl_core.training.runs import CHECKPOINT, LAST, METRICS, RunFolder
 
 KILLS = int(os.environ.get("AFL_KILLS", "4"))

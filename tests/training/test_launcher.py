@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from made_runs import FOCAL, TINY, make_run
 
-from afl_core import processes
+from afl_core.base import processes
 from afl_core.errors import UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.training import estimate, launcher, proposal

@@ -13,7 +13,7 @@ import pytest
 import torch
 from made_runs import ADAPTIVE, FOCAL, make_run
 
-from afl_core import storage
+from afl_core.base import storage
 from afl_core.data.layouts import DataOptions, load_cohort
 from afl_core.data.patients import Patients
 from afl_core.data.splits import load_splits, save_splits
@@ -80,7 +80,8 @@ def test_a_checkpoint_says_how_it_was_made_and_loads(make, tmp_path):
 
 def test_the_command_of_a_card_gives_the_same_weights_again(cohort, tmp_path, monkeypatch):
     """As written, in a clean place."""
-    from afl_core import cli, paths
+    from afl_core import cli
+    from afl_core.base import paths
 
     monkeypatch.setenv("COLUMNS", "300")
     settings = [f"--set={text}" for text in ("steps=2", "batch_size=1", "patch_size=[16,16,16]", "seed=3")]

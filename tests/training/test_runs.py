@@ -9,10 +9,10 @@ from dataclasses import replace
 import pytest
 from made_runs import FOCAL, make_run
 
-from afl_core import storage
+from afl_core.base import storage
+from afl_core.base.processes import LOCK
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
-from afl_core.processes import LOCK
 from afl_core.training.runs import (
     CHECKPOINT,
     LOG,

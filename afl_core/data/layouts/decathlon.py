@@ -7,10 +7,10 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from afl_core.base.storage import read_json
 from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
-from afl_core.storage import read_json
 
 VOLUMES = ("flair", "t1", "t1ce", "t2")
 """Of a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout

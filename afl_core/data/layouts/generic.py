@@ -8,13 +8,13 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from afl_core.catalogue import pick
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import read_toml
 from afl_core.data.files import LARGEST_LABEL, strip_suffix
 from afl_core.data.labels import DECLARED, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.data.patients import template_pattern
 from afl_core.errors import DataError, UsageError
-from afl_core.storage import read_toml
 
 LAYOUT_FILE, MAX_BYTES = "afl-layout.toml", 2**16
 """Name of the description in a data set's folder, and its largest size."""

@@ -5,8 +5,8 @@ import traceback
 from datetime import UTC, datetime
 from pathlib import Path
 
+from afl_core.base.paths import LOGS
 from afl_core.errors import AflError, DataError
-from afl_core.paths import LOGS
 
 ERRORS = "errors.log"
 """Name of the log, in a results folder or in `LOGS`."""
