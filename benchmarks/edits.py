@@ -299,7 +299,7 @@ def _table(path: Path) -> str:
 
 def run(arguments: Sequence[str]) -> str:
     """What a command printed; its exit status does not matter."""
-    from afl_core.cli import main  # noqa: PLC0415 - the home is an environment variable, which is read at import
+    from afl_core.cli.main import main  # noqa: PLC0415 - the home is an environment variable, which is read at import
 
     before, sys.argv = sys.argv, ["afl", *arguments]
     said = io.StringIO()

@@ -18,11 +18,11 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
-from afl_core import cli, cli_analysis, cli_training, doctor
 from afl_core.analysis.breakdown import COLUMNS
 from afl_core.analysis.export import export_files
 from afl_core.analysis.options import Options, choose_breakdown
 from afl_core.base import paths
+from afl_core.cli import analysis, doctor, main, training
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def afl(monkeypatch, capsys, tmp_path):
         monkeypatch.setattr(sys, "argv", ["afl", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         return Ran(left.value.code or 0, said.out, said.err)
 
@@ -65,7 +65,7 @@ def afl(monkeypatch, capsys, tmp_path):
 def afl_process(*arguments: object, **environment: str) -> Ran:
     """The same in a process of its own, with its pool."""
     done = subprocess.run(
-        [sys.executable, "-m", "afl_core.cli", *map(str, arguments)],
+        [sys.executable, "-m", "afl_core.cli.main", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=200,
@@ -495,7 +495,7 @@ def test_a_worker_that_was_killed_is_one_message(afl, cohort, masks, tmp_path, m
     def killed(*_, **__):
         raise BrokenExecutor
 
-    monkeypatch.setattr(cli_training, "evaluate_into", killed)
+    monkeypatch.setattr(training, "evaluate_into", killed)
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert "A worker process was ended from outside" in ran.error
 
@@ -673,8 +673,8 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     records = found.records.assign(**wide)
     records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
     text = StringIO()
-    monkeypatch.setattr(cli_analysis, "output", Console(file=text, width=80))
-    cli_analysis.print_breakdown(replace(found, records=records))
+    monkeypatch.setattr(analysis, "output", Console(file=text, width=80))
+    analysis.print_breakdown(replace(found, records=records))
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
     rows = [line for line in lines if line[-1:] == ["0.500"]]
@@ -700,7 +700,7 @@ def test_report_is_a_file_not_a_folder(afl, made, tmp_path):
 
 
 def test_breakdown_by_the_real_process_loads_no_torch(made, tmp_path):
-    code = "import sys; from afl_core.cli import app; app(sys.argv[1:], standalone_mode=False); "
+    code = "import sys; from afl_core.cli.main import app; app(sys.argv[1:], standalone_mode=False); "
     code += "sys.exit(bool({'torch', 'monai', 'plotly', 'matplotlib'} & set(sys.modules)))"
     command = [sys.executable, "-c", code, "breakdown", str(made), "--out", str(tmp_path)]
     assert subprocess.run(command, cwd=ROOT, check=False, capture_output=True).returncode == 0
@@ -804,7 +804,7 @@ def test_a_terminal_without_letters_or_width(columns, tmp_path):
         ("evaluate", "--references", tmp_path / "ö", "--source", f"A={folder}", "--out", tmp_path / "no"),
     )
     for arguments in commands:
-        command = [sys.executable, "-m", "afl_core.cli", *map(str, arguments)]
+        command = [sys.executable, "-m", "afl_core.cli.main", *map(str, arguments)]
         home = {"AFL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         ran = subprocess.run(command, env=os.environ | bare | home, capture_output=True, cwd=ROOT, check=False)
         said = (ran.stdout + ran.stderr).decode("ascii")

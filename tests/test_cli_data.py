@@ -8,7 +8,7 @@ from pathlib import Path
 import made_trees
 import pytest
 
-from afl_core import cli, cli_data
+from afl_core.cli import data, main
 from afl_core.evaluation.results import Results
 
 
@@ -16,14 +16,14 @@ from afl_core.evaluation.results import Results
 def afl(monkeypatch, capsys, tmp_path):
     """Run a command in this process, without a pool; gives exit status, output and error."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setattr(cli_data, "INDEX", tmp_path / "index")
+    monkeypatch.setattr(data, "INDEX", tmp_path / "index")
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["afl", *map(str, arguments)])
         capsys.readouterr()
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         return left.value.code or 0, said.out, said.err
 

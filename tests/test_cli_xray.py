@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core import cli
+from afl_core.cli import main
 
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 
@@ -34,7 +34,7 @@ def xray(monkeypatch, capsys):
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["afl", "xray", *map(str, arguments)])
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main.main()
         said = capsys.readouterr()
         return left.value.code or 0, said.out, said.err
 

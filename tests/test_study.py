@@ -10,10 +10,11 @@ import pytest
 from conftest import Tiny, cube, write_tiny_case
 from made_runs import TINY
 
-from afl_core import cli_training, study
+from afl_core import study
 from afl_core.analysis.options import Options
 from afl_core.analysis.ranks import holm
 from afl_core.base import paths
+from afl_core.cli import training
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.study import ARMS, CONTRASTS, RULES, plan_study, rule_sources, run_table, study_records, train_study
@@ -85,12 +86,12 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_with_its_tables(data, hom
         return real(run)
 
     monkeypatch.setattr(run_module, "run_training", breaks_off)
-    monkeypatch.setattr(cli_training, "RESULTS", home / "results")
+    monkeypatch.setattr(training, "RESULTS", home / "results")
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     settings = [f"{key}={json.dumps(value)}" for key, value in SETTINGS.items()]
 
     def command():
-        cli_training.study(out=home / "out", data=data, seed=[0, 1], set_=settings)
+        training.study(out=home / "out", data=data, seed=[0, 1], set_=settings)
 
     with pytest.raises(KeyboardInterrupt):
         command()

@@ -72,7 +72,7 @@ def test_real_sets_are_doubted_only_by_a_wrong_scheme(name, files, scheme, doubt
 
 
 def test_the_command_line_says_it(tmp_path, write_nifti, capsys):
-    from afl_core.cli import app
+    from afl_core.cli.main import app
 
     for case in "ab":
         write_nifti(tmp_path / "refs" / f"{case}.nii.gz", nested(3, 1, 2))

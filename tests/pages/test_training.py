@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
 
-from afl_core import cli, cli_training
 from afl_core.base import paths
+from afl_core.cli import main, training
 from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
@@ -257,11 +257,11 @@ def test_the_command_of_a_run_makes_the_same_runs(form, proposed, started, monke
     wanted = {run.name: run.spec() for run in list_runs()}
     command = next(iter(wanted.values())).command
     made = {}
-    monkeypatch.setattr(cli_training, "_train", lambda run, fresh: made.update({run.name: run.spec()}))
+    monkeypatch.setattr(training, "_train", lambda run, fresh: made.update({run.name: run.spec()}))
     monkeypatch.setattr(paths, "MODELS", paths.MODELS.parent / "others")
     monkeypatch.setattr(sys, "argv", shlex.split(command))
     with pytest.raises(SystemExit) as ended:
-        cli.main()
+        main.main()
     assert not ended.value.code
     assert {name: spec.config for name, spec in made.items()} == {name: spec.config for name, spec in wanted.items()}
     assert {spec.data for spec in made.values()} == {spec.data for spec in wanted.values()}

@@ -80,8 +80,8 @@ def test_a_checkpoint_says_how_it_was_made_and_loads(make, tmp_path):
 
 def test_the_command_of_a_card_gives_the_same_weights_again(cohort, tmp_path, monkeypatch):
     """As written, in a clean place."""
-    from afl_core import cli
     from afl_core.base import paths
+    from afl_core.cli import main
 
     monkeypatch.setenv("COLUMNS", "300")
     settings = [f"--set={text}" for text in ("steps=2", "batch_size=1", "patch_size=[16,16,16]", "seed=3")]
@@ -92,7 +92,7 @@ def test_the_command_of_a_card_gives_the_same_weights_again(cohort, tmp_path, mo
         monkeypatch.setattr(paths, "MODELS", tmp_path / home)
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main.main()
         assert not left.value.code
         found = sorted((tmp_path / home / "runs").glob(f"*/{CHECKPOINT}"))
         cards.append([load_card(folder) for folder in found])

@@ -13,7 +13,7 @@ import typer
 from afl_core.analysis.paired import mean_scores
 from afl_core.base.isolation import ERRORS
 from afl_core.base.paths import DEMO, RESULTS
-from afl_core.cli_options import (
+from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
     PatientsOption,
@@ -21,6 +21,7 @@ from afl_core.cli_options import (
     TrustOption,
     data_options,
 )
+from afl_core.cli.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.demo_design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
@@ -33,7 +34,6 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, worker_pool
 from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
 from afl_core.model.checkpoints import add_scores
-from afl_core.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case
 

@@ -14,9 +14,10 @@ from rich.text import Text
 from afl_core.base.catalogue import pick
 from afl_core.base.isolation import explained
 from afl_core.base.paths import DEMO, RESULTS
-from afl_core.cli_analysis import breakdown, figure, report
-from afl_core.cli_data import data_app
-from afl_core.cli_options import (
+from afl_core.cli.analysis import breakdown, figure, report
+from afl_core.cli.data import data_app
+from afl_core.cli.doctor import run_checks
+from afl_core.cli.options import (
     DATA_HELP,
     LabelsOption,
     LayoutOption,
@@ -26,15 +27,15 @@ from afl_core.cli_options import (
     data_options,
     open_cohort,
 )
-from afl_core.cli_training import evaluate_cases, study, train, write_demo_cohort
-from afl_core.cli_xray import xray
+from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
+from afl_core.cli.training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.cli.xray import xray
 from afl_core.data.demo_design import DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import demo_sources
-from afl_core.doctor import run_checks
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
@@ -43,7 +44,6 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import parse_sources
 from afl_core.metrics.matchers import MATCHERS, find_matcher
-from afl_core.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
 from afl_core.volume import Case
 
 app = typer.Typer(

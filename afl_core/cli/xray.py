@@ -27,7 +27,7 @@ from afl_core.analysis.xray import (
 from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
-from afl_core.cli_options import (
+from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
     PatientsOption,
@@ -36,13 +36,13 @@ from afl_core.cli_options import (
     data_options,
     open_cohort,
 )
+from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.anatomy import doubt_labels
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.run import worker_pool
-from afl_core.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
 
 LEGEND = (
     "gamma_adaptive, A-FL's gamma: gamma_va + gamma_mSa. gamma_va: the tumour's share of all voxels; alpha_va: "

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
-from afl_core.cli_options import (
+from afl_core.cli.options import (
     DATA_HELP,
     LabelsOption,
     LayoutOption,
@@ -20,13 +20,13 @@ from afl_core.cli_options import (
     TrustOption,
     data_options,
 )
+from afl_core.cli.terminal import output, print_line, print_warnings, progress_bar
 from afl_core.data.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.run import worker_pool
-from afl_core.terminal import output, print_line, print_warnings, progress_bar
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 

@@ -1,0 +1,1 @@
+"""The command line, `afl`: one module a group of commands."""
