@@ -28,7 +28,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from second_readers import change, difference, sound_files
 
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.errors import AflError
 
 LIMIT = 2**31

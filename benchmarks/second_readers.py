@@ -14,7 +14,7 @@ import numpy as np
 import SimpleITK as sitk  # noqa: N813
 from nibabel.imageglobals import LoggingOutputSuppressor
 
-from afl_core.data.files import read_header
+from afl_core.data.formats.files import read_header
 from afl_core.volume import Volume
 
 NEAR = 1e-3

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.data.files import load_labels
+from afl_core.data.formats.files import load_labels
 from afl_core.data.labels import CORE, ENHANCING, Scheme
 from afl_core.errors import AflError
 from afl_core.volume import Case

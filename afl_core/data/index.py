@@ -17,7 +17,7 @@ from typing_extensions import TypedDict
 
 from afl_core.base.isolation import explained
 from afl_core.base.storage import read_as, write_atomically
-from afl_core.data.files import check_length, read_header
+from afl_core.data.formats.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
 from afl_core.errors import AflError, DataError
 from afl_core.volume import Case, Volume

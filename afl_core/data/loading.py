@@ -9,7 +9,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
-from afl_core.data.files import load_labels, load_mask, load_volume, read_header
+from afl_core.data.formats.files import load_labels, load_mask, load_volume, read_header
 from afl_core.data.labels import check_labels
 from afl_core.data.resample import APART, covered, resample_onto
 from afl_core.data.voxel_order import as_placed, placed_by

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence, Set
 from pathlib import Path
 
 from afl_core.base.storage import read_bounded
-from afl_core.data.files import strip_suffix
+from afl_core.data.formats.files import strip_suffix
 from afl_core.errors import DataError
 
 PARTICIPANTS = "participants.tsv"

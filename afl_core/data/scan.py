@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from afl_core.data.files import SUFFIXES
+from afl_core.data.formats.files import SUFFIXES
 from afl_core.errors import DataError
 
 Kind = Literal["files", "refused", "special", "unprintable"]

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 
 from afl_core.base import processes
 from afl_core.base.storage import read_json
-from afl_core.data.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
+from afl_core.data.formats.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
 from afl_core.data.labels import SCHEMES, Scheme
 from afl_core.data.layouts import LAYOUT_FILE
 from afl_core.data.loading import ras_grid

@@ -10,7 +10,7 @@ from typing import TypeVar
 import nibabel as nib
 import numpy as np
 
-from afl_core.data.files import read_header
+from afl_core.data.formats.files import read_header
 from afl_core.volume import Case, Volume
 
 Kind = TypeVar("Kind", bound=Volume)

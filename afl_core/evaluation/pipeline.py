@@ -12,7 +12,7 @@ from typing import Any
 
 from afl_core.base.isolation import explained
 from afl_core.base.storage import hash_files
-from afl_core.data.files import read_header, save_mask
+from afl_core.data.formats.files import read_header, save_mask
 from afl_core.data.layouts import Cohort, LoadedCase, load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import DataError

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from afl_core.data.files import strip_suffix
+from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts.masks import composed
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError

@@ -12,7 +12,7 @@ import numpy as np
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
-from afl_core.data.files import stored_axes
+from afl_core.data.formats.files import stored_axes
 from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import pandas as pd
 
 from afl_core.base.catalogue import pick
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from afl_core.analysis.options import list_sources
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS

@@ -8,7 +8,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.figures.palette import SOURCE_COLOURS

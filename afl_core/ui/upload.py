@@ -14,7 +14,7 @@ from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileMan
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts import Cohort, load_cohort, load_reference
 from afl_core.data.upload import (

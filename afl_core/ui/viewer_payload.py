@@ -139,7 +139,7 @@ def _check(case: ViewerCase, window: tuple[float, float] | None) -> None:
         raise GeometryError(
             "The viewer needs axes pointing right, anterior, superior",
             received="".join(c or "?" for c in codes),
-            todo="Load the file with afl_core.data.files",
+            todo="Load the file with afl_core.data.formats.files",
         )
     for bit, mask in _masks(case).items():
         name = list(case.predictions)[bit - 1] if bit else "The reference"

@@ -9,7 +9,7 @@ import streamlit as st
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from scipy.spatial.transform import Rotation
 
-from afl_core.data.files import load_mask, load_volume, save_volume
+from afl_core.data.formats.files import load_mask, load_volume, save_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
 from afl_core.ui.surfaces import show_surface_viewer, surfaces_payload

@@ -9,7 +9,15 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.files import load_labels, load_mask, load_volume, read_header, save_mask, save_volume, strip_suffix
+from afl_core.data.formats.files import (
+    load_labels,
+    load_mask,
+    load_volume,
+    read_header,
+    save_mask,
+    save_volume,
+    strip_suffix,
+)
 from afl_core.errors import DataError, GeometryError
 from afl_core.volume import Mask, check_same_grid
 

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.errors import DataError
 
 ROOT = Path(__file__).parents[2]
@@ -112,7 +112,7 @@ def test_mha_files_agree_with_itk_in_type_byte_order_and_header_size(tmp_path, b
 
 
 def test_labels_scaled_in_pieces_are_those_of_nibabel(tmp_path, monkeypatch):
-    from afl_core.data import nifti
+    from afl_core.data.formats import nifti
 
     image = nib.Nifti1Image(np.arange(120, dtype=np.int16).reshape(4, 5, 6), np.eye(4))
     data = bytearray(image.to_bytes())

@@ -59,7 +59,7 @@ def test_a_label_outside_the_scheme_names_file_and_value(tmp_path: Path, name: s
     ],
 )
 def test_regions_hold_their_labels_and_no_other(tmp_path: Path, name: str, region: str, inside: set[int]) -> None:
-    from afl_core.data.files import load_labels
+    from afl_core.data.formats.files import load_labels
 
     TREES[name](tmp_path)
     for case in load_cohort(tmp_path, region=region).cases:

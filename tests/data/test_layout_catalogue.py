@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from made_trees import SHAPE, TREES, write
 
-from afl_core.data.files import load_labels
+from afl_core.data.formats.files import load_labels
 from afl_core.data.layouts import LAYOUTS, load_case, load_cohort, load_sequence
 from afl_core.data.layouts.generic import load_layout
 from afl_core.data.layouts.layout import SUFFIX

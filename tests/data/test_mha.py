@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from afl_core.data.files import load_volume
+from afl_core.data.formats.files import load_volume
 from afl_core.errors import DataError
 
 HEADER = ("ObjectType = Image", "NDims = 3", "DimSize = 4 5 6", "ElementType = MET_SHORT")

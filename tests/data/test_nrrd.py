@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk  # noqa: N813
 
-from afl_core.data.files import check_length, load_channels, load_labels, load_mask, load_volume, read_header
+from afl_core.data.formats.files import check_length, load_channels, load_labels, load_mask, load_volume, read_header
 from afl_core.errors import DataError
 
 _PATH = Path(__file__).parents[2] / "benchmarks" / "second_readers.py"

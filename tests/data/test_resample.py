@@ -8,7 +8,7 @@ import SimpleITK as sitk  # noqa: N813
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from afl_core.data.files import save_volume
+from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_case, load_cohort, load_sequence
 from afl_core.data.resample import resample_onto
 from afl_core.errors import GeometryError

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afl_core.data.check import check_cohort
-from afl_core.data.files import load_mask, load_volume
+from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import GeometryError
 from afl_core.evaluation.manifest import whole_cohort

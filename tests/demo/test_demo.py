@@ -8,7 +8,7 @@ from monai.metrics import compute_average_surface_distance, compute_hausdorff_di
 from monai.metrics.meandice import compute_dice
 
 from afl_core.base.paths import DEMO, MODELS, RESULTS
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.demo import DEMO_PAIR

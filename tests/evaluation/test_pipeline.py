@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from afl_core.base.isolation import ERRORS
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import evaluate_case, evaluate_cases, mask_path

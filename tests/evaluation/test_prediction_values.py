@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from afl_core.data.files import load_labels, load_mask
+from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, warnings

@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
-from afl_core.data.files import save_volume
+from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into

@@ -10,7 +10,7 @@ import streamlit as st
 from afl_core.analysis.focusing import SETTINGS, gammas
 from afl_core.analysis.xray import tumours, xray_table
 from afl_core.analysis.xray_findings import figure, findings, headline
-from afl_core.data.files import save_volume
+from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import CheckpointError
 from afl_core.evaluation.sources import parse_sources
@@ -203,13 +203,13 @@ def test_a_cohort_without_a_tumour_says_so(app, results, cohort_folder):
 
 
 def load_empty(path):
-    from afl_core.data.files import load_mask
+    from afl_core.data.formats.files import load_mask
 
     return load_mask(path).array & False
 
 
 def affine(path):
-    from afl_core.data.files import load_mask
+    from afl_core.data.formats.files import load_mask
 
     return load_mask(path).affine
 

@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.files import load_mask
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.job import job_status
 from afl_core.evaluation.results import Results

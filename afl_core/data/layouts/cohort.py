@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from afl_core.data.files import SUFFIXES
+from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from afl_core.data.files import load_labels
+from afl_core.data.formats.files import load_labels
 from afl_core.data.labels import SYNONYMS, scheme_for
 from afl_core.data.own_codes import find_scheme
 from afl_core.errors import DataError

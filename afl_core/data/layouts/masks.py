@@ -5,7 +5,7 @@ import unicodedata
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
 
-from afl_core.data.files import SUFFIXES, strip_suffix
+from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 

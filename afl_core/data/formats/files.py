@@ -11,10 +11,10 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from afl_core.base.storage import GZIP, replacing, write_atomically
-from afl_core.data.image_header import ImageHeader, check_size, check_space, unreadable
-from afl_core.data.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
-from afl_core.data.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
-from afl_core.data.nrrd import NrrdHeader, check_nrrd_length, read_nrrd_header, read_nrrd_voxels
+from afl_core.data.formats.header import ImageHeader, check_size, check_space, unreadable
+from afl_core.data.formats.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
+from afl_core.data.formats.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
+from afl_core.data.formats.nrrd import NrrdHeader, check_nrrd_length, read_nrrd_header, read_nrrd_voxels
 from afl_core.errors import DataError, GeometryError
 from afl_core.volume import Mask, Volume
 

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.storage import told_size, unzip
-from afl_core.data.image_header import (
+from afl_core.data.formats.header import (
     ImageHeader,
     check_size,
     damaged,

@@ -18,7 +18,7 @@ from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from afl_core.base.storage import told_size, unzip
-from afl_core.data.image_header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
+from afl_core.data.formats.header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
 
 Affine = NDArray[np.float64]
 

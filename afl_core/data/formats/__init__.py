@@ -1,0 +1,1 @@
+"""Image files: NIfTI, MHA and NRRD, read into RAS+ order or refused."""
