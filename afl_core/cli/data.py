@@ -21,7 +21,7 @@ from afl_core.cli.options import (
     data_options,
 )
 from afl_core.cli.terminal import output, print_line, print_warnings, progress_bar
-from afl_core.data.check import Report, check_cohort
+from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits

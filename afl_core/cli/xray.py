@@ -37,7 +37,7 @@ from afl_core.cli.options import (
     open_cohort,
 )
 from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
-from afl_core.data.anatomy import doubt_labels
+from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize

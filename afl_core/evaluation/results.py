@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from afl_core.base.storage import read_bounded, write_atomically
 from afl_core.base.versions import versions
-from afl_core.data.anatomy import doubt_labels
+from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_patients, recorded_settings

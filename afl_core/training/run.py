@@ -13,7 +13,7 @@ import torch
 from afl_core.base.paths import DEMO, INDEX
 from afl_core.base.storage import hash_files, write_atomically
 from afl_core.base.versions import versions
-from afl_core.data.check import sound_splits
+from afl_core.data.check.check import sound_splits
 from afl_core.data.demo_design import SPLITS
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_case

@@ -8,11 +8,11 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.base import paths
-from afl_core.data.check import Report, check_cohort
+from afl_core.data.check.check import Report, check_cohort
+from afl_core.data.check.references import count_unread
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions
 from afl_core.data.own_codes import find_scheme
-from afl_core.data.references import count_unread
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.manifest import recorded_patients

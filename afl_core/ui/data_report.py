@@ -5,8 +5,8 @@ import json
 import pandas as pd
 import streamlit as st
 
-from afl_core.data.check import Report
-from afl_core.data.facts import Finding
+from afl_core.data.check.check import Report
+from afl_core.data.check.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
 from afl_core.ui.errors import plain
 

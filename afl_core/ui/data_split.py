@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.data.check import Report
+from afl_core.data.check.check import Report
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import DataError

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from afl_core.data.anatomy import background_shares, doubt_labels
+from afl_core.data.check.anatomy import background_shares, doubt_labels
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import references_cohort
 from afl_core.data.own_codes import find_scheme

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from made_trees import SHAPE, write, write_empty
 
-from afl_core.data.check import Report, check_cohort
-from afl_core.data.facts import Finding
+from afl_core.data.check.check import Report, check_cohort
+from afl_core.data.check.facts import Finding
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import save_splits
 
@@ -188,7 +188,7 @@ def test_strays_links_and_references_without_images(root: Path) -> None:
 
 
 def test_nothing_is_read_twice_and_what_changed_is_read_again(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from afl_core.data import index, references
+    from afl_core.data.check import index, references
 
     read: list[str] = []
     header, describe = index.read_header, references.describe_reference
@@ -210,7 +210,7 @@ def test_nothing_is_read_twice_and_what_changed_is_read_again(root: Path, monkey
 
 
 def test_what_was_read_is_kept_when_the_reading_is_interrupted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from afl_core.data import index
+    from afl_core.data.check import index
 
     def stop(done: int, total: int, note: str) -> None:
         if done == 6:

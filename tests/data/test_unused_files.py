@@ -2,7 +2,7 @@
 
 import made_trees
 
-from afl_core.data.check import check_cohort
+from afl_core.data.check.check import check_cohort
 from afl_core.data.layouts import load_cohort, references_cohort
 
 

@@ -7,7 +7,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.check import check_cohort
+from afl_core.data.check.check import check_cohort
 from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import GeometryError

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from afl_core.base.isolation import explained
-from afl_core.data.index import Index, Progress, file_state
+from afl_core.data.check.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
 from afl_core.regions import bounding_box

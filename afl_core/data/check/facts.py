@@ -6,10 +6,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
-from afl_core.data.duplicates import find_duplicates
-from afl_core.data.index import FileFacts
+from afl_core.data.check.duplicates import find_duplicates
+from afl_core.data.check.index import FileFacts
+from afl_core.data.check.references import ReferenceFacts
 from afl_core.data.layouts import Cohort
-from afl_core.data.references import ReferenceFacts
 from afl_core.errors import group_problems
 
 Level = Literal["error", "question", "warning", "note"]

@@ -4,9 +4,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from afl_core.data.facts import Facts, Finding, by_cause, counted
+from afl_core.data.check.facts import Facts, Finding, by_cause, counted
+from afl_core.data.check.index import FileFacts
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.index import FileFacts
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import LAYOUT_FILE, Cohort
 from afl_core.data.loading import REFERENCE, file_title

@@ -8,12 +8,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from afl_core.data.anatomy import doubt_labels
-from afl_core.data.facts import Facts, Finding
-from afl_core.data.findings import find_all, unusable_cases
-from afl_core.data.index import FileFacts, Index, Progress, read_files
+from afl_core.data.check.anatomy import doubt_labels
+from afl_core.data.check.facts import Facts, Finding
+from afl_core.data.check.findings import find_all, unusable_cases
+from afl_core.data.check.index import FileFacts, Index, Progress, read_files
+from afl_core.data.check.references import ReferenceFacts, read_references
 from afl_core.data.layouts import Cohort
-from afl_core.data.references import ReferenceFacts, read_references
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import AflError
 from afl_core.volume import Case, Spacing
