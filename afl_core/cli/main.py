@@ -30,7 +30,7 @@ from afl_core.cli.options import (
 from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
 from afl_core.cli.training import evaluate_cases, study, train, write_demo_cohort
 from afl_core.cli.xray import xray
-from afl_core.data.demo_design import DemoSpec
+from afl_core.data.demo.design import DemoSpec
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed

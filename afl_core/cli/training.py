@@ -22,11 +22,11 @@ from afl_core.cli.options import (
     data_options,
 )
 from afl_core.cli.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
-from afl_core.data.demo_design import SPLITS, DemoSpec
+from afl_core.data.demo.design import SPLITS, DemoSpec
+from afl_core.data.demo.synthetic import write_demo
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings

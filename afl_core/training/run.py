@@ -14,12 +14,12 @@ from afl_core.base.paths import DEMO, INDEX
 from afl_core.base.storage import hash_files, write_atomically
 from afl_core.base.versions import versions
 from afl_core.data.check.check import sound_splits
-from afl_core.data.demo_design import SPLITS
+from afl_core.data.demo.design import SPLITS
+from afl_core.data.demo.synthetic import write_demo
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.patients import parted_patients
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
-from afl_core.data.synthetic import write_demo
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint

@@ -7,7 +7,7 @@ from pathlib import Path
 import streamlit as st
 
 from afl_core.base import paths
-from afl_core.data.demo_design import SPLITS, DemoSpec
+from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.patients import by_names

@@ -13,7 +13,7 @@ from typing import Any
 import streamlit as st
 
 from afl_core.base import paths
-from afl_core.data.demo_design import SPLITS
+from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, start_run

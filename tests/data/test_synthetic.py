@@ -16,12 +16,12 @@ import pytest
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from afl_core.data import lesion_shapes, phantom, synthetic
-from afl_core.data.demo_design import ROUGHNESS_LEVELS, SPLITS, VOLUME_RANGE_ML, DemoSpec, Plan, plan_case
+from afl_core.data.demo import lesion_shapes, phantom, synthetic
+from afl_core.data.demo.design import ROUGHNESS_LEVELS, SPLITS, VOLUME_RANGE_ML, DemoSpec, Plan, plan_case
+from afl_core.data.demo.lesion_shapes import draw_blob, keep_apart, place_blob
+from afl_core.data.demo.synthetic import DemoCohort, LesionRow, load_demo, write_demo, write_demo_case
 from afl_core.data.layouts import load_cohort
-from afl_core.data.lesion_shapes import draw_blob, keep_apart, place_blob
 from afl_core.data.splits import load_splits
-from afl_core.data.synthetic import DemoCohort, LesionRow, load_demo, write_demo, write_demo_case
 from afl_core.errors import DataError, UsageError
 
 SPEC = DemoSpec(n_train=1, n_validation=0, n_test=2)
@@ -290,7 +290,7 @@ def test_splits_are_disjoint_and_name_what_is_there(demo: DemoCohort) -> None:
 
 def test_another_process_with_other_counts_writes_the_same_bytes(demo: DemoCohort, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from afl_core.data.synthetic import *\n"
+        "import sys; from pathlib import Path; from afl_core.data.demo.synthetic import *\n"
         "spec = DemoSpec(n_test=9)\n"
         "for k in (1, 0): write_demo_case(Path(sys.argv[1]), spec, 'test', k)\n"
         "heavy = {'torch', 'monai', 'nilearn', 'streamlit', 'matplotlib'} & set(sys.modules)\n"

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from afl_core.data.lesion_shapes import EDEMA, ENHANCING, NECROSIS, rotation_matrix
+from afl_core.data.demo.lesion_shapes import EDEMA, ENHANCING, NECROSIS, rotation_matrix
 from afl_core.errors import DataError
 
 Floats = NDArray[np.float64]

@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.storage import read_json, write_atomically
-from afl_core.data.demo_design import ROUGHNESS_LEVELS, SPLITS, DemoSpec, Plan, check_split, generator, plan_case
+from afl_core.data.demo.design import ROUGHNESS_LEVELS, SPLITS, DemoSpec, Plan, check_split, generator, plan_case
+from afl_core.data.demo.lesion_shapes import Placed, draw_blob, keep_apart, place_blob
+from afl_core.data.demo.phantom import SEQUENCES, Anatomy, draw_anatomy, grid, render
 from afl_core.data.formats.files import save_volume
-from afl_core.data.lesion_shapes import Placed, draw_blob, keep_apart, place_blob
-from afl_core.data.phantom import SEQUENCES, Anatomy, draw_anatomy, grid, render
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import DataError
 

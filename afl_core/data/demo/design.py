@@ -17,7 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
-from afl_core.data.phantom import Look
+from afl_core.data.demo.phantom import Look
 from afl_core.errors import UsageError
 
 SPLITS = ("train", "validation", "test")

@@ -1,0 +1,1 @@
+"""The made-up cohort: its design, its lesions, its images."""
