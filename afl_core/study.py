@@ -13,7 +13,7 @@ import pandas as pd
 
 from afl_core.analysis.breakdown import Breakdown
 from afl_core.analysis.options import Options, choose_breakdown
-from afl_core.analysis.ranks import holm
+from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.storage import write_atomically
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError

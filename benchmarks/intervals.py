@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from afl_core.analysis.bins import tertiles
-from afl_core.analysis.bootstrap import CI_LEVEL, RESAMPLES, mean_intervals
 from afl_core.analysis.breakdown import ALL, Breakdown, compute_breakdown
+from afl_core.analysis.statistics.bootstrap import CI_LEVEL, RESAMPLES, mean_intervals
 from afl_core.analysis.units import select_units
 
 SEED = 2607

@@ -12,7 +12,7 @@ from made_runs import TINY
 
 from afl_core import study
 from afl_core.analysis.options import Options
-from afl_core.analysis.ranks import holm
+from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
 from afl_core.cli import training
 from afl_core.errors import DataError, UsageError

@@ -11,8 +11,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.bins import REST, Binning
-from afl_core.analysis.bootstrap import CI_LEVEL, mean_intervals
-from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS, holm, signed_ranks
+from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
+from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS, holm, signed_ranks
 from afl_core.analysis.units import Units
 
 ALL = "all"

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from afl_core.analysis.bins import AXES, Binning, Edges, has_value
-from afl_core.analysis.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.breakdown import level_of_each, patient_means
-from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.sentences import in_sentence
+from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
+from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
 from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError

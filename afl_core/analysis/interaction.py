@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from afl_core.analysis.bins import has_value
-from afl_core.analysis.bootstrap import CI_LEVEL, DRAWS, SEED
-from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.sentences import ALPHA, count, in_sentence, p_text
+from afl_core.analysis.statistics.bootstrap import CI_LEVEL, DRAWS, SEED
+from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
 
 PERMUTATIONS = 9999

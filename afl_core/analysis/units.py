@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from afl_core.analysis.measures import Level, Measure, build_measure
-from afl_core.analysis.paired import patient_column
+from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
 
 FACTS = ("case_id", "patient", "lesion_id", "size", "roughness", "released_smoothness")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from afl_core.analysis.paired import mean_scores
+from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.isolation import ERRORS
 from afl_core.base.paths import DEMO, RESULTS
 from afl_core.cli.options import (

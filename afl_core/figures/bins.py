@@ -13,7 +13,7 @@ from plotly.subplots import make_subplots
 
 from afl_core.analysis.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown import Breakdown
-from afl_core.analysis.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.analysis.units import Units
 from afl_core.figures.bin_parts import (
     LANES,

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from afl_core.analysis.paired import wide
+from afl_core.analysis.statistics.paired import wide
 from afl_core.figures.chart_style import LOG_AXIS
 from afl_core.metrics import METRICS
 

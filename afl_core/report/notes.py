@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from afl_core.analysis.bins import AXES
-from afl_core.analysis.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.export import PACKAGES, describe_sources
 from afl_core.analysis.published import (
     DATA_SETS,
@@ -16,8 +15,9 @@ from afl_core.analysis.published import (
     SOURCE,
     Scores,
 )
-from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.analysis.sentences import levels_sentence
+from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings

@@ -9,11 +9,11 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.analysis.bins import AXES, Binning
-from afl_core.analysis.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.breakdown import ALL, Breakdown
 from afl_core.analysis.confounding import confounding, confounding_sentence
-from afl_core.analysis.ranks import MIN_PATIENTS
 from afl_core.analysis.sentences import edges_text, levels_sentence, pair_sentence
+from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key

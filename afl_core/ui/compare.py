@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from afl_core.analysis.paired import wide
+from afl_core.analysis.statistics.paired import wide
 from afl_core.metrics import METRICS
 from afl_core.ui.errors import plain
 from afl_core.ui.workspace import Workspace

@@ -5,8 +5,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.paired import headline
-from afl_core.analysis.ranks import MIN_PATIENTS
+from afl_core.analysis.statistics.paired import headline
+from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
-from afl_core.analysis.bootstrap import SEED, expanded_level, mean_intervals
+from afl_core.analysis.statistics.bootstrap import SEED, expanded_level, mean_intervals
 
 REAL = st.floats(-1, 1).map(lambda value: round(value, 4))
 

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from afl_core.analysis import breakdown as module
 from afl_core.analysis.bins import Binning, tertiles
-from afl_core.analysis.bootstrap import mean_intervals
 from afl_core.analysis.breakdown import (
     ALL,
     COLUMNS,
@@ -20,8 +19,9 @@ from afl_core.analysis.breakdown import (
     join_records,
     patient_means,
 )
-from afl_core.analysis.ranks import holm, signed_ranks
 from afl_core.analysis.sentences import pair_sentence, verdict
+from afl_core.analysis.statistics.bootstrap import mean_intervals
+from afl_core.analysis.statistics.ranks import holm, signed_ranks
 from afl_core.analysis.units import select_units
 
 NAN = math.nan

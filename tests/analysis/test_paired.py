@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from afl_core.analysis.bootstrap import SEED, expanded_level
-from afl_core.analysis.paired import headline, mean_scores, paired_difference, wide
+from afl_core.analysis.statistics.bootstrap import SEED, expanded_level
+from afl_core.analysis.statistics.paired import headline, mean_scores, paired_difference, wide
 
 NAN = math.nan
 

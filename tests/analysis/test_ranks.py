@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from afl_core.analysis.ranks import EXACT_UP_TO, MIN_PATIENTS, holm, signed_ranks
+from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS, holm, signed_ranks
 
 NAN = math.nan
 TENTHS = st.lists(st.integers(-30, 30).map(lambda tenths: tenths / 10), max_size=70)

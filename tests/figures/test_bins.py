@@ -11,9 +11,9 @@ import pytest
 
 from afl_core.analysis import breakdown as analysis
 from afl_core.analysis.bins import Binning
-from afl_core.analysis.bootstrap import mean_intervals
 from afl_core.analysis.breakdown import compute_breakdown, compute_grid
 from afl_core.analysis.measures import build_measure
+from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.analysis.units import Units
 from afl_core.figures import bin_parts, bins
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep

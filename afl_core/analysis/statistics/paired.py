@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike
 
-from afl_core.analysis.bootstrap import mean_intervals
+from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.data.patients import patient_id
 from afl_core.metrics import METRICS
 
