@@ -11,8 +11,8 @@ from typing import Any, get_args
 
 import pandas as pd
 
-from afl_core.analysis.breakdown import Breakdown
-from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.storage import write_atomically
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions

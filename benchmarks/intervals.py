@@ -14,10 +14,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import stats
 
-from afl_core.analysis.bins import tertiles
-from afl_core.analysis.breakdown import ALL, Breakdown, compute_breakdown
+from afl_core.analysis.breakdown.bins import tertiles
+from afl_core.analysis.breakdown.records import ALL, Breakdown, compute_breakdown
+from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, RESAMPLES, mean_intervals
-from afl_core.analysis.units import select_units
 
 SEED = 2607
 SIZES = (15, 30, 100)

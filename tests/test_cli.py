@@ -18,9 +18,9 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
-from afl_core.analysis.breakdown import COLUMNS
-from afl_core.analysis.export import export_files
-from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.export import export_files
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.base import paths
 from afl_core.cli import analysis, doctor, main, training
 from afl_core.evaluation.results import Results

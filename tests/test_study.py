@@ -11,7 +11,7 @@ from conftest import Tiny, cube, write_tiny_case
 from made_runs import TINY
 
 from afl_core import study
-from afl_core.analysis.options import Options
+from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
 from afl_core.cli import training

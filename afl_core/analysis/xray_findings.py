@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from afl_core.analysis.bins import tertiles
+from afl_core.analysis.breakdown.bins import tertiles
 from afl_core.analysis.focusing import SETTINGS, distance_from_ce, kept_at, weights
 from afl_core.analysis.xray import spearman, tumours
 

@@ -11,12 +11,12 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.bins import AXES, Edges
-from afl_core.analysis.breakdown import ALL, Breakdown
-from afl_core.analysis.export import export_files
-from afl_core.analysis.measures import Level
-from afl_core.analysis.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
-from afl_core.analysis.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
+from afl_core.analysis.breakdown.bins import AXES, Edges
+from afl_core.analysis.breakdown.export import export_files
+from afl_core.analysis.breakdown.measures import Level
+from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
+from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
 from afl_core.cli.terminal import command_line, output, print_caveats, print_line, print_problems, print_warnings

@@ -12,9 +12,9 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.bins import AXES, tertiles
+from afl_core.analysis.breakdown.bins import AXES, tertiles
+from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.focusing import SETTINGS, distance_from_ce
-from afl_core.analysis.sentences import edges_text
 from afl_core.analysis.xray import (
     PREPARATIONS,
     QUANTITIES,

@@ -10,10 +10,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.bins import AXES, REST, Binning
-from afl_core.analysis.breakdown import ALL, Breakdown
-from afl_core.analysis.sentences import edges_text
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.sentences import edges_text
+from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.chart_style import Facts, source_marker, swarm
 from afl_core.figures.palette import source_style
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from afl_core.analysis.bins import AXES, REST, Binning
-from afl_core.analysis.breakdown import Breakdown
+from afl_core.analysis.breakdown.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown.records import Breakdown
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
-from afl_core.analysis.units import Units
 from afl_core.figures.bin_parts import (
     LANES,
     MAX_LINES,

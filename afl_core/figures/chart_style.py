@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.palette import source_style
 
 Pair = tuple[str, str]

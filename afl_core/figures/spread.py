@@ -7,9 +7,9 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.bins import AXES, REST, Binning, has_value
-from afl_core.analysis.sentences import edges_text
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value
+from afl_core.analysis.breakdown.sentences import edges_text
+from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.chart_style import (
     GREY,
     LOG_AXIS,

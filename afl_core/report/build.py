@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from afl_core.analysis.bins import AXES
-from afl_core.analysis.export import breakdown_json, json_text
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.export import breakdown_json, json_text
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
 from afl_core.report.findings import Findings

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from afl_core.analysis.options import list_sources
+from afl_core.analysis.breakdown.options import list_sources
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError

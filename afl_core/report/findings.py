@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from afl_core.analysis.breakdown import Breakdown
-from afl_core.analysis.options import Options
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.options import Options
+from afl_core.analysis.breakdown.records import Breakdown
+from afl_core.analysis.breakdown.units import Units
 from afl_core.base.paths import DEMO
 from afl_core.evaluation.comparison import Comparison
 

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from afl_core.analysis.bins import AXES
-from afl_core.analysis.export import PACKAGES, describe_sources
-from afl_core.analysis.published import (
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.export import PACKAGES, describe_sources
+from afl_core.analysis.breakdown.published import (
     DATA_SETS,
     DISCREPANCIES,
     MEASURES,
@@ -15,7 +15,7 @@ from afl_core.analysis.published import (
     SOURCE,
     Scores,
 )
-from afl_core.analysis.sentences import levels_sentence
+from afl_core.analysis.breakdown.sentences import levels_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions

@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from afl_core.analysis.bins import AXES
-from afl_core.analysis.breakdown import ALL, bin_records
-from afl_core.analysis.measures import MEASURES
-from afl_core.analysis.options import choose_units
-from afl_core.analysis.sentences import edges_text, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.analysis.breakdown.options import choose_units
+from afl_core.analysis.breakdown.records import ALL, bin_records
+from afl_core.analysis.breakdown.sentences import edges_text, mean_sentence, p_text, pair_sentence
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 

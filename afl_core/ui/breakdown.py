@@ -8,10 +8,10 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.bins import AXES, Binning
-from afl_core.analysis.breakdown import ALL, Breakdown
-from afl_core.analysis.confounding import confounding, confounding_sentence
-from afl_core.analysis.sentences import edges_text, levels_sentence, pair_sentence
+from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.confounding import confounding, confounding_sentence
+from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, pair_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings

@@ -7,10 +7,9 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.bins import AXES, Binning, Edges
-from afl_core.analysis.breakdown import Breakdown, bin_records, join_records
-from afl_core.analysis.measures import MEASURES, Level
-from afl_core.analysis.options import (
+from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
+from afl_core.analysis.breakdown.measures import MEASURES, Level
+from afl_core.analysis.breakdown.options import (
     BINS,
     DEFAULT_AXES,
     TRAINING,
@@ -20,8 +19,9 @@ from afl_core.analysis.options import (
     list_sources,
     unbinned_axes,
 )
-from afl_core.analysis.sentences import mean_sentence, pair_sentence
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
+from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
+from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.references import training_references
 from afl_core.ui.errors import plain

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import streamlit as st
 
-from afl_core.analysis.export import export_files
-from afl_core.analysis.options import Options
-from afl_core.analysis.published import DISCREPANCIES, SOURCE, published_losses, published_networks
+from afl_core.analysis.breakdown.export import export_files
+from afl_core.analysis.breakdown.options import Options
+from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.ui.breakdown import PICTURES, PICTURES_KEY
 from afl_core.ui.breakdown_controls import Asked
 from afl_core.ui.errors import plain

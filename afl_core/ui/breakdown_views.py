@@ -7,13 +7,19 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.bins import AXES, Binning
-from afl_core.analysis.breakdown import compute_grid
-from afl_core.analysis.confounding import Correlation, confounding, confounding_sentence, sweep_edges, sweep_sentence
-from afl_core.analysis.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
-from afl_core.analysis.options import choose_units, lesion_size_bins
-from afl_core.analysis.sentences import grid_sentence, levels_sentence
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.confounding import (
+    Correlation,
+    confounding,
+    confounding_sentence,
+    sweep_edges,
+    sweep_sentence,
+)
+from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
+from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
+from afl_core.analysis.breakdown.records import compute_grid
+from afl_core.analysis.breakdown.sentences import grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend

@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.bins import Binning, tertiles
+from afl_core.analysis.breakdown.bins import Binning, tertiles
 from afl_core.analysis.focusing import gammas
 from afl_core.analysis.xray import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.analysis.xray_findings import figure, findings, headline

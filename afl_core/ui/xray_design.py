@@ -8,10 +8,10 @@ from typing import cast
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.bins import AXES
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas, unclipped
 from afl_core.analysis.gradients import case_gammas
-from afl_core.analysis.sentences import edges_text
 from afl_core.analysis.xray import focusing_by_bin, tumours
 from afl_core.analysis.xray_findings import bin_sentence, distance_sentence
 from afl_core.figures.xray import plot_curves, plot_focusing

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afl_core.analysis.bins import AXES, REST, Binning, has_value, tertiles
+from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value, tertiles
 from afl_core.errors import UsageError
 
 NAN = math.nan

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afl_core.analysis import breakdown as module
-from afl_core.analysis.bins import Binning, tertiles
-from afl_core.analysis.breakdown import (
+from afl_core.analysis.breakdown import records as module
+from afl_core.analysis.breakdown.bins import Binning, tertiles
+from afl_core.analysis.breakdown.records import (
     ALL,
     COLUMNS,
     bin_records,
@@ -19,10 +19,10 @@ from afl_core.analysis.breakdown import (
     join_records,
     patient_means,
 )
-from afl_core.analysis.sentences import pair_sentence, verdict
+from afl_core.analysis.breakdown.sentences import pair_sentence, verdict
+from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.analysis.statistics.ranks import holm, signed_ranks
-from afl_core.analysis.units import select_units
 
 NAN = math.nan
 NUMBERS = ("mean", "mean_low", "mean_high", "mean_difference", "ci_low", "ci_high", "p", "p_holm", "effect")

@@ -7,17 +7,17 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from afl_core.analysis.bins import Binning, tertiles
-from afl_core.analysis.breakdown import bin_records
-from afl_core.analysis.confounding import (
+from afl_core.analysis.breakdown.bins import Binning, tertiles
+from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
     confounding_sentence,
     sweep_edges,
     sweep_sentence,
 )
-from afl_core.analysis.measures import MEASURES
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.analysis.breakdown.records import bin_records
+from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import UsageError
 
 PAIR = ("FL", "A-FL")

@@ -8,9 +8,15 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from afl_core.analysis.interaction import Interaction, Trend, interaction_sentence, robust_trend, size_interaction
-from afl_core.analysis.measures import MEASURES
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.interaction import (
+    Interaction,
+    Trend,
+    interaction_sentence,
+    robust_trend,
+    size_interaction,
+)
+from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.analysis.breakdown.units import Units
 
 PAIR = ("FL", "A-FL")
 LESIONS = (3, 1, 2, 4, 1, 2, 5, 2, 1, 3)

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 
-from afl_core.analysis.measures import MEASURES, build_measure
+from afl_core.analysis.breakdown.measures import MEASURES, build_measure
 from afl_core.errors import UsageError
 from afl_core.metrics import METRICS, LesionMetrics
 

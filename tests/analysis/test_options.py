@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.breakdown import ALL
-from afl_core.analysis.options import (
+from afl_core.analysis.breakdown.options import (
     Options,
     choose_binnings,
     choose_breakdown,
@@ -15,6 +14,7 @@ from afl_core.analysis.options import (
     list_sources,
     unbinned_axes,
 )
+from afl_core.analysis.breakdown.records import ALL
 from afl_core.errors import AflError, DataError, UsageError
 
 NAN = math.nan

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from afl_core.analysis.published import (
+from afl_core.analysis.breakdown.published import (
     DATA_SETS,
     DISCREPANCIES,
     MEASURES,

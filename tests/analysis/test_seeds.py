@@ -2,7 +2,7 @@
 
 import pytest
 
-from afl_core.analysis.seeds import find_seeds
+from afl_core.analysis.breakdown.seeds import find_seeds
 
 MASKS = {"kind": "masks", "path": "/somewhere", "files": 3}
 

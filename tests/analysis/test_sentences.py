@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afl_core.analysis.breakdown import ALL
-from afl_core.analysis.measures import MEASURES, build_measure
-from afl_core.analysis.sentences import (
+from afl_core.analysis.breakdown.measures import MEASURES, build_measure
+from afl_core.analysis.breakdown.records import ALL
+from afl_core.analysis.breakdown.sentences import (
     count,
     edges_text,
     grid_sentence,
@@ -21,7 +21,7 @@ from afl_core.analysis.sentences import (
     place,
     verdict,
 )
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.units import Units
 
 NAN = math.nan
 CLAIMS = ("higher", "lower", "better", "worse")

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.breakdown import patient_means
-from afl_core.analysis.units import FACTS, select_units
+from afl_core.analysis.breakdown.records import patient_means
+from afl_core.analysis.breakdown.units import FACTS, select_units
 from afl_core.errors import DataError, UsageError
 
 NAN = math.nan

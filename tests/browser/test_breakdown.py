@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from dots import DOTS, click_dot
 
-from afl_core.analysis.options import Options, choose_breakdown
-from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base.paths import RESULTS
 from afl_core.evaluation.results import Results
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from made_results import make_manifest, make_tables, write_results
 
-from afl_core.analysis.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.results import Results
 from afl_core.report.build import Findings, build_report

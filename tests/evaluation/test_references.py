@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.units import FACTS
+from afl_core.analysis.breakdown.units import FACTS
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import DataError

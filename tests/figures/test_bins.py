@@ -9,12 +9,12 @@ import pandas as pd
 import plotly.graph_objects as go
 import pytest
 
-from afl_core.analysis import breakdown as analysis
-from afl_core.analysis.bins import Binning
-from afl_core.analysis.breakdown import compute_breakdown, compute_grid
-from afl_core.analysis.measures import build_measure
+from afl_core.analysis.breakdown import records as analysis
+from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.breakdown.measures import build_measure
+from afl_core.analysis.breakdown.records import compute_breakdown, compute_grid
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import mean_intervals
-from afl_core.analysis.units import Units
 from afl_core.figures import bin_parts, bins
 from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
 from afl_core.figures.chart_style import swarm

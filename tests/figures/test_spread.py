@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 from scipy.stats import binomtest
 
-from afl_core.analysis.bins import Binning
-from afl_core.analysis.measures import build_measure
-from afl_core.analysis.units import Units
+from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.breakdown.measures import build_measure
+from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend, wilson
 
 PAIR = ("FL", "A-FL")

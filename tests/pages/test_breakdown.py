@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.breakdown import compute_breakdown
-from afl_core.analysis.options import Options, choose_breakdown
-from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.records import compute_breakdown
+from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 
 SIZES = np.geomspace(0.2, 60, 30)

@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from afl_core.analysis.bins import AXES
-from afl_core.analysis.breakdown import ALL
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.records import ALL
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
-from afl_core.analysis.units import Units
 
 ALPHA = 0.05
 

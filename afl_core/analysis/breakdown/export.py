@@ -9,12 +9,12 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from afl_core.analysis.bins import AXES
-from afl_core.analysis.breakdown import COLUMNS, Breakdown
-from afl_core.analysis.options import Options, list_sources
-from afl_core.analysis.sentences import pair_sentence
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.options import Options, list_sources
+from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
+from afl_core.analysis.breakdown.sentences import pair_sentence
+from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
-from afl_core.analysis.units import FACTS, Units
 from afl_core.base.versions import versions
 
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"

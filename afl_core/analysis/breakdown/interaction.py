@@ -8,11 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
-from afl_core.analysis.bins import has_value
-from afl_core.analysis.sentences import ALPHA, count, in_sentence, p_text
+from afl_core.analysis.breakdown.bins import has_value
+from afl_core.analysis.breakdown.sentences import ALPHA, count, in_sentence, p_text
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, DRAWS, SEED
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
-from afl_core.analysis.units import Units
 
 PERMUTATIONS = 9999
 

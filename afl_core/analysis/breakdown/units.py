@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
-from afl_core.analysis.measures import Level, Measure, build_measure
+from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
 

@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from afl_core.analysis.bins import REST, Binning
+from afl_core.analysis.breakdown.bins import REST, Binning
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS, holm, signed_ranks
-from afl_core.analysis.units import Units
 
 ALL = "all"
 """Axis and bin of the records over everything."""

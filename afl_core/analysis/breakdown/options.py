@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.bins import AXES, MIN_VALUES, Binning, Edges, has_value, tertiles
-from afl_core.analysis.breakdown import Breakdown, compute_breakdown
-from afl_core.analysis.measures import Level
-from afl_core.analysis.seeds import find_seeds
-from afl_core.analysis.units import Units, select_units
+from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, Binning, Edges, has_value, tertiles
+from afl_core.analysis.breakdown.measures import Level
+from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
+from afl_core.analysis.breakdown.seeds import find_seeds
+from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 

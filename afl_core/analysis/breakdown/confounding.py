@@ -10,12 +10,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from afl_core.analysis.bins import AXES, Binning, Edges, has_value
-from afl_core.analysis.breakdown import level_of_each, patient_means
-from afl_core.analysis.sentences import in_sentence
+from afl_core.analysis.breakdown.bins import AXES, Binning, Edges, has_value
+from afl_core.analysis.breakdown.records import level_of_each, patient_means
+from afl_core.analysis.breakdown.sentences import in_sentence
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
-from afl_core.analysis.units import Units
 from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
 

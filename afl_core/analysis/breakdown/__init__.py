@@ -1,0 +1,1 @@
+"""Results by tumour size and smoothness: units, bins, measures, tables and sentences."""
