@@ -14,8 +14,9 @@ from rich.text import Text
 
 from afl_core.analysis.breakdown.bins import AXES, tertiles
 from afl_core.analysis.breakdown.sentences import edges_text
-from afl_core.analysis.focusing import SETTINGS, distance_from_ce
-from afl_core.analysis.xray import (
+from afl_core.analysis.xray.findings import figure, findings, headline, percent
+from afl_core.analysis.xray.focusing import SETTINGS, distance_from_ce
+from afl_core.analysis.xray.table import (
     PREPARATIONS,
     QUANTITIES,
     Preparation,
@@ -24,7 +25,6 @@ from afl_core.analysis.xray import (
     tumours,
     xray_table,
 )
-from afl_core.analysis.xray_findings import figure, findings, headline, percent
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
 from afl_core.cli.options import (

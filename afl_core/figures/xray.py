@@ -8,8 +8,8 @@ import pandas as pd
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.focusing import P_RANGE, focal_loss, focal_slope, kept_at
-from afl_core.analysis.gradients import PLACES, Shares
+from afl_core.analysis.xray.focusing import P_RANGE, focal_loss, focal_slope, kept_at
+from afl_core.analysis.xray.gradients import PLACES, Shares
 from afl_core.figures.chart_style import GREY, LOG_AXIS, chart_layout
 from afl_core.figures.charts import ROUGHNESS_SCALE
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS, ink, source_style

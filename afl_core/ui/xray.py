@@ -11,10 +11,10 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning, tertiles
-from afl_core.analysis.focusing import gammas
-from afl_core.analysis.xray import PREPARATIONS, QUANTITIES, summary, tumours
-from afl_core.analysis.xray_findings import figure, findings, headline
-from afl_core.analysis.xray_store import kept_table
+from afl_core.analysis.xray.findings import figure, findings, headline
+from afl_core.analysis.xray.focusing import gammas
+from afl_core.analysis.xray.store import kept_table
+from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.errors import UsageError
 from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.ui.breakdown import chart_config

@@ -10,10 +10,10 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.sentences import edges_text
-from afl_core.analysis.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas, unclipped
-from afl_core.analysis.gradients import case_gammas
-from afl_core.analysis.xray import focusing_by_bin, tumours
-from afl_core.analysis.xray_findings import bin_sentence, distance_sentence
+from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
+from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas, unclipped
+from afl_core.analysis.xray.gradients import case_gammas
+from afl_core.analysis.xray.table import focusing_by_bin, tumours
 from afl_core.figures.xray import plot_curves, plot_focusing
 from afl_core.ui.breakdown import chart_config
 from afl_core.ui.errors import plain

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from afl_core.analysis.focusing import SETTINGS, Setting
-from afl_core.analysis.gradients import (
+from afl_core.analysis.xray.focusing import SETTINGS, Setting
+from afl_core.analysis.xray.gradients import (
     NEAR_MM,
     PLACES,
     Profile,
@@ -22,7 +22,7 @@ from afl_core.analysis.gradients import (
     profile,
     shares,
 )
-from afl_core.analysis.xray import PREPARATIONS, Row, measure_mask
+from afl_core.analysis.xray.table import PREPARATIONS, Row, measure_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.probabilities import case_probabilities

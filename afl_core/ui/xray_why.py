@@ -7,8 +7,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.focusing import SETTINGS, Setting, gammas, kept_at
-from afl_core.analysis.xray_findings import figure
+from afl_core.analysis.xray.findings import figure
+from afl_core.analysis.xray.focusing import SETTINGS, Setting, gammas, kept_at
 from afl_core.figures.xray import plot_volume
 from afl_core.ui.errors import plain
 

@@ -11,7 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
-from afl_core.analysis.focusing import (
+from afl_core.analysis.xray.findings import (
+    bin_sentence,
+    distance_sentence,
+    findings,
+    headline,
+)
+from afl_core.analysis.xray.focusing import (
     SETTINGS,
     Setting,
     distance_from_ce,
@@ -21,7 +27,7 @@ from afl_core.analysis.focusing import (
     kept_at,
     weights,
 )
-from afl_core.analysis.gradients import (
+from afl_core.analysis.xray.gradients import (
     NEAR_MM,
     PLACES,
     case_gammas,
@@ -32,7 +38,8 @@ from afl_core.analysis.gradients import (
     profile,
     shares,
 )
-from afl_core.analysis.xray import (
+from afl_core.analysis.xray.store import kept_table
+from afl_core.analysis.xray.table import (
     COLUMNS,
     PREPARATIONS,
     Preparation,
@@ -43,13 +50,6 @@ from afl_core.analysis.xray import (
     tumours,
     xray_table,
 )
-from afl_core.analysis.xray_findings import (
-    bin_sentence,
-    distance_sentence,
-    findings,
-    headline,
-)
-from afl_core.analysis.xray_store import kept_table
 from afl_core.data.layouts import references_cohort
 from afl_core.data.mask_grid import crop_mask, resample_mask, resize_mask
 from afl_core.errors import GeometryError, UsageError

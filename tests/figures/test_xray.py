@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.focusing import SETTINGS, focal_loss, focal_slope
-from afl_core.analysis.gradients import PLACES, Shares
+from afl_core.analysis.xray.focusing import SETTINGS, focal_loss, focal_slope
+from afl_core.analysis.xray.gradients import PLACES, Shares
 from afl_core.figures.xray import (
     FLOOR,
     ORDER,

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import streamlit as st
 
-from afl_core.analysis.focusing import SETTINGS, gammas
-from afl_core.analysis.xray import tumours, xray_table
-from afl_core.analysis.xray_findings import figure, findings, headline
+from afl_core.analysis.xray.findings import figure, findings, headline
+from afl_core.analysis.xray.focusing import SETTINGS, gammas
+from afl_core.analysis.xray.table import tumours, xray_table
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import CheckpointError

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from afl_core.analysis.focusing import SETTINGS, Setting, gammas
+from afl_core.analysis.xray.focusing import SETTINGS, Setting, gammas
 from afl_core.base.isolation import explained
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from afl_core.analysis.xray import COLUMNS, PREPARATIONS, Report, xray_table
+from afl_core.analysis.xray.table import COLUMNS, PREPARATIONS, Report, xray_table
 from afl_core.base.storage import write_atomically
 from afl_core.volume import Case
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import tertiles
-from afl_core.analysis.focusing import SETTINGS, distance_from_ce, kept_at, weights
-from afl_core.analysis.xray import spearman, tumours
+from afl_core.analysis.xray.focusing import SETTINGS, distance_from_ce, kept_at, weights
+from afl_core.analysis.xray.table import spearman, tumours
 
 FEWEST, ENOUGH = 3, 10
 """Tumours from which on a distribution is said, and from which on a rank correlation shows something."""

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from afl_core.analysis.focusing import Floats, Setting, focal_slope, weights
-from afl_core.analysis.xray import edge_strength
+from afl_core.analysis.xray.focusing import Floats, Setting, focal_slope, weights
+from afl_core.analysis.xray.table import edge_strength
 from afl_core.regions import Box, bounding_box, label_lesions
 from afl_core.volume import Mask, Spacing
 
