@@ -19,7 +19,7 @@ STYLE = """
 
 def show() -> None:
     """The page that the address names."""
-    from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, select_workspace  # noqa: PLC0415 - caches need a server
+    from afl_core.ui.shared.workspace import ASKED_KEY, FOLDER_KEY, select_workspace  # noqa: PLC0415 - caches need a server
 
     st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
     overview = st.Page("pages/overview.py", title="Overview", default=True)

@@ -1,7 +1,7 @@
 """Breakdown: the comparison by tumour size and smoothness, with its statistics."""
 
 from afl_core.ui import breakdown, breakdown_controls, breakdown_views
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/breakdown.py")
 

@@ -1,7 +1,8 @@
 """Compare: the case table, and one case in slices, surfaces and numbers."""
 
-from afl_core.ui import case_views, compare, figure_export, job_panel, upload
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui import case_views, compare, figure_export, upload
+from afl_core.ui.shared import job_panel
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
 

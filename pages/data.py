@@ -1,7 +1,7 @@
 """Data: what a folder holds, what is wrong with it, its split, and opening it for a comparison."""
 
 from afl_core.ui import data, data_report, data_split
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/data.py", needed=False)
 

@@ -1,7 +1,7 @@
 """Loss X-ray: what A-FL takes from each case of a data set, and what that does to the loss."""
 
 from afl_core.ui import xray, xray_gradient
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/loss_xray.py")
 

@@ -1,7 +1,8 @@
 """Overview: what is loaded, and the headline comparison."""
 
-from afl_core.ui import job_panel, overview
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui import overview
+from afl_core.ui.shared import job_panel
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/overview.py")
 

@@ -1,7 +1,7 @@
 """Training: start runs, watch them, and open finished ones in Compare."""
 
 from afl_core.ui import training, training_runs
-from afl_core.ui.workspace import current_workspace
+from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/training.py", needed=False)
 

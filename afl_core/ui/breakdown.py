@@ -17,8 +17,8 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
-from afl_core.ui.errors import plain
-from afl_core.ui.workspace import open_case
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import open_case
 
 PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
 

@@ -24,8 +24,8 @@ from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.references import training_references
-from afl_core.ui.errors import plain
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import Workspace
 
 LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
 SMOOTHNESS = {"roughness": "Roughness (size-free)", "released_smoothness": "Released smoothness"}

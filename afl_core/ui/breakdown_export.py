@@ -10,7 +10,7 @@ from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.ui.breakdown import PICTURES, PICTURES_KEY
 from afl_core.ui.breakdown_controls import Asked
-from afl_core.ui.errors import plain
+from afl_core.ui.shared.errors import plain
 
 _WHAT = {
     "breakdown.json": "Everything: records, sentences, edges, rules, seed, versions, fingerprints",

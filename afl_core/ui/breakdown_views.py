@@ -26,7 +26,7 @@ from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.ui.breakdown import chart_config, show_clickable
 from afl_core.ui.breakdown_controls import Asked
 from afl_core.ui.breakdown_export import show_export, show_published
-from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]
 

@@ -13,10 +13,10 @@ from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
-from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ViewerCase, ViewerPayload, viewer_payload
-from afl_core.ui.workspace import Workspace
 from afl_core.volume import Case, Mask, Volume, check_same_grid
 
 if TYPE_CHECKING:

@@ -9,8 +9,8 @@ from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.statistics.paired import wide
 from afl_core.metrics import METRICS
-from afl_core.ui.errors import plain
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import Workspace
 
 _FALSE = "false positive, "
 

@@ -8,7 +8,7 @@ import streamlit as st
 from afl_core.data.check.check import Report
 from afl_core.data.check.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
-from afl_core.ui.errors import plain
+from afl_core.ui.shared.errors import plain
 
 COLOURS = {"error": "red", "question": "violet", "warning": "orange", "note": "gray"}
 

@@ -7,7 +7,7 @@ from afl_core.data.check.check import Report
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import DataError
-from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.shared.errors import plain, shown_errors
 
 
 def show_split(cohort: Cohort, report: Report) -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
-from afl_core.ui.errors import shown_errors
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.shared.errors import shown_errors
+from afl_core.ui.shared.workspace import Workspace
 
 
 def show_figure_export(workspace: Workspace) -> None:

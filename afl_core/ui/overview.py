@@ -13,8 +13,8 @@ from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.manifest import failed_predictions, recorded_region
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
-from afl_core.ui.errors import plain
-from afl_core.ui.workspace import Workspace, open_case
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import Workspace, open_case
 
 HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 

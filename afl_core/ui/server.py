@@ -17,8 +17,8 @@ from starlette.responses import PlainTextResponse, Response
 from afl_core.base import paths
 from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_own
 from afl_core.errors import UsageError
-from afl_core.ui.errors import plain
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
+from afl_core.ui.shared.errors import plain
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 NO_TOKEN = "--no-token"

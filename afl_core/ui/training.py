@@ -3,10 +3,10 @@
 import streamlit as st
 
 from afl_core.training.runs import list_runs
+from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.training_data import ASKED
 from afl_core.ui.training_form import STARTED, show_form
 from afl_core.ui.training_losses import LOSS_KEY, SETTINGS_KEY
-from afl_core.ui.workspace import Workspace
 
 
 def show_title() -> None:

@@ -14,7 +14,7 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
 from afl_core.training.runs import RunFolder, publish_run
-from afl_core.ui.errors import plain, shown_errors
+from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.training_names import first_unique, source_name
 
 

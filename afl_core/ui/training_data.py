@@ -14,8 +14,8 @@ from afl_core.data.patients import by_names
 from afl_core.data.scan import typed_folder
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
-from afl_core.ui.kept import kept
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.workspace import Workspace
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"

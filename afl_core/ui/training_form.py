@@ -18,13 +18,13 @@ from afl_core.errors import AflError, UsageError
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
 from afl_core.training.runs import RunSpec, create_run, list_runs
-from afl_core.ui.errors import plain, shown_errors
-from afl_core.ui.kept import kept
+from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.training_data import TrainingData, choose_data
 from afl_core.ui.training_losses import choose_losses, forget_asked
 from afl_core.ui.training_names import NETWORK_NAMES, PRESET_NAMES, duration
 from afl_core.ui.training_timing import TIMED, proposed
-from afl_core.ui.workspace import Workspace
 
 UNITS = ("steps", "epochs", "minutes")
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -8,8 +8,8 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.errors import UsageError
-from afl_core.ui.errors import plain
-from afl_core.ui.kept import kept
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.kept import kept
 from afl_core.ui.training_names import LOSS_NAMES, settings_words
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"

@@ -29,8 +29,8 @@ from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.xray import plot_shares
 from afl_core.ui.breakdown import chart_config
-from afl_core.ui.errors import plain, shown_errors
-from afl_core.ui.kept import kept
+from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.kept import kept
 from afl_core.ui.viewer import show_viewer
 from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.xray import Asked

@@ -10,7 +10,7 @@ import streamlit as st
 from afl_core.analysis.xray.findings import figure
 from afl_core.analysis.xray.focusing import SETTINGS, Setting, gammas, kept_at
 from afl_core.figures.xray import plot_volume
-from afl_core.ui.errors import plain
+from afl_core.ui.shared.errors import plain
 
 FORMULA = (
     "**A-FL**, the adaptive focal loss, is FL, −alpha (1−p)^gamma log(p) for the probability p of the right class "

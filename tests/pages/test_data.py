@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation.results import MANIFEST, Results
-from afl_core.ui.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
+from afl_core.ui.shared.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
 
 
 @pytest.fixture
@@ -213,7 +213,7 @@ def test_names_of_files_are_not_formatted(page, tmp_path):
 def test_the_sidebar_keeps_its_form_when_results_were_just_opened(app, tmp_path):
     made_trees.brats2021(tmp_path / "data")
     Results(tmp_path / "results" / "some").describe_cohort(load_cohort(tmp_path / "data", region="et"), ())
-    code = "import streamlit as st\nfrom afl_core.ui.workspace import OPENED_KEY, select_workspace\n"
+    code = "import streamlit as st\nfrom afl_core.ui.shared.workspace import OPENED_KEY, select_workspace\n"
     at = AppTest.from_string(code + "st.session_state[OPENED_KEY] = 'some'\nselect_workspace()", default_timeout=60)
     at.run()
     assert [box.label for box in at.expander] == ["Open a data set"]
@@ -224,7 +224,7 @@ def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     made_trees.brats2021(tmp_path / "data")
     at = AppTest.from_string(
-        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+        "from afl_core.ui.shared.workspace import select_workspace\nselect_workspace()", default_timeout=60
     )
     at.run()
     at.text_input[0].set_value(str(tmp_path / "data"))

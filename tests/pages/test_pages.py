@@ -205,7 +205,7 @@ def test_a_checkpoint_that_learned_another_region_says_so(app, results, make_car
 def test_opening_a_wrong_folder_is_explained(app, results, cohort_folder, tmp_path, folder, said):
     """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     at = AppTest.from_string(
-        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+        "from afl_core.ui.shared.workspace import select_workspace\nselect_workspace()", default_timeout=60
     )
     at.run()
     at.text_input[0].set_value(str(tmp_path / folder))
@@ -223,7 +223,7 @@ def test_names_from_files_are_not_formatted(app, results):
 
 def test_opening_a_data_set_again_opens_its_results(app, results, cohort_folder):
     at = AppTest.from_string(
-        "from afl_core.ui.workspace import select_workspace\nselect_workspace()", default_timeout=60
+        "from afl_core.ui.shared.workspace import select_workspace\nselect_workspace()", default_timeout=60
     )
     at.run()
     at.text_input[0].set_value(str(cohort_folder))

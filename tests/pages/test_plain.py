@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from afl_core.ui.errors import plain
+from afl_core.ui.shared.errors import plain
 
 MARKDOWN = MarkdownIt("gfm-like", {"linkify": False})
 

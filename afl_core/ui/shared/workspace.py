@@ -22,7 +22,7 @@ from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
 from afl_core.model.checkpoints import find_checkpoints
-from afl_core.ui.errors import plain
+from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
 ADDRESS_KEY = "results in the address"

@@ -5,8 +5,8 @@ import streamlit as st
 
 from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
 from afl_core.evaluation.results import Results
-from afl_core.ui.errors import plain, shown_errors
-from afl_core.ui.workspace import Workspace
+from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.workspace import Workspace
 
 
 def show_job(workspace: Workspace, case_id: str) -> None:
