@@ -15,8 +15,8 @@ from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.viewer import show_viewer
-from afl_core.ui.viewer_payload import ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.viewers.slices import show_viewer
 from afl_core.volume import Case, Mask, Volume, check_same_grid
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ def show_surfaces(workspace: Workspace, case_id: str, place: DeltaGenerator) -> 
     case = _case(workspace, case_id)
     if case is None:
         return
-    from afl_core.ui.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
+    from afl_core.ui.viewers.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
 
     with place, shown_errors():
         st.markdown("##### Surfaces")
@@ -124,7 +124,7 @@ def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Vi
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
 def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
-    from afl_core.ui.surfaces import surfaces_payload  # noqa: PLC0415 - as above
+    from afl_core.ui.viewers.surfaces import surfaces_payload  # noqa: PLC0415 - as above
 
     return surfaces_payload(_meshes(_case, sequence, files), _case.case_id)
 

@@ -41,8 +41,8 @@ from afl_core.ui.compare import show_metrics
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.job_panel import show_progress
 from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.viewer import show_viewer
-from afl_core.ui.viewer_payload import ViewerCase, viewer_payload
+from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
+from afl_core.ui.viewers.slices import show_viewer
 
 _OF_DATA, _OWN = "Cases of the data set", "A case of your own"
 _RAN, _TURN, _PICTURE = "upload that was run", "upload turn", "upload picture"

@@ -15,8 +15,8 @@ from viewer_page import Page, middle
 
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.ui.viewer_findings import MAX_COMPONENTS
-from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.viewers.findings import MAX_COMPONENTS
+from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.volume import Mask, Volume
 
 APP = Path(__file__).parent / "viewer_app.py"

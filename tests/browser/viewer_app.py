@@ -12,9 +12,9 @@ from scipy.spatial.transform import Rotation
 from afl_core.data.formats.files import load_mask, load_volume, save_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
-from afl_core.ui.surfaces import show_surface_viewer, surfaces_payload
-from afl_core.ui.viewer import ViewerState, show_viewer
-from afl_core.ui.viewer_payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
+from afl_core.ui.viewers.slices import ViewerState, show_viewer
+from afl_core.ui.viewers.surfaces import show_surface_viewer, surfaces_payload
 from afl_core.volume import Mask, Volume
 
 SMALL = ((96, 116, 40), (1.0, 1.0, 3.0))

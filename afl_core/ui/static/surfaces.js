@@ -1,5 +1,5 @@
 // Tumour surfaces side by side on one WebGL canvas, turned by one camera: no dependency, no build step, no network.
-// Its Python side, afl_core/ui/surfaces.py, describes the bytes it receives. mesh.js holds meshes, shaders and rays;
+// Its Python side, afl_core/ui/viewers/surfaces.py, describes the bytes it receives. mesh.js holds meshes, shaders and rays;
 // both scripts are read as one module. How it talks with the slices is said in viewer.js.
 
 const FIELD = (25 * Math.PI) / 180; // of view, up and down

@@ -1,4 +1,4 @@
-// Linked slice viewer on Canvas 2D: no dependency, no build step, no network. Its Python side, afl_core/ui/viewer.py,
+// Linked slice viewer on Canvas 2D: no dependency, no build step, no network. Its Python side, afl_core/ui/viewers/slices.py,
 // describes the bytes it receives. viewer.html holds the fixed elements, slices.js the work on voxels and canvases,
 // panes.js what is drawn, input.js mouse and keys; the four scripts are read as one module. Here: the Viewer (data and
 // actions), and last the function that Streamlit calls.

@@ -20,7 +20,7 @@ from typing import Any, Literal, cast
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
-from afl_core.ui.viewer_payload import ViewerPayload
+from afl_core.ui.viewers.payload import ViewerPayload
 
 Axis = Literal["axial", "coronal", "sagittal"]
 Voxel = tuple[int, int, int]

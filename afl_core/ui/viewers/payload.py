@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.ui.viewer_findings import viewer_findings
+from afl_core.ui.viewers.findings import viewer_findings
 from afl_core.volume import Mask, Volume, check_same_grid
 
 MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")

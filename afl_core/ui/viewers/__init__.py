@@ -1,0 +1,1 @@
+"""The slice viewer and the surface viewer; `static/` draws them in the browser."""
