@@ -76,7 +76,7 @@ def test_only_ui_and_pages_import_streamlit():
 @pytest.mark.parametrize(
     "module",
     [
-        "afl_core.ui.overview",
+        "afl_core.ui.overview.panels",
         "afl_core.ui.case_views",
         "afl_core.ui.data",
         "afl_core.ui.training",
