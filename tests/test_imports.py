@@ -77,7 +77,7 @@ def test_only_ui_and_pages_import_streamlit():
     "module",
     [
         "afl_core.ui.overview.panels",
-        "afl_core.ui.case_views",
+        "afl_core.ui.compare.case_views",
         "afl_core.ui.data",
         "afl_core.ui.training",
         "afl_core.ui.training_runs",

@@ -14,7 +14,7 @@ from afl_core.evaluation.job import job_status
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.ui import upload
+from afl_core.ui.compare import upload
 
 
 @pytest.fixture

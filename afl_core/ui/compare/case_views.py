@@ -12,7 +12,7 @@ from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.figures.palette import SOURCE_COLOURS
-from afl_core.ui.compare import selected_lesion
+from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload

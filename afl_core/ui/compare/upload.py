@@ -36,8 +36,8 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.regions import label_lesions
-from afl_core.ui.case_views import behind
-from afl_core.ui.compare import show_metrics
+from afl_core.ui.compare.case_views import behind
+from afl_core.ui.compare.panels import show_metrics
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.job_panel import show_progress
 from afl_core.ui.shared.workspace import Workspace
