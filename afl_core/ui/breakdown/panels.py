@@ -16,7 +16,7 @@ from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
-from afl_core.ui.breakdown_controls import LEVELS, Asked, settings_key
+from afl_core.ui.breakdown.controls import LEVELS, Asked, settings_key
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_case
 

@@ -23,9 +23,9 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
-from afl_core.ui.breakdown import chart_config, show_clickable
-from afl_core.ui.breakdown_controls import Asked
-from afl_core.ui.breakdown_export import show_export, show_published
+from afl_core.ui.breakdown.controls import Asked
+from afl_core.ui.breakdown.export import show_export, show_published
+from afl_core.ui.breakdown.panels import chart_config, show_clickable
 from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]
