@@ -1,12 +1,12 @@
 """Loss X-ray: what A-FL takes from each case of a data set, and what that does to the loss."""
 
-from afl_core.ui import xray, xray_gradient
+from afl_core.ui.loss_xray import gradient, panels
 from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/loss_xray.py")
 
-if workspace is not None and (asked := xray.choose(workspace)) is not None:
-    xray.show_cohort(asked)
-    xray_gradient.run_checkpoint(asked)
-    xray_gradient.show_losses(asked)
-    xray.show_findings(asked)
+if workspace is not None and (asked := panels.choose(workspace)) is not None:
+    panels.show_cohort(asked)
+    gradient.run_checkpoint(asked)
+    gradient.show_losses(asked)
+    panels.show_findings(asked)

@@ -81,7 +81,7 @@ def test_only_ui_and_pages_import_streamlit():
         "afl_core.ui.data",
         "afl_core.ui.training",
         "afl_core.ui.training_runs",
-        "afl_core.ui.xray_gradient",
+        "afl_core.ui.loss_xray.gradient",
         "afl_core.cli.main",
         "afl_core.evaluation.job",
     ],

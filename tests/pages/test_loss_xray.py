@@ -14,7 +14,7 @@ from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import CheckpointError
 from afl_core.evaluation.sources import parse_sources
-from afl_core.ui import xray_gradient
+from afl_core.ui.loss_xray import gradient
 
 
 def text(at) -> str:
@@ -247,32 +247,32 @@ def test_a_checkpoint_runs_once_when_it_is_chosen_and_can_be_stopped(checked, mo
         waiting(1.0)
         return np.full((2, 24, 24, 20), 0.5, np.float32)
 
-    monkeypatch.setattr(xray_gradient, "case_probabilities", run)
+    monkeypatch.setattr(gradient, "case_probabilities", run)
     for _ in range(2):
         choice(checked, "Probabilities of").set_value("net").run()
         assert not checked.exception
         assert not checked.error
         assert "of the gradient with A-FL as released" in text(checked)
     assert ran == [("net", "gained")]
-    xray_gradient._place.clear()
+    gradient._place.clear()
     stopped = []
 
     def stop(source, case, *, waiting):
         stopped.append(1)
-        xray_gradient._back("probabilities small")  # what a press of Stop calls
+        gradient._back("probabilities small")  # what a press of Stop calls
         st.rerun()
 
-    monkeypatch.setattr(xray_gradient, "case_probabilities", stop)
+    monkeypatch.setattr(gradient, "case_probabilities", stop)
     checked.run()
     assert not checked.exception
-    assert (len(stopped), choice(checked, "Probabilities of").value) == (1, xray_gradient.USUAL)
+    assert (len(stopped), choice(checked, "Probabilities of").value) == (1, gradient.USUAL)
 
 
 def test_a_checkpoint_that_fails_is_one_sentence_and_the_choice_stays(checked, monkeypatch):
     def fail(source, case, *, waiting):
         raise CheckpointError("net could not predict gained")
 
-    monkeypatch.setattr(xray_gradient, "case_probabilities", fail)
+    monkeypatch.setattr(gradient, "case_probabilities", fail)
     choice(checked, "Probabilities of").set_value("net").run()
     assert not checked.exception
     assert [error.value for error in checked.error] == ["net could not predict gained."]

@@ -18,9 +18,9 @@ from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumo
 from afl_core.errors import UsageError
 from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.ui.breakdown.panels import chart_config
+from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import Workspace, open_case
-from afl_core.ui.xray_why import FORMULA, READINGS, show_why
 from afl_core.volume import Case
 
 EVERY = "all"

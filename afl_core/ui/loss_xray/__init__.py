@@ -1,0 +1,1 @@
+"""The Loss X-ray page."""
