@@ -1,10 +1,10 @@
 """Training: start runs, watch them, and open finished ones in Compare."""
 
-from afl_core.ui import training, training_runs
 from afl_core.ui.shared.workspace import current_workspace
+from afl_core.ui.training import heading, runs
 
 workspace = current_workspace("pages/training.py", needed=False)
 
-training.show_title()
-training.show_new(workspace)
-training_runs.show_runs()
+heading.show_title()
+heading.show_new(workspace)
+runs.show_runs()

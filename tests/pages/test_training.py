@@ -24,10 +24,13 @@ from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
 from afl_core.ui import data as data_page
-from afl_core.ui import training_form, training_names, training_runs, training_timing
-from afl_core.ui.training_data import ASKED
-from afl_core.ui.training_losses import asked_loss
-from afl_core.ui.training_seen import seconds_left
+from afl_core.ui.training import form as training_form
+from afl_core.ui.training import names as training_names
+from afl_core.ui.training import runs as training_runs
+from afl_core.ui.training import timing
+from afl_core.ui.training.data import ASKED
+from afl_core.ui.training.losses import asked_loss
+from afl_core.ui.training.seen import seconds_left
 
 STEP_SECONDS = {"focal": 0.5, "adaptive_focal": 0.25}
 DESIGNED = {"gamma_scale": 4, "normalise": True}
@@ -75,7 +78,7 @@ def proposed(monkeypatch) -> list[str]:
         runs = plan_runs(*[asked_for.pop(name) for name in ("preset", "losses", "seeds", "settings")], **asked_for)
         return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
 
-    monkeypatch.setattr(training_timing, "propose_runs", propose)
+    monkeypatch.setattr(timing, "propose_runs", propose)
     return asked
 
 

@@ -10,7 +10,7 @@ from streamlit.delta_generator import DeltaGenerator
 from afl_core.errors import UsageError
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.training_names import LOSS_NAMES, settings_words
+from afl_core.ui.training.names import LOSS_NAMES, settings_words
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
 """In the address: a loss, and its settings as JSON."""

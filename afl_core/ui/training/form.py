@@ -21,10 +21,10 @@ from afl_core.training.runs import RunSpec, create_run, list_runs
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.training_data import TrainingData, choose_data
-from afl_core.ui.training_losses import choose_losses, forget_asked
-from afl_core.ui.training_names import NETWORK_NAMES, PRESET_NAMES, duration
-from afl_core.ui.training_timing import TIMED, proposed
+from afl_core.ui.training.data import TrainingData, choose_data
+from afl_core.ui.training.losses import choose_losses, forget_asked
+from afl_core.ui.training.names import NETWORK_NAMES, PRESET_NAMES, duration
+from afl_core.ui.training.timing import TIMED, proposed
 
 UNITS = ("steps", "epochs", "minutes")
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -15,7 +15,7 @@ from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
 from afl_core.training.runs import RunFolder, publish_run
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.training_names import first_unique, source_name
+from afl_core.ui.training.names import first_unique, source_name
 
 
 def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
