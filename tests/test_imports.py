@@ -78,7 +78,7 @@ def test_only_ui_and_pages_import_streamlit():
     [
         "afl_core.ui.overview.panels",
         "afl_core.ui.compare.case_views",
-        "afl_core.ui.data",
+        "afl_core.ui.data.choose",
         "afl_core.ui.training.heading",
         "afl_core.ui.training.runs",
         "afl_core.ui.loss_xray.gradient",

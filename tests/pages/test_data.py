@@ -135,14 +135,14 @@ def test_masks_alone_by_choice(page, tmp_path):
 
 
 def test_masks_alone_are_x_rayed_in_one_click(page, tmp_path, monkeypatch):
-    from afl_core.ui import data
+    from afl_core.ui.data import choose
 
     for name in ("a", "b", "c"):
         made_trees.write(tmp_path / "masks" / f"{name}.nii.gz", [1])
     at = page(tmp_path / "masks")
     choice(at, "Layout").set_value("masks").run()
     went = []
-    monkeypatch.setattr(data.st, "switch_page", went.append)
+    monkeypatch.setattr(choose.st, "switch_page", went.append)
     (button,) = [b for b in at.button if b.label == "Loss X-ray"]
     button.click().run()
     assert not at.exception
@@ -186,9 +186,9 @@ def test_a_split_is_shown_and_saved_by_seed(page, tmp_path):
 
 
 def test_many_references_are_read_after_a_click(page, tmp_path, monkeypatch):
-    from afl_core.ui import data
+    from afl_core.ui.data import choose
 
-    monkeypatch.setattr(data, "AT_ONCE", 1)
+    monkeypatch.setattr(choose, "AT_ONCE", 1)
     made_trees.brats2018(tmp_path / "data")
     at = page(tmp_path / "data")
     assert numbers(at)["With a tumour"] == "?"

@@ -23,7 +23,7 @@ from afl_core.training import config as training_config
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
-from afl_core.ui import data as data_page
+from afl_core.ui.data import choose as data_page
 from afl_core.ui.training import form as training_form
 from afl_core.ui.training import names as training_names
 from afl_core.ui.training import runs as training_runs
