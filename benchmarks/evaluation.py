@@ -54,7 +54,7 @@ def family(pid: int) -> list[int]:
 def run(data: Path, out: Path, workers: int) -> dict[str, float]:
     """Evaluate both shipped checkpoints of two sequences; what the whole command took."""
     sources = [f"--source={name}={ROOT / 'models' / folder}" for name, folder in CHECKPOINTS.items()]
-    command = [sys.executable, "-m", "afl_core.cli.main", "evaluate", "--data", str(data), "--out", str(out), *sources]
+    command = [sys.executable, "-m", "afl_core", "evaluate", "--data", str(data), "--out", str(out), *sources]
     before, start = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
     largest, most = 0.0, 0.0
     with subprocess.Popen([*command, "--workers", str(workers)], cwd=ROOT, stderr=subprocess.DEVNULL) as process:

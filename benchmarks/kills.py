@@ -63,7 +63,7 @@ def _save(path: Path, array: np.ndarray, affine: np.ndarray) -> None:
 
 def evaluate(root: Path, out: Path) -> "subprocess.Popen[bytes]":
     """The command, in a session of its own."""
-    command = [sys.executable, "-m", "afl_core.cli.main", "evaluate", "--data", str(root / "data"), "--out", str(out)]
+    command = [sys.executable, "-m", "afl_core", "evaluate", "--data", str(root / "data"), "--out", str(out)]
     command += ["--source", f"A={root / 'A'}", "--source", f"B={root / 'B'}", "--workers", "2"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 

@@ -183,4 +183,4 @@ def make_checkpoint(make_card: Callable[..., Any]) -> Callable[..., Path]:
 def demo() -> None:
     """The shipped demo in the project's own data folder, made once as `make app` makes it; one process at a time."""
     with FileLock(Path(tempfile.gettempdir()) / "afl-demo-of-tests.lock"):
-        subprocess.run([sys.executable, "-m", "afl_core.cli.main", "demo"], check=True, timeout=280)
+        subprocess.run([sys.executable, "-m", "afl_core", "demo"], check=True, timeout=280)

@@ -65,7 +65,7 @@ def afl(monkeypatch, capsys, tmp_path):
 def afl_process(*arguments: object, **environment: str) -> Ran:
     """The same in a process of its own, with its pool."""
     done = subprocess.run(
-        [sys.executable, "-m", "afl_core.cli.main", *map(str, arguments)],
+        [sys.executable, "-m", "afl_core", *map(str, arguments)],
         capture_output=True,
         text=True,
         timeout=200,
@@ -804,7 +804,7 @@ def test_a_terminal_without_letters_or_width(columns, tmp_path):
         ("evaluate", "--references", tmp_path / "ö", "--source", f"A={folder}", "--out", tmp_path / "no"),
     )
     for arguments in commands:
-        command = [sys.executable, "-m", "afl_core.cli.main", *map(str, arguments)]
+        command = [sys.executable, "-m", "afl_core", *map(str, arguments)]
         home = {"AFL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
         ran = subprocess.run(command, env=os.environ | bare | home, capture_output=True, cwd=ROOT, check=False)
         said = (ran.stdout + ran.stderr).decode("ascii")

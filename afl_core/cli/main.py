@@ -228,7 +228,3 @@ def main() -> None:
 def _end(error: AflError) -> NoReturn:
     print_line(f"Error: {error}")
     sys.exit(2)
-
-
-if __name__ == "__main__":
-    main()

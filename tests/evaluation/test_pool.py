@@ -67,7 +67,7 @@ def slow(case, *arguments, **options):
 
 pipeline.evaluate_case = slow
 if __name__ == "__main__":
-    cli.main()
+    main()
 """
 
 

@@ -9,7 +9,7 @@ from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.ui.breakdown.controls import Asked
-from afl_core.ui.breakdown.panels import PICTURES, PICTURES_KEY
+from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY
 from afl_core.ui.shared.errors import plain
 
 _WHAT = {

@@ -1,6 +1,5 @@
 """Breakdown page: the charts by bin and the table of statistics."""
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,10 +16,9 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.ui.breakdown.controls import LEVELS, Asked, settings_key
+from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_case
-
-PICTURES, PICTURES_KEY = ("PNG", "SVG"), "picture format"
 
 
 def show_bins(asked: Asked) -> None:
@@ -120,13 +118,6 @@ def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
         case_id, lesion_id = points[0]["customdata"][:2]
         st.session_state[settings_key(str(case_id))] = {key: st.query_params.get_all(key) for key in st.query_params}
         open_case(asked.workspace, str(case_id), **({"lesion": str(lesion_id)} if int(lesion_id) else {}))
-
-
-def chart_config(name: str) -> dict[str, Any]:
-    """Plotly's settings of a chart whose camera button saves a picture of that name, drawn by the browser."""
-    kind = st.session_state.get(PICTURES_KEY, PICTURES[0]).lower()
-    picture = {"format": kind, "filename": re.sub(r"[^A-Za-z0-9_-]+", "_", name), "scale": 3 if kind == "png" else 1}
-    return {"displaylogo": False, "toImageButtonOptions": picture}
 
 
 def _warn_of_released(asked: Asked) -> None:

@@ -25,7 +25,8 @@ from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.ui.breakdown.controls import Asked
 from afl_core.ui.breakdown.export import show_export, show_published
-from afl_core.ui.breakdown.panels import chart_config, show_clickable
+from afl_core.ui.breakdown.panels import show_clickable
+from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]

@@ -18,8 +18,8 @@ from afl_core.errors import AflError
 from afl_core.evaluation.manifest import recorded_patients
 from afl_core.evaluation.results import Results
 from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, Workspace, find_results, register
-from afl_core.ui.training.data import train_on
 
 RECOGNISE, OWN = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""

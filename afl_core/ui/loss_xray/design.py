@@ -15,9 +15,9 @@ from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness
 from afl_core.analysis.xray.gradients import case_gammas
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
 from afl_core.figures.xray import plot_curves, plot_focusing
-from afl_core.ui.breakdown.panels import chart_config
 from afl_core.ui.loss_xray.panels import Asked
 from afl_core.ui.loss_xray.why import READINGS
+from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 
 SMOOTHNESS: Mapping[str, str] = {

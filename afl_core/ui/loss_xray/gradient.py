@@ -28,9 +28,9 @@ from afl_core.errors import AflError, DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.xray import plot_shares
-from afl_core.ui.breakdown.panels import chart_config
 from afl_core.ui.loss_xray.design import YOURS, show_design
 from afl_core.ui.loss_xray.panels import Asked
+from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload

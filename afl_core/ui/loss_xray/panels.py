@@ -17,8 +17,8 @@ from afl_core.analysis.xray.store import kept_table
 from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.errors import UsageError
 from afl_core.figures.xray import plot_distributions, plot_gammas
-from afl_core.ui.breakdown.panels import chart_config
 from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
+from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import Workspace, open_case
 from afl_core.volume import Case

@@ -6,7 +6,7 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.figures.training import Rows, plot_factor, plot_loss, plot_validation
-from afl_core.ui.breakdown.panels import chart_config
+from afl_core.ui.shared.charts import chart_config
 
 
 def show_curves(curves: Mapping[str, Rows], *, own: str, steps: int, key: str) -> None:

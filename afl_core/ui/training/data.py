@@ -8,18 +8,17 @@ import streamlit as st
 
 from afl_core.base import paths
 from afl_core.data.demo.design import SPLITS, DemoSpec
-from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.patients import by_names
 from afl_core.data.scan import typed_folder
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
 from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.train_on import ASKED, DATA_KEY, title_of
 from afl_core.ui.shared.workspace import Workspace
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
-DATA_KEY, ASKED = "training data", "data set to train on"
 OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
@@ -88,27 +87,16 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
     return data
 
 
-def train_on(cohort: Cohort) -> None:
-    """Offer a data set, with its layout, labels and region, as the one to train on."""
-    asked = cohort.root.resolve(), cohort.options
-    st.session_state[ASKED] = asked
-    st.session_state[DATA_KEY] = _title(*asked)
-
-
 def _places(workspace: Workspace | None) -> dict[str, tuple[Path, DataOptions]]:
     """Title on screen to a data set that needs no folder to be typed."""
     places = {DEMO_TITLE: (paths.DEMO, AS_RECOGNISED)}
     if asked := st.session_state.get(ASKED):
-        places[_title(*asked)] = asked
+        places[title_of(*asked)] = asked
     if workspace and workspace.cohort and not workspace.is_demo:
         opened = workspace.cohort.root, workspace.cohort.options
         if opened not in places.values():
-            places[f"The one that is open: {_title(*opened)}"] = opened
+            places[f"The one that is open: {title_of(*opened)}"] = opened
     return places
-
-
-def _title(root: Path, options: DataOptions) -> str:
-    return root.name if options.region == WHOLE else f"{root.name}, {region_title(options.region)}"
 
 
 def _demo_to_be_drawn() -> TrainingData | None:

@@ -3,8 +3,8 @@
 import streamlit as st
 
 from afl_core.training.runs import list_runs
+from afl_core.ui.shared.train_on import ASKED
 from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.training.data import ASKED
 from afl_core.ui.training.form import STARTED, show_form
 from afl_core.ui.training.losses import LOSS_KEY, SETTINGS_KEY
 

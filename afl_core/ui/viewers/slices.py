@@ -11,15 +11,13 @@ another image leaves the masks where they are. Wire format of an element's `data
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from typing import Any, Literal, cast
 
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
+from afl_core.ui.viewers.component import component, framed, ignore
 from afl_core.ui.viewers.payload import ViewerPayload
 
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -64,32 +62,16 @@ def show_viewer(
     """
     place = None if focus is None else [int(i) for i in focus]
     options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}
-    callbacks: dict[str, Any] = {"on_view_change": _ignore} if report else {}
+    callbacks: dict[str, Any] = {"on_view_change": ignore} if report else {}
     digests = json.loads(payload.header)["parts"]
+    viewer = component("afl_viewer", "viewer", "slices.js", "panes.js", "input.js", "viewer.js")
     with st.container(gap=None):
         for name, part in payload.parts.items():
             options_of_part = {"key": key, "part": name, "digest": digests[name]}
-            _component()(key=f"{key} {name}", data=_framed(options_of_part) + part, height=1)
-        result = _component()(key=key, data=_framed(options) + payload.header, **callbacks)
+            viewer(key=f"{key} {name}", data=framed(options_of_part) + part, height=1)
+        result = viewer(key=key, data=framed(options) + payload.header, **callbacks)
     view = cast("dict[str, Any] | None", result.get("view")) if report else None
     if not view:
         return ViewerState()
     x, y, z = (int(i) for i in view["voxel"])
     return ViewerState(axis=cast("Axis", view["axis"]), voxel=(x, y, z))
-
-
-@cache
-def _component() -> ComponentRenderer:
-    static = files("afl_core.ui") / "static"
-    names = ("viewer.html", "theme.css", "viewer.css", "slices.js", "panes.js", "input.js", "viewer.js")
-    html, theme, css, *js = ((static / name).read_text(encoding="utf-8") for name in names)
-    return st.components.v2.component("afl_viewer", html=html, css=theme + css, js="\n".join(js))
-
-
-def _ignore() -> None:
-    """Streamlit returns a state only where a callback names it."""
-
-
-def _framed(content: Mapping[str, Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":")).encode()
-    return len(text).to_bytes(4, "little") + text

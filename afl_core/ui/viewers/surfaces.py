@@ -6,17 +6,14 @@ All scenes share one canvas and one camera, so they turn together. Wire format o
 """
 
 import gzip
-import json
-from collections.abc import Callable, Mapping
-from functools import cache
-from importlib.resources import files
+from collections.abc import Callable
 from typing import Any
 
 import streamlit as st
-from streamlit.components.v2.types import ComponentRenderer
 
 from afl_core.figures.stills import OUTLINE_COLOUR, scene_colours
 from afl_core.figures.surfaces import DISTANCE_COLOURS, Surface, Surfaces
+from afl_core.ui.viewers.component import component, framed, ignore
 
 
 def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
@@ -36,7 +33,7 @@ def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
         "colours": DISTANCE_COLOURS,
     }
     meshes = b"".join(_bytes(surface) for surface in drawn if surface is not None)
-    return _framed(header) + gzip.compress(meshes, compresslevel=1, mtime=0)
+    return framed(header) + gzip.compress(meshes, compresslevel=1, mtime=0)
 
 
 def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes]) -> None:
@@ -47,22 +44,12 @@ def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes])
         key: Streamlit key; also what the camera is remembered under.
         still: Gives a PNG of the same surfaces, for a browser without WebGL.
     """
-    result = _component()(key=key, data=_framed({"key": key}) + payload, on_webgl_change=_ignore)
+    result = component("afl_surfaces", "surfaces", "mesh.js", "surfaces.js")(
+        key=key, data=framed({"key": key}) + payload, on_webgl_change=ignore
+    )
     if result.get("webgl") is False:
         st.image(still())
         st.caption("This browser has no WebGL, so the surfaces are a still picture.")
-
-
-@cache
-def _component() -> ComponentRenderer:
-    static = files("afl_core.ui") / "static"
-    names = ("surfaces.html", "theme.css", "surfaces.css", "mesh.js", "surfaces.js")
-    html, theme, css, *js = ((static / name).read_text(encoding="utf-8") for name in names)
-    return st.components.v2.component("afl_surfaces", html=html, css=theme + css, js="\n".join(js))
-
-
-def _ignore() -> None:
-    """Streamlit returns a state only where a callback names it."""
 
 
 def _described(name: str, surface: Surface | None, colour: str) -> dict[str, Any]:
@@ -74,8 +61,3 @@ def _described(name: str, surface: Surface | None, colour: str) -> dict[str, Any
 def _bytes(surface: Surface) -> bytes:
     distance = b"" if surface.distance_mm is None else surface.distance_mm.astype("<f4").tobytes()
     return surface.points_mm.astype("<f4").tobytes() + surface.faces.astype("<u4").tobytes() + distance
-
-
-def _framed(content: Mapping[str, Any]) -> bytes:
-    text = json.dumps(content, separators=(",", ":")).encode()
-    return len(text).to_bytes(4, "little") + text

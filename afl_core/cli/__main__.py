@@ -1,0 +1,6 @@
+"""`python -m afl_core.cli` is `afl`."""
+
+from afl_core.cli.main import main
+
+if __name__ == "__main__":
+    main()
