@@ -10,38 +10,54 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 LAYERS = (
-    {"errors", "jit", "paths", "versions"},
-    {"volume", "catalogue", "storage", "isolation", "processes"},
+    {"errors"},
+    {"base"},
+    {"volume"},
     {"regions"},
     {"surface_area"},
     {"shape"},
-    {"data", "metrics", "loss", "model"},
+    {"data.formats", "loss", "metrics", "model"},
+    {"data"},
+    {"data.layouts"},
+    {"data.check", "data.demo", "data.upload"},
     {"inference"},
     {"training"},
     {"evaluation"},
-    {"demo", "analysis"},
+    {"analysis.statistics"},
+    {"analysis.breakdown"},
+    {"analysis.xray"},
     {"figures"},
     {"report", "study"},
-    {"cli_options", "doctor", "terminal"},
-    {"cli_analysis", "cli_data", "cli_training", "cli_xray"},
-    {"ui", "cli"},
+    {"cli", "ui.shared"},
+    {"ui.viewers"},
+    {"ui.breakdown", "ui.compare", "ui.data", "ui.loss_xray", "ui.overview", "ui.training"},
+    {"ui", "__main__"},
 )
-"""Modules of afl_core from the bottom up; a module imports from its own layer only within its own folder."""
+"""Rooms of afl_core from the bottom up; a module imports from its own layer only within its own room."""
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 
+def room(module):
+    """The room of a module, or of a folder, of afl_core: the longest name in `LEVEL` that it begins with."""
+    parts = module.split(".")
+    return next((name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in LEVEL), None)
+
+
 def imported(path: Path) -> set[str]:
-    """Modules of afl_core that a file imports, at its top or inside a function."""
-    found = set()
+    """Modules and folders of afl_core that a file imports, at its top or inside a function."""
+    names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("afl_core."):
-            found.add(node.module.split(".")[1])
-        elif isinstance(node, ast.ImportFrom) and node.module == "afl_core":
-            found |= {alias.name for alias in node.names}
+        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "afl_core":
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
         elif isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("afl_core.")}
-    return found - {"__version__"}
+            names |= {alias.name for alias in node.names}
+    inside = {name.removeprefix("afl_core.") for name in names if name.startswith("afl_core.")}
+    return inside - {"__version__"}
+
+
+def name_of(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT / "afl_core").with_suffix("").parts).removesuffix(".__init__")
 
 
 def modules():
@@ -54,14 +70,14 @@ def modules():
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_imports_point_down(path):
-    own = path.relative_to(ROOT / "afl_core").parts[0].removesuffix(".py")
-    upward = {name for name in imported(path) if name != own and LEVEL[name] >= LEVEL[own]}
+    own = room(name_of(path))
+    upward = {name for name in imported(path) if room(name) != own and LEVEL[room(name)] >= LEVEL[own]}
     assert not upward, f"{own} imports {upward} from its own layer or above"
 
 
-def test_every_module_has_a_layer():
-    names = {path.relative_to(ROOT / "afl_core").parts[0].removesuffix(".py") for path in modules()}
-    assert names == set(LEVEL)
+def test_every_module_has_a_room():
+    rooms = {room(name_of(path)) for path in modules()}
+    assert rooms == set(LEVEL)
 
 
 def test_only_ui_and_pages_import_streamlit():

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-HOME = Path(os.environ.get("AFL_HOME", Path(__file__).resolve().parents[1])).absolute()
+HOME = Path(os.environ.get("AFL_HOME", Path(__file__).resolve().parents[2])).absolute()
 MODELS = HOME / "models"
 DEMO = HOME / "data" / "demo"
 RESULTS = HOME / "data" / "results"

@@ -16,6 +16,7 @@ from afl_core.base.isolation import explained
 from afl_core.base.paths import DEMO, RESULTS
 from afl_core.cli.analysis import breakdown, figure, report
 from afl_core.cli.data import data_app
+from afl_core.cli.demo import demo_sources
 from afl_core.cli.doctor import run_checks
 from afl_core.cli.options import (
     DATA_HELP,
@@ -35,7 +36,6 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.demo import demo_sources
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask

@@ -8,10 +8,10 @@ from monai.metrics import compute_average_surface_distance, compute_hausdorff_di
 from monai.metrics.meandice import compute_dice
 
 from afl_core.base.paths import DEMO, MODELS, RESULTS
+from afl_core.cli.demo import DEMO_PAIR
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.demo import DEMO_PAIR
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card, verify_weights
