@@ -26,6 +26,7 @@ LAYERS = (
     {"analysis.statistics"},
     {"analysis.breakdown"},
     {"analysis.xray"},
+    {"analysis"},
     {"figures"},
     {"report", "study"},
     {"cli", "ui.shared"},

@@ -25,7 +25,7 @@ from afl_core.base import paths
 from afl_core.cli import analysis, doctor, main, training
 from afl_core.evaluation.results import Results
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 COMMANDS = ("demo", "evaluate", "predict", "train", "study", "breakdown", "report", "figure", "doctor")
 
 

@@ -16,7 +16,7 @@ import pytest
 from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.errors import DataError
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 HEADER = "ObjectType = Image\nNDims = 3\nDimSize = 4 5 6\nElementType = MET_SHORT\n"
 VOXELS = np.arange(4 * 5 * 6, dtype="<i2").tobytes()
 
