@@ -26,6 +26,8 @@ check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	@if command -v node >/dev/null; then for file in $(wildcard afl_core/ui/viewers/static/*.js); do \
+		node --input-type=module --check < $$file || exit 1; done; else echo "No node: the scripts were not checked."; fi
 
 $(VENV)/.app: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and f"Python 3.11 is needed, this is {v}. Try: make PYTHON=/path/to/python3.11")'

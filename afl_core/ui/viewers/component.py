@@ -1,24 +1,46 @@
 """A viewer as a Streamlit component: the files of `static/` that draw it, and the bytes that it is given."""
 
 import json
+import re
 from collections.abc import Mapping
 from functools import cache
-from importlib.resources import files
+from importlib import resources
 from typing import Any
 
 import streamlit as st
 from streamlit.components.v2.types import ComponentRenderer
 
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
+
 
 @cache
-def component(name: str, styles: str, *scripts: str) -> ComponentRenderer:
-    """The component of that name; each file is one of `static/`, and scripts run in the order given."""
-    static = files(__package__) / "static"
-    html, theme, css, *js = (
-        (static / file).read_text(encoding="utf-8")
-        for file in (f"{styles}.html", "theme.css", f"{styles}.css", *scripts)
-    )
-    return st.components.v2.component(name, html=html, css=theme + css, js="\n".join(js))
+def component(name: str, files: str) -> ComponentRenderer:
+    """The component of that name, drawn by the page, the style and the module of `static/` that are called `files`."""
+    css = _read("theme.css") + _read(f"{files}.css")
+    return st.components.v2.component(name, html=_read(f"{files}.html"), css=css, js=linked(f"{files}.js"))
+
+
+def linked(module: str) -> str:
+    """A JavaScript module and all that it imports as one: Streamlit takes no second file.
+
+    Each module stands behind those that it imports; no two may use one name at their top level.
+    """
+    texts = dict[str, str]()
+
+    def add(file: str) -> None:
+        text = _read(file)
+        for imported in _IMPORT.findall(text):
+            if imported not in texts:
+                add(imported)
+        texts[file] = _EXPORT.sub("", _IMPORT.sub("", text))
+
+    add(module)
+    return "\n".join(texts.values())
+
+
+def _read(file: str) -> str:
+    return (resources.files(__package__) / "static" / file).read_text(encoding="utf-8")
 
 
 def framed(content: Mapping[str, Any]) -> bytes:

@@ -1,9 +1,12 @@
 // Mouse, touch and keys: every handler ends in one of the Viewer's actions (viewer.js).
 
+import { goFinding, stepFinding } from "./findings.js";
+import { matrixOf } from "./geometry.js";
+
 // Slice coordinates (voxels, fractional) of a pointer event over a pane.
 function locate(viewer, { clientX, clientY }, { canvas }) {
   const frame = canvas.getBoundingClientRect();
-  const matrix = viewer.matrix(canvas);
+  const matrix = matrixOf(viewer, canvas);
   const x = ((clientX - frame.left) / frame.width) * canvas.width;
   const y = ((clientY - frame.top) / frame.height) * canvas.height;
   return { i: (x - matrix.e) / matrix.a, j: (y - matrix.f) / matrix.d };
@@ -24,7 +27,7 @@ function zoomAt(viewer, factor, event, pane) {
 }
 
 function panBy(viewer, dx, dy, { canvas }) {
-  const matrix = viewer.matrix(canvas);
+  const matrix = matrixOf(viewer, canvas);
   viewer.shift((-dx * viewer.ratio) / matrix.a, (-dy * viewer.ratio) / matrix.d);
 }
 
@@ -76,7 +79,7 @@ function onPinch(viewer, event, pane, pointer, dx, dy) {
   panBy(viewer, dx / 2, dy / 2, pane);
 }
 
-function listenToPanes(viewer) {
+export function listenToPanes(viewer) {
   const over = (handle) => (event) => {
     const pane = viewer.panes.find(({ canvas }) => canvas === event.target);
     if (pane && viewer.place) handle(viewer, event, pane);
@@ -93,7 +96,7 @@ function listenToPanes(viewer) {
   grid.addEventListener("pointerleave", () => viewer.point(null));
 }
 
-function listenToStrip(viewer) {
+export function listenToStrip(viewer) {
   const { track } = viewer;
   const jump = (event) => {
     if (!viewer.place || !event.buttons) return;
@@ -108,7 +111,7 @@ function listenToStrip(viewer) {
   });
 }
 
-function listenToControls(viewer) {
+export function listenToControls(viewer) {
   const { root, opacity, finding, preset, pair } = viewer;
   const actions = {
     reset: () => viewer.resetView(), help: () => viewer.toggleHelp(),
@@ -118,11 +121,11 @@ function listenToControls(viewer) {
     if (!viewer.place) return;
     if (set) viewer.set(set, value);
     if (flip) viewer.set(flip, !viewer.ui[flip]);
-    if (step) viewer.stepFinding(Number(by), step);
+    if (step) stepFinding(viewer, Number(by), step);
     actions[action]?.();
   });
   opacity.addEventListener("input", () => viewer.set("opacity", Number(opacity.value)));
-  finding.addEventListener("change", () => viewer.goFinding(Number(finding.value)));
+  finding.addEventListener("change", () => goFinding(viewer, Number(finding.value)));
   pair.addEventListener("change", () => viewer.set("pair", Number(pair.value)));
   preset.addEventListener("change", () => viewer.setPreset(Number(preset.value)));
   root.addEventListener("keydown", (event) => {
@@ -144,7 +147,7 @@ function press(viewer, { key, shiftKey }) {
   const actions = {
     e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
     t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
-    N: () => viewer.stepFinding(1, "false_positive"), P: () => viewer.stepFinding(-1, "false_positive"),
+    N: () => stepFinding(viewer, 1, "false_positive"), P: () => stepFinding(viewer, -1, "false_positive"),
     "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), Escape: () => viewer.toggleHelp(false),
   };
   const knob = [...viewer.root.querySelectorAll("[data-key]")].find((button) => button.dataset.key === key);

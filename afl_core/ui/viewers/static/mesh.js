@@ -1,24 +1,15 @@
-// Triangle meshes: read from bytes, given normals, drawn with WebGL 2, and met by a ray. Read together with surfaces.js
-// as one module.
+// Triangle meshes: read from bytes, given normals, drawn with WebGL 2, and met by a ray.
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const remember = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
-const subtract = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
-const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
-const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
-const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255);
+import { gunzip } from "./common.js";
 
-// JSON behind its length, then the rest.
-function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const json = JSON.parse(new TextDecoder().decode(bytes.subarray(4, 4 + length)));
-  return [json, bytes.subarray(4 + length)];
-}
+export const subtract = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+export const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+export const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255);
 
 // The meshes that a header lists, one behind the other in a gzip.
-async function readMeshes(listed, zipped) {
-  const stream = new Blob([zipped]).stream().pipeThrough(new DecompressionStream("gzip"));
-  const buffer = await new Response(stream).arrayBuffer();
+export async function readMeshes(listed, zipped) {
+  const buffer = await gunzip(zipped);
   let at = 0;
   const take = (Kind, length) => new Kind(buffer, at, length, (at += 4 * length));
   return listed.map((mesh) => {
@@ -47,7 +38,7 @@ function vertexNormals(points, faces) {
 }
 
 // Middle of the box around meshes and the radius of the ball around that box; null without a point.
-function boundingBall(meshes) {
+export function boundingBall(meshes) {
   const low = [Infinity, Infinity, Infinity];
   const high = [-Infinity, -Infinity, -Infinity];
   for (const { points } of meshes) {
@@ -62,7 +53,7 @@ function boundingBall(meshes) {
 }
 
 // The first point at which a ray meets a mesh: {mm, distance to the reference}, or null (Möller and Trumbore).
-function meet({ points, faces, distances }, origin, ray) {
+export function meet({ points, faces, distances }, origin, ray) {
   const corner = (index) => points.subarray(3 * index, 3 * index + 3);
   let best = null;
   for (let f = 0; f < faces.length; f += 3) {
@@ -111,7 +102,7 @@ const FRAGMENT = `#version 300 es
     colour = vec4((other ? vec3(0.35) : own) * (0.25 + 0.75 * facing), 1.0);
   }`;
 
-function buildProgram(gl) {
+export function buildProgram(gl) {
   const program = gl.createProgram();
   for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
     const shader = gl.createShader(kind);
@@ -125,7 +116,7 @@ function buildProgram(gl) {
 }
 
 // Puts a mesh on the graphics card; gives {array, count, buffers}.
-function upload(gl, program, { points, normals, distances, faces, measured }) {
+export function upload(gl, program, { points, normals, distances, faces, measured }) {
   const array = gl.createVertexArray();
   gl.bindVertexArray(array);
   const fill = (target, data) => {

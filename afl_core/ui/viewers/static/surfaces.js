@@ -1,24 +1,19 @@
 // Tumour surfaces side by side on one WebGL canvas, turned by one camera: no dependency, no build step, no network.
-// Its Python side, afl_core/ui/viewers/surfaces.py, describes the bytes it receives. mesh.js holds meshes, shaders and rays;
-// both scripts are read as one module. How it talks with the slices is said in viewer.js.
+// Its Python side, afl_core/ui/viewers/surfaces.py, describes the bytes it receives. How it talks with the slices is said
+// in viewer.js.
 
-const FIELD = (25 * Math.PI) / 180; // of view, up and down
-const GAP = 6;
-const MIN_PANE = 190;
-const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]]; // ends of the RAS+ axes
+import { FIELD, matrixOf, project, viewOf } from "./camera.js";
+import { GAP, LETTERS, clamp, columnsFor, el, remember, unpack } from "./common.js";
+import { boundingBall, buildProgram, meet, readMeshes, subtract, upload } from "./mesh.js";
+import { listen } from "./gestures.js";
+import { paint } from "./scene.js";
+
 const VIEWS = { front: [0, 0], left: [-90, 0], top: [0, 89.9] }; // yaw and pitch of the eye, in degrees
 const START = { yaw: -35, pitch: 20, zoom: 1, outline: true };
 
 // Kept by this module, so that a rerun, a remount or a visit to another page leaves the camera where it is.
 const cameras = new Map(); // key -> {yaw, pitch, zoom, outline, case, target}
 const viewers = new WeakMap(); // mount point -> Surfaces
-
-function el(tag, attributes = {}, ...children) {
-  const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children);
-  return element;
-}
 
 class Surfaces {
   constructor(host) {
@@ -49,7 +44,7 @@ class Surfaces {
 
   receive(options, bytes) {
     this.camera = remember(cameras, options.key, () => ({ ...START }));
-    const [header, zipped] = unpack(bytes);
+    const { options: header, rest: zipped } = unpack(bytes);
     const digest = JSON.stringify(header) + zipped.length;
     if (digest === this.digest) return this.layout();
     this.digest = digest;
@@ -113,7 +108,7 @@ class Surfaces {
       Object.assign(this.camera, { target: cross.mm, zoom });
       this.invalidate();
     } else if (cross.radius_mm !== before.radius_mm) this.invalidate();
-    else if (!this.frame && this.paneWidth) this.panes.forEach((pane) => this.placeMark(pane, this.matrix()));
+    else if (!this.frame && this.paneWidth) this.panes.forEach((pane) => this.placeMark(pane, matrixOf(this)));
   }
 
   // ---- camera
@@ -131,7 +126,7 @@ class Surfaces {
 
   // Move what is looked at by CSS pixels.
   shift(dx, dy) {
-    const { right, up, distance } = this.view();
+    const { right, up, distance } = viewOf(this);
     const mm = (2 * distance * Math.tan(FIELD / 2)) / this.paneHeight;
     this.camera.target = this.camera.target.map((value, i) => value - (dx * right[i] - dy * up[i]) * mm);
     this.disturb();
@@ -158,40 +153,13 @@ class Surfaces {
     this.invalidate();
   }
 
-  // Eye, directions and distance in mm; from the front the patient's right is on the left.
-  view() {
-    const { yaw, pitch, zoom, target } = this.camera;
-    const [y, p] = [yaw, pitch].map((degrees) => (degrees * Math.PI) / 180);
-    const back = [Math.sin(y) * Math.cos(p), Math.cos(y) * Math.cos(p), Math.sin(p)]; // from the target to the eye
-    const right = [-Math.cos(y), Math.sin(y), 0];
-    const up = cross(back, right);
-    const distance = (1.15 * Math.max(this.ball.radius, 15)) / Math.sin(FIELD / 2) / zoom;
-    return { right, up, back, distance, eye: target.map((value, i) => value + distance * back[i]) };
-  }
-
-  // From RAS+ mm to clip coordinates.
-  matrix() {
-    const { right, up, back, eye, distance } = this.view();
-    const axes = [right, up, back];
-    const world = new DOMMatrix([
-      ...[0, 1, 2].flatMap((i) => [...axes.map((axis) => axis[i]), 0]), ...axes.map((axis) => -dot(axis, eye)), 1,
-    ]);
-    const [near, far] = [Math.max(distance - 400, distance / 50), distance + 400];
-    const f = 1 / Math.tan(FIELD / 2);
-    const depth = 1 / (near - far);
-    const aspect = this.paneWidth / this.paneHeight;
-    return new DOMMatrix([f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, (near + far) * depth, -1, 0, 0, 2 * near * far * depth, 0])
-      .multiply(world);
-  }
-
   // ---- drawing
 
   layout() {
     const width = this.root.clientWidth;
     if (!this.header || !width) return;
     const count = this.panes.length;
-    const fit = clamp(Math.floor((width + GAP) / (MIN_PANE + GAP)), 1, count);
-    const columns = Math.ceil(count / Math.ceil(count / fit));
+    const columns = columnsFor(width, count);
     this.paneWidth = Math.floor((width - GAP * (columns - 1)) / columns);
     this.paneHeight = Math.round(clamp(this.paneWidth * 0.85, 180, 380));
     this.panes.forEach((pane, i) => {
@@ -209,61 +177,16 @@ class Surfaces {
   invalidate() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      if (this.header) this.paint();
+      if (this.header) paint(this);
     });
-  }
-
-  paint() {
-    const { gl, program, canvas } = this;
-    const density = window.devicePixelRatio || 1;
-    const ratio = this.moving ? 0.75 * density : Math.max(density, 2);
-    const [width, height] = this.size.map((side) => Math.round(side * ratio));
-    if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    gl.useProgram(program);
-    gl.enable(gl.SCISSOR_TEST);
-    gl.enable(gl.DEPTH_TEST);
-    const place = (name) => gl.getUniformLocation(program, name);
-    const matrix = this.matrix();
-    gl.uniformMatrix4fv(place("camera"), false, matrix.toFloat32Array());
-    gl.uniform3fv(place("eye"), this.view().eye);
-    gl.uniform3fv(place("scale"), this.header.colours.flatMap(rgb));
-    const { mm = [0, 0, 0], radius_mm: radius = 0 } = this.cross?.case === this.header.case ? this.cross : {};
-    gl.uniform4fv(place("chosen"), [...mm, radius && 1.7 * radius + 6]); // a ball around the chosen finding
-    this.panes.forEach((pane, i) => {
-      const box = [pane.left, this.size[1] - pane.top - this.paneHeight, this.paneWidth, this.paneHeight];
-      const pixels = box.map((value) => Math.round(value * ratio));
-      gl.viewport(...pixels);
-      gl.scissor(...pixels);
-      gl.clearColor(0.06, 0.07, 0.08, 1);
-      gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
-      this.drawMesh(pane.mesh, this.uploads[i + 1], false);
-      if (this.camera.outline) this.drawMesh(this.outline, this.uploads[0], true);
-      this.placeWords(pane, matrix);
-    });
-    this.syncControls();
-  }
-
-  drawMesh({ colour, measured }, { array, count }, ghost) {
-    const { gl, program } = this;
-    const place = (name) => gl.getUniformLocation(program, name);
-    gl.uniform3fv(place("plain"), rgb(colour));
-    gl.uniform1f(place("limit"), measured ? this.header.limit_mm : 0);
-    gl.uniform1i(place("ghost"), ghost ? 1 : 0);
-    (ghost ? gl.enable : gl.disable).call(gl, gl.BLEND);
-    gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
-    gl.depthMask(!ghost);
-    gl.bindVertexArray(array);
-    gl.drawElements(gl.TRIANGLES, count, gl.UNSIGNED_INT, 0);
-    gl.bindVertexArray(null);
-    gl.depthMask(true);
   }
 
   // Letters on a ring around the middle, and the crosshair's place.
   placeWords(pane, matrix) {
     const { target } = this.camera;
-    const { distance } = this.view();
+    const { distance } = viewOf(this);
     const reach = 0.92 * distance * Math.tan(FIELD / 2) * Math.min(1, this.paneWidth / this.paneHeight);
-    const { back } = this.view();
+    const { back } = viewOf(this);
     pane.letters.forEach((pair, axis) => pair.forEach((letter, end) => {
       const sign = end ? 1 : -1;
       const tip = target.map((value, i) => value + (i === axis ? sign * reach : 0));
@@ -278,13 +201,8 @@ class Surfaces {
   }
 
   put(word, matrix, mm, hidden) {
-    const [x, y] = this.project(matrix, mm);
+    const [x, y] = project(this, matrix, mm);
     Object.assign(word.style, { left: `${x}px`, top: `${y}px`, opacity: hidden ? 0 : 1 });
-  }
-
-  project(matrix, mm) {
-    const { x, y, w } = matrix.transformPoint(new DOMPoint(...mm));
-    return [((x / w + 1) / 2) * this.paneWidth, ((1 - y / w) / 2) * this.paneHeight];
   }
 
   syncControls() {
@@ -305,8 +223,8 @@ class Surfaces {
     if (!pane) return null;
     const x = ((clientX - frame.left - pane.left) / this.paneWidth) * 2 - 1;
     const y = 1 - ((clientY - frame.top - pane.top) / this.paneHeight) * 2;
-    const { eye } = this.view();
-    const far = this.matrix().inverse().transformPoint(new DOMPoint(x, y, 0.5));
+    const { eye } = viewOf(this);
+    const far = matrixOf(this).inverse().transformPoint(new DOMPoint(x, y, 0.5));
     const ray = subtract([far.x / far.w, far.y / far.w, far.z / far.w], eye);
     const hit = meet(pane.mesh, eye, ray);
     return hit && { ...hit, name: pane.mesh.name };
@@ -335,70 +253,15 @@ class Surfaces {
   }
 }
 
-// Mouse, touch and keys.
-function listen(viewer) {
-  const { stage, root, pointers } = viewer;
-  const actions = {
-    front: () => viewer.look("front"), left: () => viewer.look("left"), top: () => viewer.look("top"),
-    reset: () => viewer.reset(), help: () => viewer.toggleHelp(),
-    outline: () => {
-      viewer.camera.outline = !viewer.camera.outline;
-      viewer.invalidate();
-    },
-  };
-  const keys = {
-    ArrowLeft: () => viewer.turnBy(-10, 0), ArrowRight: () => viewer.turnBy(10, 0),
-    ArrowUp: () => viewer.turnBy(0, 10), ArrowDown: () => viewer.turnBy(0, -10),
-    "+": () => viewer.zoomBy(1.2), "-": () => viewer.zoomBy(1 / 1.2), Escape: () => viewer.toggleHelp(false),
-    1: actions.front, 2: actions.left, 3: actions.top, 0: actions.reset, o: actions.outline, "?": actions.help,
-  };
-  root.addEventListener("click", ({ target }) => actions[target.closest("button")?.dataset.do]?.());
-  root.addEventListener("keydown", (event) => {
-    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-    keys[event.key]();
-    event.preventDefault();
-    event.stopPropagation(); // Streamlit has keys of its own
-  });
-  stage.addEventListener("wheel", (event) => {
-    if (!stage.matches(":focus")) return; // the page scrolls past until the surfaces are clicked
-    event.preventDefault();
-    viewer.zoomBy(Math.exp(-(event.deltaY * (event.deltaMode ? 33 : 1)) / 500));
-  }, { passive: false });
-  stage.addEventListener("contextmenu", (event) => event.preventDefault());
-  stage.addEventListener("dblclick", () => viewer.reset());
-  stage.addEventListener("pointerdown", (event) => {
-    stage.setPointerCapture(event.pointerId);
-    pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, path: 0 });
-  });
-  stage.addEventListener("pointermove", (event) => {
-    const pointer = pointers.get(event.pointerId);
-    if (!pointer) return viewer.say(viewer.header ? viewer.pick(event) : null);
-    const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
-    const other = [...pointers.values()].find((p) => p !== pointer);
-    if (other) {
-      const apart = (p) => Math.max(Math.hypot(p.x - other.x, p.y - other.y), 1);
-      viewer.zoomBy(apart({ x: event.clientX, y: event.clientY }) / apart(pointer));
-    } else if (event.shiftKey || event.buttons > 1) viewer.shift(dx, dy);
-    else viewer.turnBy(0.5 * dx, 0.5 * dy);
-    Object.assign(pointer, { x: event.clientX, y: event.clientY, path: pointer.path + Math.abs(dx) + Math.abs(dy) });
-  });
-  const release = (event) => {
-    const pointer = pointers.get(event.pointerId);
-    pointers.delete(event.pointerId);
-    if (event.type === "pointerup" && pointer?.path < 4 && event.button === 0) viewer.visit(viewer.pick(event));
-  };
-  stage.addEventListener("pointerup", release);
-  stage.addEventListener("pointercancel", release);
-  stage.addEventListener("pointerleave", () => viewer.say(null));
-}
-
 // As in viewer.js: of calls that were overtaken, only the newest may take the viewer down.
 export default function ({ data, parentElement, setStateValue }) {
   if (!viewers.get(parentElement)?.root.isConnected) viewers.set(parentElement, new Surfaces(parentElement));
   const viewer = viewers.get(parentElement);
   const turn = ++viewer.turn;
-  if (viewer.gl) viewer.receive(...unpack(data));
-  else {
+  if (viewer.gl) {
+    const { options, rest } = unpack(data);
+    viewer.receive(options, rest);
+  } else {
     viewer.root.hidden = true;
     setStateValue("webgl", false); // Python shows a still picture
   }

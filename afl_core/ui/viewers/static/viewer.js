@@ -1,24 +1,32 @@
 // Linked slice viewer on Canvas 2D: no dependency, no build step, no network. Its Python side, afl_core/ui/viewers/slices.py,
-// describes the bytes it receives. viewer.html holds the fixed elements, slices.js the work on voxels and canvases,
-// panes.js what is drawn, input.js mouse and keys; the four scripts are read as one module. Here: the Viewer (data and
-// actions), and last the function that Streamlit calls.
+// describes the bytes it receives. viewer.html holds the fixed elements. Here: the Viewer (data and actions), and last
+// the function that Streamlit calls.
 //
 // With the surfaces (surfaces.js) it talks through events of the window: "afl-cross" {case, mm, radius_mm} says where
 // the crosshair is, with a radius above 0 on a chosen finding (the last one stays in window.aflCross), and "afl-goto"
 // {case, mm} asks it to move.
 
-const DEFAULTS = {
+import { announce, followAddress } from "./address.js";
+import { clamp, remember, unpack } from "./common.js";
+import { findingAt, goFinding } from "./findings.js";
+import { layout, toVoxel } from "./geometry.js";
+import { listenToControls, listenToPanes, listenToStrip } from "./input.js";
+import { buildPanes, drawPane } from "./panes.js";
+import { gather } from "./picture.js";
+import { buildLanes, drawStrip } from "./strip.js";
+import {
+  PLANES, arrival, byteLevels, colourRamp, hold, profile,
+} from "./voxels.js";
+import { fillMenus, syncControls, writeReadout } from "./words.js";
+
+const DEFAULTS= {
   axis: "axial", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
   masks: true, rim: true, cross: true, smooth: true, radiological: true,
 };
-const MIN_PANE = 190; // CSS pixels; below this the panes wrap
-const MAX_HEIGHT = 580; // of all rows of panes together: the strip below must stay in sight
-const GAP = 6;
 
 // Kept by this module, so that a rerun, a remount or a visit to another page changes nothing the reader set.
 const settings = new Map(); // viewer key -> switches
 const places = new Map(); // viewer key and case -> crosshair, zoom, window
-const linked = new Set(); // viewer keys that have followed the address
 const viewers = new WeakMap(); // mount point -> Viewer
 
 class Viewer {
@@ -46,10 +54,10 @@ class Viewer {
     listenToPanes(this);
     listenToStrip(this);
     this.onGoto = ({ detail }) => {
-      if (detail.case === this.header?.case) this.goTo(this.toVoxel(detail.mm));
+      if (detail.case === this.header?.case) this.goTo(toVoxel(this, detail.mm));
     };
     window.addEventListener("afl-goto", this.onGoto);
-    this.observer = new ResizeObserver(() => this.layout());
+    this.observer = new ResizeObserver(() => layout(this));
     this.observer.observe(this.root);
   }
 
@@ -69,7 +77,7 @@ class Viewer {
     const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) {
       this.follow();
-      this.layout(); // a rerun may come with another theme
+      layout(this); // a rerun may come with another theme
     } else {
       this.digest = digest;
       this.load(JSON.parse(digest));
@@ -112,9 +120,9 @@ class Viewer {
     this.counts = profile(this.masks, header.shape, this.lanes);
     buildPanes(this);
     fillMenus(this);
-    this.followAddress();
+    followAddress(this);
     this.follow();
-    this.layout();
+    layout(this);
   }
 
   home(header) {
@@ -129,22 +137,8 @@ class Viewer {
     this.place.focus = asked;
     if (!focus) return;
     const bit = this.sources.find(({ name }) => name === of)?.bit;
-    this.goFinding(this.findingAt(focus, (spot) => spot.bit === bit), focus);
+    goFinding(this, findingAt(this, focus, (spot) => spot.bit === bit), focus);
     this.root.scrollIntoView({ block: "nearest", behavior: "smooth" }); // what was clicked may lie far below
-  }
-
-  // The address of a fresh page says where to start; from then on it follows.
-  followAddress() {
-    const { key, link, focus, of } = this.options;
-    if (!link || linked.has(key)) return;
-    linked.add(key);
-    const query = new URLSearchParams(location.search);
-    const [axis, ...voxel] = (query.get("at") ?? "").split("-");
-    const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && axis in PLANES;
-    if (!known || (query.get("case") ?? this.header.case) !== this.header.case) return;
-    this.ui.axis = axis;
-    this.place.focus = JSON.stringify([focus, of]); // the address was written after it
-    this.goTo(voxel.map(Number));
   }
 
   // ---- what every input ends in
@@ -186,7 +180,7 @@ class Viewer {
     }
     if (before !== this.beside) {
       buildPanes(this);
-      this.layout();
+      layout(this);
     }
     this.invalidate();
   }
@@ -204,34 +198,6 @@ class Viewer {
   // Moves along one axis, by default through the slices.
   move(steps, axis = this.plane.n) {
     this.goTo(this.place.cross.map((index, a) => (a === axis ? index + steps : index)));
-  }
-
-  // Goes to a finding of the list, or to a voxel that is none.
-  goFinding(index, voxel = this.findings[index]?.voxel) {
-    if (!voxel) return;
-    this.goTo(voxel);
-    this.place.chosen = index >= 0;
-    this.place.finding = index;
-    this.hover = null; // the read-out tells of the place that was gone to
-    // A lesion outside the zoomed view would not be seen.
-    if (this.place.zoom > 1) this.place.centre = voxel.map((i) => i + 0.5);
-    this.invalidate();
-  }
-
-  // The finding at a voxel, -1 if there is none. Two may have one centre: then the one that fits, or was gone to last.
-  findingAt(voxel, fits = (_, index) => index === this.place.finding) {
-    const here = this.findings.flatMap((spot, index) => (String(spot.voxel) === String(voxel) ? [index] : []));
-    return here.find((index) => fits(this.findings[index], index)) ?? here[0] ?? -1;
-  }
-
-  stepFinding(step, kind) {
-    const count = this.findings.filter((spot) => spot.kind === kind).length;
-    if (!count) return;
-    const first = this.findings.findIndex((spot) => spot.kind === kind);
-    const found = this.findingAt(this.place.cross);
-    const here = this.findings[found]?.kind === kind ? found : -1;
-    const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
-    this.goFinding(first + next);
   }
 
   // What the read-out tells about: the voxel under the pointer of a pane, or null.
@@ -283,76 +249,6 @@ class Viewer {
     this.timer = setTimeout(() => this.send({ axis: this.ui.axis, voxel: this.place.cross }), 400);
   }
 
-  // Tell the surfaces and the address where the crosshair is.
-  announce() {
-    const { header, place, options, ui } = this;
-    const at = [ui.axis, ...place.cross].join("-");
-    const told = JSON.stringify([header.case, at, place.chosen]);
-    if (told === this.told) return;
-    this.told = told;
-    const radius_mm = place.chosen ? this.findings[this.findingAt(place.cross)].radius_mm : 0;
-    window.aflCross = { case: header.case, mm: this.toMm(place.cross), radius_mm };
-    window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
-    if (!options.link) return;
-    clearTimeout(this.addressTimer); // browsers limit how often an address may change
-    this.addressTimer = setTimeout(() => {
-      const url = new URL(location.href);
-      url.searchParams.set("at", at);
-      history.replaceState(history.state, "", url);
-    }, 300);
-  }
-
-  // ---- geometry
-
-  toMm(voxel) {
-    const { x, y, z } = this.world.transformPoint(new DOMPoint(...voxel));
-    return [x, y, z];
-  }
-
-  toVoxel(mm) {
-    const { x, y, z } = this.world.inverse().transformPoint(new DOMPoint(...mm));
-    return [x, y, z];
-  }
-
-  intensity(shown) {
-    const [low, high] = this.header.window;
-    return low + (shown / 255) * (high - low);
-  }
-
-  // From slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
-  matrix({ width, height }) {
-    const { h, v } = this.plane;
-    const { spacing_mm: mm, box } = this.header;
-    const extent = (axis) => (box[axis][1] - box[axis][0]) * mm[axis] * 1.06;
-    const scale = this.place.zoom * Math.min(width / extent(h), height / extent(v));
-    const a = (this.flipped ? -1 : 1) * mm[h] * scale;
-    const d = -mm[v] * scale;
-    return new DOMMatrix([a, 0, 0, d, width / 2 - a * this.place.centre[h], height / 2 - d * this.place.centre[v]]);
-  }
-
-  layout() {
-    if (!this.header || !this.root.clientWidth) return;
-    const count = this.panes.length;
-    const fit = clamp(Math.floor((this.root.clientWidth + GAP) / (MIN_PANE + GAP)), 1, count);
-    const columns = Math.ceil(count / Math.ceil(count / fit)); // 4 panes in room for 3 go 2 + 2, not 3 + 1
-    const width = Math.min(Math.floor((this.root.clientWidth - GAP * (columns - 1)) / columns), 720);
-    // One height for all planes, the tallest's: the page must not jump when the plane changes.
-    const mm = this.header.box.map(([first, last], axis) => (last - first) * this.header.spacing_mm[axis]);
-    const tallest = Math.max(...Object.values(PLANES).map(({ h, v }) => mm[v] / mm[h]));
-    const rows = Math.ceil(count / columns);
-    const height = Math.round(Math.min(width * clamp(tallest, 0.6, 1.1), Math.max(MAX_HEIGHT / rows, MIN_PANE)));
-    this.ratio = window.devicePixelRatio || 1;
-    this.grid.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
-    for (const { canvas, patterns } of this.panes) {
-      canvas.style.height = `${height}px`;
-      canvas.width = Math.round(width * this.ratio);
-      canvas.height = Math.round(height * this.ratio);
-      patterns.clear();
-    }
-    this.stripKey = null;
-    this.invalidate();
-  }
-
   // ---- drawing
 
   invalidate() {
@@ -363,7 +259,7 @@ class Viewer {
   }
 
   paint() {
-    this.gather();
+    gather(this);
     for (const pane of this.panes) drawPane(this, pane);
     drawStrip(this);
     syncControls(this);
@@ -371,25 +267,9 @@ class Viewer {
     const { axis } = this.ui;
     const slice = this.place.cross[this.plane.n];
     Object.assign(this.root.dataset, { ready: "true", axis, slice, case: this.header.case });
-    this.announce();
+    announce(this);
   }
 
-  // Picture, mask codes and maps of the shown slice at voxel resolution; every pane draws from these.
-  gather() {
-    const { plane, header: { shape } } = this;
-    const { cross, low, high } = this.place;
-    const slice = `${this.ui.axis} ${cross[plane.n]}`; // adopt() forgets it when the voxels change
-    const grey = `${slice} ${low} ${high}`;
-    if (slice !== this.sliceKey) {
-      this.greyKey = null;
-      this.paths.clear();
-      const cutHere = (volume) => cut(volume, shape, plane, cross[plane.n]);
-      [this.codes, this.grey] = [cutHere(this.masks), cutHere(this.image)];
-      this.maps.forEach((map, i) => paintBytes(this.mapSlices[i], cutHere(map), shape[plane.h], this.mapRamps[i]));
-    }
-    if (grey !== this.greyKey) paintBytes(this.slice, this.grey, shape[plane.h], greyRamp(low, high, this.levels));
-    [this.sliceKey, this.greyKey] = [slice, grey];
-  }
 }
 
 // Streamlit calls this on every change of data or theme, and the last function it returned when the element goes. A

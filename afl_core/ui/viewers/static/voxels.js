@@ -1,33 +1,21 @@
-// Voxels and what is computed from them; no page element here. Read together with viewer.js as one module.
+// Voxels and what is computed from them; no page element here, but for the mount points of volumes.
 //
 // Voxel axes 0, 1, 2 point to the patient's right, anterior and superior; index 0 is the left, posterior, inferior end.
 // Masks arrive as one byte a voxel: bit 0 the reference, bit 1 and up the sources.
 
-const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]];
-// Voxel axes that run across the screen, up it, and through the slices.
-const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
+import { clamp, gunzip, remember } from "./common.js";
 
-const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
-const remember = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+// Voxel axes that run across the screen, up it, and through the slices.
+export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
 
 // The volumes that have arrived or are waited for: viewer key, part and digest -> {promise, resolve} of voxels.
 const volumes = new Map();
 const holders = new WeakMap(); // mount point of a part -> what it holds
 
-const arrival = (...names) => remember(volumes, JSON.stringify(names), () => Promise.withResolvers());
-const gunzip = (bytes) =>
-  new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip")))
-    .arrayBuffer().then((buffer) => new Uint8Array(buffer));
-
-// Options as JSON behind their length, then the rest.
-function unpack(bytes) {
-  const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
-  const text = new TextDecoder().decode(bytes.subarray(4, 4 + length));
-  return { options: JSON.parse(text), rest: bytes.subarray(4 + length) };
-}
+export const arrival = (...names) => remember(volumes, JSON.stringify(names), () => Promise.withResolvers());
 
 // A part has no face: it keeps its voxels for the viewer of the same key while it is on the page.
-function hold(host, { key, part, digest }, bytes) {
+export function hold(host, { key, part, digest }, bytes) {
   host.querySelector(".afl-viewer")?.remove();
   const mount = remember(holders, host, () => ({ turn: 0, id: null }));
   const turn = ++mount.turn;
@@ -36,7 +24,7 @@ function hold(host, { key, part, digest }, bytes) {
   if (mount.id !== id) {
     drop();
     mount.id = id;
-    arrival(key, part, digest).resolve(gunzip(bytes));
+    arrival(key, part, digest).resolve(gunzip(bytes).then((buffer) => new Uint8Array(buffer)));
   }
   return () => {
     if (mount.turn !== turn) return;
@@ -46,7 +34,7 @@ function hold(host, { key, part, digest }, bytes) {
 }
 
 // Marked voxels in each slice, along each axis, for each lane {test}: what the strip under the panes shows.
-function profile(masks, [nx, ny, nz], lanes) {
+export function profile(masks, [nx, ny, nz], lanes) {
   const counts = [nx, ny, nz].map((n) => lanes.map(() => new Uint32Array(n)));
   for (let z = 0, k = 0; z < nz; z++) {
     for (let y = 0; y < ny; y++) {
@@ -64,13 +52,11 @@ function profile(masks, [nx, ny, nz], lanes) {
   return counts;
 }
 
-// ---- outlines and marks
-
-const test = (holds) => Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
+export const test = (holds) => Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
 
 // Closed outlines of the voxels whose code passes, along voxel edges: nearest neighbour at any zoom. Edges run with
 // the mask on their right; `out` holds, for each corner, the directions (+x, +y, -x, -y) in which one leaves.
-function trace(codes, width, height, passes) {
+export function trace(codes, width, height, passes) {
   const path = new Path2D();
   const stride = width + 1;
   const out = new Uint8Array(stride * (height + 1));
@@ -105,31 +91,8 @@ function trace(codes, width, height, passes) {
   return path;
 }
 
-// Diagonal lines, rising ("/"), falling ("\\") or both ("x"), so that regions differ in more than their colour.
-function hatch(ctx, colour, kind, ratio) {
-  const size = Math.round(6 * ratio);
-  const tile = new OffscreenCanvas(size, size);
-  const pen = tile.getContext("2d");
-  pen.fillStyle = "rgb(0 0 0 / 50%)"; // a dark ground: yellow lines would vanish on bright tissue
-  pen.fillRect(0, 0, size, size);
-  pen.strokeStyle = colour;
-  pen.lineWidth = 1.4 * ratio;
-  for (const shift of [-size, 0, size]) {
-    if (kind !== "\\") {
-      pen.moveTo(shift - 1, size + 1);
-      pen.lineTo(shift + size + 1, -1);
-    }
-    if (kind !== "/") {
-      pen.moveTo(shift - 1, -1);
-      pen.lineTo(shift + size + 1, size + 1);
-    }
-  }
-  pen.stroke();
-  return ctx.createPattern(tile, "repeat");
-}
-
 // One slice of a volume, row by row; `plane` names the axes.
-function cut(volume, shape, { h, v, n }, index) {
+export function cut(volume, shape, { h, v, n }, index) {
   const strides = [1, shape[0], shape[0] * shape[1]];
   const slice = new Uint8Array(shape[h] * shape[v]);
   for (let j = 0, k = 0; j < shape[v]; j++) {
@@ -140,7 +103,7 @@ function cut(volume, shape, { h, v, n }, index) {
 }
 
 // Paint a slice of bytes onto a canvas of one pixel a voxel; `ramp` holds a 0xAABBGGRR word for each byte.
-function paintBytes(canvas, slice, width, ramp) {
+export function paintBytes(canvas, slice, width, ramp) {
   Object.assign(canvas, { width, height: slice.length / width });
   const pixels = new ImageData(width, slice.length / width);
   const words = new Uint32Array(pixels.data.buffer);
@@ -148,15 +111,14 @@ function paintBytes(canvas, slice, width, ramp) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-// Black at `low`, white at `high`.
 // Grey of every byte in a window from low to high; `levels` says what the bytes stand for.
-function greyRamp(low, high, levels) {
+export function greyRamp(low, high, levels) {
   const grey = (level) => Math.round(clamp((level - low) / (high - low), 0, 1) * 255);
   return Uint32Array.from(levels, (level) => 0xff000000 + 0x010101 * grey(level));
 }
 
 // What every byte stands for, between knots of byte and intensity; 0 to 255 is the window of the header.
-function byteLevels({ knots, window: [low, high] }) {
+export function byteLevels({ knots, window: [low, high] }) {
   const shown = (intensity) => ((intensity - low) / (high - low)) * 255;
   return Float64Array.from({ length: 256 }, (_, byte) => {
     const next = Math.max(1, knots.findIndex(([at]) => at >= byte));
@@ -166,7 +128,7 @@ function byteLevels({ knots, window: [low, high] }) {
 }
 
 // Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.
-function colourRamp(colours) {
+export function colourRamp(colours) {
   const stops = colours.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
   return Uint32Array.from({ length: 256 }, (_, value) => {
     const at = (value / 255) * (stops.length - 1);
@@ -174,56 +136,4 @@ function colourRamp(colours) {
     const [r, g, b] = stops[first].map((from, i) => Math.round(from + (stops[first + 1][i] - from) * (at - first)));
     return ((Math.min(255, value * 4) << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
-}
-
-// Fill and outline a region; `look` is {colour, width, dash, fill, pattern}, lengths in CSS pixels.
-function drawRegion(ctx, path, look, opacity, ratio) {
-  if (look.fill) {
-    ctx.globalAlpha = Math.min(1, look.pattern ? 2.5 * opacity : opacity); // lines cover a quarter of what a fill does
-    ctx.fillStyle = look.pattern ?? look.colour;
-    ctx.fill(path, "evenodd");
-    ctx.globalAlpha = 1;
-  }
-  ctx.setLineDash((look.dash ?? []).map((length) => length * ratio));
-  ctx.lineWidth = look.width * ratio;
-  ctx.strokeStyle = look.colour;
-  ctx.stroke(path);
-  ctx.setLineDash([]);
-}
-
-// Open in the middle: a crosshair must not hide what it points at.
-function drawCross(ctx, x, y, ratio) {
-  const { width, height } = ctx.canvas;
-  const gap = 9 * ratio;
-  ctx.beginPath();
-  for (const sign of [-1, 1]) {
-    ctx.moveTo(x + sign * gap, y);
-    ctx.lineTo(x + sign * width * 2, y);
-    ctx.moveTo(x, y + sign * gap);
-    ctx.lineTo(x, y + sign * height * 2);
-  }
-  ctx.strokeStyle = "rgba(255, 255, 255, 0.5)";
-  ctx.lineWidth = Math.max(1, Math.floor(ratio));
-  ctx.stroke();
-}
-
-// One lane of the strip: its name in the gutter, then a bar for each slice, as tall as the square root of the voxels in
-// it (a small lesion's slices stay visible beside a large one's).
-function drawLane(ctx, { label, colour }, counts, { most, top, height, gutter, step }) {
-  ctx.save();
-  ctx.beginPath();
-  ctx.rect(0, top, gutter - 18, height);
-  ctx.clip();
-  ctx.fillText(label, 1, top + height / 2 + 1);
-  ctx.restore();
-  ctx.globalAlpha = 0.2;
-  ctx.fillRect(gutter, top + height - 1, step * counts.length, 1);
-  ctx.globalAlpha = 1;
-  ctx.save();
-  ctx.fillStyle = colour;
-  counts.forEach((count, slice) => {
-    const tall = count && Math.max(2, (height - 3) * Math.sqrt(count / most));
-    ctx.fillRect(gutter + slice * step, top + height - tall, Math.max(step - 0.4, 0.7), tall);
-  });
-  ctx.restore();
 }

@@ -1,0 +1,40 @@
+// Where the crosshair is, told to the surfaces and to the page's address, and read from it.
+
+import { findingAt } from "./findings.js";
+import { toMm } from "./geometry.js";
+import { PLANES } from "./voxels.js";
+
+const linked = new Set(); // viewer keys that have followed the address
+
+// The address of a fresh page says where to start; from then on it follows.
+export function followAddress(viewer) {
+  const { key, link, focus, of } = viewer.options;
+  if (!link || linked.has(key)) return;
+  linked.add(key);
+  const query = new URLSearchParams(location.search);
+  const [axis, ...voxel] = (query.get("at") ?? "").split("-");
+  const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && axis in PLANES;
+  if (!known || (query.get("case") ?? viewer.header.case) !== viewer.header.case) return;
+  viewer.ui.axis = axis;
+  viewer.place.focus = JSON.stringify([focus, of]); // the address was written after it
+  viewer.goTo(voxel.map(Number));
+}
+
+// Tell the surfaces and the address where the crosshair is.
+export function announce(viewer) {
+  const { header, place, options, ui } = viewer;
+  const at = [ui.axis, ...place.cross].join("-");
+  const told = JSON.stringify([header.case, at, place.chosen]);
+  if (told === viewer.told) return;
+  viewer.told = told;
+  const radius_mm = place.chosen ? viewer.findings[findingAt(viewer, place.cross)].radius_mm : 0;
+  window.aflCross = { case: header.case, mm: toMm(viewer, place.cross), radius_mm };
+  window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
+  if (!options.link) return;
+  clearTimeout(viewer.addressTimer); // browsers limit how often an address may change
+  viewer.addressTimer = setTimeout(() => {
+    const url = new URL(location.href);
+    url.searchParams.set("at", at);
+    history.replaceState(history.state, "", url);
+  }, 300);
+}

@@ -1,0 +1,36 @@
+// The camera that turns all surfaces: where it stands, and what it makes of a place.
+
+import { cross, dot } from "./mesh.js";
+
+export const FIELD = (25 * Math.PI) / 180; // of view, up and down
+
+// Eye, directions and distance in mm; from the front the patient's right is on the left.
+export function viewOf(viewer) {
+  const { yaw, pitch, zoom, target } = viewer.camera;
+  const [y, p] = [yaw, pitch].map((degrees) => (degrees * Math.PI) / 180);
+  const back = [Math.sin(y) * Math.cos(p), Math.cos(y) * Math.cos(p), Math.sin(p)]; // from the target to the eye
+  const right = [-Math.cos(y), Math.sin(y), 0];
+  const up = cross(back, right);
+  const distance = (1.15 * Math.max(viewer.ball.radius, 15)) / Math.sin(FIELD / 2) / zoom;
+  return { right, up, back, distance, eye: target.map((value, i) => value + distance * back[i]) };
+}
+
+// From RAS+ mm to clip coordinates.
+export function matrixOf(viewer) {
+  const { right, up, back, eye, distance } = viewOf(viewer);
+  const axes = [right, up, back];
+  const world = new DOMMatrix([
+    ...[0, 1, 2].flatMap((i) => [...axes.map((axis) => axis[i]), 0]), ...axes.map((axis) => -dot(axis, eye)), 1,
+  ]);
+  const [near, far] = [Math.max(distance - 400, distance / 50), distance + 400];
+  const f = 1 / Math.tan(FIELD / 2);
+  const depth = 1 / (near - far);
+  const aspect = viewer.paneWidth / viewer.paneHeight;
+  return new DOMMatrix([f / aspect, 0, 0, 0, 0, f, 0, 0, 0, 0, (near + far) * depth, -1, 0, 0, 2 * near * far * depth, 0])
+    .multiply(world);
+}
+
+export function project(viewer, matrix, mm) {
+  const { x, y, w } = matrix.transformPoint(new DOMPoint(...mm));
+  return [((x / w + 1) / 2) * viewer.paneWidth, ((1 - y / w) / 2) * viewer.paneHeight];
+}

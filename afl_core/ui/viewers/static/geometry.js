@@ -1,0 +1,54 @@
+// From voxels to millimetres and to the screen.
+
+import { GAP, MIN_PANE, clamp, columnsFor } from "./common.js";
+import { PLANES } from "./voxels.js";
+
+const MAX_HEIGHT = 580; // of all rows of panes together: the strip below must stay in sight
+
+export function toMm(viewer, voxel) {
+  const { x, y, z } = viewer.world.transformPoint(new DOMPoint(...voxel));
+  return [x, y, z];
+}
+
+export function toVoxel(viewer, mm) {
+  const { x, y, z } = viewer.world.inverse().transformPoint(new DOMPoint(...mm));
+  return [x, y, z];
+}
+
+export function intensity(viewer, shown) {
+  const [low, high] = viewer.header.window;
+  return low + (shown / 255) * (high - low);
+}
+
+// From slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
+export function matrixOf(viewer, { width, height }) {
+  const { h, v } = viewer.plane;
+  const { spacing_mm: mm, box } = viewer.header;
+  const extent = (axis) => (box[axis][1] - box[axis][0]) * mm[axis] * 1.06;
+  const scale = viewer.place.zoom * Math.min(width / extent(h), height / extent(v));
+  const a = (viewer.flipped ? -1 : 1) * mm[h] * scale;
+  const d = -mm[v] * scale;
+  return new DOMMatrix([a, 0, 0, d, width / 2 - a * viewer.place.centre[h], height / 2 - d * viewer.place.centre[v]]);
+}
+
+export function layout(viewer) {
+  if (!viewer.header || !viewer.root.clientWidth) return;
+  const count = viewer.panes.length;
+  const columns = columnsFor(viewer.root.clientWidth, count);
+  const width = Math.min(Math.floor((viewer.root.clientWidth - GAP * (columns - 1)) / columns), 720);
+  // One height for all planes, the tallest's: the page must not jump when the plane changes.
+  const mm = viewer.header.box.map(([first, last], axis) => (last - first) * viewer.header.spacing_mm[axis]);
+  const tallest = Math.max(...Object.values(PLANES).map(({ h, v }) => mm[v] / mm[h]));
+  const rows = Math.ceil(count / columns);
+  const height = Math.round(Math.min(width * clamp(tallest, 0.6, 1.1), Math.max(MAX_HEIGHT / rows, MIN_PANE)));
+  viewer.ratio = window.devicePixelRatio || 1;
+  viewer.grid.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
+  for (const { canvas, patterns } of viewer.panes) {
+    canvas.style.height = `${height}px`;
+    canvas.width = Math.round(width * viewer.ratio);
+    canvas.height = Math.round(height * viewer.ratio);
+    patterns.clear();
+  }
+  viewer.stripKey = null;
+  viewer.invalidate();
+}
