@@ -8,6 +8,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
+from afl_core.evaluation.manifest import Manifest, SourceSection
+
 SHAPE = (16, 18, 12)
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])
 SOURCES = {"FL": 0.0, "A-FL": 0.05}
@@ -60,18 +62,19 @@ def make_tables(*, n: int = 24, sources: dict[str, float] = SOURCES) -> tuple[pd
     return pd.DataFrame(cases), pd.DataFrame(lesions)
 
 
-def make_manifest(data: Path, sources: dict[str, float] = SOURCES) -> dict[str, object]:
+def make_manifest(data: Path, sources: dict[str, float] = SOURCES) -> Manifest:
     """The manifest of such tables; the first source is a checkpoint, the others are folders of masks."""
     names = list(sources)
-    return {
+    record = {
         "data": {"path": str(data), "kind": "plain", "skipped": {}},
-        "sources": {name: CHECKPOINT if name == names[0] else MASKS for name in names},
         "settings": {"nsd_tolerance_mm": 1.0, "matcher": "overlap", "version": 2},
         "versions": {"afl-workbench": "0.1.0", "python": "3.11"},
         "empty_masks": {name: {"both": 1} for name in names},
         "problems": {"case_99": {names[0]: f"{names[0]} has no mask of case_99"}},
         "updated": "2026-01-01T00:00:00+00:00",
     }
+    of = {name: SourceSection(**CHECKPOINT if name == names[0] else MASKS) for name in names}
+    return Manifest(**record).model_copy(update={"sources": of})  # also names that a file may not have
 
 
 def write_results(folder: Path, *, pictures: bool = False, sources: dict[str, float] = SOURCES) -> Path:
@@ -81,7 +84,7 @@ def write_results(folder: Path, *, pictures: bool = False, sources: dict[str, fl
     cases.to_parquet(folder / "cases.parquet", index=False)
     lesions.to_parquet(folder / "lesions.parquet", index=False)
     data = folder.parent / f"data of {folder.name}"
-    (folder / "manifest.json").write_text(json.dumps(make_manifest(data, sources)))
+    (folder / "manifest.json").write_text(json.dumps(make_manifest(data, sources).record()))
     if pictures:
         for case_id in cases["case_id"].unique():
             write_case(folder, data, case_id, sources)

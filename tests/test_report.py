@@ -95,7 +95,7 @@ def with_pictures(tmp_path_factory):
     folder = write_results(tmp_path_factory.mktemp("report") / "made", pictures=True)
     results = Results(folder)
     manifest = results.manifest()
-    cohort = load_cohort(Path(manifest["data"]["path"]))
+    cohort = load_cohort(manifest.data.folder)
     tables = (results.cases(), results.lesions())
     found = findings(folder=folder, cohort=cohort, manifest=manifest, tables=tables)
     return found, Page(build_report(found))
@@ -239,10 +239,10 @@ def test_a_missing_data_set_mask_or_image_is_a_sentence(tmp_path):
     assert page.text.count("No picture: the data set cannot be opened: There is no such folder") == 6
     folder = write_results(tmp_path / "made", pictures=True)
     manifest = Results(folder).manifest()
-    found = findings(folder=folder, cohort=load_cohort(Path(manifest["data"]["path"])), manifest=manifest)
+    found = findings(folder=folder, cohort=load_cohort(manifest.data.folder), manifest=manifest)
     first, second = largest_changes(found)[0][:2]
     (folder / "masks" / "A-FL" / f"{first.case_id}.nii.gz").unlink()
-    broken = Path(manifest["data"]["path"]) / "images" / f"{second.case_id}_flair.nii.gz"
+    broken = manifest.data.folder / "images" / f"{second.case_id}_flair.nii.gz"
     broken.write_bytes(b"nothing")
     page = Page(build_report(found))
     assert sum(tag == "img" for tag, _ in page.elements) == 5
@@ -268,7 +268,7 @@ def test_names_are_text_wherever_they_stand():
         table.assign(case_id=HOSTILE + table["case_id"], group=HOSTILE) for table in make_tables(sources=sources)
     )
     manifest = make_manifest(Path(f"/data/{HOSTILE}"), sources)
-    manifest["problems"] = {HOSTILE: {HOSTILE: HOSTILE}}
+    manifest = manifest.model_copy(update={"problems": {HOSTILE: {HOSTILE: HOSTILE}}})
     found = findings(
         folder=Path(f"/results/{HOSTILE}"), sources=sources, tables=tables, manifest=manifest, command=HOSTILE
     )

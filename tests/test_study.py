@@ -16,6 +16,7 @@ from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
 from afl_core.cli import training
 from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.manifest import Manifest
 from afl_core.model.checkpoints import load_card
 from afl_core.study import ARMS, CONTRASTS, RULES, plan_study, rule_sources, run_table, study_records, train_study
 from afl_core.training import run as run_module
@@ -256,7 +257,8 @@ class Made:
         return pd.DataFrame()
 
     def manifest(self):
-        return {"sources": {f"{arm} seed{seed}": {"kind": "masks"} for arm in ARMS for seed in range(3)}}
+        masks = {"kind": "masks", "path": "/masks", "files": 1}
+        return Manifest(sources={f"{arm} seed{seed}": masks for arm in ARMS for seed in range(3)})
 
 
 def test_the_comparisons_are_those_made_by_hand():

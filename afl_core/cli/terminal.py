@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 import pandas as pd
 from rich.console import Console
@@ -16,7 +16,7 @@ from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.manifest import failed_predictions, recorded_region
+from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.results import Results
 
 console = Console(stderr=True)
@@ -60,7 +60,7 @@ def print_warnings(found: Iterable[str]) -> None:
         print_line(f"Warning: {said}")
 
 
-def print_caveats(manifest: Mapping[str, Any], rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
+def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
     """What to know of results: how many patients, which lesions are ignored, and what looks wrong about it."""
     for said in notes(manifest, rows):
         print_line(said)
@@ -71,7 +71,7 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
     opened = open_comparison(results.folder)
     cases, manifest = opened.rows, opened.manifest
-    missing = {source: len(ids) for source, ids in manifest.get("missing", {}).items()}
+    missing = {source: len(ids) for source, ids in manifest.missing.items()}
     failed = failed_predictions(manifest)
     title = ("source", "cases", "missing", "failed", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
     table = Table(*title, box=None)
@@ -87,13 +87,13 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
         )
     output.print(table)
     for source in sources:
-        if ids := manifest.get("missing", {}).get(source):
+        if ids := manifest.missing.get(source):
             print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
         if failed[source]:
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
     print_caveats(manifest, cases, more)
     print_warnings(opened.left_out_said)
-    if (region := recorded_region(manifest)) != WHOLE and "labels" not in manifest.get("data", {}):
+    if (region := manifest.settings.region) != WHOLE and not manifest.data.labels:
         print_line(f"Region: {region_title(region)}")
 
 

@@ -1,19 +1,15 @@
 """What to know of results before their numbers are believed: the same on the command line, pages and reports."""
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import pandas as pd
 
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import recorded_patients
+from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.prediction_values import BYTES, MEANINGS
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
-def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
+def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """Patients, region, lesions that the matcher ignores, and what predicted files hold; () where there is no row.
 
     Args:
@@ -22,26 +18,25 @@ def notes(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
     """
     if rows.empty:
         return ()
-    patients = f"{recorded_patients(manifest, rows['case_id']).sentence()}."
+    patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
-    labels = str(manifest.get("data", {}).get("labels", ""))
+    labels = manifest.data.labels
     region = f"Region: {labels}." if labels else ""
     return tuple(said for said in (patients, region, ignored, *meanings(manifest)) if said)
 
 
-def meanings(manifest: Mapping[str, Any]) -> list[str]:
+def meanings(manifest: Manifest) -> list[str]:
     """What the files of each folder of predictions were read as, where that was decided."""
-    sources = manifest.get("sources", {})
-    return [f"{name}: {MEANINGS[said['meaning']]}." for name, said in sources.items() if said.get("meaning")]
+    return [f"{name}: {MEANINGS[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
 
 
-def warnings(manifest: Mapping[str, Any], rows: pd.DataFrame) -> tuple[str, ...]:
+def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """What looks wrong about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
-    doubt = str(manifest.get("data", {}).get("doubt", ""))
-    found = (*([doubt] if doubt else []), *recorded_patients(manifest, rows["case_id"]).warnings)
-    name = _matcher(manifest)
+    doubt = manifest.data.doubt
+    found = (*([doubt] if doubt else []), *manifest.patients(rows["case_id"]).warnings)
+    name = manifest.settings.matcher
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
@@ -69,11 +64,11 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _trained_on(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
+def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     """That cases of the data set's training split are among the rows."""
     try:
-        train = set(load_splits(Path(manifest["data"]["path"]) / SPLITS_FILE).get("train", ()))
-    except (DataError, KeyError):
+        train = set(load_splits(manifest.data.folder / SPLITS_FILE).get("train", ()))
+    except DataError:
         return []
     n = len(train & set(rows["case_id"]))
     said = (
@@ -83,13 +78,9 @@ def _trained_on(manifest: Mapping[str, Any], rows: pd.DataFrame) -> list[str]:
     return [said] if n else []
 
 
-def _matcher(manifest: Mapping[str, Any]) -> str:
-    return str(manifest.get("settings", {}).get("matcher", next(iter(MATCHERS))))
-
-
-def _ignored(manifest: Mapping[str, Any], rows: pd.DataFrame) -> str:
+def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
     """The lesions of the reference that enter no score, where the matcher leaves out small ones."""
-    matcher = MATCHERS.get(_matcher(manifest))
+    matcher = MATCHERS.get(manifest.settings.matcher)
     if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
         return ""
     own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)

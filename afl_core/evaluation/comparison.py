@@ -1,15 +1,14 @@
 """An opened results folder: its rows as far as they are of the data set that it names, for page, command and report."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.manifest import MANIFEST, counted, damaged, whole_cohort
+from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results, is_measured_mask
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete
@@ -31,7 +30,7 @@ class Comparison:
     """
 
     results: Results
-    manifest: dict[str, Any]
+    manifest: Manifest
     rows: pd.DataFrame
     lesions: pd.DataFrame
     whole: Cohort | None
@@ -47,7 +46,7 @@ class Comparison:
     @property
     def sources(self) -> tuple[str, ...]:
         """Names of the sources, in the order in which they were given."""
-        return tuple(self.manifest["sources"])
+        return tuple(self.manifest.sources)
 
     @property
     def left_out_said(self) -> tuple[str, ...]:
@@ -81,7 +80,7 @@ class Comparison:
         return path
 
 
-def open_comparison(folder: Path, *, load: Callable[[Mapping[str, Any]], Cohort] = whole_cohort) -> Comparison:
+def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_cohort) -> Comparison:
     """Open a results folder.
 
     Args:
@@ -102,9 +101,9 @@ def open_comparison(folder: Path, *, load: Callable[[Mapping[str, Any]], Cohort]
 
 def build_comparison(
     results: Results,
-    stored: tuple[dict[str, Any], pd.DataFrame, pd.DataFrame],
+    stored: tuple[Manifest, pd.DataFrame, pd.DataFrame],
     *,
-    load: Callable[[Mapping[str, Any]], Cohort] = whole_cohort,
+    load: Callable[[Manifest], Cohort] = whole_cohort,
 ) -> Comparison:
     """The comparison of what a folder stores, its manifest, case rows and lesion rows.
 
@@ -112,7 +111,7 @@ def build_comparison(
     named. Arguments and errors as `open_comparison`.
     """
     manifest, rows, lesions = stored
-    if not {"data", "sources"} <= set(manifest):
+    if not manifest.described:
         raise damaged(results.folder, MANIFEST, "no data or sources")
     check_complete(results.folder, CASES, rows)
     check_complete(results.folder, LESIONS, lesions)
@@ -123,9 +122,9 @@ def build_comparison(
         cohort = counted(whole, manifest)
         wanted = {case.case_id for case in cohort.cases if case.reference}
     except AflError as error:
-        problem, wanted = str(error), set(manifest["data"].get("cases", ())) or measured
+        problem, wanted = str(error), set(manifest.data.cases) or measured
     left_out = tuple(sorted(measured - wanted))
-    rows, lesions = (_rows_of(table, wanted, tuple(manifest["sources"])) for table in (rows, lesions))
+    rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
     return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out)
 
 

@@ -166,7 +166,7 @@ def run_job(folder: Path) -> None:
         sources = parse_sources(spec.sources)
         results = Results(folder.parent.parent)
         manifest = results.manifest()
-        cohort = counted(whole_cohort(manifest) if "data" in manifest else load_cohort(spec.data), manifest)
+        cohort = counted(whole_cohort(manifest) if manifest.described else load_cohort(spec.data), manifest)
         sources = decide_meanings(sources, cohort)
         cases = {case.case_id: case for case in cohort.cases}
         if spec.case_id == EVERY:

@@ -1,19 +1,18 @@
 """`manifest.json` of a results folder: what it may hold, checked when it is read, and what follows from it."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, with_config
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import SETTINGS, Settings
+from afl_core.evaluation.pipeline import SETTINGS, VERSION, Settings
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.sources import NAME
 from afl_core.model.checkpoints import Card
@@ -21,12 +20,8 @@ from afl_core.model.checkpoints import Card
 MANIFEST = "manifest.json"
 TODO = "Delete the folder and evaluate again"
 
-_KEPT = ConfigDict(extra="allow", allow_inf_nan=False)
-"""What another version adds is kept."""
-
-
-def _whole_card(card: dict[str, Any]) -> dict[str, Any]:
-    return Card.model_validate(card).model_dump(mode="json")
+FORMAT = 1
+"""Version of the file's form; raised when a reader of the form before would take it wrongly."""
 
 
 def _name(name: str) -> str:
@@ -36,62 +31,96 @@ def _name(name: str) -> str:
 
 
 def _meaning(name: str) -> str:
-    if name not in MEANINGS:
+    if name and name not in MEANINGS:
         raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(MEANINGS)}")
     return name
 
 
-@with_config(_KEPT)
-class DataSection(TypedDict):
-    """The data set: folder, layout, what was left out and why, the cases that matter where not all do, labels.
+class _Section(BaseModel):
+    """A part of the file; what another version adds is kept."""
 
-    `labels` is what they mean, `doubt` why they may be coded otherwise (`doubt_labels`).
+    model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
+
+    def record(self) -> dict[str, Any]:
+        """What stands in the file."""
+        return self.model_dump(mode="json", exclude_unset=True)
+
+
+class DataSection(_Section):
+    """The data set.
+
+    Attributes:
+        path: Its folder, or the folder of references.
+        kind: Name of its layout, or `references`.
+        skipped: Case id to why it could not be read.
+        cases: The cases that count, where not all do.
+        patients: What is recorded of patients (`Patients.record`).
+        labels: What the labels mean, in words.
+        doubt: Why they may be coded otherwise (`doubt_labels`).
     """
 
     path: str
     kind: str
     skipped: dict[str, str]
-    cases: NotRequired[list[str]]
-    patients: NotRequired[dict[str, Any]]
-    labels: NotRequired[str]
-    doubt: NotRequired[str]
+    cases: tuple[str, ...] = ()
+    patients: dict[str, Any] = {}
+    labels: str = ""
+    doubt: str = ""
+
+    @property
+    def folder(self) -> Path:
+        """The data set's folder."""
+        return Path(self.path)
 
 
-@with_config(_KEPT)
-class SourceSection(TypedDict):
-    """A source: a checkpoint with its card, or a folder of masks."""
+class SourceSection(_Section):
+    """A source.
+
+    Attributes:
+        kind: A checkpoint, or a folder of masks.
+        path: Where it was.
+        fingerprint: Of a checkpoint's weights and card.
+        card: Of a checkpoint.
+        files: How many files a folder of masks held.
+        option: How the authors' checkpoint is run, or what may be done to masks on another grid.
+        ignored: What else lies in a folder of masks, in words.
+        meaning: Key of `MEANINGS`: what the files of a folder hold.
+    """
 
     kind: Literal["checkpoint", "masks"]
     path: str
-    fingerprint: NotRequired[str]
-    card: NotRequired[Annotated[dict[str, Any], AfterValidator(_whole_card)]]
-    files: NotRequired[int]
-    option: NotRequired[str]
-    meaning: NotRequired[Annotated[str, AfterValidator(_meaning)]]
+    fingerprint: str = ""
+    card: Card | None = None
+    files: int | None = None
+    option: str = ""
+    ignored: str = ""
+    meaning: Annotated[str, AfterValidator(_meaning)] = ""
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.kind == "checkpoint" and (self.card is None or "fingerprint" not in self.model_fields_set):
+            raise ValueError("a checkpoint without card or fingerprint")
+        if self.kind == "masks" and self.files is None:
+            raise ValueError("a folder of masks without the number of its files")
+        return self
 
 
-def _with_card(source: SourceSection) -> SourceSection:
-    if source["kind"] == "checkpoint" and not {"card", "fingerprint"} <= set(source):
-        raise ValueError("a checkpoint without card or fingerprint")
-    if source["kind"] == "masks" and "files" not in source:
-        raise ValueError("a folder of masks without the number of its files")
-    return source
+class SettingsSection(_Section):
+    """The fields of `Settings`, and the `VERSION` of the rows."""
+
+    nsd_tolerance_mm: Annotated[float, Field(ge=0)] = SETTINGS.nsd_tolerance_mm
+    matcher: str = SETTINGS.matcher
+    region: str = SETTINGS.region
+    labels: str = SETTINGS.labels
+    trust_voxel_order: bool = SETTINGS.trust_voxel_order
+    version: int = VERSION
+
+    def choice(self) -> Settings:
+        """How the rows are measured."""
+        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
 
-@with_config(_KEPT)
-class SettingsSection(TypedDict, total=False):
-    """The fields of `Settings`."""
-
-    nsd_tolerance_mm: Annotated[float, Field(ge=0)]
-    matcher: str
-    region: str
-    labels: str
-    trust_voxel_order: bool
-    version: int
-
-
-@with_config(_KEPT)
-class MetricSection(TypedDict):
+class MetricSection(_Section):
     """A metric as it was when the rows were made."""
 
     label: str
@@ -100,39 +129,62 @@ class MetricSection(TypedDict):
     empty_rule: str
 
 
-@with_config(_KEPT)
-class Manifest(TypedDict, total=False):
-    """The whole file; every part may be missing from a folder in which nothing was described yet."""
+class Manifest(_Section):
+    """The whole file; that of a folder in which nothing was described yet is empty.
 
-    data: DataSection
-    sources: dict[Annotated[str, AfterValidator(_name)], Annotated[SourceSection, AfterValidator(_with_card)]]
-    settings: SettingsSection
-    metrics: dict[str, MetricSection]
-    versions: dict[str, str]
-    problems: dict[str, dict[str, str]]
-    missing: dict[str, list[str]]
-    empty_masks: dict[str, dict[str, int]]
-    updated: str
+    Attributes:
+        format: `FORMAT`.
+        data: The data set.
+        sources: Name to source, in the order in which they were given.
+        settings: How the rows are measured.
+        metrics: Key of `METRICS` to the metric.
+        versions: Package to its version.
+        problems: Case to source, or "" for the case as a whole, to what went wrong.
+        missing: Source to the cases of which it has no prediction.
+        empty_masks: Source to rule to the number of cases that the rule touched.
+        updated: When it was written, in UTC.
+    """
+
+    format: Literal[1] = 1
+    data: DataSection = DataSection(path="", kind="", skipped={})
+    sources: dict[Annotated[str, AfterValidator(_name)], SourceSection] = {}
+    settings: SettingsSection = SettingsSection()
+    metrics: dict[str, MetricSection] = {}
+    versions: dict[str, str] = {}
+    problems: dict[str, dict[str, str]] = {}
+    missing: dict[str, tuple[str, ...]] = {}
+    empty_masks: dict[str, dict[str, int]] = {}
+    updated: str = ""
+
+    @property
+    def described(self) -> bool:
+        """Whether it says what was evaluated: a data set and sources."""
+        return {"data", "sources"} <= self.model_fields_set
+
+    def patients(self, case_ids: Iterable[str]) -> Patients:
+        """The patients of cases; by the names of the cases where nothing is recorded."""
+        return recorded(self.data.patients, case_ids)
+
+    def with_data(self, **changed: object) -> Self:
+        """The same with other values in the section of the data set."""
+        return self.model_copy(update={"data": self.data.model_copy(update=changed)})
 
 
-_MANIFEST = TypeAdapter(Manifest)
-
-
-def load_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of a results folder; {} if nothing was evaluated there yet.
+def load_manifest(folder: Path) -> Manifest:
+    """The manifest of a results folder; an empty one if nothing was evaluated there yet.
 
     Raises:
         DataError: If the file is damaged: it cannot be read, or a part of it is missing or of another kind.
     """
     path = folder / MANIFEST
     if not path.is_file():
-        return {}
+        return Manifest()
     try:
         stored = read_json(path)
     except DataError as error:
         raise damaged(folder, MANIFEST, error.received) from error
     try:
-        return dict(_MANIFEST.validate_python(stored))
+        return Manifest.model_validate(stored)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the file"
@@ -144,50 +196,30 @@ def damaged(folder: Path, name: str, reason: object) -> DataError:
     return DataError(f"{folder.name}/{name} is damaged", received=reason, todo=TODO)
 
 
-def recorded_settings(manifest: Mapping[str, Any]) -> Settings:
-    """How the rows of a manifest are measured; the defaults where nothing was recorded."""
-    recorded = manifest.get("settings", {})
-    return Settings(**{field.name: recorded.get(field.name, field.default) for field in fields(Settings)})
-
-
-def recorded_region(manifest: Mapping[str, Any]) -> str:
-    """The region that rows of a manifest are measured on."""
-    return str(manifest.get("settings", {}).get("region", SETTINGS.region))
-
-
-def whole_cohort(manifest: Mapping[str, Any]) -> Cohort:
+def whole_cohort(manifest: Manifest) -> Cohort:
     """The data set that a manifest names, with its layout, labels and region.
 
     Raises:
         AflError: If it is gone, or no longer follows that layout.
     """
-    data, settings = manifest["data"], recorded_settings(manifest)
-    labels, region, trust = settings.labels or None, settings.region, settings.trust_voxel_order
-    options = DataOptions(data["kind"], labels, region, trust)
-    root = Path(data["path"])
-    cohort = options.references(root) if data["kind"] == MASKS_ALONE.name else options.load(root)
-    if not data.get("patients"):
+    data, settings = manifest.data, manifest.settings
+    options = DataOptions(data.kind, settings.labels or None, settings.region, settings.trust_voxel_order)
+    cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
+    if not data.patients:
         return cohort
-    return cohort.of_patients(recorded_patients(manifest, [case.case_id for case in cohort.cases]))
+    return cohort.of_patients(manifest.patients([case.case_id for case in cohort.cases]))
 
 
-def recorded_patients(manifest: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
-    """The patients of cases as a manifest has them; by the names of the cases where it says nothing."""
-    return recorded(manifest.get("data", {}).get("patients") or {}, case_ids)
-
-
-def counted(cohort: Cohort, manifest: Mapping[str, Any]) -> Cohort:
+def counted(cohort: Cohort, manifest: Manifest) -> Cohort:
     """The cases of the data set that count in these results: those of the split that was recorded, or all."""
-    wanted = manifest.get("data", {}).get("cases")
-    return cohort.only(wanted) if wanted else cohort
+    return cohort.only(manifest.data.cases) if manifest.data.cases else cohort
 
 
-def failed_predictions(manifest: Mapping[str, Any]) -> Counter[str]:
+def failed_predictions(manifest: Manifest) -> Counter[str]:
     """How many predictions of each source were there and could not be measured; those that are missing count apart."""
-    missing = manifest.get("missing", {})
     return Counter(
         source
-        for case_id, texts in manifest.get("problems", {}).items()
+        for case_id, texts in manifest.problems.items()
         for source in texts
-        if case_id not in missing.get(source, ())
+        if case_id not in manifest.missing.get(source, ())
     )

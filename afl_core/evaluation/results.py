@@ -18,7 +18,16 @@ from afl_core.base.versions import versions
 from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_patients, recorded_settings
+from afl_core.evaluation.manifest import (
+    FORMAT,
+    MANIFEST,
+    DataSection,
+    Manifest,
+    MetricSection,
+    SettingsSection,
+    SourceSection,
+    load_manifest,
+)
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, mask_path, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
@@ -48,13 +57,13 @@ class Results:
         """One row per (lesion, source), with its patient: reference lesions and false positives."""
         return self._of_patients(load_table(self.folder, LESIONS))
 
-    def manifest(self) -> dict[str, Any]:
-        """Settings, sources, versions, empty-mask rules, problems; {} if nothing was evaluated yet."""
+    def manifest(self) -> Manifest:
+        """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
         return load_manifest(self.folder)
 
     def settings(self) -> Settings:
         """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
-        return recorded_settings(self.manifest())
+        return self.manifest().settings.choice()
 
     def known_keys(self) -> frozenset[str]:
         """Keys of the rows whose mask is still the one that was measured: these need no new computation."""
@@ -72,16 +81,18 @@ class Results:
             cases = _merge(cases, [row for result in results for row in result.rows], done)
             lesions = _merge(lesions, [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
-            problems = manifest.get("problems", {})
+            problems = dict(manifest.problems)
             for result in results:
                 kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not _redone(k, result)}
                 problems[result.case_id] = kept | dict(result.problems or {})
-            manifest["problems"] = {case: said for case, said in sorted(problems.items()) if said}
-            manifest["missing"] = _missing(manifest.get("missing", {}), results)
-            manifest["empty_masks"] = _empty_counts(cases)
             self._write_table(LESIONS, lesions)
             self._write_table(CASES, cases)
-            self._write_manifest(manifest)
+            self._write_manifest(
+                manifest,
+                problems={case: texts for case, texts in sorted(problems.items()) if texts},
+                missing=_missing(manifest.missing, results),
+                empty_masks=_empty_counts(cases),
+            )
 
     def describe_cohort(
         self,
@@ -106,12 +117,12 @@ class Results:
         doubt = doubt_labels(cohort.cases, cohort.scheme)
         with self._turn():
             manifest = self.manifest()
-            manifest["data"] |= {"doubt": doubt} if doubt else {}
-            if cohort.patients.declared or not manifest["data"].get("patients", {}).get("declared"):
-                manifest["data"]["patients"] = cohort.patients.record()
+            changed: dict[str, object] = {"doubt": doubt} if doubt else {}
+            if cohort.patients.declared or not manifest.data.patients.get("declared"):
+                changed["patients"] = cohort.patients.record()
             if cohort.scheme.values:
-                manifest["data"]["labels"] = cohort.scheme.mapping(cohort.region.name)
-            self._write_manifest(manifest)
+                changed["labels"] = cohort.scheme.mapping(cohort.region.name)
+            self._write_manifest(manifest.with_data(**changed))
 
     def describe(
         self,
@@ -138,29 +149,32 @@ class Results:
         """
         with self._turn():
             manifest = self.manifest()
-            _check_fits(self.folder.name, manifest, {"path": str(data.resolve()), "kind": kind}, settings)
-            before, now = manifest.get("sources", {}), {source.name: source.describe() for source in sources}
-            for name, said in now.items():
-                if name in before and _identity(before[name]) != _identity(said):
-                    self._forget(manifest, name)
-            held = manifest.get("data", {})
-            manifest["data"] = {"path": str(data.resolve()), "kind": kind, "skipped": skipped}
-            manifest["data"] |= {"cases": kept} if (kept := list(cases) or held.get("cases")) else {}
-            manifest["data"] |= {"patients": held["patients"]} if held.get("patients") else {}
-            manifest["sources"] = before | now
-            manifest["settings"] = asdict(settings) | {"version": VERSION}
-            manifest["metrics"] = {
-                key: {"label": m.label, "unit": m.unit, "better": m.better, "empty_rule": m.empty_rule}
-                for key, m in METRICS.items()
-            }
-            manifest["versions"] = versions(PACKAGES)
-            self._write_manifest(manifest)
+            place = {"path": str(data.resolve()), "kind": kind}
+            _check_fits(self.folder.name, manifest, place, settings)
+            before = manifest.sources
+            now = {source.name: SourceSection(**source.describe()) for source in sources}
+            for name, source in now.items():
+                if name in before and _identity(before[name]) != _identity(source):
+                    manifest = self._forget(manifest, name)
+            kept, patients = tuple(cases) or manifest.data.cases, manifest.data.patients
+            section = place | {"skipped": skipped} | ({"cases": kept} if kept else {})
+            self._write_manifest(
+                manifest,
+                data=DataSection(**section | ({"patients": patients} if patients else {})),
+                sources=before | now,
+                settings=SettingsSection(**asdict(settings), version=VERSION),
+                metrics={
+                    key: MetricSection(label=m.label, unit=m.unit, better=m.better, empty_rule=m.empty_rule)
+                    for key, m in METRICS.items()
+                },
+                versions=versions(PACKAGES),
+            )
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
         if table.empty:
             return table
-        patients = recorded_patients(self.manifest(), set(table["case_id"]))
+        patients = self.manifest().patients(set(table["case_id"]))
         return table.assign(patient=table["case_id"].map(patients.of))
 
     @contextmanager
@@ -177,25 +191,29 @@ class Results:
                 todo="End it, then give the command again",
             ) from error
 
-    def _forget(self, manifest: dict[str, Any], source: str) -> None:
-        """Drop the rows of a source, and what the manifest says of it."""
+    def _forget(self, manifest: Manifest, source: str) -> Manifest:
+        """Drop the rows of a source; the manifest without what it says of it."""
         for name in (CASES, LESIONS):
             table = load_table(self.folder, name)
             if not table.empty:
                 self._write_table(name, table[table["source"] != source])
-        before = manifest.get("problems", {})
-        problems = {case: {k: v for k, v in said.items() if k != source} for case, said in before.items()}
-        manifest["problems"] = {case: said for case, said in problems.items() if said}
-        manifest.setdefault("missing", {}).pop(source, None)
+        problems = {case: {k: v for k, v in texts.items() if k != source} for case, texts in manifest.problems.items()}
+        return manifest.model_copy(
+            update={
+                "problems": {case: texts for case, texts in problems.items() if texts},
+                "missing": {name: cases for name, cases in manifest.missing.items() if name != source},
+            }
+        )
 
     def _write_table(self, name: str, table: pd.DataFrame) -> None:
         buffer = BytesIO()
         table.to_parquet(buffer, index=False)
         write_atomically(self.folder / name, buffer.getvalue())
 
-    def _write_manifest(self, manifest: dict[str, Any]) -> None:
-        manifest["updated"] = datetime.now(UTC).isoformat(timespec="seconds")
-        write_atomically(self.folder / MANIFEST, (json.dumps(manifest, indent=1) + "\n").encode())
+    def _write_manifest(self, manifest: Manifest, **changed: object) -> None:
+        now = {"format": FORMAT, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+        record = manifest.model_copy(update=changed | now).record()
+        write_atomically(self.folder / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())
 
 
 def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
@@ -207,27 +225,28 @@ def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
     return hashlib.sha256(stored).hexdigest() == str(row["mask_sha256"])
 
 
-def _identity(described: Mapping[str, Any]) -> tuple[Any, ...]:
+def _identity(source: SourceSection) -> tuple[str, ...]:
     """What tells one source from another of the same name; a checkpoint that was moved is the same."""
-    if described["kind"] == "checkpoint":
-        return "checkpoint", described["fingerprint"]
-    return described["kind"], described["path"], described.get("option", ""), described.get("meaning", "")
+    if source.kind == "checkpoint":
+        return source.kind, source.fingerprint
+    return source.kind, source.path, source.option, source.meaning
 
 
-def _check_fits(name: str, manifest: Mapping[str, Any], data: Mapping[str, str], settings: Settings) -> None:
+def _check_fits(name: str, manifest: Manifest, data: Mapping[str, str], settings: Settings) -> None:
     """Raise unless a results folder is of this data set, read in this layout, and measured in this way."""
-    held = manifest.get("data", {})
+    held = manifest.data.record()
     for key, what in (("path", "belongs to another data set"), ("kind", "was made with another layout")):
-        if held.get(key, data[key]) != data[key]:
+        if (held.get(key) or data[key]) != data[key]:
             raise DataError(
                 f"The results folder {name} {what}",
                 received=f"{data[key]} where it holds {held[key]}",
                 todo="Give another --out folder",
             )
-    recorded = recorded_settings(manifest)
-    if manifest.get("settings"):
-        find_matcher(recorded.matcher)  # one of an earlier version says so
-    if manifest.get("settings") and recorded != settings:
+    if "settings" not in manifest.model_fields_set:
+        return
+    recorded = manifest.settings.choice()
+    find_matcher(recorded.matcher)  # one of an earlier version says so
+    if recorded != settings:
         raise DataError(
             f"The results folder {name} was measured with other settings",
             received=_difference(asdict(settings), asdict(recorded)),
@@ -259,7 +278,7 @@ def _redone(source: str, result: CaseResult) -> bool:
     return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
 
 
-def _missing(before: dict[str, list[str]], results: Sequence[CaseResult]) -> dict[str, list[str]]:
+def _missing(before: Mapping[str, Sequence[str]], results: Sequence[CaseResult]) -> dict[str, tuple[str, ...]]:
     """Per source, the cases of which it has no prediction."""
     missing = {source: set(cases) for source, cases in before.items()}
     for result in results:
@@ -267,7 +286,7 @@ def _missing(before: dict[str, list[str]], results: Sequence[CaseResult]) -> dic
             missing.setdefault(source, set()).discard(result.case_id)
         for source in result.missing:
             missing[source].add(result.case_id)
-    return {source: sorted(cases) for source, cases in sorted(missing.items()) if cases}
+    return {source: tuple(sorted(cases)) for source, cases in sorted(missing.items()) if cases}
 
 
 def _empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -1,7 +1,6 @@
 """The report as one HTML text."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.export import breakdown_json, json_text
@@ -55,10 +54,10 @@ def _title(sources: Sequence[str]) -> str:
 
 
 def _subtitle(findings: Findings) -> str:
-    units, data = findings.units, findings.manifest["data"]
+    units, data = findings.units, findings.manifest.data
     n = units.table["patient"].nunique()
     compared = f"{len(units.table)} {units.noun}" + ("" if n == len(units.table) else f" of {n} patients")
-    said = f"{units.measure.title} on {compared}. Data: {Path(data['path']).name} ({data['kind']}). {DISCLAIMER}"
+    said = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
     synthetic = (
         "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."

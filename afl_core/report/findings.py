@@ -1,9 +1,6 @@
 """What a report is made of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -12,6 +9,7 @@ from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.paths import DEMO
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.manifest import Manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +29,7 @@ class Findings:
     command: str
 
     @property
-    def manifest(self) -> Mapping[str, Any]:
+    def manifest(self) -> Manifest:
         """Of the results folder."""
         return self.comparison.manifest
 
@@ -53,4 +51,4 @@ class Findings:
     @property
     def is_demo(self) -> bool:
         """Whether the data are the synthetic demo cohort."""
-        return Path(self.manifest["data"]["path"]) == DEMO.resolve()
+        return self.manifest.data.folder == DEMO.resolve()

@@ -1,7 +1,6 @@
 """How it was measured, what the paper publishes, and where the numbers come from."""
 
 from collections.abc import Iterable
-from pathlib import Path
 from typing import Any
 
 from afl_core.analysis.breakdown.bins import AXES
@@ -31,7 +30,7 @@ def method(findings: Findings) -> str:
     """Metric, bins, empty masks, what is left out, intervals and tests."""
     units, found = findings.units, findings.breakdown
     measure = units.measure
-    settings = findings.manifest.get("settings", {})
+    settings = findings.manifest.settings
     rows = findings.tables[0]
     said = " ".join(
         (*notes(findings.manifest, rows), *warnings(findings.manifest, rows), *findings.comparison.left_out_said)
@@ -58,10 +57,10 @@ def method(findings: Findings) -> str:
             f"Two-sided paired Wilcoxon signed-rank test over patients, exact up to {EXACT_UP_TO} differences. Effect: "
             f"matched rank-biserial correlation. Holm's correction counts all {found.n_tests} tests by bin."
         )
-    if settings:
+    if "settings" in findings.manifest.model_fields_set:
         entries["Matching"] = (
-            f"A lesion is a 26-connected component; a prediction finds it by the matcher {settings.get('matcher')}. "
-            f"Surface tolerance {settings.get('nsd_tolerance_mm')} mm."
+            f"A lesion is a 26-connected component; a prediction finds it by the matcher {settings.matcher}. "
+            f"Surface tolerance {settings.nsd_tolerance_mm} mm."
         )
     return facts(entries)
 
@@ -97,10 +96,10 @@ def provenance(findings: Findings) -> str:
             sources[name if seed == name else f"{name}: {seed}"] = _source(own)
     now = versions((*PACKAGES, "plotly", "matplotlib"))
     entries = {
-        "Data": f"{Path(manifest['data']['path']).name} ({manifest['data']['kind']})",
+        "Data": f"{manifest.data.folder.name} ({manifest.data.kind})",
         "Results": findings.comparison.name,
-        "Evaluated": manifest.get("updated", ""),
-        "Evaluated with": _listed(manifest.get("versions", {})),
+        "Evaluated": manifest.updated,
+        "Evaluated with": _listed(manifest.versions),
         "Report made with": _listed(now),
     }
     return (
@@ -125,7 +124,7 @@ def _score(value: float) -> str:
 
 
 def _empty_counts(findings: Findings) -> str:
-    touched = findings.manifest.get("empty_masks", {})
+    touched = findings.manifest.empty_masks
     said = (
         f"{source}: " + ", ".join(f"{n} {EMPTY.get(rule, rule)}" for rule, n in sorted(rules.items()))
         for source, rules in touched.items()
@@ -146,8 +145,8 @@ def _listed(found: dict[str, str]) -> str:
 def _unused(findings: Findings) -> str:
     """Cases and predictions that could not be used, and why."""
     manifest = findings.manifest
-    problems = dict(manifest["data"].get("skipped", {}))
-    for case, texts in manifest.get("problems", {}).items():
+    problems = dict(manifest.data.skipped)
+    for case, texts in manifest.problems.items():
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
     said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
     return fold(f"{len(problems)} cases or predictions could not be used", bullets(said)) if said else ""

@@ -132,7 +132,7 @@ def test_the_ai_masks_of_picai_are_references_where_a_file_says_so(afl, picai, t
     assert rows["dsc"].tolist() == pytest.approx([1, 2 / 3, 2 / 3])
     assert rows["patient"].tolist() == ["10000", "10005", "10005"]
     assert rows["group"].tolist() == ["fold0", "fold1", "fold1"]
-    assert Results(tmp_path / "both").manifest()["data"]["kind"] == str(picai / "afl-layout.toml")
+    assert Results(tmp_path / "both").manifest().data.kind == str(picai / "afl-layout.toml")
     code, out, _ = afl("data", "check", picai)
     assert "PI-CAI, expert masks and Pooch25" in out
     assert "csPCa by AI" in out

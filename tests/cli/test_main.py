@@ -153,9 +153,9 @@ def test_one_cohort_with_every_kind_of_bad_case_evaluates_the_good_ones(cohort, 
         "Other_grid M: The reference of Other_grid lies on another grid than The flair image of Other_grid",
     ):
         assert sum(line.startswith(said) for line in ran.err.splitlines()) == 1, said
-    problems = Results(out).manifest()["problems"]
+    problems = Results(out).manifest().problems
     assert sorted(problems) == ["Fewer", "Four", "Holes", "Missing", "Other_grid", "Truncated"]
-    assert list(Results(out).manifest()["data"]["skipped"]) == ["Bare"]
+    assert list(Results(out).manifest().data.skipped) == ["Bare"]
     assert "net failed on 5 cases" in ran.err
     assert "M failed on 1 cases" in ran.err
     kept = sorted(path.name for path in (out / "masks" / "net").iterdir())
@@ -653,7 +653,7 @@ def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
         assert f"This is not a results folder (received: {tmp_path / folder}). It has no manifest.json" in error
     (tmp_path / "empty" / "manifest.json").write_text("{}")
     assert "empty/manifest.json is damaged" in afl(command, tmp_path / "empty", "--out", out).error
-    (tmp_path / "empty" / "manifest.json").write_text(json.dumps(make_manifest(tmp_path)))
+    (tmp_path / "empty" / "manifest.json").write_text(make_manifest(tmp_path).model_dump_json())
     assert "These results hold no evaluated case" in afl(command, tmp_path / "empty", "--out", out).error
 
 

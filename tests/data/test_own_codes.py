@@ -77,7 +77,7 @@ def test_the_codes_are_kept_and_said_with_the_results(tmp_path, folder):
     results.describe_cohort(cohort, sources)
     evaluate_into(results, cohort.cases, sources)
     manifest = results.manifest()
-    assert manifest["settings"]["labels"] == "et=1,ncr=2,ed=3"
+    assert manifest.settings.labels == "et=1,ncr=2,ed=3"
     assert whole_cohort(manifest).region == cohort.region
     assert (
         "Region: tumour core (TC): 1+2, by the labels et=1,ncr=2,ed=3 "

@@ -1,6 +1,5 @@
 """Masks that lost their header: told in words, refused alike by all, and read voxel by voxel if asked."""
 
-import json
 from pathlib import Path
 
 import nibabel as nib
@@ -11,7 +10,7 @@ from afl_core.data.check.check import check_cohort
 from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import GeometryError
-from afl_core.evaluation.manifest import whole_cohort
+from afl_core.evaluation.manifest import load_manifest, whole_cohort
 from afl_core.evaluation.pipeline import evaluate_case, mask_path, predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import MaskSource
@@ -128,8 +127,8 @@ def test_the_choice_is_kept_with_the_results_and_is_part_of_a_row(root: Path, tm
     cohort = load_cohort(root, trust_voxel_order=True)
     results = Results(tmp_path / "out")
     results.describe_cohort(cohort, [source])
-    manifest = json.loads((tmp_path / "out/manifest.json").read_text())
-    assert manifest["settings"]["trust_voxel_order"] is True
+    manifest = load_manifest(tmp_path / "out")
+    assert manifest.settings.trust_voxel_order is True
     assert whole_cohort(manifest).cases == cohort.cases
     assert cohort.options.arguments()[-1] == "--trust-voxel-order"
     assert cohort.options.load(root).cases == cohort.cases

@@ -178,4 +178,4 @@ def test_a_job_for_every_case_measures_all_and_counts_those_that_fail(cohort, ma
     status = job_status(results, EVERY)
     assert (status.state, status.message, status.done) == ("failed", "1 of 4 cases could not be measured", 4)
     assert sorted(results.cases()["case_id"]) == ["Case_A", "Case_C", "Case_D"]
-    assert "Case_B" in results.manifest()["problems"]
+    assert "Case_B" in results.manifest().problems

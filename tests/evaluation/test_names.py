@@ -60,7 +60,7 @@ def test_a_name_that_no_table_takes_is_a_problem_of_that_file_alone(tmp_path, wr
     assert "no UTF-8 text" in said
     results = evaluated(tmp_path)
     assert results.cases()["case_id"].tolist() == ["good"]
-    assert list(open_comparison(results.folder).manifest["data"]["skipped"]) == [shown]
+    assert list(open_comparison(results.folder).manifest.data.skipped) == [shown]
 
 
 def test_a_case_beside_one_whose_name_goes_on_is_no_double(tmp_path, write):

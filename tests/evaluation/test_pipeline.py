@@ -114,7 +114,7 @@ def test_an_empty_reference_follows_the_empty_rule(tmp_path, write_nifti):
     (row,) = results.lesions().itertuples()
     assert (row.case_id, row.kind, row.detected) == ("false_alarm", "false_positive", False)
     assert row.volume_ml == pytest.approx(27 * VOXEL_ML)
-    assert results.manifest()["empty_masks"] == {"A": {"both": 1, "reference": 1}}
+    assert results.manifest().empty_masks == {"A": {"both": 1, "reference": 1}}
 
 
 def test_a_missing_prediction_is_a_problem_and_the_others_go_on(cohort, masks, tmp_path):
@@ -122,7 +122,7 @@ def test_a_missing_prediction_is_a_problem_and_the_others_go_on(cohort, masks, t
     results = Results(tmp_path / "results")
     evaluate_into(results, load_cohort(cohort).cases, (MaskSource("A", masks),))
     assert results.cases()["case_id"].tolist() == ["Case_A", "Case_C", "Case_D"]
-    problems = results.manifest()["problems"]
+    problems = results.manifest().problems
     assert list(problems) == ["Case_B"]
     assert problems["Case_B"]["A"].startswith("A has no mask of Case_B")
 
@@ -136,7 +136,7 @@ def test_a_prediction_added_later_is_found_and_clears_the_problem(cohort, masks,
     evaluate_into(results, cases, (MaskSource("A", masks),))
     (masks / "Case_B.nii.gz").write_bytes(kept)
     evaluate_into(results, cases, (MaskSource("A", masks),))
-    assert results.manifest()["problems"] == {}
+    assert results.manifest().problems == {}
     assert len(results.cases()) == 4
 
 
@@ -165,7 +165,7 @@ def test_an_error_that_nobody_foresaw_is_a_problem_of_its_case_alone(cohort, mas
     results = Results(tmp_path / "results")
     evaluate_into(results, load_cohort(cohort).cases, (MaskSource("A", masks),))
     assert results.cases()["case_id"].tolist() == ["Case_A", "Case_B", "Case_D"]
-    said = results.manifest()["problems"]["Case_C"]["A"]
+    said = results.manifest().problems["Case_C"]["A"]
     assert "measuring A on Case_C (reference Case_C_seg.nii.gz)" in said
     assert "\n" not in said
     if not isinstance(error, MemoryError):
@@ -196,7 +196,7 @@ def test_a_case_without_reference_is_a_problem(tmp_path, cohort, masks):
     (cohort / "HGG" / "Case_C" / "Case_C_seg.nii.gz").unlink()
     results = Results(tmp_path / "results")
     evaluate_into(results, load_cohort(cohort).cases, (MaskSource("A", masks),))
-    assert results.manifest()["problems"] == {"Case_C": {"": "Case_C has no reference segmentation"}}
+    assert results.manifest().problems == {"Case_C": {"": "Case_C has no reference segmentation"}}
     assert len(results.cases()) == 3
 
 

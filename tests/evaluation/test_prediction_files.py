@@ -155,11 +155,11 @@ def test_missing_predictions_are_counted_until_they_come(cohort, masks, tmp_path
     (masks / "Case_B.nii.gz").unlink()
     (masks / "Case_C.nii.gz").write_bytes(b"damaged, which is not missing")
     evaluate_into(results, cases, (MaskSource("A", masks),))
-    assert results.manifest()["missing"] == {"A": ["Case_B"]}
+    assert results.manifest().missing == {"A": ("Case_B",)}
     (masks / "Case_B.nii.gz").write_bytes(kept)
     (masks / "Case_A.nii.gz").unlink()
     evaluate_into(results, cases, (MaskSource("A", masks),))
-    assert results.manifest()["missing"] == {"A": ["Case_A"]}
+    assert results.manifest().missing == {"A": ("Case_A",)}
     assert results.cases()["case_id"].tolist() == ["Case_B", "Case_D"]  # no row of what is no longer there
 
 

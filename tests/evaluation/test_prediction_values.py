@@ -148,7 +148,7 @@ def test_a_map_among_labels_is_a_problem_of_its_case(tmp_path, put):
     results.describe_cohort(cohort, sources)
     evaluate_into(results, cohort.cases, sources)
     assert results.cases()["case_id"].tolist() == ["a", "b"]
-    assert "c.nii.gz is not a label image: it holds fractions" in results.manifest()["problems"]["c"]["A"]
+    assert "c.nii.gz is not a label image: it holds fractions" in results.manifest().problems["c"]["A"]
 
 
 @pytest.mark.parametrize(
@@ -189,7 +189,7 @@ def test_a_file_of_necrosis_alone_has_no_enhancing_tumour(tmp_path, labelled):
     assert rows.loc["a", "dsc"] == 1
     assert set(rows["note"]) == {"a file of labels, of which et: 3 was taken"}
     manifest = results.manifest()
-    assert manifest["sources"]["A"]["meaning"] == "labels"
+    assert manifest.sources["A"].meaning == "labels"
     assert "A: files of labels, of which the region is taken." in notes(manifest, results.cases())
 
 

@@ -17,7 +17,7 @@ from afl_core.base import storage
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation import pipeline
-from afl_core.evaluation.manifest import recorded_patients, whole_cohort
+from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, is_measured_mask
 from afl_core.evaluation.run import evaluate_into, pending
@@ -74,7 +74,7 @@ def test_a_folder_that_holds_nothing_yet_is_empty(tmp_path):
     results = Results(tmp_path / "none")
     assert results.cases().empty
     assert results.lesions().empty
-    assert results.manifest() == {}
+    assert results.manifest() == Manifest()
     assert results.known_keys() == frozenset()
 
 
@@ -227,9 +227,9 @@ def test_problems_stay_until_the_case_succeeds(tmp_path):
     results = Results(tmp_path)
     results.add([CaseResult("a", problems={"A": "no mask", "B": "broken"})])
     results.add([result("a", "A")])
-    assert results.manifest()["problems"] == {"a": {"B": "broken"}}
+    assert results.manifest().problems == {"a": {"B": "broken"}}
     results.add([CaseResult("a", unchanged=("B",))])
-    assert results.manifest()["problems"] == {}
+    assert results.manifest().problems == {}
 
 
 def test_a_kill_while_writing_leaves_whole_rows(tmp_path):
@@ -253,7 +253,7 @@ def test_a_kill_while_writing_leaves_whole_rows(tmp_path):
         found = lesions["case_id"].value_counts()
         assert (found.reindex(cases["case_id"], fill_value=0) == 3).all()
         assert len(found) - len(cases) in (0, 1)  # lesions are written first
-        assert isinstance(results.manifest(), dict)
+        assert isinstance(results.manifest(), Manifest)
     results.add([result("after")])
     assert len(results.cases()) == before + 1
 
@@ -338,7 +338,8 @@ def test_the_manifest_says_how_the_rows_were_made(tmp_path, cohort, masks, make_
     checkpoint = make_checkpoint(tmp_path / "net", scores={"secret": 1})
     sources = parse_sources([f"net={checkpoint}", f"A={masks}"])
     results.describe(data=cohort, kind="brats2018", sources=sources, skipped={"Case_X": "no t1"})
-    manifest = results.manifest()
+    manifest = results.manifest().record()
+    assert manifest["format"] == 1
     assert manifest["data"] == {"path": str(cohort), "kind": "brats2018", "skipped": {"Case_X": "no t1"}}
     assert manifest["sources"]["A"] == {"kind": "masks", "path": str(masks), "files": 4}
     net = manifest["sources"]["net"]
@@ -352,10 +353,10 @@ def test_another_data_set_in_the_same_folder_is_refused(tmp_path, cohort, masks)
     sources = (MaskSource("A", masks),)
     results.describe(data=cohort, kind="brats2018", sources=sources, skipped={})
     results.describe(data=cohort, kind="brats2018", sources=(MaskSource("B", masks),), skipped={})
-    assert set(results.manifest()["sources"]) == {"A", "B"}
+    assert set(results.manifest().sources) == {"A", "B"}
     with pytest.raises(DataError, match=r"results belongs to another data set.*Give another --out"):
         results.describe(data=masks, kind="masks", sources=sources, skipped={})
-    assert results.manifest()["data"]["path"] == str(cohort)
+    assert results.manifest().data.path == str(cohort)
 
 
 def test_hash_of_files_tells_where_one_ends(tmp_path):
@@ -412,4 +413,4 @@ def test_patients_are_kept_and_a_later_declaration_regroups_the_rows(tmp_path):
     assert results.cases()["patient"].tolist() == ["p", "q"]
     table.unlink()  # it is in the manifest
     assert [case.patient for case in whole_cohort(results.manifest()).cases] == ["p", "q"]
-    assert recorded_patients(results.manifest(), ["sub-1_ses-1"]).how == "by table.csv"
+    assert results.manifest().patients(["sub-1_ses-1"]).how == "by table.csv"

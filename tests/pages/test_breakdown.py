@@ -196,8 +196,8 @@ def test_seeds_are_averaged_and_can_be_shown_apart(app, cohort):
             for s, k in parts
         ]
         pd.concat(seeded, ignore_index=True).to_parquet(cohort.folder / name)
-    manifest["sources"] = {f"{s} seed{k}": manifest["sources"][s] for s, k in parts}
-    (cohort.folder / MANIFEST).write_text(json.dumps(manifest))
+    manifest = manifest.model_copy(update={"sources": {f"{s} seed{k}": manifest.sources[s] for s, k in parts}})
+    (cohort.folder / MANIFEST).write_text(json.dumps(manifest.record()))
     at = app("breakdown")
     assert at.multiselect[0].value == ["FL", "A-FL"]
     wide = cohort.cases().pivot(index="case_id", columns="source", values="dsc")

@@ -541,8 +541,8 @@ def test_use_in_compare_publishes_the_checkpoint_with_its_card_and_opens_the_tes
     field(at, "text_input", "Name as a checkpoint").input("my_fl").run()
     results = opened(press(at, "Use in Compare"))
     assert load_card(paths.MODELS / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
-    assert list(results.manifest()["sources"]) == ["FL"]
-    assert results.manifest()["data"]["cases"] == ["Case_D"]
+    assert list(results.manifest().sources) == ["FL"]
+    assert results.manifest().data.cases == ("Case_D",)
 
 
 def test_a_second_checkpoint_of_the_same_cases_opens_beside_the_first(app, made, opened):
@@ -550,7 +550,7 @@ def test_a_second_checkpoint_of_the_same_cases_opens_beside_the_first(app, made,
     made("focal", "finished", created=1.0)
     press(app("training", run="a"), "Use in Compare")
     results = opened(press(app("training", run="focal"), "Use in Compare"))
-    assert list(results.manifest()["sources"]) == ["FL", "A-FL"]
+    assert list(results.manifest().sources) == ["FL", "A-FL"]
 
 
 @pytest.mark.parametrize(
@@ -571,9 +571,9 @@ def test_a_finished_pair_opens_as_a_comparison_in_one_click(app, made, opened):
     made("afl", "finished", config=ADAPTIVE, pair="p", created=2.0)
     focal = made("fl", "finished", pair="p", created=1.0)
     results = opened(press(app("training", run="afl"), "Compare FL and A-FL"))
-    sources = results.manifest()["sources"]
+    sources = results.manifest().sources
     assert list(sources) == ["FL", "A-FL"]
-    assert sources["FL"]["path"] == str((focal.path / "checkpoint").resolve())
+    assert sources["FL"].path == str((focal.path / "checkpoint").resolve())
     assert not (paths.MODELS / "fl").exists()
 
 
@@ -593,7 +593,7 @@ def test_two_ticked_runs_open_as_a_comparison(app, made, opened):
     at = tick(app("training"), 0, 1)
     assert at.query_params["run"] == "seed1"  # ticked last
     results = opened(press(at, "Compare FL seed0 and FL seed1"))
-    assert list(results.manifest()["sources"]) == ["FL seed0", "FL seed1"]
+    assert list(results.manifest().sources) == ["FL seed0", "FL seed1"]
 
 
 def test_ticked_runs_that_are_not_finished_are_named(app, made):

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 from afl_core.analysis.breakdown.bins import AXES
@@ -16,6 +15,7 @@ from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.base.versions import versions
+from afl_core.evaluation.manifest import Manifest, SourceSection
 
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
 
@@ -26,9 +26,7 @@ WHOLE = ("n", "units", "n_higher", "n_lower", "n_equal")
 """Columns of the records that count."""
 
 
-def export_files(
-    breakdown: Breakdown, options: Options, manifest: Mapping[str, Any], *, results: str
-) -> dict[str, bytes]:
+def export_files(breakdown: Breakdown, options: Options, manifest: Manifest, *, results: str) -> dict[str, bytes]:
     """File name to content of everything that is exported.
 
     Args:
@@ -45,9 +43,7 @@ def export_files(
     }
 
 
-def breakdown_json(
-    breakdown: Breakdown, options: Options, manifest: Mapping[str, Any], *, results: str
-) -> dict[str, Any]:
+def breakdown_json(breakdown: Breakdown, options: Options, manifest: Manifest, *, results: str) -> dict[str, Any]:
     """Everything that a reader needs to check a breakdown or to make it again, ready for JSON.
 
     Arguments as `export_files`. A value that is not there, or is infinite (the upper edge of the last bin), is None.
@@ -56,7 +52,7 @@ def breakdown_json(
     return {
         "results": results,
         "published": False,
-        "data": {"name": Path(manifest["data"]["path"]).name, "kind": manifest["data"]["kind"]},
+        "data": {"name": manifest.data.folder.name, "kind": manifest.data.kind},
         "metric": {key: value for key, value in asdict(units.measure).items() if key != "absolute"},
         "options": {**options.as_dict(), "sources": list(units.sources)},
         "bins": [
@@ -70,12 +66,12 @@ def breakdown_json(
         "tests": breakdown.n_tests,
         "reference_units": len(units.reference),
         "left_out": dict(units.left_out),
-        "empty_masks": dict(manifest.get("empty_masks", {})),
+        "empty_masks": dict(manifest.empty_masks),
         "seed": SEED,
         "resamples": RESAMPLES,
         "sources": describe_sources(units, manifest, options),
-        "settings": dict(manifest.get("settings", {})),
-        "versions": {"evaluation": dict(manifest.get("versions", {})), "breakdown": versions(PACKAGES)},
+        "settings": manifest.settings.record(),
+        "versions": {"evaluation": dict(manifest.versions), "breakdown": versions(PACKAGES)},
     }
 
 
@@ -117,9 +113,9 @@ def list_sentences(breakdown: Breakdown) -> list[dict[str, str]]:
     return said
 
 
-def describe_sources(units: Units, manifest: Mapping[str, Any], options: Options) -> dict[str, dict[str, Any]]:
+def describe_sources(units: Units, manifest: Manifest, options: Options) -> dict[str, dict[str, Any]]:
     """What every compared source is: its kind, its fingerprint and a line about it; or its seeds."""
-    recorded = manifest["sources"]
+    recorded = manifest.sources
     _, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     return {
         name: {"kind": "mean over seeds", "seeds": {seed: _describe(recorded[seed]) for seed in seeds[name]}}
@@ -129,12 +125,11 @@ def describe_sources(units: Units, manifest: Mapping[str, Any], options: Options
     }
 
 
-def _describe(said: Mapping[str, Any]) -> dict[str, Any]:
+def _describe(source: SourceSection) -> dict[str, Any]:
     """A source as the manifest records it, without the folder it was read from."""
-    if said["kind"] == "checkpoint":
-        summary = str(said.get("card", {}).get("summary", ""))
-        return {"kind": "checkpoint", "fingerprint": said.get("fingerprint", ""), "summary": summary}
-    return {"kind": str(said["kind"]), "summary": f"{said.get('files', 0)} masks from a folder"}
+    if source.card:
+        return {"kind": source.kind, "fingerprint": source.fingerprint, "summary": source.card.summary}
+    return {"kind": source.kind, "summary": f"{source.files} masks from a folder"}
 
 
 def _values(units: Units) -> dict[str, list[float]]:

@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.seeds import find_seeds
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
+from afl_core.evaluation.manifest import Manifest
 
 DEFAULT_AXES = ("size", "roughness")
 TRAINING = "training"
@@ -53,17 +54,15 @@ class Options:
         return asdict(self)
 
 
-def list_sources(
-    manifest: Mapping[str, Any], *, pool_seeds: bool
-) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
+def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ...], dict[str, tuple[str, ...]]]:
     """What can be compared, in order, and which of it is a mean over seeds."""
-    sources = manifest.get("sources", {})
+    sources = manifest.sources
     seeds = find_seeds(sources) if pool_seeds else {}
     of = {member: name for name, members in seeds.items() for member in members}
     return tuple(dict.fromkeys(of.get(name, name) for name in sources)), seeds
 
 
-def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Mapping[str, Any], options: Options) -> Units:
+def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
     """The paired table that the options ask for; raises `AflError` where the results do not have it."""
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     return select_units(
@@ -123,7 +122,7 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
 
 def choose_breakdown(
     tables: tuple[pd.DataFrame, pd.DataFrame],
-    manifest: Mapping[str, Any],
+    manifest: Manifest,
     options: Options,
     training: pd.DataFrame | None = None,
 ) -> Breakdown:

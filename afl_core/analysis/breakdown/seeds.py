@@ -4,7 +4,8 @@ import json
 import re
 from collections.abc import Mapping
 from itertools import chain, count
-from typing import Any
+
+from afl_core.evaluation.manifest import SourceSection
 
 SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
 """A folder of masks has no card: `FL seed1` and `FL seed2` are seeds of FL."""
@@ -14,7 +15,7 @@ UNLIKE = ("seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
 """What a card's record of training says that follows from the seed."""
 
 
-def find_seeds(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str, ...]]:
+def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...]]:
     """Configurations with two seeds or more.
 
     Checkpoints belong together if their cards differ in the seed alone; folders of masks, and weights without a record
@@ -26,12 +27,13 @@ def find_seeds(sources: Mapping[str, Mapping[str, Any]]) -> dict[str, tuple[str,
     Returns:
         Name of the configuration to its sources, in order.
 
-    >>> find_seeds({name: {"kind": "masks"} for name in ("FL seed1", "A-FL", "FL seed2")})
+    >>> masks = SourceSection(kind="masks", path="masks", files=1)
+    >>> find_seeds(dict.fromkeys(("FL seed1", "A-FL", "FL seed2"), masks))
     {'FL': ('FL seed1', 'FL seed2')}
     """
     groups: dict[str, list[str]] = {}
-    for name, said in sources.items():
-        groups.setdefault(_configuration(name, said), []).append(name)
+    for name, source in sources.items():
+        groups.setdefault(_configuration(name, source), []).append(name)
     found: dict[str, tuple[str, ...]] = {}
     for members in groups.values():
         if len(members) > 1:
@@ -45,17 +47,17 @@ def _free(label: str, members: list[str], taken: set[str]) -> str:
     return next(name for name in variants if name not in taken or name in members)
 
 
-def _configuration(name: str, said: Mapping[str, Any]) -> str:
+def _configuration(name: str, source: SourceSection) -> str:
     """The same text for two sources that differ in the seed alone."""
-    if said.get("kind") != "checkpoint" or said["card"].get("training") == {}:  # nothing is recorded of how
+    card = source.card
+    if card is None or not card.training:  # nothing is recorded of how
         match = SEEDED.fullmatch(name)
         return f"seeds of {match['name']}" if match else f"alone {name}"
-    card = said["card"]
-    training = {key: value for key, value in card.get("training", {}).items() if key not in UNLIKE}
-    what = {key: card.get(key) for key in ("network", "sequences", "loss", "loss_settings", "decision_rule")}
-    return json.dumps([what, training, card.get("data")], sort_keys=True)
+    training = {key: value for key, value in card.training.items() if key not in UNLIKE}
+    what = card.model_dump(include={"network", "sequences", "loss", "loss_settings", "decision_rule"})
+    return json.dumps([what, training, card.data], sort_keys=True)
 
 
-def _label(name: str, said: Mapping[str, Any]) -> str:
+def _label(name: str, source: SourceSection) -> str:
     match = SEEDED.fullmatch(name)
-    return match["name"] if match else str(said.get("card", {}).get("label", name))
+    return match["name"] if match else source.card.label if source.card else name

@@ -1,11 +1,10 @@
 """One case of the reader's own: files dropped on the page, run through the open results' checkpoints."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -31,6 +30,7 @@ from afl_core.data.upload import (
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.evaluation.manifest import SourceSection
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
@@ -76,29 +76,29 @@ def chooses_own() -> bool:
 
 def show_upload(workspace: Workspace) -> None:
     """Drop files, say what they are, run the checkpoints, look at the masks; nothing of it stays."""
-    said = {name: said for name, said in workspace.manifest["sources"].items() if said["kind"] == "checkpoint"}
-    if not said:
+    checkpoints = {name: source for name, source in workspace.manifest.sources.items() if source.card}
+    if not checkpoints:
         st.info(
             plain(f"{workspace.name} compares masks, not checkpoints, so there is nothing to run. Open other results.")
         )
         return
-    needed = tuple(dict.fromkeys(name for one in said.values() for name in one["card"]["sequences"]))
-    files = _choose_files(workspace, tuple(said), needed)
+    needed = tuple(dict.fromkeys(name for one in checkpoints.values() for name in _sequences(one)))
+    files = _choose_files(workspace, tuple(checkpoints), needed)
     with shown_errors():
         if files:
-            _offer_run(workspace, said, files, needed)
+            _offer_run(workspace, checkpoints, files, needed)
         elif st.session_state.get(_RAN, ("",))[0] == workspace.name:
             _offer_removal(st.columns([1, 6])[0])
-            able = {name: one for name, one in said.items() if name in st.session_state[_RAN][1]}
+            able = {name: one for name, one in checkpoints.items() if name in st.session_state[_RAN][1]}
             _show_outcome(_sources(able))
 
 
 def _offer_run(
-    workspace: Workspace, said: dict[str, Any], files: Sequence[UploadedFile], needed: Sequence[str]
+    workspace: Workspace, checkpoints: Mapping[str, SourceSection], files: Sequence[UploadedFile], needed: Sequence[str]
 ) -> None:
     """What each file is, and Run for the checkpoints whose sequences are all there."""
     roles = _choose_roles(files, needed)
-    able = {name: one for name, one in said.items() if set(one["card"]["sequences"]) <= set(roles)}
+    able = {name: one for name, one in checkpoints.items() if set(_sequences(one)) <= set(roles)}
     sources = _sources(able)
     _say_what_lacks(files, roles, needed)
     if _press_run(files, roles, sources):
@@ -108,8 +108,12 @@ def _offer_run(
         st.rerun()
 
 
-def _sources(said: dict[str, Any]) -> tuple[Source, ...]:
-    return tuple(parse_sources([source_text(k, v["path"], v.get("option", "")) for k, v in said.items()]))
+def _sources(checkpoints: Mapping[str, SourceSection]) -> tuple[Source, ...]:
+    return parse_sources([source_text(name, source.path, source.option) for name, source in checkpoints.items()])
+
+
+def _sequences(checkpoint: SourceSection) -> tuple[str, ...]:
+    return checkpoint.card.sequences if checkpoint.card else ()
 
 
 def _drop(files: Sequence[UploadedFile]) -> None:

@@ -15,7 +15,6 @@ from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Co
 from afl_core.data.own_codes import find_scheme
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
-from afl_core.evaluation.manifest import recorded_patients
 from afl_core.evaluation.results import Results
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
@@ -44,12 +43,12 @@ def choose(workspace: Workspace | None) -> tuple[Cohort, DataOptions] | None:
 
     None where there is no data set, which is said.
     """
-    asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest["data"]["path"] if workspace else "")
+    asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest.data.path if workspace else "")
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
     text = folder.text_input("Folder of the data set", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
-    is_open = workspace is not None and text == workspace.manifest["data"]["path"]
+    is_open = workspace is not None and text == workspace.manifest.data.path
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
-    masks = is_open and workspace is not None and workspace.manifest["data"]["kind"] == MASKS_ALONE.name
+    masks = is_open and workspace is not None and workspace.manifest.data.kind == MASKS_ALONE.name
     layout = layouts.selectbox(
         "Layout",
         names,
@@ -209,7 +208,7 @@ def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> 
 def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
     name = find_results(cohort, compared=True)
     if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
-        patients = recorded_patients(workspace.manifest, [case.case_id for case in cohort.cases]).sentence()
+        patients = workspace.manifest.patients([case.case_id for case in cohort.cases]).sentence()
         st.caption(plain(f"These data and this region are what the other pages show: {patients}."))
         return
     left, right = st.columns([2, 7], vertical_alignment="center")
@@ -236,7 +235,7 @@ def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataO
 
 def _says_patients(workspace: Workspace, cohort: Cohort) -> bool:
     """Whether open results have the patients of the table that was given; where none was, they keep their own."""
-    held = recorded_patients(workspace.manifest, [case.case_id for case in cohort.cases])
+    held = workspace.manifest.patients([case.case_id for case in cohort.cases])
     return not cohort.patients.table or dict(held.of) == dict(cohort.patients.of)
 
 

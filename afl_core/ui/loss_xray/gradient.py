@@ -159,9 +159,9 @@ def _lesion_table(looked: Looked, found: Mapping[str, Shares]) -> pd.DataFrame:
 def _checkpoints(asked: Asked) -> dict[str, str]:
     """Sources of the results that are checkpoints whose sequences the case has, as `parse_sources` reads them."""
     return {
-        name: source_text(name, said["path"], said.get("option", ""))
-        for name, said in asked.workspace.manifest["sources"].items()
-        if said["kind"] == "checkpoint" and set(said["card"]["sequences"]) <= set(asked.case.sequences)
+        name: source_text(name, source.path, source.option)
+        for name, source in asked.workspace.manifest.sources.items()
+        if source.card and set(source.card.sequences) <= set(asked.case.sequences)
     }
 
 

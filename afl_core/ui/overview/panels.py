@@ -1,5 +1,6 @@
 """Panels of the Overview page."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,9 +11,10 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.manifest import failed_predictions, recorded_region
+from afl_core.evaluation.manifest import SourceSection, failed_predictions
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
+from afl_core.model.checkpoints import Card
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import Workspace, open_case
 
@@ -109,9 +111,9 @@ def show_contents(workspace: Workspace) -> None:
             st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
     with sources:
         st.subheader("Sources")
-        for name, said in workspace.manifest["sources"].items():
+        for name, source in workspace.manifest.sources.items():
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
-                _show_facts(_source_facts(said), "Card")
+                _show_facts(_source_facts(source), "Card")
     if problems := _problems(workspace):
         with st.expander(f"{len(problems)} cases or predictions could not be used"):
             _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
@@ -126,15 +128,15 @@ def _problems(workspace: Workspace) -> dict[str, str]:
     """Case, or case and source, to why it could not be used."""
     of_sources = {
         f"{case} {source}".strip(): text
-        for case, texts in workspace.manifest.get("problems", {}).items()
+        for case, texts in workspace.manifest.problems.items()
         for source, text in texts.items()
     }
-    return dict(workspace.manifest["data"]["skipped"]) | of_sources
+    return dict(workspace.manifest.data.skipped) | of_sources
 
 
 def _missing(workspace: Workspace) -> str:
     """How many predictions each source lacks; they are in no mean."""
-    missing = {source: len(cases) for source, cases in workspace.manifest.get("missing", {}).items()}
+    missing = {source: len(cases) for source, cases in workspace.manifest.missing.items()}
     rows = workspace.rows
     measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
     counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
@@ -168,7 +170,7 @@ def _sentence(workspace: Workspace) -> str:
         return workspace.nothing_evaluated
     sources = workspace.sources
     what = "synthetic cases" if workspace.is_demo else "cases"
-    if (region := recorded_region(workspace.manifest)) != WHOLE:
+    if (region := workspace.manifest.settings.region) != WHOLE:
         what = f"{what} ({region_title(region)})"
     if len(sources) == 1:
         rows = workspace.rows
@@ -203,7 +205,7 @@ def _caption(workspace: Workspace) -> str:
 
 def _empty_counts(workspace: Workspace) -> str:
     """How many cases of each source an empty rule decided."""
-    touched = workspace.manifest.get("empty_masks", {})
+    touched = workspace.manifest.empty_masks
     counts = "; ".join(
         f"{source}: " + ", ".join(f"{n} {_EMPTY[rule]}" for rule, n in sorted(rules.items()))
         for source, rules in touched.items()
@@ -233,8 +235,8 @@ def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
 
 
 def _data_facts(workspace: Workspace) -> dict[str, str]:
-    data, rows = workspace.manifest["data"], workspace.rows
-    facts = {"Folder": data["path"], "Layout": data["kind"]}
+    data, rows = workspace.manifest.data, workspace.rows
+    facts = {"Folder": data.path, "Layout": data.kind}
     if workspace.cohort is not None:
         cases = workspace.cohort.cases
         facts["Region"] = workspace.cohort.scheme.mapping(workspace.cohort.region.name)
@@ -252,36 +254,34 @@ def _data_facts(workspace: Workspace) -> dict[str, str]:
     return facts
 
 
-def _by_rule(card: dict[str, Any]) -> dict[str, str]:
+def _by_rule(card: Card) -> dict[str, str]:
     """Mean Dice of the checkpoint's own test split under every way of reading its two channels."""
-    scores = card.get("scores", {}).get("test_mean_dsc_by_decision_rule", {})
+    scores = card.scores.get("test_mean_dsc_by_decision_rule", {})
     return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
 
 
-def _training_fact(training: dict[str, Any]) -> dict[str, str]:
+def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
     if not training:
         return {}
     how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
     return {"Training": f"{how}, best at step {training.get('best_step')}"}
 
 
-def _source_facts(said: dict[str, Any]) -> dict[str, str]:
-    if said["kind"] != "checkpoint":
-        names = {"path": "Folder", "option": "Masks on another grid", "ignored": "Not read"}
-        return {names[key]: str(value) for key, value in said.items() if key in names}
-    card = said["card"]
-    training = card["training"]
+def _source_facts(source: SourceSection) -> dict[str, str]:
+    card = source.card
+    if card is None:
+        facts = {"Folder": source.path, "Masks on another grid": source.option, "Not read": source.ignored}
+        return {name: text for name, text in facts.items() if text}
+    training = card.training
     return {
-        "Loss": ", ".join([card["loss"], *(f"{k} {v}" for k, v in card["loss_settings"].items())]),
-        "Decision rule": card["decision_rule"],
+        "Loss": ", ".join([card.loss, *(f"{k} {v}" for k, v in card.loss_settings.items())]),
+        "Decision rule": card.decision_rule,
         **_by_rule(card),
-        "Network": card["network"] + (f", {training['parameters']:,} parameters" if "parameters" in training else ""),
-        "Sequences": ", ".join(card["sequences"]),
+        "Network": card.network + (f", {training['parameters']:,} parameters" if "parameters" in training else ""),
+        "Sequences": ", ".join(card.sequences),
         **_training_fact(training),
-        "Data": ", ".join(
-            [str(card["data"].get("name")), *(f"{n} {k}" for k, n in card["data"].get("cases", {}).items())]
-        ),
-        "Command": card["command"],
-        "SHA-256": card["weights_sha256"],
-        "Limits": card["limits"],
+        "Data": ", ".join([str(card.data.get("name")), *(f"{n} {k}" for k, n in card.data.get("cases", {}).items())]),
+        "Command": card.command,
+        "SHA-256": card.weights_sha256,
+        "Limits": card.limits,
     }

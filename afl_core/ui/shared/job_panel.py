@@ -22,8 +22,7 @@ def show_job(workspace: Workspace, case_id: str) -> None:
         return
     if status is not None and status.state == "failed":
         st.error(plain(status.message))
-    said = workspace.manifest.get("problems", {}).get(case_id, {})
-    for name, text in said.items():
+    for name, text in workspace.manifest.problems.get(case_id, {}).items():
         if status is None or text not in status.message:
             st.warning(plain(f"{name}: {text}" if name else text))
     st.info(plain(f"No result yet for {' and '.join(missing)} on this case."))

@@ -2,10 +2,8 @@
 
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -16,12 +14,12 @@ from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, build_comparison
-from afl_core.evaluation.manifest import MANIFEST, load_manifest, recorded_region, recorded_settings, whole_cohort
+from afl_core.evaluation.manifest import MANIFEST, Manifest, load_manifest, whole_cohort
 from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
-from afl_core.model.checkpoints import find_checkpoints
+from afl_core.model.checkpoints import Card, find_checkpoints
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
@@ -45,23 +43,23 @@ class Workspace(Comparison):
     @property
     def is_demo(self) -> bool:
         """Whether the data are the synthetic demo cohort."""
-        return Path(self.manifest["data"]["path"]) == paths.DEMO.resolve()
+        return self.manifest.data.folder == paths.DEMO.resolve()
 
     @property
     def summaries(self) -> dict[str, str]:
         """What each source is, in a line: the loss with its settings, or how many masks."""
-        region = recorded_region(self.manifest)
+        region = self.manifest.settings.region
         return {
-            name: f"{said['card']['summary']}{_other_region(said['card'], region)}"
-            if said["kind"] == "checkpoint"
-            else f"{said['files']} {MEANINGS.get(said.get('meaning', ''), 'masks from a folder')}"
-            for name, said in self.manifest["sources"].items()
+            name: f"{source.card.summary}{_other_region(source.card, region)}"
+            if source.card
+            else f"{source.files} {MEANINGS.get(source.meaning, 'masks from a folder')}"
+            for name, source in self.manifest.sources.items()
         }
 
     @property
     def nothing_evaluated(self) -> str:
         """What to do where there is no row yet."""
-        if self.manifest["sources"]:
+        if self.manifest.sources:
             return "No case has been evaluated yet: open one in Compare and run the checkpoints on it."
         return (
             "There is no checkpoint and no folder of masks to compare yet: the Data page shows the command that adds "
@@ -70,14 +68,13 @@ class Workspace(Comparison):
 
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
-        recorded = self.manifest["sources"].items()
-        texts = (source_text(k, v["path"], v.get("option", ""), v.get("meaning", "")) for k, v in recorded)
-        return parse_sources(list(texts))
+        recorded = self.manifest.sources.items()
+        return parse_sources([source_text(name, of.path, of.option, of.meaning) for name, of in recorded])
 
 
-def _other_region(card: Mapping[str, Any], region: str) -> str:
+def _other_region(card: Card, region: str) -> str:
     """That a checkpoint learned another region than the one that is measured, as a part of a sentence."""
-    learned = card.get("data", {}).get("region", WHOLE)
+    learned = card.data.get("region", WHOLE)
     if learned == region:
         return ""
     wanted, trained = (region_title(name) for name in (region, learned))
@@ -128,7 +125,7 @@ def select_workspace() -> Workspace | None:
     _write_address(chosen)
     try:
         workspace = _load(paths.RESULTS / chosen)
-        if (region := recorded_region(workspace.manifest)) != WHOLE:
+        if (region := workspace.manifest.settings.region) != WHOLE:
             selector.caption(plain(f"Tumour is the {region_title(region)}."))
         if workspace.cohort is not None and workspace.cohort.trust_voxel_order:
             selector.caption("Files of one shape lie on one grid, whatever their headers say.")
@@ -164,9 +161,7 @@ def _write_address(chosen: str) -> None:
 def _load(folder: Path) -> Workspace:
     stamp = _stamp(folder)
     stored = _tables(str(folder), stamp)
-    found = build_comparison(
-        Results(folder), stored, load=lambda manifest: _cohort(manifest["data"], manifest.get("settings", {}))
-    )
+    found = build_comparison(Results(folder), stored, load=_cohort)
     return Workspace(**vars(found), stamp=stamp)
 
 
@@ -176,14 +171,19 @@ def _stamp(folder: Path) -> int:
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading results")
-def _tables(folder: str, stamp: int) -> tuple[dict[str, Any], pd.DataFrame, pd.DataFrame]:
+def _tables(folder: str, stamp: int) -> tuple[Manifest, pd.DataFrame, pd.DataFrame]:
     results = Results(Path(folder))
     return results.manifest(), results.cases(), results.lesions()
 
 
-@st.cache_resource(max_entries=8, ttl=60, show_spinner="Listing the data set")
-def _cohort(data: dict[str, Any], settings: dict[str, Any]) -> Cohort:
-    return whole_cohort({"data": data, "settings": settings})
+@st.cache_resource(
+    max_entries=8,
+    ttl=60,
+    show_spinner="Listing the data set",
+    hash_funcs={Manifest: lambda manifest: (manifest.data.model_dump_json(), manifest.settings.model_dump_json())},
+)
+def _cohort(manifest: Manifest) -> Cohort:
+    return whole_cohort(manifest)
 
 
 def _open_folder() -> str | None:
@@ -220,10 +220,10 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
             manifest = load_manifest(folder)
         except AflError:  # one damaged folder blocks no other
             continue
-        data, settings = manifest.get("data"), recorded_settings(manifest)
-        if data is None or (compared and not manifest.get("sources")):
+        data, settings = manifest.data, manifest.settings.choice()
+        if compared and not manifest.sources:
             continue
-        if (data["path"], data["kind"]) == wanted and settings_for(cohort, settings) == settings:
+        if (data.path, data.kind) == wanted and settings_for(cohort, settings) == settings:
             return folder.name
     return None
 

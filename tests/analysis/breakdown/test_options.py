@@ -16,6 +16,7 @@ from afl_core.analysis.breakdown.options import (
 )
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.manifest import Manifest
 
 NAN = math.nan
 SEEDED = ("FL seed1", "FL seed2", "A-FL")
@@ -23,7 +24,7 @@ NO_LESIONS = pd.DataFrame()
 
 
 def manifest(*names):
-    return {"sources": {name: {"kind": "masks"} for name in names}}
+    return Manifest(sources={name: {"kind": "masks", "path": "/masks", "files": 1} for name in names})
 
 
 def cases(*names, n=12, roughness=True):
@@ -63,7 +64,7 @@ def test_sources_that_were_asked_for_in_their_order():
 
 def test_results_without_anything():
     with pytest.raises(DataError, match=r"no evaluated case.*Run afl evaluate first"):
-        choose_units(pd.DataFrame(), NO_LESIONS, {}, Options())
+        choose_units(pd.DataFrame(), NO_LESIONS, Manifest(), Options())
 
 
 def test_a_source_of_which_no_case_was_evaluated():

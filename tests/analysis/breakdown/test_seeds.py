@@ -3,8 +3,11 @@
 import pytest
 
 from afl_core.analysis.breakdown.seeds import find_seeds
+from afl_core.evaluation.manifest import SourceSection
 
-MASKS = {"kind": "masks", "path": "/somewhere", "files": 3}
+MASKS = SourceSection(kind="masks", path="/somewhere", files=3)
+
+REST = {"summary": "", "spacing_mm": (1, 1, 1), "patch_size": (8, 8, 8), "command": "", "versions": {}, "limits": ""}
 
 
 def checkpoint(label="FL", *, seed=0, data="cohort", **changed):
@@ -22,7 +25,7 @@ def checkpoint(label="FL", *, seed=0, data="cohort", **changed):
         "scores": {"dsc": seed / 10},
         "weights_sha256": str(seed),
     }
-    return {"kind": "checkpoint", "fingerprint": str(seed), "card": card | changed}
+    return SourceSection(kind="checkpoint", path="/here", fingerprint=str(seed), card=REST | card | changed)
 
 
 def test_cards_that_differ_in_the_seed_alone():
@@ -87,14 +90,12 @@ def test_a_label_that_is_taken():
     assert find_seeds({"FL": checkpoint(seed=1), "b": checkpoint(seed=2)}) == {"FL": ("FL", "b")}
 
 
-def test_a_card_with_little_in_it():
-    bare = {"kind": "checkpoint", "card": {"label": "FL"}}
-    assert find_seeds({"a": bare, "b": bare}) == {"FL": ("a", "b")}
+def test_two_cards_that_say_the_same():
+    assert find_seeds({"a": checkpoint(), "b": checkpoint()}) == {"FL": ("a", "b")}
 
 
 def test_weights_without_a_record_of_their_training_are_seeds_by_name_alone():
     """Two files of the paper's authors, FL and A-FL, say the same of themselves."""
-    card = {"network": "unet_resnet50", "loss": "not recorded", "loss_settings": {}, "training": {}, "data": {}}
-    bare = {"kind": "checkpoint", "card": card}
+    bare = checkpoint(network="unet_resnet50", loss="not recorded", loss_settings={}, training={})
     assert find_seeds({"FL": bare, "A-FL": bare}) == {}
     assert find_seeds({"FL seed1": bare, "A-FL": bare, "FL seed2": bare}) == {"FL": ("FL seed1", "FL seed2")}
