@@ -176,7 +176,7 @@ def test_the_job_of_a_killed_server_is_ended_before_its_folder_goes(tmp_path, mo
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     job = tmp_path / "afl-upload-x" / "session-y" / "results" / "jobs" / "upload"
     job.mkdir(parents=True)
-    code = "import os, sys, time; from pathlib import Path; from afl_core import processes\n"
+    code = "import os, sys, time; from pathlib import Path; from afl_core.base import processes\n"
     code += "with processes.hold(Path(sys.argv[1])) as lock: print(flush=True); time.sleep(100)"  # it does not listen
     process = subprocess.Popen([sys.executable, "-c", code, str(job)], stdout=subprocess.PIPE)
     process.stdout.readline()

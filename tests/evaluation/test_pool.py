@@ -56,7 +56,7 @@ if __name__ == "__main__":
 
 COMMAND = """
 import sys, time
-from afl_core import cli
+from afl_core.cli.main import main
 from afl_core.evaluation import pipeline
 
 evaluate_case = pipeline.evaluate_case

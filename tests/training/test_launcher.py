@@ -147,7 +147,7 @@ def test_a_run_by_its_own_process(cohort, tmp_path):
 HOLDER = """
 import os, sys, time
 from pathlib import Path
-from afl_core import processes
+from afl_core.base import processes
 from afl_core.training.runs import RunFolder, RunStatus
 run = RunFolder(Path(sys.argv[1]))
 with run.lock():

@@ -177,7 +177,7 @@ class Surfaces {
   invalidate() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      if (this.header) paint(this);
+      if (this.header && this.size) paint(this); // nothing has a size before the element is shown
     });
   }
 
