@@ -1,20 +1,19 @@
 """MRI-like phantoms of a head on the anatomy of the ICBM 2009 template: tissue maps in, four contrasts out.
 
-The template (ICBM 2009a nonlinear symmetric: T1, grey and white matter) is read from the files that nilearn ships.
+The template (ICBM 2009a nonlinear symmetric: T1, grey and white matter) lies beside this module, with its licence.
 """
 
-import importlib.util
+import lzma
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
+from importlib import resources
+from io import BytesIO
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
 from afl_core.data.demo.lesion_shapes import EDEMA, ENHANCING, NECROSIS, rotation_matrix
-from afl_core.errors import DataError
 
 Floats = NDArray[np.float64]
 Images = NDArray[np.float32]
@@ -85,11 +84,7 @@ def grid(spacing_mm: float) -> tuple[tuple[int, int, int], Floats]:
 
 
 def draw_anatomy(rng: np.random.Generator, *, spacing_mm: float) -> Anatomy:
-    """Draw a head: the template, flipped by chance, rotated, scaled and smoothly deformed.
-
-    Raises:
-        DataError: If nilearn's template files are not installed.
-    """
+    """Draw a head: the template, flipped by chance, rotated, scaled and smoothly deformed."""
     shape, affine = grid(spacing_mm)
     rotation = rotation_matrix(np.deg2rad(rng.uniform(-6, 6, size=3)))
     scale = rng.uniform(1.03, 1.15, size=3) * np.array([rng.choice([-1.0, 1.0]), 1.0, 1.0])
@@ -203,15 +198,7 @@ def _blur(mask: Bools, sigma: float) -> Images:
 
 
 @cache
-def _template() -> tuple[NDArray[np.uint8], ...]:
+def _template() -> NDArray[np.uint8]:
     """T1, grey and white matter of the template, 1 mm, 0 to 255, averaged over 2 mm against aliasing."""
-    package = importlib.util.find_spec("nilearn")  # importing nilearn itself takes seconds
-    folders = list(package.submodule_search_locations or []) if package else []
-    maps = []
-    for name in ("t1", "gm", "wm"):
-        path = Path(*folders[:1], "datasets", "data", f"mni_icbm152_{name}_tal_nlin_sym_09a_converted.nii.gz")
-        if not folders or not path.is_file():
-            raise DataError("The brain template is missing", received=path, todo="Install it with: pip install nilearn")
-        array = np.asanyarray(nib.load(path).dataobj)
-        maps.append(np.asarray(ndimage.uniform_filter(array, 2), dtype=np.uint8))
-    return tuple(maps)
+    packed = (resources.files(__package__) / "icbm_2009a.npy.xz").read_bytes()
+    return np.asarray(np.load(BytesIO(lzma.decompress(packed)), allow_pickle=False))

@@ -293,7 +293,7 @@ def test_another_process_with_other_counts_writes_the_same_bytes(demo: DemoCohor
         "import sys; from pathlib import Path; from afl_core.data.demo.synthetic import *\n"
         "spec = DemoSpec(n_test=9)\n"
         "for k in (1, 0): write_demo_case(Path(sys.argv[1]), spec, 'test', k)\n"
-        "heavy = {'torch', 'monai', 'nilearn', 'streamlit', 'matplotlib'} & set(sys.modules)\n"
+        "heavy = {'torch', 'monai', 'streamlit', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env={"OMP_NUM_THREADS": "1"})
@@ -379,11 +379,3 @@ def test_a_file_in_place_of_the_folder(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="is a file"):
         write_demo(tmp_path / "file", SPEC)
-
-
-def test_a_missing_template_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    phantom._template.cache_clear()
-    monkeypatch.setattr(phantom.importlib.util, "find_spec", lambda name: None)
-    with pytest.raises(DataError, match="pip install nilearn"):
-        write_demo_case(tmp_path, SPEC, "test", 0)
-    assert digests(tmp_path) == {}

@@ -12,7 +12,7 @@ import SimpleITK as sitk  # noqa: N813
 from afl_core.data.formats.files import check_length, load_channels, load_labels, load_mask, load_volume, read_header
 from afl_core.errors import DataError
 
-_PATH = Path(__file__).parents[2] / "benchmarks" / "second_readers.py"
+_PATH = Path(__file__).parents[3] / "benchmarks" / "second_readers.py"
 _SPEC = importlib.util.spec_from_file_location("second_readers", _PATH)
 second = importlib.util.module_from_spec(_SPEC)
 _SPEC.loader.exec_module(second)
