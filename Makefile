@@ -18,7 +18,7 @@ app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) -- $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist loadfile -m "not timed"
+	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not timed"
 	@# Times are compared while nothing else runs.
 	$(BIN)/python -m pytest -m timed
 

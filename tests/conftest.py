@@ -29,6 +29,19 @@ SPLITS = {"train": ["Case_A", "Case_B"], "validation": ["Case_C"], "test": ["Cas
 
 Corners = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
+LONGEST = (
+    *("training/test_killed", "browser/test_viewer", "cli/test_main", "test_benchmarks", "browser/test_training"),
+    *("browser/test_app", "pages/test_breakdown", "model/test_resnet_unet", "training/test_launcher", "test_shape"),
+)
+"""Files that begin first: one that began last would keep a core waiting."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest files first, each in its own order."""
+    ranks = {name: rank for rank, name in enumerate(LONGEST)}
+    names = {item: item.nodeid.split("::")[0].removeprefix("tests/").removesuffix(".py") for item in items}
+    items.sort(key=lambda item: ranks.get(names[item], len(LONGEST)))
+
 
 @dataclass(frozen=True)
 class Tiny:

@@ -48,6 +48,7 @@ def predicting() -> list[Path]:
 
 def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(page, serve):
     open_xray(page, serve)
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # or the menu would close again
     page.get_by_role("combobox", name="Probabilities of").click()
     page.get_by_role("option", name=re.compile("checkpoint")).first.click()
     page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)

@@ -114,7 +114,7 @@ def picai(tmp_path):
     for study, values in (("10000_1000000", [1]), ("10005_1000005", [1]), (case_id, [0, 1, 1, 1])):
         path = next(root.rglob(f"{study}_t2w.mha"))
         made_trees.write_mask_like(path, tmp_path, study, values, folder="net")
-    docs = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
     recipe = docs.partition("### PI-CAI with other masks")[2].partition("```toml")[2].partition("```")[0]
     (root / "afl-layout.toml").write_text(recipe)
     return root

@@ -252,7 +252,7 @@ def test_a_kill_while_writing_leaves_whole_rows(tmp_path):
         assert not cases.duplicated(["case_id", "source"]).any()
         found = lesions["case_id"].value_counts()
         assert (found.reindex(cases["case_id"], fill_value=0) == 3).all()
-        assert len(found) - len(cases) in (0, 1)  # lesions are written first
+        assert len(found) - len(cases) in range(attempt + 2)  # lesions are written first, so each kill may leave one
         assert isinstance(results.manifest(), Manifest)
     results.add([result("after")])
     assert len(results.cases()) == before + 1
