@@ -48,9 +48,13 @@ def predicting() -> list[Path]:
 
 def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(page, serve):
     open_xray(page, serve)
-    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")  # or the menu would close again
-    page.get_by_role("combobox", name="Probabilities of").click()
-    page.get_by_role("option", name=re.compile("checkpoint")).first.click()
+    option = page.get_by_role("option", name=re.compile("checkpoint")).first
+    for _ in range(10):  # a run of the page that is not over yet closes the menu
+        page.get_by_role("combobox", name="Probabilities of").click()
+        page.wait_for_timeout(500)
+        if option.is_visible():
+            break
+    option.click()
     page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
