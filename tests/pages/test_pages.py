@@ -252,6 +252,17 @@ def test_the_sentence_names_the_direction_only_where_the_interval_leaves_zero(ap
     assert "No difference in Dice shown between A-FL and FL on 6 cases" in text(app())
 
 
+def test_the_sentence_counts_patients_where_they_came_more_than_once(app, results):
+    manifest = json.loads((results.folder / MANIFEST).read_text())
+    manifest["data"] = {"path": "/gone", "kind": "plain", "skipped": {}}
+    (results.folder / MANIFEST).write_text(json.dumps(manifest))
+    visits = {case: f"sub-01_ses-{k}" for k, case in enumerate(results.cases()["case_id"].unique(), start=1)}
+    for name in ("cases.parquet", "lesions.parquet"):
+        table = pd.read_parquet(results.folder / name)
+        table.assign(case_id=table["case_id"].map(visits)).to_parquet(results.folder / name)
+    assert "A-FL against FL: 1 patient evaluated with both, too few for a comparison." in text(app())
+
+
 def test_back_to_the_overview_does_not_bounce(app, results):
     """The address /?case=ID leads to Compare once; the browser's Back comes to it again."""
     at = app(case="missed")

@@ -169,27 +169,34 @@ def _sentence(workspace: Workspace) -> str:
     if workspace.rows.empty:
         return workspace.nothing_evaluated
     sources = workspace.sources
-    what = "synthetic cases" if workspace.is_demo else "cases"
-    if (region := workspace.manifest.settings.region) != WHOLE:
-        what = f"{what} ({region_title(region)})"
     if len(sources) == 1:
         rows = workspace.rows
         with_tumour = rows.loc[rows["reference_volume_ml"] > 0, "dsc"]
         everything = "" if len(with_tumour) == len(rows) else f"; {rows['dsc'].mean():.3f} on all {len(rows)}"
-        mean = f"{with_tumour.mean():.3f} on {len(with_tumour)} {what} with a tumour"
+        mean = f"{with_tumour.mean():.3f} on {_counted(workspace, len(with_tumour), 'case')} with a tumour"
         return plain(f"{sources[0]} reaches a mean Dice of {mean}{everything}.")
     first, second = sources[:2]
     d = _headline(workspace.rows, ("dsc",), (first, second)).iloc[0]
+    repeated = workspace.rows["patient"].nunique() < workspace.rows["case_id"].nunique()
+    patients = _counted(workspace, d.n, "patient" if repeated else "case")
     if d.n < 2:
-        return plain(f"{second} against {first}: {d.n} case evaluated with both, too few for a comparison.")
+        return plain(f"{second} against {first}: {patients} evaluated with both, too few for a comparison.")
     if d.n < MIN_PATIENTS:
-        few = f"{d.n} {what} are too few for an interval"
-        return plain(f"{second}'s mean Dice minus {first}'s is {d.difference:+.3f}; {few}.")
+        return plain(
+            f"{second}'s mean Dice minus {first}'s is {d.difference:+.3f}; {patients} are too few for an interval."
+        )
     measured = f"{d.difference:+.3f}, 95 % interval {d.low:+.3f} to {d.high:+.3f}"
     if d.low <= 0 <= d.high:
-        return plain(f"No difference in Dice shown between {second} and {first} on {d.n} {what} ({measured}).")
+        return plain(f"No difference in Dice shown between {second} and {first} on {patients} ({measured}).")
     more = "higher" if d.difference > 0 else "lower"
-    return plain(f"On {d.n} {what}, {second}'s mean Dice is {more} than {first}'s ({measured}).")
+    return plain(f"On {patients}, {second}'s mean Dice is {more} than {first}'s ({measured}).")
+
+
+def _counted(workspace: Workspace, n: int, noun: str) -> str:
+    """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
+    region = workspace.manifest.settings.region
+    what = f"{n} {'synthetic ' if workspace.is_demo else ''}{noun}{'' if n == 1 else 's'}"
+    return what if region == WHOLE else f"{what} ({region_title(region)})"
 
 
 def _caption(workspace: Workspace) -> str:
