@@ -1,7 +1,5 @@
 """What is open: a results folder, the data set it was made on, and the sidebar in which both are chosen."""
 
-import hashlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +10,14 @@ from afl_core.base import paths
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.scan import typed_folder
-from afl_core.errors import AflError, DataError, UsageError
+from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison, build_comparison
-from afl_core.evaluation.manifest import MANIFEST, Manifest, load_manifest, whole_cohort
-from afl_core.evaluation.pipeline import settings_for
+from afl_core.evaluation.manifest import MANIFEST, Manifest, whole_cohort
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
-from afl_core.model.checkpoints import Card, find_checkpoints
+from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.evaluation.store import find_results, result_folders
+from afl_core.model.checkpoints import Card
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
@@ -135,11 +133,6 @@ def select_workspace() -> Workspace | None:
         return None
 
 
-def result_folders() -> list[Path]:
-    """Results folders under data/results, by name."""
-    return sorted(path.parent for path in paths.RESULTS.glob(f"*/{MANIFEST}"))
-
-
 def _follow_address(names: list[str]) -> None:
     """Take the results that the address asks for, when it asks for others than it did in the last run.
 
@@ -207,79 +200,7 @@ def _open_folder() -> str | None:
         return None
 
 
-def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
-    """Name of the results of a data set by its layout, labels and region; None where there are none.
-
-    Args:
-        cohort: The data set.
-        compared: Only results that have a source.
-    """
-    wanted = (str(cohort.root.resolve()), cohort.layout.name)
-    for folder in result_folders():
-        try:
-            manifest = load_manifest(folder)
-        except AflError:  # one damaged folder blocks no other
-            continue
-        data, settings = manifest.data, manifest.settings.choice()
-        if compared and not manifest.sources:
-            continue
-        if (data.path, data.kind) == wanted and settings_for(cohort, settings) == settings:
-            return folder.name
-    return None
-
-
 def open_case(workspace: Workspace, case_id: str, **more: str) -> None:
     """Leave for a case in Compare; `more` goes into the address, such as a lesion."""
     st.session_state["followed"] = case_id
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id, **more})
-
-
-def register(cohort: Cohort, *, references_alone: bool = False) -> str:
-    """Name of a new results folder of a data set, with the checkpoints that fit its sequences as sources.
-
-    Args:
-        cohort: The data set.
-        references_alone: Make it also where no checkpoint fits, for what needs no source.
-
-    Raises:
-        AflError: If no case is complete, or no checkpoint fits.
-    """
-    if not cohort.cases:
-        said = cohort.problems[0][1] if cohort.problems else cohort.root
-        raise DataError("No case in this folder is complete", received=said)
-    try:
-        sources = fitting_checkpoints(set(cohort.sequences))
-    except UsageError:
-        if not references_alone:
-            raise
-        sources = ()
-    wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
-    wanted += ["trusted"] if cohort.trust_voxel_order else []
-    digest = hashlib.sha256("|".join(wanted).encode()).hexdigest()[:6]
-    name = f"{re.sub(r'[^A-Za-z0-9._-]+', '_', cohort.root.resolve().name)}-{digest}"
-    Results(paths.RESULTS / name).describe_cohort(cohort, sources)
-    return name
-
-
-def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
-    """The shipped checkpoints that use most of these sequences and no other.
-
-    Raises:
-        UsageError: If there is none; says which sequences the checkpoints need.
-    """
-    cards = find_checkpoints(paths.MODELS)
-    fitting = {name: card for name, card in cards.items() if set(card.sequences) <= sequences}
-    if not fitting:
-        needed = "; ".join(sorted({", ".join(card.sequences) for card in cards.values()})) or "no checkpoint in models/"
-        raise UsageError(
-            "No checkpoint fits these sequences",
-            received=", ".join(sorted(sequences)),
-            todo=f"The checkpoints need: {needed}. Train one with afl train --sequences",
-        )
-    most = max(len(card.sequences) for card in fitting.values())
-    chosen = {name: card for name, card in fitting.items() if len(card.sequences) == most}
-    labels = [card.label for card in chosen.values()]
-    return tuple(
-        CheckpointSource(card.label if labels.count(card.label) == 1 else name, paths.MODELS / name)
-        for name, card in sorted(chosen.items(), key=lambda item: (item[1].loss != "focal", item[0]))
-    )
