@@ -20,13 +20,13 @@ from afl_core.loss import LOSSES, PRESETS, build_loss
 from afl_core.model.checkpoints import load_card
 from afl_core.model.networks import MODELS
 from afl_core.training import config as training_config
+from afl_core.training import names as training_names
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import ASKED
 from afl_core.ui.training import form as training_form
-from afl_core.ui.training import names as training_names
 from afl_core.ui.training import runs as training_runs
 from afl_core.ui.training import timing
 from afl_core.ui.training.losses import asked_loss

@@ -11,8 +11,8 @@ import streamlit as st
 
 from afl_core.errors import AflError
 from afl_core.figures.training import Rows, best_row
+from afl_core.training.names import duration, network_name, short_loss
 from afl_core.training.runs import METRICS, RunFolder, RunSpec, RunStatus
-from afl_core.ui.training.names import duration, network_name, short_loss
 
 
 @dataclass(frozen=True)
