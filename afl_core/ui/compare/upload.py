@@ -28,7 +28,7 @@ from afl_core.data.upload import (
     write_upload,
 )
 from afl_core.errors import AflError
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.job import job_status, start_job, stop_job
 from afl_core.evaluation.manifest import SourceSection
 from afl_core.evaluation.pipeline import mask_path
@@ -40,7 +40,6 @@ from afl_core.ui.compare.case_views import behind
 from afl_core.ui.compare.panels import show_metrics
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.job_panel import show_progress
-from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
 from afl_core.ui.viewers.slices import show_viewer
 
@@ -74,7 +73,7 @@ def chooses_own() -> bool:
     return chosen == _OWN
 
 
-def show_upload(workspace: Workspace) -> None:
+def show_upload(workspace: Comparison) -> None:
     """Drop files, say what they are, run the checkpoints, look at the masks; nothing of it stays."""
     checkpoints = {name: source for name, source in workspace.manifest.sources.items() if source.card}
     if not checkpoints:
@@ -94,7 +93,10 @@ def show_upload(workspace: Workspace) -> None:
 
 
 def _offer_run(
-    workspace: Workspace, checkpoints: Mapping[str, SourceSection], files: Sequence[UploadedFile], needed: Sequence[str]
+    workspace: Comparison,
+    checkpoints: Mapping[str, SourceSection],
+    files: Sequence[UploadedFile],
+    needed: Sequence[str],
 ) -> None:
     """What each file is, and Run for the checkpoints whose sequences are all there."""
     roles = _choose_roles(files, needed)
@@ -131,7 +133,7 @@ def _session() -> _Session:
     return _Session(new_session_folder())
 
 
-def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+def _choose_files(workspace: Comparison, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
     scheme, region = _measured(workspace)
     need = "They need" if len(names) > 1 else "It needs"
     st.markdown(
@@ -202,7 +204,7 @@ def _offer_removal(place: DeltaGenerator, files: Sequence[UploadedFile] = ()) ->
 
 
 def _start(
-    workspace: Workspace,
+    workspace: Comparison,
     files: Sequence[UploadedFile],
     roles: Sequence[str],
     sources: Sequence[Source],
@@ -223,7 +225,7 @@ def _start(
     start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured, private=True)
 
 
-def _measured(workspace: Workspace) -> tuple[Scheme, str]:
+def _measured(workspace: Comparison) -> tuple[Scheme, str]:
     """Labels and region of the open data set, as `afl evaluate --region` takes them; else every label above 0."""
     cohort = workspace.cohort
     return (SCHEMES["any"], WHOLE) if cohort is None or not cohort.region.key else (cohort.scheme, cohort.region.name)
@@ -240,7 +242,7 @@ def _show_outcome(sources: Sequence[Source]) -> None:
         return
     if status.state != "finished":
         st.error(plain(status.message))
-    own = _workspace(session)
+    own = open_comparison(session.results.folder)
     masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
     if not masks:
         return
@@ -254,11 +256,6 @@ def _show_outcome(sources: Sequence[Source]) -> None:
         show_metrics(own, CASE_ID)
     for column, (name, path) in zip(st.columns(4), masks.items(), strict=False):
         column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
-
-
-def _workspace(session: _Session) -> Workspace:
-    """What the panels of Compare take, with this one case in it."""
-    return Workspace(**vars(open_comparison(session.results.folder)))
 
 
 def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:

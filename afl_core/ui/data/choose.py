@@ -15,10 +15,11 @@ from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Co
 from afl_core.data.own_codes import find_scheme
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import declare_patients, find_results, register
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
-from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, Workspace
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
 
 RECOGNISE, OWN = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
@@ -38,7 +39,7 @@ def show_title() -> None:
     st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
 
 
-def choose(workspace: Workspace | None) -> tuple[Cohort, DataOptions] | None:
+def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     """Folder, layout, labels, region and patients: the data set and how it is read.
 
     None where there is no data set, which is said.
@@ -178,7 +179,7 @@ def read(cohort: Cohort) -> Report:
     return report
 
 
-def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
+def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
     """Open the data set for a comparison, or train on it, read as it was chosen."""
     st.subheader("Use it")
     _offer_comparing(workspace, cohort, options)
@@ -207,7 +208,7 @@ def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> 
     )
 
 
-def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
+def _offer_comparing(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
     name = find_results(cohort, compared=True)
     if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
         patients = workspace.manifest.patients([case.case_id for case in cohort.cases]).sentence()
@@ -235,7 +236,7 @@ def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataO
     st.code(_command(cohort, options), language="sh", wrap_lines=True)
 
 
-def _says_patients(workspace: Workspace, cohort: Cohort) -> bool:
+def _says_patients(workspace: Comparison, cohort: Cohort) -> bool:
     """Whether open results have the patients of the table that was given; where none was, they keep their own."""
     held = workspace.manifest.patients([case.case_id for case in cohort.cases])
     return not cohort.patients.table or dict(held.of) == dict(cohort.patients.of)

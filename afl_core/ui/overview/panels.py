@@ -11,17 +11,18 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection, failed_predictions
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.model.checkpoints import Card
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import Workspace, open_case
+from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 
 HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 
 
-def show_title(workspace: Workspace) -> None:
+def show_title(workspace: Comparison) -> None:
     """What this is, on what data, and what the headline comparison says in one sentence."""
     st.title("A-FL workbench")
     st.markdown(
@@ -44,7 +45,7 @@ def show_title(workspace: Workspace) -> None:
         st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
 
 
-def show_headline(workspace: Workspace) -> None:
+def show_headline(workspace: Comparison) -> None:
     """The headline table; a click on a number opens the cases behind it."""
     sources = workspace.sources
     if workspace.rows.empty or not sources:
@@ -80,7 +81,7 @@ def show_headline(workspace: Workspace) -> None:
         _open_cases(workspace, str(table["metric"][row]), column)
 
 
-def show_differences(workspace: Workspace) -> None:
+def show_differences(workspace: Comparison) -> None:
     """One dot a case: paired difference against tumour size; a click opens the case."""
     sources = workspace.sources
     if workspace.rows.empty or len(sources) < 2:
@@ -101,7 +102,7 @@ def show_differences(workspace: Workspace) -> None:
         open_case(workspace, case_id)
 
 
-def show_contents(workspace: Workspace) -> None:
+def show_contents(workspace: Comparison) -> None:
     """Data and checkpoints that are loaded."""
     data, sources = st.columns(2, gap="large")
     with data:
@@ -124,7 +125,7 @@ def _headline(rows: pd.DataFrame, metrics: tuple[str, ...], sources: tuple[str, 
     return headline(rows, metrics, sources)
 
 
-def _problems(workspace: Workspace) -> dict[str, str]:
+def _problems(workspace: Comparison) -> dict[str, str]:
     """Case, or case and source, to why it could not be used."""
     of_sources = {
         f"{case} {source}".strip(): text
@@ -134,7 +135,7 @@ def _problems(workspace: Workspace) -> dict[str, str]:
     return dict(workspace.manifest.data.skipped) | of_sources
 
 
-def _missing(workspace: Workspace) -> str:
+def _missing(workspace: Comparison) -> str:
     """How many predictions each source lacks; they are in no mean."""
     missing = {source: len(cases) for source, cases in workspace.manifest.missing.items()}
     rows = workspace.rows
@@ -147,7 +148,7 @@ def _missing(workspace: Workspace) -> str:
     return said.strip()
 
 
-def _changed(workspace: Workspace) -> str:
+def _changed(workspace: Comparison) -> str:
     """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
     if "note" not in workspace.rows:
         return ""
@@ -164,10 +165,10 @@ def _show_facts(facts: dict[str, str], title: str) -> None:
     st.table(pd.DataFrame({title: {plain(name): plain(str(text)) for name, text in facts.items()}}))
 
 
-def _sentence(workspace: Workspace) -> str:
+def _sentence(workspace: Comparison) -> str:
     """The headline in words; never more than the interval allows."""
     if workspace.rows.empty:
-        return workspace.nothing_evaluated
+        return nothing_evaluated(workspace)
     sources = workspace.sources
     what = "synthetic cases" if workspace.is_demo else "cases"
     if (region := workspace.manifest.settings.region) != WHOLE:
@@ -192,7 +193,7 @@ def _sentence(workspace: Workspace) -> str:
     return plain(f"On {d.n} {what}, {second}'s mean Dice is {more} than {first}'s ({measured}).")
 
 
-def _caption(workspace: Workspace) -> str:
+def _caption(workspace: Comparison) -> str:
     first, second = (*workspace.sources, "", "")[:2]
     difference = f"Difference: {second} minus {first}, mean over patients, BCa bootstrap interval. " if second else ""
     return plain(
@@ -203,7 +204,7 @@ def _caption(workspace: Workspace) -> str:
     )
 
 
-def _empty_counts(workspace: Workspace) -> str:
+def _empty_counts(workspace: Comparison) -> str:
     """How many cases of each source an empty rule decided."""
     touched = workspace.manifest.empty_masks
     counts = "; ".join(
@@ -224,7 +225,7 @@ def _empty_rules() -> str:
 _EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 
 
-def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
+def _open_cases(workspace: Comparison, metric: str, column: str) -> None:
     """Go to Compare with the case table sorted by what was clicked."""
     source = column.rsplit(" ", 1)[0]
     sort = (
@@ -234,7 +235,7 @@ def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})
 
 
-def _data_facts(workspace: Workspace) -> dict[str, str]:
+def _data_facts(workspace: Comparison) -> dict[str, str]:
     data, rows = workspace.manifest.data, workspace.rows
     facts = {"Folder": data.path, "Layout": data.kind}
     if workspace.cohort is not None:

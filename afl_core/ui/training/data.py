@@ -8,6 +8,7 @@ from afl_core.base import paths
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.training.dataset import (
     TrainingData,
     check_splits,
@@ -17,13 +18,12 @@ from afl_core.training.dataset import (
 )
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.shared.train_on import ASKED, DATA_KEY, title_of
-from afl_core.ui.shared.workspace import Workspace
 
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
 OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
-def choose_data(workspace: Workspace | None) -> TrainingData:
+def choose_data(workspace: Comparison | None) -> TrainingData:
     """The controls for data set and split.
 
     Raises:
@@ -60,7 +60,7 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
     return data
 
 
-def _places(workspace: Workspace | None) -> dict[str, tuple[Path, DataOptions]]:
+def _places(workspace: Comparison | None) -> dict[str, tuple[Path, DataOptions]]:
     """Title on screen to a data set that needs no folder to be typed."""
     places = {DEMO_TITLE: (paths.DEMO, AS_RECOGNISED)}
     if asked := st.session_state.get(ASKED):

@@ -11,6 +11,7 @@ import streamlit as st
 
 from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.training.config import build_config
 from afl_core.training.dataset import TrainingData
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
@@ -27,7 +28,6 @@ from afl_core.training.typed import (
 )
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.training.data import choose_data
 from afl_core.ui.training.losses import choose_losses, forget_asked
 from afl_core.ui.training.timing import TIMED, proposed
@@ -60,7 +60,7 @@ class Wish:
     minutes: float | None
 
 
-def show_form(workspace: Workspace | None) -> None:
+def show_form(workspace: Comparison | None) -> None:
     """The form; what is wrong in it is said below it, and nothing starts before it was timed."""
     try:
         wish = _choose(workspace)
@@ -138,7 +138,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     return runs[0].name
 
 
-def _choose(workspace: Workspace | None) -> Wish:
+def _choose(workspace: Comparison | None) -> Wish:
     """All controls, also where one of them is wrong, which is said after them."""
     data, problem = _try_data(workspace)
     columns = st.columns([6, 4])
@@ -171,7 +171,7 @@ def _choose(workspace: Workspace | None) -> Wish:
     return Wish(request.model_copy(update={"command": command_of(request)}), data, minutes)
 
 
-def _try_data(workspace: Workspace | None) -> tuple[TrainingData | None, AflError]:
+def _try_data(workspace: Comparison | None) -> tuple[TrainingData | None, AflError]:
     try:
         return choose_data(workspace), AflError("")
     except AflError as error:
