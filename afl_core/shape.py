@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import fft, ndimage
 from skimage.measure import inertia_tensor
 
-from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, label_lesions
+from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, edge_strength, label_lesions
 from afl_core.surface_area import area_mm2
 from afl_core.volume import Spacing
 
@@ -181,13 +181,7 @@ def released_smoothness(mask: BoolArray) -> float:
     Returns:
         The mean; 0 for an empty and for a full mask.
     """
-    box = bounding_box(mask)
-    if box is None:
-        return 0.0
-    with_margin = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
-    crop = mask[with_margin].astype(np.float32)  # halves and quarters: exact
-    squared = sum(np.gradient(crop, axis=axis) ** 2 for axis in range(3) if mask.shape[axis] > 1)
-    return float(np.sqrt(squared).sum(dtype=np.float64) / mask.size)
+    return float(edge_strength(mask).sum(dtype=np.float64) / mask.size)
 
 
 def _lesions(crop: BoolArray) -> Iterator[BoolArray]:

@@ -17,7 +17,7 @@ from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.storage import write_atomically
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.sources import CheckpointSource
 from afl_core.model.checkpoints import CARD, WEIGHTS, DecisionRule, load_card
 from afl_core.training.config import build_config
@@ -163,12 +163,13 @@ def rule_sources(runs: Mapping[str, RunFolder], rule: DecisionRule) -> tuple[Che
     return tuple(sources)
 
 
-def study_records(results: Results, options: Options) -> pd.DataFrame:
+def study_records(opened: Comparison, options: Options) -> pd.DataFrame:
     """The tested comparisons by bin: the records of the breakdown of each pair in CONTRASTS, Holm over all of them."""
-    tables, manifest = (results.cases(), results.lesions()), results.manifest()
     parts = []
     for first, second in CONTRASTS:
-        found: Breakdown = choose_breakdown(tables, manifest, _pair_options(options, first, second))
+        found: Breakdown = choose_breakdown(
+            (opened.rows, opened.lesions), opened.manifest, _pair_options(options, first, second)
+        )
         both = found.records.merge(
             found.records.loc[found.records["source"] == first, ["axis", "bin", "mean"]].rename(
                 columns={"mean": "first"}
@@ -205,18 +206,18 @@ def run_table(runs: Mapping[str, RunFolder]) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[DecisionRule, Results]) -> None:
+def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[DecisionRule, Comparison]) -> None:
     """Write runs.csv, comparisons.csv, study.json, and cases.csv with the measures themselves.
 
     Args:
         out: Folder.
         runs: Finished ones.
-        results: Decision rule to its results folder.
+        results: Decision rule to its opened results.
     """
     parts = []
-    for rule, folder in results.items():
+    for rule, opened in results.items():
         for level in ("case", "lesion"):
-            records = study_records(folder, Options(level=level))
+            records = study_records(opened, Options(level=level))
             parts.append(records.assign(rule=rule, level=level))
     comparisons = pd.concat(parts, ignore_index=True)
     lead = ["rule", "level", "minus", "source", "axis", "bin"]
@@ -230,7 +231,7 @@ def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[Decis
         "data": first.data,
         "versions": first.versions,
     }
-    cases = pd.concat([folder.cases()[list(MEASURED)].assign(rule=rule) for rule, folder in results.items()])
+    cases = pd.concat([opened.rows[list(MEASURED)].assign(rule=rule) for rule, opened in results.items()])
     write_atomically(out / "cases.csv", cases.round(5).to_csv(index=False).encode())
     write_atomically(out / "runs.csv", run_table(runs).to_csv(index=False).encode())
     write_atomically(out / "comparisons.csv", comparisons.round(6).to_csv(index=False).encode())

@@ -18,6 +18,7 @@ from afl_core.analysis.breakdown.export import breakdown_json, json_text
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.published import DISCREPANCIES, PUBLISHED_LOSSES, PUBLISHED_NETWORKS
 from afl_core.analysis.breakdown.sentences import pair_sentence
+from afl_core.base import paths
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.results import Results
@@ -103,7 +104,7 @@ def with_pictures(tmp_path_factory):
 
 def test_the_embedded_json_is_the_export(with_pictures):
     found, page = with_pictures
-    document = breakdown_json(found.breakdown, found.options, found.manifest, results="made")
+    document = breakdown_json(found.breakdown, found.options, found.comparison.manifest, results="made")
     assert page.embedded() == json.loads(json_text(document))
 
 
@@ -253,9 +254,9 @@ def test_a_missing_data_set_mask_or_image_is_a_sentence(tmp_path):
 def test_lesions_are_pictured_at_their_centre(with_pictures):
     found, _ = with_pictures
     options = Options(level="lesion")
-    lesions = dataclasses.replace(
-        found, options=options, breakdown=choose_breakdown(found.tables, found.manifest, options)
-    )
+    opened = found.comparison
+    breakdown = choose_breakdown((opened.rows, opened.lesions), opened.manifest, options)
+    lesions = dataclasses.replace(found, options=options, breakdown=breakdown)
     page = Page(build_report(lesions))
     assert sum(tag == "img" for tag, _ in page.elements) == 6
     assert "slice 6 of 12" in page.text
@@ -309,5 +310,5 @@ def test_results_without_lesions_say_so():
 
 def test_the_demo_is_called_synthetic(monkeypatch, tmp_path):
     assert "Synthetic" not in Page(build_report(findings())).text
-    monkeypatch.setattr("afl_core.report.findings.DEMO", Path("/data/brats"))
+    monkeypatch.setattr(paths, "DEMO", Path("/data/brats"))
     assert "Synthetic demo cohort" in Page(build_report(findings())).text

@@ -228,9 +228,10 @@ SEEDS = (-0.02, 0.0, 0.02)
 
 
 class Made:
-    """Results whose every number is known: for patient k, an arm scores its own plus k hundredths, plus the seed's."""
+    """A comparison of known numbers: for patient k, an arm scores its own plus k hundredths, plus the seed's."""
 
-    def cases(self):
+    @property
+    def rows(self):
         return pd.DataFrame(
             {
                 "case_id": f"c{k:02d}",
@@ -253,9 +254,11 @@ class Made:
         """Half a hundredth up or down, so that differences differ; the last arm has none to the first."""
         return 0.005 * (-1) ** (k + list(ARMS).index(arm)) if arm not in ("FL", "DiceCE") else 0.0
 
+    @property
     def lesions(self):
         return pd.DataFrame()
 
+    @property
     def manifest(self):
         masks = {"kind": "masks", "path": "/masks", "files": 1}
         return Manifest(sources={f"{arm} seed{seed}": masks for arm in ARMS for seed in range(3)})

@@ -11,8 +11,9 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
+from io import BytesIO
 from pathlib import Path
-from typing import TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import numpy as np
 from isal import isal_zlib
@@ -20,6 +21,9 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from afl_core.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 GZIP = 31
 """zlib's name for a gzip stream whose checksum is verified."""
@@ -76,6 +80,13 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary file, fsync, rename. Makes the parent folder."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def write_table(path: Path, table: "pd.DataFrame") -> None:
+    """Write a table as Parquet, without its index, so that readers never see a half-written file."""
+    buffer = BytesIO()
+    table.to_parquet(buffer, index=False)
+    write_atomically(path, buffer.getvalue())
 
 
 def read_bounded(path: Path, largest: int) -> bytes:

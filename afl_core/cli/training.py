@@ -28,6 +28,7 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
@@ -203,7 +204,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
     for rule, folder in results.items():
         evaluate_cases(cohort, cohort.cases, rule_sources(runs, rule), folder, split=sorted(test))
-    write_study(out, runs, results)
+    write_study(out, runs, {rule: open_comparison(folder.folder) for rule, folder in results.items()})
     print_line(f"runs.csv, comparisons.csv and study.json written to {out}")
 
 

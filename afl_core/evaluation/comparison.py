@@ -6,12 +6,34 @@ from pathlib import Path
 
 import pandas as pd
 
+from afl_core.base import paths
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
 from afl_core.evaluation.pipeline import mask_path
+from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results, is_measured_mask
+from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete
+from afl_core.model.checkpoints import Card
+
+
+@dataclass(frozen=True, eq=False)
+class Stored:
+    """What a results folder stores.
+
+    Attributes:
+        manifest: Its manifest.
+        rows: Every case row.
+        lesions: Every lesion row.
+        stamp: `Results.stamp` of when it was read.
+    """
+
+    manifest: Manifest
+    rows: pd.DataFrame
+    lesions: pd.DataFrame
+    stamp: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +49,7 @@ class Comparison:
         cohort: The same, narrowed to the cases that count.
         problem: Why there is no cohort, or "".
         left_out: Cases that have rows which do not count: they are no longer in the data set, or not of its test split.
+        stamp: Changes whenever the folder's content does; caches go by it.
     """
 
     results: Results
@@ -37,6 +60,7 @@ class Comparison:
     cohort: Cohort | None
     problem: str
     left_out: tuple[str, ...] = ()
+    stamp: int = 0
 
     @property
     def name(self) -> str:
@@ -59,6 +83,27 @@ class Comparison:
             f"{len(self.left_out)} measured {are} in no number here: not, or no longer, among the cases of this data "
             f"set that count ({some}).",
         )
+
+    @property
+    def is_demo(self) -> bool:
+        """Whether the data are the synthetic demo cohort."""
+        return self.manifest.data.folder == paths.DEMO.resolve()
+
+    @property
+    def summaries(self) -> dict[str, str]:
+        """What each source is, in a line: the loss with its settings, or how many masks."""
+        region = self.manifest.settings.region
+        return {
+            name: f"{source.card.summary}{_other_region(source.card, region)}"
+            if source.card
+            else f"{source.files} {MEANINGS.get(source.meaning, 'masks from a folder')}"
+            for name, source in self.manifest.sources.items()
+        }
+
+    def source_list(self) -> tuple[Source, ...]:
+        """The sources themselves, as recorded; raises `AflError` where one is gone."""
+        recorded = self.manifest.sources.items()
+        return parse_sources([source_text(name, of.path, of.option, of.meaning) for name, of in recorded])
 
     def mask(self, case_id: str, source: str) -> Path:
         """The stored mask that the row of a case and source was measured on.
@@ -96,21 +141,24 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
             "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
         )
     results = Results(folder)
-    return build_comparison(results, (results.manifest(), results.cases(), results.lesions()), load=load)
+    return build_comparison(results, read_stored(results), load=load)
+
+
+def read_stored(results: Results) -> Stored:
+    """What a results folder stores; raises `DataError` where it is damaged."""
+    stamp = results.stamp()  # first: what is written meanwhile makes another one
+    return Stored(results.manifest(), results.cases(), results.lesions(), stamp)
 
 
 def build_comparison(
-    results: Results,
-    stored: tuple[Manifest, pd.DataFrame, pd.DataFrame],
-    *,
-    load: Callable[[Manifest], Cohort] = whole_cohort,
+    results: Results, stored: Stored, *, load: Callable[[Manifest], Cohort] = whole_cohort
 ) -> Comparison:
-    """The comparison of what a folder stores, its manifest, case rows and lesion rows.
+    """The comparison of what a folder stores.
 
     Rows count if their case is in the data set, with a reference, and in the split that matters, and if their source is
     named. Arguments and errors as `open_comparison`.
     """
-    manifest, rows, lesions = stored
+    manifest, rows, lesions = stored.manifest, stored.rows, stored.lesions
     if not manifest.described:
         raise damaged(results.folder, MANIFEST, "no data or sources")
     check_complete(results.folder, CASES, rows)
@@ -125,7 +173,7 @@ def build_comparison(
         problem, wanted = str(error), set(manifest.data.cases) or measured
     left_out = tuple(sorted(measured - wanted))
     rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
-    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out)
+    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp)
 
 
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:
@@ -133,3 +181,12 @@ def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> 
         return table
     own = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
     return own.reset_index(drop=True) if len(own) < len(table) else table
+
+
+def _other_region(card: Card, region: str) -> str:
+    """That a checkpoint learned another region than the one that is measured, as a part of a sentence."""
+    learned = card.data.get("region", WHOLE)
+    if learned == region:
+        return ""
+    wanted, trained = (region_title(name) for name in (region, learned))
+    return f". It was trained on the {trained}, and is measured on the {wanted}"

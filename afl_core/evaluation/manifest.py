@@ -72,6 +72,11 @@ class DataSection(_Section):
         """The data set's folder."""
         return Path(self.path)
 
+    @property
+    def patients_declared(self) -> bool:
+        """Whether somebody said which cases are of one patient."""
+        return bool(self.patients.get("declared"))
+
 
 class SourceSection(_Section):
     """A source.
@@ -160,6 +165,11 @@ class Manifest(_Section):
     def described(self) -> bool:
         """Whether it says what was evaluated: a data set and sources."""
         return {"data", "sources"} <= self.model_fields_set
+
+    @property
+    def measured(self) -> bool:
+        """Whether it says how the rows are measured."""
+        return "settings" in self.model_fields_set
 
     def patients(self, case_ids: Iterable[str]) -> Patients:
         """The patients of cases; by the names of the cases where nothing is recorded."""

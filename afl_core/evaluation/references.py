@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future, as_completed
 from dataclasses import dataclass
-from io import BytesIO
 from typing import Any, Literal
 
 import pandas as pd
 
 from afl_core.base.isolation import explained
-from afl_core.base.storage import write_atomically
+from afl_core.base.storage import write_table
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
@@ -202,9 +201,7 @@ def _keep(results: Results, kept: pd.DataFrame, rows: Sequence[Row]) -> pd.DataF
         return kept
     new = pd.DataFrame(rows, columns=list(kept.columns)).astype(kept.dtypes.to_dict())
     table = pd.concat([part for part in (kept, new) if len(part)]).sort_values(["case_id", "lesion_id"])
-    buffer = BytesIO()
-    table.to_parquet(buffer, index=False)
-    write_atomically(results.folder / TRAINING, buffer.getvalue())
+    write_table(results.folder / TRAINING, table)
     return table
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from afl_core.base.storage import read_bounded, write_atomically
+from afl_core.base.storage import read_bounded, write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
@@ -28,9 +27,10 @@ from afl_core.evaluation.manifest import (
     SourceSection,
     load_manifest,
 )
+from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing
 from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, mask_path, settings_for
 from afl_core.evaluation.sources import Source
-from afl_core.evaluation.tables import CASES, LESIONS, TEXTS, load_table
+from afl_core.evaluation.tables import CASES, LESIONS, load_table
 from afl_core.metrics import METRICS
 from afl_core.metrics.matchers import find_matcher
 
@@ -61,6 +61,10 @@ class Results:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
         return load_manifest(self.folder)
 
+    def stamp(self) -> int:
+        """Changes whenever the folder's content does: every change ends with a new manifest."""
+        return (self.folder / MANIFEST).stat().st_mtime_ns
+
     def settings(self) -> Settings:
         """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
         return self.manifest().settings.choice()
@@ -78,20 +82,20 @@ class Results:
             done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
             done |= {(result.case_id, source) for result in results for source in result.problems or {}}
             cases, lesions = load_table(self.folder, CASES), load_table(self.folder, LESIONS)
-            cases = _merge(cases, [row for result in results for row in result.rows], done)
-            lesions = _merge(lesions, [row for result in results for row in result.lesions], done)
+            cases = merged(cases, [row for result in results for row in result.rows], done)
+            lesions = merged(lesions, [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
             problems = dict(manifest.problems)
             for result in results:
-                kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not _redone(k, result)}
+                kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not is_redone(k, result)}
                 problems[result.case_id] = kept | dict(result.problems or {})
-            self._write_table(LESIONS, lesions)
-            self._write_table(CASES, cases)
+            write_table(self.folder / LESIONS, lesions)
+            write_table(self.folder / CASES, cases)
             self._write_manifest(
                 manifest,
                 problems={case: texts for case, texts in sorted(problems.items()) if texts},
-                missing=_missing(manifest.missing, results),
-                empty_masks=_empty_counts(cases),
+                missing=still_missing(manifest.missing, results),
+                empty_masks=empty_counts(cases),
             )
 
     def describe_cohort(
@@ -118,7 +122,7 @@ class Results:
         with self._turn():
             manifest = self.manifest()
             changed: dict[str, object] = {"doubt": doubt} if doubt else {}
-            if cohort.patients.declared or not manifest.data.patients.get("declared"):
+            if cohort.patients.declared or not manifest.data.patients_declared:
                 changed["patients"] = cohort.patients.record()
             if cohort.scheme.values:
                 changed["labels"] = cohort.scheme.mapping(cohort.region.name)
@@ -149,18 +153,18 @@ class Results:
         """
         with self._turn():
             manifest = self.manifest()
-            place = {"path": str(data.resolve()), "kind": kind}
-            _check_fits(self.folder.name, manifest, place, settings)
+            path = str(data.resolve())
+            _check_fits(self.folder.name, manifest, (path, kind), settings)
             before = manifest.sources
             now = {source.name: SourceSection(**source.describe()) for source in sources}
             for name, source in now.items():
                 if name in before and _identity(before[name]) != _identity(source):
                     manifest = self._forget(manifest, name)
             kept, patients = tuple(cases) or manifest.data.cases, manifest.data.patients
-            section = place | {"skipped": skipped} | ({"cases": kept} if kept else {})
+            told: dict[str, Any] = ({"cases": kept} if kept else {}) | ({"patients": patients} if patients else {})
             self._write_manifest(
                 manifest,
-                data=DataSection(**section | ({"patients": patients} if patients else {})),
+                data=DataSection(path=path, kind=kind, skipped=skipped, **told),
                 sources=before | now,
                 settings=SettingsSection(**asdict(settings), version=VERSION),
                 metrics={
@@ -196,7 +200,7 @@ class Results:
         for name in (CASES, LESIONS):
             table = load_table(self.folder, name)
             if not table.empty:
-                self._write_table(name, table[table["source"] != source])
+                write_table(self.folder / name, table[table["source"] != source])
         problems = {case: {k: v for k, v in texts.items() if k != source} for case, texts in manifest.problems.items()}
         return manifest.model_copy(
             update={
@@ -204,11 +208,6 @@ class Results:
                 "missing": {name: cases for name, cases in manifest.missing.items() if name != source},
             }
         )
-
-    def _write_table(self, name: str, table: pd.DataFrame) -> None:
-        buffer = BytesIO()
-        table.to_parquet(buffer, index=False)
-        write_atomically(self.folder / name, buffer.getvalue())
 
     def _write_manifest(self, manifest: Manifest, **changed: object) -> None:
         now = {"format": FORMAT, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
@@ -232,17 +231,18 @@ def _identity(source: SourceSection) -> tuple[str, ...]:
     return source.kind, source.path, source.option, source.meaning
 
 
-def _check_fits(name: str, manifest: Manifest, data: Mapping[str, str], settings: Settings) -> None:
-    """Raise unless a results folder is of this data set, read in this layout, and measured in this way."""
-    held = manifest.data.record()
-    for key, what in (("path", "belongs to another data set"), ("kind", "was made with another layout")):
-        if (held.get(key) or data[key]) != data[key]:
+def _check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: Settings) -> None:
+    """Raise unless a results folder is of this data set (path, layout), and measured in this way."""
+    held = (manifest.data.path, manifest.data.kind)
+    faults = ("belongs to another data set", "was made with another layout")
+    for had, now, what in zip(held, place, faults, strict=True):
+        if had not in ("", now):
             raise DataError(
                 f"The results folder {name} {what}",
-                received=f"{data[key]} where it holds {held[key]}",
+                received=f"{now} where it holds {had}",
                 todo="Give another --out folder",
             )
-    if "settings" not in manifest.model_fields_set:
+    if not manifest.measured:
         return
     recorded = manifest.settings.choice()
     find_matcher(recorded.matcher)  # one of an earlier version says so
@@ -257,42 +257,3 @@ def _check_fits(name: str, manifest: Manifest, data: Mapping[str, str], settings
 def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
     """The settings that are not the same, in words."""
     return "; ".join(f"{key} {asked[key]} where it holds {held[key]}" for key in asked if asked[key] != held[key])
-
-
-def _merge(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
-    """Rows of other cases and sources, then the new ones, in a fixed order; the source "" stands for all of a case."""
-    if not old.empty:
-        pairs = zip(old["case_id"], old["source"], strict=True)
-        old = old[[(case_id, source) not in done and (case_id, "") not in done for case_id, source in pairs]]
-    tables = [table for table in (old, pd.DataFrame(rows)) if not table.empty]
-    if not tables:
-        return pd.DataFrame()
-    merged = pd.concat(tables, ignore_index=True)
-    texts = sorted(TEXTS & set(merged))
-    merged[texts] = merged[texts].fillna("")  # rows of an earlier version lack some
-    order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in merged else [])
-    return merged.sort_values(order, kind="stable", ignore_index=True)
-
-
-def _redone(source: str, result: CaseResult) -> bool:
-    return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
-
-
-def _missing(before: Mapping[str, Sequence[str]], results: Sequence[CaseResult]) -> dict[str, tuple[str, ...]]:
-    """Per source, the cases of which it has no prediction."""
-    missing = {source: set(cases) for source, cases in before.items()}
-    for result in results:
-        for source in (*result.unchanged, *(row["source"] for row in result.rows), *(result.problems or {})):
-            missing.setdefault(source, set()).discard(result.case_id)
-        for source in result.missing:
-            missing[source].add(result.case_id)
-    return {source: tuple(sorted(cases)) for source, cases in sorted(missing.items()) if cases}
-
-
-def _empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Per source, how many cases each empty-mask rule touched."""
-    if cases.empty:
-        return {}
-    touched = cases[cases["empty"] != ""]
-    counts = touched.groupby("source")["empty"].value_counts()
-    return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}

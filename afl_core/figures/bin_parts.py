@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
-from afl_core.figures.chart_style import Facts, source_marker, swarm
+from afl_core.figures.chart_style import Facts, marks_with_intervals, source_marker, swarm
 from afl_core.figures.palette import source_style
 
 LABEL_WIDTH = 10
@@ -108,19 +108,9 @@ def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
     source = units.sources[index]
     shown = [(x, b, b.records[source]) for x, b in zip(places, bins, strict=True) if source in b.records]
     mean, low, high = (np.array([r[key] for *_, r in shown]) for key in ("mean", "mean_low", "mean_high"))
-    marker = source_marker(index, len(units.sources))
     figure.add_scatter(
         x=[x for x, *_ in shown],
-        y=mean,
-        error_y={
-            "array": high - mean,
-            "arrayminus": mean - low,
-            "thickness": 2.5,
-            "width": 5,
-            "color": marker["color"],
-        },
-        mode="markers",
-        marker=marker,
+        **marks_with_intervals(mean, low, high, source_marker(index, len(units.sources))),
         hovertext=[f"<b>{source}</b>, {b.label[0]}: mean {r['mean']:.3f}<br>{_interval(r)}" for _, b, r in shown],
         hoverinfo="text",
         name=source,

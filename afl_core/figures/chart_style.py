@@ -12,6 +12,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.palette import source_style
 
 Pair = tuple[str, str]
+Floats = NDArray[np.float64]
 Facts = tuple[NDArray[np.str_], str]
 """What dots carry, as text, and the hover text that reads it."""
 
@@ -72,6 +73,20 @@ def source_marker(index: int, count: int) -> dict[str, Any]:
     """Marker of the mean of a source, smaller where there are many; the white rim lifts it off the dots behind it."""
     colour, symbol = source_style(index)
     return {"color": colour, "symbol": symbol, "size": max(15 - count, 11), "line": {"width": 1.5, "color": "white"}}
+
+
+def marks_with_intervals(values: Floats, low: Floats, high: Floats, marker: Mapping[str, Any]) -> dict[str, Any]:
+    """What draws values as marks with their intervals, for `add_scatter`.
+
+    Args:
+        values: Shape (n,).
+        low: Lower ends, shape (n,); NaN where there is no interval.
+        high: Upper ends.
+        marker: Of `source_marker`.
+    """
+    ends = {"array": high - values, "arrayminus": values - low}
+    error = {**ends, "thickness": 2.5, "width": 5, "color": marker["color"]}
+    return {"y": values, "error_y": error, "mode": "markers", "marker": marker}
 
 
 def case_facts(units: Units, pair: Pair | None = None) -> Facts:

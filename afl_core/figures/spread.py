@@ -19,6 +19,7 @@ from afl_core.figures.chart_style import (
     case_facts,
     chart_layout,
     difference_title,
+    marks_with_intervals,
     source_marker,
     swarm,
 )
@@ -231,19 +232,9 @@ def _add_recall(figure: go.Figure, units: Units, index: int, bins: list[NDArray[
     recall = np.array([units.values[source].iloc[inside].mean() for inside, _ in held])
     low, high = np.array([ends for _, ends in held]).reshape(-1, 2).T
     aside = 10 ** (step * (index - (count - 1) / 2))
-    marker = source_marker(index, count)
     figure.add_scatter(
         x=[float(units.table["size"].iloc[inside].median()) * aside for inside, _ in held],
-        y=recall,
-        error_y={
-            "array": high - recall,
-            "arrayminus": recall - low,
-            "thickness": 2.5,
-            "width": 5,
-            "color": marker["color"],
-        },
-        mode="markers",
-        marker=marker,
+        **marks_with_intervals(recall, low, high, source_marker(index, count)),
         hovertext=[
             f"<b>{source}</b>: recall {share:.3f}<br>95 % interval {ends[0]:.3f} to {ends[1]:.3f}, n = {len(inside):,}"
             for share, (inside, ends) in zip(recall, held, strict=True)

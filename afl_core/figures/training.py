@@ -3,15 +3,14 @@
 Rows are the lines of a run's `metrics.jsonl`, oldest first, with the fields of `Progress`.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import plotly.graph_objects as go
 
 from afl_core.figures.chart_style import chart_layout
 from afl_core.figures.palette import SOURCE_COLOURS, source_style
-
-Rows = Sequence[Mapping[str, Any]]
+from afl_core.training.progress import Rows, best_row
 
 HEIGHT = 270
 FACTOR_COLOUR, BAND = SOURCE_COLOURS[2], "rgba(0, 114, 178, 0.18)"
@@ -113,11 +112,6 @@ def plot_factor(rows: Rows, name: str, *, steps: int) -> go.Figure:
     )
     figure.update_yaxes(title=name, tickformat=".3~g", zeroline=False)
     return _finish(figure, steps)
-
-
-def best_row(rows: Rows) -> Mapping[str, Any]:
-    """The first of the rows with the highest validation DSC, as the run itself chooses."""
-    return max(rows, key=lambda row: row["validation_dsc"])
 
 
 def _finish(figure: go.Figure, steps: int) -> go.Figure:

@@ -23,7 +23,9 @@ def build_report(findings: Findings) -> str:
     Args:
         findings: A comparison and where it comes from.
     """
-    document = breakdown_json(findings.breakdown, findings.options, findings.manifest, results=findings.comparison.name)
+    document = breakdown_json(
+        findings.breakdown, findings.options, findings.comparison.manifest, results=findings.comparison.name
+    )
     sections = {
         "headline": ("All metrics", headline(findings)),
         **{f"by-{b.axis}": (f"By {_by(b.axis)}", _axis(findings, b.axis)) for b in findings.breakdown.binnings},
@@ -54,7 +56,7 @@ def _title(sources: Sequence[str]) -> str:
 
 
 def _subtitle(findings: Findings) -> str:
-    units, data = findings.units, findings.manifest.data
+    units, data = findings.units, findings.comparison.manifest.data
     n = units.table["patient"].nunique()
     compared = f"{len(units.table)} {units.noun}" + ("" if n == len(units.table) else f" of {n} patients")
     said = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
@@ -62,7 +64,7 @@ def _subtitle(findings: Findings) -> str:
         "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."
     )
-    return paragraph(said, "soft") + (paragraph(synthetic, "warn") if findings.is_demo else "")
+    return paragraph(said, "soft") + (paragraph(synthetic, "warn") if findings.comparison.is_demo else "")
 
 
 def _by(axis: str) -> str:

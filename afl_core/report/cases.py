@@ -137,7 +137,9 @@ def _prediction(source: str, case: Case, findings: Findings) -> Mask:
 
 
 def _members(source: str, findings: Findings) -> Sequence[str]:
-    seeds: Mapping[str, Sequence[str]] = list_sources(findings.manifest, pool_seeds=findings.options.pool_seeds)[1]
+    seeds: Mapping[str, Sequence[str]] = list_sources(
+        findings.comparison.manifest, pool_seeds=findings.options.pool_seeds
+    )[1]
     return seeds.get(source, (source,))
 
 
@@ -145,7 +147,7 @@ def _centre(change: Change, findings: Findings) -> tuple[int, int, int] | None:
     """Voxel at the centre of a lesion; None for a case."""
     if not change.lesion_id:
         return None
-    rows = findings.tables[1]
+    rows = findings.comparison.lesions
     rows = rows[(rows["case_id"] == change.case_id) & (rows["lesion_id"] == change.lesion_id)]
     row = rows[rows["kind"] == "reference"].iloc[0]
     return round(row["x"]), round(row["y"]), round(row["z"])

@@ -91,7 +91,9 @@ def show_spread(findings: Findings) -> str:
     html += heading("Recall of lesions")
     options = replace(findings.options, level="lesion", metric="detected")
     try:
-        found = choose_units(*findings.tables, findings.manifest, options)
+        found = choose_units(
+            findings.comparison.rows, findings.comparison.lesions, findings.comparison.manifest, options
+        )
         size = lesion_size_bins(found, findings.breakdown, findings.options)
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")

@@ -2,14 +2,10 @@
 
 from dataclasses import dataclass
 
-import pandas as pd
-
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.units import Units
-from afl_core.base.paths import DEMO
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.manifest import Manifest
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,16 +25,6 @@ class Findings:
     command: str
 
     @property
-    def manifest(self) -> Manifest:
-        """Of the results folder."""
-        return self.comparison.manifest
-
-    @property
-    def tables(self) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """Case rows and lesion rows."""
-        return self.comparison.rows, self.comparison.lesions
-
-    @property
     def units(self) -> Units:
         """What was compared."""
         return self.breakdown.units
@@ -47,8 +33,3 @@ class Findings:
     def pair(self) -> tuple[str, str] | None:
         """The pair that charts and pictures show: the first two sources; None where there is one only."""
         return self.units.pairs[0] if self.units.pairs else None
-
-    @property
-    def is_demo(self) -> bool:
-        """Whether the data are the synthetic demo cohort."""
-        return self.manifest.data.folder == DEMO.resolve()

@@ -30,11 +30,9 @@ def method(findings: Findings) -> str:
     """Metric, bins, empty masks, what is left out, intervals and tests."""
     units, found = findings.units, findings.breakdown
     measure = units.measure
-    settings = findings.manifest.settings
-    rows = findings.tables[0]
-    said = " ".join(
-        (*notes(findings.manifest, rows), *warnings(findings.manifest, rows), *findings.comparison.left_out_said)
-    )
+    opened = findings.comparison
+    manifest, rows, settings = opened.manifest, opened.rows, opened.manifest.settings
+    said = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_said))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{AXES[b.axis].title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
@@ -57,7 +55,7 @@ def method(findings: Findings) -> str:
             f"Two-sided paired Wilcoxon signed-rank test over patients, exact up to {EXACT_UP_TO} differences. Effect: "
             f"matched rank-biserial correlation. Holm's correction counts all {found.n_tests} tests by bin."
         )
-    if "settings" in findings.manifest.model_fields_set:
+    if manifest.measured:
         entries["Matching"] = (
             f"A lesion is a 26-connected component; a prediction finds it by the matcher {settings.matcher}. "
             f"Surface tolerance {settings.nsd_tolerance_mm} mm."
@@ -89,7 +87,7 @@ def published() -> str:
 
 def provenance(findings: Findings) -> str:
     """Data, sources with their fingerprints, versions, the command, and what could not be used."""
-    manifest, units = findings.manifest, findings.units
+    manifest, units = findings.comparison.manifest, findings.units
     sources = {}
     for name, said in describe_sources(units, manifest, findings.options).items():
         for seed, own in said.get("seeds", {name: said}).items():
@@ -124,7 +122,7 @@ def _score(value: float) -> str:
 
 
 def _empty_counts(findings: Findings) -> str:
-    touched = findings.manifest.empty_masks
+    touched = findings.comparison.manifest.empty_masks
     said = (
         f"{source}: " + ", ".join(f"{n} {EMPTY.get(rule, rule)}" for rule, n in sorted(rules.items()))
         for source, rules in touched.items()
@@ -144,7 +142,7 @@ def _listed(found: dict[str, str]) -> str:
 
 def _unused(findings: Findings) -> str:
     """Cases and predictions that could not be used, and why."""
-    manifest = findings.manifest
+    manifest = findings.comparison.manifest
     problems = dict(manifest.data.skipped)
     for case, texts in manifest.problems.items():
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}

@@ -35,7 +35,7 @@ def headline(findings: Findings) -> str:
     """The main metrics over everything: means, and the first pair's difference, all with 95 % intervals."""
     level = findings.options.level
     keys = HEADLINE if level == "case" else tuple(MEASURES[level])
-    rows = findings.tables[0] if level == "case" else findings.tables[1]
+    rows = findings.comparison.rows if level == "case" else findings.comparison.lesions
     pair, sources = findings.pair, findings.units.sources
     columns = ["Metric", "n", *sources] + ([f"{pair[1]} minus {pair[0]}", "95 % interval"] if pair else [])
     shown = [_headline_row(findings, key) for key in keys if key in rows]
@@ -69,7 +69,8 @@ def sentences_of(findings: Findings, axis: str) -> str:
 
 
 def _headline_row(findings: Findings, key: str) -> list[str]:
-    units = choose_units(*findings.tables, findings.manifest, replace(findings.options, metric=key))
+    opened = findings.comparison
+    units = choose_units(opened.rows, opened.lesions, opened.manifest, replace(findings.options, metric=key))
     records = bin_records(units, None)
     measure, n = units.measure, int(records["n"].iloc[0])
     row = [f"{measure.title} {ARROWS[measure.better]}", str(n)]

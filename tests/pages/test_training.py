@@ -5,7 +5,6 @@ import shlex
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
 
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
@@ -16,21 +15,16 @@ from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.results import Results
-from afl_core.loss import LOSSES, PRESETS, build_loss
 from afl_core.model.checkpoints import load_card
-from afl_core.model.networks import MODELS
-from afl_core.training import config as training_config
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import ASKED
 from afl_core.ui.training import form as training_form
-from afl_core.ui.training import names as training_names
 from afl_core.ui.training import runs as training_runs
 from afl_core.ui.training import timing
 from afl_core.ui.training.losses import asked_loss
-from afl_core.ui.training.seen import seconds_left
 
 STEP_SECONDS = {"focal": 0.5, "adaptive_focal": 0.25}
 DESIGNED = {"gamma_scale": 4, "normalise": True}
@@ -502,15 +496,6 @@ def test_a_damaged_run_is_left_out_and_the_others_stay(app, made):
     assert "Put it back, or delete the folder" in text(at)
 
 
-def test_the_time_left_counts_validations_and_no_reading():
-    status = RunStatus("running", "", step=30, steps=60, seconds=50.0)
-    assert seconds_left(status, ROWS) == pytest.approx(30 * (50 - 30) / (30 - 10))
-    assert seconds_left(status, ROWS[-1:]) == pytest.approx(30 * 50 / 30)  # one report: all that it took so far
-    assert seconds_left(status, []) is None
-    assert seconds_left(replace(status, step=60), ROWS) is None  # it reads and scores the test cases
-    assert seconds_left(RunStatus("stopped", "", 30, 60, 50.0), ROWS) is None
-
-
 # What becomes of finished runs
 
 
@@ -619,28 +604,3 @@ def test_runs_of_different_data_sets_or_splits_are_not_compared(app, made, cohor
     at = press(tick(app("training"), 0, 1), "Compare FL and A-FL")
     assert "These runs were trained on different regions" in text(at)
     assert not list(paths.RESULTS.iterdir())
-
-
-# Names
-
-
-def test_every_loss_of_the_catalogue_is_on_offer_under_its_label():
-    keys = [key.partition(":") for key in training_names.LOSS_NAMES]
-    assert {loss for loss, _, _ in keys} == set(LOSSES)
-    assert {preset for loss, _, preset in keys if loss == "adaptive_focal"} == set(PRESETS)
-    for key, name in training_names.LOSS_NAMES.items():
-        loss, _, preset = key.partition(":")
-        assert name.split(":")[0] == LOSSES[loss].label
-        build_loss(loss, **({"preset": preset} if preset else {}))
-
-
-def test_every_network_and_preset_is_on_offer():
-    assert set(training_names.NETWORK_NAMES) == set(MODELS)
-    assert set(training_names.PRESET_NAMES) == set(training_config.PRESETS)
-
-
-def test_names_of_sources_can_be_told_apart_and_are_allowed():
-    long = {"preset": "released_code", "gamma_scale": -3.5, "alpha": "none<b>", "normalise": True}
-    name = training_names.source_name("A-FL", long)
-    assert name == "A-FL released code gamma_scale -3.5 alph"
-    assert training_names.first_unique(["A", "a"], ["x" * 40, "x" * 40]) == ("x" * 36 + " 1", "x" * 36 + " 2")

@@ -62,6 +62,11 @@ def gammas(setting: Setting, cases: pd.DataFrame) -> Floats:
     return np.maximum(unclipped(setting, cases), 0.0)
 
 
+def case_gamma(setting: Setting, row: "Mapping[str, Any] | pd.Series[Any]") -> float:
+    """Focusing exponent of one case, from its row."""
+    return float(gammas(setting, pd.DataFrame([dict(row)]))[0])
+
+
 def unclipped(setting: Setting, cases: pd.DataFrame) -> Floats:
     """What the settings make of each case, before it is cut off at 0.
 

@@ -4,17 +4,14 @@ The gradient is that by the logits of two sigmoid channels, background and tumou
 """
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
 from afl_core.analysis.xray.focusing import Floats, Setting, focal_slope, weights
-from afl_core.analysis.xray.table import edge_strength
-from afl_core.regions import Box, bounding_box, label_lesions
+from afl_core.regions import Box, bounding_box, edge_strength, label_lesions
 from afl_core.volume import Mask, Spacing
 
 PLACES = ("tumour core", "boundary, inner side", "boundary, outer side", "near background", "far background")
@@ -204,16 +201,6 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
         found[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
     top = found.max()
     return found / top if top > 0 else found
-
-
-def case_gammas(row: "Mapping[str, Any] | pd.Series[Any]", settings: Mapping[str, Setting]) -> dict[str, float]:
-    """Exponent of each loss on one case, from its row of `xray_table`."""
-    found = {}
-    for name, s in settings.items():
-        smooth = 0.0 if s.gamma_smoothness == "none" else float(row[s.gamma_smoothness])
-        adaptive = smooth + (float(row["gamma_va"]) if s.gamma_volume else 0.0)
-        found[name] = max(s.gamma_offset + s.gamma_scale * adaptive, 0.0)
-    return found
 
 
 def widened(box: Box, mask: Mask, margin_mm: float) -> Box:

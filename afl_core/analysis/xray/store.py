@@ -5,13 +5,12 @@ import json
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict
-from io import BytesIO
 from pathlib import Path
 
 import pandas as pd
 
 from afl_core.analysis.xray.table import COLUMNS, PREPARATIONS, Report, xray_table
-from afl_core.base.storage import write_atomically
+from afl_core.base.storage import write_table
 from afl_core.volume import Case
 
 VERSION = 1
@@ -43,10 +42,8 @@ def kept_table(
     except (OSError, ValueError, KeyError):
         pass  # none yet, or damaged: it can be made again
     table, problems = xray_table(cases, PREPARATIONS[name], executor=executor, report=report)
-    buffer = BytesIO()
     table.attrs = {"key": key, "problems": problems}
-    table.to_parquet(buffer, index=False)
-    write_atomically(path, buffer.getvalue())
+    write_table(path, table)
     return table, problems
 
 

@@ -19,7 +19,7 @@ from afl_core.base.isolation import explained
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask
 from afl_core.errors import DataError
-from afl_core.regions import BoolArray, bounding_box
+from afl_core.regions import edge_strength
 from afl_core.shape import roughness
 from afl_core.volume import Case, Mask, Spacing
 
@@ -156,27 +156,6 @@ def measure_mask(mask: Mask, preparation: Preparation = PREPARATIONS["own"]) -> 
         "surface": boundary / max(band, 1),
         "scale_free": 0.0 if math.isnan(scale_free) else scale_free,
     }
-
-
-def edge_strength(mask: BoolArray) -> NDArray[np.float32]:
-    """|grad(mask)| by central differences of unit spacing, as the paper's code takes it, where it is not 0.
-
-    Args:
-        mask: Shape (X, Y, Z); an axis of one voxel has no gradient.
-
-    Returns:
-        The values around the tumour alone, 0 among them; shape (0, 0, 0) for an empty mask.
-
-    >>> edge_strength(np.pad(np.ones((1, 1, 1), bool), 2)).sum().item()
-    3.0
-    """
-    box = bounding_box(mask)
-    if box is None:
-        return np.zeros((0, 0, 0), np.float32)
-    near = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
-    crop = mask[near].astype(np.float32)
-    squares = [np.gradient(crop, axis=axis) ** 2 for axis in range(3) if mask.shape[axis] > 1]
-    return np.sqrt(np.sum(squares, axis=0)) if squares else np.zeros_like(crop)
 
 
 def summary(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,5 +1,6 @@
 """What the headers of all image formats have in common, and the one sentence for each cause why a file is refused."""
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -54,6 +55,11 @@ class ImageHeader:
     affine: NDArray[np.float64]
     dtype: np.dtype[Any]
     remarks: tuple[str, ...] = field(default=(), kw_only=True)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the voxels, unzipped."""
+        return math.prod(self.shape) * self.dtype.itemsize
 
 
 def parse_numbers(words: Sequence[str]) -> NDArray[np.float64] | None:

@@ -60,11 +60,6 @@ class NiftiHeader(ImageHeader):
     slope: float
     inter: float
 
-    @property
-    def size(self) -> int:
-        """Bytes of the voxels."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
 
 def read_nifti_header(path: Path) -> NiftiHeader:
     """Parse the header without its extensions, which may claim any length.

@@ -99,11 +99,6 @@ class NrrdHeader(ImageHeader):
     start: int
     zipped: bool
 
-    @property
-    def size(self) -> int:
-        """Bytes of the voxels, unzipped."""
-        return math.prod(self.shape) * self.dtype.itemsize
-
 
 def read_nrrd_header(path: Path) -> NrrdHeader:
     """Parse the header; no voxel is read.

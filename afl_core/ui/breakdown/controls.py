@@ -23,9 +23,10 @@ from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_rec
 from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import AflError, DataError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import training_references
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import Workspace
+from afl_core.ui.shared.workspace import nothing_evaluated
 
 LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
 SMOOTHNESS = {"roughness": "Roughness (size-free)", "released_smoothness": "Released smoothness"}
@@ -44,7 +45,7 @@ class Asked:
         key: Changes with all of it but the bins; caches go by it.
     """
 
-    workspace: Workspace
+    workspace: Comparison
     options: Options
     breakdown: Breakdown
     pair: tuple[str, str] | None
@@ -56,10 +57,10 @@ class Asked:
         return self.breakdown.units
 
 
-def choose(workspace: Workspace) -> Asked | None:
+def choose(workspace: Comparison) -> Asked | None:
     """The controls; None, with an explanation on the page, where there is nothing to compare."""
     if workspace.rows.empty:
-        st.info(workspace.nothing_evaluated)
+        st.info(nothing_evaluated(workspace))
         return None
     _return_to_settings()
     headline = st.container()
@@ -98,7 +99,7 @@ def _return_to_settings() -> None:
         st.switch_page("pages/breakdown.py", query_params=settings)
 
 
-def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:
+def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
     """Units, bins and records of the options, after the controls that depend on them."""
     key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
     units = _units(key, workspace, options)
@@ -121,7 +122,7 @@ def _asked(workspace: Workspace, options: Options, headline: Any) -> Asked:
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the rows")
-def _units(key: str, _workspace: Workspace, _options: Options) -> Units:
+def _units(key: str, _workspace: Comparison, _options: Options) -> Units:
     return choose_units(_workspace.rows, _workspace.lesions, _workspace.manifest, _options)
 
 
@@ -130,7 +131,7 @@ def _records(key: str, binning: Binning | None, _units: Units) -> pd.DataFrame:
     return bin_records(_units, binning)
 
 
-def _training(workspace: Workspace, options: Options) -> pd.DataFrame | None:
+def _training(workspace: Comparison, options: Options) -> pd.DataFrame | None:
     if options.bins != TRAINING:
         return None
     if workspace.whole is None:
@@ -143,14 +144,14 @@ def _bound(key: str) -> dict[str, Any]:
     return {"key": key, "bind": "query-params"}
 
 
-def _choose_measure(workspace: Workspace, level: Level, column: Any) -> str:
+def _choose_measure(workspace: Comparison, level: Level, column: Any) -> str:
     rows = workspace.rows if level == "case" else workspace.lesions
     keys = [key for key in MEASURES[level] if key in rows]
     label = {key: MEASURES[level][key].title for key in keys}
     return str(column.selectbox("Metric", keys, format_func=label.__getitem__, **_bound(f"{level}_metric")))
 
 
-def _choose_sources(workspace: Workspace, column: Any) -> tuple[bool, list[str]]:
+def _choose_sources(workspace: Comparison, column: Any) -> tuple[bool, list[str]]:
     """Whether seeds are pooled, and the sources."""
     pooled, seeds = list_sources(workspace.manifest, pool_seeds=True)
     pool = True

@@ -11,10 +11,10 @@ from streamlit.delta_generator import DeltaGenerator
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import show_viewer
 from afl_core.volume import Case, Mask, Volume, check_same_grid
@@ -29,7 +29,7 @@ _IMAGE, _REFERENCE = "/image", "/reference"
 """No source is called so: their names hold no slash."""
 
 
-def show_slices(workspace: Workspace, case_id: str) -> None:
+def show_slices(workspace: Comparison, case_id: str) -> None:
     """Linked slices of the reference and of every source, on any sequence."""
     case = _case(workspace, case_id)
     if case is None:
@@ -57,7 +57,7 @@ def place_surfaces() -> DeltaGenerator:
     return st.container()
 
 
-def show_surfaces(workspace: Workspace, case_id: str, place: DeltaGenerator) -> None:
+def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) -> None:
     """Surfaces side by side, coloured by their distance from the reference."""
     case = _case(workspace, case_id)
     if case is None:
@@ -76,7 +76,7 @@ def show_surfaces(workspace: Workspace, case_id: str, place: DeltaGenerator) -> 
         )
 
 
-def _case(workspace: Workspace, case_id: str) -> Case | None:
+def _case(workspace: Comparison, case_id: str) -> Case | None:
     if workspace.cohort is None:
         st.warning(plain(f"The images cannot be shown. {workspace.problem}"))
         return None
@@ -87,7 +87,7 @@ def _case(workspace: Workspace, case_id: str) -> Case | None:
     return None
 
 
-def _files(workspace: Workspace, case: Case) -> tuple[Stamped, ...]:
+def _files(workspace: Comparison, case: Case) -> tuple[Stamped, ...]:
     """The reference, by its region, and the mask of every source that measured one, by its source."""
     read_as = f"{_REFERENCE}{case.region}{case.trust_voxel_order}"
     found = [] if case.reference is None else [_stamped(read_as, case.reference)]

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import streamlit as st
 
+from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.errors import shown_errors
-from afl_core.ui.shared.workspace import Workspace
 
 
-def show_figure_export(workspace: Workspace) -> None:
+def show_figure_export(workspace: Comparison) -> None:
     """Choose the four examples and the format; the figure itself is made when the button is clicked."""
     cohort = workspace.cohort
     if workspace.rows.empty or cohort is None:
@@ -46,7 +46,7 @@ def show_figure_export(workspace: Workspace) -> None:
         st.code(shlex.join(["afl", "figure", str(folder), *cases, "--out", f"examples.{suffix}"]), language="bash")
 
 
-def _choose_cases(workspace: Workspace, defaults: dict[str, str]) -> dict[str, str]:
+def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, str]:
     """A case for every role, by default the extreme one; the menu says size and roughness."""
     facts = workspace.rows.drop_duplicates("case_id").set_index("case_id").sort_index()
     facts = facts[facts["reference_volume_ml"] > 0]
@@ -64,7 +64,7 @@ def _choose_cases(workspace: Workspace, defaults: dict[str, str]) -> dict[str, s
     return chosen
 
 
-def _figure(workspace: Workspace, chosen: dict[str, str], kind: str) -> bytes:
+def _figure(workspace: Comparison, chosen: dict[str, str], kind: str) -> bytes:
     from afl_core.figures.example_cases import load_examples  # noqa: PLC0415 - as above
     from afl_core.figures.examples import figure_bytes, plot_examples  # noqa: PLC0415
 

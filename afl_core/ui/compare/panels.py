@@ -7,20 +7,18 @@ import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from afl_core.analysis.statistics.paired import wide
+from afl_core.analysis.case_tables import FALSE_POSITIVE, case_table, lesion_table, metric_table, most_telling, rows_of
+from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import Workspace
-
-_FALSE = "false positive, "
 
 
-def select_case(workspace: Workspace) -> str | None:
+def select_case(workspace: Comparison) -> str | None:
     """The filterable, sortable case table; returns the chosen case, which the address (`?case=`) names too."""
     controls = st.columns([3, 3, 3, 4], gap="medium", vertical_alignment="bottom")
     with controls[0]:
         metric = _choose_metric(workspace)
-    table = case_table(workspace, metric)
+    table = case_table(workspace, metric, sort=str(st.query_params.get("sort", "")))
     if len(table) == 0:
         st.info("This data set has no cases.")
         return None
@@ -28,7 +26,7 @@ def select_case(workspace: Workspace) -> str | None:
     if chosen not in table.index:
         if chosen:
             st.warning(plain(f"There is no case {chosen} in {workspace.name}; this is another one."))
-        chosen = str(table.index[0]) if "sort" in st.query_params else _interesting(table)
+        chosen = str(table.index[0]) if "sort" in st.query_params else most_telling(table)
     shown = _filtered(table, workspace.sources, controls)
     linked, chosen = chosen, _pick_row(shown, chosen, workspace.name)
     if chosen != linked:
@@ -89,31 +87,9 @@ def _pick_row(shown: pd.DataFrame, chosen: str, name: str) -> str:
     return str(st.session_state["shown case"])
 
 
-def case_table(workspace: Workspace, metric: str) -> pd.DataFrame:
-    """One row a case: volume, lesions, roughness, the metric of each source and the difference of the first two.
-
-    Cases that were not evaluated yet have NaN. Sorted as `?sort=` asks (a source, `difference` or `size`).
-    """
-    ids = [case.case_id for case in workspace.cohort.cases] if workspace.cohort else []
-    if workspace.rows.empty:
-        return pd.DataFrame(index=pd.Index(ids, name="case"))
-    facts = workspace.rows.drop_duplicates("case_id").set_index("case_id")
-    facts = facts[["reference_volume_ml", "reference_lesions", "roughness"]]
-    facts.columns = pd.Index(["volume (ml)", "lesions", "roughness"])
-    values = wide(workspace.rows, metric, workspace.sources)
-    table = facts.join(values)
-    if len(workspace.sources) > 1:
-        table["difference"] = values[workspace.sources[1]] - values[workspace.sources[0]]
-    table = table.reindex(sorted({*ids, *table.index}))
-    table.index.name = "case"
-    sort = str(st.query_params.get("sort", ""))
-    column = "volume (ml)" if sort == "size" else sort
-    return table.sort_values(column, kind="stable") if column in table else table
-
-
-def show_header(workspace: Workspace, case_id: str) -> None:
+def show_header(workspace: Comparison, case_id: str) -> None:
     """Name of the case, its size and what each source scored."""
-    rows = _rows_of(workspace, case_id)
+    rows = rows_of(workspace, case_id)
     st.subheader(plain(case_id), anchor=False)
     if rows.empty:
         return
@@ -132,15 +108,15 @@ def show_header(workspace: Workspace, case_id: str) -> None:
     st.markdown(f"{synthetic}{' · '.join(plain(fact) for fact in facts)}")
 
 
-def show_metrics(workspace: Workspace, case_id: str) -> None:
+def show_metrics(workspace: Comparison, case_id: str) -> None:
     """All metrics of the case, and its lesions; a click on a lesion moves the slices to it."""
-    rows = _rows_of(workspace, case_id)
+    rows = rows_of(workspace, case_id)
     if rows.empty:
         return
     metrics, lesions = st.columns(2, gap="large")
     with metrics:
         st.markdown("##### Metrics of this case")
-        table = _metric_table(rows, workspace.sources)
+        table = metric_table(rows, workspace.sources)
         right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height="content", column_config=right)
         lines = [f"{name}: {said}" for name, said in workspace.summaries.items()]
@@ -165,25 +141,7 @@ def show_metrics(workspace: Workspace, case_id: str) -> None:
         )
 
 
-def lesion_table(workspace: Workspace, case_id: str) -> pd.DataFrame:
-    """Reference lesions with the Dice of each source, then each source's false positives; with their voxel."""
-    rows = workspace.lesions
-    rows = rows[rows["case_id"] == case_id] if not rows.empty else rows
-    if rows.empty:
-        return pd.DataFrame(columns=["lesion", "volume (ml)", "x", "y", "z"])
-    found = rows[rows["kind"] != "false_positive"]
-    facts = found.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
-    dice = found.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(workspace.sources))
-    table = facts.join(dice).reset_index(names="lesion").astype({"lesion": str})
-    ignored = set(found.loc[found["kind"] == "ignored", "lesion_id"].astype(str))
-    table["lesion"] = [f"{lesion}, ignored" if lesion in ignored else lesion for lesion in table["lesion"]]
-    false = rows[rows["kind"] == "false_positive"]
-    extra = false[["volume_ml", "x", "y", "z"]].assign(lesion=_FALSE + false["source"])
-    columns = ["lesion", "volume_ml", *dice.columns, "roughness", "x", "y", "z"]
-    return pd.concat([table, extra], ignore_index=True)[columns].rename(columns={"volume_ml": "volume (ml)"}).round(3)
-
-
-def selected_lesion(workspace: Workspace, case_id: str) -> tuple[tuple[int, int, int] | None, str]:
+def selected_lesion(workspace: Comparison, case_id: str) -> tuple[tuple[int, int, int] | None, str]:
     """Voxel of the lesion that is selected in the lesion table, or that the address (`?lesion=`) names, or None.
 
     And the source whose false positive it is, or "".
@@ -194,7 +152,7 @@ def selected_lesion(workspace: Workspace, case_id: str) -> tuple[tuple[int, int,
     if not chosen or chosen[0] >= len(table):
         return None, ""
     x, y, z = table[["x", "y", "z"]].to_numpy(dtype=int)[chosen[0]]
-    return (int(x), int(y), int(z)), str(table["lesion"].iloc[chosen[0]]).partition(_FALSE)[2]
+    return (int(x), int(y), int(z)), str(table["lesion"].iloc[chosen[0]]).partition(FALSE_POSITIVE)[2]
 
 
 def _linked_lesion(table: pd.DataFrame) -> list[int]:
@@ -206,31 +164,7 @@ def _lesion_key(case_id: str) -> str:
     return f"lesions {case_id}"
 
 
-def _rows_of(workspace: Workspace, case_id: str) -> pd.DataFrame:
-    rows = workspace.rows
-    return rows[rows["case_id"] == case_id].set_index("source") if not rows.empty else rows
-
-
-def _metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
-    have = [source for source in sources if source in rows.index]
-    keys = [key for key in METRICS if key in rows]
-    table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
-    values = rows.loc[have, keys].to_numpy(float)  # (sources, metrics)
-    for source, numbers in zip(have, values, strict=True):
-        table[source] = [_number(n, rows[key].dtype) for key, n in zip(keys, numbers, strict=True)]
-    if len(have) > 1:
-        changes = zip(keys, values[1] - values[0], strict=True)
-        table["difference"] = [_number(n, rows[key].dtype, "+") for key, n in changes]
-    return table
-
-
-def _number(value: float, kind: Any, sign: str = "") -> str:
-    """Three decimals, or none for a count; a dash for what is undefined."""
-    decimals = 0 if kind.kind in "iu" else 3
-    return "–" if np.isnan(value) else f"{round(float(value), decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
-
-
-def _choose_metric(workspace: Workspace) -> str:
+def _choose_metric(workspace: Comparison) -> str:
     keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
     return str(
         st.selectbox("Metric", keys, format_func=lambda key: METRICS[key].label, key="metric", bind="query-params")
@@ -269,11 +203,3 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
         "difference": st.column_config.NumberColumn(format="%+.3f", help="Second source minus first."),
     }
     return numbers | special
-
-
-def _interesting(table: pd.DataFrame) -> str:
-    """The case on which the first two sources differ most; with one source the largest tumour; else the first case."""
-    for column in ("difference", "volume (ml)"):
-        if column in table and table[column].notna().any():
-            return str(table[column].abs().idxmax())
-    return str(table.index[0])

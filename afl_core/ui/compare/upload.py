@@ -6,16 +6,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-import pandas as pd
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 from streamlit.runtime.memory_uploaded_file_manager import MemoryUploadedFileManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 from streamlit.runtime.uploaded_file_manager import UploadedFile
 
-from afl_core.data.formats.files import load_mask
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
-from afl_core.data.layouts import Cohort, load_cohort, load_reference
+from afl_core.data.layouts import load_cohort
 from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
@@ -24,28 +22,19 @@ from afl_core.data.upload import (
     REFERENCE,
     guess_role,
     new_session_folder,
-    sequences_elsewhere,
     write_upload,
 )
 from afl_core.errors import AflError
-from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.job import job_status, start_job, stop_job
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.job import start_job, stop_job
 from afl_core.evaluation.manifest import SourceSection
-from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
-from afl_core.figures.palette import SOURCE_COLOURS
-from afl_core.regions import label_lesions
-from afl_core.ui.compare.case_views import behind
-from afl_core.ui.compare.panels import show_metrics
+from afl_core.ui.compare.uploaded import PICTURE, show_outcome
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.job_panel import show_progress
-from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
-from afl_core.ui.viewers.slices import show_viewer
 
 _OF_DATA, _OWN = "Cases of the data set", "A case of your own"
-_RAN, _TURN, _PICTURE = "upload that was run", "upload turn", "upload picture"
+_RAN, _TURN = "upload that was run", "upload turn"
 _NOT_USED = "not used"
 
 
@@ -74,7 +63,7 @@ def chooses_own() -> bool:
     return chosen == _OWN
 
 
-def show_upload(workspace: Workspace) -> None:
+def show_upload(workspace: Comparison) -> None:
     """Drop files, say what they are, run the checkpoints, look at the masks; nothing of it stays."""
     checkpoints = {name: source for name, source in workspace.manifest.sources.items() if source.card}
     if not checkpoints:
@@ -90,11 +79,14 @@ def show_upload(workspace: Workspace) -> None:
         elif st.session_state.get(_RAN, ("",))[0] == workspace.name:
             _offer_removal(st.columns([1, 6])[0])
             able = {name: one for name, one in checkpoints.items() if name in st.session_state[_RAN][1]}
-            _show_outcome(_sources(able))
+            show_outcome(_session().results, _sources(able))
 
 
 def _offer_run(
-    workspace: Workspace, checkpoints: Mapping[str, SourceSection], files: Sequence[UploadedFile], needed: Sequence[str]
+    workspace: Comparison,
+    checkpoints: Mapping[str, SourceSection],
+    files: Sequence[UploadedFile],
+    needed: Sequence[str],
 ) -> None:
     """What each file is, and Run for the checkpoints whose sequences are all there."""
     roles = _choose_roles(files, needed)
@@ -131,7 +123,7 @@ def _session() -> _Session:
     return _Session(new_session_folder())
 
 
-def _choose_files(workspace: Workspace, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
+def _choose_files(workspace: Comparison, names: Sequence[str], needed: Sequence[str]) -> list[UploadedFile]:
     scheme, region = _measured(workspace)
     need = "They need" if len(names) > 1 else "It needs"
     st.markdown(
@@ -196,13 +188,13 @@ def _offer_removal(place: DeltaGenerator, files: Sequence[UploadedFile] = ()) ->
     if place.button("Remove", help="Remove the files and what was made of them.", width="stretch"):
         _session.clear()
         _drop(files)
-        for name in (_RAN, _PICTURE):
+        for name in (_RAN, PICTURE):
             st.session_state.pop(name, None)
         st.rerun()
 
 
 def _start(
-    workspace: Workspace,
+    workspace: Comparison,
     files: Sequence[UploadedFile],
     roles: Sequence[str],
     sources: Sequence[Source],
@@ -212,7 +204,7 @@ def _start(
     stop_job(session.results, CASE_ID)
     shutil.rmtree(session.results.folder, ignore_errors=True)
     session.results.folder.mkdir(mode=0o700)
-    st.session_state.pop(_PICTURE, None)
+    st.session_state.pop(PICTURE, None)
     used = [(f.name, role, f.getvalue()) for f, role in zip(files, roles, strict=True) if role != _NOT_USED]
     scheme, region = _measured(workspace)
     grid = next(name for name in needed if name in roles)
@@ -223,69 +215,7 @@ def _start(
     start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured, private=True)
 
 
-def _measured(workspace: Workspace) -> tuple[Scheme, str]:
+def _measured(workspace: Comparison) -> tuple[Scheme, str]:
     """Labels and region of the open data set, as `afl evaluate --region` takes them; else every label above 0."""
     cohort = workspace.cohort
     return (SCHEMES["any"], WHOLE) if cohort is None or not cohort.region.key else (cohort.scheme, cohort.region.name)
-
-
-def _show_outcome(sources: Sequence[Source]) -> None:
-    session = _session()
-    status = job_status(session.results, CASE_ID)
-    if status is None:  # the connection was lost and the folder went with it
-        st.info("The files are gone. Press Run again.")
-        return
-    if status.state == "running":
-        show_progress(session.results, CASE_ID)
-        return
-    if status.state != "finished":
-        st.error(plain(status.message))
-    own = _workspace(session)
-    masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
-    if not masks:
-        return
-    _show_slices(own.cohort, masks)
-    if own.cohort and (moved := sequences_elsewhere(own.cohort.cases[0])):
-        brought = f"{' and '.join(moved)} came on other grids: brought onto that of {own.cohort.cases[0].grid}"
-        st.caption(plain(f"{brought}, by where they lie in the patient (linear interpolation)."))
-    if own.rows.empty:
-        _show_volumes(masks)
-    else:
-        show_metrics(own, CASE_ID)
-    for column, (name, path) in zip(st.columns(4), masks.items(), strict=False):
-        column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
-
-
-def _workspace(session: _Session) -> Workspace:
-    """What the panels of Compare take, with this one case in it."""
-    return Workspace(**vars(open_comparison(session.results.folder)))
-
-
-def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
-    """The viewer; its bytes stay in this session, not in the caches that all share."""
-    case = cohort.cases[0] if cohort else None
-    if case is None:
-        return
-    names = tuple(case.sequences)
-    sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
-    kept = st.session_state.get(_PICTURE)
-    if kept is None or kept[0] != sequence:
-        reference = load_reference(case) if case.reference else None
-        found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
-        image, note = behind(case, sequence, [*([reference] if reference else []), *found.values()])
-        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence if not note else "masks"))
-        st.session_state[_PICTURE] = kept = (sequence, payload, note)
-    if kept[2]:
-        st.warning(plain(kept[2]))
-    show_viewer(kept[1], key="upload viewer")
-
-
-def _show_volumes(masks: dict[str, Path]) -> None:
-    """What can be said of a mask without a reference."""
-    rows = []
-    for name, path in masks.items():
-        mask = load_mask(path)
-        lesions = len(label_lesions(mask.array)[1])
-        rows.append({"source": name, "tumour volume (ml)": round(mask.volume_ml, 2), "lesions": lesions})
-    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
-    st.caption("Without a reference there is nothing to measure against.")

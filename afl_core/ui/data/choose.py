@@ -15,10 +15,11 @@ from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Co
 from afl_core.data.own_codes import find_scheme
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
-from afl_core.evaluation.results import Results
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.store import declare_patients, find_results, register
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
-from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, Workspace, find_results, register
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
 
 RECOGNISE, OWN = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
@@ -38,7 +39,7 @@ def show_title() -> None:
     st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
 
 
-def choose(workspace: Workspace | None) -> tuple[Cohort, DataOptions] | None:
+def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     """Folder, layout, labels, region and patients: the data set and how it is read.
 
     None where there is no data set, which is said.
@@ -178,7 +179,7 @@ def read(cohort: Cohort) -> Report:
     return report
 
 
-def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
+def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
     """Open the data set for a comparison, or train on it, read as it was chosen."""
     st.subheader("Use it")
     _offer_comparing(workspace, cohort, options)
@@ -187,7 +188,9 @@ def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> 
     if left.button("Loss X-ray", disabled=not referenced):
         with shown_errors():
             name = find_results(cohort)
-            st.session_state[OPENED_KEY] = _declared(name, cohort) if name else register(cohort, references_alone=True)
+            st.session_state[OPENED_KEY] = (
+                declare_patients(name, cohort) if name else register(cohort, references_alone=True)
+            )
             st.session_state.pop(FOLDER_KEY, None)
             st.switch_page("pages/loss_xray.py")
     right.caption(
@@ -205,7 +208,7 @@ def offer(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> 
     )
 
 
-def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataOptions) -> None:
+def _offer_comparing(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
     name = find_results(cohort, compared=True)
     if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
         patients = workspace.manifest.patients([case.case_id for case in cohort.cases]).sentence()
@@ -215,7 +218,7 @@ def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataO
     if name is not None:
         if left.button("Open its results", type="primary"):
             with shown_errors():
-                _open(_declared(name, cohort))
+                _open(declare_patients(name, cohort))
         right.caption(f"There are results of this data set and region already: {plain(name)}")
         return
     if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
@@ -233,18 +236,10 @@ def _offer_comparing(workspace: Workspace | None, cohort: Cohort, options: DataO
     st.code(_command(cohort, options), language="sh", wrap_lines=True)
 
 
-def _says_patients(workspace: Workspace, cohort: Cohort) -> bool:
+def _says_patients(workspace: Comparison, cohort: Cohort) -> bool:
     """Whether open results have the patients of the table that was given; where none was, they keep their own."""
     held = workspace.manifest.patients([case.case_id for case in cohort.cases])
     return not cohort.patients.table or dict(held.of) == dict(cohort.patients.of)
-
-
-def _declared(name: str, cohort: Cohort) -> str:
-    """The name of results, once they have the patients of a table that was given; nothing is measured again for it."""
-    if cohort.patients.table:
-        results = Results(paths.RESULTS / name)
-        results.describe_cohort(cohort, (), settings=results.settings())
-    return name
 
 
 def _command(cohort: Cohort, options: DataOptions) -> str:

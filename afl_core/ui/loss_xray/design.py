@@ -11,8 +11,7 @@ import streamlit as st
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
-from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, gammas, unclipped
-from afl_core.analysis.xray.gradients import case_gammas
+from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, case_gamma, gammas, unclipped
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
 from afl_core.figures.xray import plot_curves, plot_focusing
 from afl_core.ui.loss_xray.panels import Asked
@@ -47,7 +46,7 @@ def show_design(asked: Asked) -> Setting:
     setting, alpha = _choose_setting(asked)
     curve, bins = st.columns(2, gap="large")
     settings = {**SETTINGS, YOURS: setting}
-    found = case_gammas(asked.row, settings)
+    found = {name: case_gamma(one, asked.row) for name, one in settings.items()}
     with curve:
         weights = {name: 1.0 if one.alpha == "none" else alpha for name, one in settings.items()}
         st.plotly_chart(

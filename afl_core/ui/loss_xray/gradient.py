@@ -9,13 +9,12 @@ import pandas as pd
 import streamlit as st
 from numpy.typing import NDArray
 
-from afl_core.analysis.xray.focusing import SETTINGS, Setting
+from afl_core.analysis.xray.focusing import SETTINGS, Setting, case_gamma
 from afl_core.analysis.xray.gradients import (
     NEAR_MM,
     PLACES,
     Profile,
     Shares,
-    case_gammas,
     gradient_map,
     logits_of,
     model_logits,
@@ -115,7 +114,7 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
     with shown_errors():
         looked = _look(asked, chosen, checkpoints)
         settings: dict[str, Setting] = {**SETTINGS, YOURS: setting}
-        gamma = case_gammas(looked.row, settings)
+        gamma = {name: case_gamma(one, looked.row) for name, one in settings.items()}
         found = {
             name: shares(looked.gathered, each, gamma[name], looked.row["gamma_va"]) for name, each in settings.items()
         }

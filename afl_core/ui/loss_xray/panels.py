@@ -16,11 +16,12 @@ from afl_core.analysis.xray.focusing import gammas
 from afl_core.analysis.xray.store import kept_table
 from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
 from afl_core.errors import UsageError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import Workspace, open_case
+from afl_core.ui.shared.workspace import open_case
 from afl_core.volume import Case
 
 EVERY = "all"
@@ -42,7 +43,7 @@ class Asked:
         problems: Case id to why it is not in the table.
     """
 
-    workspace: Workspace
+    workspace: Comparison
     preparation: str
     table: pd.DataFrame
     shown: pd.DataFrame
@@ -57,7 +58,7 @@ class Asked:
         return self.case.case_id
 
 
-def choose(workspace: Workspace) -> Asked | None:
+def choose(workspace: Comparison) -> Asked | None:
     """The controls; None, with an explanation on the page, where there is nothing to look at."""
     if workspace.cohort is None:
         st.warning(plain(f"The X-ray needs the reference masks. {workspace.problem}"))
@@ -189,7 +190,7 @@ def _tertiles(axis: str, there: pd.DataFrame) -> Binning | None:
         return None
 
 
-def _table(workspace: Workspace, preparation: str) -> tuple[pd.DataFrame, dict[str, str]]:
+def _table(workspace: Comparison, preparation: str) -> tuple[pd.DataFrame, dict[str, str]]:
     """Every case measured, from the results folder where that was done before."""
     assert workspace.cohort is not None
     cases = workspace.cohort.cases

@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.xray.findings import figure
-from afl_core.analysis.xray.focusing import SETTINGS, Setting, gammas, kept_at
+from afl_core.analysis.xray.focusing import SETTINGS, Setting, case_gamma, kept_at
 from afl_core.figures.xray import plot_volume
 from afl_core.ui.shared.errors import plain
 
@@ -62,7 +62,7 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
         there: Every case with a tumour.
     """
     reading = READINGS[key]
-    gamma = float(gammas(reading.setting, row.to_frame().T)[0])
+    gamma = case_gamma(reading.setting, row)
     voxels, tumour = int(row["voxels"]), int(row["tumour_voxels"])
     st.markdown(
         f"##### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)"

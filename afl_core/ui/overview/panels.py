@@ -1,8 +1,5 @@
 """Panels of the Overview page."""
 
-from collections.abc import Mapping
-from typing import Any
-
 import pandas as pd
 import streamlit as st
 
@@ -11,17 +8,17 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.manifest import SourceSection, failed_predictions
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.facts import changed_said, data_facts, missing_said, problems_of, source_facts
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
-from afl_core.model.checkpoints import Card
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import Workspace, open_case
+from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 
 HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 
 
-def show_title(workspace: Workspace) -> None:
+def show_title(workspace: Comparison) -> None:
     """What this is, on what data, and what the headline comparison says in one sentence."""
     st.title("A-FL workbench")
     st.markdown(
@@ -34,17 +31,17 @@ def show_title(workspace: Workspace) -> None:
             "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
         )
     st.markdown(f"#### {_sentence(workspace)}")
-    if missing := _missing(workspace):
+    if missing := missing_said(workspace):
         st.warning(plain(missing))
     for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
         st.warning(plain(said))
-    if changed := _changed(workspace):
+    if changed := changed_said(workspace):
         st.info(plain(changed))
-    if lost := _problems(workspace):
+    if lost := problems_of(workspace):
         st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
 
 
-def show_headline(workspace: Workspace) -> None:
+def show_headline(workspace: Comparison) -> None:
     """The headline table; a click on a number opens the cases behind it."""
     sources = workspace.sources
     if workspace.rows.empty or not sources:
@@ -80,7 +77,7 @@ def show_headline(workspace: Workspace) -> None:
         _open_cases(workspace, str(table["metric"][row]), column)
 
 
-def show_differences(workspace: Workspace) -> None:
+def show_differences(workspace: Comparison) -> None:
     """One dot a case: paired difference against tumour size; a click opens the case."""
     sources = workspace.sources
     if workspace.rows.empty or len(sources) < 2:
@@ -101,20 +98,20 @@ def show_differences(workspace: Workspace) -> None:
         open_case(workspace, case_id)
 
 
-def show_contents(workspace: Workspace) -> None:
+def show_contents(workspace: Comparison) -> None:
     """Data and checkpoints that are loaded."""
     data, sources = st.columns(2, gap="large")
     with data:
         st.subheader("Data")
-        _show_facts(_data_facts(workspace), "Data")
+        _show_facts(data_facts(workspace), "Data")
         if workspace.problem:
             st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
     with sources:
         st.subheader("Sources")
         for name, source in workspace.manifest.sources.items():
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
-                _show_facts(_source_facts(source), "Card")
-    if problems := _problems(workspace):
+                _show_facts(source_facts(source), "Card")
+    if problems := problems_of(workspace):
         with st.expander(f"{len(problems)} cases or predictions could not be used"):
             _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
@@ -124,50 +121,15 @@ def _headline(rows: pd.DataFrame, metrics: tuple[str, ...], sources: tuple[str, 
     return headline(rows, metrics, sources)
 
 
-def _problems(workspace: Workspace) -> dict[str, str]:
-    """Case, or case and source, to why it could not be used."""
-    of_sources = {
-        f"{case} {source}".strip(): text
-        for case, texts in workspace.manifest.problems.items()
-        for source, text in texts.items()
-    }
-    return dict(workspace.manifest.data.skipped) | of_sources
-
-
-def _missing(workspace: Workspace) -> str:
-    """How many predictions each source lacks; they are in no mean."""
-    missing = {source: len(cases) for source, cases in workspace.manifest.missing.items()}
-    rows = workspace.rows
-    measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
-    counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
-    said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
-    if failed := failed_predictions(workspace.manifest):
-        each = ", ".join(f"{source}: {n}" for source, n in failed.items())
-        said += f" Predictions that could not be used, and are in no mean: {each}."
-    return said.strip()
-
-
-def _changed(workspace: Workspace) -> str:
-    """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
-    if "note" not in workspace.rows:
-        return ""
-    noted = workspace.rows[workspace.rows["note"].fillna("") != ""]
-    said = [
-        f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
-        for source, rows in noted.groupby("source")
-    ]
-    return f"Predictions that were changed before they were measured: {'; '.join(said)}." if said else ""
-
-
 def _show_facts(facts: dict[str, str], title: str) -> None:
     """A table of two columns whose long texts wrap."""
     st.table(pd.DataFrame({title: {plain(name): plain(str(text)) for name, text in facts.items()}}))
 
 
-def _sentence(workspace: Workspace) -> str:
+def _sentence(workspace: Comparison) -> str:
     """The headline in words; never more than the interval allows."""
     if workspace.rows.empty:
-        return workspace.nothing_evaluated
+        return nothing_evaluated(workspace)
     sources = workspace.sources
     if len(sources) == 1:
         rows = workspace.rows
@@ -199,7 +161,7 @@ def _counted(workspace: Workspace, n: int, noun: str) -> str:
     return what if region == WHOLE else f"{what} ({region_title(region)})"
 
 
-def _caption(workspace: Workspace) -> str:
+def _caption(workspace: Comparison) -> str:
     first, second = (*workspace.sources, "", "")[:2]
     difference = f"Difference: {second} minus {first}, mean over patients, BCa bootstrap interval. " if second else ""
     return plain(
@@ -210,7 +172,7 @@ def _caption(workspace: Workspace) -> str:
     )
 
 
-def _empty_counts(workspace: Workspace) -> str:
+def _empty_counts(workspace: Comparison) -> str:
     """How many cases of each source an empty rule decided."""
     touched = workspace.manifest.empty_masks
     counts = "; ".join(
@@ -231,7 +193,7 @@ def _empty_rules() -> str:
 _EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 
 
-def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
+def _open_cases(workspace: Comparison, metric: str, column: str) -> None:
     """Go to Compare with the case table sorted by what was clicked."""
     source = column.rsplit(" ", 1)[0]
     sort = (
@@ -239,56 +201,3 @@ def _open_cases(workspace: Workspace, metric: str, column: str) -> None:
     )
     st.session_state["metric"] = metric  # the selector of that page, which its address follows
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})
-
-
-def _data_facts(workspace: Workspace) -> dict[str, str]:
-    data, rows = workspace.manifest.data, workspace.rows
-    facts = {"Folder": data.path, "Layout": data.kind}
-    if workspace.cohort is not None:
-        cases = workspace.cohort.cases
-        facts["Region"] = workspace.cohort.scheme.mapping(workspace.cohort.region.name)
-        facts["Cases"] = str(len(cases))
-        facts["Sequences"] = ", ".join(sorted({name for case in cases for name in case.sequences})) or "masks alone"
-    if not rows.empty:
-        once = rows.drop_duplicates("case_id")
-        with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
-        facts["Evaluated"] = f"{len(once)} cases, {len(with_tumour)} with a tumour"
-        facts["Tumour volume"] = (
-            f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
-        )
-        facts["Lesions"] = str(int(once["reference_lesions"].sum()))
-    facts["Results"] = str(workspace.results.folder)
-    return facts
-
-
-def _by_rule(card: Card) -> dict[str, str]:
-    """Mean Dice of the checkpoint's own test split under every way of reading its two channels."""
-    scores = card.scores.get("test_mean_dsc_by_decision_rule", {})
-    return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
-
-
-def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
-    if not training:
-        return {}
-    how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
-    return {"Training": f"{how}, best at step {training.get('best_step')}"}
-
-
-def _source_facts(source: SourceSection) -> dict[str, str]:
-    card = source.card
-    if card is None:
-        facts = {"Folder": source.path, "Masks on another grid": source.option, "Not read": source.ignored}
-        return {name: text for name, text in facts.items() if text}
-    training = card.training
-    return {
-        "Loss": ", ".join([card.loss, *(f"{k} {v}" for k, v in card.loss_settings.items())]),
-        "Decision rule": card.decision_rule,
-        **_by_rule(card),
-        "Network": card.network + (f", {training['parameters']:,} parameters" if "parameters" in training else ""),
-        "Sequences": ", ".join(card.sequences),
-        **_training_fact(training),
-        "Data": ", ".join([str(card.data.get("name")), *(f"{n} {k}" for k, n in card.data.get("cases", {}).items())]),
-        "Command": card.command,
-        "SHA-256": card.weights_sha256,
-        "Limits": card.limits,
-    }

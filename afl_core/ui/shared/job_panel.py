@@ -3,13 +3,13 @@
 import pandas as pd
 import streamlit as st
 
+from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
 from afl_core.evaluation.results import Results
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.workspace import Workspace
 
 
-def show_job(workspace: Workspace, case_id: str) -> None:
+def show_job(workspace: Comparison, case_id: str) -> None:
     """A button where a result is missing; progress and Stop while it is being made. The page stays usable."""
     status = job_status(workspace.results, case_id)
     if status is not None and status.state == "running":
@@ -32,7 +32,7 @@ def show_job(workspace: Workspace, case_id: str) -> None:
             st.rerun()
 
 
-def show_every(workspace: Workspace) -> None:
+def show_every(workspace: Comparison) -> None:
     """A button while cases are not measured by every source; progress and Stop once it was pressed."""
     status = job_status(workspace.results, EVERY)
     if status is not None and status.state == "running":

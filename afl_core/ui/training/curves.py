@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.figures.training import Rows, plot_factor, plot_loss, plot_validation
+from afl_core.figures.training import plot_factor, plot_loss, plot_validation
+from afl_core.training.progress import Rows
 from afl_core.ui.shared.charts import chart_config
 
 

@@ -1,9 +1,6 @@
 """Training page: what is to be trained, how long it will take, and Start."""
 
-import json
 import math
-import re
-import shlex
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,21 +9,29 @@ from typing import Any
 
 import streamlit as st
 
-from afl_core.base import paths
 from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
-from afl_core.training.config import PRESETS, TrainConfig, build_config
+from afl_core.evaluation.comparison import Comparison
+from afl_core.training.config import build_config
+from afl_core.training.dataset import TrainingData
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
+from afl_core.training.names import NETWORK_NAMES, PRESET_NAMES, duration
 from afl_core.training.runs import RunSpec, create_run, list_runs
+from afl_core.training.typed import (
+    UNITS,
+    command_of,
+    fit_length,
+    length_settings,
+    parse_numbers,
+    parse_seeds,
+    preset_value,
+)
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.shared.workspace import Workspace
-from afl_core.ui.training.data import TrainingData, choose_data
+from afl_core.ui.training.data import choose_data
 from afl_core.ui.training.losses import choose_losses, forget_asked
-from afl_core.ui.training.names import NETWORK_NAMES, PRESET_NAMES, duration
 from afl_core.ui.training.timing import TIMED, proposed
 
-UNITS = ("steps", "epochs", "minutes")
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "optimiser": ("sgd", "adamw"),
@@ -36,9 +41,6 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Settings with few values."""
-
-VALIDATIONS = 4
-"""A run shorter than the preset's validates so often, so that there is a curve to see."""
 
 STARTED = "trainings started"
 
@@ -58,7 +60,7 @@ class Wish:
     minutes: float | None
 
 
-def show_form(workspace: Workspace | None) -> None:
+def show_form(workspace: Comparison | None) -> None:
     """The form; what is wrong in it is said below it, and nothing starts before it was timed."""
     try:
         wish = _choose(workspace)
@@ -78,7 +80,7 @@ def show_form(workspace: Workspace | None) -> None:
         st.error(plain(str(error)))
         _offer_check(key)
         return
-    specs = fit_length(wish, proposal)
+    specs = fit_length(wish.request, wish.minutes, proposal)
     st.info(plain(_estimate(wish, proposal, specs)))
     with shown_errors():
         if st.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
@@ -136,36 +138,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
     return runs[0].name
 
 
-def fit_length(wish: Wish, proposal: Proposal) -> dict[str, RunSpec]:
-    """The runs, with minutes turned into steps: as many for all as the slowest does in that time."""
-    if wish.minutes is None:
-        return dict(proposal.runs)
-    steps = max(1, int(wish.minutes * 60 / max(proposal.step_seconds.values())))
-    preset = preset_value(wish.request.preset, "validate_every")
-    length = {"steps": steps, "epochs": None, "validate_every": validation_steps(preset, steps)}
-    given = wish.request.settings | {key: value for key, value in length.items() if value is not None}
-    command = _command(wish.request.model_copy(update={"settings": given}))
-    return {
-        name: spec.model_copy(update={"config": spec.config.model_copy(update=length), "command": command})
-        for name, spec in proposal.runs.items()
-    }
-
-
-def validation_steps(preset: int | None, steps: int) -> int | None:
-    """Steps between validations: the preset's, or fewer in a short run; None is a pass over the training cases.
-
-    >>> validation_steps(500, 2000), validation_steps(500, 60), validation_steps(None, 60)
-    (500, 15, None)
-    """
-    return preset and min(preset, math.ceil(steps / VALIDATIONS))
-
-
-def preset_value(preset: str, key: str) -> Any:
-    """What a preset sets, or else the default."""
-    return PRESETS[preset].get(key, TrainConfig.model_fields[key].get_default(call_default_factory=True))
-
-
-def _choose(workspace: Workspace | None) -> Wish:
+def _choose(workspace: Comparison | None) -> Wish:
     """All controls, also where one of them is wrong, which is said after them."""
     data, problem = _try_data(workspace)
     columns = st.columns([6, 4])
@@ -182,16 +155,12 @@ def _choose(workspace: Workspace | None) -> Wish:
     if not losses:
         raise UsageError("Choose a loss, or several to compare")
     settings = {key: value for key, value in settings.items() if value != preset_value(preset, key)}
-    if unit == "steps":
-        every = validation_steps(preset_value(preset, "validate_every"), amount)
-        settings |= {"steps": amount, "validate_every": every}
-    elif unit == "epochs":
-        batch = settings.get("batch_size", preset_value(preset, "batch_size"))
-        settings |= {"epochs": amount, "validate_every": math.ceil(len(data.splits["train"]) / batch)}
+    cases = len(data.splits["train"])
+    settings |= length_settings(preset, unit, amount, settings=settings, cases=cases)
     request = PlanRequest(
         preset=preset,
         losses=losses,
-        seeds=_parse_seeds(seeds),
+        seeds=parse_seeds(seeds),
         settings=settings,
         data=data.root.resolve(),
         data_options=data.options,
@@ -199,10 +168,10 @@ def _choose(workspace: Workspace | None) -> Wish:
         command="",
     )
     minutes = float(amount) if unit == "minutes" else None
-    return Wish(request.model_copy(update={"command": _command(request)}), data, minutes)
+    return Wish(request.model_copy(update={"command": command_of(request)}), data, minutes)
 
 
-def _try_data(workspace: Workspace | None) -> tuple[TrainingData | None, AflError]:
+def _try_data(workspace: Comparison | None) -> tuple[TrainingData | None, AflError]:
     try:
         return choose_data(workspace), AflError("")
     except AflError as error:
@@ -244,43 +213,6 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     if len(found["patch_size"]) != 3:
         raise UsageError("A patch has three edges, such as 64 × 64 × 64", received=found["patch_size"])
     return found
-
-
-def _parse_seeds(text: str) -> tuple[int, ...]:
-    seeds = parse_numbers(text)
-    if not seeds or len(set(seeds)) < len(seeds):
-        raise UsageError("Give one or more seeds, each once, such as 0, 1, 2", received=text or None)
-    return seeds
-
-
-def parse_numbers(text: str) -> tuple[int, ...]:
-    """Whole numbers, however they are separated.
-
-    Raises:
-        UsageError: If there is anything else.
-
-    >>> parse_numbers("0, 1 2"), parse_numbers("64 × 64 x 32")
-    ((0, 1, 2), (64, 64, 32))
-    """
-    if re.search(r"[^\d\s,;x×]", text):
-        raise UsageError("Whole numbers are expected", received=text, todo="Such as 0, 1, 2")
-    return tuple(int(number) for number in re.findall(r"\d+", text))
-
-
-def _command(request: PlanRequest) -> str:
-    """What does the same on the command line."""
-    words = ["afl", "train", "--preset", request.preset]
-    words += [word for loss in request.losses for word in ("--loss", loss)]
-    words += [word for seed in request.seeds for word in ("--seed", str(seed))]
-    words += [] if request.data == paths.DEMO.resolve() else ["--data", str(request.data)]
-    words += request.data_options.arguments() + (["--random-split"] if request.random_split else [])
-    words += [
-        word
-        for key, value in request.settings.items()
-        for word in ("--set", f"{key}={value if isinstance(value, str) else json.dumps(value)}")
-        if value is not None
-    ]
-    return shlex.join(words)
 
 
 def _clock(seconds: float) -> str:

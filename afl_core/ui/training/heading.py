@@ -2,9 +2,9 @@
 
 import streamlit as st
 
+from afl_core.evaluation.comparison import Comparison
 from afl_core.training.runs import list_runs
 from afl_core.ui.shared.train_on import ASKED
-from afl_core.ui.shared.workspace import Workspace
 from afl_core.ui.training.form import STARTED, show_form
 from afl_core.ui.training.losses import LOSS_KEY, SETTINGS_KEY
 
@@ -19,7 +19,7 @@ def show_title() -> None:
     )
 
 
-def show_new(workspace: Workspace | None) -> None:
+def show_new(workspace: Comparison | None) -> None:
     """The form for new runs; open where there are none yet or the address brings a loss, closed after a start."""
     asked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
     started = st.session_state.get(STARTED, 0)

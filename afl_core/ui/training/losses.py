@@ -8,9 +8,9 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.errors import UsageError
+from afl_core.training.names import LOSS_NAMES, settings_words
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.training.names import LOSS_NAMES, settings_words
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
 """In the address: a loss, and its settings as JSON."""

@@ -8,12 +8,13 @@ import streamlit as st
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import AflError
 from afl_core.training.launcher import start_run, stop_run
+from afl_core.training.names import duration, first_unique, network_name, short_loss
+from afl_core.training.progress import Seen, partners_of, runs_table
 from afl_core.training.runs import SPEC, UNDER_WAY, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.training.comparison import show_comparison, show_use
 from afl_core.ui.training.curves import show_curves
-from afl_core.ui.training.names import duration, first_unique, network_name, short_loss
-from afl_core.ui.training.seen import Seen, look, partners_of, runs_table
+from afl_core.ui.training.seen import look
 
 RUN_KEY = "run"
 REFRESH_SECONDS = 2.0

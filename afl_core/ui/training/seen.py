@@ -1,56 +1,13 @@
-"""Training page: a run as it was just read, and what follows from that."""
+"""Training page: a run as it was just read; what it reported is kept until its file changes."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
 import streamlit as st
 
 from afl_core.errors import AflError
-from afl_core.figures.training import Rows, best_row
-from afl_core.training.runs import METRICS, RunFolder, RunSpec, RunStatus
-from afl_core.ui.training.names import duration, network_name, short_loss
-
-
-@dataclass(frozen=True)
-class Seen:
-    """A run as it was just read.
-
-    Attributes:
-        run: Its folder.
-        spec: What was asked.
-        status: How far it is.
-        rows: Its metrics.
-    """
-
-    run: RunFolder
-    spec: RunSpec
-    status: RunStatus
-    rows: Rows
-
-    @property
-    def best(self) -> float:
-        """Best validation DSC so far; NaN before the first."""
-        scored = [row for row in self.rows if row["validation_dsc"] is not None]
-        return float(best_row(scored)["validation_dsc"]) if scored else np.nan
-
-    @property
-    def progress(self) -> float:
-        """Part of the steps that is done."""
-        return self.status.step / self.status.steps if self.status.steps else 0.0
-
-    @property
-    def steps(self) -> str:
-        """The same in words; "" as long as it is not known how many are due."""
-        return f"{self.status.step:,} of {self.status.steps:,}" if self.status.steps else ""
-
-    @property
-    def seconds_left(self) -> float | None:
-        """Time to the last step; None where that is not known yet."""
-        return seconds_left(self.status, self.rows)
+from afl_core.training.progress import Seen
+from afl_core.training.runs import METRICS, RunFolder
 
 
 def look(run: RunFolder) -> Seen | None:
@@ -72,37 +29,3 @@ def _stamp(run: RunFolder) -> tuple[int, int]:
 @st.cache_data(max_entries=64, show_spinner=False)
 def _rows(path: str, stamp: tuple[int, int]) -> list[dict[str, Any]]:
     return RunFolder(Path(path)).metrics()
-
-
-def partners_of(chosen: Seen, everything: Sequence[Seen]) -> list[Seen]:
-    """The run and those that differ from it in the loss alone; FL first, as in Compare: a run keeps its colour."""
-    pair = chosen.spec.pair
-    found = [seen for seen in everything if pair and seen.spec.pair == pair] or [chosen]
-    same_seed = [seen for seen in found if seen.spec.config.seed == chosen.spec.config.seed]
-    return sorted(same_seed, key=lambda seen: (seen.spec.config.loss != "focal", seen.spec.created))
-
-
-def seconds_left(status: RunStatus, rows: Rows) -> float | None:
-    """Time to the last step at the pace of the reports so far, validations included; None after it."""
-    if status.state != "running" or not rows or not 0 < status.step < status.steps:
-        return None
-    first, last = rows[0], rows[-1]
-    steps, seconds = last["step"] - first["step"], last["seconds"] - first["seconds"]
-    pace = seconds / steps if steps > 0 else status.seconds / status.step
-    return float(pace * (status.steps - status.step))
-
-
-def runs_table(everything: Sequence[Seen]) -> pd.DataFrame:
-    """One row a run."""
-    return pd.DataFrame(
-        {
-            "run": [seen.run.name for seen in everything],
-            "state": [seen.status.state for seen in everything],
-            "progress": [100 * seen.progress for seen in everything],
-            "time left": [duration(left) if (left := seen.seconds_left) is not None else "" for seen in everything],
-            "validation Dice": [seen.best for seen in everything],
-            "loss": [short_loss(seen.spec.config) for seen in everything],
-            "network": [network_name(seen.spec.config) for seen in everything],
-            "seed": [seen.spec.config.seed for seen in everything],
-        }
-    )

@@ -20,6 +20,7 @@ from afl_core.analysis.xray.findings import (
 from afl_core.analysis.xray.focusing import (
     SETTINGS,
     Setting,
+    case_gamma,
     distance_from_ce,
     focal_loss,
     focal_slope,
@@ -30,7 +31,6 @@ from afl_core.analysis.xray.focusing import (
 from afl_core.analysis.xray.gradients import (
     NEAR_MM,
     PLACES,
-    case_gammas,
     find_places,
     gradient_map,
     logits_of,
@@ -123,7 +123,7 @@ def test_gamma_and_weights_are_those_of_the_loss(name):
     found = factors(target, smoothness=setting.gamma_smoothness, spacing_mm=mask.spacing_mm)
     table = table_of([mask])
     assert gammas(setting, table)[0] == pytest.approx(terms.gamma(found).item(), rel=1e-6)
-    assert case_gammas(table.iloc[0], {name: setting})[name] == pytest.approx(gammas(setting, table)[0])
+    assert case_gamma(setting, table.iloc[0]) == pytest.approx(gammas(setting, table)[0])
     expected = terms.weights(found, channels=2, softmax=False)[0].numpy()
     np.testing.assert_allclose(weights(setting.alpha, table["gamma_va"][0]), expected, rtol=1e-12)
 
@@ -165,7 +165,7 @@ def test_shares_are_those_of_autograd(name, loss):
     logits = (model_logits(mask, 0.95) + rng.normal(0, 1.5, (2, *mask.array.shape))).astype(np.float32)
     row = measure_mask(mask)
     gathered = profile(logits, mask)
-    found = shares(gathered, setting, case_gammas(row, {loss: setting})[loss], row["gamma_va"])
+    found = shares(gathered, setting, case_gamma(setting, row), row["gamma_va"])
     x = torch.tensor(logits[None], dtype=torch.float64, requires_grad=True)
     module = build_loss("adaptive_focal", spacing_mm=mask.spacing_mm, **setting.loss_settings())
     module(x, torch.from_numpy(mask.array)[None, None]).backward()
@@ -174,7 +174,7 @@ def test_shares_are_those_of_autograd(name, loss):
     expected = np.array([[size[c][places == k].sum() for k in range(5)] for c in (0, 1)]) / size.sum()
     np.testing.assert_allclose(found.parts, expected, atol=1e-5)
     assert found.lesions.sum() == pytest.approx(expected[:, :2].sum(), abs=1e-5)
-    drawn = gradient_map(logits, mask, setting, case_gammas(row, {loss: setting})[loss])
+    drawn = gradient_map(logits, mask, setting, case_gamma(setting, row))
     np.testing.assert_allclose(drawn, size / size.max(), atol=0.01)
 
 

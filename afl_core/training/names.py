@@ -1,4 +1,4 @@
-"""Training page: what losses, networks and presets are called on it.
+"""What losses, networks and presets are called on pages, and how a run is named after its loss.
 
 The catalogues themselves, `LOSSES` and `MODELS`, load torch, which takes seconds and which no page needs. That nothing
 is missing here is tested against them.

@@ -1,0 +1,98 @@
+"""What a page says of opened results: their data set, their sources, and what could not be used, as texts."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.manifest import SourceSection, failed_predictions
+from afl_core.model.checkpoints import Card
+
+
+def data_facts(opened: Comparison) -> dict[str, str]:
+    """Name to fact of the data set: where it lies, what was evaluated, and how large its tumours are."""
+    data, rows = opened.manifest.data, opened.rows
+    facts = {"Folder": data.path, "Layout": data.kind}
+    if opened.cohort is not None:
+        cases = opened.cohort.cases
+        facts["Region"] = opened.cohort.scheme.mapping(opened.cohort.region.name)
+        facts["Cases"] = str(len(cases))
+        facts["Sequences"] = ", ".join(sorted({name for case in cases for name in case.sequences})) or "masks alone"
+    if not rows.empty:
+        once = rows.drop_duplicates("case_id")
+        with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
+        facts["Evaluated"] = f"{len(once)} cases, {len(with_tumour)} with a tumour"
+        facts["Tumour volume"] = (
+            f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
+        )
+        facts["Lesions"] = str(int(once["reference_lesions"].sum()))
+    facts["Results"] = str(opened.results.folder)
+    return facts
+
+
+def source_facts(source: SourceSection) -> dict[str, str]:
+    """Name to fact of a source: the card of a checkpoint, or what is known of a folder of masks."""
+    card = source.card
+    if card is None:
+        facts = {"Folder": source.path, "Masks on another grid": source.option, "Not read": source.ignored}
+        return {name: text for name, text in facts.items() if text}
+    training = card.training
+    return {
+        "Loss": ", ".join([card.loss, *(f"{k} {v}" for k, v in card.loss_settings.items())]),
+        "Decision rule": card.decision_rule,
+        **_by_rule(card),
+        "Network": card.network + (f", {training['parameters']:,} parameters" if "parameters" in training else ""),
+        "Sequences": ", ".join(card.sequences),
+        **_training_fact(training),
+        "Data": ", ".join([str(card.data.get("name")), *(f"{n} {k}" for k, n in card.data.get("cases", {}).items())]),
+        "Command": card.command,
+        "SHA-256": card.weights_sha256,
+        "Limits": card.limits,
+    }
+
+
+def _by_rule(card: Card) -> dict[str, str]:
+    """Mean Dice of the checkpoint's own test split under every way of reading its two channels."""
+    scores = card.scores.get("test_mean_dsc_by_decision_rule", {})
+    return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
+
+
+def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
+    if not training:
+        return {}
+    how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
+    return {"Training": f"{how}, best at step {training.get('best_step')}"}
+
+
+def problems_of(opened: Comparison) -> dict[str, str]:
+    """Case, or case and source, to why it could not be used."""
+    of_sources = {
+        f"{case} {source}".strip(): text
+        for case, texts in opened.manifest.problems.items()
+        for source, text in texts.items()
+    }
+    return dict(opened.manifest.data.skipped) | of_sources
+
+
+def missing_said(opened: Comparison) -> str:
+    """How many predictions each source lacks; they are in no mean."""
+    missing = {source: len(cases) for source, cases in opened.manifest.missing.items()}
+    rows = opened.rows
+    measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
+    counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
+    said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
+    if failed := failed_predictions(opened.manifest):
+        each = ", ".join(f"{source}: {n}" for source, n in failed.items())
+        said += f" Predictions that could not be used, and are in no mean: {each}."
+    return said.strip()
+
+
+def changed_said(opened: Comparison) -> str:
+    """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
+    if "note" not in opened.rows:
+        return ""
+    noted = opened.rows[opened.rows["note"].fillna("") != ""]
+    said = [
+        f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
+        for source, rows in noted.groupby("source")
+    ]
+    return f"Predictions that were changed before they were measured: {'; '.join(said)}." if said else ""

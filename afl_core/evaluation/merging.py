@@ -1,0 +1,49 @@
+"""How new results of cases replace what a results folder holds of them."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import pandas as pd
+
+from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.tables import TEXTS
+
+
+def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
+    """Rows of other cases and sources, then the new ones, in a fixed order; the source "" stands for all of a case."""
+    if not old.empty:
+        pairs = zip(old["case_id"], old["source"], strict=True)
+        old = old[[(case_id, source) not in done and (case_id, "") not in done for case_id, source in pairs]]
+    tables = [table for table in (old, pd.DataFrame(rows)) if not table.empty]
+    if not tables:
+        return pd.DataFrame()
+    table = pd.concat(tables, ignore_index=True)
+    texts = sorted(TEXTS & set(table))
+    table[texts] = table[texts].fillna("")  # rows of an earlier version lack some
+    order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in table else [])
+    return table.sort_values(order, kind="stable", ignore_index=True)
+
+
+def is_redone(source: str, result: CaseResult) -> bool:
+    """Whether a problem of this source, or of the case as a whole (""), is settled by a new result of the case."""
+    return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
+
+
+def still_missing(before: Mapping[str, Sequence[str]], results: Sequence[CaseResult]) -> dict[str, tuple[str, ...]]:
+    """Per source, the cases of which it has no prediction."""
+    missing = {source: set(cases) for source, cases in before.items()}
+    for result in results:
+        for source in (*result.unchanged, *(row["source"] for row in result.rows), *(result.problems or {})):
+            missing.setdefault(source, set()).discard(result.case_id)
+        for source in result.missing:
+            missing[source].add(result.case_id)
+    return {source: tuple(sorted(cases)) for source, cases in sorted(missing.items()) if cases}
+
+
+def empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Per source, how many cases each empty-mask rule touched."""
+    if cases.empty:
+        return {}
+    touched = cases[cases["empty"] != ""]
+    counts = touched.groupby("source")["empty"].value_counts()
+    return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}

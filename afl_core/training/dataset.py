@@ -1,0 +1,93 @@
+"""A data set to train on: its sequences, and which of its cases train, validate and test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from afl_core.base import paths
+from afl_core.data.demo.design import SPLITS, DemoSpec
+from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
+from afl_core.data.patients import by_names
+from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
+from afl_core.errors import DataError
+
+DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """A data set to train on.
+
+    Attributes:
+        root: Its folder.
+        options: How it is read.
+        sequences: Those that every case has.
+        splits: Case ids; of a random split as they would be if every case were sound.
+        note: What is worth knowing before a start, or "".
+        random: Whether the split is drawn at random, when the first run starts.
+    """
+
+    root: Path
+    options: DataOptions
+    sequences: tuple[str, ...]
+    splits: Mapping[str, tuple[str, ...]]
+    note: str = ""
+    random: bool = False
+
+
+def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingData:
+    """A data set to train on, with the splits of its own that it has.
+
+    Args:
+        root: Its folder.
+        options: How it was read.
+        cohort: What was read.
+
+    Raises:
+        DataError: If no case has a reference, or they have no sequence in common.
+    """
+    ids = set(_ids(cohort))
+    if not ids:
+        raise DataError("No case of this folder has a reference to train on", received=root)
+    common = replace(cohort, cases=tuple(case for case in cohort.cases if case.case_id in ids)).sequences
+    if not common:
+        raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
+    given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
+    splits = {name: tuple(case for case in own if case in ids) for name, own in given.items()}
+    return TrainingData(root, options, common, splits, _note(cohort))
+
+
+def demo_to_be_drawn() -> TrainingData | None:
+    """The demo cohort before its training cases were drawn; None once they are there."""
+    if (paths.DEMO / SPLITS_FILE).is_file() and "train" in load_splits(paths.DEMO / SPLITS_FILE):
+        return None
+    spec = DemoSpec()
+    note = "The training cases of the demo are drawn by the first run, which takes it about a minute more."
+    return TrainingData(
+        paths.DEMO, AS_RECOGNISED, DEMO_SEQUENCES, {split: spec.case_ids(split) for split in SPLITS}, note
+    )
+
+
+def with_random_split(data: TrainingData, cohort: Cohort | None) -> TrainingData:
+    """The same with a random split, by patient and always the same; a demo that is not drawn yet has no cohort."""
+    ids = _ids(cohort) if cohort else [case_id for own in data.splits.values() for case_id in own]
+    patients = cohort.patients.of if cohort else by_names(ids).of
+    note = f"{data.note} Cases that the check finds something against are left out of the random split.".strip()
+    return replace(data, splits=random_splits(ids, patients=patients), random=True, note=note)
+
+
+def check_splits(data: TrainingData) -> None:
+    """Raise `DataError` unless there are training and validation cases."""
+    for name in ("train", "validation"):
+        if not data.splits.get(name):
+            todo = f"List some in its {SPLITS_FILE}, or take a random split"
+            raise DataError(f"The split has no {name} cases", received=", ".join(data.splits), todo=todo)
+
+
+def _note(cohort: Cohort) -> str:
+    """What counts as tumour, where that is not every label."""
+    return f"Tumour is {cohort.scheme.title_of(cohort.region.name)}." if cohort.region.inside else ""
+
+
+def _ids(cohort: Cohort) -> list[str]:
+    return [case.case_id for case in cohort.cases if case.reference]

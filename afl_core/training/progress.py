@@ -1,0 +1,91 @@
+"""A training run as it was just read, and what follows from that: its best score, its time left, its row in a table."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from afl_core.training.names import duration, network_name, short_loss
+from afl_core.training.runs import RunFolder, RunSpec, RunStatus
+
+Rows = Sequence[Mapping[str, Any]]
+"""Lines of a run's `metrics.jsonl`, oldest first."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A run as it was just read.
+
+    Attributes:
+        run: Its folder.
+        spec: What was asked.
+        status: How far it is.
+        rows: Its metrics.
+    """
+
+    run: RunFolder
+    spec: RunSpec
+    status: RunStatus
+    rows: Rows
+
+    @property
+    def best(self) -> float:
+        """Best validation DSC so far; NaN before the first."""
+        scored = [row for row in self.rows if row["validation_dsc"] is not None]
+        return float(best_row(scored)["validation_dsc"]) if scored else np.nan
+
+    @property
+    def progress(self) -> float:
+        """Part of the steps that is done."""
+        return self.status.step / self.status.steps if self.status.steps else 0.0
+
+    @property
+    def steps(self) -> str:
+        """The same in words; "" as long as it is not known how many are due."""
+        return f"{self.status.step:,} of {self.status.steps:,}" if self.status.steps else ""
+
+    @property
+    def seconds_left(self) -> float | None:
+        """Time to the last step; None where that is not known yet."""
+        return seconds_left(self.status, self.rows)
+
+
+def partners_of(chosen: Seen, everything: Sequence[Seen]) -> list[Seen]:
+    """The run and those that differ from it in the loss alone; FL first, as in Compare: a run keeps its colour."""
+    pair = chosen.spec.pair
+    found = [seen for seen in everything if pair and seen.spec.pair == pair] or [chosen]
+    same_seed = [seen for seen in found if seen.spec.config.seed == chosen.spec.config.seed]
+    return sorted(same_seed, key=lambda seen: (seen.spec.config.loss != "focal", seen.spec.created))
+
+
+def seconds_left(status: RunStatus, rows: Rows) -> float | None:
+    """Time to the last step at the pace of the reports so far, validations included; None after it."""
+    if status.state != "running" or not rows or not 0 < status.step < status.steps:
+        return None
+    first, last = rows[0], rows[-1]
+    steps, seconds = last["step"] - first["step"], last["seconds"] - first["seconds"]
+    pace = seconds / steps if steps > 0 else status.seconds / status.step
+    return float(pace * (status.steps - status.step))
+
+
+def runs_table(everything: Sequence[Seen]) -> pd.DataFrame:
+    """One row a run."""
+    return pd.DataFrame(
+        {
+            "run": [seen.run.name for seen in everything],
+            "state": [seen.status.state for seen in everything],
+            "progress": [100 * seen.progress for seen in everything],
+            "time left": [duration(left) if (left := seen.seconds_left) is not None else "" for seen in everything],
+            "validation Dice": [seen.best for seen in everything],
+            "loss": [short_loss(seen.spec.config) for seen in everything],
+            "network": [network_name(seen.spec.config) for seen in everything],
+            "seed": [seen.spec.config.seed for seen in everything],
+        }
+    )
+
+
+def best_row(rows: Rows) -> Mapping[str, Any]:
+    """The first of the rows with the highest validation DSC, as the run itself chooses."""
+    return max(rows, key=lambda row: row["validation_dsc"])

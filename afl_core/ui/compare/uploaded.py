@@ -1,0 +1,92 @@
+"""What was made of the reader's own case: the progress of the run, slices, metrics or volumes, and the masks."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.data.formats.files import load_mask
+from afl_core.data.layouts import Cohort, load_reference
+from afl_core.data.upload import (
+    CASE_ID,
+    sequences_elsewhere,
+)
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.job import job_status
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import Source
+from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.regions import label_lesions
+from afl_core.ui.compare.case_views import behind
+from afl_core.ui.compare.panels import show_metrics
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.job_panel import show_progress
+from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
+from afl_core.ui.viewers.slices import show_viewer
+
+PICTURE = "upload picture"
+"""In the session: the sequence that is shown, and its slices."""
+
+
+def show_outcome(results: Results, sources: Sequence[Source]) -> None:
+    """How far the run is, or the masks that it made, with their metrics where there is a reference.
+
+    Args:
+        results: Of the session.
+        sources: The checkpoints that were run.
+    """
+    status = job_status(results, CASE_ID)
+    if status is None:  # the connection was lost and the folder went with it
+        st.info("The files are gone. Press Run again.")
+        return
+    if status.state == "running":
+        show_progress(results, CASE_ID)
+        return
+    if status.state != "finished":
+        st.error(plain(status.message))
+    own = open_comparison(results.folder)
+    masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
+    if not masks:
+        return
+    _show_slices(own.cohort, masks)
+    if own.cohort and (moved := sequences_elsewhere(own.cohort.cases[0])):
+        brought = f"{' and '.join(moved)} came on other grids: brought onto that of {own.cohort.cases[0].grid}"
+        st.caption(plain(f"{brought}, by where they lie in the patient (linear interpolation)."))
+    if own.rows.empty:
+        _show_volumes(masks)
+    else:
+        show_metrics(own, CASE_ID)
+    for column, (name, path) in zip(st.columns(4), masks.items(), strict=False):
+        column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
+
+
+def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
+    """The viewer; its bytes stay in this session, not in the caches that all share."""
+    case = cohort.cases[0] if cohort else None
+    if case is None:
+        return
+    names = tuple(case.sequences)
+    sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
+    kept = st.session_state.get(PICTURE)
+    if kept is None or kept[0] != sequence:
+        reference = load_reference(case) if case.reference else None
+        found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
+        image, note = behind(case, sequence, [*([reference] if reference else []), *found.values()])
+        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence if not note else "masks"))
+        st.session_state[PICTURE] = kept = (sequence, payload, note)
+    if kept[2]:
+        st.warning(plain(kept[2]))
+    show_viewer(kept[1], key="upload viewer")
+
+
+def _show_volumes(masks: dict[str, Path]) -> None:
+    """What can be said of a mask without a reference."""
+    rows = []
+    for name, path in masks.items():
+        mask = load_mask(path)
+        lesions = len(label_lesions(mask.array)[1])
+        rows.append({"source": name, "tumour volume (ml)": round(mask.volume_ml, 2), "lesions": lesions})
+    st.dataframe(pd.DataFrame(rows), hide_index=True, width="content")
+    st.caption("Without a reference there is nothing to measure against.")
