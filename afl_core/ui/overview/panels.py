@@ -154,7 +154,7 @@ def _sentence(workspace: Comparison) -> str:
     return plain(f"On {patients}, {second}'s mean Dice is {more} than {first}'s ({measured}).")
 
 
-def _counted(workspace: Workspace, n: int, noun: str) -> str:
+def _counted(workspace: Comparison, n: int, noun: str) -> str:
     """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
     region = workspace.manifest.settings.region
     what = f"{n} {'synthetic ' if workspace.is_demo else ''}{noun}{'' if n == 1 else 's'}"
