@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from afl_core.base.isolation import explained
+from afl_core.base.isolation import attempt, explained
 from afl_core.base.storage import hash_files
 from afl_core.base.workers import finished
 from afl_core.data.formats.files import read_header, save_mask
@@ -164,11 +164,15 @@ def predict_case(
     problems: dict[str, str] = {}
     for source in sources:
         on_source(source.name)
-        try:
-            predict_mask(case, source, mask_path(out, source.name, case.case_id))
-        except Exception as error:  # noqa: BLE001 - whatever one source does, the others go on
-            problems[source.name] = str(explained(error, of=f"predicting {case.case_id} by {source.name}", folder=out))
+        work = partial(_predict_into, case, source, out)
+        failed = attempt(work, of=f"predicting {case.case_id} by {source.name}", folder=out)
+        if failed is not None:
+            problems[source.name] = str(failed)
     return CaseResult(case.case_id, problems=problems)
+
+
+def _predict_into(case: Case, source: Source, out: Path) -> None:
+    predict_mask(case, source, mask_path(out, source.name, case.case_id))
 
 
 def predict_mask(case: Case, source: Source, path: Path) -> None:
