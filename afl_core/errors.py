@@ -27,8 +27,9 @@ class AflError(Exception):
         return ". ".join([*parts, self.todo]).rstrip(". ") + "."
 
     def __reduce__(self) -> tuple[object, ...]:
-        """Keep the keyword arguments when the error crosses a process boundary."""
-        return _rebuild, (type(self), self.what, self.received, self.todo)
+        """Keep the keyword arguments when the error crosses a process boundary; what was received crosses as text."""
+        received = None if self.received is None else str(self.received)  # itself it may be of any kind
+        return _rebuild, (type(self), self.what, received, self.todo)
 
 
 def _rebuild(kind: type[AflError], what: str, received: object, todo: str) -> AflError:

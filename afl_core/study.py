@@ -1,9 +1,8 @@
 """The study: every loss that the question needs, with several seeds, on the same cases, batches and steps."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +14,7 @@ from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.storage import write_atomically
+from afl_core.base.workers import finished
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.comparison import Comparison
@@ -125,27 +125,20 @@ def train_study(
         report: Called with the name of each run that ended.
     """
     due = [run for run in runs.values() if run.status().state != "finished"]
-    for run in map(_train, due) if executor is None else _train_at_once(due, executor, at_once):
-        report(run)
-    return {run.name: run.status().message for run in runs.values() if run.checkpoint is None}
+    problems: dict[str, str] = {}
+    for run, outcome in finished(
+        _train, due, of=lambda run: f"training {run.name}", executor=executor, at_once=at_once
+    ):
+        if isinstance(outcome, AflError):
+            problems[run.name] = str(outcome)
+        report(run.name)
+    return {run.name: problems.get(run.name, run.status().message) for run in runs.values() if run.checkpoint is None}
 
 
-def _train_at_once(due: Sequence[RunFolder], executor: Executor, at_once: int) -> Iterator[str]:
-    waiting, training = list(due), set[Future[str]]()
-    while waiting or training:
-        while waiting and len(training) < at_once:
-            training.add(executor.submit(_train, waiting.pop(0)))
-        ended, training = wait(training, return_when=FIRST_COMPLETED)
-        for future in ended:
-            yield future.result()
-
-
-def _train(run: RunFolder) -> str:
+def _train(run: RunFolder) -> None:
     from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
 
-    with suppress(AflError):  # its status says so, and the other runs go on
-        run_training(run)
-    return run.name
+    run_training(run)
 
 
 def rule_sources(runs: Mapping[str, RunFolder], rule: DecisionRule) -> tuple[CheckpointSource, ...]:

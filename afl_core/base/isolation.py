@@ -2,14 +2,26 @@
 
 import os
 import traceback
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from afl_core.base.paths import LOGS
 from afl_core.errors import AflError, DataError
 
 ERRORS = "errors.log"
 """Name of the log, in a results folder or in `LOGS`."""
+
+T = TypeVar("T")
+
+
+def attempt(work: Callable[[], T], *, of: str, folder: Path = LOGS) -> T | AflError:
+    """The result of some work, or what `explained` makes of its exception: whatever it meets, the others go on."""
+    try:
+        return work()
+    except Exception as error:  # noqa: BLE001 - the one place where a bad case or file is kept from the others
+        return explained(error, of=of, folder=folder)
 
 
 def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:

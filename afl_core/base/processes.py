@@ -18,10 +18,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from afl_core.errors import UsageError
+from afl_core.errors import AflError, UsageError
 
 LOCK, STOP, LOG = "lock", "stop", "log.txt"
 """Files in the folder of a process."""
+
+REFUSED = os.EX_USAGE
+"""Exit status of a process that was asked for something impossible and says what, in its last line."""
 
 POLL_SECONDS = 0.2
 """How often a process looks whether it is asked to stop."""
@@ -229,3 +232,19 @@ def ask(
         for file in (out, err):
             file.seek(0)
         return subprocess.CompletedProcess(process.args, process.returncode, out.read(), err.read())
+
+
+def answer(reply: Callable[[str], str]) -> None:
+    """What a process that is asked does: reply to its input, or say what is wrong with it and end with REFUSED."""
+    try:
+        sys.stdout.write(reply(sys.stdin.read()))
+    except AflError as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(REFUSED)
+
+
+def last_words(ended: subprocess.CompletedProcess[str]) -> str:
+    """The last line that a process told of an error, or how it ended."""
+    status = ended.returncode
+    end = f"ended by signal {-status}" if status < 0 else f"exit status {status}"
+    return (ended.stderr.strip().splitlines() or [end])[-1]

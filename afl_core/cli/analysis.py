@@ -19,10 +19,10 @@ from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
+from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import command_line, output, print_caveats, print_line, print_problems, print_warnings
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
-from afl_core.evaluation.run import worker_pool
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[

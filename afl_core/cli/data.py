@@ -11,6 +11,7 @@ from rich.text import Text
 
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
+from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     DATA_HELP,
     LabelsOption,
@@ -26,7 +27,6 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import UsageError
-from afl_core.evaluation.run import worker_pool
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
+from functools import partial
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -14,6 +15,7 @@ from rich.text import Text
 from afl_core.base.catalogue import pick
 from afl_core.base.isolation import explained
 from afl_core.base.paths import DEMO, RESULTS
+from afl_core.base.workers import finished, worker_pool
 from afl_core.cli.analysis import breakdown, figure, report
 from afl_core.cli.data import data_app
 from afl_core.cli.demo import demo_sources
@@ -42,7 +44,7 @@ from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import pending
-from afl_core.evaluation.sources import parse_sources
+from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.metrics.matchers import MATCHERS, find_matcher
 from afl_core.volume import Case
 
@@ -146,7 +148,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
 
 
 @app.command()
-def predict(
+def predict(  # noqa: PLR0913 - one parameter an option
     *,
     model: Annotated[Path, typer.Option(help="Checkpoint folder, or a weights file of the authors.")],
     data: Annotated[Path, typer.Option(help=DATA_HELP)],
@@ -154,27 +156,32 @@ def predict(
     case: CaseOption = None,
     layout: LayoutOption = None,
     trust_voxel_order: TrustOption = False,
+    workers: WorkersOption = None,
 ) -> None:
-    """Segment cases with a checkpoint; needs no reference."""
+    """Segment cases with a checkpoint, on all cores; needs no reference."""
     (source,) = parse_sources([f"model={model}"])
     if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
     cohort = load_cohort(data, layout=layout, trust_voxel_order=trust_voxel_order)
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
-    with progress_bar("Predicting") as advance:
-        for done, chosen in enumerate(cases):
+    work = partial(_predict_into, source=source, out=out)
+    with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
+        advance(0, len(cases))
+        tasks = finished(work, cases, of=lambda case: f"predicting {case.case_id}", executor=executor)
+        for done, (chosen, outcome) in enumerate(tasks, start=1):
+            if isinstance(outcome, AflError):
+                failed[chosen.case_id] = str(outcome)
             advance(done, len(cases), chosen.case_id)
-            try:
-                predict_mask(chosen, source, out / f"{chosen.case_id}.nii.gz")
-            except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-                failed[chosen.case_id] = str(explained(error, of=f"predicting {chosen.case_id}"))
-        advance(len(cases), len(cases))
     written = sum(chosen.case_id not in failed for chosen in cases)
     print_line(f"{written} of {len(cases)} masks written to {out}")
     print_problems(failed)
     if not written:
         raise UsageError("No case could be segmented", received=f"{len(cases)} cases", todo="See the reasons above")
+
+
+def _predict_into(case: Case, source: Source, out: Path) -> None:
+    predict_mask(case, source, out / f"{case.case_id}.nii.gz")
 
 
 @app.command()

@@ -13,6 +13,7 @@ import typer
 from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.isolation import ERRORS
 from afl_core.base.paths import DEMO, RESULTS
+from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
@@ -32,7 +33,7 @@ from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.run import evaluate_into, worker_pool
+from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting

@@ -27,6 +27,7 @@ from afl_core.analysis.xray.table import (
 )
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
+from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
@@ -42,7 +43,6 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.run import worker_pool
 
 LEGEND = (
     "gamma_adaptive, A-FL's gamma: gamma_va + gamma_mSa. gamma_va: the tumour's share of all voxels; alpha_va: "

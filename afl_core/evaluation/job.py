@@ -18,12 +18,13 @@ from pydantic.dataclasses import dataclass
 from afl_core.base import processes
 from afl_core.base.isolation import explained
 from afl_core.base.storage import drop_half_written, read_as, write_atomically
+from afl_core.base.workers import worker_pool
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import counted, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, evaluate_case, predict_case
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.run import evaluate_into, worker_pool
+from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import Source, decide_meanings, parse_sources, source_text
 from afl_core.volume import Case
 

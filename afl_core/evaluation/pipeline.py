@@ -5,17 +5,19 @@ import json
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, Future, as_completed
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from afl_core.base.isolation import explained
+from afl_core.base.isolation import attempt, explained
 from afl_core.base.storage import hash_files
+from afl_core.base.workers import finished
 from afl_core.data.formats.files import read_header, save_mask
 from afl_core.data.layouts import Cohort, LoadedCase, load_case
 from afl_core.data.voxel_order import placed_by
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import LesionMetrics, evaluate_masks
@@ -94,18 +96,10 @@ def evaluate_cases(
         settings: How to measure.
         executor: Runs the tasks; without one they run here, one after the other.
     """
-    if executor is None:
-        yield from (evaluate_case(case, sources, out, known=known, settings=settings) for case in cases)
-        return
-    futures: list[Future[CaseResult]] = [
-        executor.submit(evaluate_case, case, sources, out, known=known, settings=settings) for case in cases
-    ]
-    try:
-        for future in as_completed(futures):
-            yield future.result()
-    finally:
-        for future in futures:
-            future.cancel()
+    evaluate = partial(evaluate_case, sources=sources, out=out, known=known, settings=settings)
+    tasks = finished(evaluate, cases, of=lambda case: f"evaluating {case.case_id}", folder=out, executor=executor)
+    for case, result in tasks:
+        yield CaseResult(case.case_id, problems={"": str(result)}) if isinstance(result, AflError) else result
 
 
 def evaluate_case(
@@ -170,11 +164,15 @@ def predict_case(
     problems: dict[str, str] = {}
     for source in sources:
         on_source(source.name)
-        try:
-            predict_mask(case, source, mask_path(out, source.name, case.case_id))
-        except Exception as error:  # noqa: BLE001 - whatever one source does, the others go on
-            problems[source.name] = str(explained(error, of=f"predicting {case.case_id} by {source.name}", folder=out))
+        work = partial(_predict_into, case, source, out)
+        failed = attempt(work, of=f"predicting {case.case_id} by {source.name}", folder=out)
+        if failed is not None:
+            problems[source.name] = str(failed)
     return CaseResult(case.case_id, problems=problems)
+
+
+def _predict_into(case: Case, source: Source, out: Path) -> None:
+    predict_mask(case, source, mask_path(out, source.name, case.case_id))
 
 
 def predict_mask(case: Case, source: Source, path: Path) -> None:

@@ -1,7 +1,6 @@
 """A checkpoint's probabilities on one case, from a process of its own, so that the caller never loads PyTorch."""
 
 import json
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 
 from afl_core.base import processes
 from afl_core.data.layouts import load_case
-from afl_core.errors import AflError, CheckpointError
+from afl_core.errors import CheckpointError
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.volume import Case
 
@@ -54,23 +53,21 @@ def case_probabilities(
         except TimeoutError as error:
             raise CheckpointError("The prediction took too long", received=error) from error
         if not out.is_file():
-            said = done.stderr.strip().splitlines()[-1:] or [f"exit status {done.returncode}"]
-            raise CheckpointError(f"{source.name} could not predict {case.case_id}", received=said[0])
+            what = f"{source.name} could not predict {case.case_id}"
+            raise CheckpointError(what, received=processes.last_words(done))
         return np.asarray(np.load(out, allow_pickle=False), np.float32)
 
 
-def _predict(text: str) -> None:
-    """The process's own work."""
+def _predict(text: str) -> str:
+    """The process's own work; the answer is the file that it writes."""
     spec = json.loads(text)
     (source,) = parse_sources([spec["source"]])
     case = Case(**spec["case"] | {"sequences": {name: Path(path) for name, path in spec["case"]["sequences"].items()}})
     present = [name for name in source.sequences() if name in case.sequences]
     found = source.predict(case, load_case(case, sequences=present).images, None).probabilities
     np.save(spec["out"], found, allow_pickle=False)  # type: ignore[arg-type]  # a checkpoint always gives them
+    return ""
 
 
 if __name__ == "__main__":
-    try:
-        _predict(sys.stdin.read())
-    except AflError as error:
-        sys.exit(str(error))
+    processes.answer(_predict)

@@ -4,17 +4,16 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, Future, as_completed
-from dataclasses import dataclass
+from concurrent.futures import Executor
 from typing import Any, Literal
 
 import pandas as pd
 
-from afl_core.base.isolation import explained
 from afl_core.base.storage import write_table
+from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 from afl_core.evaluation.pipeline import VERSION
 from afl_core.evaluation.results import Results
 from afl_core.regions import bounding_box, label_lesions
@@ -32,15 +31,6 @@ Report = Callable[[str, str], None]
 """Called with every finished case, and what went wrong or ""."""
 
 
-@dataclass(frozen=True)
-class _Described:
-    """Rows of one case, the case itself first; or the problem with it."""
-
-    case_id: str
-    rows: tuple[Row, ...] = ()
-    problem: str = ""
-
-
 def describe_references(
     cases: Sequence[Case], *, executor: Executor | None = None, report: Report = lambda case_id, problem: None
 ) -> tuple[pd.DataFrame, pd.DataFrame, dict[str, str]]:
@@ -55,10 +45,10 @@ def describe_references(
         A row a case; a row a lesion (26-connected), without released smoothness, which is of a whole volume; both with
         columns COLUMNS, in the order of the cases. And case id to what went wrong.
     """
-    found = {described.case_id: described for described in _describe_all(cases, executor, report)}
-    described = [found[case.case_id] for case in cases]
-    table = _table([row for one in described for row in one.rows])
-    problems = {one.case_id: one.problem for one in described if one.problem}
+    found = dict(_describe_all(cases, executor, report))
+    outcomes = {case.case_id: found[case.case_id] for case in cases}
+    table = _table([row for rows in outcomes.values() if not isinstance(rows, AflError) for row in rows])
+    problems = {case_id: str(error) for case_id, error in outcomes.items() if isinstance(error, AflError)}
     return _of_level(table, "case"), _of_level(table, "lesion"), problems
 
 
@@ -96,9 +86,11 @@ def training_references(
     problems: dict[str, str] = {}
     rows: list[Row] = []
     try:
-        for described in _describe_all(missing, executor, report):
-            rows.extend({**row, "key": keys[described.case_id]} for row in described.rows)
-            problems |= {described.case_id: described.problem} if described.problem else {}
+        for case_id, described in _describe_all(missing, executor, report):
+            if isinstance(described, AflError):
+                problems[case_id] = str(described)
+            else:
+                rows.extend({**row, "key": keys[case_id]} for row in described)
     finally:
         kept = _keep(results, kept, rows)
     if kept.empty:
@@ -130,31 +122,19 @@ def _training_cases(cohort: Cohort) -> list[Case]:
     return cases
 
 
-def _describe_all(cases: Sequence[Case], executor: Executor | None, report: Report) -> Iterator[_Described]:
-    """Described cases as they are finished."""
-    futures: list[Future[_Described]] = []
-    try:
-        if executor is None:
-            finished: Iterator[_Described] = (_describe(case) for case in cases)
-        else:
-            futures.extend(executor.submit(_describe, case) for case in cases)
-            finished = (future.result() for future in as_completed(futures))
-        for described in finished:
-            report(described.case_id, described.problem)
-            yield described
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _describe(case: Case) -> _Described:
-    try:
-        return _Described(case.case_id, _rows(case))
-    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-        return _Described(case.case_id, problem=str(explained(error, of=f"describing the reference of {case.case_id}")))
+def _describe_all(
+    cases: Sequence[Case], executor: Executor | None, report: Report
+) -> Iterator[tuple[str, tuple[Row, ...] | AflError]]:
+    """Case id, and the rows of the case or what is wrong with it, as they are finished."""
+    for case, described in finished(
+        _rows, cases, of=lambda case: f"describing the reference of {case.case_id}", executor=executor
+    ):
+        report(case.case_id, str(described) if isinstance(described, AflError) else "")
+        yield case.case_id, described
 
 
 def _rows(case: Case) -> tuple[Row, ...]:
+    """Rows of one case, the case itself first."""
     reference = load_case(case, sequences=()).reference
     if reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")

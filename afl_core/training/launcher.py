@@ -1,6 +1,5 @@
 """Start and stop the process of a run. Needs no torch; the process outlives whoever started it."""
 
-import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,9 +17,6 @@ STOP_SECONDS = 5
 
 PROPOSAL_SECONDS = 300
 """How long planning runs and measuring their steps may take."""
-
-REFUSED = os.EX_USAGE
-"""Exit status of a process that was asked for something impossible and says what, in its last line."""
 
 
 class PlanRequest(BaseModel):
@@ -93,8 +89,8 @@ def propose_runs(request: PlanRequest, *, waiting: Callable[[float], None] = lam
         )
     except TimeoutError as error:
         raise UsageError("The steps could not be measured", received=error, todo=todo) from error
-    reason = (found.stderr.strip().splitlines() or [f"ended by signal {-found.returncode}"])[-1]
-    if found.returncode == REFUSED:
+    reason = processes.last_words(found)
+    if found.returncode == processes.REFUSED:
         raise UsageError(reason.removesuffix("."))
     if found.returncode:
         raise UsageError("The steps could not be measured", received=reason, todo=todo)

@@ -3,11 +3,9 @@
 A process of its own, because the page that asks must not load torch.
 """
 
-import sys
-
-from afl_core.errors import AflError
+from afl_core.base import processes
 from afl_core.training.estimate import step_seconds
-from afl_core.training.launcher import REFUSED, PlanRequest, Proposal
+from afl_core.training.launcher import PlanRequest, Proposal
 from afl_core.training.plan import plan_runs
 
 
@@ -37,8 +35,4 @@ def propose(request: PlanRequest) -> Proposal:
 
 
 if __name__ == "__main__":
-    try:
-        print(propose(PlanRequest.model_validate_json(sys.stdin.read())).model_dump_json())  # noqa: T201
-    except AflError as error:
-        print(error, file=sys.stderr)  # noqa: T201
-        sys.exit(REFUSED)
+    processes.answer(lambda text: propose(PlanRequest.model_validate_json(text)).model_dump_json())

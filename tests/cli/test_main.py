@@ -304,13 +304,20 @@ def test_a_damaged_results_folder_is_one_message(afl, cohort, masks, tmp_path):
     assert "out/cases.parquet is damaged" in ran.error
 
 
-def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make_checkpoint):
-    """Without references; a case that cannot be read is one message and the others go on."""
+def unused(*_):
+    raise AssertionError("predicted in this process")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make_checkpoint, monkeypatch, workers):
+    """Without references; a case that cannot be read is one message and the others go on, here or in a pool."""
+    if workers > 1:
+        monkeypatch.setattr(main, "predict_mask", unused)
     for case_id in ("Case_A", "Case_B", "Case_D"):
         files(case_id, cohort)["seg"].unlink()
     files("Case_A", cohort)["flair"].write_bytes(gzip.compress(b"not an image"))
     net = make_checkpoint(tmp_path / "net")
-    ran = afl("predict", "--model", net, "--data", cohort, "--out", tmp_path / "out")
+    ran = afl("predict", "--model", net, "--data", cohort, "--out", tmp_path / "out", "--workers", workers)
     assert ran.code == 0
     assert "3 of 4 masks written" in ran.err
     assert ran.err.count("Case_A_flair.nii.gz cannot be read as an image") == 1

@@ -31,8 +31,8 @@ def results(tmp_path):
 def described(monkeypatch):
     """Case ids in the order in which their references are described."""
     seen = []
-    describe = references._describe
-    monkeypatch.setattr(references, "_describe", lambda case: (seen.append(case.case_id), describe(case))[1])
+    describe = references._rows
+    monkeypatch.setattr(references, "_rows", lambda case: (seen.append(case.case_id), describe(case))[1])
     return seen
 
 
@@ -105,9 +105,9 @@ def test_one_bad_case_stops_no_other_with_and_without_an_executor(cohort):
 
 
 def test_rows_keep_the_order_of_the_cases_whichever_is_finished_first(cohort, monkeypatch):
-    monkeypatch.setattr(references, "as_completed", lambda futures: reversed(list(futures)))
-    with ThreadPoolExecutor(1) as executor:
-        cases, _, _ = describe_references(load_cohort(cohort).cases, executor=executor)
+    in_order = references.finished
+    monkeypatch.setattr(references, "finished", lambda *tasks, **how: reversed(list(in_order(*tasks, **how))))
+    cases, _, _ = describe_references(load_cohort(cohort).cases)
     assert cases["case_id"].tolist() == ["Case_A", "Case_B", "Case_C", "Case_D"]
 
 

@@ -4,9 +4,10 @@ Masks alone are enough. The numbers are those of `afl_core.loss.factors`, withou
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
@@ -15,10 +16,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from afl_core.analysis.xray.focusing import SETTINGS, Setting, gammas
-from afl_core.base.isolation import explained
+from afl_core.base.workers import finished
 from afl_core.data.layouts import load_case
 from afl_core.data.mask_grid import Grid, Resize, crop_mask, resample_mask, resize_mask
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 from afl_core.regions import edge_strength
 from afl_core.shape import roughness
 from afl_core.volume import Case, Mask, Spacing
@@ -124,9 +125,20 @@ def xray_table(
     Returns:
         A row a case, columns COLUMNS and `gamma_adaptive` as released; and case id to what went wrong.
     """
-    found = dict(_measure_all(cases, preparation, executor, report))
-    rows = [found[case.case_id] for case in cases if isinstance(found[case.case_id], dict)]
-    problems = {case_id: said for case_id, said in found.items() if isinstance(said, str)}
+    measured: dict[str, Row] = {}
+    problems: dict[str, str] = {}
+    for case, row in finished(
+        partial(_measure, preparation=preparation),
+        cases,
+        of=lambda case: f"measuring the reference of {case.case_id}",
+        executor=executor,
+    ):
+        if isinstance(row, AflError):
+            problems[case.case_id] = str(row)
+        else:
+            measured[case.case_id] = row
+        report(case.case_id)
+    rows = [measured[case.case_id] for case in cases if case.case_id in measured]
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict(COLUMNS))
     return table.assign(gamma_adaptive=gammas(SETTINGS["A-FL released"], table)), problems
 
@@ -207,31 +219,8 @@ def focusing_by_bin(table: pd.DataFrame, settings: Mapping[str, Setting], bins: 
     return values.groupby(bins).median()
 
 
-def _measure_all(
-    cases: Sequence[Case], preparation: Preparation, executor: Executor | None, report: Report
-) -> Iterator[tuple[str, Row | str]]:
-    if executor is None:
-        for case in cases:
-            yield _measure(case, preparation)
-            report(case.case_id)
-        return
-    futures = [executor.submit(_measure, case, preparation) for case in cases]
-    try:
-        for future in as_completed(futures):
-            found = future.result()
-            report(found[0])
-            yield found
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _measure(case: Case, preparation: Preparation) -> tuple[str, Row | str]:
-    try:
-        reference = load_case(case, sequences=()).reference
-        if reference is None:
-            raise DataError(f"{case.case_id} has no reference segmentation")
-        own = {"case_id": case.case_id, "patient": case.patient}
-        return case.case_id, own | measure_mask(reference, preparation)
-    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-        return case.case_id, str(explained(error, of=f"measuring the reference of {case.case_id}"))
+def _measure(case: Case, preparation: Preparation) -> Row:
+    reference = load_case(case, sequences=()).reference
+    if reference is None:
+        raise DataError(f"{case.case_id} has no reference segmentation")
+    return {"case_id": case.case_id, "patient": case.patient} | measure_mask(reference, preparation)

@@ -5,7 +5,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
-from afl_core.base.isolation import explained
+from afl_core.base.isolation import attempt
 from afl_core.base.storage import read_as, write_atomically
 from afl_core.data.formats.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
@@ -165,15 +165,17 @@ def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> di
 
 
 def _read(path: Path, *, stacked: bool) -> dict[str, Any]:
+    kept = attempt(partial(_read_header, path, stacked=stacked), of=f"reading the header of {path.name}")
+    return {"problem": str(kept)} if isinstance(kept, AflError) else kept
+
+
+def _read_header(path: Path, *, stacked: bool) -> dict[str, Any]:
+    header = read_header(path, stacked=stacked)
+    kept = {"shape": list(header.shape[:3]), "affine": header.affine.tolist(), "remarks": list(header.remarks)}
     try:
-        header = read_header(path, stacked=stacked)
-        kept = {"shape": list(header.shape[:3]), "affine": header.affine.tolist(), "remarks": list(header.remarks)}
-        try:
-            check_length(path, header)
-        except AflError as error:
-            return {**kept, "problem": str(error)}
-    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-        return {"problem": str(explained(error, of=f"reading the header of {path.name}"))}
+        check_length(path, header)
+    except AflError as error:
+        return {**kept, "problem": str(error)}
     return kept
 
 

@@ -1,21 +1,24 @@
 """Labels, size and roughness of every reference of a data set, read once and kept in its index."""
 
 import math
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Executor, as_completed
+from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from afl_core.base.isolation import explained
+from afl_core.base.isolation import attempt
+from afl_core.base.workers import finished
 from afl_core.data.check.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
+from afl_core.errors import AflError
 from afl_core.regions import bounding_box
-from afl_core.shape import describe
-from afl_core.volume import Case
+from afl_core.shape import Shape, describe
+from afl_core.volume import Case, Volume
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,10 @@ def read_references(
             facts[case.case_id] = _facts(kept)
     progress(len(facts), len(with_reference), "")
     try:
-        for case, said in _describe_all(missing, executor):
-            index.put("references", *_key(index, case), said)
-            facts[case.case_id] = _facts(said)
+        for case, described in finished(describe_reference, missing, of=_reading, executor=executor):
+            kept = {"problem": str(described)} if isinstance(described, AflError) else described
+            index.put("references", *_key(index, case), kept)
+            facts[case.case_id] = _facts(kept)
             progress(len(facts), len(with_reference), case.case_id)
     finally:
         index.save()
@@ -79,36 +83,33 @@ def count_unread(root: Path, folder: Path, cases: Sequence[Case]) -> int:
     return sum(case.reference is not None and index.get("references", *_key(index, case)) is None for case in cases)
 
 
-def _describe_all(cases: Sequence[Case], executor: Executor | None) -> Iterator[tuple[Case, dict[str, Any]]]:
-    if executor is None:
-        yield from ((case, describe_reference(case)) for case in cases)
-        return
-    futures = {executor.submit(describe_reference, case): case for case in cases}
-    try:
-        for future in as_completed(futures):
-            yield futures[future], future.result()
-    finally:
-        for future in futures:
-            future.cancel()
-
-
 def describe_reference(case: Case) -> dict[str, Any]:
-    """`ReferenceFacts` of a case as JSON keeps them; a reference that fails has a problem."""
+    """`ReferenceFacts` of a case as JSON keeps them; one whose region cannot be described has a problem.
+
+    Raises:
+        AflError: If the reference cannot be read.
+    """
     assert case.reference is not None
-    try:
-        labels = load_reference_labels(case)
-        box = bounding_box(labels.array != 0)
-        counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
-        found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
-    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-        return {"problem": str(explained(error, of=f"reading {case.reference.name} of {case.case_id}"))}
-    try:
-        mask = region_mask(labels, case.region, file=case.reference.name)
-        shape = describe(mask.array, spacing_mm=mask.spacing_mm)
-    except Exception as error:  # noqa: BLE001 - whatever one case does, the others go on
-        return {**found, "problem": str(explained(error, of=f"describing {case.reference.name} of {case.case_id}"))}
+    labels = load_reference_labels(case)
+    box = bounding_box(labels.array != 0)
+    counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
+    found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
+    shape = attempt(partial(_shape, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
+    if isinstance(shape, AflError):
+        return {**found, "problem": str(shape)}
     rough = None if math.isnan(shape.roughness) else shape.roughness
     return {**found, "volume_ml": shape.volume_ml, "lesions": shape.n_components, "roughness": rough}
+
+
+def _shape(labels: Volume, case: Case) -> Shape:
+    assert case.reference is not None
+    mask = region_mask(labels, case.region, file=case.reference.name)
+    return describe(mask.array, spacing_mm=mask.spacing_mm)
+
+
+def _reading(case: Case) -> str:
+    assert case.reference is not None
+    return f"reading {case.reference.name} of {case.case_id}"
 
 
 def _key(index: Index, case: Case) -> tuple[str, tuple[int, int]]:

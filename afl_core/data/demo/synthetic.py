@@ -12,20 +12,22 @@ import logging
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor, as_completed
+from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, fields
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.storage import read_json, write_atomically
+from afl_core.base.workers import finished
 from afl_core.data.demo.design import ROUGHNESS_LEVELS, SPLITS, DemoSpec, Plan, check_split, generator, plan_case
 from afl_core.data.demo.lesion_shapes import Placed, draw_blob, keep_apart, place_blob
 from afl_core.data.demo.phantom import SEQUENCES, Anatomy, draw_anatomy, grid, render
 from afl_core.data.formats.files import save_volume
 from afl_core.data.splits import SPLITS_FILE, save_splits
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 
 GENERATOR_VERSION = 1
 """Raised whenever the same seed would give other files."""
@@ -226,19 +228,16 @@ def _write_cases(
     ]
     kept = len(due) - len(missing)
     report(kept, len(due))
-    if executor is None:
-        for done, (split, index) in enumerate(missing, start=kept + 1):
-            write_demo_case(root, spec, split, index)
-            report(done, len(due))
-        return
-    futures = [executor.submit(write_demo_case, root, spec, split, index) for split, index in missing]
-    try:
-        for done, future in enumerate(as_completed(futures), start=kept + 1):
-            future.result()
-            report(done, len(due))
-    finally:
-        for future in futures:
-            future.cancel()
+    write = partial(_write_case, root, spec)
+    tasks = finished(write, missing, of=lambda which: f"making case {which[1]} of {which[0]}", executor=executor)
+    for done, (_, outcome) in enumerate(tasks, start=kept + 1):
+        if isinstance(outcome, AflError):
+            raise outcome
+        report(done, len(due))
+
+
+def _write_case(root: Path, spec: DemoSpec, which: tuple[str, int]) -> None:
+    write_demo_case(root, spec, *which)
 
 
 def _place_lesions(rng: np.random.Generator, anatomy: Anatomy, plan: Plan) -> list[Placed]:
