@@ -15,6 +15,7 @@ import streamlit as st
 from afl_core.base import paths
 from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
+from afl_core.glossary import TERMS
 from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
 from afl_core.training.runs import RunSpec, create_run, list_runs
@@ -174,7 +175,9 @@ def _choose(workspace: Workspace | None) -> Wish:
     columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
     network = _choose_one(columns[0], "Network", f"{preset} network", NETWORK_NAMES, preset_value(preset, "network"))
     unit, amount = _choose_length(preset, columns[1], columns[2])
-    seeds = columns[3].text_input("Seeds", key=kept("training seeds", "0"), help="One or more: 0, 1, 2")
+    seeds = columns[3].text_input(
+        "Seeds", key=kept("training seeds", "0"), help=f"One or more, such as 0, 1, 2. {TERMS['Seed']}"
+    )
     with st.expander("Advanced settings"):
         settings = {"network": network} | _choose_advanced(preset, data)
     if data is None:
