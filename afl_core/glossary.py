@@ -232,7 +232,11 @@ def as_markdown() -> str:
     >>> as_markdown().splitlines()[0]
     '# Glossary'
     """
-    lines = ["# Glossary", "", "The words of the pages, each explained once, by subject."]
+    lines = [
+        "# Glossary",
+        "",
+        "The words of the pages, each explained once, by subject. [map.md](map.md) says where the code is.",
+    ]
     for title, terms in SECTIONS.items():
         lines += ["", f"## {title}", "", *(f"- **{term}**: {text}" for term, text in terms.items())]
     return "\n".join(lines) + "\n"
