@@ -138,8 +138,8 @@ def plot_grid(
         [k for k in range(REST + 1) if k < REST or grid.loc[grid[key] == b.names[REST], "n"].sum()]
         for key, b in (("row", rows), ("column", columns))
     )
-    found = {(cell["row"], cell["column"]): cell for cell in grid.to_dict("records")}
-    cells = [[found[rows.names[i], columns.names[j]] for j in right] for i in down]
+    cell_at = {(cell["row"], cell["column"]): cell for cell in grid.to_dict("records")}
+    cells = [[cell_at[rows.names[i], columns.names[j]] for j in right] for i in down]
     n = np.array([[cell["n"] for cell in row] for row in cells])
     z = np.where(n >= least, [[cell["mean_difference"] for cell in row] for row in cells], np.nan)
     limit = float(np.nanmax(np.abs(z), initial=0)) or 1.0

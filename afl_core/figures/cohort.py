@@ -71,7 +71,7 @@ def _bars(values: NDArray[np.float64], edges: NDArray[np.float64], *, unit: str)
     return figure.update_layout(**chart_layout(280), showlegend=False)
 
 
-def _nothing(said: str) -> go.Figure:
-    figure = go.Figure().add_annotation(text=said, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
+def _nothing(message: str) -> go.Figure:
+    figure = go.Figure().add_annotation(text=message, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
     hidden = {"visible": False}
     return figure.update_layout(**chart_layout(280), xaxis=hidden, yaxis=hidden)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from afl_core.base.jit import jit
-from afl_core.metrics.lesion_shares import own_voxels
+from afl_core.metrics.lesion_shares import voxels_in_region
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
 from afl_core.regions import BoolArray, Box, union_box
@@ -137,7 +137,7 @@ def measure_lesions(
     rows = lesion_rows(matching, origin=origin)
     voxel_ml = math.prod(matching.spacing_mm) / 1000
     penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
-    own_ml = own_voxels(matching) * voxel_ml
+    region_ml = voxels_in_region(matching) * voxel_ml
     lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
     crops = _Crops(matching)
     measured = []
@@ -146,7 +146,7 @@ def measure_lesions(
             nearest, in_region = component_mm[row.predicted_components[0]], 0.0
         else:
             nearest = lesion_mm[row.lesion_id]
-            in_region = 2 * row.overlap_ml / (row.volume_ml + float(own_ml[row.lesion_id]))
+            in_region = 2 * row.overlap_ml / (row.volume_ml + float(region_ml[row.lesion_id]))
         hd95, assd = penalty_mm, penalty_mm
         if row.detected:
             apart = distances if distances and len(rows) == 1 else crops.distances(row)
