@@ -153,7 +153,7 @@ def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
 
 
 def evenly(inside: NDArray[np.int64], values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """At most so many of the units, evenly by the rank of their value."""
+    """Choose at most `most` of the units, spread evenly by the rank of their values."""
     ranked = inside[np.argsort(values[inside], kind="stable")]
     if len(ranked) <= most:
         return ranked

@@ -127,9 +127,9 @@ def plot_grid(
     """Mean paired difference in the cells of two axes, as colour and as text.
 
     Args:
-        grid: From `compute_grid`.
-        rows: Its axis downwards.
-        columns: Its axis to the right.
+        grid: The cells, as `compute_grid` gives them.
+        rows: The binning that runs down.
+        columns: The binning that runs to the right.
         units: What was compared.
         pair: First and second source; the difference is second minus first.
         least: Patients below which a cell is grey: its difference is neither coloured nor written.

@@ -41,7 +41,7 @@ class Example:
     Attributes:
         title: Stands above its two columns.
         image: Background of the slice; None where it cannot be shown.
-        reference: Of the case; where it is empty, its panels say so.
+        reference: Reference mask of the case; where it is empty, its panels say so.
         predictions: Source name to mask, the rows of the figure.
         scores: Source name to Dice, written into the surfaces.
         note: Why it has no image, or "".

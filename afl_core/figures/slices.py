@@ -50,7 +50,7 @@ def slice_picture(
         image: Gray background, its 0.5 and 99.5 percentiles black and white; None leaves it out.
         reference: The reference segmentation.
         predictions: Source name to mask on the same grid; at most three, coloured by place.
-        at: Voxel to centre on; without one the slice is `shown_slice` and the crop holds its masks.
+        at: Voxel on which the picture is centred; without one the slice is `shown_slice` and the crop holds its masks.
         size_px: Width and height.
 
     Returns:

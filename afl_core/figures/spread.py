@@ -30,7 +30,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px
 
 Z95 = 1.959963984540054
 DARK = "#6A6A6A"
-"""Of a line with a white rim, which stands out from dots on light pages and on dark ones."""
+"""Colour of a line with a white rim, which stands out from dots on light pages and on dark ones."""
 
 RUG = 0.15
 """Height of the strips of found and of missed lesions, in units of recall."""
@@ -114,7 +114,7 @@ def plot_recall(units: Units, binning: Binning) -> go.Figure:
 
     Args:
         units: Lesions with the measure `detected`.
-        binning: By tumour size.
+        binning: The bins by tumour size.
 
     Returns:
         A figure whose ticks carry case id, lesion id and volume as customdata.

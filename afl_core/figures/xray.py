@@ -32,7 +32,7 @@ DASHES: Mapping[str, str] = {
 
 CHANNEL_COLOURS = (GREY, SOURCE_COLOURS[2])
 PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
-"""From the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
+"""Colours from the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
 
 
 def colour_of(name: str) -> str:
@@ -45,9 +45,9 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
 
     Args:
         table: Cases with a tumour, columns as `xray_table`.
-        gamma: A value a case.
-        title: Of the vertical axis.
-        chosen: Case with a ring around it.
+        gamma: One value for each case.
+        title: Title of the vertical axis.
+        chosen: Id of the case that has a ring around it.
         roughest: Upper end of the colours.
 
     Returns:
@@ -150,7 +150,7 @@ def plot_curves(gammas: Mapping[str, float], weights: Mapping[str, float]) -> go
 
     Args:
         gammas: Name of the loss to its exponent on the case.
-        weights: The same to its weight.
+        weights: Name of the loss to its weight.
     """
     p = np.linspace(*P_RANGE, 99)
     logit = np.log(p) - np.log1p(-p)
@@ -198,8 +198,8 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     """Median gamma of each loss in each size bin, on a logarithmic axis, a line a loss.
 
     Args:
-        medians: From `focusing_by_bin`.
-        names: Of the bins by number.
+        medians: The medians, as `focusing_by_bin` gives them.
+        names: Names of the bins by number.
     """
     traces = []
     for name in medians.columns:

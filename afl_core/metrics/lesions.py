@@ -39,12 +39,12 @@ class LesionMetrics:
         centroid_voxel: The voxel of the lesion nearest (in mm) to its centre of mass, so it always lies inside it.
         overlap_ml: Volume of the lesion that its matched components cover.
         predicted_ml: Volume of the predicted components behind the row.
-        predicted_components: Their numbers: 1, 2, ... by volume among all predicted components.
+        predicted_components: Numbers of those components: 1, 2, ... by volume among all predicted components.
         reference_components: Numbers of the reference components that make up the lesion, by volume among all. Only a
             matcher that merges lesions gives more than `(lesion_id,)`. None for a false positive.
-        dsc_in_region: As `dsc`, but a component matched to several lesions is divided among them: each of its voxels
-            counts for the nearest one (either at equal distance). It says how well the lesion is outlined where `dsc`
-            also says that it was merged; the two are equal where no component is shared.
+        dsc_in_region: The same as `dsc`, but a component matched to several lesions is divided among them: each of its
+            voxels counts for the nearest one (either at equal distance). It says how well the lesion is outlined where
+            `dsc` also says that it was merged; the two are equal where no component is shared.
         hd95_mm: HD95 between the surfaces of the lesion and of its matched components, each whole. For a missed
             lesion and a false positive the diagonal of the grid, or the penalty of the matcher.
         assd_mm: Average symmetric surface distance between them, with the same rule.

@@ -176,7 +176,7 @@ def load_released(path: Path, *, strides: Strides, in_channels: int) -> nn.Modul
 
     Args:
         path: The file; keys may begin with `module.`, the state dict may lie under `state_dict`.
-        strides: Those of the training. No shape depends on them, so wrong ones are not noticed here.
+        strides: Strides of the training. No shape depends on them, so wrong ones are not noticed here.
         in_channels: 3 for the released PI-CAI weights (T2W, ADC, HBV), 4 for BraTS.
 
     Returns:

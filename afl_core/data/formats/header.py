@@ -41,12 +41,12 @@ _STARTS: Mapping[bytes, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """What the header of an image says.
+    """The facts in the header of an image.
 
     Attributes:
         shape: Voxels along the stored axes, X running fastest; the volumes or channels as a last axis, if several.
         affine: Shape (4, 4), stored voxel index to RAS+ millimetres.
-        dtype: Of a voxel as stored.
+        dtype: Number type of a voxel as stored.
         remarks: What a person should know of its geometry, such as two transforms that disagree.
     """
 

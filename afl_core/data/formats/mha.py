@@ -52,18 +52,18 @@ _KEYS = (
     *("ObjectType", "NDims", "DimSize", "BinaryData", "CompressedData", "CompressedDataSize", "HeaderSize"),
     *("ElementType", "ElementNumberOfChannels", "ElementDataFile", _SLOPE, _SHIFT),
 )
-"""What is read; any other line is a tag that does not matter."""
+"""Names of the lines that are read; any other line is a tag that does not matter."""
 
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, eq=False)
 class MhaHeader(ImageHeader):
-    """What the text of a MetaImage says; the affine is the identity if the image is not 3-D.
+    """The facts in the text of a MetaImage; the affine is the identity if the image is not 3-D.
 
     Attributes:
         data: File that holds the voxels.
-        start: Its first byte of them, or -1: they end the file.
+        start: First byte of the voxels in it, or -1: they end the file.
         zipped: Whether they are a zlib stream.
         zipped_size: Bytes of that stream; 0 where the header does not say.
     """

@@ -34,7 +34,7 @@ _UNITS_MM: Mapping[int, float] = MappingProxyType({1: 1000.0, 2: 1.0, 3: 0.001})
 """Code of `xyzt_units` to mm; any other is not known, and taken as mm."""
 
 _CODES = range(6)
-"""Of sform and qform: from unknown to other template."""
+"""Codes of sform and qform: from unknown (0) to other template (5)."""
 
 _NORM = 1e-3
 """How far the squared norm of a quaternion may pass 1: rounding, which is divided out as ITK does."""
@@ -48,7 +48,7 @@ _PIECE = 2**20
 
 @dataclass(frozen=True, eq=False)
 class NiftiHeader(ImageHeader):
-    """What the header of a NIfTI file says.
+    """The facts in the header of a NIfTI file.
 
     Attributes:
         offset: Byte of the unzipped file at which the voxels start.

@@ -89,7 +89,7 @@ _MM = frozenset({"mm", "millimeter", "millimeters", "", "???"})
 
 @dataclass(frozen=True, eq=False)
 class NrrdHeader(ImageHeader):
-    """What the text of an NRRD file says.
+    """The facts in the text of an NRRD file.
 
     Attributes:
         start: First byte of the voxels.
