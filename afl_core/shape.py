@@ -17,7 +17,7 @@ BLUR_FRACTION = 0.4
 """Standard deviations of the roughness blur over the semi-axes of the lesion."""
 
 LEAST_VOXELS, LEAST_SEMI_AXIS = 100, 1.25
-"""A lesion carries roughness if it has at least so many voxels and its shortest semi-axis is at least so long, in voxels."""
+"""Least number of voxels, and least length in voxels of the shortest semi-axis, of a lesion that carries roughness."""
 
 MOST_VOXELS = 2**24
 """Voxels of the box around a lesion from which on its roughness is that of every second voxel each way: the blur takes
