@@ -86,6 +86,7 @@ _LOSS = {
     "Offset of gamma": "A number that is added to the scaled gamma; 0 as released. The focal loss is an offset of 2 "
     "and nothing else.",
     "Gradient": "How strongly and in which direction a loss pulls at a network's output in each voxel.",
+    "Loss": "The number that a training makes smaller: it says how far the probabilities are from the reference.",
     "Logit": "The number that a network gives for a voxel, before it is turned into a probability.",
     "p_t": "The probability that the network gives to the right class of a voxel.",
     "Preset": "A set of settings with a name: of A-FL, what the authors ran (released_code) or what the paper prints "
@@ -119,6 +120,7 @@ _MEASURING = {
 _STATISTICS = {
     "Bin": "A group of cases or lesions with similar tumour volume, or similar smoothness. There are three on each "
     "axis, and one for what has no value.",
+    "Cell": "The cases or lesions that are in one bin by volume and in one bin by smoothness.",
     "Edge": "The value at which one bin ends and the next begins; it belongs to the lower bin. The edges are ours: "
     "the paper publishes none.",
     "Tertile": "One of the two values that cut a sorted list into three parts with equally many cases.",
@@ -127,8 +129,8 @@ _STATISTICS = {
     "n": "The number of patients behind a figure.",
     "Difference": "The later source minus the earlier one, on the same patient; shown as the mean over patients.",
     "Higher": "The number of patients on whom the later source is higher.",
-    "Interval": "The range that holds the true mean in 95 of 100 such studies. A difference is claimed only where "
-    "its interval leaves 0 out.",
+    "Interval": "A range around a mean. Ranges made in this way hold the true mean in 95 of 100 studies. A difference "
+    "is claimed only where its interval leaves 0 out.",
     "BCa interval": "A bootstrap interval that corrects for bias and skewness, here over patients and widened for "
     "small n (Efron 1987; Hesterberg 2014).",
     "Bootstrap": "Drawing the patients again and again at random, with repetition, to see how much a mean would vary.",
@@ -162,6 +164,8 @@ _TRAINING = {
     "Epoch": "One pass over the training cases.",
     "Fingerprint": "A SHA-256 number over files. It changes with any byte of them, so a result is measured again "
     "when its weights or files changed.",
+    "Learning rate": "How far one step moves the weights.",
+    "Network": "The model that turns the images of a case into two outputs for each voxel.",
     "Patch": "The block of voxels that a network sees at a time.",
     "Run": "One training, with its settings, curves, log and checkpoint in one folder under models/runs.",
     "Paired runs": "Runs that start from the same weights and see the same batches, so the loss is the only "

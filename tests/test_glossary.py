@@ -1,5 +1,6 @@
 """The glossary explains the words of the pages once, and its page says the same as the package."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -64,3 +65,27 @@ def test_explanation_is_whole_sentences_that_a_help_text_can_show(term):
 def test_page_has_one_line_a_term():
     page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
     assert re.findall(r"^- \*\*(.+?)\*\*: ", page, flags=re.MULTILINE) == list(TERMS)
+
+
+WIDGETS = {
+    *("selectbox", "multiselect", "segmented_control", "text_input", "number_input"),
+    *("checkbox", "toggle", "slider", "select_slider"),
+}
+
+
+def widgets_of_terms():
+    """Where a page has a widget whose label is a term: file, line, term and the source of its help."""
+    by_name = {term.lower(): term for term in TERMS}
+    for path in sorted((ROOT / "afl_core" / "ui").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WIDGETS):
+                continue
+            label = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if isinstance(label, str) and label.lower() in by_name:
+                texts = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "help"]
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", by_name[label.lower()], "".join(texts)
+
+
+@pytest.mark.parametrize(("place", "term", "help_text"), list(widgets_of_terms()))
+def test_widget_that_is_called_by_a_term_has_its_help_from_the_glossary(place, term, help_text):
+    assert f"TERMS['{term}']" in help_text or f"'{term}'" in help_text, f"{place}: help=TERMS[{term!r}] is missing"

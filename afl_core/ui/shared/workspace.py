@@ -19,6 +19,7 @@ from afl_core.evaluation.pipeline import settings_for
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import CheckpointSource, Source, parse_sources, source_text
+from afl_core.glossary import TERMS
 from afl_core.model.checkpoints import Card, find_checkpoints
 from afl_core.ui.shared.errors import plain
 
@@ -118,7 +119,7 @@ def select_workspace() -> Workspace | None:
             names,
             key=RESULTS_KEY,
             placeholder="None yet",
-            help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
+            help=f"{TERMS['Results']} `afl evaluate --out data/results/NAME` adds one.",
         )
     if chosen is None:
         return None

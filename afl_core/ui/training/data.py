@@ -13,6 +13,7 @@ from afl_core.data.patients import by_names
 from afl_core.data.scan import typed_folder
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import DataError, UsageError
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.shared.train_on import ASKED, DATA_KEY, title_of
 from afl_core.ui.shared.workspace import Workspace
@@ -72,7 +73,7 @@ def choose_data(workspace: Workspace | None) -> TrainingData:
         "Split",
         kinds,
         key=kept(f"split {root}", kinds[0], kinds),
-        help="Random: by patient, and always the same. Its own: the splits.json in its folder.",
+        help=f"{TERMS['Split']} Random: always the same. Its own: the splits.json in its folder.",
     )
     if kind == RANDOM:
         cohort = None if demo else _cohort(str(root), options)

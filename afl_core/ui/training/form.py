@@ -214,7 +214,8 @@ def _try_data(workspace: Workspace | None) -> tuple[TrainingData | None, AflErro
 
 def _choose_one(column: Any, title: str, key: str, names: Mapping[str, str], default: str) -> str:
     options = list(names)
-    return str(column.selectbox(title, options, format_func=names.__getitem__, key=kept(key, default, options)))
+    key = kept(key, default, options)
+    return str(column.selectbox(title, options, format_func=names.__getitem__, key=key, help=TERMS.get(title)))
 
 
 def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
@@ -234,10 +235,12 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))))
     batch, rate = (kept(f"{preset} {name}", preset_value(preset, name)) for name in ("batch_size", "learning_rate"))
     found: dict[str, Any] = {
-        "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences)),
-        "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch)),
-        "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch)),
-        "learning_rate": first[3].number_input("Learning rate", format="%g", step=0.01, key=rate),
+        "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences, help=TERMS["Sequence"])),
+        "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch, help=TERMS["Patch"])),
+        "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch, help=TERMS["Batch"])),
+        "learning_rate": first[3].number_input(
+            "Learning rate", format="%g", step=0.01, key=rate, help=TERMS["Learning rate"]
+        ),
     }
     for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
         names = dict(zip(choices, choices, strict=True))
