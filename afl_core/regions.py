@@ -53,12 +53,12 @@ def bounding_box(mask: BoolArray) -> Box | None:
         return None
     second, third = _extent(np.any(plane, axis=1)), _extent(np.any(plane, axis=0))
     first = _extent(np.any(memory[:, second, third], axis=(1, 2)))
-    found = dict(zip(axes, (first, second, third), strict=True))
+    extents = dict(zip(axes, (first, second, third), strict=True))
     for axis, step in zip(axes, steps, strict=True):
         if step < 0:
-            n, end = mask.shape[axis], found[axis]
-            found[axis] = slice(n - end.stop, n - end.start)
-    return found[0], found[1], found[2]
+            n, end = mask.shape[axis], extents[axis]
+            extents[axis] = slice(n - end.stop, n - end.start)
+    return extents[0], extents[1], extents[2]
 
 
 def union_box(first: Box, second: Box) -> Box:
@@ -86,12 +86,12 @@ def label_lesions(mask: BoolArray) -> tuple[NDArray[np.uint32], NDArray[np.int64
     if n < 2:
         return labels, np.full(n, np.count_nonzero(mask))
     inside = np.flatnonzero(mask)  # far fewer than all voxels
-    found = labels.ravel()[inside]
-    sizes = np.bincount(found, minlength=n + 1)[1:]
+    numbers = labels.ravel()[inside]
+    sizes = np.bincount(numbers, minlength=n + 1)[1:]
     order = np.argsort(-sizes, kind="stable")
     rank = np.zeros(n + 1, dtype=np.uint32)
     rank[order + 1] = np.arange(1, n + 1)
-    np.put(labels, inside, rank[found])
+    np.put(labels, inside, rank[numbers])
     return labels, sizes[order]
 
 

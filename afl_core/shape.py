@@ -18,7 +18,7 @@ BLUR_FRACTION = 0.4
 """Standard deviations of the roughness blur over the semi-axes of the lesion."""
 
 LEAST_VOXELS, LEAST_SEMI_AXIS = 100, 1.25
-"""A lesion carries roughness from so many voxels on, if its shortest semi-axis is so many voxels long."""
+"""Least number of voxels, and least length in voxels of the shortest semi-axis, of a lesion that carries roughness."""
 
 MOST_VOXELS = 2**24
 """Voxels of the box around a lesion from which on its roughness is that of every second voxel each way: the blur takes
@@ -93,13 +93,13 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     if box is None:
         return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, ())
     known: dict[object, Values] = {}
-    found = np.array([_described(lesion, spacing_mm, known) for lesion in _lesions(mask[box])], dtype=np.float64)
-    voxels, areas_mm2, elongation, by_lesion = found.T
+    measured = np.array([_described(lesion, spacing_mm, known) for lesion in _lesions(mask[box])], dtype=np.float64)
+    voxels, areas_mm2, elongation, by_lesion = measured.T
     volumes_mm3 = voxels * math.prod(spacing_mm)
     sphericity = np.minimum(math.pi ** (1 / 3) * (6 * volumes_mm3) ** (2 / 3) / areas_mm2, 1)
     return Shape(
         volume_ml=float(volumes_mm3.sum()) / 1000,
-        n_components=len(found),
+        n_components=len(measured),
         surface_area_mm2=float(areas_mm2.sum()),  # no neighbours in two lesions, so no crossing is counted twice
         roughness=_mean(by_lesion, volumes_mm3),
         sphericity=_mean(sphericity, volumes_mm3),

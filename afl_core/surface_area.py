@@ -18,7 +18,7 @@ The most (reached below 0.25 mm) is what the cost goes by: by voxels, never by m
 """
 
 TILTED_SHARE = 0.4
-"""Of the area by tilted faces in the mean of both; 0.3 to 0.5 serve as well (docs/shape.md)."""
+"""Weight of the area by tilted faces in the mean of both; 0.3 to 0.5 serve as well (docs/shape.md)."""
 
 _OFFSETS = np.array([step for step in product((-1, 0, 1), repeat=3) if step > (0, 0, 0)])
 """The 13 directions from a voxel to its neighbours, one of each opposite pair."""

@@ -27,7 +27,7 @@ LAYERS = (
     {"analysis.breakdown"},
     {"analysis.xray"},
     {"analysis"},
-    {"figures"},
+    {"figures", "glossary"},
     {"report", "study"},
     {"cli", "ui.shared"},
     {"ui.viewers"},

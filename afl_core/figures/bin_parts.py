@@ -50,10 +50,10 @@ def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
     ]
     bins = []
     for of_axis, name, range_, inside in parts if (numbers == REST).any() else parts[:-1]:
-        own = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
-        n = int(own["n"].iloc[0]) if len(own) else 0
+        rows = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
+        n = int(rows["n"].iloc[0]) if len(rows) else 0
         counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", f"{len(inside):,} {units.noun}")
-        bins.append(Bin((name, range_, *counts), inside, {r["source"]: r for r in own.to_dict("records")}))
+        bins.append(Bin((name, range_, *counts), inside, {r["source"]: r for r in rows.to_dict("records")}))
     return bins
 
 
@@ -119,12 +119,12 @@ def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
 
 
 def _interval(record: Mapping[Any, Any]) -> str:
-    found = (
+    interval = (
         "no interval"
         if np.isnan(record["mean_low"])
         else (f"95 % interval {record['mean_low']:.3f} to {record['mean_high']:.3f}")
     )
-    return f"{found}, n = {record['n']:,}"
+    return f"{interval}, n = {record['n']:,}"
 
 
 def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:
@@ -143,7 +143,7 @@ def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
 
 
 def evenly(inside: NDArray[np.int64], values: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """At most so many of the units, evenly by the rank of their value."""
+    """Choose at most `most` of the units, spread evenly by the rank of their values."""
     ranked = inside[np.argsort(values[inside], kind="stable")]
     if len(ranked) <= most:
         return ranked

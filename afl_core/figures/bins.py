@@ -127,9 +127,9 @@ def plot_grid(
     """Mean paired difference in the cells of two axes, as colour and as text.
 
     Args:
-        grid: From `compute_grid`.
-        rows: Its axis downwards.
-        columns: Its axis to the right.
+        grid: The cells, as `compute_grid` gives them.
+        rows: The binning that runs down.
+        columns: The binning that runs to the right.
         units: What was compared.
         pair: First and second source; the difference is second minus first.
         least: Patients below which a cell is grey: its difference is neither coloured nor written.
@@ -138,8 +138,8 @@ def plot_grid(
         [k for k in range(REST + 1) if k < REST or grid.loc[grid[key] == b.names[REST], "n"].sum()]
         for key, b in (("row", rows), ("column", columns))
     )
-    found = {(cell["row"], cell["column"]): cell for cell in grid.to_dict("records")}
-    cells = [[found[rows.names[i], columns.names[j]] for j in right] for i in down]
+    cell_at = {(cell["row"], cell["column"]): cell for cell in grid.to_dict("records")}
+    cells = [[cell_at[rows.names[i], columns.names[j]] for j in right] for i in down]
     n = np.array([[cell["n"] for cell in row] for row in cells])
     z = np.where(n >= least, [[cell["mean_difference"] for cell in row] for row in cells], np.nan)
     limit = float(np.nanmax(np.abs(z), initial=0)) or 1.0

@@ -20,10 +20,10 @@ MANY = 2000
 """Dots above which WebGL draws them: an SVG of more is slow to move."""
 
 GREY = "#8C8C8C"
-"""For lines and notes: reads on light pages and on dark ones."""
+"""Colour of lines and notes that can be read on light pages and on dark ones."""
 
 LOG_AXIS = MappingProxyType({"type": "log", "dtick": "D2", "tickformat": "~g", "zeroline": False})
-"""Of volumes; whole numbers at the ticks where Plotly would write 2 for 20."""
+"""Logarithmic axis of volumes, with whole numbers at the ticks where Plotly would write 2 for 20."""
 
 GOLDEN = 0.6180339887498949
 
@@ -94,7 +94,7 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
 
     Args:
         units: The paired table.
-        pair: Whose values to add.
+        pair: The two sources whose values are added.
 
     Returns:
         Columns case_id, lesion_id, volume in ml and, of a pair, both values and their difference; all as text, which

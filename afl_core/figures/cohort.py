@@ -16,7 +16,7 @@ def plot_volumes(volumes_ml: Sequence[float]) -> go.Figure:
     """Histogram of the tumour volumes of cases, with their median and tertiles.
 
     Args:
-        volumes_ml: One a case; cases without a tumour (0) and those that were not read (NaN) are left out.
+        volumes_ml: One volume a case; cases without a tumour (0) and those that were not read (NaN) are left out.
     """
     values = np.array([v for v in volumes_ml if v > 0])
     if not values.size:
@@ -71,7 +71,7 @@ def _bars(values: NDArray[np.float64], edges: NDArray[np.float64], *, unit: str)
     return figure.update_layout(**chart_layout(280), showlegend=False)
 
 
-def _nothing(said: str) -> go.Figure:
-    figure = go.Figure().add_annotation(text=said, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
+def _nothing(message: str) -> go.Figure:
+    figure = go.Figure().add_annotation(text=message, showarrow=False, x=0.5, y=0.5, xref="paper", yref="paper")
     hidden = {"visible": False}
     return figure.update_layout(**chart_layout(280), xaxis=hidden, yaxis=hidden)

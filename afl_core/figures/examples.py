@@ -41,7 +41,7 @@ class Example:
     Attributes:
         title: Stands above its two columns.
         image: Background of the slice; None where it cannot be shown.
-        reference: Of the case; where it is empty, its panels say so.
+        reference: Reference mask of the case; where it is empty, its panels say so.
         predictions: Source name to mask, the rows of the figure.
         scores: Source name to Dice, written into the surfaces.
         note: Why it has no image, or "".
@@ -67,10 +67,10 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     """
     if not examples:
         raise DataError("A figure needs a case with a tumour", todo="Evaluate a case whose reference is not empty")
-    found = [compute_surfaces(e.image, e.reference, e.predictions) for e in examples]
-    limit = max(surfaces.limit_mm for surfaces in found)
+    scenes = [compute_surfaces(e.image, e.reference, e.predictions) for e in examples]
+    limit = max(surfaces.limit_mm for surfaces in scenes)
     side = max(_view(example)[2] for example in examples)
-    half_mm = max(_reach_mm(surfaces) for surfaces in found)
+    half_mm = max(_reach_mm(surfaces) for surfaces in scenes)
     rows = ["Reference", *reversed(list(examples[0].predictions))]
     figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1.3, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
     grid = figure.add_gridspec(
@@ -82,7 +82,7 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
         bottom=0.02,
     )
     grid.update(wspace=0.03, hspace=0.03)
-    for c, (example, surfaces) in enumerate(zip(examples, found, strict=True)):
+    for c, (example, surfaces) in enumerate(zip(examples, scenes, strict=True)):
         for r, name in enumerate(rows):
             left, right = figure.add_subplot(grid[r, 2 * c]), figure.add_subplot(grid[r, 2 * c + 1])
             _draw_surface(left, example, replace(surfaces, outline=None, limit_mm=limit), name, half_mm)
@@ -155,6 +155,6 @@ def _draw_slice(axes: Axes, example: Example, name: str, side: float) -> None:
             style = (colours[other], lines[at], 1.6 if other == name else 0.8)
             draw_outline(axes, masks[other].array[:, :, z], spacing, style)
     aim(axes, centre, side, scale=0.35)
-    said = "" if example.reference.array.any() else "The reference is empty"
-    said = said or ("" if example.image is not None else "No image")
-    axes.text(0.5, 0.93, said, color="white", fontsize=5, ha="center", transform=axes.transAxes)
+    note = "" if example.reference.array.any() else "The reference is empty"
+    note = note or ("" if example.image is not None else "No image")
+    axes.text(0.5, 0.93, note, color="white", fontsize=5, ha="center", transform=axes.transAxes)

@@ -16,7 +16,7 @@ SOURCE_COLOURS = ("#E69F00", "#CC79A7", "#0072B2")
 """One colour per source (checkpoint or folder of masks) in the order the reader chose them: orange, purple, blue."""
 
 FURTHER_COLOURS = ("#8A5A00", "#86A3DE", "#A03070", "#C9B08A", "#76808C")
-"""Of a fourth source and on: brown, pale blue, wine, tan, slate; each can be told from all others by lightness too."""
+"""Colours from the fourth source on: brown, pale blue, wine, tan, slate. Each has a lightness of its own too."""
 
 SOURCE_SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "triangle-down", "hexagon", "x")
 """Plotly's marker of each source; diamonds are left to seeds."""
@@ -25,14 +25,14 @@ ERROR_COLOURS: Mapping[str, str] = MappingProxyType({"TP": "#56B4E9", "FP": "#D5
 """Right, too much, missed: sky blue, vermillion, yellow. Figures also hatch FP and FN, never colour alone."""
 
 AGREEMENT_COLOURS: Mapping[str, str] = MappingProxyType({"both": "#56B4E9", "neither": "#D55E00"})
-"""Where two sources are compared: both right, neither right; where one alone is right, its own colour. Line styles
-differ too."""
+"""Colours where two sources are compared: both are right, or neither is. Where one alone is right, its colour is shown.
+Line styles differ too."""
 
 WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#BF812D", "#8C8C8C", "#35978F"
-"""Of a difference between two sources: ochre, grey, teal. From ColorBrewer's BrBG, which is colour-blind safe."""
+"""Colours of a difference between two sources: ochre, grey, teal, from ColorBrewer's colour-blind safe BrBG."""
 
 WORSE_TO_BETTER = ("#8C510A", "#D8B365", "#F6E8C3", "#F5F5F5", "#C7EAE5", "#5AB4AC", "#01665E")
-"""The same as a scale: BrBG with 7 steps."""
+"""The colours of a difference as a scale: BrBG with 7 steps."""
 
 
 def source_style(index: int) -> tuple[str, str]:

@@ -50,7 +50,7 @@ def slice_picture(
         image: Gray background, its 0.5 and 99.5 percentiles black and white; None leaves it out.
         reference: The reference segmentation.
         predictions: Source name to mask on the same grid; at most three, coloured by place.
-        at: Voxel to centre on; without one the slice is `shown_slice` and the crop holds its masks.
+        at: Voxel on which the picture is centred; without one the slice is `shown_slice` and the crop holds its masks.
         size_px: Width and height.
 
     Returns:
@@ -120,14 +120,14 @@ def tumour_view(masks: Sequence[NDArray[np.bool_]], spacing: tuple[float, float]
     together = _box(np.any(list(masks), axis=0))
     box = _box(masks[0]) or together or ((0, masks[0].shape[0]), (0, masks[0].shape[1]))
     centre = ((box[0][0] + box[0][1]) / 2, (box[1][0] + box[1][1]) / 2)
-    own = max((stop - start) * mm for (start, stop), mm in zip(box, spacing, strict=True))
+    side_mm = max((stop - start) * mm for (start, stop), mm in zip(box, spacing, strict=True))
     if together is None:
-        return centre, own
+        return centre, side_mm
     reach = max(
         2 * max(stop - middle, middle - start) * mm
         for (start, stop), middle, mm in zip(together, centre, spacing, strict=True)
     )
-    return centre, float(np.clip(reach + 2 * MARGIN_MM, MIN_SIDE_MM, max(MAX_SIDE_MM, own + MARGIN_MM)))
+    return centre, float(np.clip(reach + 2 * MARGIN_MM, MIN_SIDE_MM, max(MAX_SIDE_MM, side_mm + MARGIN_MM)))
 
 
 def show_image(axes: Axes, image: Volume, z: int) -> None:

@@ -31,7 +31,7 @@ DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px
 
 Z95 = 1.959963984540054
 DARK = "#6A6A6A"
-"""Of a line with a white rim, which stands out from dots on light pages and on dark ones."""
+"""Colour of a line with a white rim, which stands out from dots on light pages and on dark ones."""
 
 RUG = 0.15
 """Height of the strips of found and of missed lesions, in units of recall."""
@@ -115,7 +115,7 @@ def plot_recall(units: Units, binning: Binning) -> go.Figure:
 
     Args:
         units: Lesions with the measure `detected`.
-        binning: By tumour size.
+        binning: The bins by tumour size.
 
     Returns:
         A figure whose ticks carry case id, lesion id and volume as customdata.
@@ -204,10 +204,10 @@ def _add_trend(figure: go.Figure, sizes: NDArray[np.float64], trend: Line, unit:
 def _add_lesions(figure: go.Figure, units: Units, index: int, facts: Facts) -> None:
     """A dot a lesion in the source's own lane of a strip: above 1 if found, below 0 if missed."""
     source, (colour, symbol) = units.sources[index], source_style(index)
-    size, found = (column.to_numpy(dtype=float) for column in (units.table["size"], units.values[source]))
+    size, recall = (column.to_numpy(dtype=float) for column in (units.table["size"], units.values[source]))
     lane = RUG / len(units.sources)
     off = 0.01 + lane * (index + 0.5 + 0.7 * swarm(np.log(size)))
-    y = found + np.where(found == 1, off, np.where(found == 0, -off, 0))
+    y = recall + np.where(recall == 1, off, np.where(recall == 0, -off, 0))
     dots = len(size) * len(units.sources)
     add_dots(
         figure,
@@ -215,7 +215,7 @@ def _add_lesions(figure: go.Figure, units: Units, index: int, facts: Facts) -> N
         x=size,
         y=y.astype(np.float32),
         marker={"size": 3 if dots > 600 else 5, "opacity": 0.5, "color": colour, "symbol": symbol},
-        customdata=np.column_stack([facts[0], [f"{value:.3g}" for value in found]]),
+        customdata=np.column_stack([facts[0], [f"{value:.3g}" for value in recall]]),
         hovertemplate=facts[1].replace("<extra>", f"<br>{source}: %{{customdata[3]}} (1 found, 0 missed)<extra>"),
         name=source,
         legendgroup=source,

@@ -54,7 +54,7 @@ def scene_colours(surfaces: Surfaces) -> dict[str, str]:
 
 
 def colour_scale(limit_mm: float) -> ScalarMappable:
-    """What a colour bar needs to know."""
+    """The mapping from distance to colour that a colour bar shows."""
     return ScalarMappable(Normalize(-limit_mm, limit_mm), DISTANCE_MAP)
 
 
@@ -62,10 +62,10 @@ def draw_scene(axes: Axes, surfaces: Surfaces, name: str, *, colour: str, half_m
     """Draw one scene in parallel projection; a millimetre is as long across as up.
 
     Args:
-        axes: Emptied of ticks and frame.
+        axes: Axes to draw into; their ticks and frame are removed.
         surfaces: All scenes: the view is centred on all of them, so that they are comparable.
-        name: Of the scene.
-        colour: Of a surface without distances.
+        name: Name of the scene.
+        colour: Colour of a surface without distances.
         half_mm: Half the side of what is shown around the reference; by default all scenes with a margin.
     """
     axes.set(xticks=[], yticks=[], facecolor=BACKGROUND, aspect="equal")

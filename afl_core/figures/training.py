@@ -14,7 +14,7 @@ from afl_core.training.progress import Rows, best_row
 
 HEIGHT = 270
 FACTOR_COLOUR, BAND = SOURCE_COLOURS[2], "rgba(0, 114, 178, 0.18)"
-"""Of alpha and gamma: blue, and the same thinned."""
+"""Colours of alpha and gamma: blue for the line, and the same blue, nearly transparent, for the band."""
 
 
 def plot_loss(rows: Rows, *, index: int, steps: int) -> go.Figure:
@@ -23,9 +23,9 @@ def plot_loss(rows: Rows, *, index: int, steps: int) -> go.Figure:
     Its axis is logarithmic as long as every value is above 0: losses fall by orders of magnitude.
 
     Args:
-        rows: Those of the run.
+        rows: The rows of the run.
         index: Place of the run among those that are shown, which gives it its colour.
-        steps: Of the whole run; 0 where that is not known.
+        steps: Number of steps of the whole run; 0 where that is not known.
     """
     losses = [row["loss"] for row in rows]
     figure = go.Figure()
@@ -48,7 +48,7 @@ def plot_validation(curves: Mapping[str, Rows], *, steps: int) -> go.Figure:
 
     Args:
         curves: Name on screen to rows; the first in the first colour.
-        steps: Of the whole run; 0 where that is not known.
+        steps: Number of steps of the whole run; 0 where that is not known.
     """
     figure = go.Figure()
     for k, (name, rows) in enumerate(curves.items()):
@@ -85,9 +85,9 @@ def plot_factor(rows: Rows, name: str, *, steps: int) -> go.Figure:
     """Mean and median of one of A-FL's factors over the samples of each epoch, in a band from lowest to highest.
 
     Args:
-        rows: Those of the run.
+        rows: The rows of the run.
         name: `gamma` or `alpha`.
-        steps: Of the whole run; 0 where that is not known.
+        steps: Number of steps of the whole run; 0 where that is not known.
     """
     noted = [(row["step"], row["factors"][name]) for row in rows if name in row["factors"]]
     figure = go.Figure()

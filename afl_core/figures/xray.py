@@ -32,7 +32,7 @@ DASHES: Mapping[str, str] = {
 
 CHANNEL_COLOURS = (GREY, SOURCE_COLOURS[2])
 PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
-"""From the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
+"""Colours from the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
 
 
 def colour_of(name: str) -> str:
@@ -45,9 +45,9 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
 
     Args:
         table: Cases with a tumour, columns as `xray_table`.
-        gamma: A value a case.
-        title: Of the vertical axis.
-        chosen: Case with a ring around it.
+        gamma: One value for each case.
+        title: Title of the vertical axis.
+        chosen: Id of the case that has a ring around it.
         roughest: Upper end of the colours.
 
     Returns:
@@ -150,7 +150,7 @@ def plot_curves(gammas: Mapping[str, float], weights: Mapping[str, float]) -> go
 
     Args:
         gammas: Name of the loss to its exponent on the case.
-        weights: The same to its weight.
+        weights: Name of the loss to its weight.
     """
     p = np.linspace(*P_RANGE, 99)
     logit = np.log(p) - np.log1p(-p)
@@ -198,8 +198,8 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     """Median gamma of each loss in each size bin, on a logarithmic axis, a line a loss.
 
     Args:
-        medians: From `focusing_by_bin`.
-        names: Of the bins by number.
+        medians: The medians, as `focusing_by_bin` gives them.
+        names: Names of the bins by number.
     """
     traces = []
     for name in medians.columns:
@@ -227,25 +227,25 @@ def plot_focusing(medians: pd.DataFrame, names: Sequence[str]) -> go.Figure:
     return go.Figure(traces, layout)
 
 
-def plot_shares(found: Mapping[str, Shares]) -> go.Figure:
+def plot_shares(shares_by_loss: Mapping[str, Shares]) -> go.Figure:
     """Stacked bars a loss: which channel gets the gradient, and which place of the volume.
 
     Args:
-        found: Name of the loss to its shares; first at the top.
+        shares_by_loss: Name of the loss to its shares; first at the top.
     """
     by_channel = [
-        (f"{name} channel", CHANNEL_COLOURS[c], [float(s.parts[c].sum()) for s in found.values()], "")
+        (f"{name} channel", CHANNEL_COLOURS[c], [float(s.parts[c].sum()) for s in shares_by_loss.values()], "")
         for c, name in ((1, "tumour"), (0, "background"))
     ]
     by_place = [
-        (place, PLACE_COLOURS[k], [float(s.parts[:, k].sum()) for s in found.values()], "2")
+        (place, PLACE_COLOURS[k], [float(s.parts[:, k].sum()) for s in shares_by_loss.values()], "2")
         for k, place in enumerate(PLACES)
     ]
-    traces = [_bars(list(found), *bar) for bar in by_channel + by_place]
-    layout = chart_layout(150 + 40 * len(found)) | _side_by_side(
+    traces = [_bars(list(shares_by_loss), *bar) for bar in by_channel + by_place]
+    layout = chart_layout(150 + 40 * len(shares_by_loss)) | _side_by_side(
         ("Which channel learns", "Where in the volume"), 0.4, 0.46
     )
-    layout["annotations"] += _left_out(found)
+    layout["annotations"] += _left_out(shares_by_loss)
     for axis in ("xaxis", "xaxis2"):
         layout[axis] |= {"tickformat": ".0%", "range": [0, 1], "dtick": 0.5}
     layout["yaxis"] |= {"autorange": "reversed", "automargin": True}
@@ -277,11 +277,11 @@ def _bars(names: list[str], what: str, colour: str, share: list[float], axis: st
     }
 
 
-def _left_out(found: Mapping[str, Shares]) -> list[dict[str, Any]]:
+def _left_out(shares_by_loss: Mapping[str, Shares]) -> list[dict[str, Any]]:
     """The share of the tumour channel in words, where its bar is too short to see."""
     look = {"x": 0.02, "xref": "x", "yref": "y", "xanchor": "left", "showarrow": False, "font": {"color": ink(GREY)}}
     return [
         look | {"y": name, "text": f"<b>tumour channel: {100 * shares.tumour_channel:.2g} %</b>"}
-        for name, shares in found.items()
+        for name, shares in shares_by_loss.items()
         if shares.tumour_channel < 0.06
     ]

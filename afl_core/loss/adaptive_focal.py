@@ -93,8 +93,9 @@ class AdaptiveFocalLoss(nn.Module):
         Args:
             logits: Shape (B, 1, X, Y, Z), the tumour channel, or (B, 2, X, Y, Z), background and tumour.
             target: Shape (B, 1, X, Y, Z), 1 (or any label but 0) inside the tumour and 0 outside.
-            factors: Of each sample, where they are known already, say of the whole case when the target is a patch
-                of it; their smoothness must be read as the loss reads it. By default, of the target.
+            factors: Factors of each sample, where they are known already, such as those of the whole case when the
+                target is a patch of it. Their smoothness must be read as the loss reads it. By default they are
+                those of the target.
 
         Returns:
             A scalar, or the loss of each element with `reduction` "none": shape (B, C, X, Y, Z), or (B, 1, X, Y, Z)

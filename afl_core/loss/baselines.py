@@ -192,7 +192,7 @@ class BoundaryLoss(nn.Module):
     An empty or a full target has no boundary, so it gives the Dice loss alone: what it gives `TverskyLoss`.
 
     Args:
-        weight: Of the boundary term; 0.01, where the paper starts.
+        weight: Weight of the boundary term; 0.01, where the paper starts.
     """
 
     def __init__(self, *, weight: float = 0.01) -> None:

@@ -27,7 +27,7 @@ class Factors:
         alpha_va: Background share of the voxels, P_bg / (P_fg + P_bg).
         gamma_va: Tumour share of the voxels, P_fg / (P_fg + P_bg).
         gamma_msa: "Mean surface smoothness".
-        smoothness: Which of the readings of `factors` that is.
+        smoothness: The reading of `factors` by which gamma_msa was computed.
     """
 
     alpha_va: Tensor

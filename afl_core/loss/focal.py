@@ -24,8 +24,9 @@ def focal(logits: Tensor, target: Tensor, weights: Tensor, gamma: Tensor, *, red
     Args:
         logits: Shape (B, C, X, Y, Z), C being 1 (tumour) or 2 (background and tumour).
         target: Shape (B, 1, X, Y, Z), 0 outside the tumour and anything else inside.
-        weights: Shape (B, K, 2): of a background and of a tumour voxel, in each channel. K = C takes each channel as
-            a sigmoid with a one-hot target; C = 2 and K = 1 takes both as a softmax, with one loss per voxel.
+        weights: Shape (B, K, 2): weight of a background and of a tumour voxel, in each channel. K = C takes each
+            channel as a sigmoid with a one-hot target; C = 2 and K = 1 takes both as a softmax, with one loss
+            per voxel.
         gamma: Exponent of each sample, shape (B,), at least 0.
         reduction: `mean` over all B x K x X x Y x Z elements, `sum`, or `none`.
 

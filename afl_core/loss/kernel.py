@@ -60,7 +60,7 @@ class Work:
     Attributes:
         logits: Shape (B, C, N), C-contiguous. Two channels with K = 1 are a softmax: one sigmoid of their difference.
         tumour: Shape (B, N).
-        weights: Shape (B, K, 2): of a background and of a tumour voxel in each channel.
+        weights: Shape (B, K, 2): weight of a background and of a tumour voxel in each channel.
         gamma: Shape (B,).
         gradient: Filled with the gradient of the sum; shape of the logits, or empty where it isn't wanted.
         losses: Filled with the loss of each element; shape (B, K, N), or empty.
@@ -137,7 +137,7 @@ def _log1p(u: Any) -> Any:
 @overload(_exp, jit_options=_OPTIONS)
 def _choose_exp(x: Any) -> Any:
     def series(x: Any) -> Any:
-        """To 1e-7 relative: 2^k by the exponent's bits, the rest by a polynomial."""
+        """The exponential, to 1e-7 relative: 2^k by the exponent's bits, the rest by a polynomial."""
         x = x if x > F(-87) else F(-87)  # what is smaller leaves the normal numbers
         k = np.floor(x * _LOG2_E + F(0.5))
         r = (x - k * _LN2_HIGH) - k * _LN2_LOW
@@ -154,7 +154,7 @@ def _choose_exp(x: Any) -> Any:
 @overload(_log1p, jit_options=_OPTIONS)
 def _choose_log1p(u: Any) -> Any:
     def series(u: Any) -> Any:
-        """To 2e-7 relative: 2 artanh(s) = 2 s + 2 s^3 (1/3 + s^2/5 + ...), the series by a polynomial in s^2."""
+        """log(1 + u), to 2e-7 relative: 2 artanh(s) = 2 s + 2 s^3 (1/3 + s^2/5 + ...), by a polynomial in s^2."""
         s = u / (F(2) + u)
         q = s * s
         return F(2) * (s + s * q * ((_A0 + _A1 * q) + (_A2 + _A3 * q) * (q * q)))

@@ -67,8 +67,8 @@ class BlobLoss(nn.Module):
     An empty target gives the global term alone.
 
     Args:
-        global_weight: Of the DiceCE of the whole volume; 2 in the paper.
-        lesion_weight: Of the mean over the lesions of a sample; 1 in the paper.
+        global_weight: Weight of the DiceCE of the whole volume; 2 in the paper.
+        lesion_weight: Weight of the mean over the lesions of a sample; 1 in the paper.
     """
 
     def __init__(self, *, global_weight: float = 2.0, lesion_weight: float = 1.0) -> None:

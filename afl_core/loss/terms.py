@@ -25,7 +25,7 @@ class Terms:
         gamma_volume: Whether gamma_va, the tumour's share of the voxels, is part of the exponent.
         gamma_smoothness: Reading of gamma_mSa in the exponent (`factors` explains them); `none` leaves it out.
         gamma_scale: Multiplies gamma_adaptive; a negative one, with an offset, focuses on small tumours.
-        gamma_offset: Added after that. Where the exponent would fall below 0, it is 0.
+        gamma_offset: Number that is added after that. Where the exponent would fall below 0, it is 0.
         normalise: Divide the weights by their mean over the sample, so that a learning rate carries over from one
             reading of alpha to another. Where all weights of a sample are 0, they become 1.
 

@@ -13,24 +13,24 @@ FEW = 2**18
 """Voxels whose nearest lesion is searched for one by one; for a prediction of ones everywhere that took minutes."""
 
 
-def own_voxels(m: Matching) -> Integers:
+def voxels_in_region(m: Matching) -> Integers:
     """Matched voxels of each lesion (by number, 0 unused) when each voxel belongs to the nearest lesion alone."""
-    own = np.zeros(len(m.lesion_voxels) + 1, dtype=np.int64)
+    counts = np.zeros(len(m.lesion_voxels) + 1, dtype=np.int64)
     lesion, component = m.pairs.T
     shared = np.bincount(component, minlength=len(m.component_voxels) + 1) > 1
-    np.add.at(own, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
+    np.add.at(counts, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
     if not shared.any():
-        return own
+        return counts
     surface = np.flatnonzero(surface_voxels(m.reference))
     for c in np.flatnonzero(shared):
-        rivals = np.zeros(len(own), dtype=bool)
+        rivals = np.zeros(len(counts), dtype=bool)
         rivals[lesion[component == c]] = True
         voxels = m.components == c
-        own += np.bincount(m.lesions[voxels & m.reference], minlength=len(own))
+        counts += np.bincount(m.lesions[voxels & m.reference], minlength=len(counts))
         targets = surface[rivals[m.lesions.ravel()[surface]]]
         outside = np.flatnonzero(voxels & ~m.reference)
-        own += np.bincount(m.lesions.ravel()[_nearest_of(targets, outside, m)], minlength=len(own))
-    return own
+        counts += np.bincount(m.lesions.ravel()[_nearest_of(targets, outside, m)], minlength=len(counts))
+    return counts
 
 
 def _nearest_of(targets: NDArray[np.intp], outside: NDArray[np.intp], m: Matching) -> NDArray[np.intp]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from afl_core.base.jit import jit
-from afl_core.metrics.lesion_shares import own_voxels
+from afl_core.metrics.lesion_shares import voxels_in_region
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
 from afl_core.regions import BoolArray, Box, union_box
@@ -39,12 +39,12 @@ class LesionMetrics:
         centroid_voxel: The voxel of the lesion nearest (in mm) to its centre of mass, so it always lies inside it.
         overlap_ml: Volume of the lesion that its matched components cover.
         predicted_ml: Volume of the predicted components behind the row.
-        predicted_components: Their numbers: 1, 2, ... by volume among all predicted components.
+        predicted_components: Numbers of those components: 1, 2, ... by volume among all predicted components.
         reference_components: Numbers of the reference components that make up the lesion, by volume among all. Only a
             matcher that merges lesions gives more than `(lesion_id,)`. None for a false positive.
-        dsc_in_region: As `dsc`, but a component matched to several lesions is divided among them: each of its voxels
-            counts for the nearest one (either at equal distance). It says how well the lesion is outlined where `dsc`
-            also says that it was merged; the two are equal where no component is shared.
+        dsc_in_region: The same as `dsc`, but a component matched to several lesions is divided among them: each of its
+            voxels counts for the nearest one (either at equal distance). It says how well the lesion is outlined where
+            `dsc` also says that it was merged; the two are equal where no component is shared.
         hd95_mm: HD95 between the surfaces of the lesion and of its matched components, each whole. For a missed
             lesion and a false positive the diagonal of the grid, or the penalty of the matcher.
         assd_mm: Average symmetric surface distance between them, with the same rule.
@@ -137,7 +137,7 @@ def measure_lesions(
     rows = lesion_rows(matching, origin=origin)
     voxel_ml = math.prod(matching.spacing_mm) / 1000
     penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
-    own_ml = own_voxels(matching) * voxel_ml
+    region_ml = voxels_in_region(matching) * voxel_ml
     lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
     crops = _Crops(matching)
     measured = []
@@ -146,7 +146,7 @@ def measure_lesions(
             nearest, in_region = component_mm[row.predicted_components[0]], 0.0
         else:
             nearest = lesion_mm[row.lesion_id]
-            in_region = 2 * row.overlap_ml / (row.volume_ml + float(own_ml[row.lesion_id]))
+            in_region = 2 * row.overlap_ml / (row.volume_ml + float(region_ml[row.lesion_id]))
         hd95, assd = penalty_mm, penalty_mm
         if row.detected:
             apart = distances if distances and len(rows) == 1 else crops.distances(row)

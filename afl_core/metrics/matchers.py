@@ -123,13 +123,13 @@ def find_matcher(name: str) -> Matcher:
 
 def task_warning(matcher: str, case_ids: Iterable[str]) -> str:
     """That the names of cases say another BraTS task than the matcher; "" where they do not."""
-    own = MATCHERS[matcher].task if matcher in MATCHERS else ""
+    matcher_task = MATCHERS[matcher].task if matcher in MATCHERS else ""
     named = Counter(match["task"].lower() for case_id in case_ids if (match := _TASK.match(case_id)))
-    others = {task: n for task, n in named.items() if task != own}
-    if not own or not others:
+    others = {task: n for task, n in named.items() if task != matcher_task}
+    if not matcher_task or not others:
         return ""
-    said = ", ".join(f"{n} of {task.upper()} (brats2023_{task})" for task, n in sorted(others.items()))
-    return f"The matcher {matcher} has the constants of another task than the names of the cases say: {said}."
+    listed = ", ".join(f"{n} of {task.upper()} (brats2023_{task})" for task, n in sorted(others.items()))
+    return f"The matcher {matcher} has the constants of another task than the names of the cases say: {listed}."
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,4 +1,4 @@
-"""What describes a metric, and what it is computed from."""
+"""A metric, and the measured pair of masks that it is computed from."""
 
 import math
 from collections.abc import Callable
@@ -58,7 +58,7 @@ class Metric:
         unit: "" where it has none.
         better: Whether higher, lower or nearer to zero is better.
         range: Smallest and largest value possible.
-        definition: In one sentence.
+        definition: What it measures, in one sentence.
         source: Paper, or the library whose definition is followed.
         both_empty: What two empty masks give.
         reference_empty: What an empty reference with a non-empty prediction gives.

@@ -28,8 +28,8 @@ class SurfaceDistances:
     """Distances in mm from each surface voxel to the other surface, ordered as the voxels are in memory (C).
 
     Attributes:
-        prediction: From the prediction to the reference, one for each surface voxel of the prediction.
-        reference: From the reference to the prediction.
+        prediction: Distances from the prediction to the reference, one for each surface voxel of the prediction.
+        reference: Distances from the reference to the prediction.
     """
 
     prediction: Distances

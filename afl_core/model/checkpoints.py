@@ -29,7 +29,7 @@ _OPEN = ConfigDict(extra="allow", allow_inf_nan=False)
 
 @with_config(_OPEN)
 class TrainingFacts(TypedDict, total=False):
-    """What pages show of a training, beside its configuration; empty where nothing is recorded."""
+    """Facts of a training that pages show, beside its configuration; empty where nothing is recorded."""
 
     seed: int
     steps: int | None
@@ -41,7 +41,7 @@ class TrainingFacts(TypedDict, total=False):
 
 @with_config(_OPEN)
 class DataFacts(TypedDict, total=False):
-    """On what a checkpoint was trained."""
+    """The data on which a checkpoint was trained."""
 
     name: str
     region: str
@@ -51,7 +51,7 @@ class DataFacts(TypedDict, total=False):
 
 @with_config(_OPEN)
 class Scores(TypedDict, total=False):
-    """How it scored on its test split."""
+    """The scores of a checkpoint on its test split."""
 
     test_mean_dsc_by_decision_rule: dict[DecisionRule, float]
 

@@ -70,7 +70,7 @@ class Level(nn.Module):
 
     Args:
         in_channels: Channels of the features that come in.
-        channels: Those of the streams, finest first, up to and with this level's.
+        channels: Channels of the streams, finest first, up to and with this level's.
     """
 
     def __init__(self, in_channels: int, channels: Sequence[int]) -> None:

@@ -22,7 +22,7 @@ class Network:
     Attributes:
         title: Name as people write it.
         builder: Takes the number of input channels and the settings; the module gives (B, 2, X, Y, Z) logits.
-        multiple: With the default settings, the edges (X, Y, Z) of a patch must be multiples of these.
+        multiple: Numbers of which the edges (X, Y, Z) of a patch must be multiples, with the default settings.
         source: The paper, and the library where the code is not ours.
         settings: The settings that there are, with their defaults.
     """

@@ -176,7 +176,7 @@ def load_released(path: Path, *, strides: Strides, in_channels: int) -> nn.Modul
 
     Args:
         path: The file; keys may begin with `module.`, the state dict may lie under `state_dict`.
-        strides: Those of the training. No shape depends on them, so wrong ones are not noticed here.
+        strides: Strides of the training. No shape depends on them, so wrong ones are not noticed here.
         in_channels: 3 for the released PI-CAI weights (T2W, ADC, HBV), 4 for BraTS.
 
     Returns:
@@ -268,17 +268,17 @@ def _read_state(path: Path) -> dict[str, Tensor]:
 
 def _load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path, *, what: str) -> None:
     """Load weights, or say in one line what does not fit."""
-    own = network.state_dict()
-    missing = [key for key in own if key not in state and not key.endswith("num_batches_tracked")]
-    unexpected = [key for key in state if key not in own]
+    expected = network.state_dict()
+    missing = [key for key in expected if key not in state and not key.endswith("num_batches_tracked")]
+    unexpected = [key for key in state if key not in expected]
     wrong = [
         f"{key} is {tuple(state[key].shape)} instead of {tuple(tensor.shape)}"
-        for key, tensor in own.items()
+        for key, tensor in expected.items()
         if key in state and state[key].shape != tensor.shape
     ]
-    found = (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
+    problems = (("missing", missing), ("unexpected", unexpected), ("wrong shape", wrong))
     if missing or unexpected or wrong:
-        received = "; ".join(f"{len(keys)} {kind}: {', '.join(keys[:3])}" for kind, keys in found if keys)
+        received = "; ".join(f"{len(keys)} {kind}: {', '.join(keys[:3])}" for kind, keys in problems if keys)
         raise CheckpointError(what, received=received, todo="Check the file and the number of input channels")
     check_finite(state, path.name)
     network.load_state_dict(state, strict=False)  # strict but for the batch counters that old files lack

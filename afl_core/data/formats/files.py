@@ -67,7 +67,7 @@ def load_labels(path: Path) -> Volume:
     """Read a label image into RAS+ order as integers; the rest as `load_volume`.
 
     Raises:
-        DataError: Also if a voxel is not a whole number, or if there are more than `MAX_LABELS` labels.
+        DataError: If `load_volume` raises it, a voxel is no whole number, or there are more than `MAX_LABELS` labels.
     """
     return Volume(*_read(path, _small_labels))
 
@@ -88,7 +88,7 @@ def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
         axis: 0 or 3.
 
     Raises:
-        DataError: As `load_volume`.
+        DataError: If `load_volume` raises it.
     """
     header = _header(path, dims=(4,))
     stack = np.moveaxis(_finite(_voxels(path, header), path), axis, -1)

@@ -42,12 +42,12 @@ _STARTS: Mapping[bytes, tuple[str, str]] = MappingProxyType(
 
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
-    """What the header of an image says.
+    """The facts in the header of an image.
 
     Attributes:
         shape: Voxels along the stored axes, X running fastest; the volumes or channels as a last axis, if several.
         affine: Shape (4, 4), stored voxel index to RAS+ millimetres.
-        dtype: Of a voxel as stored.
+        dtype: Number type of a voxel as stored.
         remarks: What a person should know of its geometry, such as two transforms that disagree.
     """
 
@@ -82,9 +82,9 @@ def truncated(path: Path, there: int, due: int) -> DataError:
     )
 
 
-def damaged(path: Path, said: object) -> DataError:
+def damaged(path: Path, problem: object) -> DataError:
     """A header that contradicts itself or the format."""
-    return unreadable(path, "its header is damaged", received=said, todo="Write the file again where it was made")
+    return unreadable(path, "its header is damaged", received=problem, todo="Write the file again where it was made")
 
 
 def no_image(path: Path, start: bytes, kind: str) -> DataError:
@@ -92,10 +92,10 @@ def no_image(path: Path, start: bytes, kind: str) -> DataError:
     again = "Copy or download it again"
     if not start:
         return unreadable(path, "it is empty", received="0 bytes", todo=again)
-    found = next((said for begin, said in _STARTS.items() if start.lstrip().startswith(begin)), None)
+    known = next((what for begin, what in _STARTS.items() if start.lstrip().startswith(begin)), None)
     if start[128:132] == b"DICM":
-        found = ("a DICOM file", "Convert the series to NIfTI, for example with dcm2niix")
-    received, todo = found or (f"a file that begins with {start[:12]!r}", again)
+        known = ("a DICOM file", "Convert the series to NIfTI, for example with dcm2niix")
+    received, todo = known or (f"a file that begins with {start[:12]!r}", again)
     return unreadable(path, f"it is no {kind} file", received=received, todo=todo)
 
 

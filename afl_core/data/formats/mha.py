@@ -52,18 +52,18 @@ _KEYS = (
     *("ObjectType", "NDims", "DimSize", "BinaryData", "CompressedData", "CompressedDataSize", "HeaderSize"),
     *("ElementType", "ElementNumberOfChannels", "ElementDataFile", _SLOPE, _SHIFT),
 )
-"""What is read; any other line is a tag that does not matter."""
+"""Names of the lines that are read; any other line is a tag that does not matter."""
 
 _WHOLE = re.compile(r"[-+]?[0-9]{1,19}")
 
 
 @dataclass(frozen=True, eq=False)
 class MhaHeader(ImageHeader):
-    """What the text of a MetaImage says; the affine is the identity if the image is not 3-D.
+    """The facts in the text of a MetaImage; the affine is the identity if the image is not 3-D.
 
     Attributes:
         data: File that holds the voxels.
-        start: Its first byte of them, or -1: they end the file.
+        start: First byte of the voxels in it, or -1: they end the file.
         zipped: Whether they are a zlib stream.
         zipped_size: Bytes of that stream; 0 where the header does not say.
     """
@@ -82,26 +82,26 @@ def read_mha_header(path: Path) -> MhaHeader:
             another folder.
         OSError: If the file cannot be opened.
     """
-    said, start = _lines(path)
-    if said.get("ObjectType", "Image") != "Image" or not _flag(path, said, ("BinaryData",), default=True):
+    fields, start = _lines(path)
+    if fields.get("ObjectType", "Image") != "Image" or not _flag(path, fields, ("BinaryData",), default=True):
         raise damaged(path, "it is no image with binary voxels")
-    if "NDims" not in said or "DimSize" not in said or "ElementType" not in said:
-        raise damaged(path, f"it has no line {next(k for k in ('NDims', 'DimSize', 'ElementType') if k not in said)}")
-    n, channels = _whole(path, said, "NDims", 3), _whole(path, said, "ElementNumberOfChannels", 1)
-    words = said["DimSize"].split()
+    if "NDims" not in fields or "DimSize" not in fields or "ElementType" not in fields:
+        raise damaged(path, f"it has no line {next(k for k in ('NDims', 'DimSize', 'ElementType') if k not in fields)}")
+    n, channels = _whole(path, fields, "NDims", 3), _whole(path, fields, "ElementNumberOfChannels", 1)
+    words = fields["DimSize"].split()
     if len(words) != n or not 1 <= n <= 10 or channels < 1 or not all(map(_WHOLE.fullmatch, words)):
-        raise damaged(path, f"it declares {n} dimensions of {said['DimSize'][:80]} voxels with {channels} channels")
-    if said["ElementType"] not in _TYPES:
-        raise damaged(path, f"voxels of the type {said['ElementType'][:80]} are not read")
-    if _numbers(path, said, (_SLOPE,), "1") != 1 or _numbers(path, said, (_SHIFT,), "0") != 0:
+        raise damaged(path, f"it declares {n} dimensions of {fields['DimSize'][:80]} voxels with {channels} channels")
+    if fields["ElementType"] not in _TYPES:
+        raise damaged(path, f"voxels of the type {fields['ElementType'][:80]} are not read")
+    if _numbers(path, fields, (_SLOPE,), "1") != 1 or _numbers(path, fields, (_SHIFT,), "0") != 0:
         raise damaged(path, "it asks for values to be scaled, which ITK does not do either")
-    dtype = np.dtype(_TYPES[said["ElementType"]]).newbyteorder(">" if _flag(path, said, _ORDER) else "<")
-    zipped, zipped_size = _flag(path, said, ("CompressedData",)), _whole(path, said, "CompressedDataSize", 0)
-    if zipped and zipped_size < ("CompressedDataSize" in said):
+    dtype = np.dtype(_TYPES[fields["ElementType"]]).newbyteorder(">" if _flag(path, fields, _ORDER) else "<")
+    zipped, zipped_size = _flag(path, fields, ("CompressedData",)), _whole(path, fields, "CompressedDataSize", 0)
+    if zipped and zipped_size < ("CompressedDataSize" in fields):
         raise damaged(path, f"it declares {zipped_size} bytes of compressed voxels")
-    data, start = _voxels_at(path, said, start, zipped=zipped)
+    data, start = _voxels_at(path, fields, start, zipped=zipped)
     shape = (*map(int, words), *([channels] if channels > 1 else []))
-    affine = _affine(path, said) if len(shape) == 3 else np.eye(4)
+    affine = _affine(path, fields) if len(shape) == 3 else np.eye(4)
     return MhaHeader(shape, affine, dtype, data, start, zipped, zipped_size)
 
 
@@ -111,10 +111,10 @@ def read_mha_voxels(path: Path, header: MhaHeader) -> NDArray[Any]:
     start, due = check_mha_length(path, header)
     if header.zipped:
         end = start + header.zipped_size if header.zipped_size else None
-        found = unzipped(path, lambda: unzip(header.data, due, start=start, end=end, wbits=ZLIB))
-        if found.size < due:
-            raise truncated(path, found.size, due)
-        stored = found.view(header.dtype)
+        content = unzipped(path, lambda: unzip(header.data, due, start=start, end=end, wbits=ZLIB))
+        if content.size < due:
+            raise truncated(path, content.size, due)
+        stored = content.view(header.dtype)
     else:
         stored = np.fromfile(header.data, header.dtype, math.prod(header.shape), offset=start)
     return stored.reshape(header.shape, order="F")
@@ -135,32 +135,32 @@ def _lines(path: Path) -> tuple[dict[str, str], int]:
     """Names and values up to `ElementDataFile`, and the byte after that line."""
     with path.open("rb") as file:
         block = file.read(MAX_HEADER)
-    said, at = dict[str, str](), 0
+    fields, at = dict[str, str](), 0
     exact = {key.lower(): key for key in _KEYS}
-    while at < len(block) and "ElementDataFile" not in said:
+    while at < len(block) and "ElementDataFile" not in fields:
         end = block.find(b"\n", at)
         end = len(block) if end < 0 else end
         line = block[at:end].decode("utf-8", "replace").removesuffix("\r")
         name, equals, value = line.partition("=")
         key, value, at = name.rstrip(), value.strip(), end + 1
-        if not (equals or line.strip()) and said:
+        if not (equals or line.strip()) and fields:
             continue
-        if not equals or (not said and key.strip().lower() not in exact):
-            raise no_image(path, block, "MetaImage") if not said else damaged(path, f"the line {line[:80]!r}")
+        if not equals or (not fields and key.strip().lower() not in exact):
+            raise no_image(path, block, "MetaImage") if not fields else damaged(path, f"the line {line[:80]!r}")
         known = exact.get(re.split(r"[:\s]", key.strip(), maxsplit=1)[0].lower())
         if known and key != known:
             raise damaged(path, f"it writes {key[:80]!r} where the format has {known}")
-        if said.get(key, value) != value and known:
-            raise damaged(path, f"it says {key} = {said[key][:80]} and {key} = {value[:80]}")
-        said[key] = value
-    if "ElementDataFile" not in said:
-        raise no_image(path, block, "MetaImage") if not said else damaged(path, "it has no line ElementDataFile")
-    return said, at
+        if fields.get(key, value) != value and known:
+            raise damaged(path, f"it says {key} = {fields[key][:80]} and {key} = {value[:80]}")
+        fields[key] = value
+    if "ElementDataFile" not in fields:
+        raise no_image(path, block, "MetaImage") if not fields else damaged(path, "it has no line ElementDataFile")
+    return fields, at
 
 
-def _voxels_at(path: Path, said: Mapping[str, str], after: int, *, zipped: bool) -> tuple[Path, int]:
+def _voxels_at(path: Path, fields: Mapping[str, str], after: int, *, zipped: bool) -> tuple[Path, int]:
     """The file that holds the voxels, and where they start in it."""
-    name, skipped = said["ElementDataFile"], _whole(path, said, "HeaderSize", 0)
+    name, skipped = fields["ElementDataFile"], _whole(path, fields, "HeaderSize", 0)
     if not -1 <= skipped <= MAX_HEADER or (skipped and (zipped or name in ("LOCAL", "Local", "local"))):
         raise damaged(path, f"it declares a header of {skipped} bytes")
     if name in ("LOCAL", "Local", "local"):
@@ -177,22 +177,22 @@ def _voxels_at(path: Path, said: Mapping[str, str], after: int, *, zipped: bool)
     return data, skipped
 
 
-def _affine(path: Path, said: Mapping[str, str]) -> NDArray[np.float64]:
+def _affine(path: Path, fields: Mapping[str, str]) -> NDArray[np.float64]:
     """Index to RAS+ mm; a row of the matrix is the direction of one index, in ITK's LPS+."""
-    directions = _numbers(path, said, _MATRIX, "1 0 0 0 1 0 0 0 1").reshape(3, 3)
-    spacing_mm = _numbers(path, said, _SPACING, "1 1 1")
+    directions = _numbers(path, fields, _MATRIX, "1 0 0 0 1 0 0 0 1").reshape(3, 3)
+    spacing_mm = _numbers(path, fields, _SPACING, "1 1 1")
     if not (spacing_mm > 0).all():
         raise damaged(path, f"it declares a spacing of {spacing_mm.tolist()} mm")
     affine = np.eye(4)
     affine[:3, :3] = directions.T * spacing_mm
-    affine[:3, 3] = _numbers(path, said, _OFFSET, "0 0 0")
+    affine[:3, 3] = _numbers(path, fields, _OFFSET, "0 0 0")
     lps: NDArray[np.float64] = np.diag([-1.0, -1.0, 1.0, 1.0])
     return lps @ affine
 
 
-def _flag(path: Path, said: Mapping[str, str], names: tuple[str, ...], *, default: bool = False) -> bool:
+def _flag(path: Path, fields: Mapping[str, str], names: tuple[str, ...], *, default: bool = False) -> bool:
     """Whether a line says yes, by its first letter as in ITK: `True`, `true`, `T` and `1` are yes."""
-    told = {said[name][:1].upper() for name in names if name in said}
+    told = {fields[name][:1].upper() for name in names if name in fields}
     if not told <= {"T", "1", "F", "0"}:
         raise damaged(path, f"{names[0]} is neither True nor False")
     yes = {letter in "T1" for letter in told}
@@ -201,22 +201,22 @@ def _flag(path: Path, said: Mapping[str, str], names: tuple[str, ...], *, defaul
     return yes.pop() if yes else default
 
 
-def _whole(path: Path, said: Mapping[str, str], name: str, default: int) -> int:
-    text = said.get(name, str(default))
+def _whole(path: Path, fields: Mapping[str, str], name: str, default: int) -> int:
+    text = fields.get(name, str(default))
     if not _WHOLE.fullmatch(text):
         raise damaged(path, f"it declares {name} = {text[:80]}")
     return int(text)
 
 
-def _numbers(path: Path, said: Mapping[str, str], names: tuple[str, ...], default: str) -> NDArray[np.float64]:
+def _numbers(path: Path, fields: Mapping[str, str], names: tuple[str, ...], default: str) -> NDArray[np.float64]:
     """The numbers of a line that may have several names; as many as the default has."""
-    found = list[NDArray[np.float64]]()
+    declared = list[NDArray[np.float64]]()
     for name in names:
-        words = said.get(name, default).split()
+        words = fields.get(name, default).split()
         numbers = parse_numbers(words) if len(words) == len(default.split()) else None
         if numbers is None:
-            raise damaged(path, f"it declares {name} = {said[name][:80]}")
-        found += [numbers] if name in said else []
-    if any((numbers != found[0]).any() for numbers in found):
-        raise damaged(path, f"{' and '.join(name for name in names if name in said)} contradict each other")
-    return found[0] if found else np.array([float(word) for word in default.split()])
+            raise damaged(path, f"it declares {name} = {fields[name][:80]}")
+        declared += [numbers] if name in fields else []
+    if any((numbers != declared[0]).any() for numbers in declared):
+        raise damaged(path, f"{' and '.join(name for name in names if name in fields)} contradict each other")
+    return declared[0] if declared else np.array([float(word) for word in default.split()])

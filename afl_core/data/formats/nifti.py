@@ -34,7 +34,7 @@ _UNITS_MM: Mapping[int, float] = MappingProxyType({1: 1000.0, 2: 1.0, 3: 0.001})
 """Code of `xyzt_units` to mm; any other is not known, and taken as mm."""
 
 _CODES = range(6)
-"""Of sform and qform: from unknown to other template."""
+"""Codes of sform and qform: from unknown (0) to other template (5)."""
 
 _NORM = 1e-3
 """How far the squared norm of a quaternion may pass 1: rounding, which is divided out as ITK does."""
@@ -48,7 +48,7 @@ _PIECE = 2**20
 
 @dataclass(frozen=True, eq=False)
 class NiftiHeader(ImageHeader):
-    """What the header of a NIfTI file says.
+    """The facts in the header of a NIfTI file.
 
     Attributes:
         offset: Byte of the unzipped file at which the voxels start.
@@ -85,9 +85,9 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         raise damaged(path, f"its voxels start at byte {offset:.12g}, its header ends at {fields.dtype.itemsize + 4}")
     slope, inter = _scaling(path, fields)
     affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
-    if inter != (said := float(fields["scl_inter"])) and not math.isnan(said):
+    if inter != (intercept := float(fields["scl_inter"])) and not math.isnan(intercept):
         remarks.append(
-            f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {said:g} is not added"
+            f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {intercept:g} is not added"
         )
     return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=tuple(remarks))
 
@@ -101,10 +101,10 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
     check_size(path, header)
     count, due = math.prod(header.shape), header.offset + header.size
     if _is_zipped(path):
-        found = unzipped(path, lambda: unzip(path, due))
-        if len(found) < due:
-            raise truncated(path, len(found) - header.offset, header.size)
-        stored = np.frombuffer(found, header.dtype, count, header.offset)
+        content = unzipped(path, lambda: unzip(path, due))
+        if len(content) < due:
+            raise truncated(path, len(content) - header.offset, header.size)
+        stored = np.frombuffer(content, header.dtype, count, header.offset)
     elif (there := path.stat().st_size - header.offset) < header.size:
         raise truncated(path, there, header.size)
     else:
@@ -118,10 +118,10 @@ def check_nifti_length(path: Path, header: NiftiHeader) -> None:
     A gzip file ends with its unzipped size; only where that is another one than the header needs (as of a file of
     several streams) it is unzipped.
     """
-    found, due = path.stat().st_size, header.offset + header.size
+    there, due = path.stat().st_size, header.offset + header.size
     if not _is_zipped(path):
-        if found < due:
-            raise truncated(path, found - header.offset, header.size)
+        if there < due:
+            raise truncated(path, there - header.offset, header.size)
         return
     if told_size(path) != due % 2**32:
         read_nifti_voxels(path, header)
@@ -214,9 +214,9 @@ def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, lis
         affine[:3] = np.stack([fields[f"srow_{axis}"] for axis in "xyz"]).astype(np.float64) * factor
         remarks += _disagreement(fields, affine, pixdim_mm, shape, factor) if np.isfinite(affine).all() else []
     elif codes["qform"]:
-        said = _qform_problem(fields)
-        if said:
-            raise damaged(path, f"{said}, and no sform is coded")
+        problem = _qform_problem(fields)
+        if problem:
+            raise damaged(path, f"{problem}, and no sform is coded")
         affine = _qform(fields, factor)
     else:
         if not (np.isfinite(pixdim_mm) & (pixdim_mm > 0)).all():
@@ -263,19 +263,19 @@ def _disagreement(
     Up to a voxel at the corners is rounding: a quaternion has 24 bits (PI-CAI's differ by 0.7 voxels).
     """
     lengths = np.hypot(np.hypot(sform[0, :3], sform[1, :3]), sform[2, :3])  # without overflow
-    said = f"the sform ({_mm(lengths)}) is used"
+    used = f"the sform ({_mm(lengths)}) is used"
     if int(fields["qform_code"]):
         problem = _qform_problem(fields)
         if problem:
-            return [f"sform and qform disagree: {problem}; {said}"]
+            return [f"sform and qform disagree: {problem}; {used}"]
         corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]])).reshape(3, -1)
         shift = (sform - _qform(fields, factor)) @ np.vstack([corners, np.ones(8)])
         apart = float(np.linalg.norm(shift[:3], axis=0).max())
         if apart > lengths.min():
             qform = f"qform ({_mm(pixdim_mm)})"
-            return [f"sform and qform disagree: a corner of the {qform} is {apart:.3g} mm away; {said}"]
+            return [f"sform and qform disagree: a corner of the {qform} is {apart:.3g} mm away; {used}"]
     if (~(np.abs(pixdim_mm - lengths) <= _PIXDIM * lengths)).any():
-        return [f"sform and pixdim disagree: pixdim says {_mm(pixdim_mm)}; {said}"]
+        return [f"sform and pixdim disagree: pixdim says {_mm(pixdim_mm)}; {used}"]
     return []
 
 

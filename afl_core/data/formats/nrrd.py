@@ -89,7 +89,7 @@ _MM = frozenset({"mm", "millimeter", "millimeters", "", "???"})
 
 @dataclass(frozen=True, eq=False)
 class NrrdHeader(ImageHeader):
-    """What the text of an NRRD file says.
+    """The facts in the text of an NRRD file.
 
     Attributes:
         start: First byte of the voxels.
@@ -108,24 +108,24 @@ def read_nrrd_header(path: Path) -> NrrdHeader:
             another file, as text or behind bytes to skip, lengths that are not mm, a space that is not the patient's.
         OSError: If the file cannot be opened.
     """
-    said, start = _fields(path)
-    if "datafile" in said:
+    fields, start = _fields(path)
+    if "datafile" in fields:
         todo = "Save header and voxels in one .nrrd file"
-        raise unreadable(path, "its voxels lie in another file", received=said["datafile"][:80], todo=todo)
-    if lacking := [name for name in _NEEDED if name not in said]:
+        raise unreadable(path, "its voxels lie in another file", received=fields["datafile"][:80], todo=todo)
+    if lacking := [name for name in _NEEDED if name not in fields]:
         raise damaged(path, f"it has no field {lacking[0]}")
     for name, why in _REFUSED.items():
-        if name in said:
+        if name in fields:
             raise damaged(path, why)
-    if any(said.get(name, "0") != "0" for name in ("lineskip", "byteskip")):
+    if any(fields.get(name, "0") != "0" for name in ("lineskip", "byteskip")):
         raise damaged(path, "it asks for lines or bytes before its voxels to be skipped")
-    shape = _shape(path, said)
-    zipped = _ZIPPED.get(said["encoding"].lower())
+    shape = _shape(path, fields)
+    zipped = _ZIPPED.get(fields["encoding"].lower())
     if zipped is None:
         todo = "Save it with the encoding raw or gzip"
-        raise unreadable(path, "the encoding of its voxels is not read", received=said["encoding"][:80], todo=todo)
-    dtype = _dtype(path, said)
-    affine, remarks = _place(path, said)
+        raise unreadable(path, "the encoding of its voxels is not read", received=fields["encoding"][:80], todo=todo)
+    dtype = _dtype(path, fields)
+    affine, remarks = _place(path, fields)
     return NrrdHeader(shape, affine, dtype, start, zipped, remarks=remarks)
 
 
@@ -133,10 +133,10 @@ def read_nrrd_voxels(path: Path, header: NrrdHeader) -> NDArray[Any]:
     """Voxels in the stored order; raises DataError before anything is allocated if the file cannot hold them."""
     check_size(path, header)
     if header.zipped:
-        found = unzipped(path, lambda: unzip(path, header.size, start=header.start))
-        if found.size < header.size:
-            raise truncated(path, found.size, header.size)
-        stored = found.view(header.dtype)
+        content = unzipped(path, lambda: unzip(path, header.size, start=header.start))
+        if content.size < header.size:
+            raise truncated(path, content.size, header.size)
+        stored = content.view(header.dtype)
     else:
         check_nrrd_length(path, header)
         stored = np.fromfile(path, header.dtype, math.prod(header.shape), offset=header.start)
@@ -159,79 +159,79 @@ def _fields(path: Path) -> tuple[dict[str, str], int]:
     magic = _MAGIC.match(block)
     if not magic:
         raise damaged(path, f"the magic word {block[:9]!r}") if block[:4] == b"NRRD" else no_image(path, block, "NRRD")
-    said, at = dict[str, str](), magic.end()
+    fields, at = dict[str, str](), magic.end()
     while True:
         end = block.find(b"\n", at)
         if end < 0:
             raise damaged(path, f"no empty line ends it within {len(block)} bytes")
         line, at = block[at:end].decode("utf-8", "replace").removesuffix("\r"), end + 1
         if not line:
-            return said, at
+            return fields, at
         key, colon, value = line.partition(":")
         if line.startswith("#") or value.startswith("="):
             continue
         name = key.lower().replace(" ", "")
         if name not in _FIELDS or not (colon and value.startswith(" ")):
             raise damaged(path, f"the line {line[:80]!r}")
-        if name in said:
+        if name in fields:
             raise damaged(path, f"it says {key[:80]} twice")
-        said[name] = value.strip()
+        fields[name] = value.strip()
 
 
-def _shape(path: Path, said: Mapping[str, str]) -> tuple[int, ...]:
+def _shape(path: Path, fields: Mapping[str, str]) -> tuple[int, ...]:
     """Voxels along the three axes of space."""
-    words, kinds = said["sizes"].split(), said.get("kinds", "").lower().split()
-    if str(len(words)) != said["dimension"] or not all(re.fullmatch("[0-9]{1,19}", word) for word in words):
-        raise damaged(path, f"it declares {said['dimension'][:80]} dimensions of {said['sizes'][:80]} voxels")
+    words, kinds = fields["sizes"].split(), fields.get("kinds", "").lower().split()
+    if str(len(words)) != fields["dimension"] or not all(re.fullmatch("[0-9]{1,19}", word) for word in words):
+        raise damaged(path, f"it declares {fields['dimension'][:80]} dimensions of {fields['sizes'][:80]} voxels")
     if kinds and len(kinds) != len(words):
         raise damaged(path, f"it declares {len(kinds)} kinds of {len(words)} axes")
-    directions = said.get("spacedirections", "").lower()
+    directions = fields.get("spacedirections", "").lower()
     if len(words) != 3 or not set(kinds) <= _KINDS or "none" in directions:
-        raise _not_spatial(path, said)
+        raise _not_spatial(path, fields)
     return tuple(map(int, words))
 
 
-def _not_spatial(path: Path, said: Mapping[str, str]) -> DataError:
+def _not_spatial(path: Path, fields: Mapping[str, str]) -> DataError:
     """Layers of segments above all, as 3D Slicer saves those that overlap; also colours, vectors and time."""
-    kinds = f", kinds {said['kinds'][:80]}" if "kinds" in said else ""
+    kinds = f", kinds {fields['kinds'][:80]}" if "kinds" in fields else ""
     todo = "Save one 3-D image in the file; of a segmentation in layers, export a binary labelmap (in 3D Slicer: "
     todo += "Export visible segments to binary labelmap)"
     what = "it does not hold three axes of space alone"
-    return unreadable(path, what, received=f"sizes {said['sizes'][:80]}{kinds}", todo=todo)
+    return unreadable(path, what, received=f"sizes {fields['sizes'][:80]}{kinds}", todo=todo)
 
 
-def _dtype(path: Path, said: Mapping[str, str]) -> np.dtype[Any]:
-    code = _TYPES.get(" ".join(said["type"].lower().split()))
+def _dtype(path: Path, fields: Mapping[str, str]) -> np.dtype[Any]:
+    code = _TYPES.get(" ".join(fields["type"].lower().split()))
     if code is None:
-        raise damaged(path, f"voxels of the type {said['type'][:80]} are not read")
-    order = _ORDERS.get(said.get("endian", "").lower())
-    if order is None and ("endian" in said or code[1] != "1"):
-        raise damaged(path, f"endian: {said.get('endian', 'not given')[:80]}, where little or big is due")
+        raise damaged(path, f"voxels of the type {fields['type'][:80]} are not read")
+    order = _ORDERS.get(fields.get("endian", "").lower())
+    if order is None and ("endian" in fields or code[1] != "1"):
+        raise damaged(path, f"endian: {fields.get('endian', 'not given')[:80]}, where little or big is due")
     return np.dtype((order or "=") + code)
 
 
-def _place(path: Path, said: Mapping[str, str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
+def _place(path: Path, fields: Mapping[str, str]) -> tuple[NDArray[np.float64], tuple[str, ...]]:
     """Stored voxel index to RAS+ mm, and what a person should know of how it was told."""
-    _check_mm(path, said)
+    _check_mm(path, fields)
     affine = np.eye(4)
-    if not any(name in said for name in _PLACED):
-        spacing_mm = parse_numbers(said.get("spacings", "").split())
+    if not any(name in fields for name in _PLACED):
+        spacing_mm = parse_numbers(fields.get("spacings", "").split())
         if spacing_mm is None or len(spacing_mm) != 3 or not (spacing_mm > 0).all():
             what = "neither space directions nor spacings that are larger than 0"
-            raise damaged(path, f"it has {what}: spacings {said.get('spacings', 'not given')[:80]}")
+            raise damaged(path, f"it has {what}: spacings {fields.get('spacings', 'not given')[:80]}")
         affine[:3, :3] = np.diag(spacing_mm)
         remark = "it names no space, so where it lies is not known: taken as ITK does, with the axes pointing left, "
         return np.diag([*_LPS, 1.0]) @ affine, (remark + "back and up and 0 mm at the first voxel",)
-    signs = _SPACES.get(said.get("space", "").lower())
-    if signs is None or said.get("spacedimension", "3") != "3":
-        received = " and ".join(f"{name}: {said[name][:80]}" for name in _PLACED[:2] if name in said) or "no space"
+    signs = _SPACES.get(fields.get("space", "").lower())
+    if signs is None or fields.get("spacedimension", "3") != "3":
+        received = " and ".join(f"{name}: {fields[name][:80]}" for name in _PLACED[:2] if name in fields) or "no space"
         todo = "Save it with the space left-posterior-superior, as 3D Slicer and ITK do"
         raise unreadable(path, "its space does not say where the patient's left is", received=received, todo=todo)
-    if "spacings" in said or "spacedirections" not in said:
+    if "spacings" in fields or "spacedirections" not in fields:
         raise damaged(path, "it names a space, so space directions are due, and no spacings")
-    affine[:3, :3] = _vectors(path, said["spacedirections"], 3).T
-    if "spaceorigin" in said:
-        affine[:3, 3] = _vectors(path, said["spaceorigin"], 1)[0]
+    affine[:3, :3] = _vectors(path, fields["spacedirections"], 3).T
+    if "spaceorigin" in fields:
+        affine[:3, 3] = _vectors(path, fields["spaceorigin"], 1)[0]
         remarks: tuple[str, ...] = ()
     else:
         remarks = ("it has no space origin, so where it lies is not known: taken as ITK does, 0 mm at the first voxel",)
@@ -240,18 +240,18 @@ def _place(path: Path, said: Mapping[str, str]) -> tuple[NDArray[np.float64], tu
 
 def _vectors(path: Path, text: str, count: int) -> NDArray[np.float64]:
     """Vectors such as `(1,0,0) (0,1,0)`, shape (count, 3)."""
-    found = re.findall(r"\(([^()]*)\)", text)
-    numbers = [parse_numbers([word.strip() for word in vector.split(",")]) for vector in found]
-    if len(found) != count or re.sub(r"\([^()]*\)", "", text).strip():
+    vectors = re.findall(r"\(([^()]*)\)", text)
+    numbers = [parse_numbers([word.strip() for word in vector.split(",")]) for vector in vectors]
+    if len(vectors) != count or re.sub(r"\([^()]*\)", "", text).strip():
         raise damaged(path, f"{count} vectors are due where it declares {text[:80]}")
     if any(vector is None or len(vector) != 3 for vector in numbers):
         raise damaged(path, f"three numbers to a vector are due where it declares {text[:80]}")
     return np.array(numbers, np.float64)
 
 
-def _check_mm(path: Path, said: Mapping[str, str]) -> None:
+def _check_mm(path: Path, fields: Mapping[str, str]) -> None:
     for name in ("spaceunits", "units"):
-        units = re.findall(r'"([^"]*)"', said.get(name, ""))
-        if name in said and (len(units) != 3 or not {unit.lower() for unit in units} <= _MM):
+        units = re.findall(r'"([^"]*)"', fields.get(name, ""))
+        if name in fields and (len(units) != 3 or not {unit.lower() for unit in units} <= _MM):
             todo = "Save it with lengths in mm"
-            raise unreadable(path, "the unit of its lengths is not mm", received=said[name][:80], todo=todo)
+            raise unreadable(path, "the unit of its lengths is not mm", received=fields[name][:80], todo=todo)

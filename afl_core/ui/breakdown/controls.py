@@ -25,6 +25,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import training_references
+from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated
 
@@ -65,14 +66,22 @@ def choose(workspace: Comparison) -> Asked | None:
     _return_to_settings()
     headline = st.container()
     first = st.columns([2, 3, 4, 3, 3], vertical_alignment="bottom")
-    level: Level = first[0].selectbox("Compare", list(LEVELS), format_func=LEVELS.__getitem__, **_bound("level"))
+    level: Level = first[0].selectbox(
+        "Compare", list(LEVELS), format_func=LEVELS.__getitem__, help=TERMS["Unit"], **_bound("level")
+    )
     measure = _choose_measure(workspace, level, first[1])
     pool, sources = _choose_sources(workspace, first[2])
     if not sources:
         st.info("Choose the sources to compare.")
         return None
     smoothness = _choose_smoothness(level, first[3])
-    bins = first[4].selectbox("Edges of the bins", list(BINS), format_func=BIN_NAMES.__getitem__, **_bound("bins"))
+    bins = first[4].selectbox(
+        "Edges of the bins",
+        list(BINS),
+        format_func=BIN_NAMES.__getitem__,
+        help=explain("Edge", "Tertile"),
+        **_bound("bins"),
+    )
     by = None if smoothness in DEFAULT_AXES else ("size", smoothness)
     options = Options(measure, level, tuple(sources), by, str(bins), {}, pool)
     try:
@@ -156,7 +165,9 @@ def _choose_sources(workspace: Comparison, column: Any) -> tuple[bool, list[str]
     pooled, seeds = list_sources(workspace.manifest, pool_seeds=True)
     pool = True
     if seeds:
-        pool = not st.toggle("Show each seed as a source of its own", **_bound("each_seed"))
+        pool = not st.toggle(
+            "Show each seed as a source of its own", help=explain("Seed", "Pooled"), **_bound("each_seed")
+        )
     evaluated = set(workspace.rows["source"])
     names = [name for name in (pooled if pool else workspace.sources) if set(seeds.get(name, (name,))) <= evaluated]
     return pool, column.multiselect("Sources, in order", names, default=names, **_bound("sources"))
@@ -168,7 +179,12 @@ def _choose_smoothness(level: Level, column: Any) -> str:
         column.selectbox("Smoothness by", [SMOOTHNESS["roughness"]], disabled=True, help=why)
         return "roughness"
     names = list(SMOOTHNESS)
-    return str(column.selectbox("Smoothness by", names, format_func=SMOOTHNESS.__getitem__, **_bound("smoothness")))
+    meaning = explain("Roughness", "Released smoothness")
+    return str(
+        column.selectbox(
+            "Smoothness by", names, format_func=SMOOTHNESS.__getitem__, help=meaning, **_bound("smoothness")
+        )
+    )
 
 
 def _choose_pair(units: Units) -> tuple[str, str] | None:

@@ -15,6 +15,7 @@ from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
+from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import LEVELS, Asked, settings_key
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
@@ -168,12 +169,11 @@ def _interval(record: Mapping[Any, Any]) -> str:
 def _statistic_columns() -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
-        "units": number(help="Cases or lesions; n counts patients."),
-        "difference": number(format="%+.3f"),
-        "p": number(format="%.3f"),
-        "p (Holm)": number(format="%.3f", help="Corrected for all tests of this page."),
-        "effect": number(
-            format="%+.2f", help="Rank-biserial: +1 where every patient is higher, -1 where all are lower."
-        ),
-        "higher": number(help="Patients on whom the later source is higher."),
+        "units": number(help=TERMS["Unit"]),
+        "n": number(help=TERMS["n"]),
+        "difference": number(format="%+.3f", help=TERMS["Difference"]),
+        "p": number(format="%.3f", help=TERMS["p"]),
+        "p (Holm)": number(format="%.3f", help=TERMS["p (Holm)"]),
+        "effect": number(format="%+.2f", help=TERMS["Effect"]),
+        "higher": number(help=TERMS["Higher"]),
     }

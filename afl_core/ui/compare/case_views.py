@@ -13,6 +13,7 @@ from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.glossary import TERMS
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
@@ -40,7 +41,13 @@ def show_slices(workspace: Comparison, case_id: str) -> None:
         if names:
             sequence = str(
                 st.segmented_control(
-                    "Sequence", names, default=names[0], required=True, key="sequence", bind="query-params"
+                    "Sequence",
+                    names,
+                    default=names[0],
+                    required=True,
+                    help=TERMS["Sequence"],
+                    key="sequence",
+                    bind="query-params",
                 )
             )
         else:

@@ -9,6 +9,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.case_tables import FALSE_POSITIVE, case_table, lesion_table, metric_table, most_telling, rows_of
 from afl_core.evaluation.comparison import Comparison
+from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
 
@@ -197,9 +198,9 @@ def _columns(table: pd.DataFrame) -> dict[str, Any]:
     numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in table.columns}
     special = {
         "case": st.column_config.TextColumn(width="medium"),
-        "volume (ml)": st.column_config.NumberColumn(format="%.2f"),
-        "lesions": st.column_config.NumberColumn(format="%d"),
-        "roughness": st.column_config.NumberColumn(format="%.2f", help="Empty: too small to carry one."),
+        "volume (ml)": st.column_config.NumberColumn(format="%.2f", help=TERMS["Tumour volume"]),
+        "lesions": st.column_config.NumberColumn(format="%d", help=TERMS["Lesion"]),
+        "roughness": st.column_config.NumberColumn(format="%.2f", help=TERMS["Roughness"]),
         "difference": st.column_config.NumberColumn(format="%+.3f", help="Second source minus first."),
     }
     return numbers | special

@@ -18,6 +18,7 @@ from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source
 from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.glossary import TERMS
 from afl_core.regions import label_lesions
 from afl_core.ui.compare.case_views import behind
 from afl_core.ui.compare.panels import show_metrics
@@ -68,7 +69,11 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
     if case is None:
         return
     names = tuple(case.sequences)
-    sequence = str(st.segmented_control("Sequence", names, default=names[0], required=True, key="upload sequence"))
+    sequence = str(
+        st.segmented_control(
+            "Sequence", names, default=names[0], required=True, key="upload sequence", help=TERMS["Sequence"]
+        )
+    )
     kept = st.session_state.get(PICTURE)
     if kept is None or kept[0] != sequence:
         reference = load_reference(case) if case.reference else None

@@ -17,6 +17,7 @@ from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import declare_patients, find_results, register
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
@@ -56,7 +57,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
         index=names.index(MASKS_ALONE.name) if masks else 0,
         format_func=_layout_name,
         key=f"layout {text}",
-        help=f"Recognised from the names of the files. Any other folder is described by an {LAYOUT_FILE} in it.",
+        help=TERMS["Layout"],
     )
     if not text.strip():
         st.info("Give the folder of a data set, or run `afl demo` in a terminal for the demo cohort.")
@@ -97,7 +98,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
         opened.patients.table if opened else "",
         key=f"patients {root} {layout}",
         placeholder="/path/to/patients.csv, where the names do not say who is one patient",
-        help="CSV or TSV with the columns case_id and patient: the unit of all statistics and splits.",
+        help=f"{TERMS['Table of patients']} {TERMS['Patient']}",
     )
     if labels is None:
         return None
@@ -109,14 +110,14 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
         default=known,
         required=True,
         format_func=scheme.title_of,
+        help=TERMS["Region"],
         key=f"region {root} {layout} {labels}",
     )
     trust = left.checkbox(
         "Trust the order of voxels",
         value=opened is not None and opened.trust_voxel_order,
         key=f"trust {root} {layout}",
-        help="Files of one shape then lie on one grid, voxel by voxel as stored, whatever their headers say: for masks "
-        "that lost their header.",
+        help=TERMS["Trust the order of voxels"],
     )
     patients = str(typed_folder(table)) if table.strip() else None
     return DataOptions(layout or None, labels or None, str(region), trust, patients)

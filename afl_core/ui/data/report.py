@@ -8,6 +8,7 @@ import streamlit as st
 from afl_core.data.check.check import Report
 from afl_core.data.check.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain
 
 COLOURS = {"error": "red", "question": "violet", "warning": "orange", "note": "gray"}
@@ -99,8 +100,8 @@ def show_tables(report: Report) -> None:
 
 
 _FORMATS = {
-    "Volume (ml)": st.column_config.NumberColumn(format="%.2f"),
-    "Roughness": st.column_config.NumberColumn(format="%.3f"),
+    "Volume (ml)": st.column_config.NumberColumn(format="%.2f", help=TERMS["Tumour volume"]),
+    "Roughness": st.column_config.NumberColumn(format="%.3f", help=TERMS["Roughness"]),
 }
 
 

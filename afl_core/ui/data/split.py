@@ -7,6 +7,7 @@ from afl_core.data.check.check import Report
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import DataError
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain, shown_errors
 
 
@@ -19,7 +20,7 @@ def show_split(cohort: Cohort, report: Report) -> None:
         return
     with shown_errors():
         seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")
-        seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help="The same seed gives the same split."))
+        seed = int(seed_box.number_input("Seed", 0, 2**31 - 1, 0, help=TERMS["Seed"]))
         splits = random_splits(report.sound, patients=report.patient_of, seed=seed)
         volumes = {row.case_id: row.volume_ml for row in report.cases}
         table_box.dataframe(_table(splits, volumes, report.patient_of), hide_index=True)

@@ -14,8 +14,8 @@ from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
 from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, case_gamma, gammas, unclipped
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
 from afl_core.figures.xray import plot_curves, plot_focusing
+from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.panels import Asked
-from afl_core.ui.loss_xray.why import READINGS
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 
@@ -76,14 +76,14 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         format_func=SMOOTHNESS.__getitem__,
         key="smoothness",
         bind="query-params",
-        help="\n".join(f"- {one.name}: {one.what}" for one in READINGS.values()),
+        help=explain(*SMOOTHNESS.values()),
     )
     volume = columns[1].toggle(
         "With gamma_va",
         start.gamma_volume,
         key="gamma_va",
         bind="query-params",
-        help="Whether gamma_va, the tumour's share of the volume, is part of gamma.",
+        help=TERMS["gamma_va"],
     )
     weighting = columns[2].selectbox(
         "Weights",
@@ -92,7 +92,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         format_func=ALPHAS.__getitem__,
         key="weights",
         bind="query-params",
-        help="What alpha_va weighs: tumour voxels, every voxel (as printed), or the background channel (as released).",
+        help=explain(*ALPHAS.values()),
     )
     adaptive = bool(volume) or smoothness != "none"
     scale = columns[3].select_slider(
@@ -103,9 +103,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         key="scale",
         bind="query-params",
         disabled=not adaptive,
-        help="Multiplies gamma_va + gamma_mSa; 1 as released. Below 0, with an offset, small tumours get more focus."
-        if adaptive
-        else "Without gamma_va and smoothness there is nothing to multiply.",
+        help=TERMS["Scale of gamma"] if adaptive else "Without gamma_va and smoothness there is nothing to multiply.",
     )
     offset = columns[4].slider(
         "Offset of gamma",
@@ -115,7 +113,7 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         0.05,
         key="offset",
         bind="query-params",
-        help="Added to the scaled gamma; 0 as released, and FL is an offset of 2 alone.",
+        help=TERMS["Offset of gamma"],
     )
     alpha = columns[5].slider(
         "Alpha of the curves",

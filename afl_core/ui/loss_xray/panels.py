@@ -18,6 +18,7 @@ from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumo
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.xray import plot_distributions, plot_gammas
+from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
@@ -69,7 +70,7 @@ def choose(workspace: Comparison) -> Asked | None:
         "What the loss sees",
         list(PREPARATIONS),
         format_func=lambda key: PREPARATIONS[key].title.capitalize() if key == "own" else PREPARATIONS[key].title,
-        help="What is done to the masks before the loss. Gamma is a share of all voxels, so a crop changes it.",
+        help=TERMS["What the loss sees"],
         key="prepare",
         bind="query-params",
     )
@@ -108,7 +109,7 @@ def _choose_reading() -> str:
             format_func=lambda key: READINGS[key].name,
             key="reading",
             bind="query-params",
-            help="\n".join(f"- {one.name}: {one.what}" for one in READINGS.values()),
+            help=explain(*(reading.name for reading in READINGS.values())),
         )
     )
 

@@ -22,23 +22,16 @@ FORMULA = (
 
 @dataclass(frozen=True)
 class Reading:
-    """One reading of gamma_mSa: its name on screen, the loss that has it, and what it is."""
+    """One reading of gamma_mSa: its name on screen, which the glossary explains, and the loss that has it."""
 
     name: str
     setting: Setting
-    what: str
 
 
 READINGS: Mapping[str, Reading] = {
-    "released": Reading("As released", SETTINGS["A-FL released"], "boundary faces ÷ all voxels, as the authors ran it"),
-    "surface": Reading(
-        "Over the boundary",
-        SETTINGS["A-FL paper"],
-        "boundary faces ÷ voxels of the boundary, as the paper's text reads",
-    ),
-    "scale_free": Reading(
-        "Scale-free", SETTINGS["A-FL scale-free"], "roughness, ours, which does not grow with the tumour"
-    ),
+    "released": Reading("As released", SETTINGS["A-FL released"]),
+    "surface": Reading("Over the boundary", SETTINGS["A-FL paper"]),
+    "scale_free": Reading("Scale-free", SETTINGS["A-FL scale-free"]),
 }
 
 _BECAUSE: Mapping[str, str] = {

@@ -13,6 +13,7 @@ from afl_core.evaluation.comparison import Comparison, Stored, build_comparison,
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.store import find_results, result_folders
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
@@ -70,7 +71,7 @@ def select_workspace() -> Comparison | None:
             names,
             key=RESULTS_KEY,
             placeholder="None yet",
-            help="Folders under data/results. `afl evaluate --out data/results/NAME` adds one.",
+            help=f"{TERMS['Results']} `afl evaluate --out data/results/NAME` adds one.",
         )
     if chosen is None:
         return None

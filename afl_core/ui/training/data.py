@@ -9,6 +9,7 @@ from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.glossary import TERMS
 from afl_core.training.dataset import (
     TrainingData,
     check_splits,
@@ -52,7 +53,7 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
         "Split",
         kinds,
         key=kept(f"split {root}", kinds[0], kinds),
-        help="Random: by patient, and always the same. Its own: the splits.json in its folder.",
+        help=f"{TERMS['Split']} Random: always the same. Its own: the splits.json in its folder.",
     )
     if kind == RANDOM:
         data = with_random_split(data, None if demo else _cohort(str(root), options))

@@ -12,6 +12,7 @@ import streamlit as st
 from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.glossary import TERMS
 from afl_core.training.config import build_config
 from afl_core.training.dataset import TrainingData
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
@@ -147,7 +148,9 @@ def _choose(workspace: Comparison | None) -> Wish:
     columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
     network = _choose_one(columns[0], "Network", f"{preset} network", NETWORK_NAMES, preset_value(preset, "network"))
     unit, amount = _choose_length(preset, columns[1], columns[2])
-    seeds = columns[3].text_input("Seeds", key=kept("training seeds", "0"), help="One or more: 0, 1, 2")
+    seeds = columns[3].text_input(
+        "Seeds", key=kept("training seeds", "0"), help=f"One or more, such as 0, 1, 2. {TERMS['Seed']}"
+    )
     with st.expander("Advanced settings"):
         settings = {"network": network} | _choose_advanced(preset, data)
     if data is None:
@@ -180,7 +183,8 @@ def _try_data(workspace: Comparison | None) -> tuple[TrainingData | None, AflErr
 
 def _choose_one(column: Any, title: str, key: str, names: Mapping[str, str], default: str) -> str:
     options = list(names)
-    return str(column.selectbox(title, options, format_func=names.__getitem__, key=kept(key, default, options)))
+    key = kept(key, default, options)
+    return str(column.selectbox(title, options, format_func=names.__getitem__, key=key, help=TERMS.get(title)))
 
 
 def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
@@ -200,10 +204,12 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))))
     batch, rate = (kept(f"{preset} {name}", preset_value(preset, name)) for name in ("batch_size", "learning_rate"))
     found: dict[str, Any] = {
-        "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences)),
-        "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch)),
-        "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch)),
-        "learning_rate": first[3].number_input("Learning rate", format="%g", step=0.01, key=rate),
+        "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences, help=TERMS["Sequence"])),
+        "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch, help=TERMS["Patch"])),
+        "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch, help=TERMS["Batch"])),
+        "learning_rate": first[3].number_input(
+            "Learning rate", format="%g", step=0.01, key=rate, help=TERMS["Learning rate"]
+        ),
     }
     for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
         names = dict(zip(choices, choices, strict=True))

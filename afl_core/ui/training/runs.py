@@ -7,6 +7,7 @@ import streamlit as st
 
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import AflError
+from afl_core.glossary import TERMS
 from afl_core.training.launcher import start_run, stop_run
 from afl_core.training.names import duration, first_unique, network_name, short_loss
 from afl_core.training.progress import Seen, partners_of, runs_table
@@ -86,9 +87,7 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
         column_config={
             "run": st.column_config.TextColumn(width=285),
             "progress": st.column_config.ProgressColumn(format="%.0f %%", min_value=0, max_value=100, width="small"),
-            "validation Dice": number(
-                format="%.3f", help="The best so far, on the validation cases, never on the test cases."
-            ),
+            "validation Dice": number(format="%.3f", help=f"The best so far. {TERMS['Validation Dice']}"),
             "loss": st.column_config.TextColumn(width="medium"),
             "seed": number(width="small"),
         },

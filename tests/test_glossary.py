@@ -1,0 +1,91 @@
+"""The glossary explains the words of the pages once, and its page says the same as the package."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.glossary import SECTIONS, TERMS, as_markdown
+from afl_core.metrics import METRICS
+from afl_core.ui.breakdown.controls import SMOOTHNESS as SMOOTHNESS_OF_BINS
+from afl_core.ui.loss_xray.design import ALPHAS
+from afl_core.ui.loss_xray.design import SMOOTHNESS as READINGS_OF_SMOOTHNESS
+from afl_core.ui.loss_xray.why import READINGS
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_page_says_what_the_package_says():
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert page == as_markdown(), "Write afl_core.glossary.as_markdown() to docs/glossary.md again"
+
+
+def test_every_term_stands_once():
+    terms = [term.lower() for section in SECTIONS.values() for term in section]
+    assert sorted(set(terms)) == sorted(terms)
+    assert len(terms) == len(TERMS)
+
+
+@pytest.mark.parametrize("label", [metric.label for metric in METRICS.values()])
+def test_every_metric_has_its_own_definition(label):
+    metric = next(metric for metric in METRICS.values() if metric.label == label)
+    assert TERMS[label].startswith(metric.definition)
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        *(axis.label for axis in AXES.values()),
+        *(label.partition(" (")[0] for label in SMOOTHNESS_OF_BINS.values()),
+        *READINGS_OF_SMOOTHNESS.values(),
+        *ALPHAS.values(),
+        *(reading.name for reading in READINGS.values()),
+    ],
+)
+def test_every_choice_of_smoothness_and_alpha_has_an_entry(label):
+    assert label in TERMS
+
+
+def test_every_lesion_measure_has_an_entry():
+    missing = {measure.label for measure in MEASURES["lesion"].values()} - set(TERMS)
+    assert not missing
+
+
+@pytest.mark.parametrize("term", TERMS)
+def test_explanation_is_whole_sentences_that_a_help_text_can_show(term):
+    text = TERMS[term]
+    assert text.endswith(".")
+    assert len(text) < 420
+    assert not set("*<>$`~#") & set(text), "A help text is Markdown, where this is a mark"
+
+
+def test_page_has_one_line_a_term():
+    page = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    assert re.findall(r"^- \*\*(.+?)\*\*: ", page, flags=re.MULTILINE) == list(TERMS)
+
+
+WIDGETS = {
+    *("selectbox", "multiselect", "segmented_control", "text_input", "number_input"),
+    *("checkbox", "toggle", "slider", "select_slider"),
+}
+
+
+def widgets_of_terms():
+    """Where a page has a widget whose label is a term: file, line, term and the source of its help."""
+    by_name = {term.lower(): term for term in TERMS}
+    for path in sorted((ROOT / "afl_core" / "ui").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in WIDGETS):
+                continue
+            label = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
+            if isinstance(label, str) and label.lower() in by_name:
+                texts = [ast.unparse(keyword.value) for keyword in node.keywords if keyword.arg == "help"]
+                yield f"{path.relative_to(ROOT)}:{node.lineno}", by_name[label.lower()], "".join(texts)
+
+
+@pytest.mark.parametrize(("place", "term", "help_text"), list(widgets_of_terms()))
+def test_widget_that_is_called_by_a_term_has_its_help_from_the_glossary(place, term, help_text):
+    assert f"TERMS['{term}']" in help_text or f"'{term}'" in help_text, f"{place}: help=TERMS[{term!r}] is missing"
