@@ -23,9 +23,6 @@ from afl_core.errors import AflError, UsageError
 LOCK, STOP, LOG = "lock", "stop", "log.txt"
 """Files in the folder of a process."""
 
-REFUSED = os.EX_USAGE
-"""Exit status of a process that was asked for something impossible and says what, in its last line."""
-
 POLL_SECONDS = 0.2
 """How often a process looks whether it is asked to stop."""
 
@@ -235,12 +232,12 @@ def ask(
 
 
 def answer(reply: Callable[[str], str]) -> None:
-    """What a process that is asked does: reply to its input, or say what is wrong with it and end with REFUSED."""
+    """What a process that is asked does: reply to its input, or say what is wrong and end with `os.EX_USAGE`."""
     try:
         sys.stdout.write(reply(sys.stdin.read()))
     except AflError as error:
         sys.stderr.write(f"{error}\n")
-        sys.exit(REFUSED)
+        sys.exit(os.EX_USAGE)
 
 
 def last_words(ended: subprocess.CompletedProcess[str]) -> str:

@@ -1,5 +1,6 @@
 """Start and stop the process of a run. Needs no torch; the process outlives whoever started it."""
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -90,7 +91,7 @@ def propose_runs(request: PlanRequest, *, waiting: Callable[[float], None] = lam
     except TimeoutError as error:
         raise UsageError("The steps could not be measured", received=error, todo=todo) from error
     reason = processes.last_words(found)
-    if found.returncode == processes.REFUSED:
+    if found.returncode == os.EX_USAGE:  # something impossible was asked for
         raise UsageError(reason.removesuffix("."))
     if found.returncode:
         raise UsageError("The steps could not be measured", received=reason, todo=todo)

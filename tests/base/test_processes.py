@@ -1,12 +1,13 @@
 """What a process that was asked says when it cannot answer."""
 
+import os
 import subprocess
 import sys
 from functools import partial
 
 import pytest
 
-from afl_core.base.processes import REFUSED, last_words
+from afl_core.base.processes import last_words
 
 ANSWERS = """
 from afl_core.base.processes import answer
@@ -26,7 +27,7 @@ def test_an_answer_is_written_out_and_a_refusal_is_told_apart():
     right = run([sys.executable, "-c", ANSWERS], input="right")
     assert (right.returncode, right.stdout, right.stderr) == (0, "RIGHT", "")
     wrong = run([sys.executable, "-c", ANSWERS], input="wrong")
-    assert (wrong.returncode, wrong.stdout) == (REFUSED, "")
+    assert (wrong.returncode, wrong.stdout) == (os.EX_USAGE, "")
     assert last_words(wrong) == "It is wrong (received: wrong). Write it right."
 
 
