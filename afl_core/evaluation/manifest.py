@@ -46,6 +46,21 @@ class _Section(BaseModel):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
+class _PatientsSection(_Section):
+    """What `Patients.record` gives: case to patient, and how that was decided."""
+
+    of: dict[str, Annotated[str, Field(pattern=r"\S")]]
+    how: str = ""
+    table: str = ""
+    declared: bool = False
+
+
+def _patients(record: dict[str, Any]) -> dict[str, Any]:
+    if record:
+        _PatientsSection.model_validate(record)
+    return record
+
+
 class DataSection(_Section):
     """The data set.
 
@@ -63,7 +78,7 @@ class DataSection(_Section):
     kind: str
     skipped: dict[str, str]
     cases: tuple[str, ...] = ()
-    patients: dict[str, Any] = {}
+    patients: Annotated[dict[str, Any], AfterValidator(_patients)] = {}
     labels: str = ""
     doubt: str = ""
 
@@ -158,7 +173,7 @@ class Manifest(_Section):
     versions: dict[str, str] = {}
     problems: dict[str, dict[str, str]] = {}
     missing: dict[str, tuple[str, ...]] = {}
-    empty_masks: dict[str, dict[str, int]] = {}
+    empty_masks: dict[str, dict[Literal["both", "reference", "prediction"], int]] = {}
     updated: str = ""
 
     @property
