@@ -21,8 +21,8 @@ def plot_volumes(volumes_ml: Sequence[float]) -> go.Figure:
     values = np.array([v for v in volumes_ml if v > 0])
     if not values.size:
         return _nothing("No tumour")
-    low, high = np.log10(values.min()), np.log10(values.max())
-    edges = np.logspace(low, max(high, low + 0.1), BINS + 1)
+    # Not by logspace: its ends are rounded, and the least or largest case may lie outside.
+    edges = np.geomspace(values.min(), max(values.max(), values.min() * 10**0.1), BINS + 1)
     figure = _bars(values, edges, unit=" ml")
     figure.update_xaxes(title=f"Tumour volume of a case (ml, logarithmic), n = {len(values)}", **LOG_AXIS)
     return figure
