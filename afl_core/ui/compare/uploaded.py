@@ -8,10 +8,7 @@ import streamlit as st
 
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import Cohort, load_reference
-from afl_core.data.upload import (
-    CASE_ID,
-    sequences_elsewhere,
-)
+from afl_core.data.upload import CASE_ID, sequences_elsewhere
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import job_status
 from afl_core.evaluation.pipeline import mask_path

@@ -15,10 +15,10 @@ _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 
 
 @cache
-def component(name: str, files: str) -> ComponentRenderer:
-    """The component of that name, drawn by the page, the style and the module of `static/` that are called `files`."""
-    css = _read("theme.css") + _read(f"{files}.css")
-    return st.components.v2.component(name, html=_read(f"{files}.html"), css=css, js=linked(f"{files}.js"))
+def component(name: str) -> ComponentRenderer:
+    """The component that the page, the style and the module of that name in `static/` draw."""
+    css = _read("theme.css") + _read(f"{name}.css")
+    return st.components.v2.component(f"afl_{name}", html=_read(f"{name}.html"), css=css, js=linked(f"{name}.js"))
 
 
 def linked(module: str) -> str:

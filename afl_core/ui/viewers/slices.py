@@ -64,7 +64,7 @@ def show_viewer(
     options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}
     callbacks: dict[str, Any] = {"on_view_change": ignore} if report else {}
     digests = json.loads(payload.header)["parts"]
-    viewer = component("afl_viewer", "viewer")
+    viewer = component("viewer")
     with st.container(gap=None):
         for name, part in payload.parts.items():
             options_of_part = {"key": key, "part": name, "digest": digests[name]}

@@ -44,7 +44,7 @@ def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes])
         key: Streamlit key; also what the camera is remembered under.
         still: Gives a PNG of the same surfaces, for a browser without WebGL.
     """
-    result = component("afl_surfaces", "surfaces")(key=key, data=framed({"key": key}) + payload, on_webgl_change=ignore)
+    result = component("surfaces")(key=key, data=framed({"key": key}) + payload, on_webgl_change=ignore)
     if result.get("webgl") is False:
         st.image(still())
         st.caption("This browser has no WebGL, so the surfaces are a still picture.")
