@@ -18,9 +18,18 @@ from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Op
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
 from afl_core.base.catalogue import pick
+from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
-from afl_core.cli.terminal import command_line, output, print_caveats, print_line, print_problems, print_warnings
+from afl_core.cli.terminal import (
+    command_line,
+    output,
+    print_caveats,
+    print_line,
+    print_problems,
+    print_warnings,
+    progress_bar,
+)
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 
@@ -210,12 +219,16 @@ def open_breakdown(folder: Path, options: Options) -> tuple[Comparison, Breakdow
 
 def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
     """Size and smoothness of the references of the training split; measured where that was not done before."""
-    from afl_core.evaluation.references import training_references  # noqa: PLC0415 - only these bins need it
+    from afl_core.evaluation.references import left_out_sentence, training_references  # noqa: PLC0415 - only these bins need it
 
     if opened.whole is None:
         raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
-    with worker_pool(tasks=len(opened.whole.cases)) as executor:
-        return training_references(opened.results, opened.whole, executor=executor, level=level)
+    with progress_bar("Reading") as advance, worker_pool(tasks=len(opened.whole.cases)) as executor:
+        table, problems = training_references(
+            opened.whole, index=INDEX, progress=advance, executor=executor, level=level
+        )
+    print_warnings([left_out_sentence(problems)])
+    return table
 
 
 def print_breakdown(found: Breakdown) -> None:

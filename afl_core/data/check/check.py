@@ -209,7 +209,7 @@ def _row(case: Case, files: Mapping[Path, FileFacts], reference: ReferenceFacts 
         reference=case.reference is not None,
         labels=known.labels,
         volume_ml=known.volume_ml,
-        lesions=known.lesions,
+        lesions=len(known.lesion_ml),
         roughness=known.roughness,
     )
 

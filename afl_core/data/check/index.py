@@ -76,12 +76,14 @@ class KeptFile(TypedDict, total=False):
 
 @with_config(ConfigDict(extra="forbid", allow_inf_nan=False))
 class KeptReference(TypedDict, total=False):
-    """What the index keeps of a reference: label to voxels, and the description of the region."""
+    """What the index keeps of a reference: the fields of `ReferenceFacts`, as far as they are known; NaN is null."""
 
     labels: dict[Annotated[str, Field(pattern=r"^\d{1,5}$")], int]
     volume_ml: float
-    lesions: int
     roughness: float | None
+    released_smoothness: float
+    lesion_ml: list[float]
+    lesion_roughness: list[float | None]
     problem: str
 
 
@@ -89,7 +91,7 @@ class KeptReference(TypedDict, total=False):
 class _Stored(TypedDict):
     """The whole file: key to size, time and what is kept."""
 
-    version: Literal[3]  # raised whenever what is kept changes its meaning
+    version: Literal[4]  # raised whenever what is kept changes its meaning
     root: str
     files: dict[str, tuple[int, int, KeptFile]]
     references: dict[str, tuple[int, int, KeptReference]]
@@ -124,7 +126,7 @@ class Index:
         """Write what was added; a folder that cannot be written to costs the next reader time, nothing else."""
         if not self._changed:
             return
-        text = json.dumps({"version": 3, "root": str(self.root.resolve()), **self._kept})
+        text = json.dumps({"version": 4, "root": str(self.root.resolve()), **self._kept})
         try:
             write_atomically(self.path, text.encode())
         except OSError:

@@ -16,8 +16,8 @@ from afl_core.data.check.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
 from afl_core.errors import AflError
-from afl_core.regions import bounding_box
-from afl_core.shape import Shape, describe
+from afl_core.regions import bounding_box, label_lesions
+from afl_core.shape import describe
 from afl_core.volume import Case, Volume
 
 
@@ -27,16 +27,20 @@ class ReferenceFacts:
 
     Attributes:
         labels: Label to voxels, without 0.
-        volume_ml: Of the region; 0 when empty, NaN where it cannot be told.
-        lesions: Components of the region (26-connected).
-        roughness: NaN where the lesions cannot carry it.
+        volume_ml: Volume of the region; 0 when empty, NaN where it cannot be told.
+        roughness: Roughness of the region; NaN where the lesions cannot carry it.
+        released_smoothness: Smoothness as the paper's code has it; NaN where it cannot be told.
+        lesion_ml: Volume of each lesion (26-connected), in the order of `label_lesions`.
+        lesion_roughness: Roughness of each; NaN for one that cannot carry it.
         problem: Why the reference cannot be used, or "".
     """
 
     labels: dict[int, int] = field(default_factory=dict)
     volume_ml: float = math.nan
-    lesions: int = 0
     roughness: float = math.nan
+    released_smoothness: float = math.nan
+    lesion_ml: tuple[float, ...] = ()
+    lesion_roughness: tuple[float, ...] = ()
     problem: str = ""
 
 
@@ -94,17 +98,33 @@ def describe_reference(case: Case) -> dict[str, Any]:
     box = bounding_box(labels.array != 0)
     counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
     found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
-    shape = attempt(partial(_shape, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
-    if isinstance(shape, AflError):
-        return {**found, "problem": str(shape)}
-    rough = None if math.isnan(shape.roughness) else shape.roughness
-    return {**found, "volume_ml": shape.volume_ml, "lesions": shape.n_components, "roughness": rough}
+    region = attempt(partial(_region, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
+    return {**found, "problem": str(region)} if isinstance(region, AflError) else {**found, **region}
 
 
-def _shape(labels: Volume, case: Case) -> Shape:
+def _region(labels: Volume, case: Case) -> dict[str, Any]:
+    """What is kept of the region of a case and of its lesions."""
     assert case.reference is not None
     mask = region_mask(labels, case.region, file=case.reference.name)
-    return describe(mask.array, spacing_mm=mask.spacing_mm)
+    shape = describe(mask.array, spacing_mm=mask.spacing_mm)
+    box = bounding_box(mask.array)
+    voxels = [] if box is None else label_lesions(mask.array[box])[1].tolist()
+    return {
+        "volume_ml": shape.volume_ml,
+        "roughness": _null(shape.roughness),
+        "released_smoothness": shape.released_smoothness,
+        "lesion_ml": [n * mask.voxel_ml for n in voxels],
+        "lesion_roughness": [_null(value) for value in shape.lesion_roughness],
+    }
+
+
+def _null(value: float) -> float | None:
+    """JSON has no NaN."""
+    return None if math.isnan(value) else value
+
+
+def _nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _reading(case: Case) -> str:
@@ -125,7 +145,9 @@ def _facts(kept: dict[str, Any]) -> ReferenceFacts:
     return ReferenceFacts(
         labels={int(value): count for value, count in kept.get("labels", {}).items()},
         volume_ml=kept.get("volume_ml", math.nan),
-        lesions=kept.get("lesions", 0),
-        roughness=math.nan if kept.get("roughness") is None else kept["roughness"],
+        roughness=_nan(kept.get("roughness")),
+        released_smoothness=kept.get("released_smoothness", math.nan),
+        lesion_ml=tuple(kept.get("lesion_ml", ())),
+        lesion_roughness=tuple(_nan(value) for value in kept.get("lesion_roughness", ())),
         problem=kept.get("problem", ""),
     )

@@ -22,9 +22,10 @@ from afl_core.analysis.breakdown.options import (
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
 from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base import paths
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.references import training_references
+from afl_core.evaluation.references import left_out_sentence, training_references
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated
@@ -146,7 +147,10 @@ def _training(workspace: Comparison, options: Options) -> pd.DataFrame | None:
     if workspace.whole is None:
         raise DataError("The training split is not known", received=workspace.problem, todo="Choose other bins")
     with st.spinner("Measuring the references of the training split"):
-        return training_references(workspace.results, workspace.whole, level=options.level)
+        table, problems = training_references(workspace.whole, index=paths.INDEX, level=options.level)
+    if problems:
+        st.warning(plain(left_out_sentence(problems)))
+    return table
 
 
 def _bound(key: str) -> dict[str, Any]:
