@@ -19,7 +19,7 @@ STYLE = """
 
 def show() -> None:
     """The page that the address names."""
-    from afl_core.ui.shared.workspace import ASKED_KEY, FOLDER_KEY, select_workspace  # noqa: PLC0415 - caches need a server
+    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, select_workspace  # noqa: PLC0415 - caches need a server
 
     st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
     overview = st.Page("pages/overview.py", title="Overview", default=True)
@@ -31,9 +31,9 @@ def show() -> None:
     page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
     st.html(f"<style>{STYLE}</style>")
     st.session_state["workspace"] = select_workspace()
-    if asked := st.session_state.pop(ASKED_KEY, None):
+    if target := st.session_state.pop(PAGE_KEY, None):
         # A folder that was opened from the sidebar does not take along what the page before had in its address.
-        st.switch_page(asked, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
+        st.switch_page(target, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
     case = st.query_params.get("case")
     if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID
         st.session_state["followed"] = case  # once, so that the browser's Back does not bounce

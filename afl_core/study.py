@@ -149,9 +149,9 @@ def rule_sources(runs: Mapping[str, RunFolder], rule: DecisionRule) -> tuple[Che
         folder = run.path / (CHECKPOINT if rule == card.decision_rule else f"{CHECKPOINT}-{rule}")
         if not (folder / CARD).is_file():
             summary = f"{card.summary.rsplit(', decided by', 1)[0]}, decided by {rule}"
-            own = card.model_copy(update={"decision_rule": rule, "summary": summary})
+            decided = card.model_copy(update={"decision_rule": rule, "summary": summary})
             write_atomically(folder / WEIGHTS, (run.path / CHECKPOINT / WEIGHTS).read_bytes())
-            write_atomically(folder / CARD, (own.model_dump_json(indent=2) + "\n").encode())
+            write_atomically(folder / CARD, (decided.model_dump_json(indent=2) + "\n").encode())
         sources.append(CheckpointSource(name, folder))
     return tuple(sources)
 
@@ -160,11 +160,11 @@ def study_records(opened: Comparison, options: Options) -> pd.DataFrame:
     """The tested comparisons by bin: the records of the breakdown of each pair in CONTRASTS, Holm over all of them."""
     parts = []
     for first, second in CONTRASTS:
-        found: Breakdown = choose_breakdown(
+        breakdown: Breakdown = choose_breakdown(
             (opened.rows, opened.lesions), opened.manifest, _pair_options(options, first, second)
         )
-        both = found.records.merge(
-            found.records.loc[found.records["source"] == first, ["axis", "bin", "mean"]].rename(
+        both = breakdown.records.merge(
+            breakdown.records.loc[breakdown.records["source"] == first, ["axis", "bin", "mean"]].rename(
                 columns={"mean": "first"}
             ),
             on=["axis", "bin"],
@@ -217,7 +217,7 @@ def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[Decis
     comparisons = comparisons[lead + [column for column in comparisons if column not in lead]]
     first = load_card(next(iter(runs.values())).path / CHECKPOINT)
     unlike = ("loss", "loss_settings", "seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
-    said = {
+    document = {
         "arms": {arm: asdict(what) for arm, what in ARMS.items()},
         "contrasts": CONTRASTS,
         "training": {key: value for key, value in first.training.items() if key not in unlike},
@@ -228,4 +228,4 @@ def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[Decis
     write_atomically(out / "cases.csv", cases.round(5).to_csv(index=False).encode())
     write_atomically(out / "runs.csv", run_table(runs).to_csv(index=False).encode())
     write_atomically(out / "comparisons.csv", comparisons.round(6).to_csv(index=False).encode())
-    write_atomically(out / "study.json", (json.dumps(said, indent=2, default=dict) + "\n").encode())
+    write_atomically(out / "study.json", (json.dumps(document, indent=2, default=dict) + "\n").encode())

@@ -185,10 +185,10 @@ def _kill(pid: int, lock: Path) -> None:
 
 
 def _has_open(pid: int, path: Path) -> bool:
-    own = path.stat()
+    inode = path.stat()
     for link in Path(f"/proc/{pid}/fd").iterdir():
         with suppress(OSError):
-            if os.path.samestat(link.stat(), own):
+            if os.path.samestat(link.stat(), inode):
                 return True
     return False
 

@@ -141,11 +141,11 @@ def read_as(kind: type[T], path: Path, *, largest: int = MAX_TEXT, todo: str = "
 def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) -> object:
     try:
         text = read_bounded(path, largest).decode("utf-8-sig")
-        found = loads(text)
-        if not _is_shallow(found):
+        value = loads(text)
+        if not _is_shallow(value):
             raise RecursionError
         if "\\ud" in text.lower():  # half of a pair of code units is no character, and no file takes it
-            json.dumps(found, ensure_ascii=False, default=str).encode()
+            json.dumps(value, ensure_ascii=False, default=str).encode()
     except UnicodeError as error:
         raise DataError(f"{path.name} cannot be read", received="text that is not UTF-8", todo=todo) from error
     except RecursionError as error:
@@ -154,14 +154,14 @@ def _parse(path: Path, loads: Callable[[str], object], largest: int, todo: str) 
         raise DataError(f"{path.name} cannot be read", received=f"there is no {path}", todo=todo) from error
     except (OSError, ValueError) as error:
         raise DataError(f"{path.name} cannot be read", received=error, todo=todo) from error
-    return found
+    return value
 
 
 def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
+    merged = dict(pairs)
+    if len(merged) < len(pairs):
         raise ValueError(f"{Counter(key for key, _ in pairs).most_common(1)[0][0]} stands twice")
-    return found
+    return merged
 
 
 def _is_shallow(value: object) -> bool:
@@ -213,14 +213,14 @@ def unzip(path: Path, size: int, *, start: int = 0, end: int | None = None, wbit
         EOFError: If the file ends amid its stream.
     """
     size = min(size, MOST * path.stat().st_size)  # what cannot be there is not made room for
-    found, n = np.empty(size + 1, np.uint8), 0  # one more: only who asks on past the last byte meets the checksum
+    buffer, n = np.empty(size + 1, np.uint8), 0  # one more: only who asks on past the last byte meets the checksum
     with path.open("rb") as file:
         file.seek(start)
         stop = sys.maxsize if end is None else end
         stream, data = isal_zlib.decompressobj(wbits), file.read(min(_CHUNK, max(0, stop - file.tell())))
         while n <= size:
             part = stream.decompress(data, min(_CHUNK, size + 1 - n))
-            found[n : n + len(part)] = np.frombuffer(part, np.uint8)
+            buffer[n : n + len(part)] = np.frombuffer(part, np.uint8)
             n += len(part)
             if stream.eof:
                 data = stream.unused_data
@@ -232,4 +232,4 @@ def unzip(path: Path, size: int, *, start: int = 0, end: int | None = None, wbit
                 data = stream.unconsumed_tail or file.read(min(_CHUNK, max(0, stop - file.tell())))
                 if not (data or part):
                     raise EOFError(f"it ends after {n} unzipped bytes, amid its gzip stream")
-    return found[: min(n, size)]
+    return buffer[: min(n, size)]

@@ -17,6 +17,6 @@ def package_version(package: str) -> str:
 
 def versions(packages: Iterable[str]) -> dict[str, str]:
     """Versions of the workbench, of Python and of the packages that are installed."""
-    found = {package: package_version(package) for package in packages}
-    own = {"afl-workbench": __version__, "python": platform.python_version()}
-    return own | {package: version for package, version in found.items() if version}
+    installed = {package: package_version(package) for package in packages}
+    project = {"afl-workbench": __version__, "python": platform.python_version()}
+    return project | {package: version for package, version in installed.items() if version}

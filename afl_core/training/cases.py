@@ -138,5 +138,5 @@ class BatchSampler:
             "other": case.other_voxels if len(case.other_voxels) else case.tumour_voxels,
         }
         patch: Any = self.transform(sample)
-        found: dict[str, Any] = patch[0] if isinstance(patch, list) else patch
-        return found
+        cropped: dict[str, Any] = patch[0] if isinstance(patch, list) else patch
+        return cropped

@@ -53,7 +53,7 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
     if not common:
         raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
     given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
-    splits = {name: tuple(case for case in own if case in ids) for name, own in given.items()}
+    splits = {name: tuple(case for case in case_ids if case in ids) for name, case_ids in given.items()}
     return TrainingData(root, options, common, splits, _note(cohort))
 
 
@@ -70,7 +70,7 @@ def demo_to_be_drawn() -> TrainingData | None:
 
 def with_random_split(data: TrainingData, cohort: Cohort | None) -> TrainingData:
     """The same with a random split, by patient and always the same; a demo that is not drawn yet has no cohort."""
-    ids = _ids(cohort) if cohort else [case_id for own in data.splits.values() for case_id in own]
+    ids = _ids(cohort) if cohort else [case_id for case_ids in data.splits.values() for case_id in case_ids]
     patients = cohort.patients.of if cohort else by_names(ids).of
     note = f"{data.note} Cases that the check finds something against are left out of the random split.".strip()
     return replace(data, splits=random_splits(ids, patients=patients), random=True, note=note)

@@ -153,12 +153,12 @@ class FolderKeeper(Keeper):
         timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
         timer.daemon = True
         while True:
-            asked = asked_to_stop(self.run.path)
+            stop_wanted = asked_to_stop(self.run.path)
             if select.select([reader], [], [], POLL_SECONDS)[0]:
-                if not (found := os.read(reader, 1)):
+                if not (byte := os.read(reader, 1)):
                     break
-                asked = asked or found[0] in STOPPING
-            if asked and not self.stopping.is_set():
+                stop_wanted = stop_wanted or byte[0] in STOPPING
+            if stop_wanted and not self.stopping.is_set():
                 self.stopping.set()
                 timer.start()
         timer.cancel()

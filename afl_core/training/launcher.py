@@ -85,14 +85,14 @@ def propose_runs(request: PlanRequest, *, waiting: Callable[[float], None] = lam
     """
     todo = "Try a smaller patch or batch"
     try:
-        found = processes.ask(
+        ended = processes.ask(
             "afl_core.training.proposal", request.model_dump_json(), seconds=PROPOSAL_SECONDS, waiting=waiting
         )
     except TimeoutError as error:
         raise UsageError("The steps could not be measured", received=error, todo=todo) from error
-    reason = processes.last_words(found)
-    if found.returncode == os.EX_USAGE:  # something impossible was asked for
+    reason = processes.last_words(ended)
+    if ended.returncode == os.EX_USAGE:  # something impossible was asked for
         raise UsageError(reason.removesuffix("."))
-    if found.returncode:
+    if ended.returncode:
         raise UsageError("The steps could not be measured", received=reason, todo=todo)
-    return Proposal.model_validate_json(found.stdout)
+    return Proposal.model_validate_json(ended.stdout)

@@ -66,10 +66,10 @@ def source_name(label: str, loss_settings: Mapping[str, Any]) -> str:
     >>> source_name("A-FL", {"preset": "paper_equation"}), source_name("FL", {"gamma": 2.0})
     ('A-FL paper equation', 'FL')
     """
-    own = dict(loss_settings) if label == "A-FL" else {}
-    preset = str(own.pop("preset", "")).replace("_", " ")
-    said = f"{label} {preset} {settings_words(own, ' ')}"
-    return re.sub(r"[^A-Za-z0-9._+-]+", " ", said).strip()[:40].strip()
+    changed = dict(loss_settings) if label == "A-FL" else {}
+    preset = str(changed.pop("preset", "")).replace("_", " ")
+    text = f"{label} {preset} {settings_words(changed, ' ')}"
+    return re.sub(r"[^A-Za-z0-9._+-]+", " ", text).strip()[:40].strip()
 
 
 def settings_words(settings: Mapping[str, Any], separator: str) -> str:

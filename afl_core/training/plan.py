@@ -57,11 +57,11 @@ def plan_runs(  # noqa: PLR0913 - what a run is
     pair = f"{time.time():.0f}" if len(losses) > 1 else ""
     for seed in seeds or (None,):
         for text in losses:
-            loss, variant, own = _parse_loss(text)
+            loss, variant, loss_settings = _parse_loss(text)
             entry = pick(LOSSES, loss, kind="loss")
-            own = {**given, **own}
-            build_loss(loss, **own)
-            chosen = {"loss": loss, "loss_settings": {**entry.settings, **own}} | (
+            loss_settings = {**given, **loss_settings}
+            build_loss(loss, **loss_settings)
+            chosen = {"loss": loss, "loss_settings": {**entry.settings, **loss_settings}} | (
                 {} if seed is None else {"seed": seed}
             )
             config = build_config(preset, **{**settings, **chosen})

@@ -55,8 +55,8 @@ class Seen:
 def partners_of(chosen: Seen, everything: Sequence[Seen]) -> list[Seen]:
     """The run and those that differ from it in the loss alone; FL first, as in Compare: a run keeps its colour."""
     pair = chosen.spec.pair
-    found = [seen for seen in everything if pair and seen.spec.pair == pair] or [chosen]
-    same_seed = [seen for seen in found if seen.spec.config.seed == chosen.spec.config.seed]
+    paired = [seen for seen in everything if pair and seen.spec.pair == pair] or [chosen]
+    same_seed = [seen for seen in paired if seen.spec.config.seed == chosen.spec.config.seed]
     return sorted(same_seed, key=lambda seen: (seen.spec.config.loss != "focal", seen.spec.created))
 
 

@@ -153,16 +153,16 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
 
     Random ones leave out the cases that `afl data check` finds something against.
     """
-    own, given = run.path / SPLITS_FILE, cohort.root / SPLITS_FILE
+    kept, shipped = run.path / SPLITS_FILE, cohort.root / SPLITS_FILE
 
     def tell(done: int, total: int, _: str) -> None:
         keeper.check()
         keeper.tell(f"Checking the data set, {done} of {total}")
 
-    if not own.is_file():
-        declared = given.is_file() and not run.spec().random_split
-        save_splits(own, load_splits(given) if declared else sound_splits(cohort, index=INDEX, progress=tell))
-    splits = load_splits(own)
+    if not kept.is_file():
+        declared = shipped.is_file() and not run.spec().random_split
+        save_splits(kept, load_splits(shipped) if declared else sound_splits(cohort, index=INDEX, progress=tell))
+    splits = load_splits(kept)
     if parted := parted_patients(splits, cohort.patients.of):
         some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
         logging.warning(

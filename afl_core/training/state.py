@@ -55,8 +55,8 @@ class RunState:
 
     def state(self) -> dict[str, Any]:
         """Everything that the next steps depend on."""
-        own = ("step", "scored", "highest", "losses", "factors", "best", "best_weights", "initial")
-        return {name: getattr(self, name) for name in own} | {
+        fields = ("step", "scored", "highest", "losses", "factors", "best", "best_weights", "initial")
+        return {name: getattr(self, name) for name in fields} | {
             **{name: getattr(self, name).state_dict() for name in ("network", "optimiser", "schedule", "scaler")},
             "random": torch.get_rng_state(),
             "random_cuda": torch.cuda.get_rng_state_all() if self.device == "cuda" else [],
@@ -102,10 +102,10 @@ class RunState:
         """A-FL's factors of a batch, noted and handed on, so that they are computed once."""
         if not isinstance(self.loss, AdaptiveFocalLoss):
             return {}
-        found = compute_factors(label, smoothness=self.loss.terms.gamma_smoothness, spacing_mm=self.loss.spacing_mm)
-        self.factors["alpha"] += found.alpha_va.tolist()
-        self.factors["gamma"] += self.loss.terms.gamma(found).tolist()
-        return {"factors": found}
+        factors = compute_factors(label, smoothness=self.loss.terms.gamma_smoothness, spacing_mm=self.loss.spacing_mm)
+        self.factors["alpha"] += factors.alpha_va.tolist()
+        self.factors["gamma"] += self.loss.terms.gamma(factors).tolist()
+        return {"factors": factors}
 
     def _check(self, loss: Tensor, logits: Tensor, label: Tensor, names: Sequence[str]) -> None:
         value = loss.item()
@@ -114,8 +114,8 @@ class RunState:
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
             logits = logits.detach().float()
             each = [float(self.loss(logits[k : k + 1], label[k : k + 1])) for k in range(len(names))]
-            lost = [name for name, own in zip(names, each, strict=True) if not math.isfinite(own)]
-            worst = lost or [name for name, own in zip(names, each, strict=True) if own == max(each)]
+            lost = [name for name, each_loss in zip(names, each, strict=True) if not math.isfinite(each_loss)]
+            worst = lost or [name for name, each_loss in zip(names, each, strict=True) if each_loss == max(each)]
             raise _lost(f"The loss is {value:g} at step {self.step + 1}", worst)
         self.losses.append(value)
 
@@ -182,8 +182,8 @@ def validation_dsc(
     stopped: Callable[[], bool] = lambda: False,
 ) -> float | None:
     """Mean DSC over whole cases at the network's spacing, under the run's decision rule; None where it was stopped."""
-    found = scores_by_rule(network, cases, config, rules=(config.decision_rule,), stopped=stopped)
-    return found[config.decision_rule] if found else None
+    scores = scores_by_rule(network, cases, config, rules=(config.decision_rule,), stopped=stopped)
+    return scores[config.decision_rule] if scores else None
 
 
 def scores_by_rule(
@@ -204,8 +204,8 @@ def scores_by_rule(
             return None
         with torch.autocast(device.type, _dtype(config), enabled=config.precision != "fp32"):
             logits = window_logits(network, case.image.float().to(device), patch_size=config.patch_size).float()
-        for rule, own in scores.items():
+        for rule, dice in scores.items():
             prediction = tumour_probability(logits, rule)[0].cpu().numpy() > 0.5
-            own.append(evaluate_masks(prediction, case.label[0].numpy() > 0, spacing_mm=config.spacing_mm).dsc)
+            dice.append(evaluate_masks(prediction, case.label[0].numpy() > 0, spacing_mm=config.spacing_mm).dsc)
     network.train()
-    return {rule: float(np.mean(own)) for rule, own in scores.items()}
+    return {rule: float(np.mean(dice)) for rule, dice in scores.items()}

@@ -91,38 +91,39 @@ class Guard:
         else:
             await answer(scope, receive, send_guarded)
 
-    def _answer(self, asked: HTTPConnection) -> Response | None:
+    def _answer(self, connection: HTTPConnection) -> Response | None:
         """What is said in place of an answer; None lets through."""
-        if not is_host_allowed(asked.headers.get("host")):
+        if not is_host_allowed(connection.headers.get("host")):
             return PlainTextResponse("This is not an address of the workbench (server.allowedHosts).", 403)
-        if not _is_own_origin(asked.headers):
+        if not _is_own_origin(connection.headers):
             return PlainTextResponse("Only pages of the workbench itself may ask for this.", 403)
-        if not self.token or asked.scope["path"] == HEALTH or self._has_cookie(asked):
+        if not self.token or connection.scope["path"] == HEALTH or self._has_cookie(connection):
             return None
-        if asked.scope["type"] == "http" and asked.scope["method"] == "GET" and self._has_token(asked.query_params):
-            return self._let_in(asked)
+        is_get = connection.scope["type"] == "http" and connection.scope["method"] == "GET"
+        if is_get and self._has_token(connection.query_params):
+            return self._let_in(connection)
         return HTMLResponse(_LOCKED, 403, {"Cache-Control": "no-store"})
 
-    def _has_cookie(self, asked: HTTPConnection) -> bool:
-        given = asked.cookies.get(_cookie(asked), "")
+    def _has_cookie(self, connection: HTTPConnection) -> bool:
+        given = connection.cookies.get(_cookie(connection), "")
         return hmac.compare_digest(given.encode(), self.pass_mark.encode())
 
     def _has_token(self, query: QueryParams) -> bool:
         return hmac.compare_digest(query.get(TOKEN, "").encode(), self.token)
 
-    def _let_in(self, asked: HTTPConnection) -> Response:
+    def _let_in(self, connection: HTTPConnection) -> Response:
         """The same address without the token, and a cookie in its place."""
-        rest = urlencode([(key, value) for key, value in asked.query_params.multi_items() if key != TOKEN])
-        path = "/" + asked.scope["path"].lstrip("/\\")
+        rest = urlencode([(key, value) for key, value in connection.query_params.multi_items() if key != TOKEN])
+        path = "/" + connection.scope["path"].lstrip("/\\")
         answer = RedirectResponse(f"{path}?{rest}" if rest else path, 303, {"Cache-Control": "no-store"})
-        secure = asked.url.scheme == "https"
-        answer.set_cookie(_cookie(asked), self.pass_mark, httponly=True, samesite="strict", secure=secure)
+        secure = connection.url.scheme == "https"
+        answer.set_cookie(_cookie(connection), self.pass_mark, httponly=True, samesite="strict", secure=secure)
         return answer
 
 
-def _cookie(asked: HTTPConnection) -> str:
+def _cookie(connection: HTTPConnection) -> str:
     """Its name; browsers send the cookies of a host to all its ports, so the port is in it."""
-    return f"afl-workbench-{asked.url.port or 'main'}"
+    return f"afl-workbench-{connection.url.port or 'main'}"
 
 
 def _is_own_origin(headers: Headers) -> bool:
@@ -165,9 +166,13 @@ class UploadLimit:
 
     def _is_too_much(self, coming: tuple[str, int]) -> bool:
         everything = [*self.coming, coming, *_held()]
-        own = [size for session, size in everything if session == coming[0]]
+        of_session = [size for session, size in everything if session == coming[0]]
         files, session_bytes, server_bytes = self.most
-        return len(own) > files or sum(own) > session_bytes or sum(size for _, size in everything) > server_bytes
+        return (
+            len(of_session) > files
+            or sum(of_session) > session_bytes
+            or sum(size for _, size in everything) > server_bytes
+        )
 
 
 def _held() -> Iterable[tuple[str, int]]:

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation.results import MANIFEST, Results
-from afl_core.ui.shared.workspace import ASKED_KEY, FOLDER_KEY, OPENED_KEY
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY
 
 
 @pytest.fixture
@@ -230,7 +230,7 @@ def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):
     at.text_input[0].set_value(str(tmp_path / "data"))
     at.button[0].click().run()
     assert not at.error
-    assert (at.session_state[ASKED_KEY], at.session_state[FOLDER_KEY]) == ("pages/data.py", str(tmp_path / "data"))
+    assert (at.session_state[PAGE_KEY], at.session_state[FOLDER_KEY]) == ("pages/data.py", str(tmp_path / "data"))
     assert not list((tmp_path / "results").iterdir())
 
 

@@ -20,11 +20,11 @@ from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
-from afl_core.ui.shared.train_on import ASKED
+from afl_core.ui.shared.train_on import OFFERED
 from afl_core.ui.training import form as training_form
 from afl_core.ui.training import runs as training_runs
 from afl_core.ui.training import timing
-from afl_core.ui.training.losses import asked_loss
+from afl_core.ui.training.losses import linked_loss
 
 STEP_SECONDS = {"focal": 0.5, "adaptive_focal": 0.25}
 DESIGNED = {"gamma_scale": 4, "normalise": True}
@@ -279,7 +279,7 @@ def test_a_data_set_of_the_data_page_is_trained_with_its_labels_and_region(app, 
 
 def test_a_region_is_part_of_the_runs_and_of_their_command(form, proposed, started, monkeypatch, cohort):
     at = form()
-    at.session_state[ASKED] = cohort, DataOptions("brats2018", None, "tc")
+    at.session_state[OFFERED] = cohort, DataOptions("brats2018", None, "tc")
     at.run()
     field(at, "selectbox", "Data set").select("cohort, tumour core (TC)").run()
     field(at, "number_input", "Steps").set_value(30).run()
@@ -364,7 +364,7 @@ def test_a_wrong_loss_in_the_address_is_said_and_left_out(app, query, said):
     ],
 )
 def test_the_loss_of_an_address(query, chosen):
-    assert asked_loss(query) == chosen
+    assert linked_loss(query) == chosen
 
 
 def test_settings_that_the_loss_does_not_have_are_refused_by_the_process_that_measures(form, started):

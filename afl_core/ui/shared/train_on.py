@@ -7,14 +7,14 @@ import streamlit as st
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, DataOptions
 
-DATA_KEY, ASKED = "training data", "data set to train on"
+DATA_KEY, OFFERED = "training data", "data set to train on"
 
 
 def train_on(cohort: Cohort) -> None:
     """Offer a data set, with its layout, labels and region, as the one to train on."""
-    asked = cohort.root.resolve(), cohort.options
-    st.session_state[ASKED] = asked
-    st.session_state[DATA_KEY] = title_of(*asked)
+    offered = cohort.root.resolve(), cohort.options
+    st.session_state[OFFERED] = offered
+    st.session_state[DATA_KEY] = title_of(*offered)
 
 
 def title_of(root: Path, options: DataOptions) -> str:

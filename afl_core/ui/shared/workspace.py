@@ -18,8 +18,8 @@ from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
 ADDRESS_KEY = "results in the address"
-ASKED_KEY = "asked page"
-FOLDER_KEY = "asked folder"
+PAGE_KEY = "page to go to"
+FOLDER_KEY = "folder to open"
 OPENED_KEY = "results just opened"
 PROBLEM_KEY = "why nothing is open"
 
@@ -31,7 +31,7 @@ def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
     pages there are. Then app.py comes first, and leads back here.
     """
     if "workspace" not in st.session_state:
-        st.session_state[ASKED_KEY] = page
+        st.session_state[PAGE_KEY] = page
         st.switch_page("app.py", query_params=st.query_params.to_dict())
     workspace: Comparison | None = st.session_state["workspace"]
     if workspace is None and needed:
@@ -58,8 +58,8 @@ def select_workspace() -> Comparison | None:
     st.session_state[PROBLEM_KEY] = ""
     with st.sidebar:
         selector = st.container()
-        found = _open_folder()
-        opened = st.session_state.pop(OPENED_KEY, None) or found
+        of_folder = _open_folder()
+        opened = st.session_state.pop(OPENED_KEY, None) or of_folder
         names = [folder.name for folder in result_folders()]
         if opened:
             st.session_state[RESULTS_KEY] = opened
@@ -93,11 +93,11 @@ def _follow_address(names: list[str]) -> None:
 
     Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
     """
-    asked = st.query_params.get(RESULTS_KEY)
-    if asked is not None and asked not in names:
-        st.warning(plain(f"There are no results of the name {asked}."))
-    if asked in names and asked != st.session_state.get(ADDRESS_KEY):
-        st.session_state[RESULTS_KEY] = asked
+    linked = st.query_params.get(RESULTS_KEY)
+    if linked is not None and linked not in names:
+        st.warning(plain(f"There are no results of the name {linked}."))
+    if linked in names and linked != st.session_state.get(ADDRESS_KEY):
+        st.session_state[RESULTS_KEY] = linked
 
 
 def _write_address(chosen: str) -> None:
@@ -143,7 +143,7 @@ def _open_folder() -> str | None:
         except AflError as error:
             st.error(plain(str(error)))
             return None
-        st.session_state[FOLDER_KEY], st.session_state[ASKED_KEY] = str(root), "pages/data.py"
+        st.session_state[FOLDER_KEY], st.session_state[PAGE_KEY] = str(root), "pages/data.py"
         return None
 
 

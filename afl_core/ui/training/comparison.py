@@ -47,11 +47,11 @@ def _offer_comparison(runs: Sequence[RunFolder], key: str) -> None:
 
 def _scores(card: Card) -> str:
     training, rules = card.training, card.scores.get("test_mean_dsc_by_decision_rule", {})
-    said = f"Best validation Dice {training.get('best_validation_dsc', math.nan):.3f}"
-    said += f" at step {training.get('best_step', 0):,}"
+    text = f"Best validation Dice {training.get('best_validation_dsc', math.nan):.3f}"
+    text += f" at step {training.get('best_step', 0):,}"
     if card.decision_rule in rules:
-        said += f"; {rules[card.decision_rule]:.3f} on the {card.data.get('cases', {}).get('test', 0)} test cases"
-    return f"{said}. The weights of that step are the checkpoint."
+        text += f"; {rules[card.decision_rule]:.3f} on the {card.data.get('cases', {}).get('test', 0)} test cases"
+    return f"{text}. The weights of that step are the checkpoint."
 
 
 def _go(results: str) -> None:

@@ -10,21 +10,21 @@ from afl_core.training.progress import Rows
 from afl_core.ui.shared.charts import chart_config
 
 
-def show_curves(curves: Mapping[str, Rows], *, own: str, steps: int, key: str) -> None:
+def show_curves(curves: Mapping[str, Rows], *, chosen: str, steps: int, key: str) -> None:
     """Loss, validation DSC beside that of its partners, and the factors of A-FL; nothing before the first report.
 
     Args:
         curves: Name on screen to rows, of the run and its partners, FL first.
-        own: The run's among these names.
+        chosen: Name of the run whose loss is drawn.
         steps: Of the whole run.
         key: Tells its charts from those of other runs.
     """
-    rows = curves[own]
+    rows = curves[chosen]
     if not rows:
         return
     columns = st.columns(2, gap="large")
     with columns[0]:
-        _draw(plot_loss(rows, index=list(curves).index(own), steps=steps), f"{key} loss")
+        _draw(plot_loss(rows, index=list(curves).index(chosen), steps=steps), f"{key} loss")
     with columns[1]:
         if any(row["validation_dsc"] is not None for run in curves.values() for row in run):
             _draw(plot_validation(curves, steps=steps), f"{key} validation")

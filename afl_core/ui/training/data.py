@@ -18,10 +18,10 @@ from afl_core.training.dataset import (
     with_random_split,
 )
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.shared.train_on import ASKED, DATA_KEY, title_of
+from afl_core.ui.shared.train_on import DATA_KEY, OFFERED, title_of
 
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
-OWN, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
+DECLARED, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
 
 
 def choose_data(workspace: Comparison | None) -> TrainingData:
@@ -48,7 +48,7 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
     demo = demo_to_be_drawn() if title == DEMO_TITLE else None
     options = places[title][1] if title in places else AS_RECOGNISED
     data = demo or training_data(root, options, _cohort(str(root), options))
-    kinds = [OWN, RANDOM] if data.splits else [RANDOM]
+    kinds = [DECLARED, RANDOM] if data.splits else [RANDOM]
     kind = columns[2].selectbox(
         "Split",
         kinds,
@@ -64,8 +64,8 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
 def _places(workspace: Comparison | None) -> dict[str, tuple[Path, DataOptions]]:
     """Title on screen to a data set that needs no folder to be typed."""
     places = {DEMO_TITLE: (paths.DEMO, AS_RECOGNISED)}
-    if asked := st.session_state.get(ASKED):
-        places[title_of(*asked)] = asked
+    if offered := st.session_state.get(OFFERED):
+        places[title_of(*offered)] = offered
     if workspace and workspace.cohort and not workspace.is_demo:
         opened = workspace.cohort.root, workspace.cohort.options
         if opened not in places.values():

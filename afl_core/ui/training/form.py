@@ -30,7 +30,7 @@ from afl_core.training.typed import (
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.training.data import choose_data
-from afl_core.ui.training.losses import choose_losses, forget_asked
+from afl_core.ui.training.losses import choose_losses, forget_linked
 from afl_core.ui.training.timing import TIMED, proposed
 
 CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -88,7 +88,7 @@ def show_form(workspace: Comparison | None) -> None:
             st.query_params["run"] = _start(wish, specs)
             del st.session_state[TIMED]
             st.session_state[STARTED] = st.session_state.get(STARTED, 0) + 1
-            forget_asked()
+            forget_linked()
             st.rerun()
 
 
@@ -102,10 +102,10 @@ def _what(wish: Wish) -> str:
     """How many runs, on which cases."""
     runs = len(wish.request.losses) * len(wish.request.seeds)
     cases = [f"{len(wish.data.splits[name])} {name}" for name in SPLITS if wish.data.splits.get(name)]
-    said = f"{runs} run{'s'[: runs != 1]} on {', '.join(cases[:-1])} and {cases[-1]} cases"
+    text = f"{runs} run{'s'[: runs != 1]} on {', '.join(cases[:-1])} and {cases[-1]} cases"
     if len(wish.request.losses) > 1:
-        said += "; those of one seed start from the same weights and see the same batches"
-    return f"{said}. {wish.data.note}"
+        text += "; those of one seed start from the same weights and see the same batches"
+    return f"{text}. {wish.data.note}"
 
 
 def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> str:
@@ -115,16 +115,16 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     each = {name: steps * proposal.step_seconds[name] for name, steps in lengths.items()}
     name = max(each, key=each.__getitem__)
     total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
-    said = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {steps:,} steps about {duration(each[name])}"
+    text = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {steps:,} steps about {duration(each[name])}"
     if len(specs) > 1:
-        said += f", and all {len(specs)} runs {duration(total)}"
+        text += f", and all {len(specs)} runs {duration(total)}"
     if any(run.status().state == "running" for run in list_runs()):
-        said += ". They wait for the run that is under way, which slowed the measurement"
+        text += ". They wait for the run that is under way, which slowed the measurement"
     else:
-        said += f": until {_clock(total)}"
+        text += f": until {_clock(total)}"
     validations = math.ceil(steps / every)
     count = f"{validations} validation{'s'[: validations != 1]}"
-    return f"{said}. Reading the cases and {count} a run come on top."
+    return f"{text}. Reading the cases and {count} a run come on top."
 
 
 def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
@@ -203,7 +203,7 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     sequences = kept(f"{preset} sequences {data and data.root}", usual)
     patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))))
     batch, rate = (kept(f"{preset} {name}", preset_value(preset, name)) for name in ("batch_size", "learning_rate"))
-    found: dict[str, Any] = {
+    chosen: dict[str, Any] = {
         "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences, help=TERMS["Sequence"])),
         "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch, help=TERMS["Patch"])),
         "batch_size": int(first[2].number_input("Batch", 1, step=1, key=batch, help=TERMS["Batch"])),
@@ -213,12 +213,12 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     }
     for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
         names = dict(zip(choices, choices, strict=True))
-        found[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, preset_value(preset, name))
-    if data and not found["sequences"]:
+        chosen[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, preset_value(preset, name))
+    if data and not chosen["sequences"]:
         raise UsageError("Choose a sequence, or several")
-    if len(found["patch_size"]) != 3:
-        raise UsageError("A patch has three edges, such as 64 × 64 × 64", received=found["patch_size"])
-    return found
+    if len(chosen["patch_size"]) != 3:
+        raise UsageError("A patch has three edges, such as 64 × 64 × 64", received=chosen["patch_size"])
+    return chosen
 
 
 def _clock(seconds: float) -> str:

@@ -4,7 +4,7 @@ import streamlit as st
 
 from afl_core.evaluation.comparison import Comparison
 from afl_core.training.runs import list_runs
-from afl_core.ui.shared.train_on import ASKED
+from afl_core.ui.shared.train_on import OFFERED
 from afl_core.ui.training.form import STARTED, show_form
 from afl_core.ui.training.losses import LOSS_KEY, SETTINGS_KEY
 
@@ -21,9 +21,9 @@ def show_title() -> None:
 
 def show_new(workspace: Comparison | None) -> None:
     """The form for new runs; open where there are none yet or the address brings a loss, closed after a start."""
-    asked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
+    linked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
     started = st.session_state.get(STARTED, 0)
-    brought = st.session_state.get(ASKED, ("",))[0]  # a data set from the Data page
-    unfold = bool(asked or not list_runs() or (brought and not started))
-    with st.expander("New training", expanded=unfold, key=f"new training {started} {asked} {brought}"):
+    brought = st.session_state.get(OFFERED, ("",))[0]  # a data set from the Data page
+    unfold = bool(linked or not list_runs() or (brought and not started))
+    with st.expander("New training", expanded=unfold, key=f"new training {started} {linked} {brought}"):
         show_form(workspace)

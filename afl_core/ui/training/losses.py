@@ -28,14 +28,14 @@ def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
     """
     designed: dict[str, str] = st.session_state.setdefault(DESIGNED_KEY, {})
     try:
-        asked = asked_loss(st.query_params.to_dict())
+        linked = linked_loss(st.query_params.to_dict())
     except UsageError as error:
         st.warning(plain(f"The loss in the address is left out. {error}"))
-        asked = {}
-    designed |= {text: name for text, name in asked.items() if text not in LOSS_NAMES}
-    if asked and st.session_state.get(FOLLOWED_KEY) != asked:
-        st.session_state[FOLLOWED_KEY] = asked
-        st.session_state[CHOSEN_KEY] = list(dict.fromkeys(["focal", *asked]))
+        linked = {}
+    designed |= {text: name for text, name in linked.items() if text not in LOSS_NAMES}
+    if linked and st.session_state.get(FOLLOWED_KEY) != linked:
+        st.session_state[FOLLOWED_KEY] = linked
+        st.session_state[CHOSEN_KEY] = list(dict.fromkeys(["focal", *linked]))
     names = {**LOSS_NAMES, **designed}
     key = kept(CHOSEN_KEY, list(DEFAULT_LOSSES))
     return tuple(
@@ -43,13 +43,13 @@ def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
     )
 
 
-def forget_asked() -> None:
+def forget_linked() -> None:
     """Take the loss out of the address: it is being trained."""
     for key in (LOSS_KEY, SETTINGS_KEY):
         st.query_params.pop(key, None)
 
 
-def asked_loss(address: Mapping[str, str]) -> dict[str, str]:
+def linked_loss(address: Mapping[str, str]) -> dict[str, str]:
     """The loss of an address, as `afl train --loss` takes it, with its name on screen; {} where there is none.
 
     The values of the settings are checked later, by the process that times them: that needs torch.
@@ -57,7 +57,7 @@ def asked_loss(address: Mapping[str, str]) -> dict[str, str]:
     Raises:
         UsageError: If there is no such loss, or the settings are no JSON object of plain values.
 
-    >>> asked_loss({"loss": "adaptive_focal", "loss_settings": '{"gamma_scale": 4}'})
+    >>> linked_loss({"loss": "adaptive_focal", "loss_settings": '{"gamma_scale": 4}'})
     {'adaptive_focal:{"gamma_scale": 4}': 'A-FL: as designed in Loss X-ray (gamma_scale 4)'}
     """
     loss = address.get(LOSS_KEY)
@@ -71,8 +71,8 @@ def asked_loss(address: Mapping[str, str]) -> dict[str, str]:
     name = LOSS_NAMES[offered[0]]
     if not settings:
         return {offered[0]: name}
-    said = f"{name.split(':')[0]}: as designed in Loss X-ray ({settings_words(settings, ', ')})"
-    return {f"{loss.split(':')[0]}:{json.dumps(settings)}": said}
+    title = f"{name.split(':')[0]}: as designed in Loss X-ray ({settings_words(settings, ', ')})"
+    return {f"{loss.split(':')[0]}:{json.dumps(settings)}": title}
 
 
 def _parse_settings(text: str) -> dict[str, Any]:

@@ -19,15 +19,15 @@ from afl_core.ui.training.seen import look
 
 RUN_KEY = "run"
 REFRESH_SECONDS = 2.0
-ASKED_KEY = "run that is perhaps to be deleted"
+DELETE_KEY = "run that is perhaps to be deleted"
 COLOURS: dict[str, Any] = {"running": "blue", "finished": "green", "failed": "red", "waiting": "gray"}
 """Of the badge of a state; the others, which can go on, are orange."""
 
 
 def show_runs() -> None:
     """Every run, the newest first, and the chosen one; read again every two seconds while one is under way."""
-    for said in _unread():
-        st.warning(plain(said))
+    for problem in _unread():
+        st.warning(plain(problem))
     if not list_runs():
         st.info(
             "There are no training runs yet. The form above trains FL and A-FL as a pair on the demo cohort; a first "
@@ -40,13 +40,13 @@ def show_runs() -> None:
 
 def _unread() -> list[str]:
     """Why folders among the runs are not in the list."""
-    found = []
+    problems = []
     for path in sorted(runs_folder().glob(f"*/{SPEC}")):
         try:
             RunFolder(path.parent).spec()
         except AflError as error:
-            found.append(str(error))
-    return found
+            problems.append(str(error))
+    return problems
 
 
 def _panel(live: bool) -> None:
@@ -57,17 +57,17 @@ def _panel(live: bool) -> None:
     ticked = _choose(everything)
     if len(ticked) > 1:
         show_comparison([seen.run for seen in ticked])
-    chosen = _asked(everything)
+    chosen = _linked_run(everything)
     _show(chosen, partners_of(chosen, everything))
 
 
-def _asked(everything: Sequence[Seen]) -> Seen:
+def _linked_run(everything: Sequence[Seen]) -> Seen:
     """The run that the address names, or else the newest, which it then names."""
     names = [seen.run.name for seen in everything]
-    asked = str(st.query_params.get(RUN_KEY, ""))
-    if asked and asked not in names:
-        st.warning(plain(f"There is no run {asked}; this is the newest."))
-    chosen = everything[names.index(asked) if asked in names else 0]
+    linked = str(st.query_params.get(RUN_KEY, ""))
+    if linked and linked not in names:
+        st.warning(plain(f"There is no run {linked}; this is the newest."))
+    chosen = everything[names.index(linked) if linked in names else 0]
     st.query_params[RUN_KEY] = chosen.run.name
     return chosen
 
@@ -76,8 +76,8 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
     """The table; the run that was ticked last is shown below it, several are offered for a comparison."""
     names = [seen.run.name for seen in everything]
     key = f"runs {hash(tuple(names))}"
-    asked = st.query_params.get(RUN_KEY)
-    at_first = st.session_state.setdefault(f"first {key}", names.index(asked) if asked in names else 0)
+    linked = st.query_params.get(RUN_KEY)
+    at_first = st.session_state.setdefault(f"first {key}", names.index(linked) if linked in names else 0)
     before: list[str] = st.session_state.setdefault(f"ticked {key}", [names[at_first]])
     number = st.column_config.NumberColumn
     event = st.dataframe(
@@ -126,7 +126,7 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
         show_use(run, [partner.run for partner in partners if partner.status.state == "finished"])
     names = first_unique([short_loss(p.spec.config) for p in partners], [p.run.name for p in partners])
     curves = {name: partner.rows for name, partner in zip(names, partners, strict=True)}
-    show_curves(curves, own=names[partners.index(seen)], steps=status.steps, key=run.name)
+    show_curves(curves, chosen=names[partners.index(seen)], steps=status.steps, key=run.name)
     with st.expander("Log", expanded=status.state in ("failed", "interrupted")):
         st.code(run.log_tail() or "Nothing yet", language=None, wrap_lines=True)
     with st.expander("Settings"):
@@ -173,12 +173,12 @@ def _show_actions(seen: Seen) -> None:
             start_run(run)
             st.rerun()
     if st.button("Delete", key=f"delete {run.name}"):
-        st.session_state[ASKED_KEY] = run.name
+        st.session_state[DELETE_KEY] = run.name
 
 
 def _show_question(run: RunFolder) -> None:
     """Whether a run is really to be deleted."""
-    if st.session_state.get(ASKED_KEY) != run.name:
+    if st.session_state.get(DELETE_KEY) != run.name:
         return
     st.warning(
         plain(
@@ -190,7 +190,7 @@ def _show_question(run: RunFolder) -> None:
     with st.container(horizontal=True):
         sure = st.button("Delete for good", key=f"surely {run.name}", type="primary")
         if sure or st.button("Keep it", key=f"keep {run.name}"):
-            del st.session_state[ASKED_KEY]
+            del st.session_state[DELETE_KEY]
             with shown_errors():
                 if sure:
                     delete_run(run)

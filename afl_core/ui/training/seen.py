@@ -20,10 +20,10 @@ def look(run: RunFolder) -> Seen | None:
 
 def _stamp(run: RunFolder) -> tuple[int, int]:
     try:
-        found = (run.path / METRICS).stat()
+        state = (run.path / METRICS).stat()
     except OSError:
         return 0, 0
-    return found.st_mtime_ns, found.st_size
+    return state.st_mtime_ns, state.st_size
 
 
 @st.cache_data(max_entries=64, show_spinner=False)

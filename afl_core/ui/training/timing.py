@@ -14,13 +14,13 @@ def proposed(key: str) -> Proposal:
         return kept[1]
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center"):
-        said = st.empty()
+        progress = st.empty()
         if st.button("Stop", key="stop timing"):
             del st.session_state[TIMED]
             st.rerun()
 
     def tell(spent: float) -> None:
-        said.caption(f"Checking the settings and timing two steps, {spent:.0f} s; usually a quarter of a minute.")
+        progress.caption(f"Checking the settings and timing two steps, {spent:.0f} s; usually a quarter of a minute.")
 
     proposal = propose_runs(PlanRequest.model_validate_json(key), waiting=tell)
     place.empty()
