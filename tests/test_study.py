@@ -20,7 +20,7 @@ from afl_core.evaluation.manifest import Manifest
 from afl_core.model.checkpoints import load_card
 from afl_core.study import ARMS, CONTRASTS, RULES, plan_study, rule_sources, run_table, study_records, train_study
 from afl_core.training import run as run_module
-from afl_core.training.runs import RunStatus
+from afl_core.training.run_records import RunStatus
 
 SETTINGS = {key: TINY[key] for key in ("sequences", "patch_size")} | {"steps": 2, "validate_every": 2, "batch_size": 1}
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 from afl_core.base import processes
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
-from afl_core.training.runs import STARTING, UNDER_WAY, RunFolder, RunSpec
+from afl_core.training.run_records import STARTING, UNDER_WAY, RunSpec
+from afl_core.training.runs import RunFolder
 
 STOP_SECONDS = 5
 """A run that is asked to stop has saved and ended after so many seconds."""

@@ -14,7 +14,7 @@ from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss
 from afl_core.training.config import TrainConfig, build_config
-from afl_core.training.runs import RunSpec
+from afl_core.training.run_records import RunSpec
 from afl_core.training.state import build_network, choose_device
 
 

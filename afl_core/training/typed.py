@@ -11,7 +11,7 @@ from afl_core.base import paths
 from afl_core.errors import UsageError
 from afl_core.training.config import PRESETS, TrainConfig
 from afl_core.training.launcher import PlanRequest, Proposal
-from afl_core.training.runs import RunSpec
+from afl_core.training.run_records import RunSpec
 
 UNITS = ("steps", "epochs", "minutes")
 

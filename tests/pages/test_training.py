@@ -18,7 +18,8 @@ from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
-from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
+from afl_core.training.run_records import RunStatus
+from afl_core.training.runs import LOG, METRICS, RunFolder, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import ASKED
 from afl_core.ui.training import form as training_form

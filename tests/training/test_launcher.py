@@ -18,7 +18,8 @@ from afl_core.training import estimate, launcher, proposal
 from afl_core.training.launcher import PlanRequest, propose_runs, start_run, stop_run
 from afl_core.training.plan import plan_runs
 from afl_core.training.proposal import propose
-from afl_core.training.runs import CHECKPOINT, LOG, RunStatus
+from afl_core.training.run_records import RunStatus
+from afl_core.training.runs import CHECKPOINT, LOG
 
 SETTINGS = {key: value for key, value in TINY.items() if key != "validate_every"}
 

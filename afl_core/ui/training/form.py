@@ -17,7 +17,8 @@ from afl_core.training.config import build_config
 from afl_core.training.dataset import TrainingData
 from afl_core.training.launcher import PlanRequest, Proposal, start_run
 from afl_core.training.names import NETWORK_NAMES, PRESET_NAMES, duration
-from afl_core.training.runs import RunSpec, create_run, list_runs
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import create_run, list_runs
 from afl_core.training.typed import (
     UNITS,
     command_of,
