@@ -40,9 +40,10 @@ from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
-from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
+from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.metrics.matchers import MATCHERS, find_matcher

@@ -31,10 +31,12 @@ from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import counted
-from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
+from afl_core.evaluation.network_sources import CheckpointSource
+from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
+from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.volume import Case

@@ -14,8 +14,8 @@ from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, DataError
-from afl_core.evaluation.pipeline import VERSION
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import VERSION
 from afl_core.regions import bounding_box, label_lesions
 from afl_core.shape import describe
 from afl_core.volume import Case
