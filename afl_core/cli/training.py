@@ -39,6 +39,7 @@ from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting
+from afl_core.training.request import TrainingRequest
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
@@ -98,16 +99,17 @@ def train(  # noqa: PLR0913 - one parameter an option
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort, options = _training_data(data, asked)
-    planned = plan_runs(
-        preset,
-        loss or [],
-        seed or [],
-        settings,
+    request = TrainingRequest(
+        preset=preset,
+        losses=tuple(loss or ()),
+        seeds=tuple(seed or ()),
+        settings=settings,
         data=cohort.root,
         data_options=options,
         random_split=random_split,
         command=command_line(),
     )
+    planned = plan_runs(request)
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
     for label, spec in planned.items():

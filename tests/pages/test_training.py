@@ -69,8 +69,7 @@ def proposed(monkeypatch) -> list[str]:
     def propose(request, *, waiting):
         waiting(3.0)
         asked.append(request.model_dump_json())
-        asked_for = {name: getattr(request, name) for name in type(request).model_fields}
-        runs = plan_runs(*[asked_for.pop(name) for name in ("preset", "losses", "seeds", "settings")], **asked_for)
+        runs = plan_runs(request)
         return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
 
     monkeypatch.setattr(timing, "propose_runs", propose)
