@@ -30,8 +30,9 @@ from afl_core.cli.options import (
     data_options,
     open_cohort,
 )
+from afl_core.cli.study import study
 from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
-from afl_core.cli.training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.cli.training import evaluate_cases, train, write_demo_cohort
 from afl_core.cli.xray import xray
 from afl_core.data.demo.design import DemoSpec
 from afl_core.data.labels import WHOLE
