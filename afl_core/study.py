@@ -18,10 +18,11 @@ from afl_core.base.workers import finished
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.sources import CheckpointSource
+from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.model.checkpoints import CARD, WEIGHTS, DecisionRule, load_card
 from afl_core.training.config import build_config
-from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, create_run, runs_folder
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import CHECKPOINT, RunFolder, create_run, runs_folder
 
 RULES: tuple[DecisionRule, ...] = get_args(DecisionRule)
 

@@ -47,7 +47,8 @@ def make_home(home: Path) -> None:
     """A cohort, two results folders of it, a checkpoint, and training runs that are finished, stopped and failed."""
     from kills import CONFIG  # noqa: PLC0415 - the home is an environment variable, which is read at import
 
-    from afl_core.training.runs import RunSpec, RunStatus, create_run  # noqa: PLC0415
+    from afl_core.training.run_records import RunSpec, RunStatus  # noqa: PLC0415
+    from afl_core.training.runs import create_run  # noqa: PLC0415
 
     data = home / "cohort"
     _write_cohort(data)

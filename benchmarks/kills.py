@@ -25,7 +25,8 @@ import pandas as pd
 from afl_core.model.checkpoints import WEIGHTS
 from afl_core.training.config import TrainConfig
 from afl_core.training.launcher import start_run
-from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec, create_run
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import CHECKPOINT, RunFolder, create_run
 
 SHAPE, CASES = (40, 40, 24), 24
 CONFIG = TrainConfig(

@@ -21,7 +21,8 @@ from afl_core.training.cases import BatchSampler, TrainingCase
 from afl_core.training.config import TrainConfig, build_config
 from afl_core.training.keeper import FolderKeeper
 from afl_core.training.loop import train
-from afl_core.training.runs import RunSpec, create_run
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import create_run
 from afl_core.training.state import RunState
 
 LOSSES: Mapping[str, Mapping[str, Any]] = {

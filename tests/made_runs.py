@@ -11,7 +11,8 @@ from afl_core.data.layouts import load_case, load_cohort
 from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.loop import Keeper, Progress
-from afl_core.training.runs import RunFolder, RunSpec, create_run
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import RunFolder, create_run
 
 TINY: dict[str, Any] = {"sequences": ("flair", "t1ce"), "patch_size": (16, 16, 16), "validate_every": 2, "steps": 2}
 FOCAL = TrainConfig(loss="focal", loss_settings={"gamma": 2.0}, **TINY)

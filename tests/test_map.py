@@ -28,8 +28,9 @@ def is_path(span):
 def names_in(path):
     """What a script or module defines at its top: functions, classes and constants."""
     text = path.read_text(encoding="utf-8")
-    if path.suffix == ".js":
-        return set(re.findall(r"^(?:export )?(?:default )?(?:function|class|const) (\w+)", text, flags=re.MULTILINE))
+    if path.suffix in (".js", ".ts"):
+        kinds = "function|async function|class|const|type"
+        return set(re.findall(rf"^(?:export )?(?:default )?(?:{kinds}) (\w+)", text, flags=re.MULTILINE))
     names = set()
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):

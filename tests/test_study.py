@@ -14,13 +14,13 @@ from afl_core import study
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
-from afl_core.cli import training
+from afl_core.cli import study as study_command
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import Manifest
 from afl_core.model.checkpoints import load_card
 from afl_core.study import ARMS, CONTRASTS, RULES, plan_study, rule_sources, run_table, study_records, train_study
 from afl_core.training import run as run_module
-from afl_core.training.runs import RunStatus
+from afl_core.training.run_records import RunStatus
 
 SETTINGS = {key: TINY[key] for key in ("sequences", "patch_size")} | {"steps": 2, "validate_every": 2, "batch_size": 1}
 
@@ -87,12 +87,12 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_with_its_tables(data, hom
         return real(run)
 
     monkeypatch.setattr(run_module, "run_training", breaks_off)
-    monkeypatch.setattr(training, "RESULTS", home / "results")
+    monkeypatch.setattr(study_command, "RESULTS", home / "results")
     monkeypatch.setattr("os.cpu_count", lambda: 1)
     settings = [f"{key}={json.dumps(value)}" for key, value in SETTINGS.items()]
 
     def command():
-        training.study(out=home / "out", data=data, seed=[0, 1], set_=settings)
+        study_command.study(out=home / "out", data=data, seed=[0, 1], set_=settings)
 
     with pytest.raises(KeyboardInterrupt):
         command()

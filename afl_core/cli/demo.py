@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from afl_core.base.paths import MODELS
-from afl_core.evaluation.sources import CheckpointSource
+from afl_core.evaluation.network_sources import CheckpointSource
 
 DEMO_PAIR: Mapping[str, str] = MappingProxyType({"FL": "demo_fl", "A-FL": "demo_afl"})
 """Name on screen to checkpoint folder."""

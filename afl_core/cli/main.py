@@ -30,8 +30,9 @@ from afl_core.cli.options import (
     data_options,
     open_cohort,
 )
+from afl_core.cli.study import study
 from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
-from afl_core.cli.training import evaluate_cases, study, train, write_demo_cohort
+from afl_core.cli.training import evaluate_cases, train, write_demo_cohort
 from afl_core.cli.xray import xray
 from afl_core.data.demo.design import DemoSpec
 from afl_core.data.labels import WHOLE
@@ -40,9 +41,10 @@ from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.grids import OTHER_GRID
-from afl_core.evaluation.pipeline import SETTINGS, Settings, predict_mask
+from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import pending
 from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.metrics.matchers import MATCHERS, find_matcher

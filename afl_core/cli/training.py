@@ -1,6 +1,5 @@
-"""`afl train` and `afl study`, and what they share with the other commands."""
+"""`afl train`, and what it shares with the other commands."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ import typer
 
 from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.isolation import ERRORS
-from afl_core.base.paths import DEMO, RESULTS
+from afl_core.base.paths import DEMO
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
@@ -29,14 +28,16 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
-from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import counted
-from afl_core.evaluation.pipeline import SETTINGS, CaseResult, Settings
+from afl_core.evaluation.network_sources import CheckpointSource
+from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.sources import CheckpointSource, Source, decide_meanings
+from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting
+from afl_core.training.request import TrainingRequest
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
@@ -95,17 +96,18 @@ def train(  # noqa: PLR0913 - one parameter an option
     asked = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
-    cohort, options = _training_data(data, asked)
-    planned = plan_runs(
-        preset,
-        loss or [],
-        seed or [],
-        settings,
+    cohort, options = training_data(data, asked)
+    request = TrainingRequest(
+        preset=preset,
+        losses=tuple(loss or ()),
+        seeds=tuple(seed or ()),
+        settings=settings,
         data=cohort.root,
         data_options=options,
         random_split=random_split,
         command=command_line(),
     )
+    planned = plan_runs(request)
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
     for label, spec in planned.items():
@@ -114,7 +116,7 @@ def train(  # noqa: PLR0913 - one parameter an option
         _train(run, fresh=True)
 
 
-def _training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
+def training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
     """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
@@ -159,54 +161,6 @@ def _train(run: "RunFolder", *, fresh: bool = False) -> None:
             evaluate_cases(cohort, cases, (CheckpointSource(card.label, spec.out),), results, split=sorted(test))
             add_scores(spec.out, {"test": mean_scores(results.cases())})
     print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
-
-
-def study(  # noqa: PLR0913 - one parameter an option
-    *,
-    out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("docs/study"),
-    preset: Annotated[str, typer.Option(help=f"One of {', '.join(PRESETS)}.")] = "demo",
-    data: Annotated[Path | None, typer.Option(help="Data set; without it the demo cohort.")] = None,
-    layout: LayoutOption = None,
-    labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
-    trust_voxel_order: TrustOption = False,
-    patients: PatientsOption = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
-) -> None:
-    """Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test split.
-
-    Hours on two cores. A run that was interrupted goes on when the command is given again; finished ones are kept.
-    """
-    from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
-
-    settings = dict(parse_setting(text) for text in set_ or [])
-    asked = data_options(
-        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
-    )
-    cohort, options = _training_data(data, asked)
-    runs = plan_study(
-        preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
-    )
-    with progress_bar("Training") as advance, worker_pool(tasks=len(runs)) as executor:
-        ended = sum(run.checkpoint is not None for run in runs.values())
-        advance(ended, len(runs))
-
-        def report(name: str) -> None:
-            nonlocal ended
-            ended += 1
-            advance(ended, len(runs), name)
-
-        unfinished = train_study(runs, executor, at_once=os.cpu_count() or 1, report=report)
-    if unfinished:
-        print_problems(unfinished)
-        raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")
-    test = set(load_splits(next(iter(runs.values())).path / SPLITS_FILE)["test"])
-    results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
-    for rule, folder in results.items():
-        evaluate_cases(cohort, cohort.cases, rule_sources(runs, rule), folder, split=sorted(test))
-    write_study(out, runs, {rule: open_comparison(folder.folder) for rule, folder in results.items()})
-    print_line(f"runs.csv, comparisons.csv and study.json written to {out}")
 
 
 def _demo_has_training_cases() -> bool:

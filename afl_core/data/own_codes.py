@@ -4,7 +4,7 @@ import re
 from types import MappingProxyType
 
 from afl_core.base.catalogue import pick
-from afl_core.data.formats.files import LARGEST_LABEL
+from afl_core.data.formats.values import LARGEST_LABEL
 from afl_core.data.labels import CORE, ENHANCING, SCHEMES, SYNONYMS, TITLES, WHOLE, Scheme
 from afl_core.errors import UsageError
 

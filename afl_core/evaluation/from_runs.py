@@ -6,8 +6,8 @@ from afl_core.base import paths
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
+from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.sources import CheckpointSource
 from afl_core.evaluation.store import results_name
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
 from afl_core.training.names import first_unique, source_name

@@ -12,8 +12,8 @@ from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
-from afl_core.evaluation.pipeline import SETTINGS, VERSION, Settings
 from afl_core.evaluation.prediction_values import MEANINGS
+from afl_core.evaluation.rows import SETTINGS, VERSION, Settings
 from afl_core.evaluation.sources import NAME
 from afl_core.model.checkpoints import Card
 

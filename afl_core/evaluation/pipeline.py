@@ -1,8 +1,5 @@
 """Case x source to rows. One task a case: the reference is read and described once for all sources."""
 
-import hashlib
-import json
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
@@ -12,48 +9,16 @@ from pathlib import Path
 from typing import Any
 
 from afl_core.base.isolation import attempt, explained
-from afl_core.base.storage import hash_files
 from afl_core.base.workers import finished
-from afl_core.data.formats.files import read_header, save_mask
-from afl_core.data.layouts import Cohort, LoadedCase, load_case
+from afl_core.data.formats.files import save_mask
+from afl_core.data.layouts import LoadedCase, load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.prediction_files import MissingPredictionError
+from afl_core.evaluation.rows import SETTINGS, Settings, measure_rows, row_key
 from afl_core.evaluation.sources import Source
-from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.shape import Shape, describe
-from afl_core.volume import Case, Mask, Prediction, Volume
-
-VERSION = 3
-"""Raised when the meaning of a row changes, so that results made before are computed again."""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """What a row depends on besides its case and source; one choice for a whole results folder.
-
-    Attributes:
-        nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
-        matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
-        region: Which part of the tumour is measured.
-        labels: Label scheme that was chosen; "" where it is the data set's own.
-        trust_voxel_order: As `Case`.
-    """
-
-    nsd_tolerance_mm: float = 1.0
-    matcher: str = "overlap"
-    region: str = "whole"
-    labels: str = ""
-    trust_voxel_order: bool = False
-
-
-SETTINGS = Settings()
-
-
-def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
-    """The settings with what a cohort says: region, labels, and whether the order of voxels is trusted."""
-    trust = cohort.trust_voxel_order
-    return replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
+from afl_core.volume import Case, Mask, Volume
 
 
 @dataclass(frozen=True)
@@ -132,7 +97,7 @@ def evaluate_case(
                 continue
             images, reference, shape = reader.read(source)
             prediction = source.predict(case, images, reference)
-            row, own_lesions = _rows((case, source.name), prediction, reference, shape, settings=settings)
+            row, own_lesions = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
             changed = [path for path, state in seen.items() if _state(path) != state]
             if changed or row_key(case, source, settings) != key:
                 what = "A file changed while it was read"
@@ -210,17 +175,6 @@ class _Reader:
         return loaded.images, loaded.reference, self._shape
 
 
-def row_key(case: Case, source: Source, settings: Settings) -> str:
-    """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
-    reference = hash_files([case.reference] if case.reference else [])
-    measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
-    region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
-    trusted = case.reference if case.trust_voxel_order else None
-    placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []
-    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region, *placed]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
-
-
 def mask_path(out: Path, source: str, case_id: str) -> Path:
     """Where the predicted mask of a case is kept in a results folder.
 
@@ -231,60 +185,3 @@ def mask_path(out: Path, source: str, case_id: str) -> Path:
         if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
             raise DataError("A case id or a source's name cannot be a path", received=name, todo="Rename the file")
     return out / "masks" / source / f"{case_id}.nii.gz"
-
-
-def _rows(
-    of: tuple[Case, str], prediction: Prediction, reference: Mask, shape: Shape, *, settings: Settings
-) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    case, source = of
-    metrics = evaluate_masks(
-        prediction.mask.array,
-        reference.array,
-        spacing_mm=reference.spacing_mm,
-        nsd_tolerance_mm=settings.nsd_tolerance_mm,
-        matcher=settings.matcher,
-        probabilities=prediction.probabilities,
-    )
-    row = {
-        "case_id": case.case_id,
-        "group": case.group,
-        "source": source,
-        "reference_volume_ml": shape.volume_ml,
-        "predicted_volume_ml": prediction.mask.volume_ml,
-        "reference_lesions": shape.n_components,
-        "ignored_lesions": sum(lesion.kind == "ignored" for lesion in metrics.lesions),
-        "roughness": shape.roughness,
-        "sphericity": shape.sphericity,
-        "compactness": shape.compactness,
-        "elongation": shape.elongation,
-        "released_smoothness": shape.released_smoothness,
-        "empty": metrics.empty,
-        "note": prediction.note,
-        **metrics.as_dict(),
-    }
-    return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]
-
-
-def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) -> dict[str, Any]:
-    x, y, z = lesion.centroid_voxel
-    parts = lesion.reference_components  # more than one where the matcher merges lesions: then no roughness of its own
-    return {
-        "case_id": case.case_id,
-        "source": source,
-        "lesion_id": lesion.lesion_id,
-        "kind": lesion.kind,
-        "volume_ml": lesion.volume_ml,
-        "roughness": shape.lesion_roughness[parts[0] - 1] if len(parts) == 1 else math.nan,
-        "dsc": lesion.dsc,
-        "dsc_in_region": lesion.dsc_in_region,
-        "hd95_mm": lesion.hd95_mm,
-        "assd_mm": lesion.assd_mm,
-        "nearest_mm": lesion.nearest_mm,
-        "detected": lesion.detected,
-        "overlap_ml": lesion.overlap_ml,
-        "predicted_ml": lesion.predicted_ml,
-        "predicted_components": list(lesion.predicted_components),
-        "x": x,
-        "y": y,
-        "z": z,
-    }

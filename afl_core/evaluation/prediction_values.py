@@ -13,15 +13,8 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.data.formats.files import (
-    FRACTION,
-    MAX_LABELS,
-    load_channels,
-    load_labels,
-    load_mask,
-    load_volume,
-    read_header,
-)
+from afl_core.data.formats.files import load_channels, load_labels, load_mask, load_volume, read_header
+from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.data.loading import region_mask
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box

@@ -28,7 +28,8 @@ from afl_core.evaluation.manifest import (
     load_manifest,
 )
 from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing
-from afl_core.evaluation.pipeline import SETTINGS, VERSION, CaseResult, Settings, mask_path, settings_for
+from afl_core.evaluation.pipeline import CaseResult, mask_path
+from afl_core.evaluation.rows import SETTINGS, VERSION, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, load_table
 from afl_core.metrics import METRICS

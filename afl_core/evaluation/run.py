@@ -5,8 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
 from afl_core.errors import AflError
-from afl_core.evaluation.pipeline import CaseResult, Settings, evaluate_cases, row_key
+from afl_core.evaluation.pipeline import CaseResult, evaluate_cases
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import Settings, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
 

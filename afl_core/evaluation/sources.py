@@ -1,12 +1,10 @@
-"""Where predictions come from: a checkpoint, the authors' weights, or a folder of predictions from any tool."""
+"""Where predictions come from: a network (`network_sources`), or a folder of predictions from any tool."""
 
-import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -17,6 +15,7 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
+from afl_core.evaluation.network_sources import CheckpointSource, ReleasedSource, combined_hash
 from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
     find_prediction,
@@ -24,95 +23,14 @@ from afl_core.evaluation.prediction_files import (
     predictions_of,
 )
 from afl_core.evaluation.prediction_values import MEANINGS, decide_meaning, load_prediction
-from afl_core.model.checkpoints import CARD, Card, fingerprint, load_card
-from afl_core.model.released import RELEASED, load_released_network, released_card
+from afl_core.model.checkpoints import CARD, load_card
+from afl_core.model.released import RELEASED, released_card
 from afl_core.volume import Case, Mask, Prediction, Volume
 
 if TYPE_CHECKING:
-    from torch import nn
+    pass
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}")
-
-
-@dataclass(frozen=True)
-class CheckpointSource:
-    """Masks predicted by one of our checkpoints."""
-
-    name: str
-    path: Path
-    option: ClassVar[str] = ""
-    meaning: ClassVar[str] = ""
-
-    def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
-        return {"kind": "checkpoint", "path": str(self.path), "fingerprint": fingerprint(self.path)} | {
-            "card": load_card(self.path).model_dump(mode="json")
-        }
-
-    def key(self, case: Case) -> str:
-        """Fingerprint of the inputs of this prediction: checkpoint and image bytes."""
-        return _hash(fingerprint(self.path), hash_files(self.files(case)))
-
-    def files(self, case: Case) -> list[Path]:
-        """The images that it reads of a case."""
-        return [case.sequences[name] for name in self.sequences() if name in case.sequences]
-
-    def sequences(self) -> tuple[str, ...]:
-        """The sequences that must be read for it."""
-        return load_card(self.path).sequences
-
-    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
-        """Run the network; the mask lies on the grid of the images."""
-        from afl_core.inference import predict  # noqa: PLC0415 - imports torch and MONAI
-
-        network, card = _network(self.path, fingerprint(self.path))
-        return predict(network, card, images)
-
-
-@dataclass(frozen=True)
-class ReleasedSource:
-    """Masks predicted by weights that the paper's authors saved.
-
-    Attributes:
-        name: The source's.
-        path: The weights file.
-        option: Name in `RELEASED`; "" tells it by the channels.
-    """
-
-    name: str
-    path: Path
-    option: str = ""
-    meaning: ClassVar[str] = ""
-
-    def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
-        card = released_card(self.path, self.option)
-        return {
-            "kind": "checkpoint",
-            "path": str(self.path),
-            "option": self.option,
-            "fingerprint": _released_fingerprint(card),
-            "card": card.model_dump(mode="json"),
-        }
-
-    def key(self, case: Case) -> str:
-        """Fingerprint of the inputs of this prediction: weights, setting and image bytes."""
-        return _hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(self.files(case)))
-
-    def files(self, case: Case) -> list[Path]:
-        """The images that it reads of a case."""
-        return [case.sequences[name] for name in self.sequences() if name in case.sequences]
-
-    def sequences(self) -> tuple[str, ...]:
-        """The sequences that must be read for it."""
-        return released_card(self.path, self.option).sequences
-
-    def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
-        """Run the network as the released code does; the mask lies on the grid of the images."""
-        from afl_core.inference import predict  # noqa: PLC0415 - imports torch and MONAI
-
-        network, card = _released_network(self.path, self.option, self.path.stat().st_mtime_ns)
-        return predict(network, card, images)
 
 
 @dataclass(frozen=True)
@@ -142,7 +60,7 @@ class MaskSource:
     def key(self, case: Case) -> str:
         """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
         said = [self.option] if self.option != "refuse" else []
-        return _hash(hash_files(self.files(case)), *said, *([self.meaning] if self.meaning else []))
+        return combined_hash(hash_files(self.files(case)), *said, *([self.meaning] if self.meaning else []))
 
     def files(self, case: Case) -> list[Path]:
         """The prediction of a case."""
@@ -257,29 +175,3 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
     if option:
         pick(OTHER_GRID, option, kind="way with another grid")
     return MaskSource(name, path, option or other_grid, said or meaning)
-
-
-@lru_cache(maxsize=8)
-def _network(folder: Path, _fingerprint: str) -> tuple["nn.Module", Any]:
-    import torch  # noqa: PLC0415
-
-    from afl_core.model.checkpoints import load_network  # noqa: PLC0415
-
-    torch.set_num_threads(1)  # the pool fills the cores, and one thread gives the same bits everywhere
-    return load_network(folder)
-
-
-@lru_cache(maxsize=2)
-def _released_network(path: Path, option: str, _changed_ns: int) -> tuple["nn.Module", Any]:
-    import torch  # noqa: PLC0415
-
-    torch.set_num_threads(1)
-    return load_released_network(path, option)
-
-
-def _released_fingerprint(card: Card) -> str:
-    return _hash(card.weights_sha256, str(card.network_settings), str(card.sequences))
-
-
-def _hash(*parts: str) -> str:
-    return hashlib.sha256("|".join(parts).encode()).hexdigest()

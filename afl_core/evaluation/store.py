@@ -9,9 +9,9 @@ from afl_core.base import paths
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST, load_manifest
-from afl_core.evaluation.pipeline import settings_for
+from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.sources import CheckpointSource
+from afl_core.evaluation.rows import settings_for
 from afl_core.model.checkpoints import find_checkpoints
 
 

@@ -1,29 +1,24 @@
-"""Charts over bins of tumour size or smoothness: means, pairs of values, cells of both axes, and edges that move."""
+"""Charts over bins of tumour size or smoothness: means, cells of both axes, and edges that move."""
 
-import textwrap
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
-from numpy.typing import NDArray
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
 from afl_core.analysis.breakdown.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.units import Units
-from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.figures.bin_parts import (
     LANES,
-    MAX_LINES,
-    Bin,
     add_means,
     add_seeds,
     add_units,
     drawn_units,
-    evenly,
     range_text,
     short_lines,
     shown_bins,
@@ -31,16 +26,14 @@ from afl_core.figures.bin_parts import (
 from afl_core.figures.chart_style import (
     GREY,
     MANY,
-    Facts,
     Pair,
     better_title,
     case_facts,
     chart_layout,
     difference_title,
     signed_interval,
-    source_marker,
 )
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
+from afl_core.figures.palette import BETTER_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -84,41 +77,6 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
     figure.update_yaxes(title=better_title(units), zeroline=False)
     return figure.update_layout(chart_layout(440))
-
-
-def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
-    """Every unit from the first source's value to the second's, one panel a bin.
-
-    Args:
-        breakdown: Its records give the means, their difference and its interval.
-        axis: Key of one of its binnings.
-        pair: One of `breakdown.units.pairs`.
-
-    Returns:
-        A figure whose lines carry case id, lesion id, volume and both values as customdata. Of more than 300 units in
-        a bin 300 are drawn, evenly by the rank of their difference, and the title of the panel says so.
-    """
-    units, bins = breakdown.units, shown_bins(breakdown, axis)[1:]
-    records = breakdown.pair(*pair)
-    of_pair = {record["bin"]: record for record in records[records["axis"] == axis].to_dict("records")}
-    gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
-    gain = gain if units.measure.better == "higher" else -gain
-    drawn = [evenly(b.inside, gain, MAX_LINES) for b in bins]
-    titles = [_slope_title(b, of_pair.get(b.label[0]), len(d)) for b, d in zip(bins, drawn, strict=True)]
-    facts = case_facts(units, pair)
-    figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
-    for column, (b, chosen) in enumerate(zip(bins, drawn, strict=True), 1):
-        _add_lines(figure, column, (units.values, facts), pair, (chosen, gain[chosen]))
-        _add_mean_line(figure, column, units, pair, b)
-    for name, colour in _kinds(pair).values():
-        if name in {trace.name for trace in figure.data}:
-            figure.add_scatter(x=[None], y=[None], mode="lines", line_color=colour, name=name, legendgroup=name)
-    names = ["<br>".join(textwrap.wrap(name, 14)) for name in pair]
-    figure.update_xaxes(tickvals=[0, 1], ticktext=names, tickangle=0, range=[-0.3, 1.3], showgrid=False, zeroline=False)
-    figure.update_yaxes(zeroline=False).update_yaxes(title=better_title(units), col=1)
-    figure.update_annotations(font_size=12)
-    legend = {"orientation": "h", "y": -0.16, "yanchor": "top", "x": 0, "traceorder": "normal"}
-    return figure.update_layout(chart_layout(460) | {"legend": legend, "margin": {"l": 10, "r": 10, "t": 85, "b": 10}})
 
 
 def plot_grid(
@@ -189,75 +147,6 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
     figure.update_yaxes(title=f"{units.measure.title},<br>{pair[1]} minus {pair[0]}", col=1)
     figure.update_annotations(font_size=12)
     return figure.update_layout(chart_layout(220), showlegend=False)
-
-
-def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
-    """Sign of a gain to what it says and its colour."""
-    return {
-        -1: (f"{pair[0]} better", WORSE_COLOUR),
-        0: ("equal", EQUAL_COLOUR),
-        1: (f"{pair[1]} better", BETTER_COLOUR),
-    }
-
-
-def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int) -> str:
-    name, *rest = b.label
-    lines = [f"<b>{name}</b>", ", ".join(text for text in rest if text)]
-    if record is not None:
-        mean, interval = signed_interval(record)
-        lines.append(f"{mean} ({interval or 'too few'})")
-    return "<br>".join(lines + ([f"{drawn} of {len(b.inside):,} drawn"] if drawn < len(b.inside) else []))
-
-
-def _add_lines(
-    figure: go.Figure,
-    column: int,
-    drawn: tuple[pd.DataFrame, Facts],
-    pair: Pair,
-    chosen: tuple[NDArray[np.int64], NDArray[np.float64]],
-) -> None:
-    """A line a unit with gaps between, by who is better; `chosen` are units and their gains."""
-    facts, hover = drawn[1]
-    values = drawn[0][list(pair)].to_numpy(dtype=float)
-    for sign, (name, colour) in _kinds(pair).items():
-        of = chosen[0][np.sign(chosen[1]) == sign]
-        if of.size:
-            figure.add_scatter(
-                x=np.tile([0, 1, np.nan], len(of)),
-                y=np.column_stack([values[of], np.full(len(of), np.nan)]).ravel(),
-                mode="lines+markers",
-                line={"width": 1, "color": colour},
-                marker={"size": 4, "color": colour},
-                opacity=0.55 if len(chosen[0]) <= 100 else 0.25,
-                customdata=np.repeat(facts[of], 3, axis=0),
-                hovertemplate=hover,
-                name=name,
-                legendgroup=name,
-                showlegend=False,
-                row=1,
-                col=column,
-            )
-
-
-def _add_mean_line(figure: go.Figure, column: int, units: Units, pair: Pair, b: Bin) -> None:
-    if not b.records:
-        return
-    means = [b.records[name]["mean"] for name in pair]
-    ends = [source_marker(units.sources.index(name), 2) for name in pair]
-    marker = {key: [end[key] for end in ends] for key in ("color", "symbol")} | {"size": 13, "line": ends[0]["line"]}
-    figure.add_scatter(
-        x=[0, 1],
-        y=means,
-        mode="lines+markers",
-        line={"width": 5, "color": GREY},
-        marker=marker,
-        hovertext=[f"<b>{name}</b>: mean {mean:.3f}" for name, mean in zip(pair, means, strict=True)],
-        hoverinfo="text",
-        name="mean",
-        showlegend=False,
-        row=1,
-        col=column,
-    )
 
 
 def _cell_text(cell: Mapping[Any, Any], least: int) -> str:

@@ -7,6 +7,9 @@ from typing import Literal
 
 from afl_core.metrics import lesions, matchers, overlap, released, surface
 
+UNDEFINED = math.nan
+"""Value of a metric that has no meaning for a pair of masks."""
+
 Empty = Literal["", "both", "reference", "prediction"]
 """Which mask of a pair is empty."""
 

@@ -4,13 +4,12 @@ import math
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from afl_core.metrics import lesions, overlap, released, surface
-from afl_core.metrics.metric import MaskPair, Metric
+from afl_core.metrics import overlap, released, surface
+from afl_core.metrics.lesion_table import LESION_ROWS
+from afl_core.metrics.metric import UNDEFINED, MaskPair, Metric
 
-UNDEFINED = math.nan
 INF = math.inf
 TAHA = "Taha and Hanbury, BMC Medical Imaging 15:29 (2015)"
-RELOADED = "Maier-Hein et al., Metrics reloaded, Nature Methods 21 (2024)"
 RELEASED = "The authors' released evaluation (AFL-CIBM, revision 1b57412); as 1 - MONAI DiceLoss with squared_pred"
 RELEASED_WARNING = (
     "Not the Dice or IoU of a mask: a prediction of nothing but background scores 0.50 on a small tumour, and "
@@ -185,76 +184,7 @@ _ROWS = (
         prediction_empty=-1,
         function=lambda pair: overlap.relative_volume_error(pair.counts),
     ),
-    Metric(
-        key="lesion_tp",
-        label="Lesions found",
-        unit="",
-        better="higher",
-        range=(0, INF),
-        definition="Reference lesions (26-connected) that the matcher finds; unless set otherwise, those that share a "
-        "voxel with the prediction.",
-        source=RELOADED,
-        both_empty="computed",
-        reference_empty="computed",
-        prediction_empty="computed",
-        function=lambda pair: lesions.lesion_tp(pair.lesions),
-    ),
-    Metric(
-        key="lesion_fp",
-        label="False lesions",
-        unit="",
-        better="lower",
-        range=(0, INF),
-        definition="Predicted components (26-connected) that belong to no lesion by the matcher; unless set otherwise, "
-        "those that share no voxel with the reference.",
-        source=RELOADED,
-        both_empty="computed",
-        reference_empty="computed",
-        prediction_empty="computed",
-        function=lambda pair: lesions.lesion_fp(pair.lesions),
-    ),
-    Metric(
-        key="lesion_fn",
-        label="Lesions missed",
-        unit="",
-        better="lower",
-        range=(0, INF),
-        definition="Reference lesions (26-connected) that the matcher does not find; unless set otherwise, those that "
-        "share no voxel with the prediction.",
-        source=RELOADED,
-        both_empty="computed",
-        reference_empty="computed",
-        prediction_empty="computed",
-        function=lambda pair: lesions.lesion_fn(pair.lesions),
-    ),
-    Metric(
-        key="lesion_f1",
-        label="Lesion F1",
-        unit="",
-        better="higher",
-        range=(0, 1),
-        definition="2 TP / (2 TP + FP + FN), over the lesions found, false and missed.",
-        source=RELOADED,
-        both_empty=1,
-        reference_empty=0,
-        prediction_empty=0,
-        function=lambda pair: lesions.lesion_f1(pair.lesions),
-    ),
-    Metric(
-        key="lesion_dsc",
-        label="Lesion Dice",
-        unit="",
-        better="higher",
-        range=(0, 1),
-        definition="Mean over the reference lesions of the Dice between the lesion and all predicted components "
-        "matched to it (unless set otherwise, all that touch it), each whole.",
-        source="As BraTS 2023 without dilation, and without its penalty for false positives; with both by the "
-        "matchers brats2023_*",
-        both_empty=UNDEFINED,
-        reference_empty=UNDEFINED,
-        prediction_empty=0,
-        function=lambda pair: lesions.lesion_dsc(pair.lesions, false_positives=pair.matcher.false_positives_score_zero),
-    ),
+    *LESION_ROWS,
     Metric(
         key="released_dsc",
         label="Released Dice (soft)",

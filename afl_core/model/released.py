@@ -58,7 +58,7 @@ def released_card(path: Path, setting: str = "") -> Card:
 
 def load_released_network(path: Path, setting: str = "") -> tuple["nn.Module", Card]:
     """The network in evaluation mode, on the CPU, and its card; errors as `released_card`."""
-    from afl_core.model.resnet_unet import load_released  # noqa: PLC0415 - imports torch
+    from afl_core.model.resnet_weights import load_released  # noqa: PLC0415 - imports torch
 
     card = released_card(path, setting)
     strides = card.network_settings["strides"]
@@ -67,7 +67,8 @@ def load_released_network(path: Path, setting: str = "") -> tuple["nn.Module", C
 
 @lru_cache(maxsize=8)
 def _card(path: Path, setting: str, _changed_ns: int) -> Card:
-    from afl_core.model.resnet_unet import BRATS_STRIDES, PICAI_STRIDES, released_channels  # noqa: PLC0415
+    from afl_core.model.resnet_unet import BRATS_STRIDES, PICAI_STRIDES  # noqa: PLC0415
+    from afl_core.model.resnet_weights import released_channels  # noqa: PLC0415
 
     channels = released_channels(path)
     name = _setting_name(path, setting, channels)

@@ -16,7 +16,8 @@ from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import grid_sentence, levels_sentence
 from afl_core.errors import AflError
-from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
+from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
+from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.report.findings import Findings
 from afl_core.report.parts import chart, heading, paragraph, table

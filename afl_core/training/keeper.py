@@ -21,7 +21,8 @@ from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.model.weights import load_torch
 from afl_core.training.loop import Keeper, Progress
-from afl_core.training.runs import LAST, METRICS, RunFolder, RunStatus, State
+from afl_core.training.run_records import RunStatus, State
+from afl_core.training.runs import LAST, METRICS, RunFolder
 
 log = logging.getLogger(__name__)
 

@@ -3,36 +3,20 @@
 import os
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
 from afl_core.base import processes
-from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
-from afl_core.training.runs import STARTING, UNDER_WAY, RunFolder, RunSpec
+from afl_core.training.request import TrainingRequest
+from afl_core.training.run_records import STARTING, UNDER_WAY, RunSpec
+from afl_core.training.runs import RunFolder
 
 STOP_SECONDS = 5
 """A run that is asked to stop has saved and ended after so many seconds."""
 
 PROPOSAL_SECONDS = 300
 """How long planning runs and measuring their steps may take."""
-
-
-class PlanRequest(BaseModel):
-    """What runs are wanted; the arguments of `plan_runs`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    preset: str
-    losses: tuple[str, ...]
-    seeds: tuple[int, ...]
-    settings: dict[str, Any]
-    data: Path
-    data_options: DataOptions = AS_RECOGNISED
-    random_split: bool = False
-    command: str
 
 
 class Proposal(BaseModel):
@@ -73,7 +57,7 @@ def stop_run(run: RunFolder) -> None:
     processes.stop(run.path, lambda: run.status().pid, seconds=0 if starting else STOP_SECONDS)
 
 
-def propose_runs(request: PlanRequest, *, waiting: Callable[[float], None] = lambda spent: None) -> Proposal:
+def propose_runs(request: TrainingRequest, *, waiting: Callable[[float], None] = lambda spent: None) -> Proposal:
     """Plan runs and measure a step of each loss, in a process of its own; takes some seconds to begin.
 
     Args:

@@ -3,44 +3,24 @@
 import hashlib
 import json
 import time
-from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from afl_core.base.catalogue import pick
-from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss
 from afl_core.training.config import TrainConfig, build_config
-from afl_core.training.runs import RunSpec
+from afl_core.training.request import TrainingRequest
+from afl_core.training.run_records import RunSpec
 from afl_core.training.state import build_network, choose_device
 
 
-def plan_runs(  # noqa: PLR0913 - what a run is
-    preset: str,
-    losses: Sequence[str],
-    seeds: Sequence[int],
-    settings: Mapping[str, Any],
-    *,
-    data: Path,
-    data_options: DataOptions = AS_RECOGNISED,
-    random_split: bool = False,
-    command: str,
-) -> dict[str, RunSpec]:
+def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
     """The runs of every loss with every seed; those of one seed start from the same weights and see the same batches.
 
     Args:
-        preset: Key in `PRESETS`.
-        losses: Keys in `LOSSES`, one or more; one of the presets of A-FL is written `adaptive_focal:PRESET`, and any
-            loss with settings of its own `LOSS:{JSON}`.
-        seeds: One or more; none is the preset's.
-        settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
-        data: Folder of the data set.
-        data_options: How it is read.
-        random_split: Whether a split is drawn at random though the data set has one of its own.
-        command: What repeats the runs.
+        request: What is to be trained.
 
     Returns:
         Name to specification, in order.
@@ -48,6 +28,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
     Raises:
         UsageError: If a setting, loss, network, patch or device is not possible.
     """
+    losses, settings = request.losses, request.settings
     if not losses:
         raise UsageError("Training needs a loss", todo=f"Give --loss, one of {', '.join(LOSSES)}")
     given = settings.get("loss_settings", {})
@@ -55,7 +36,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
         raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
     plans: dict[str, RunSpec] = {}
     pair = f"{time.time():.0f}" if len(losses) > 1 else ""
-    for seed in seeds or (None,):
+    for seed in request.seeds or (None,):
         for text in losses:
             loss, variant, loss_settings = _parse_loss(text)
             entry = pick(LOSSES, loss, kind="loss")
@@ -64,18 +45,18 @@ def plan_runs(  # noqa: PLR0913 - what a run is
             chosen = {"loss": loss, "loss_settings": {**entry.settings, **loss_settings}} | (
                 {} if seed is None else {"seed": seed}
             )
-            config = build_config(preset, **{**settings, **chosen})
+            config = build_config(request.preset, **{**settings, **chosen})
             check_config(config)
-            label = f"{preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
+            label = f"{request.preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
             if label in plans:
                 raise UsageError("Give each loss and each seed once", received=f"{text}, seed {config.seed}")
             plans[label] = RunSpec(
                 config=config,
-                data=data.resolve(),
-                data_options=data_options,
-                random_split=random_split,
+                data=request.data.resolve(),
+                data_options=request.data_options,
+                random_split=request.random_split,
                 pair=pair,
-                command=command,
+                command=request.command,
                 created=time.time() + len(plans) / 1000,
             )
     return plans

@@ -14,7 +14,8 @@ from filelock import FileLock, Timeout
 
 from afl_core.base import processes
 from afl_core.errors import AflError
-from afl_core.training.runs import RunFolder, RunSpec, list_runs
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import RunFolder, list_runs
 
 QUEUE = ".queue"
 """File beside the runs that is locked while one of them looks whether it is its turn."""

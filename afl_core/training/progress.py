@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from afl_core.training.names import duration, network_name, short_loss
-from afl_core.training.runs import RunFolder, RunSpec, RunStatus
+from afl_core.training.run_records import RunSpec, RunStatus
+from afl_core.training.runs import RunFolder
 
 Rows = Sequence[Mapping[str, Any]]
 """Lines of a run's `metrics.jsonl`, oldest first."""

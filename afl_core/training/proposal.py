@@ -1,30 +1,22 @@
-"""Plan runs and measure their steps; `python -m afl_core.training.proposal` reads a `PlanRequest` as JSON.
+"""Plan runs and measure their steps; `python -m afl_core.training.proposal` reads a `TrainingRequest` as JSON.
 
 A process of its own, because the page that asks must not load torch.
 """
 
 from afl_core.base import processes
 from afl_core.training.estimate import step_seconds
-from afl_core.training.launcher import PlanRequest, Proposal
+from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
+from afl_core.training.request import TrainingRequest
 
 
-def propose(request: PlanRequest) -> Proposal:
+def propose(request: TrainingRequest) -> Proposal:
     """The runs of a request, with the seconds of a step; each loss is measured once.
 
     Raises:
         UsageError: If a setting, loss, network, patch or device is not possible.
     """
-    runs = plan_runs(
-        request.preset,
-        request.losses,
-        request.seeds,
-        request.settings,
-        data=request.data,
-        data_options=request.data_options,
-        random_split=request.random_split,
-        command=request.command,
-    )
+    runs = plan_runs(request)
     measured: dict[str, float] = {}
     for spec in runs.values():
         alike = spec.config.model_copy(update={"seed": 0})
@@ -35,4 +27,4 @@ def propose(request: PlanRequest) -> Proposal:
 
 
 if __name__ == "__main__":
-    processes.answer(lambda text: propose(PlanRequest.model_validate_json(text)).model_dump_json())
+    processes.answer(lambda text: propose(TrainingRequest.model_validate_json(text)).model_dump_json())

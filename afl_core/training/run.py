@@ -27,7 +27,8 @@ from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, TrainResult, train
-from afl_core.training.runs import CHECKPOINT, RunFolder, RunSpec
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import CHECKPOINT, RunFolder
 from afl_core.training.state import scores_by_rule
 from afl_core.volume import Case
 

@@ -18,7 +18,8 @@ from afl_core.loss import factors as compute_factors
 from afl_core.metrics import evaluate_masks
 from afl_core.model.checkpoints import DecisionRule
 from afl_core.model.networks import build_model, check_patch
-from afl_core.model.resnet_unet import ResNetUNet, load_imagenet
+from afl_core.model.resnet_unet import ResNetUNet
+from afl_core.model.resnet_weights import load_imagenet
 from afl_core.training.cases import TrainingCase
 from afl_core.training.config import TrainConfig
 

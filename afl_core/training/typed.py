@@ -10,8 +10,9 @@ from typing import Any
 from afl_core.base import paths
 from afl_core.errors import UsageError
 from afl_core.training.config import PRESETS, TrainConfig
-from afl_core.training.launcher import PlanRequest, Proposal
-from afl_core.training.runs import RunSpec
+from afl_core.training.launcher import Proposal
+from afl_core.training.request import TrainingRequest
+from afl_core.training.run_records import RunSpec
 
 UNITS = ("steps", "epochs", "minutes")
 
@@ -37,7 +38,7 @@ def length_settings(preset: str, unit: str, amount: int, *, settings: Mapping[st
     return {}
 
 
-def fit_length(request: PlanRequest, minutes: float | None, proposal: Proposal) -> dict[str, RunSpec]:
+def fit_length(request: TrainingRequest, minutes: float | None, proposal: Proposal) -> dict[str, RunSpec]:
     """The runs of a proposal, with minutes turned into steps: as many for all as the slowest does in that time.
 
     Args:
@@ -94,7 +95,7 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     return tuple(int(number) for number in re.findall(r"\d+", text))
 
 
-def command_of(request: PlanRequest) -> str:
+def command_of(request: TrainingRequest) -> str:
     """The command that trains what a request asks for."""
     words = ["afl", "train", "--preset", request.preset]
     words += [word for loss in request.losses for word in ("--loss", loss)]

@@ -11,7 +11,8 @@ from playwright.sync_api import Page, expect
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import stop_run
-from afl_core.training.runs import METRICS, RunFolder, RunStatus, list_runs
+from afl_core.training.run_records import RunStatus
+from afl_core.training.runs import METRICS, RunFolder, list_runs
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 100_000

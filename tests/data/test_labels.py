@@ -180,8 +180,8 @@ def test_an_empty_reference_fits_every_region(tmp_path: Path) -> None:
 
 def test_rows_of_two_regions_never_mix(tmp_path: Path) -> None:
     from afl_core.evaluation.manifest import whole_cohort
-    from afl_core.evaluation.pipeline import Settings, row_key, settings_for
     from afl_core.evaluation.results import Results
+    from afl_core.evaluation.rows import Settings, row_key, settings_for
     from afl_core.evaluation.run import evaluate_into
     from afl_core.evaluation.sources import MaskSource
 

@@ -7,8 +7,8 @@ import pytest
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import UsageError
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.pipeline import Settings
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
 

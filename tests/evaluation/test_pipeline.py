@@ -10,7 +10,7 @@ import pytest
 from afl_core.base.isolation import ERRORS
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort, references_cohort
-from afl_core.evaluation import pipeline
+from afl_core.evaluation import rows
 from afl_core.evaluation.pipeline import evaluate_case, evaluate_cases, mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending
@@ -154,14 +154,14 @@ def test_one_failing_source_leaves_the_other_sources_of_the_case(cohort, masks, 
 
 @pytest.mark.parametrize("error", [ValueError("no such thing"), MemoryError(), RecursionError(), KeyError("x")])
 def test_an_error_that_nobody_foresaw_is_a_problem_of_its_case_alone(cohort, masks, tmp_path, monkeypatch, error):
-    measure = pipeline.evaluate_masks
+    measure = rows.evaluate_masks
 
     def fail(prediction, *args, **options):
         if prediction.shape == (32, 32, 32):  # Case_C
             raise error
         return measure(prediction, *args, **options)
 
-    monkeypatch.setattr(pipeline, "evaluate_masks", fail)
+    monkeypatch.setattr(rows, "evaluate_masks", fail)
     results = Results(tmp_path / "results")
     evaluate_into(results, load_cohort(cohort).cases, (MaskSource("A", masks),))
     assert results.cases()["case_id"].tolist() == ["Case_A", "Case_B", "Case_D"]

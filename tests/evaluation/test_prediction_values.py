@@ -7,9 +7,9 @@ from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.pipeline import row_key
 from afl_core.evaluation.prediction_values import decide_meaning, load_prediction
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import row_key
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources, source_text
 from afl_core.volume import Region

@@ -9,8 +9,8 @@ import pytest
 
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import CheckpointError
+from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.probabilities import case_probabilities
-from afl_core.evaluation.sources import CheckpointSource
 from afl_core.volume import Case
 
 

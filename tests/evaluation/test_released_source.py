@@ -10,7 +10,8 @@ import torch
 from monai.transforms import NormalizeIntensity, Resize
 
 from afl_core.errors import CheckpointError, UsageError
-from afl_core.evaluation.sources import ReleasedSource, parse_sources
+from afl_core.evaluation.network_sources import ReleasedSource
+from afl_core.evaluation.sources import parse_sources
 from afl_core.inference import predict, prepare
 from afl_core.model.released import released_card
 from afl_core.model.resnet_unet import BRATS_STRIDES, PICAI_STRIDES

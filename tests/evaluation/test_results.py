@@ -16,10 +16,11 @@ import pytest
 from afl_core.base import storage
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.errors import DataError
-from afl_core.evaluation import pipeline
+from afl_core.evaluation import rows
 from afl_core.evaluation.manifest import Manifest, whole_cohort
-from afl_core.evaluation.pipeline import CaseResult, Settings, mask_path
+from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, is_measured_mask
+from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 
@@ -146,7 +147,7 @@ def test_a_new_meaning_of_the_rows_recomputes_all(cohort, masks, tmp_path, monke
     results = Results(tmp_path / "results")
     evaluate_into(results, cases, sources)
     assert pending(cases, sources, results) == []
-    monkeypatch.setattr(pipeline, "VERSION", pipeline.VERSION + 1)
+    monkeypatch.setattr(rows, "VERSION", rows.VERSION + 1)
     assert pending(cases, sources, results) == list(cases)
 
 

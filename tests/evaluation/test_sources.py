@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from afl_core.errors import AflError, CheckpointError, DataError, UsageError
+from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.pipeline import evaluate_case
-from afl_core.evaluation.sources import CheckpointSource, MaskSource, parse_sources
+from afl_core.evaluation.sources import MaskSource, parse_sources
 from afl_core.model.checkpoints import CARD, WEIGHTS
 from afl_core.volume import Case
 

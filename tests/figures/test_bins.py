@@ -15,10 +15,11 @@ from afl_core.analysis.breakdown.measures import build_measure
 from afl_core.analysis.breakdown.records import compute_breakdown, compute_grid
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import mean_intervals
-from afl_core.figures import bin_parts, bins
-from afl_core.figures.bins import plot_grid, plot_means, plot_slopes, plot_sweep
+from afl_core.figures import bin_parts, slopes
+from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
+from afl_core.figures.slopes import plot_slopes
 
 SIZE = Binning("size", (2.0, 8.0), "fixed edges")
 ROUGH = Binning("roughness", (0.1, 0.2), "fixed edges")
@@ -274,7 +275,7 @@ def test_titles_and_mean_lines_of_slopes_are_the_records():
 
 
 def test_of_many_lines_300_are_drawn_evenly_by_difference(monkeypatch):
-    monkeypatch.setattr(bins, "MAX_LINES", 5)
+    monkeypatch.setattr(slopes, "MAX_LINES", 5)
     units = make_units()
     figure = plot_slopes(breakdown(units), "size", PAIR)
     assert "5 of 12 drawn" in figure.layout.annotations[0].text

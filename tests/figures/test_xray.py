@@ -6,17 +6,8 @@ import pytest
 
 from afl_core.analysis.xray.focusing import SETTINGS, focal_loss, focal_slope
 from afl_core.analysis.xray.gradients import PLACES, Shares
-from afl_core.figures.xray import (
-    FLOOR,
-    ORDER,
-    colour_of,
-    plot_curves,
-    plot_distributions,
-    plot_focusing,
-    plot_gammas,
-    plot_shares,
-    plot_volume,
-)
+from afl_core.figures.gradients import plot_curves, plot_shares
+from afl_core.figures.xray import FLOOR, ORDER, colour_of, plot_distributions, plot_focusing, plot_gammas, plot_volume
 
 TABLE = pd.DataFrame({"case_id": ["a", "b", "c"], "size": [0.5, 2.0, 9.0], "roughness": [np.nan, 0.1, 0.3]})
 GAMMA = np.array([0.0, 0.002, 0.01])

@@ -11,14 +11,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from afl_core.errors import CheckpointError, UsageError
-from afl_core.model.resnet_unet import (
-    BRATS_STRIDES,
-    PICAI_STRIDES,
-    ResNetUNet,
-    inflate_imagenet,
-    load_imagenet,
-    load_released,
-)
+from afl_core.model.resnet_unet import BRATS_STRIDES, PICAI_STRIDES, ResNetUNet
+from afl_core.model.resnet_weights import inflate_imagenet, load_imagenet, load_released
 
 ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "smp3d_unet_resnet50.json").read_text())
 STRIDES = {"picai": PICAI_STRIDES, "brats": BRATS_STRIDES}

@@ -18,7 +18,8 @@ from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
-from afl_core.training.runs import LOG, METRICS, RunFolder, RunStatus, create_run, list_runs, runs_folder
+from afl_core.training.run_records import RunStatus
+from afl_core.training.runs import LOG, METRICS, RunFolder, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import OFFERED
 from afl_core.ui.training import form as training_form
@@ -68,8 +69,7 @@ def proposed(monkeypatch) -> list[str]:
     def propose(request, *, waiting):
         waiting(3.0)
         asked.append(request.model_dump_json())
-        asked_for = {name: getattr(request, name) for name in type(request).model_fields}
-        runs = plan_runs(*[asked_for.pop(name) for name in ("preset", "losses", "seeds", "settings")], **asked_for)
+        runs = plan_runs(request)
         return Proposal(runs=runs, step_seconds={name: STEP_SECONDS[spec.config.loss] for name, spec in runs.items()})
 
     monkeypatch.setattr(timing, "propose_runs", propose)

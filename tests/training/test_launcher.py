@@ -15,16 +15,19 @@ from afl_core.base import processes
 from afl_core.errors import UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.training import estimate, launcher, proposal
-from afl_core.training.launcher import PlanRequest, propose_runs, start_run, stop_run
+from afl_core.training.launcher import propose_runs, start_run, stop_run
 from afl_core.training.plan import plan_runs
 from afl_core.training.proposal import propose
-from afl_core.training.runs import CHECKPOINT, LOG, RunStatus
+from afl_core.training.request import TrainingRequest
+from afl_core.training.run_records import RunStatus
+from afl_core.training.runs import CHECKPOINT, LOG
 
 SETTINGS = {key: value for key, value in TINY.items() if key != "validate_every"}
 
 
 def plan(*losses, seeds=(), preset="demo", data="/data", **settings):
-    return plan_runs(preset, losses, seeds, SETTINGS | settings, data=data, command="afl train x")
+    fields = {"preset": preset, "losses": losses, "seeds": seeds, "settings": SETTINGS | settings, "data": data}
+    return plan_runs(TrainingRequest(**fields, command="afl train x"))
 
 
 @pytest.fixture
@@ -95,7 +98,7 @@ def test_the_time_of_a_step_is_that_of_the_second(monkeypatch):
 
 def request(data, **changed):
     fields = {"preset": "demo", "losses": ("focal", "dice"), "seeds": (0, 1), "settings": SETTINGS, "data": data}
-    return PlanRequest(**(fields | {"command": "afl train x"} | changed))
+    return TrainingRequest(**(fields | {"command": "afl train x"} | changed))
 
 
 def test_a_proposal_measures_each_loss_once(data, monkeypatch):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from afl_core.training.progress import seconds_left
-from afl_core.training.runs import RunStatus
+from afl_core.training.run_records import RunStatus
 
 ROWS = [{"step": step, "seconds": seconds} for step, seconds in ((10, 30.0), (20, 40.0), (30, 50.0))]
 

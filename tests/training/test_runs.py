@@ -13,15 +13,14 @@ from afl_core.base import storage
 from afl_core.base.processes import LOCK
 from afl_core.errors import DataError, UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS, load_card
+from afl_core.training.run_records import STARTING, RunStatus
 from afl_core.training.runs import (
     CHECKPOINT,
     LOG,
     METRICS,
     SPEC,
-    STARTING,
     STATUS,
     RunFolder,
-    RunStatus,
     create_run,
     delete_run,
     find_run,

@@ -11,23 +11,16 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from afl_core.base.storage import GZIP, replacing, write_atomically
-from afl_core.data.formats.header import ImageHeader, check_size, check_space, unreadable
+from afl_core.data.formats.header import ImageHeader, check_size, check_space, is_zipped, unreadable
 from afl_core.data.formats.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
 from afl_core.data.formats.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
 from afl_core.data.formats.nrrd import NrrdHeader, check_nrrd_length, read_nrrd_header, read_nrrd_voxels
+from afl_core.data.formats.values import finite, small_labels, whole_labels
 from afl_core.errors import DataError, GeometryError
 from afl_core.volume import Mask, Volume
 
 Array = TypeVar("Array", bound=NDArray[Any])
 
-FRACTION = 1e-3
-"""How far a stored label may be from a whole number: scaled integers come back as 0.99999997."""
-
-MAX_LABELS = 32
-"""A file of more values than that, 0 aside, is neither mask nor labels: BraTS has 4, a map of 0 to 255 has dozens."""
-
-LARGEST_LABEL = 2**16 - 1
-"""Masks of 0 and 65535 are written."""
 
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 MHA_SUFFIXES = (".mha", ".mhd")
@@ -60,7 +53,7 @@ def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     Raises:
         DataError: If the file is missing, truncated, not 3-D, too large, or holds NaN or infinite voxels.
     """
-    return Volume(*_read(path, _finite, channel))
+    return Volume(*_read(path, finite, channel))
 
 
 def load_labels(path: Path) -> Volume:
@@ -69,7 +62,7 @@ def load_labels(path: Path) -> Volume:
     Raises:
         DataError: If `load_volume` raises it, a voxel is no whole number, or there are more than `MAX_LABELS` labels.
     """
-    return Volume(*_read(path, _small_labels))
+    return Volume(*_read(path, small_labels))
 
 
 def load_mask(path: Path) -> Mask:
@@ -77,7 +70,7 @@ def load_mask(path: Path) -> Mask:
 
     The value of the tumour may be any, such as 255.
     """
-    return Mask(*_read(path, lambda array, path: np.asarray(_labels(array, path) != 0)))
+    return Mask(*_read(path, lambda array, path: np.asarray(whole_labels(array, path) != 0)))
 
 
 def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
@@ -91,7 +84,7 @@ def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
         DataError: If `load_volume` raises it.
     """
     header = _header(path, dims=(4,))
-    stack = np.moveaxis(_finite(_voxels(path, header), path), axis, -1)
+    stack = np.moveaxis(finite(_voxels(path, header), path), axis, -1)
     ras, affine, stored = _to_ras(stack, header.affine)
     return tuple(Volume(ras[..., channel], affine, stored) for channel in range(ras.shape[3]))
 
@@ -128,7 +121,7 @@ def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
         array: Shape (X, Y, Z); a boolean array is stored as uint8.
         affine: Voxel index to RAS+ millimetres.
     """
-    with replacing(path, suffix=".nii.gz" if _is_zipped(path) else ".nii") as temporary:
+    with replacing(path, suffix=".nii.gz" if is_zipped(path) else ".nii") as temporary:
         nib.save(_image(array, affine), temporary)
 
 
@@ -149,7 +142,7 @@ def save_mask(path: Path, mask: Mask, *, like: Path) -> str:
     if array.shape != shape[:3]:
         raise GeometryError(f"The mask does not fit {like.name}", received=f"{array.shape} against {shape} voxels")
     data = _image(array, affine).to_bytes()
-    data = isal_zlib.compress(data, wbits=GZIP) if _is_zipped(path) else data
+    data = isal_zlib.compress(data, wbits=GZIP) if is_zipped(path) else data
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
 
@@ -200,10 +193,6 @@ def _unopened(path: Path, error: OSError) -> DataError:
     return unreadable(path, "it cannot be opened", received=error.strerror or error, todo=todo)
 
 
-def _is_zipped(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")
-
-
 def _read(
     path: Path, convert: Callable[[NDArray[Any], Path], Array], channel: int | None = None
 ) -> tuple[Array, NDArray[np.float64], str]:
@@ -228,66 +217,3 @@ def _to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[n
     orientation = nib.orientations.io_orientation(affine)
     ras: Array = nib.orientations.apply_orientation(array, orientation)
     return ras, affine @ nib.orientations.inv_ornt_aff(orientation, array.shape[:3]), "".join(nib.aff2axcodes(affine))
-
-
-def _labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    """The array, rounded if need be, if every voxel is a label."""
-    if array.dtype.kind == "f":
-        array = _whole(_finite(array, path), path)
-    low, high = array.min(), array.max()
-    if high > MAX_LABELS:
-        _check_few(array, path, int(high))
-    if low < 0 or high > LARGEST_LABEL:
-        raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
-    return array
-
-
-def _small_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
-    labels = _labels(array, path)
-    return labels.astype(np.int16 if labels.max() < 2**15 else np.int32, copy=False)
-
-
-def _check_few(array: NDArray[Any], path: Path, high: int) -> None:
-    """Raise if whole numbers are too many to be labels."""
-    small = array.dtype.kind != "f" and array.min() >= 0 and high < 2**16
-    count = np.count_nonzero(np.bincount(array.ravel())) if small else len(np.unique(array))
-    if count > MAX_LABELS + 1:
-        raise _no_labels(path, high, f"{count} different values, the largest {high}")
-
-
-def _no_labels(path: Path, high: float, received: str) -> DataError:
-    top = next((top for top in (100, 255) if high <= top), None)
-    return DataError(
-        f"{path.name} is not a label image: it looks like a map of {f'0 to {top}' if top else 'grey values'}",
-        received=received,
-        todo="Save probabilities from 0 to 1, or threshold them and save 0 and 1; save numbered lesions as 0 and 1",
-    )
-
-
-def _finite(array: NDArray[Any], path: Path) -> NDArray[np.float32]:
-    """The array in float32, if every voxel is a finite number."""
-    with np.errstate(over="ignore"):  # a value beyond float32 becomes infinite and is counted below
-        array = array.astype(np.float32, copy=False)
-    bad = array.size - np.count_nonzero(np.isfinite(array))
-    if bad:
-        raise DataError(
-            f"{path.name} holds NaN or infinite voxels",
-            received=f"{bad} of {array.size}",
-            todo="Replace them, for example with the background value, and save the file again",
-        )
-    return array
-
-
-def _whole(array: NDArray[np.float32], path: Path) -> NDArray[np.float32]:
-    """The array rounded, if every voxel is a whole number but for rounding."""
-    labels: NDArray[np.float32] = np.rint(array)
-    fractions = np.abs(array - labels) > FRACTION
-    if fractions.any():
-        if array.max() > MAX_LABELS and array.min() >= -FRACTION:
-            raise _no_labels(path, float(array.max()), f"fractions, and values up to {array.max():g}")
-        raise DataError(
-            f"{path.name} is not a label image: it holds fractions",
-            received=f"{np.unique(array[fractions])[:5].tolist()}",
-            todo="Give a mask of whole numbers; threshold a probability map first",
-        )
-    return labels

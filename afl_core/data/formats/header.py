@@ -40,6 +40,11 @@ _STARTS: Mapping[bytes, tuple[str, str]] = MappingProxyType(
 """How files begin that are often taken for an image: what they are, and what to do."""
 
 
+def is_zipped(path: Path) -> bool:
+    """Whether a file's name says that it is a gzip file."""
+    return path.name.lower().endswith(".gz")
+
+
 @dataclass(frozen=True, eq=False)
 class ImageHeader:
     """The facts in the header of an image.

@@ -1,7 +1,7 @@
-"""Read NIfTI-1 and NIfTI-2 files (`.nii`, `.nii.gz`): where the voxels are in the file, and in space.
+"""Read NIfTI-1 and NIfTI-2 files (`.nii`, `.nii.gz`): how long they are, and what their voxels are.
 
-Source: https://nifti.nimh.nih.gov/nifti-1/documentation. The sform is used where it is coded, else the qform, else the
-voxel sizes alone; lengths are converted to mm. What the format leaves open, or readers take differently, is refused.
+Source: https://nifti.nimh.nih.gov/nifti-1/documentation. Where an image lies in space is told by `nifti_space`. What
+the format leaves open, or readers take differently, is refused.
 """
 
 import math
@@ -13,14 +13,21 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
-from nibabel.quaternions import quat2mat
 from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
 from afl_core.base.storage import told_size, unzip
-from afl_core.data.formats.header import ImageHeader, check_size, damaged, no_image, truncated, unreadable, unzipped
-
-Affine = NDArray[np.float64]
+from afl_core.data.formats.header import (
+    ImageHeader,
+    check_size,
+    damaged,
+    is_zipped,
+    no_image,
+    truncated,
+    unreadable,
+    unzipped,
+)
+from afl_core.data.formats.nifti_space import place
 
 _FORMATS = (nib.Nifti1Header, nib.Nifti2Header)
 _MAGIC: Mapping[int, bytes] = MappingProxyType({348: b"n+1", 540: b"n+2"})
@@ -29,18 +36,6 @@ _LINE_ENDS = ((13, 10, 26, 10), (0, 0, 0, 0))
 
 _MAX_OFFSET = 2**24
 """Furthest byte at which voxels may start: before them are extensions, text for the most part."""
-
-_UNITS_MM: Mapping[int, float] = MappingProxyType({1: 1000.0, 2: 1.0, 3: 0.001})
-"""Code of `xyzt_units` to mm; any other is not known, and taken as mm."""
-
-_CODES = range(6)
-"""Codes of sform and qform: from unknown (0) to other template (5)."""
-
-_NORM = 1e-3
-"""How far the squared norm of a quaternion may pass 1: rounding, which is divided out as ITK does."""
-
-_PIXDIM = 0.01
-"""Voxel sizes that differ by more than this fraction are not the same."""
 
 _PIECE = 2**20
 """Voxels that are scaled at a time."""
@@ -84,7 +79,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
     if not (fields.dtype.itemsize + 4 <= offset <= _MAX_OFFSET and offset.is_integer()):
         raise damaged(path, f"its voxels start at byte {offset:.12g}, its header ends at {fields.dtype.itemsize + 4}")
     slope, inter = _scaling(path, fields)
-    affine, remarks = _place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
+    affine, remarks = place(path, fields, shape) if len(shape) >= 3 else (np.eye(4), [])
     if inter != (intercept := float(fields["scl_inter"])) and not math.isnan(intercept):
         remarks.append(
             f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {intercept:g} is not added"
@@ -100,7 +95,7 @@ def read_nifti_voxels(path: Path, header: NiftiHeader) -> NDArray[Any]:
     """
     check_size(path, header)
     count, due = math.prod(header.shape), header.offset + header.size
-    if _is_zipped(path):
+    if is_zipped(path):
         content = unzipped(path, lambda: unzip(path, due))
         if len(content) < due:
             raise truncated(path, len(content) - header.offset, header.size)
@@ -119,7 +114,7 @@ def check_nifti_length(path: Path, header: NiftiHeader) -> None:
     several streams) it is unzipped.
     """
     there, due = path.stat().st_size, header.offset + header.size
-    if not _is_zipped(path):
+    if not is_zipped(path):
         if there < due:
             raise truncated(path, there - header.offset, header.size)
         return
@@ -129,7 +124,7 @@ def check_nifti_length(path: Path, header: NiftiHeader) -> None:
 
 def _fields(path: Path) -> Any:
     """The header as a structured scalar in the file's own byte order."""
-    if _is_zipped(path):
+    if is_zipped(path):
         with path.open("rb") as file:
             start = file.read(256)
         if not start.startswith(b"\x1f\x8b"):
@@ -195,93 +190,3 @@ def _scaled(stored: NDArray[Any], header: NiftiHeader) -> NDArray[Any]:
             piece = slice(at, at + _PIECE)
             scaled[piece] = apply_read_scaling(stored[piece], header.slope, header.inter)
     return scaled
-
-
-def _place(path: Path, fields: Any, shape: tuple[int, ...]) -> tuple[Affine, list[str]]:
-    """Stored voxel index to RAS+ mm, and what a person should know of how it was told."""
-    codes = {name: int(fields[f"{name}_code"]) for name in ("sform", "qform")}
-    if not all(code in _CODES for code in codes.values()):
-        raise damaged(path, " and ".join(f"{name}_code {code}" for name, code in codes.items()))
-    unit, remarks = int(fields["xyzt_units"]) & 7, list[str]()
-    factor = _UNITS_MM.get(unit, 1.0)
-    if factor != 1:
-        remarks.append(f"lengths are in {'metres' if factor > 1 else 'micrometres'} and are converted to mm")
-    elif unit > 3:
-        remarks.append(f"the unit of its lengths has the unknown code {unit} and is taken as mm")
-    pixdim_mm = fields["pixdim"][1:4].astype(np.float64) * factor
-    if codes["sform"]:
-        affine = np.eye(4)
-        affine[:3] = np.stack([fields[f"srow_{axis}"] for axis in "xyz"]).astype(np.float64) * factor
-        remarks += _disagreement(fields, affine, pixdim_mm, shape, factor) if np.isfinite(affine).all() else []
-    elif codes["qform"]:
-        problem = _qform_problem(fields)
-        if problem:
-            raise damaged(path, f"{problem}, and no sform is coded")
-        affine = _qform(fields, factor)
-    else:
-        if not (np.isfinite(pixdim_mm) & (pixdim_mm > 0)).all():
-            raise damaged(path, f"neither sform nor qform is coded, and pixdim is {_mm(pixdim_mm)}")
-        affine = np.diag([-pixdim_mm[0], pixdim_mm[1], pixdim_mm[2], 1.0])
-        affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape[:3]) - 1) / 2)
-        remarks.append(
-            "neither sform nor qform is coded, so where it lies is not known: taken as nibabel does, with the first "
-            "axis pointing left and 0 mm in the middle"
-        )
-    return affine, remarks
-
-
-def _qform_problem(fields: Any) -> str:
-    """Why the qform cannot be used, or ""."""
-    pixdim = fields["pixdim"][:4].astype(np.float64)
-    numbers = [float(fields[name]) for name in ("quatern_b", "quatern_c", "quatern_d")]
-    offsets = [float(fields[name]) for name in ("qoffset_x", "qoffset_y", "qoffset_z")]
-    if not np.isfinite([*pixdim, *numbers, *offsets]).all() or not (pixdim[1:] > 0).all():
-        return f"the qform has the voxel sizes {_mm(pixdim[1:])}" if np.isfinite(numbers).all() else "the qform is NaN"
-    if pixdim[0] not in (-1, 0, 1):
-        return f"the qform has the handedness {pixdim[0]:g} (pixdim[0]), not 1 or -1"
-    if sum(q * q for q in numbers) > 1 + _NORM:
-        return f"the quaternion of the qform has the length {math.hypot(*numbers):.6g}, more than 1"
-    return ""
-
-
-def _qform(fields: Any, factor: float) -> Affine:
-    b, c, d = (float(fields[name]) for name in ("quatern_b", "quatern_c", "quatern_d"))
-    a = math.sqrt(max(0.0, 1 - (b * b + c * c + d * d)))
-    sizes = fields["pixdim"][1:4].astype(np.float64) * factor
-    sizes[2] *= -1 if fields["pixdim"][0] == -1 else 1
-    affine = np.eye(4)
-    affine[:3, :3] = quat2mat([a, b, c, d]) * sizes  # divides by the norm
-    affine[:3, 3] = np.array([float(fields[f"qoffset_{axis}"]) for axis in "xyz"]) * factor
-    return affine
-
-
-def _disagreement(
-    fields: Any, sform: Affine, pixdim_mm: NDArray[np.float64], shape: tuple[int, ...], factor: float
-) -> list[str]:
-    """How the qform or the voxel sizes contradict the sform, which is used.
-
-    Up to a voxel at the corners is rounding: a quaternion has 24 bits (PI-CAI's differ by 0.7 voxels).
-    """
-    lengths = np.hypot(np.hypot(sform[0, :3], sform[1, :3]), sform[2, :3])  # without overflow
-    used = f"the sform ({_mm(lengths)}) is used"
-    if int(fields["qform_code"]):
-        problem = _qform_problem(fields)
-        if problem:
-            return [f"sform and qform disagree: {problem}; {used}"]
-        corners = np.array(np.meshgrid(*[(0, n - 1) for n in shape[:3]])).reshape(3, -1)
-        shift = (sform - _qform(fields, factor)) @ np.vstack([corners, np.ones(8)])
-        apart = float(np.linalg.norm(shift[:3], axis=0).max())
-        if apart > lengths.min():
-            qform = f"qform ({_mm(pixdim_mm)})"
-            return [f"sform and qform disagree: a corner of the {qform} is {apart:.3g} mm away; {used}"]
-    if (~(np.abs(pixdim_mm - lengths) <= _PIXDIM * lengths)).any():
-        return [f"sform and pixdim disagree: pixdim says {_mm(pixdim_mm)}; {used}"]
-    return []
-
-
-def _mm(lengths: NDArray[np.float64]) -> str:
-    return "x".join(f"{length:.3g}" for length in lengths) + " mm"
-
-
-def _is_zipped(path: Path) -> bool:
-    return path.name.lower().endswith(".gz")

@@ -2,17 +2,18 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
+from afl_core.data.layouts.assembly import Part, build_case, match_part, outside_link, place_of
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.labelling import with_region
-from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, Layout
-from afl_core.data.layouts.masks import composed, find_references, unprintable
+from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
+from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import Found, scan_folder
 from afl_core.errors import DataError
@@ -20,9 +21,6 @@ from afl_core.volume import Case, Region
 
 Said = tuple[tuple[str, str], ...]
 """(case id, message) pairs; the case id is a path where no case could be told."""
-
-_VOLUMES = "image"
-"""Role of a 4-D image."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +114,7 @@ class Cohort:
         lacking = {case_id for case_id, _ in self.incomplete}
         cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
-        return tuple(sorted(common, key=lambda name: (_place(self.layout.sequences, name), name)))
+        return tuple(sorted(common, key=lambda name: (place_of(self.layout.sequences, name), name)))
 
     def only(self, case_ids: Iterable[str]) -> "Cohort":
         """The cohort with those of its cases alone, such as a test split, and what is said of them."""
@@ -186,26 +184,15 @@ def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
     return cohort.of_patients(said)
 
 
-@dataclass(frozen=True)
-class _Part:
-    """One file of a case; its role is a sequence, `REFERENCE`, `ASIDE` or `_VOLUMES`."""
-
-    case_id: str
-    role: str
-    group: str
-    relative: str
-    refused: bool
-
-
 def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
-    parts: dict[str, list[_Part]] = defaultdict(list)
-    problems = [(path, str(_left(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
+    parts: dict[str, list[Part]] = defaultdict(list)
+    problems = [(path, str(outside_link(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
     problems += [(path, str(_special(path))) for path in found.special]
     problems += [(path, str(unprintable(path))) for path in found.unprintable]
     strays, aside = list[str](), list[str]()
     for relative in sorted((*found.files, *found.refused)):
-        part = _match(layout, patterns, relative, refused=relative in found.refused)
+        part = match_part(layout, patterns, relative, refused=relative in found.refused)
         if part is None:
             strays.append(relative)
         elif part.role == ASIDE:
@@ -216,7 +203,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     cases, incomplete = list[Case](), list[tuple[str, str]]()
     for case_id in sorted(parts):
         try:
-            case = _build_case(root, layout, parts[case_id], masks_alone=masks_alone)
+            case = build_case(root, layout, parts[case_id], masks_alone=masks_alone)
         except DataError as error:
             problems.append((case_id, str(error)))
             continue
@@ -228,62 +215,6 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
     return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
 
 
-def _left(path: str) -> DataError:
-    return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
-
-
 def _special(path: str) -> DataError:
     what = "Left out: a pipe, device, socket or broken link in place of a file"
     return DataError(what, received=path, todo="Put the file itself there")
-
-
-def _match(
-    layout: Layout, patterns: Sequence[tuple[str, re.Pattern[str]]], relative: str, *, refused: bool
-) -> _Part | None:
-    for role, pattern in patterns:
-        if match := pattern.fullmatch(relative):
-            groups = match.groupdict()
-            spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
-            own = layout.aliases.get(spelt, spelt)
-            return _Part(composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
-    return None
-
-
-def _build_case(root: Path, layout: Layout, parts: Sequence[_Part], *, masks_alone: bool) -> Case:
-    """One case of its files; raises `DataError` where something is doubled, out of the tree, or all images missing."""
-    files: dict[str, _Part] = {}
-    for part in parts:
-        if part.refused:
-            raise _left(part.relative)
-        if part.role in files:
-            raise DataError(
-                f"{part.case_id} is left out: two files for {part.role}",
-                received=f"{files[part.role].relative} and {part.relative}",
-                todo="Keep one of them",
-            )
-        files[part.role] = part
-    reference = files.pop(REFERENCE, None)
-    images = {role: root / part.relative for role, part in files.items()}
-    if not images and not masks_alone:
-        raise DataError(
-            f"{parts[0].case_id} is left out: no image",
-            received="only a reference",
-            todo=f"Expected {layout.example}",
-        )
-    channels: Mapping[str, int] = {}
-    if layout.volumes and images:
-        channels = {name: number for number, name in enumerate(layout.volumes)}
-        images = dict.fromkeys(layout.volumes, images[_VOLUMES])
-    images = dict(sorted(images.items(), key=lambda item: (_place(layout.sequences, item[0]), item[0])))
-    return Case(
-        case_id=parts[0].case_id,
-        sequences=images,
-        reference=root / reference.relative if reference else None,
-        group=next((part.group for part in parts if part.group), ""),
-        grid=layout.grid if images else "",
-        channels=channels,
-    )
-
-
-def _place(order: Sequence[str], name: str) -> int:
-    return order.index(name) if name in order else len(order)

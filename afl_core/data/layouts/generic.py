@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import read_toml
-from afl_core.data.formats.files import LARGEST_LABEL, strip_suffix
+from afl_core.data.formats.files import strip_suffix
+from afl_core.data.formats.values import LARGEST_LABEL
 from afl_core.data.labels import DECLARED, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.data.patients import template_pattern

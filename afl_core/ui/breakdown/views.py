@@ -21,7 +21,8 @@ from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
-from afl_core.figures.bins import plot_grid, plot_slopes, plot_sweep
+from afl_core.figures.bins import plot_grid, plot_sweep
+from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.ui.breakdown.controls import Asked
 from afl_core.ui.breakdown.export import show_export, show_published

@@ -13,7 +13,8 @@ from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
 from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, case_gamma, gammas, unclipped
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
-from afl_core.figures.xray import plot_curves, plot_focusing
+from afl_core.figures.gradients import plot_curves
+from afl_core.figures.xray import plot_focusing
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.panels import Asked
 from afl_core.ui.shared.charts import chart_config

@@ -26,7 +26,7 @@ from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
-from afl_core.figures.xray import plot_shares
+from afl_core.figures.gradients import plot_shares
 from afl_core.ui.loss_xray.design import YOURS, show_design
 from afl_core.ui.loss_xray.panels import Asked
 from afl_core.ui.shared.charts import chart_config

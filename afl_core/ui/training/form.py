@@ -15,9 +15,11 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
 from afl_core.training.config import build_config
 from afl_core.training.dataset import TrainingData
-from afl_core.training.launcher import PlanRequest, Proposal, start_run
+from afl_core.training.launcher import Proposal, start_run
 from afl_core.training.names import NETWORK_NAMES, PRESET_NAMES, duration
-from afl_core.training.runs import RunSpec, create_run, list_runs
+from afl_core.training.request import TrainingRequest
+from afl_core.training.run_records import RunSpec
+from afl_core.training.runs import create_run, list_runs
 from afl_core.training.typed import (
     UNITS,
     command_of,
@@ -56,7 +58,7 @@ class Wish:
         minutes: Of each run, from which its steps follow; None where steps or epochs were given.
     """
 
-    request: PlanRequest
+    request: TrainingRequest
     data: TrainingData
     minutes: float | None
 
@@ -160,7 +162,7 @@ def _choose(workspace: Comparison | None) -> Wish:
     settings = {key: value for key, value in settings.items() if value != preset_value(preset, key)}
     cases = len(data.splits["train"])
     settings |= length_settings(preset, unit, amount, settings=settings, cases=cases)
-    request = PlanRequest(
+    request = TrainingRequest(
         preset=preset,
         losses=losses,
         seeds=parse_seeds(seeds),

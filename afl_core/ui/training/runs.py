@@ -11,7 +11,8 @@ from afl_core.glossary import TERMS
 from afl_core.training.launcher import start_run, stop_run
 from afl_core.training.names import duration, first_unique, network_name, short_loss
 from afl_core.training.progress import Seen, partners_of, runs_table
-from afl_core.training.runs import SPEC, UNDER_WAY, RunFolder, delete_run, list_runs, runs_folder
+from afl_core.training.run_records import UNDER_WAY
+from afl_core.training.runs import SPEC, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.training.comparison import show_comparison, show_use
 from afl_core.ui.training.curves import show_curves

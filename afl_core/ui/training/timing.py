@@ -2,7 +2,8 @@
 
 import streamlit as st
 
-from afl_core.training.launcher import PlanRequest, Proposal, propose_runs
+from afl_core.training.launcher import Proposal, propose_runs
+from afl_core.training.request import TrainingRequest
 
 TIMED, _PROPOSED = "timed training", "training proposal"
 
@@ -22,7 +23,7 @@ def proposed(key: str) -> Proposal:
     def tell(spent: float) -> None:
         progress.caption(f"Checking the settings and timing two steps, {spent:.0f} s; usually a quarter of a minute.")
 
-    proposal = propose_runs(PlanRequest.model_validate_json(key), waiting=tell)
+    proposal = propose_runs(TrainingRequest.model_validate_json(key), waiting=tell)
     place.empty()
     st.session_state[_PROPOSED] = (key, proposal)
     return proposal

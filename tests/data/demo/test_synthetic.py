@@ -16,10 +16,12 @@ import pytest
 from scipy import ndimage
 from scipy.stats import spearmanr
 
-from afl_core.data.demo import lesion_shapes, phantom, synthetic
+from afl_core.data.demo import case as demo_case
+from afl_core.data.demo import lesion_shapes, phantom
+from afl_core.data.demo.case import LesionRow, write_demo_case
 from afl_core.data.demo.design import ROUGHNESS_LEVELS, SPLITS, VOLUME_RANGE_ML, DemoSpec, Plan, plan_case
 from afl_core.data.demo.lesion_shapes import draw_blob, keep_apart, place_blob
-from afl_core.data.demo.synthetic import DemoCohort, LesionRow, load_demo, write_demo, write_demo_case
+from afl_core.data.demo.synthetic import DemoCohort, load_demo, write_demo
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import load_splits
 from afl_core.errors import DataError, UsageError
@@ -179,7 +181,7 @@ def test_lesions_of_a_case_keep_a_margin_where_room_is_scarce(seed: int) -> None
     anatomy = phantom.Anatomy(brain, 0 * ones, 0 * ones, ones, 0 * ones, 2.0)
     look = phantom.Look(contrast=1.0, enhancement=1.0, noise=0.0)
     plan = Plan((40.0, 20.0, 10.0), "rough", look)
-    lesions = synthetic._place_lesions(np.random.default_rng(seed), anatomy, plan)
+    lesions = demo_case._place_lesions(np.random.default_rng(seed), anatomy, plan)
     assert len(lesions) == 3
     for index, lesion in enumerate(lesions):
         others = np.any([other.mask for other in lesions[:index] + lesions[index + 1 :]], axis=0)
@@ -323,7 +325,7 @@ def test_an_interrupted_or_damaged_build_goes_on(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(synthetic.Path, "write_text", stop)  # killed after the images, before the case is complete
+        patch.setattr(demo_case.Path, "write_text", stop)  # killed after the images, before the case is complete
         with pytest.raises(KeyboardInterrupt):
             write_demo_case(tmp_path, SPEC, "train", 0)
     assert digests(tmp_path) == {}
@@ -347,13 +349,13 @@ def test_a_demo_of_another_seed_is_not_mixed_in(demo: DemoCohort) -> None:
 def test_cases_of_an_older_generator_are_made_again(
     demo: DemoCohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(synthetic, "GENERATOR_VERSION", synthetic.GENERATOR_VERSION + 1)
+    monkeypatch.setattr(demo_case, "GENERATOR_VERSION", demo_case.GENERATOR_VERSION + 1)
     assert load_demo(demo.root, SPEC).splits == {}
     folder = tmp_path / "HGG" / "Brats18_SYN_train_000"
     folder.mkdir(parents=True)
     (folder / "lesions.json").write_text((demo.root / "HGG" / folder.name / "lesions.json").read_text())
     write_demo_case(tmp_path, SPEC, "train", 0)
-    assert json.loads((folder / "lesions.json").read_text())["version"] == synthetic.GENERATOR_VERSION
+    assert json.loads((folder / "lesions.json").read_text())["version"] == demo_case.GENERATOR_VERSION
 
 
 def test_two_processes_that_write_the_same_case(
@@ -370,7 +372,7 @@ def test_two_processes_that_write_the_same_case(
                 (target / file.name).write_bytes(file.read_bytes())
         return replaced(self, target)
 
-    monkeypatch.setattr(synthetic.Path, "replace", overtaken)
+    monkeypatch.setattr(demo_case.Path, "replace", overtaken)
     assert write_demo_case(tmp_path, SPEC, "train", 0) == rows
     assert [p.name for p in tmp_path.iterdir()] == ["HGG"]
 

@@ -1,12 +1,18 @@
 // Where the crosshair is, told to the surfaces and to the page's address, and read from it.
 
+import { goTo } from "./actions.js";
 import { findingAt } from "./findings.js";
 import { toMm } from "./geometry.js";
 import { PLANES } from "./voxels.js";
 
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
 const linked = new Set(); // viewer keys that have followed the address
 
-// The address of a fresh page says where to start; from then on it follows.
+/**
+ * Goes where the address of a fresh page says; from then on the address follows.
+ * @param {Viewer} viewer
+ */
 export function followAddress(viewer) {
   const { key, link, focus, of } = viewer.options;
   if (!link || linked.has(key)) return;
@@ -17,10 +23,13 @@ export function followAddress(viewer) {
   if (!known || (query.get("case") ?? viewer.header.case) !== viewer.header.case) return;
   viewer.ui.axis = axis;
   viewer.place.focus = JSON.stringify([focus, of]); // the address was written after it
-  viewer.goTo(voxel.map(Number));
+  goTo(viewer, voxel.map(Number));
 }
 
-// Tell the surfaces and the address where the crosshair is.
+/**
+ * Tells the surfaces and the address where the crosshair is.
+ * @param {Viewer} viewer
+ */
 export function announce(viewer) {
   const { header, place, options, ui } = viewer;
   const at = [ui.axis, ...place.cross].join("-");

@@ -2,9 +2,16 @@
 
 import { cross, dot } from "./mesh.js";
 
+/** @typedef {import("./surfaces.js").Surfaces} Surfaces */
+
 export const FIELD = (25 * Math.PI) / 180; // of view, up and down
 
-// Eye, directions and distance in mm; from the front the patient's right is on the left.
+/**
+ * Eye, directions and distance in mm; from the front the patient's right is on the left.
+ * @param {Surfaces} viewer
+ * @returns {{right: number[], up: number[], back: number[], distance: number, eye: number[]}} `back` points from the
+ * target to the eye.
+ */
 export function viewOf(viewer) {
   const { yaw, pitch, zoom, target } = viewer.camera;
   const [y, p] = [yaw, pitch].map((degrees) => (degrees * Math.PI) / 180);
@@ -15,7 +22,11 @@ export function viewOf(viewer) {
   return { right, up, back, distance, eye: target.map((value, i) => value + distance * back[i]) };
 }
 
-// From RAS+ mm to clip coordinates.
+/**
+ * The matrix from RAS+ mm to clip coordinates.
+ * @param {Surfaces} viewer
+ * @returns {DOMMatrix}
+ */
 export function matrixOf(viewer) {
   const { right, up, back, eye, distance } = viewOf(viewer);
   const axes = [right, up, back];
@@ -30,6 +41,13 @@ export function matrixOf(viewer) {
     .multiply(world);
 }
 
+/**
+ * Where a place is in a pane, in CSS pixels from its left and upper edge.
+ * @param {Surfaces} viewer
+ * @param {DOMMatrix} matrix As `matrixOf` gives it.
+ * @param {number[]} mm
+ * @returns {[number, number]}
+ */
 export function project(viewer, matrix, mm) {
   const { x, y, w } = matrix.transformPoint(new DOMPoint(...mm));
   return [((x / w + 1) / 2) * viewer.paneWidth, ((1 - y / w) / 2) * viewer.paneHeight];

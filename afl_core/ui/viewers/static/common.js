@@ -5,24 +5,35 @@ export const LETTERS = [["L", "R"], ["P", "A"], ["I", "S"]];
 export const MIN_PANE = 190; // CSS pixels; below this the panes wrap
 export const GAP = 6;
 
-/** @type {(value: number, low: number, high: number) => number} */
+/**
+ * A value, or the end of the range that it lies beyond.
+ * @type {(value: number, low: number, high: number) => number}
+ */
 export const clamp = (value, low, high) => Math.min(Math.max(value, low), high);
 
 /**
  * What a map holds under a key; made and kept where there is nothing.
  * @template K, V
- * @type {(map: Map<K, V> | WeakMap<K, V>, key: K, make: () => V) => V}
+ * @param {{get(key: K): V | undefined, set(key: K, value: V): any}} map A Map or WeakMap.
+ * @param {K} key
+ * @param {() => V} make
+ * @returns {V}
  */
-export const remember = (map, key, make) => map.get(key) ?? map.set(key, make()).get(key);
+export function remember(map, key, make) {
+  return map.get(key) ?? map.set(key, make()).get(key);
+}
 
-/** @type {(bytes: Uint8Array) => Promise<ArrayBuffer>} */
+/**
+ * Unzips a gzip.
+ * @type {(bytes: Uint8Array) => Promise<ArrayBuffer>}
+ */
 export const gunzip = (bytes) =>
-  new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  new Response(new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 
 /**
  * JSON behind its length, which takes four bytes with the lowest first; then the rest.
  * @param {Uint8Array} bytes
- * @returns {{options: Object, rest: Uint8Array}}
+ * @returns {{options: any, rest: Uint8Array}}
  */
 export function unpack(bytes) {
   const length = new DataView(bytes.buffer, bytes.byteOffset, 4).getUint32(0, true);
@@ -33,12 +44,13 @@ export function unpack(bytes) {
 /**
  * An element; strings among the children become text nodes, so a name is never read as HTML.
  * @param {string} tag
- * @param {Object<string, string>} attributes
+ * @param {Object<string, unknown>} [attributes]
  * @param {...(Node | string)} children
+ * @returns {any} Of the class that the tag has.
  */
 export function el(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
   element.append(...children);
   return element;
 }
@@ -46,6 +58,7 @@ export function el(tag, attributes = {}, ...children) {
 /**
  * A volume as text: two decimals, and three figures where these show nothing.
  * @param {number} ml
+ * @returns {string}
  */
 export function millilitres(ml) {
   return `${ml && ml < 0.1 ? ml.toPrecision(2) : ml.toFixed(ml < 10 ? 2 : 1)} ml`;
@@ -55,6 +68,7 @@ export function millilitres(ml) {
  * How many panes stand in a row: 4 panes in room for 3 go 2 + 2, not 3 + 1.
  * @param {number} width Of all of them, in CSS pixels.
  * @param {number} count
+ * @returns {number}
  */
 export function columnsFor(width, count) {
   const fit = clamp(Math.floor((width + GAP) / (MIN_PANE + GAP)), 1, count);

@@ -1,9 +1,18 @@
 // Lesions, false positives and disagreements: the list of places that a reader steps through.
 
-// Goes to a finding of the list, or to a voxel that is none.
+import { goTo } from "./actions.js";
+
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+/**
+ * Goes to a finding of the list, or to a voxel that is none.
+ * @param {Viewer} viewer
+ * @param {number} index
+ * @param {import("./types").Voxel} voxel
+ */
 export function goFinding(viewer, index, voxel = viewer.findings[index]?.voxel) {
   if (!voxel) return;
-  viewer.goTo(voxel);
+  goTo(viewer, voxel);
   viewer.place.chosen = index >= 0;
   viewer.place.finding = index;
   viewer.hover = null; // the read-out tells of the place that was gone to
@@ -12,12 +21,24 @@ export function goFinding(viewer, index, voxel = viewer.findings[index]?.voxel) 
   viewer.invalidate();
 }
 
-// The finding at a voxel, -1 if there is none. Two may have one centre: then the one that fits, or was gone to last.
+/**
+ * The finding at a voxel, -1 if there is none. Two may have one centre: then the one that fits, or was gone to last.
+ * @param {Viewer} viewer
+ * @param {import("./types").Voxel} voxel
+ * @param {(spot: import("./types").Finding, index: number) => boolean} fits
+ * @returns {number}
+ */
 export function findingAt(viewer, voxel, fits = (_, index) => index === viewer.place.finding) {
   const here = viewer.findings.flatMap((spot, index) => (String(spot.voxel) === String(voxel) ? [index] : []));
   return here.find((index) => fits(viewer.findings[index], index)) ?? here[0] ?? -1;
 }
 
+/**
+ * Goes to the next or the previous finding of a kind; behind the last comes the first.
+ * @param {Viewer} viewer
+ * @param {number} step 1 or -1.
+ * @param {string} kind
+ */
 export function stepFinding(viewer, step, kind) {
   const count = viewer.findings.filter((spot) => spot.kind === kind).length;
   if (!count) return;

@@ -3,24 +3,49 @@
 import { GAP, MIN_PANE, clamp, columnsFor } from "./common.js";
 import { PLANES } from "./voxels.js";
 
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
 const MAX_HEIGHT = 580; // of all rows of panes together: the strip below must stay in sight
 
+/**
+ * From a voxel to RAS+ mm.
+ * @param {Viewer} viewer
+ * @param {import("./types").Voxel} voxel
+ * @returns {import("./types").Millimetres}
+ */
 export function toMm(viewer, voxel) {
   const { x, y, z } = viewer.world.transformPoint(new DOMPoint(...voxel));
   return [x, y, z];
 }
 
+/**
+ * From RAS+ mm to a voxel, with fractions.
+ * @param {Viewer} viewer
+ * @param {import("./types").Millimetres} mm
+ * @returns {import("./types").Voxel}
+ */
 export function toVoxel(viewer, mm) {
   const { x, y, z } = viewer.world.inverse().transformPoint(new DOMPoint(...mm));
   return [x, y, z];
 }
 
+/**
+ * The intensity of the image that a shown grey level stands for.
+ * @param {Viewer} viewer
+ * @param {number} shown 0 to 255 is the window of the header.
+ * @returns {number}
+ */
 export function intensity(viewer, shown) {
   const [low, high] = viewer.header.window;
   return low + (shown / 255) * (high - low);
 }
 
-// From slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
+/**
+ * The matrix from slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
+ * @param {Viewer} viewer
+ * @param {{width: number, height: number}} canvas
+ * @returns {DOMMatrix}
+ */
 export function matrixOf(viewer, { width, height }) {
   const { h, v } = viewer.plane;
   const { spacing_mm: mm, box } = viewer.header;
@@ -31,6 +56,10 @@ export function matrixOf(viewer, { width, height }) {
   return new DOMMatrix([a, 0, 0, d, width / 2 - a * viewer.place.centre[h], height / 2 - d * viewer.place.centre[v]]);
 }
 
+/**
+ * Sets the panes out in rows, as large as the element has room, and has them drawn.
+ * @param {Viewer} viewer
+ */
 export function layout(viewer) {
   if (!viewer.header || !viewer.root.clientWidth) return;
   const count = viewer.panes.length;

@@ -1,5 +1,13 @@
 // Mouse, touch and keys over the surfaces: every handler ends in an action of Surfaces (surfaces.js).
 
+import { pick, say, visit } from "./picking.js";
+
+/** @typedef {import("./surfaces.js").Surfaces} Surfaces */
+
+/**
+ * Listens to the mouse, fingers and keys over the surfaces.
+ * @param {Surfaces} viewer
+ */
 export function listen(viewer) {
   const { stage, root, pointers } = viewer;
   const actions = {
@@ -36,7 +44,7 @@ export function listen(viewer) {
   });
   stage.addEventListener("pointermove", (event) => {
     const pointer = pointers.get(event.pointerId);
-    if (!pointer) return viewer.say(viewer.header ? viewer.pick(event) : null);
+    if (!pointer) return say(viewer, viewer.header ? pick(viewer, event) : null);
     const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
     const other = [...pointers.values()].find((p) => p !== pointer);
     if (other) {
@@ -49,9 +57,9 @@ export function listen(viewer) {
   const release = (event) => {
     const pointer = pointers.get(event.pointerId);
     pointers.delete(event.pointerId);
-    if (event.type === "pointerup" && pointer?.path < 4 && event.button === 0) viewer.visit(viewer.pick(event));
+    if (event.type === "pointerup" && pointer?.path < 4 && event.button === 0) visit(viewer, pick(viewer, event));
   };
   stage.addEventListener("pointerup", release);
   stage.addEventListener("pointercancel", release);
-  stage.addEventListener("pointerleave", () => viewer.say(null));
+  stage.addEventListener("pointerleave", () => say(viewer, null));
 }

@@ -1,9 +1,21 @@
-// Mouse, touch and keys: every handler ends in one of the Viewer's actions (viewer.js).
+// Mouse, touch and keys: every handler ends in one of the actions (actions.js).
 
+import {
+  goTo, moveBy, pointAt, resetView, setPreset, setSwitch, setWindow, shiftBy, toggleHelp, zoomBy,
+} from "./actions.js";
 import { goFinding, stepFinding } from "./findings.js";
 import { matrixOf } from "./geometry.js";
 
-// Slice coordinates (voxels, fractional) of a pointer event over a pane.
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("./types").Pane} Pane */
+
+/**
+ * Slice coordinates (voxels, with fractions) of a pointer event over a pane.
+ * @param {Viewer} viewer
+ * @param {{clientX: number, clientY: number}} event
+ * @param {Pane} pane
+ * @returns {{i: number, j: number}}
+ */
 function locate(viewer, { clientX, clientY }, { canvas }) {
   const frame = canvas.getBoundingClientRect();
   const matrix = matrixOf(viewer, canvas);
@@ -12,25 +24,51 @@ function locate(viewer, { clientX, clientY }, { canvas }) {
   return { i: (x - matrix.e) / matrix.a, j: (y - matrix.f) / matrix.d };
 }
 
+/**
+ * The voxel under the pointer.
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event
+ * @param {Pane} pane
+ * @returns {import("./types").Voxel}
+ */
 function voxelAt(viewer, event, pane) {
   const { h, v } = viewer.plane;
   const { i, j } = locate(viewer, event, pane);
   return viewer.place.cross.map((index, axis) => ({ [h]: Math.floor(i), [v]: Math.floor(j) })[axis] ?? index);
 }
 
-// Zoom, keeping the voxel under the pointer where it is.
+/**
+ * Zooms, keeping the voxel under the pointer where it is.
+ * @param {Viewer} viewer
+ * @param {number} factor
+ * @param {{clientX: number, clientY: number}} event
+ * @param {Pane} pane
+ */
 function zoomAt(viewer, factor, event, pane) {
   const before = locate(viewer, event, pane);
-  viewer.zoomBy(factor);
+  zoomBy(viewer, factor);
   const after = locate(viewer, event, pane);
-  viewer.shift(before.i - after.i, before.j - after.j);
+  shiftBy(viewer, before.i - after.i, before.j - after.j);
 }
 
+/**
+ * Moves the view by CSS pixels.
+ * @param {Viewer} viewer
+ * @param {number} dx
+ * @param {number} dy
+ * @param {Pane} pane
+ */
 function panBy(viewer, dx, dy, { canvas }) {
   const matrix = matrixOf(viewer, canvas);
-  viewer.shift((-dx * viewer.ratio) / matrix.a, (-dy * viewer.ratio) / matrix.d);
+  shiftBy(viewer, (-dx * viewer.ratio) / matrix.a, (-dy * viewer.ratio) / matrix.d);
 }
 
+/**
+ * Scrolls through the slices, or zooms with Ctrl.
+ * @param {Viewer} viewer
+ * @param {WheelEvent} event
+ * @param {Pane} pane
+ */
 function onWheel(viewer, event, pane) {
   const { n } = viewer.plane;
   const last = event.deltaY > 0 ? 0 : viewer.header.shape[n] - 1;
@@ -46,31 +84,52 @@ function onWheel(viewer, event, pane) {
   viewer.wheel = Math.abs(delta) >= 50 ? -Math.sign(delta) * notches : viewer.wheel - delta / 30;
   const steps = Math.trunc(viewer.wheel);
   viewer.wheel -= steps;
-  if (steps) viewer.move(steps);
+  if (steps) moveBy(viewer, steps);
 }
 
+/**
+ * Begins a drag: of the crosshair, of the view (Shift or middle button) or of the window (right button).
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event
+ * @param {Pane} pane
+ */
 function onDown(viewer, event, pane) {
   event.preventDefault(); // no text selection, no autoscroll on the middle button
   viewer.grid.focus({ preventScroll: true });
   pane.canvas.setPointerCapture(event.pointerId);
   const drag = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : "cross";
   viewer.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, drag });
-  if (drag === "cross" && viewer.pointers.size === 1) viewer.goTo(voxelAt(viewer, event, pane));
+  if (drag === "cross" && viewer.pointers.size === 1) goTo(viewer, voxelAt(viewer, event, pane));
 }
 
+/**
+ * Goes on with the drag of a pointer, and has the read-out follow it.
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event
+ * @param {Pane} pane
+ */
 function onMove(viewer, event, pane) {
   const pointer = viewer.pointers.get(event.pointerId);
-  viewer.point(voxelAt(viewer, event, pane), pane);
+  pointAt(viewer, voxelAt(viewer, event, pane), pane);
   if (!pointer) return;
   const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
   const { low, high } = viewer.place;
   if (viewer.pointers.size === 2) onPinch(viewer, event, pane, pointer, dx, dy);
-  else if (pointer.drag === "cross") viewer.goTo(voxelAt(viewer, event, pane));
+  else if (pointer.drag === "cross") goTo(viewer, voxelAt(viewer, event, pane));
   else if (pointer.drag === "pan") panBy(viewer, dx, dy, pane);
-  else viewer.setWindow(low - dx / 2 + dy / 2, high + dx / 2 + dy / 2);
+  else setWindow(viewer, low - dx / 2 + dy / 2, high + dx / 2 + dy / 2);
   Object.assign(pointer, { x: event.clientX, y: event.clientY });
 }
 
+/**
+ * Zooms and moves the view as two fingers do.
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event Of the finger that moved.
+ * @param {Pane} pane
+ * @param {import("./types").Pointer} pointer Where that finger was.
+ * @param {number} dx
+ * @param {number} dy
+ */
 function onPinch(viewer, event, pane, pointer, dx, dy) {
   const other = [...viewer.pointers.values()].find((p) => p !== pointer);
   const apart = (x, y) => Math.max(Math.hypot(x - other.x, y - other.y), 1);
@@ -79,6 +138,10 @@ function onPinch(viewer, event, pane, pointer, dx, dy) {
   panBy(viewer, dx / 2, dy / 2, pane);
 }
 
+/**
+ * Listens to the mouse and fingers over the panes.
+ * @param {Viewer} viewer
+ */
 export function listenToPanes(viewer) {
   const over = (handle) => (event) => {
     const pane = viewer.panes.find(({ canvas }) => canvas === event.target);
@@ -88,21 +151,25 @@ export function listenToPanes(viewer) {
   const { grid } = viewer;
   grid.addEventListener("wheel", over(onWheel), { passive: false });
   grid.addEventListener("contextmenu", over((_, event) => event.preventDefault()));
-  grid.addEventListener("dblclick", over(() => viewer.resetView()));
+  grid.addEventListener("dblclick", over(() => resetView(viewer)));
   grid.addEventListener("pointerdown", over(onDown));
   grid.addEventListener("pointermove", over(onMove));
   grid.addEventListener("pointerup", release);
   grid.addEventListener("pointercancel", release);
-  grid.addEventListener("pointerleave", () => viewer.point(null));
+  grid.addEventListener("pointerleave", () => pointAt(viewer, null));
 }
 
+/**
+ * Listens to the mouse and fingers over the strip, which leads to a slice.
+ * @param {Viewer} viewer
+ */
 export function listenToStrip(viewer) {
   const { track } = viewer;
   const jump = (event) => {
     if (!viewer.place || !event.buttons) return;
     const { gutter, step } = viewer.stripScale;
     const slice = Math.floor((event.clientX - track.getBoundingClientRect().left - gutter) / step);
-    viewer.move(slice - viewer.place.cross[viewer.plane.n]);
+    moveBy(viewer, slice - viewer.place.cross[viewer.plane.n]);
   };
   track.addEventListener("pointermove", jump);
   track.addEventListener("pointerdown", (event) => {
@@ -111,23 +178,27 @@ export function listenToStrip(viewer) {
   });
 }
 
+/**
+ * Listens to the toolbar and to the keys.
+ * @param {Viewer} viewer
+ */
 export function listenToControls(viewer) {
   const { root, opacity, finding, preset, pair } = viewer;
   const actions = {
-    reset: () => viewer.resetView(), help: () => viewer.toggleHelp(),
+    reset: () => resetView(viewer), help: () => toggleHelp(viewer),
   };
   root.addEventListener("click", (event) => {
     const { set, value, flip, step, by, do: action } = event.target.closest("button")?.dataset ?? {};
     if (!viewer.place) return;
-    if (set) viewer.set(set, value);
-    if (flip) viewer.set(flip, !viewer.ui[flip]);
+    if (set) setSwitch(viewer, set, value);
+    if (flip) setSwitch(viewer, flip, !viewer.ui[flip]);
     if (step) stepFinding(viewer, Number(by), step);
     actions[action]?.();
   });
-  opacity.addEventListener("input", () => viewer.set("opacity", Number(opacity.value)));
+  opacity.addEventListener("input", () => setSwitch(viewer, "opacity", Number(opacity.value)));
   finding.addEventListener("change", () => goFinding(viewer, Number(finding.value)));
-  pair.addEventListener("change", () => viewer.set("pair", Number(pair.value)));
-  preset.addEventListener("change", () => viewer.setPreset(Number(preset.value)));
+  pair.addEventListener("change", () => setSwitch(viewer, "pair", Number(pair.value)));
+  preset.addEventListener("change", () => setPreset(viewer, Number(preset.value)));
   root.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select");
     if (!viewer.place || typing || event.ctrlKey || event.metaKey || event.altKey || !press(viewer, event)) return;
@@ -136,22 +207,32 @@ export function listenToControls(viewer) {
   });
 }
 
-// Whether the key means something here. A key that a button carries is that button's click.
+/**
+ * Does what a key says, and tells whether it means something here. A key that a button carries is that button's click.
+ * @param {Viewer} viewer
+ * @param {KeyboardEvent} event
+ * @returns {boolean}
+ */
 function press(viewer, { key, shiftKey }) {
   const { h, v } = viewer.plane;
   const right = viewer.flipped ? -1 : 1; // the voxel step that goes right on the screen
-  const other = (name, one, two) => () => viewer.set(name, viewer.ui[name] === one ? two : one);
+  const other = (name, one, two) => () => setSwitch(viewer, name, viewer.ui[name] === one ? two : one);
+  /** @typedef {Record<string, [number, number?]>} Moves Steps, and the axis where it is not that of the slices. */
+  /** @type {Moves} */
   const scroll = { ArrowRight: [1], ArrowLeft: [-1], ArrowUp: [1], ArrowDown: [-1], PageUp: [10], PageDown: [-10] };
+  /** @type {Moves} */
   const within = { ArrowRight: [right, h], ArrowLeft: [-right, h], ArrowUp: [1, v], ArrowDown: [-1, v] };
-  const move = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] }[key];
+  /** @type {Moves} */
+  const moves = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] };
+  const move = moves[key];
   const actions = {
     e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
     t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
     N: () => stepFinding(viewer, 1, "false_positive"), P: () => stepFinding(viewer, -1, "false_positive"),
-    "+": () => viewer.zoomBy(1.25), "-": () => viewer.zoomBy(0.8), Escape: () => viewer.toggleHelp(false),
+    "+": () => zoomBy(viewer, 1.25), "-": () => zoomBy(viewer, 0.8), Escape: () => toggleHelp(viewer, false),
   };
   const knob = [...viewer.root.querySelectorAll("[data-key]")].find((button) => button.dataset.key === key);
-  const action = move ? () => viewer.move(...move) : actions[key] ?? (knob && (() => knob.click()));
+  const action = move ? () => moveBy(viewer, ...move) : actions[key] ?? (knob && (() => knob.click()));
   action?.();
   return Boolean(action);
 }

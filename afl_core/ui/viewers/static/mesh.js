@@ -2,12 +2,39 @@
 
 import { gunzip } from "./common.js";
 
+/** @typedef {import("./types").Mesh} Mesh */
+/** @typedef {import("./types").MeshHeader} MeshHeader */
+
+/**
+ * Difference of two vectors.
+ * @type {(a: ArrayLike<number>, b: ArrayLike<number>) => number[]}
+ */
 export const subtract = (a, b) => [a[0] - b[0], a[1] - b[1], a[2] - b[2]];
+
+/**
+ * Cross product of two vectors.
+ * @type {(a: ArrayLike<number>, b: ArrayLike<number>) => number[]}
+ */
 export const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
+
+/**
+ * Inner product of two vectors.
+ * @type {(a: ArrayLike<number>, b: ArrayLike<number>) => number}
+ */
 export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
+
+/**
+ * Red, green and blue from 0 to 1 of a colour "#rrggbb".
+ * @type {(text: string) => number[]}
+ */
 export const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255);
 
-// The meshes that a header lists, one behind the other in a gzip.
+/**
+ * The meshes that a header lists, one behind the other in a gzip.
+ * @param {MeshHeader[]} listed
+ * @param {Uint8Array} zipped
+ * @returns {Promise<Mesh[]>}
+ */
 export async function readMeshes(listed, zipped) {
   const buffer = await gunzip(zipped);
   let at = 0;
@@ -20,7 +47,12 @@ export async function readMeshes(listed, zipped) {
   });
 }
 
-// Mean of the faces around each point, weighted by their area.
+/**
+ * Mean of the faces' normals around each point, weighted by their area; the shader makes them unit vectors.
+ * @param {Float32Array} points
+ * @param {Uint32Array} faces
+ * @returns {Float32Array}
+ */
 function vertexNormals(points, faces) {
   const normals = new Float32Array(points.length);
   for (let f = 0; f < faces.length; f += 3) {
@@ -37,7 +69,11 @@ function vertexNormals(points, faces) {
   return normals; // the shader makes them unit vectors
 }
 
-// Middle of the box around meshes and the radius of the ball around that box; null without a point.
+/**
+ * Middle of the box around meshes and the radius of the ball around that box; null without a point.
+ * @param {Mesh[]} meshes
+ * @returns {{centre: number[], radius: number} | null}
+ */
 export function boundingBall(meshes) {
   const low = [Infinity, Infinity, Infinity];
   const high = [-Infinity, -Infinity, -Infinity];
@@ -52,7 +88,13 @@ export function boundingBall(meshes) {
   return { centre: low.map((value, i) => value + half[i]), radius: Math.hypot(...half) };
 }
 
-// The first point at which a ray meets a mesh: {mm, distance to the reference}, or null (Möller and Trumbore).
+/**
+ * The first point at which a ray meets a mesh, or null (Möller and Trumbore).
+ * @param {Mesh} mesh
+ * @param {number[]} origin
+ * @param {number[]} ray
+ * @returns {import("./types").Hit | null} With the distance to the reference, where it is known.
+ */
 export function meet({ points, faces, distances }, origin, ray) {
   const corner = (index) => points.subarray(3 * index, 3 * index + 3);
   let best = null;
@@ -102,9 +144,16 @@ const FRAGMENT = `#version 300 es
     colour = vec4((other ? vec3(0.35) : own) * (0.25 + 0.75 * facing), 1.0);
   }`;
 
+/**
+ * Compiles the shaders.
+ * @param {WebGL2RenderingContext} gl
+ * @returns {WebGLProgram}
+ */
 export function buildProgram(gl) {
   const program = gl.createProgram();
-  for (const [kind, source] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {
+  /** @type {[number, string][]} */
+  const sources = [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]];
+  for (const [kind, source] of sources) {
     const shader = gl.createShader(kind);
     gl.shaderSource(shader, source);
     gl.compileShader(shader);
@@ -115,7 +164,13 @@ export function buildProgram(gl) {
   return program;
 }
 
-// Puts a mesh on the graphics card; gives {array, count, buffers}.
+/**
+ * Puts a mesh on the graphics card.
+ * @param {WebGL2RenderingContext} gl
+ * @param {WebGLProgram} program
+ * @param {Mesh} mesh
+ * @returns {import("./types").Upload}
+ */
 export function upload(gl, program, { points, normals, distances, faces, measured }) {
   const array = gl.createVertexArray();
   gl.bindVertexArray(array);

@@ -5,11 +5,20 @@ import { matrixOf } from "./geometry.js";
 import { drawCross, drawRegion, hatch } from "./strokes.js";
 import { test, trace } from "./voxels.js";
 
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("./types").Pane} Pane */
+/** @typedef {import("./types").Layer} Layer */
+/** @typedef {import("./types").Kind} Kind */
+
 const EDGES = ["left", "right", "top", "bottom"];
 
-// One pane a mask; behind them, in the mode "agreement", the comparison of two sources; then the maps.
+/**
+ * Makes one pane a mask; behind them, in the mode "agreement", the comparison of two sources; then the maps.
+ * @param {Viewer} viewer
+ */
 export function buildPanes(viewer) {
   const { header, agreement } = viewer;
+  /** @type {import("./types").Shows[]} */
   const shown = header.masks.length ? [...header.masks] : [{ name: "Image" }];
   if (agreement) shown.push({ name: `${agreement[0].name} against ${agreement[1].name}`, pair: agreement });
   if (viewer.beside === "together") shown.push({ name: "All outlines", together: true });
@@ -28,7 +37,12 @@ export function buildPanes(viewer) {
   viewer.grid.replaceChildren(...viewer.panes.map((pane) => pane.frame));
 }
 
-// What a pane shows over the image: {name, test, colour, and how}.
+/**
+ * What a pane shows over the image.
+ * @param {Viewer} viewer
+ * @param {import("./types").Shows} shows
+ * @returns {Layer[]}
+ */
 function layers(viewer, { bit, colour, pair, map, together }) {
   const { ui, reference, header } = viewer;
   const fill = ui.style === "fill";
@@ -51,14 +65,22 @@ function layers(viewer, { bit, colour, pair, map, together }) {
   return bit > 0 && reference && ui.rim ? [own, rim] : [own];
 }
 
-// Every mask as a line of its own.
+/**
+ * Every mask as a line of its own.
+ * @param {Viewer} viewer
+ * @returns {Kind[]}
+ */
 export function outlineKinds({ header }) {
   const dashes = [[], [7, 3], [2, 2], [7, 2, 2, 2]];
   const line = ({ bit, name, colour }) => ({ text: name, colour, dash: dashes[bit], width: 1.8, fill: false });
   return header.masks.map((mask) => ({ ...line(mask), name: `mask${mask.bit}`, test: (code) => (code >> mask.bit) & 1 }));
 }
 
-// Where two sources are right, alone or together. Voxels outside of both and of the reference need no colour.
+/**
+ * Where two sources are right, alone or together. Voxels outside of both and of the reference need no colour.
+ * @param {Viewer} viewer
+ * @returns {Kind[]}
+ */
 export function agreementKinds(viewer) {
   const [a, b] = viewer.agreement;
   const { both, neither } = viewer.header.agreement;
@@ -76,6 +98,11 @@ export function agreementKinds(viewer) {
   ];
 }
 
+/**
+ * Draws a pane: the slice, the regions over it, the crosshair and the letters.
+ * @param {Viewer} viewer
+ * @param {Pane} pane
+ */
 export function drawPane(viewer, pane) {
   const { canvas, ctx, patterns, shows } = pane;
   const { plane: { h, v }, place: { cross }, ratio, ui } = viewer;
@@ -105,10 +132,21 @@ export function drawPane(viewer, pane) {
   labelPane(viewer, pane);
 }
 
+/**
+ * Outlines of a layer in the shown slice, in voxels; kept until the slice changes.
+ * @param {Viewer} viewer
+ * @param {Layer} layer
+ * @returns {Path2D}
+ */
 function outline({ plane: { h, v }, header: { shape }, paths, codes }, { name, test: holds }) {
   return remember(paths, name, () => trace(codes, shape[h], shape[v], test(holds)));
 }
 
+/**
+ * Writes the letters at the edges of a pane, and what it shows for a screen reader.
+ * @param {Viewer} viewer
+ * @param {Pane} pane
+ */
 function labelPane({ plane: { h, v, n }, flipped, ui, place }, { canvas, letters, shows }) {
   const [left, right] = flipped ? [1, 0] : [0, 1];
   const texts = [LETTERS[h][left], LETTERS[h][right], LETTERS[v][1], LETTERS[v][0]];

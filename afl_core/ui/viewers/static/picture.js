@@ -2,7 +2,12 @@
 
 import { cut, greyRamp, paintBytes } from "./voxels.js";
 
-// Picture, mask codes and maps of the shown slice at voxel resolution; every pane draws from these.
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+/**
+ * Picture, mask codes and maps of the shown slice at voxel resolution; every pane draws from these.
+ * @param {Viewer} viewer
+ */
 export function gather(viewer) {
   const { plane, header: { shape } } = viewer;
   const { cross, low, high } = viewer.place;

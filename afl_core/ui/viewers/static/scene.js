@@ -1,8 +1,15 @@
 // All surfaces, painted with WebGL: one viewport a pane.
 
 import { matrixOf, viewOf } from "./camera.js";
+import { placeWords, syncControls } from "./frames.js";
 import { rgb } from "./mesh.js";
 
+/** @typedef {import("./surfaces.js").Surfaces} Surfaces */
+
+/**
+ * Draws all surfaces, one viewport a pane, with their letters and marks.
+ * @param {Surfaces} viewer
+ */
 export function paint(viewer) {
   const { gl, program, canvas } = viewer;
   const density = window.devicePixelRatio || 1;
@@ -21,18 +28,25 @@ export function paint(viewer) {
   gl.uniform4fv(place("chosen"), [...mm, radius && 1.7 * radius + 6]); // a ball around the chosen finding
   viewer.panes.forEach((pane, i) => {
     const box = [pane.left, viewer.size[1] - pane.top - viewer.paneHeight, viewer.paneWidth, viewer.paneHeight];
-    const pixels = box.map((value) => Math.round(value * ratio));
-    gl.viewport(...pixels);
-    gl.scissor(...pixels);
+    const [left, bottom, wide, high] = box.map((value) => Math.round(value * ratio));
+    gl.viewport(left, bottom, wide, high);
+    gl.scissor(left, bottom, wide, high);
     gl.clearColor(0.06, 0.07, 0.08, 1);
     gl.clear(gl.COLOR_BUFFER_BIT | gl.DEPTH_BUFFER_BIT);
     drawMesh(viewer, pane.mesh, viewer.uploads[i + 1], false);
     if (viewer.camera.outline) drawMesh(viewer, viewer.outline, viewer.uploads[0], true);
-    viewer.placeWords(pane, matrix);
+    placeWords(viewer, pane, matrix);
   });
-  viewer.syncControls();
+  syncControls(viewer);
 }
 
+/**
+ * Draws one mesh into the present viewport.
+ * @param {Surfaces} viewer
+ * @param {import("./types").Mesh} mesh
+ * @param {import("./types").Upload} uploaded
+ * @param {boolean} ghost Whether one looks through it, as through the outline of the head.
+ */
 function drawMesh(viewer, { colour, measured }, { array, count }, ghost) {
   const { gl, program } = viewer;
   const place = (name) => gl.getUniformLocation(program, name);

@@ -3,8 +3,15 @@
 import { LETTERS } from "./common.js";
 import { test } from "./voxels.js";
 
-// Its rows: the reference, each source's wrong voxels (all its voxels, if there is no reference), and where the sources
-// differ from each other.
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+/** @typedef {import("./types").Lane} Lane */
+
+/**
+ * The rows of the strip: the reference, each source's wrong voxels (all its voxels, if there is no reference), and where
+ * the sources differ from each other.
+ * @param {Viewer} viewer
+ * @returns {Lane[]}
+ */
 export function buildLanes({ sources, reference }) {
   const lanes = sources.map(({ bit, name, colour }) => {
     const has = (code) => (code >> bit) & 1;
@@ -17,7 +24,10 @@ export function buildLanes({ sources, reference }) {
   return [...(reference ? [own] : []), ...lanes, ...(sources.length > 1 ? [differ] : [])];
 }
 
-// The bars are redrawn only when they change; the marker moves with every slice.
+/**
+ * Draws the strip. The bars are redrawn only when they change; the marker moves with every slice.
+ * @param {Viewer} viewer
+ */
 export function drawStrip(viewer) {
   const { plane: { n }, ratio, root: { clientWidth: width }, strip, lanes, header, place, ui } = viewer;
   const [length, mark, height] = [header.shape[n], place.cross[n], 16];
@@ -51,8 +61,14 @@ export function drawStrip(viewer) {
   ctx.fillText(LETTERS[n][1], gutter + step * length + 6, total / 2 + 1);
 }
 
-// One lane of the strip: its name in the gutter, then a bar for each slice, as tall as the square root of the voxels in
-// it (a small lesion's slices stay visible beside a large one's).
+/**
+ * One lane of the strip: its name in the gutter, then a bar for each slice, as tall as the square root of the voxels in
+ * it (a small lesion's slices stay visible beside a large one's).
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Lane} lane
+ * @param {Uint32Array} counts Voxels in each slice.
+ * @param {import("./types").LaneBox} box Most voxels of a bar, and where the lane lies in CSS pixels.
+ */
 function drawLane(ctx, { label, colour }, counts, { most, top, height, gutter, step }) {
   ctx.save();
   ctx.beginPath();

@@ -1,6 +1,13 @@
 // Strokes on a canvas: hatching, regions and the crosshair.
 
-// Diagonal lines, rising ("/"), falling ("\\") or both ("x"), so that regions differ in more than their colour.
+/**
+ * Diagonal lines, rising ("/"), falling ("\\") or both ("x"), so that regions differ in more than their colour.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {string} colour
+ * @param {string} kind
+ * @param {number} ratio Device pixels of a CSS pixel.
+ * @returns {CanvasPattern | null}
+ */
 export function hatch(ctx, colour, kind, ratio) {
   const size = Math.round(6 * ratio);
   const tile = new OffscreenCanvas(size, size);
@@ -23,7 +30,14 @@ export function hatch(ctx, colour, kind, ratio) {
   return ctx.createPattern(tile, "repeat");
 }
 
-// Fill and outline a region; `look` is {colour, width, dash, fill, pattern}, lengths in CSS pixels.
+/**
+ * Fills and outlines a region; lengths of the look are in CSS pixels.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {Path2D} path
+ * @param {import("./types").Look} look
+ * @param {number} opacity
+ * @param {number} ratio Device pixels of a CSS pixel.
+ */
 export function drawRegion(ctx, path, look, opacity, ratio) {
   if (look.fill) {
     ctx.globalAlpha = Math.min(1, look.pattern ? 2.5 * opacity : opacity); // lines cover a quarter of what a fill does
@@ -38,7 +52,13 @@ export function drawRegion(ctx, path, look, opacity, ratio) {
   ctx.setLineDash([]);
 }
 
-// Open in the middle: a crosshair must not hide what it points at.
+/**
+ * Draws the crosshair, open in the middle: it must not hide what it points at.
+ * @param {CanvasRenderingContext2D} ctx
+ * @param {number} x
+ * @param {number} y
+ * @param {number} ratio Device pixels of a CSS pixel.
+ */
 export function drawCross(ctx, x, y, ratio) {
   const { width, height } = ctx.canvas;
   const gap = 9 * ratio;

@@ -1,36 +1,79 @@
 // Linked slice viewer on Canvas 2D: no dependency, no build step, no network. Its Python side, afl_core/ui/viewers/slices.py,
-// describes the bytes it receives. viewer.html holds the fixed elements. Here: the Viewer (data and actions), and last
-// the function that Streamlit calls.
+// describes the bytes it receives. viewer.html holds the fixed elements, types.d.ts names what is held here. Here: the
+// Viewer (what is chosen, and when it is drawn), and last the function that Streamlit calls.
 //
 // With the surfaces (surfaces.js) it talks through events of the window: "afl-cross" {case, mm, radius_mm} says where
 // the crosshair is, with a radius above 0 on a chosen finding (the last one stays in window.aflCross), and "afl-goto"
 // {case, mm} asks it to move.
 
-import { announce, followAddress } from "./address.js";
-import { clamp, remember, unpack } from "./common.js";
-import { findingAt, goFinding } from "./findings.js";
+import { goTo } from "./actions.js";
+import { announce } from "./address.js";
+import { followFocus, loadCase } from "./cases.js";
+import { remember, unpack } from "./common.js";
 import { layout, toVoxel } from "./geometry.js";
 import { listenToControls, listenToPanes, listenToStrip } from "./input.js";
-import { buildPanes, drawPane } from "./panes.js";
+import { drawPane } from "./panes.js";
 import { gather } from "./picture.js";
-import { buildLanes, drawStrip } from "./strip.js";
-import {
-  PLANES, arrival, byteLevels, colourRamp, hold, profile,
-} from "./voxels.js";
-import { fillMenus, syncControls, writeReadout } from "./words.js";
+import { drawStrip } from "./strip.js";
+import { PLANES, hold } from "./voxels.js";
+import { syncControls, writeReadout } from "./words.js";
 
-const DEFAULTS= {
+/** @type {import("./types").Switches} */
+const DEFAULTS = {
   axis: "axial", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
   masks: true, rim: true, cross: true, smooth: true, radiological: true,
 };
 
 // Kept by this module, so that a rerun, a remount or a visit to another page changes nothing the reader set.
 const settings = new Map(); // viewer key -> switches
-const places = new Map(); // viewer key and case -> crosshair, zoom, window
 const viewers = new WeakMap(); // mount point -> Viewer
 
-class Viewer {
+/** The slices of one case: what was received, what follows from it (cases.js), and what the reader chose (actions.js). */
+export class Viewer {
+  /** @type {import("./types").Options} */ options;
+  /** @type {import("./types").Switches} */ ui;
+  /** @type {import("./types").Header} */ header;
+  /** @type {import("./types").Place} */ place;
+  /** @type {{voxel: import("./types").Voxel, pane: string} | null} */ hover;
+  /** @type {Uint8Array} */ image;
+  /** @type {Uint8Array} */ masks;
+  /** @type {Uint8Array[]} */ maps;
+  /** @type {import("./types").Mask | undefined} */ reference;
+  /** @type {import("./types").Mask[]} */ sources;
+  /** @type {import("./types").Mask[][]} */ pairs;
+  /** @type {import("./types").Finding[]} */ findings;
+  /** @type {import("./types").Lane[]} */ lanes;
+  /** @type {Uint32Array[][]} Marked voxels along each axis, for each lane. */ counts;
+  /** @type {DOMMatrix} From voxels to RAS+ mm. */ world;
+  /** @type {Float64Array} What each byte of the image stands for. */ levels;
+  /** @type {OffscreenCanvas[]} */ mapSlices;
+  /** @type {Uint32Array[]} */ mapRamps;
+  /** @type {import("./types").Pane[]} */ panes = [];
+  /** @type {Map<string, Path2D>} Outlines of the shown slice. */ paths = new Map();
+  /** @type {Map<number, import("./types").Pointer>} */ pointers = new Map();
+  /** @type {number} Device pixels of a CSS pixel. */ ratio;
+  /** @type {{gutter: number, step: number}} */ stripScale;
+  /** @type {Uint8Array} Mask codes of the shown slice. */ codes;
+  /** @type {Uint8Array} Bytes of the image in the shown slice. */ grey;
+  /** @type {string} */ digest;
+  /** @type {string | null} What the drawn slice, its greys, the strip and the legend were made of. */ sliceKey;
+  /** @type {string | null} */ greyKey;
+  /** @type {string | null} */ stripKey;
+  /** @type {string} */ legendKey;
+  /** @type {string} What the surfaces and the address were told last. */ told;
+  /** @type {ReturnType<typeof setTimeout>} */ addressTimer;
+  /** @type {ReturnType<typeof setTimeout>} */ timer;
+  /** @type {(view: object) => void} */ send;
+  wheel = 0; // what is left of a trackpad's small deltas
+  turn = 0; // calls by Streamlit
+  slice = new OffscreenCanvas(1, 1);
+
+  /**
+   * Takes over the fixed elements of a mount point.
+   * @param {HTMLElement} host
+   */
   constructor(host) {
+    /** @type {(selector: string) => any} */
     const find = (selector) => host.querySelector(selector);
     this.root = find(".afl-viewer");
     this.grid = find(".panes");
@@ -44,23 +87,18 @@ class Viewer {
     this.preset = find(".preset");
     this.pair = find(".pair");
     this.opacity = find(".opacity");
-    this.panes = [];
-    this.paths = new Map(); // outlines of the shown slice
-    this.pointers = new Map();
-    this.wheel = 0;
-    this.turn = 0;
-    this.slice = new OffscreenCanvas(1, 1);
     listenToControls(this);
     listenToPanes(this);
     listenToStrip(this);
     this.onGoto = ({ detail }) => {
-      if (detail.case === this.header?.case) this.goTo(toVoxel(this, detail.mm));
+      if (detail.case === this.header?.case) goTo(this, toVoxel(this, detail.mm));
     };
     window.addEventListener("afl-goto", this.onGoto);
     this.observer = new ResizeObserver(() => layout(this));
     this.observer.observe(this.root);
   }
 
+  /** Lets go of everything outside of the mount point. */
   destroy() {
     this.observer.disconnect();
     window.removeEventListener("afl-goto", this.onGoto);
@@ -69,188 +107,62 @@ class Viewer {
     clearTimeout(this.addressTimer);
   }
 
-  // ---- data
-
+  /**
+   * Takes what Python sent; a case that is shown already stays.
+   * @param {import("./types").Options} options
+   * @param {Uint8Array} bytes The header as JSON.
+   */
   receive(options, bytes) {
     this.options = options;
     this.ui = remember(settings, options.key, () => ({ ...DEFAULTS }));
     const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) {
-      this.follow();
+      followFocus(this);
       layout(this); // a rerun may come with another theme
     } else {
       this.digest = digest;
-      this.load(JSON.parse(digest));
+      loadCase(this, JSON.parse(digest));
     }
   }
 
-  async load(header) {
-    this.root.dataset.ready = "false";
-    try {
-      const { digest } = this;
-      const parts = Object.entries(header.parts).map(([part, hash]) => arrival(this.options.key, part, hash).promise);
-      const [image, masks, ...maps] = await Promise.all(parts);
-      if (digest !== this.digest) return; // another case was chosen meanwhile
-      this.adopt(header, { image, masks, maps });
-    } catch (error) {
-      this.readout.replaceChildren(`This case cannot be shown: ${error.message}. Reload the page.`);
-      this.root.dataset.ready = "error";
-    }
-  }
-
-  adopt(header, voxels) {
-    Object.assign(this, { header, ...voxels, hover: null, sliceKey: null });
-    const [a, b, c] = header.affine;
-    this.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
-    this.levels = byteLevels(header);
-    this.mapSlices = header.maps.map(() => new OffscreenCanvas(1, 1));
-    this.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
-    const id = JSON.stringify([this.options.key, header.case]);
-    const [shape, picture] = [String(header.shape), header.parts.image];
-    if (places.get(id)?.shape !== shape) places.delete(id);
-    this.place = remember(places, id, () => ({ shape, cross: [...header.start], ...this.home(header) }));
-    if (this.place.picture !== picture) Object.assign(this.place, { picture, low: 0, high: 255 });
-    this.reference = header.masks.find((mask) => mask.bit === 0);
-    this.sources = header.masks.filter((mask) => mask.bit > 0);
-    const { sources } = this;
-    this.pairs = this.reference ? sources.flatMap((one, i) => sources.slice(i + 1).map((other) => [one, other])) : [];
-    const kinds = { lesion: header.lesions, false_positive: header.false_positives, disagreement: header.disagreements };
-    this.findings = Object.entries(kinds).flatMap(([kind, spots]) => spots.map((spot) => ({ ...spot, kind })));
-    this.lanes = buildLanes(this);
-    this.counts = profile(this.masks, header.shape, this.lanes);
-    buildPanes(this);
-    fillMenus(this);
-    followAddress(this);
-    this.follow();
-    layout(this);
-  }
-
-  home(header) {
-    return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2) };
-  }
-
-  // A focus from Python acts once; afterwards the reader is free to move on.
-  follow() {
-    const { focus, of } = this.options;
-    const asked = JSON.stringify([focus, of]);
-    if (!this.place || asked === this.place.focus) return;
-    this.place.focus = asked;
-    if (!focus) return;
-    const bit = this.sources.find(({ name }) => name === of)?.bit;
-    goFinding(this, findingAt(this, focus, (spot) => spot.bit === bit), focus);
-    this.root.scrollIntoView({ block: "nearest", behavior: "smooth" }); // what was clicked may lie far below
-  }
-
-  // ---- what every input ends in
-
+  /** @returns {import("./types").Plane} The axes of the shown plane. */
   get plane() {
     return PLANES[this.ui.axis];
   }
 
-  // Whether the voxel index falls from left to right on the screen. Sagittal slices are seen from the patient's left
-  // (anterior on the left of the screen) in both conventions.
+  /**
+   * Whether the voxel index falls from left to right on the screen. Sagittal slices are seen from the patient's left
+   * (anterior on the left of the screen) in both conventions.
+   * @returns {boolean}
+   */
   get flipped() {
     return this.ui.axis === "sagittal" || this.ui.radiological;
   }
 
+  /** @returns {boolean} Whether there are errors to show. */
   get comparable() {
     return Boolean(this.reference) && this.sources.length > 0;
   }
 
+  /** @returns {boolean} Whether errors are shown. */
   get errors() {
     return this.ui.mode === "errors" && this.comparable;
   }
 
-  // The two sources that the mode "agreement" compares, or null.
+  /** @returns {import("./types").Mask[] | null} The two sources that the mode "agreement" compares. */
   get agreement() {
     return this.ui.mode === "agreement" ? (this.pairs[this.ui.pair] ?? this.pairs[0] ?? null) : null;
   }
 
-  // What stands in a pane of its own beside the masks': the compared sources, "together" for all outlines, or null.
+  /**
+   * What stands in a pane of its own beside the masks': the compared sources, "together" for all outlines, or null.
+   * @returns {import("./types").Mask[] | "together" | null}
+   */
   get beside() {
     return this.agreement ?? (this.ui.mode === "together" && this.header.masks.length > 1 ? "together" : null);
   }
 
-  set(name, value) {
-    const before = this.beside;
-    this.ui[name] = value;
-    if (name === "axis") {
-      this.hover = null;
-      this.report();
-    }
-    if (before !== this.beside) {
-      buildPanes(this);
-      layout(this);
-    }
-    this.invalidate();
-  }
-
-  goTo(voxel) {
-    if (!this.place) return;
-    const cross = voxel.map((index, axis) => clamp(Math.round(index), 0, this.header.shape[axis] - 1));
-    if (String(cross) === String(this.place.cross)) return;
-    this.place.cross = cross;
-    this.place.chosen = false;
-    this.report();
-    this.invalidate();
-  }
-
-  // Moves along one axis, by default through the slices.
-  move(steps, axis = this.plane.n) {
-    this.goTo(this.place.cross.map((index, a) => (a === axis ? index + steps : index)));
-  }
-
-  // What the read-out tells about: the voxel under the pointer of a pane, or null.
-  point(voxel, pane) {
-    const known = voxel?.every((index, axis) => index >= 0 && index < this.header.shape[axis]);
-    this.hover = known ? { voxel, pane: pane.shows.name } : null;
-    this.invalidate();
-  }
-
-  zoomBy(factor) {
-    this.place.zoom = clamp(this.place.zoom * factor, 0.5, 20);
-    this.invalidate();
-  }
-
-  // Move the view by voxels across and up the slice.
-  shift(i, j) {
-    this.place.centre[this.plane.h] += i;
-    this.place.centre[this.plane.v] += j;
-    this.invalidate();
-  }
-
-  setWindow(low, high) {
-    const width = Math.max(high - low, 2);
-    const middle = clamp((low + high) / 2, this.levels[0], this.levels[255]);
-    Object.assign(this.place, { low: middle - width / 2, high: middle + width / 2 });
-    this.invalidate();
-  }
-
-  setPreset(index) {
-    const { window: [low, high], presets } = this.header;
-    const shown = (value) => ((value - low) / (high - low)) * 255;
-    if (presets[index]) this.setWindow(shown(presets[index].low), shown(presets[index].high));
-  }
-
-  resetView() {
-    Object.assign(this.place, this.home(this.header));
-    this.setPreset(0);
-  }
-
-  toggleHelp(show = this.help.hidden) {
-    this.help.hidden = !show;
-    if (show) this.help.scrollIntoView({ block: "nearest" });
-    this.root.querySelector('[data-do="help"]').setAttribute("aria-expanded", String(show));
-  }
-
-  report() {
-    if (!this.options.report) return;
-    clearTimeout(this.timer); // once, after the last motion: each report is a rerun
-    this.timer = setTimeout(() => this.send({ axis: this.ui.axis, voxel: this.place.cross }), 400);
-  }
-
-  // ---- drawing
-
+  /** Has everything drawn with the browser's next frame. */
   invalidate() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
@@ -258,6 +170,7 @@ class Viewer {
     });
   }
 
+  /** Draws everything, and tells the surfaces and the address of it. */
   paint() {
     gather(this);
     for (const pane of this.panes) drawPane(this, pane);
@@ -269,11 +182,14 @@ class Viewer {
     Object.assign(this.root.dataset, { ready: "true", axis, slice, case: this.header.case });
     announce(this);
   }
-
 }
 
-// Streamlit calls this on every change of data or theme, and the last function it returned when the element goes. A
-// call that was overtaken has its function run too, so only the newest one may take the viewer down.
+/**
+ * Streamlit calls this on every change of data or theme, and the last function it returned when the element goes. A
+ * call that was overtaken has its function run too, so only the newest one may take the viewer down.
+ * @param {import("./types").Call} call
+ * @returns {() => void}
+ */
 export default function ({ data, parentElement, setStateValue }) {
   const { options, rest } = unpack(data);
   if (options.part) return hold(parentElement, options, rest);

@@ -5,6 +5,9 @@
 
 import { clamp, gunzip, remember } from "./common.js";
 
+/** @typedef {import("./types").Plane} Plane */
+/** @typedef {import("./types").Test} Test */
+
 // Voxel axes that run across the screen, up it, and through the slices.
 export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
 
@@ -12,9 +15,20 @@ export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1
 const volumes = new Map();
 const holders = new WeakMap(); // mount point of a part -> what it holds
 
+/**
+ * The volume of a viewer key, part and digest: a promise of its voxels, and what resolves it.
+ * @type {(...names: string[]) => {promise: Promise<Uint8Array>, resolve: (voxels: Uint8Array | Promise<Uint8Array>) =>
+ * void}}
+ */
 export const arrival = (...names) => remember(volumes, JSON.stringify(names), () => Promise.withResolvers());
 
-// A part has no face: it keeps its voxels for the viewer of the same key while it is on the page.
+/**
+ * Keeps the voxels of a part for the viewer of the same key while it is on the page; a part has no face.
+ * @param {HTMLElement} host
+ * @param {import("./types").Options} options
+ * @param {Uint8Array} bytes
+ * @returns {() => void} Lets go of them.
+ */
 export function hold(host, { key, part, digest }, bytes) {
   host.querySelector(".afl-viewer")?.remove();
   const mount = remember(holders, host, () => ({ turn: 0, id: null }));
@@ -33,7 +47,13 @@ export function hold(host, { key, part, digest }, bytes) {
   };
 }
 
-// Marked voxels in each slice, along each axis, for each lane {test}: what the strip under the panes shows.
+/**
+ * Marked voxels in each slice, along each axis, for each lane: what the strip under the panes shows.
+ * @param {Uint8Array} masks
+ * @param {number[]} shape
+ * @param {{test: Uint8Array}[]} lanes
+ * @returns {Uint32Array[][]}
+ */
 export function profile(masks, [nx, ny, nz], lanes) {
   const counts = [nx, ny, nz].map((n) => lanes.map(() => new Uint32Array(n)));
   for (let z = 0, k = 0; z < nz; z++) {
@@ -52,10 +72,21 @@ export function profile(masks, [nx, ny, nz], lanes) {
   return counts;
 }
 
+/**
+ * Whether each of the 256 mask codes passes a test.
+ * @type {(holds: Test) => Uint8Array}
+ */
 export const test = (holds) => Uint8Array.from({ length: 256 }, (_, code) => (holds(code) ? 1 : 0));
 
-// Closed outlines of the voxels whose code passes, along voxel edges: nearest neighbour at any zoom. Edges run with
-// the mask on their right; `out` holds, for each corner, the directions (+x, +y, -x, -y) in which one leaves.
+/**
+ * Closed outlines of the voxels whose code passes, along voxel edges: nearest neighbour at any zoom. Edges run with the
+ * mask on their right; `out` holds, for each corner, the directions (+x, +y, -x, -y) in which one leaves.
+ * @param {Uint8Array} codes
+ * @param {number} width
+ * @param {number} height
+ * @param {Uint8Array} passes As `test` gives it.
+ * @returns {Path2D}
+ */
 export function trace(codes, width, height, passes) {
   const path = new Path2D();
   const stride = width + 1;
@@ -91,7 +122,14 @@ export function trace(codes, width, height, passes) {
   return path;
 }
 
-// One slice of a volume, row by row; `plane` names the axes.
+/**
+ * One slice of a volume, row by row.
+ * @param {Uint8Array} volume
+ * @param {number[]} shape
+ * @param {Plane} plane
+ * @param {number} index
+ * @returns {Uint8Array}
+ */
 export function cut(volume, shape, { h, v, n }, index) {
   const strides = [1, shape[0], shape[0] * shape[1]];
   const slice = new Uint8Array(shape[h] * shape[v]);
@@ -102,7 +140,13 @@ export function cut(volume, shape, { h, v, n }, index) {
   return slice;
 }
 
-// Paint a slice of bytes onto a canvas of one pixel a voxel; `ramp` holds a 0xAABBGGRR word for each byte.
+/**
+ * Paints a slice of bytes onto a canvas of one pixel a voxel.
+ * @param {OffscreenCanvas} canvas
+ * @param {Uint8Array} slice
+ * @param {number} width
+ * @param {Uint32Array} ramp A 0xAABBGGRR word for each byte.
+ */
 export function paintBytes(canvas, slice, width, ramp) {
   Object.assign(canvas, { width, height: slice.length / width });
   const pixels = new ImageData(width, slice.length / width);
@@ -111,13 +155,23 @@ export function paintBytes(canvas, slice, width, ramp) {
   canvas.getContext("2d").putImageData(pixels, 0, 0);
 }
 
-// Grey of every byte in a window from low to high; `levels` says what the bytes stand for.
+/**
+ * Grey of every byte in a window from low to high.
+ * @param {number} low
+ * @param {number} high
+ * @param {Float64Array} levels What the bytes stand for.
+ * @returns {Uint32Array}
+ */
 export function greyRamp(low, high, levels) {
   const grey = (level) => Math.round(clamp((level - low) / (high - low), 0, 1) * 255);
   return Uint32Array.from(levels, (level) => 0xff000000 + 0x010101 * grey(level));
 }
 
-// What every byte stands for, between knots of byte and intensity; 0 to 255 is the window of the header.
+/**
+ * What every byte stands for, between knots of byte and intensity; 0 to 255 is the window of the header.
+ * @param {import("./types").Header} header
+ * @returns {Float64Array}
+ */
 export function byteLevels({ knots, window: [low, high] }) {
   const shown = (intensity) => ((intensity - low) / (high - low)) * 255;
   return Float64Array.from({ length: 256 }, (_, byte) => {
@@ -127,7 +181,11 @@ export function byteLevels({ knots, window: [low, high] }) {
   });
 }
 
-// Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.
+/**
+ * Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.
+ * @param {string[]} colours
+ * @returns {Uint32Array}
+ */
 export function colourRamp(colours) {
   const stops = colours.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
   return Uint32Array.from({ length: 256 }, (_, value) => {

@@ -6,6 +6,12 @@ import { intensity, toMm } from "./geometry.js";
 import { agreementKinds, outlineKinds } from "./panes.js";
 import { drawRegion, hatch } from "./strokes.js";
 
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+/**
+ * Fills the menus with what a case has, and turns off the buttons that it has nothing for.
+ * @param {Viewer} viewer
+ */
 export function fillMenus(viewer) {
   const { header: { presets }, findings, reference, sources, finding, preset, pair } = viewer;
   const option = (value, text) => el("option", { value }, text);
@@ -38,13 +44,22 @@ export function fillMenus(viewer) {
   }
 }
 
-// What a menu says of a place beside its size.
+/**
+ * What a menu says of a place beside its size.
+ * @param {Viewer} viewer
+ * @param {import("./types").Finding} spot
+ * @returns {string}
+ */
 function remark({ sources }, { missed_by: names = [], bit, right }) {
   if (names.length) return ` · missed by ${names.join(", ")}`;
   if (bit) return ` · ${sources.find((source) => source.bit === bit).name}`;
   return right ? ` · ${sources.map(({ name }, i) => `${name} ${Math.round(100 * right[i])}`).join(", ")} % right` : "";
 }
 
+/**
+ * Has the toolbar and the legend show what is chosen.
+ * @param {Viewer} viewer
+ */
 export function syncControls(viewer) {
   const { ui, place, header, root, opacity, finding, preset } = viewer;
   for (const knob of root.querySelectorAll("[data-set], [data-flip]")) {
@@ -65,6 +80,10 @@ export function syncControls(viewer) {
   viewer.legendKey = legend;
 }
 
+/**
+ * Makes the legend: a patch for each kind of region, a bar for each scale.
+ * @param {Viewer} viewer
+ */
 function buildLegend(viewer) {
   const { TP, FP, FN } = viewer.header.errors;
   const errors = [
@@ -78,7 +97,11 @@ function buildLegend(viewer) {
   viewer.legend.replaceChildren(...kinds.map(swatch), ...[...maps.values()].map(scale));
 }
 
-// A patch that looks as the region does in the panes.
+/**
+ * A patch that looks as the region does in the panes.
+ * @param {Omit<import("./types").Look, "width"> & {text: string}} kind
+ * @returns {HTMLElement}
+ */
 function swatch(kind) {
   const ratio = window.devicePixelRatio || 1;
   const key = el("canvas", { class: "key", width: Math.round(30 * ratio), height: Math.round(14 * ratio) });
@@ -90,6 +113,11 @@ function swatch(kind) {
   return el("span", {}, key, kind.text);
 }
 
+/**
+ * The colours of a map between its limits.
+ * @param {import("./types").ScalarMap} map
+ * @returns {HTMLElement}
+ */
 function scale({ label, limits, colours }) {
   const bar = el("i", { class: "scale" });
   bar.style.background = `linear-gradient(to right, ${colours.join(", ")})`;
@@ -97,7 +125,10 @@ function scale({ label, limits, colours }) {
   return el("span", {}, `${label}: ${low}`, bar, high);
 }
 
-// The voxel under the pointer, else the crosshair's.
+/**
+ * Tells of the voxel under the pointer, else of the crosshair's.
+ * @param {Viewer} viewer
+ */
 export function writeReadout(viewer) {
   const { header, place, hover, plane: { n }, ui: { axis } } = viewer;
   // The wheel changes the slice under a resting pointer.

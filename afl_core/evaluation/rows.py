@@ -1,0 +1,124 @@
+"""A row of a case or a lesion: what it depends on, by which it is known again, and its columns."""
+
+import hashlib
+import json
+import math
+from dataclasses import dataclass, replace
+from typing import Any
+
+from afl_core.base.storage import hash_files
+from afl_core.data.formats.files import read_header
+from afl_core.data.layouts import Cohort
+from afl_core.data.voxel_order import placed_by
+from afl_core.evaluation.sources import Source
+from afl_core.metrics import LesionMetrics, evaluate_masks
+from afl_core.shape import Shape
+from afl_core.volume import Case, Mask, Prediction
+
+VERSION = 3
+"""Raised when the meaning of a row changes, so that results made before are computed again."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a row depends on besides its case and source; one choice for a whole results folder.
+
+    Attributes:
+        nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
+        matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
+        region: Which part of the tumour is measured.
+        labels: Label scheme that was chosen; "" where it is the data set's own.
+        trust_voxel_order: As `Case`.
+    """
+
+    nsd_tolerance_mm: float = 1.0
+    matcher: str = "overlap"
+    region: str = "whole"
+    labels: str = ""
+    trust_voxel_order: bool = False
+
+
+SETTINGS = Settings()
+
+
+def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
+    """The settings with what a cohort says: region, labels, and whether the order of voxels is trusted."""
+    trust = cohort.trust_voxel_order
+    return replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
+
+
+def row_key(case: Case, source: Source, settings: Settings) -> str:
+    """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
+    reference = hash_files([case.reference] if case.reference else [])
+    measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
+    region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
+    trusted = case.reference if case.trust_voxel_order else None
+    placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []
+    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region, *placed]
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+
+
+def measure_rows(
+    of: tuple[Case, str], prediction: Prediction, reference: Mask, shape: Shape, *, settings: Settings
+) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The row of a case and the rows of its lesions.
+
+    Args:
+        of: The case and the name of the source.
+        prediction: What the source predicted.
+        reference: The reference of the case, on the same grid.
+        shape: Description of the reference.
+        settings: How to measure.
+    """
+    case, source = of
+    metrics = evaluate_masks(
+        prediction.mask.array,
+        reference.array,
+        spacing_mm=reference.spacing_mm,
+        nsd_tolerance_mm=settings.nsd_tolerance_mm,
+        matcher=settings.matcher,
+        probabilities=prediction.probabilities,
+    )
+    row = {
+        "case_id": case.case_id,
+        "group": case.group,
+        "source": source,
+        "reference_volume_ml": shape.volume_ml,
+        "predicted_volume_ml": prediction.mask.volume_ml,
+        "reference_lesions": shape.n_components,
+        "ignored_lesions": sum(lesion.kind == "ignored" for lesion in metrics.lesions),
+        "roughness": shape.roughness,
+        "sphericity": shape.sphericity,
+        "compactness": shape.compactness,
+        "elongation": shape.elongation,
+        "released_smoothness": shape.released_smoothness,
+        "empty": metrics.empty,
+        "note": prediction.note,
+        **metrics.as_dict(),
+    }
+    return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]
+
+
+def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) -> dict[str, Any]:
+    x, y, z = lesion.centroid_voxel
+    parts = lesion.reference_components  # more than one where the matcher merges lesions: then no roughness of its own
+    return {
+        "case_id": case.case_id,
+        "source": source,
+        "lesion_id": lesion.lesion_id,
+        "kind": lesion.kind,
+        "volume_ml": lesion.volume_ml,
+        "roughness": shape.lesion_roughness[parts[0] - 1] if len(parts) == 1 else math.nan,
+        "dsc": lesion.dsc,
+        "dsc_in_region": lesion.dsc_in_region,
+        "hd95_mm": lesion.hd95_mm,
+        "assd_mm": lesion.assd_mm,
+        "nearest_mm": lesion.nearest_mm,
+        "detected": lesion.detected,
+        "overlap_ml": lesion.overlap_ml,
+        "predicted_ml": lesion.predicted_ml,
+        "predicted_components": list(lesion.predicted_components),
+        "x": x,
+        "y": y,
+        "z": z,
+    }

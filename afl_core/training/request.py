@@ -1,0 +1,35 @@
+"""What is to be trained, in the one shape that form and command line fill in and `plan_runs` takes. Needs no torch."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
+
+
+class TrainingRequest(BaseModel):
+    """Which runs are wanted: every loss with every seed, on one data set.
+
+    Attributes:
+        preset: Key in `PRESETS`.
+        losses: Keys in `LOSSES`, one or more; one of the presets of A-FL is written `adaptive_focal:PRESET`, and any
+            loss with settings of its own `LOSS:{JSON}`.
+        seeds: One or more; none is the preset's.
+        settings: Other settings of `TrainConfig`; `loss_settings` among them apply to every loss.
+        data: Folder of the data set.
+        data_options: How it is read.
+        random_split: Whether a split is drawn at random though the data set has one of its own.
+        command: What repeats the runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    preset: str
+    losses: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: dict[str, Any]
+    data: Path
+    data_options: DataOptions = AS_RECOGNISED
+    random_split: bool = False
+    command: str

@@ -1,0 +1,91 @@
+"""What the files of a run hold: its request, its status and its reports. Needs no torch."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.dataclasses import dataclass as checked
+
+from afl_core.data.layouts import AS_RECOGNISED, DataOptions
+from afl_core.training.config import TrainConfig
+
+State = Literal["waiting", "running", "stopped", "failed", "finished", "interrupted"]
+Count = Annotated[int, Field(ge=0, lt=2**53)]
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+UNDER_WAY = ("waiting", "running")
+"""States of a run that has a process."""
+
+STARTING = "Starting"
+"""What a run says from its start to its first own words."""
+
+
+class RunSpec(BaseModel):
+    """What a run was asked to do.
+
+    Attributes:
+        config: The training.
+        data: Folder of the data set, absolute.
+        data_options: How it is read: layout, labels, and which of them are the tumour.
+        random_split: Whether a split is drawn at random though the data set has one of its own.
+        out: Where the checkpoint also goes; None leaves it in the run alone.
+        pair: Name that the runs share which differ in the loss alone; "" where there are none.
+        command: What repeats the run, for the card.
+        created: Seconds since 1970; runs wait for those that were created before.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    config: TrainConfig
+    data: Path
+    data_options: DataOptions = AS_RECOGNISED
+    random_split: bool = False
+    out: Path | None = None
+    pair: str = ""
+    command: str
+    created: Finite
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class RunStatus:
+    """How far a run is; `interrupted` is a run whose process is gone without having said why.
+
+    Attributes:
+        state: What it does.
+        message: In words: what it does, or why it failed.
+        step: Steps done.
+        steps: Steps due; 0 where that is not known yet.
+        seconds: Time spent in training, over all resumptions.
+        pid: Of its process; 0 where there is none.
+        updated: Seconds since 1970, for people: a clock may be wrong, so nothing depends on it.
+    """
+
+    state: State
+    message: str
+    step: Count = 0
+    steps: Count = 0
+    seconds: Finite = 0.0
+    pid: Count = 0
+    updated: Finite = 0.0
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Spread:
+    """A factor of A-FL over the samples since the last validation."""
+
+    mean: Finite
+    low: Finite
+    middle: Finite
+    high: Finite
+
+
+@checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
+class Report:
+    """A line of the metrics: `Progress` after a step, and the seconds until then."""
+
+    step: Count
+    loss: Finite
+    validation_dsc: Finite | None
+    learning_rate: Finite
+    seconds: Finite
+    factors: dict[str, Spread] = Field(default_factory=dict)

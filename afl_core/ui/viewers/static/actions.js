@@ -1,0 +1,150 @@
+// What every mouse, key and button of the slices ends in: each action changes what is chosen, and has it drawn.
+
+import { clamp } from "./common.js";
+import { layout } from "./geometry.js";
+import { buildPanes } from "./panes.js";
+
+/** @typedef {import("./viewer.js").Viewer} Viewer */
+
+/**
+ * Zoom and centre of a case at first: all of its foreground.
+ * @param {import("./types").Header} header
+ * @returns {{zoom: number, centre: number[]}}
+ */
+export function home(header) {
+  return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2) };
+}
+
+/**
+ * Sets one of the reader's switches.
+ * @param {Viewer} viewer
+ * @param {string} name One of `Switches`.
+ * @param {unknown} value
+ */
+export function setSwitch(viewer, name, value) {
+  const before = viewer.beside;
+  viewer.ui[name] = value;
+  if (name === "axis") {
+    viewer.hover = null;
+    report(viewer);
+  }
+  if (before !== viewer.beside) {
+    buildPanes(viewer);
+    layout(viewer);
+  }
+  viewer.invalidate();
+}
+
+/**
+ * Moves the crosshair to a voxel, or to the nearest one of the grid.
+ * @param {Viewer} viewer
+ * @param {import("./types").Voxel} voxel
+ */
+export function goTo(viewer, voxel) {
+  const { place, header } = viewer;
+  if (!place) return;
+  const cross = voxel.map((index, axis) => clamp(Math.round(index), 0, header.shape[axis] - 1));
+  if (String(cross) === String(place.cross)) return;
+  place.cross = cross;
+  place.chosen = false;
+  report(viewer);
+  viewer.invalidate();
+}
+
+/**
+ * Moves the crosshair along one axis, by default through the slices.
+ * @param {Viewer} viewer
+ * @param {number} steps
+ * @param {number} axis
+ */
+export function moveBy(viewer, steps, axis = viewer.plane.n) {
+  goTo(viewer, viewer.place.cross.map((index, a) => (a === axis ? index + steps : index)));
+}
+
+/**
+ * Has the read-out tell about the voxel under the pointer of a pane, or about the crosshair's where there is none.
+ * @param {Viewer} viewer
+ * @param {import("./types").Voxel | null} voxel
+ * @param {import("./types").Pane} [pane]
+ */
+export function pointAt(viewer, voxel, pane) {
+  const known = voxel?.every((index, axis) => index >= 0 && index < viewer.header.shape[axis]);
+  viewer.hover = known ? { voxel, pane: pane.shows.name } : null;
+  viewer.invalidate();
+}
+
+/**
+ * Zooms about the middle of the panes.
+ * @param {Viewer} viewer
+ * @param {number} factor Above 1 to see less, larger.
+ */
+export function zoomBy(viewer, factor) {
+  viewer.place.zoom = clamp(viewer.place.zoom * factor, 0.5, 20);
+  viewer.invalidate();
+}
+
+/**
+ * Moves the view by voxels.
+ * @param {Viewer} viewer
+ * @param {number} i Across the slice.
+ * @param {number} j Up the slice.
+ */
+export function shiftBy(viewer, i, j) {
+  viewer.place.centre[viewer.plane.h] += i;
+  viewer.place.centre[viewer.plane.v] += j;
+  viewer.invalidate();
+}
+
+/**
+ * Sets which grey levels are drawn black and white; 0 to 255 is the window of the header.
+ * @param {Viewer} viewer
+ * @param {number} low
+ * @param {number} high
+ */
+export function setWindow(viewer, low, high) {
+  const width = Math.max(high - low, 2);
+  const middle = clamp((low + high) / 2, viewer.levels[0], viewer.levels[255]);
+  Object.assign(viewer.place, { low: middle - width / 2, high: middle + width / 2 });
+  viewer.invalidate();
+}
+
+/**
+ * Sets the window to one of the header's presets; an index that has none changes nothing.
+ * @param {Viewer} viewer
+ * @param {number} index
+ */
+export function setPreset(viewer, index) {
+  const { window: [low, high], presets } = viewer.header;
+  const shown = (value) => ((value - low) / (high - low)) * 255;
+  if (presets[index]) setWindow(viewer, shown(presets[index].low), shown(presets[index].high));
+}
+
+/**
+ * Takes zoom, pan and window back to what they were at first.
+ * @param {Viewer} viewer
+ */
+export function resetView(viewer) {
+  Object.assign(viewer.place, home(viewer.header));
+  setPreset(viewer, 0);
+}
+
+/**
+ * Shows or hides the list of mouse and keys.
+ * @param {Viewer} viewer
+ * @param {boolean} show
+ */
+export function toggleHelp(viewer, show = viewer.help.hidden) {
+  viewer.help.hidden = !show;
+  if (show) viewer.help.scrollIntoView({ block: "nearest" });
+  viewer.root.querySelector('[data-do="help"]').setAttribute("aria-expanded", String(show));
+}
+
+/**
+ * Tells Python plane and crosshair, if it wants to know: once, after the last motion, as each report is a rerun.
+ * @param {Viewer} viewer
+ */
+function report(viewer) {
+  if (!viewer.options.report) return;
+  clearTimeout(viewer.timer);
+  viewer.timer = setTimeout(() => viewer.send({ axis: viewer.ui.axis, voxel: viewer.place.cross }), 400);
+}

@@ -1,0 +1,87 @@
+// The shapes of what the viewers receive and hold, for the JSDoc types of the modules. Nothing here reaches the browser.
+
+export type Voxel = number[]; // three indices in RAS order, fractional between voxels
+export type Millimetres = number[]; // three RAS+ coordinates
+export type Colour = string; // "#rrggbb"
+export type Plane = { h: number; v: number; n: number }; // voxel axes across the screen, up it, and through the slices
+export type Test = (code: number) => unknown; // whether a voxel whose mask bits are `code` belongs to a region
+
+// ---- slices: the header that afl_core/ui/viewers/payload.py writes
+
+export type Mask = { bit: number; name: string; colour: Colour; volume_ml: number };
+export type ScalarMap = { name: string; label: string; limits: [number, number]; colours: Colour[] };
+export type Spot = {
+  voxel: Voxel; volume_ml: number; radius_mm: number; bit?: number; missed_by?: string[]; right?: number[];
+};
+export type Finding = Spot & { kind: string };
+export type Header = {
+  case: string; sequence: string; shape: number[]; spacing_mm: number[]; affine: number[][]; oblique_deg: number;
+  window: [number, number]; presets: { name: string; low: number; high: number }[]; knots: [number, number][];
+  box: [number, number][]; start: Voxel; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
+  errors: { TP: Colour; FP: Colour; FN: Colour }; agreement: { both: Colour; neither: Colour };
+  lesions: Spot[]; false_positives: Spot[]; disagreements: Spot[];
+};
+export type Options = {
+  key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean; part?: string; digest?: string;
+};
+
+// ---- slices: what the viewer holds
+
+export type Switches = {
+  axis: string; mode: string; style: string; opacity: number; pair: number;
+  masks: boolean; rim: boolean; cross: boolean; smooth: boolean; radiological: boolean;
+};
+export type Place = {
+  shape: string; cross: Voxel; zoom: number; centre: number[]; low: number; high: number;
+  picture?: string; focus?: string; chosen?: boolean; finding?: number;
+};
+export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[] };
+export type Look = {
+  colour: Colour; width: number; fill?: boolean; dash?: number[]; hatch?: string; pattern?: CanvasPattern | null;
+};
+export type Layer = Look & { name: string; test: Test };
+export type Kind = Layer & { text: string };
+export type Shows = {
+  name: string; bit?: number; colour?: Colour; volume_ml?: number; pair?: Mask[]; together?: boolean; map?: number;
+};
+export type Pane = {
+  shows: Shows; canvas: HTMLCanvasElement; letters: HTMLElement[]; frame: HTMLElement; ctx: CanvasRenderingContext2D;
+  patterns: Map<string, CanvasPattern | null>;
+};
+export type Lane = { label: string; colour?: Colour; source?: boolean; test: Uint8Array };
+export type LaneBox = { most: number; top: number; height: number; gutter: number; step: number };
+export type Pointer = { x: number; y: number; drag: string };
+export type Cross = { case?: string; mm?: Millimetres; radius_mm?: number };
+
+// ---- surfaces
+
+export type MeshHeader = { name: string; colour: Colour; points: number; faces: number; measured: boolean };
+export type Mesh = {
+  name: string; colour: Colour; measured: boolean;
+  points: Float32Array; faces: Uint32Array; distances: Float32Array; normals: Float32Array;
+};
+export type SurfacesHeader = {
+  case: string; outline: MeshHeader; scenes: MeshHeader[]; limit_mm: number; colours: Colour[];
+};
+export type Upload = { array: WebGLVertexArrayObject; count: number; buffers: WebGLBuffer[] };
+export type Hit = { mm: Millimetres; distance: number | null; name?: string };
+export type Camera = {
+  yaw: number; pitch: number; zoom: number; outline: boolean; case?: string; target?: Millimetres;
+};
+export type Scene = {
+  mesh: Mesh; frame: HTMLElement; letters: HTMLElement[][]; mark: HTMLElement; left?: number; top?: number;
+};
+
+// ---- Streamlit
+
+export type Call = {
+  data: Uint8Array; parentElement: HTMLElement; setStateValue: (name: string, value: unknown) => void;
+};
+
+declare global {
+  interface Window { aflCross?: Cross }
+  interface WindowEventMap {
+    "afl-cross": CustomEvent<Cross>;
+    "afl-goto": CustomEvent<{ case: string; mm: Millimetres }>;
+  }
+}
