@@ -1,7 +1,6 @@
 """A real Chromium and a real Streamlit server, for tests of what a reader sees."""
 
 import os
-import re
 import shutil
 import socket
 import subprocess
@@ -14,6 +13,7 @@ from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import pytest
+from watched import nothing_wrong
 
 from afl_core.ui.guard import Guard
 
@@ -25,10 +25,6 @@ collect_ignore = ["failing_app.py"]
 """An entry point, which takes the options of whoever imports it."""
 
 START_S = 60
-MISSING = "Failed to load resource"
-PROBE = re.compile(r"/(compare|breakdown|loss_xray|training|data)/_stcore/(health|host-config)$").search
-"""A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
-
 TOKEN = "the token of the tests"
 """Of every server here that asks for one; every page has its cookie, as after the first visit."""
 
@@ -102,16 +98,11 @@ def stop_server(servers) -> Callable[[str], None]:
     return stop
 
 
-@pytest.fixture
-def page(browser, demo) -> Iterator[object]:
-    """A page that fails the test on a console error, an uncaught exception, or a request that leaves this machine."""
-    context = browser.new_context(viewport={"width": 1400, "height": 1000})
+@pytest.fixture(scope="session")
+def window(browser) -> Iterator[object]:
+    """One page for all tests of a process: a second one would compile Streamlit's scripts anew, which takes seconds."""
+    context = browser.new_context()
     page = context.new_page()
-    wrong: list[str] = []
-    page.on("console", lambda m: wrong.append(m.text) if m.type == "error" and MISSING not in m.text else None)
-    page.on("response", lambda r: wrong.append(f"{r.status} {r.url}") if r.status >= 400 and not PROBE(r.url) else None)
-    page.on("pageerror", lambda error: wrong.append(str(error)))
-    page.on("request", lambda r: wrong.append(r.url) if not stays_here(r.url) else None)
     goto = page.goto
 
     def visit(url: str, **options: object) -> object:
@@ -129,7 +120,24 @@ def page(browser, demo) -> Iterator[object]:
     page.goto, page.wait_for_function = visit, wait
     yield page
     context.close()
-    assert not wrong
+
+
+@pytest.fixture
+def empty_page(window) -> Iterator[object]:
+    """A page that keeps nothing of the tests before it, on which nothing may go wrong."""
+    window.set_viewport_size({"width": 1400, "height": 1000})
+    with nothing_wrong(window):
+        yield window
+        if window.url.startswith("http"):
+            window.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
+        window.goto("about:blank")
+    window.context.clear_cookies()
+
+
+@pytest.fixture
+def page(empty_page, demo) -> object:
+    """The same where the demo is ready."""
+    return empty_page
 
 
 @pytest.fixture
@@ -149,11 +157,6 @@ def pass_mark(url: str) -> dict[str, str]:
     parts = urlsplit(url)
     value = Guard(None, TOKEN).pass_mark
     return {"name": f"afl-workbench-{parts.port}", "value": value, "url": f"{parts.scheme}://{parts.netloc}"}
-
-
-def stays_here(url: str) -> bool:
-    parts = urlsplit(url)
-    return parts.scheme in {"data", "blob"} or parts.hostname in {"localhost", "127.0.0.1"}
 
 
 def _wait_or_kill(process: subprocess.Popen[bytes]) -> None:

