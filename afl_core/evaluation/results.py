@@ -124,8 +124,7 @@ class Results:
             changed: dict[str, object] = {"doubt": doubt} if doubt else {}
             if cohort.patients.declared or not manifest.data.patients_declared:
                 changed["patients"] = cohort.patients.record()
-            if cohort.scheme.values:
-                changed["labels"] = cohort.scheme.mapping(cohort.region.name)
+            changed["labels"] = cohort.scheme.mapping(cohort.region.name)
             self._write_manifest(manifest.with_data(**changed))
 
     def describe(
