@@ -71,7 +71,7 @@ class DataSection(_Section):
         cases: The cases that count, where not all do.
         patients: What is recorded of patients (`Patients.record`).
         labels: What the labels mean, in words.
-        doubt: Why they may be coded otherwise (`doubt_labels`).
+        doubt: Why they may be coded otherwise (`doubt_cohort`).
     """
 
     path: str

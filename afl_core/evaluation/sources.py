@@ -23,13 +23,8 @@ from afl_core.evaluation.prediction_files import (
     list_predictions,
     predictions_of,
 )
-from afl_core.evaluation.prediction_values import (
-    DECIDED,
-    MEANINGS,
-    decide_meaning,
-    describe_mixture,
-    load_prediction,
-)
+from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning, load_prediction
+from afl_core.evaluation.source_doubts import doubt_source
 from afl_core.model.checkpoints import CARD, Card, fingerprint, load_card
 from afl_core.model.released import RELEASED, load_released_network, released_card
 from afl_core.volume import Case, Mask, Prediction, Volume
@@ -196,21 +191,15 @@ def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, 
         DataError: As `list_predictions`.
     """
     ids = [case.case_id for case in cohort.cases]
-    return tuple(
-        _decided(source, predictions_of(source.path, ids), cohort)
-        if isinstance(source, MaskSource) and not source.meaning
-        else source
-        for source in sources
-    )
-
-
-def _decided(source: MaskSource, paths: Sequence[Path], cohort: Cohort) -> MaskSource:
-    meaning, mixture = decide_meaning(paths, cohort.region), describe_mixture(paths)
-    doubt = (
-        f"The folder of {source.name} holds files of several kinds: {mixture}. It was read as {DECIDED[meaning]}; what "
-        "does not fit is refused. Put each kind into a folder of its own, or say by --prediction-labels what all are."
-    )
-    return replace(source, meaning=meaning, doubt=doubt if mixture else "")
+    decided = list[Source]()
+    for source in sources:
+        if isinstance(source, MaskSource) and not source.meaning:
+            paths = predictions_of(source.path, ids)
+            meaning = decide_meaning(paths, cohort.region)
+            doubt = doubt_source(source.name, paths, meaning, cohort.region)
+            source = replace(source, meaning=meaning, doubt=doubt)  # noqa: PLW2901 - the same with what it means
+        decided.append(source)
+    return tuple(decided)
 
 
 def source_text(name: str, path: Path | str, option: str = "", meaning: str = "") -> str:

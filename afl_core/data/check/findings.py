@@ -10,7 +10,7 @@ from afl_core.data.formats.files import strip_suffix
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import LAYOUT_FILE, Cohort
 from afl_core.data.loading import REFERENCE, file_title
-from afl_core.data.patients import ADVICE, parted_patients
+from afl_core.data.patients import ADVICE, NEAR_ADVICE, parted_patients
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError
@@ -244,6 +244,13 @@ def _patients(facts: Facts) -> Iterator[Finding]:
     if said.alike:
         items = tuple(", ".join(group) for group in said.alike)
         yield Finding("warning", f"{counted(items, 'group')} of cases that look like repeated scans", items, ADVICE)
+    if said.near:
+        items = tuple(" and ".join(group) for group in said.near)
+        what = f"{counted(items, 'group')} of patients that differ in zeros, letters' case or blanks alone"
+        yield Finding("warning", what, items, NEAR_ADVICE)
+    if said.respelt:
+        items = tuple(f"{told} for {own}" for told, own in said.respelt)
+        yield Finding("note", f"{counted(items, 'id')} that the declaration of patients spells otherwise", items)
     if said.problem:
         yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
     if said.unlisted:
