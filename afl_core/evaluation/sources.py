@@ -19,6 +19,7 @@ from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
 from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
+    check_no_models,
     find_prediction,
     list_predictions,
     predictions_of,
@@ -258,6 +259,7 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
         released_card(path, option)  # raises if it holds no such weights
         return ReleasedSource(name, path, option)
     if (path / CARD).is_file() or not list_predictions(path):
+        check_no_models(path)
         load_card(path)  # raises if it is no checkpoint
         return CheckpointSource(name, path)
     if option:

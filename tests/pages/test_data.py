@@ -124,6 +124,17 @@ def test_a_wrong_an_empty_and_an_ambiguous_folder(page, tmp_path):
     assert numbers(at)["Cases"] == "2"
 
 
+def test_advice_is_in_terms_of_the_page(page, tmp_path):
+    for case_id in ("patient01", "patient02"):
+        made_trees.write(tmp_path / "flat" / f"{case_id}.nii.gz", [1])
+        made_trees.write(tmp_path / "deep" / "SET images" / case_id / f"{case_id}_seg.nii.gz", [1])
+    at = page(tmp_path / "flat")
+    assert 'If they are masks alone, choose Layout: "Masks alone"' in text(at)
+    deep = text(page(tmp_path / "deep"))
+    assert f"Folder: '{tmp_path}/deep/SET images' with Layout: \"Masks alone\"" in deep
+    assert "--" not in text(at) + deep
+
+
 def test_masks_alone_by_choice(page, tmp_path):
     for name in ("a", "b"):
         made_trees.write(tmp_path / "masks" / f"{name}.nii.gz", [1])

@@ -1,8 +1,8 @@
 """Read NRRD files of one piece (`.nrrd`, and 3D Slicer's `.seg.nrrd` of one layer) without ITK.
 
 Format: http://teem.sourceforge.net/nrrd/format.html. `FIELD: VALUE` lines end with an empty one; the voxels follow, as
-they are or as a gzip stream. `KEY:=VALUE` lines name 3D Slicer's segments, no more. What is read, ITK reads alike; a space that does not say
-where the patient's left is, which ITK takes for left-posterior-superior, is refused.
+they are or as a gzip stream. `KEY:=VALUE` lines name 3D Slicer's segments, no more. What is read, ITK reads alike; a
+space that does not say where the patient's left is, which ITK takes for left-posterior-superior, is refused.
 """
 
 import math
