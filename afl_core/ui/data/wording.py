@@ -31,9 +31,11 @@ _CONTROLS: MappingProxyType[str, str | Callable[[re.Match[str]], str]] = Mapping
         rf"--region {_VALUE}": r"Region: \1",
         r"--region": '"Region"',
         r"--layout ([A-Za-z0-9_]+)": _layout,
-        r"--patients(?: TABLE)?": '"Table of patients"',
+        r"give --patients(?: TABLE)?": 'fill in "Table of patients"',
+        r"--patients": '"Table of patients"',
+        r"give --trust-voxel-order": 'tick "Trust the order of voxels"',
         r"(?<!evaluate )--source": "afl evaluate --source",
-        r"--trust-voxel-order": 'the tick "Trust the order of voxels"',
+        r"--trust-voxel-order": '"Trust the order of voxels"',
     }
 )
 """What advice says of options and commands, to what the page has in their place; the longest first."""
