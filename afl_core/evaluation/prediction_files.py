@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -74,7 +74,9 @@ def list_predictions(folder: Path) -> dict[str, Path]:
             if case_id:
                 files[case_id].append(relative)
     chosen = {case_id: _only(case_id, names, folder) for case_id, names in files.items()}
+    stems = Counter(_stem(relative) for names in files.values() for relative in names)
     whole = {_stem(relative): relative for names in files.values() for relative in names}  # an id may end in _seg
+    whole = {stem: relative for stem, relative in whole.items() if stems[stem] == 1}  # of several models, none is it
     return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
 
 

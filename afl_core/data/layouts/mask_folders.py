@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -13,6 +13,9 @@ _IMAGE = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t1w|t2|t2w|t2f|ad
 _PREDICTED = re.compile(r"(?i)pred|model|output|infer|(?<![a-z])ai(?![a-z])")
 """What a folder of predictions, or one above it, may be called."""
 
+_REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
+"""What a folder of references may be called."""
+
 
 @dataclass(frozen=True)
 class MaskFolder:
@@ -22,7 +25,7 @@ class MaskFolder:
         path: Below the root; "." is the root itself.
         cases: Number of its cases.
         predicted: Whether they are a model's, by what files or folders are called, or as other folders beside it hold
-            masks of the same cases.
+            masks of the same cases and nothing calls it references.
     """
 
     path: str
@@ -42,17 +45,20 @@ def find_mask_folders(files: Iterable[str]) -> tuple[MaskFolder, ...]:
             found[folder].add(case_id)
             own |= {folder} if kind == "prediction" else set()
     usable = {folder: cases for folder, cases in found.items() if folder not in images}
+    told = {folder for folder in usable if folder in own or _PREDICTED.search(folder)}
+    models = told | _models_beside({folder: cases for folder, cases in usable.items() if folder not in told})
+    return tuple(MaskFolder(folder, len(cases), folder in models) for folder, cases in sorted(usable.items()))
+
+
+def _models_beside(usable: Mapping[str, set[str]]) -> set[str]:
+    """Folders that hold masks of the cases of another one beside them, where no name tells which are the references."""
     beside = Counter((PurePosixPath(folder).parent, case_id) for folder, cases in usable.items() for case_id in cases)
-    return tuple(
-        MaskFolder(
-            folder,
-            len(cases),
-            folder in own
-            or bool(_PREDICTED.search(folder))
-            or all(beside[PurePosixPath(folder).parent, case_id] > 1 for case_id in cases),
-        )
-        for folder, cases in sorted(usable.items())
-    )
+    twice = {
+        folder
+        for folder, cases in usable.items()
+        if all(beside[PurePosixPath(folder).parent, case_id] > 1 for case_id in cases)
+    }
+    return {folder for folder in twice if not _REFERENCES.search(PurePosixPath(folder).name)}
 
 
 def _place(path: PurePosixPath) -> tuple[str, str, str]:

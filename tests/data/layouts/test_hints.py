@@ -95,6 +95,13 @@ def models_alone(root: Path) -> Path:
     return root
 
 
+def references_beside_a_model(root: Path) -> Path:
+    for folder in ("labels", "pred_fl", "unet output"):
+        for case_id in ("P1", "P2"):
+            made_trees.write(root / folder / f"{case_id}.nii.gz", [1])
+    return root
+
+
 def parts_of_references(root: Path) -> Path:
     for part, case_id in (("train", "P1"), ("test", "P2")):
         made_trees.write(root / part / f"{case_id}.nii.gz", [1])
@@ -167,6 +174,7 @@ NEAR = [
     ),
     (references_and_models, "", "Measure a model's: --source SegResNet="),
     (models_alone, "masks of the same cases, as models make, in a, b", "--source a="),
+    (references_beside_a_model, "masks alone, in labels; predictions in pred_fl, unet output", "--masks"),
     (parts_of_references, "perhaps masks alone, in test, train", "afl data check --masks "),
     (two_data_sets, "this looks like", "Open one of first, second in it"),
     (labels_alone, "references of BraTS 2021 without images", "--references FOLDER"),
