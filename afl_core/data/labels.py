@@ -60,7 +60,7 @@ class Scheme:
             raise UsageError(
                 f"The labels {self.title} have no region of that name",
                 received=name,
-                todo=f"There are: {', '.join(self.regions)}. Other labels are named by {OWN_CODES}",
+                todo=f"There are: {', '.join(self.regions)}. Own codes are named so: {OWN_CODES}",
             )
         return Region(key, self.regions[key], tuple(self.values))
 
