@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
@@ -93,8 +92,6 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
             print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
     print_caveats(manifest, cases, more)
     print_warnings(opened.left_out_said)
-    if (region := manifest.settings.region) != WHOLE and not manifest.data.labels:
-        print_line(f"Region: {region_title(region)}")
 
 
 def command_line() -> str:

@@ -22,6 +22,7 @@ from afl_core.cli.options import (
     data_options,
 )
 from afl_core.cli.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
+from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.demo.synthetic import write_demo
 from afl_core.data.labels import WHOLE
@@ -121,7 +122,7 @@ def training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOp
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
     cohort = asked.load(data or DEMO)
-    print_warnings(cohort.patients.warnings)
+    print_warnings((*cohort.patients.warnings, doubt_organs(cohort)))
     return cohort, replace(asked, layout=asked.layout and cohort.layout.name, region=cohort.region.name)
 
 

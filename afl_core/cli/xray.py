@@ -38,7 +38,7 @@ from afl_core.cli.options import (
     open_cohort,
 )
 from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
-from afl_core.data.check.anatomy import doubt_labels
+from afl_core.data.check.doubts import doubt_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
@@ -83,7 +83,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = open_cohort(data, references, options)
-    print_warnings((*cohort.patients.warnings, doubt_labels(cohort.cases, cohort.scheme)))
+    print_warnings((*cohort.patients.warnings, *doubt_cohort(cohort)))
     table, problems = _measure(cohort, preparation)
     problems |= dict(cohort.problems)
     if table.empty:

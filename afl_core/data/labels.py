@@ -21,6 +21,9 @@ SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 
 TITLES = MappingProxyType({WHOLE: "whole tumour (WT)", CORE: "tumour core (TC)", ENHANCING: "enhancing tumour (ET)"})
 
+OWN_CODES = "--labels et=1,ncr=2,ed=3"
+"""Example of codes that are given in a command."""
+
 
 def region_title(name: str) -> str:
     """A region for people, without its labels."""
@@ -57,7 +60,7 @@ class Scheme:
             raise UsageError(
                 f"The labels {self.title} have no region of that name",
                 received=name,
-                todo=f"There are: {', '.join(self.regions)}. Other labels are named by --labels",
+                todo=f"There are: {', '.join(self.regions)}. Own codes are named so: {OWN_CODES}",
             )
         return Region(key, self.regions[key], tuple(self.values))
 
@@ -149,19 +152,21 @@ def scheme_for(values: Collection[int], region: str) -> Scheme:
     """
     present, fitting = set(values) - {0}, fitting_schemes(values, region)
     said = ", ".join(map(str, sorted(present))) or "none but 0"
+    todo = f"Take the whole, or say what each label is, such as {OWN_CODES}. Known are {_listed(SCHEMES.values())}"
     if not fitting:
-        raise UsageError(
-            f"No known labels fit this data set and have the region {region}",
-            received=f"labels {said}",
-            todo=f"Take the whole, or describe the labels in a layout file. Known are {_listed(SCHEMES.values())}",
-        )
+        what = f"No known labels fit this data set and have the region {region}"
+        raise UsageError(what, received=f"labels {said}", todo=todo)
     meant = {frozenset(present & set(scheme.region(region).inside)) for scheme in fitting}
     if len(meant) > 1:
         raise UsageError(
             f"The labels fit several schemes, by which the region {region} is not the same",
             received=f"labels {said}",
-            todo=f"Name the right one, for example --labels {fitting[0].name}. They fit {_listed(fitting)}",
+            todo=f"Name the right one, for example --labels {fitting[0].name}, or your own, such as {OWN_CODES}. "
+            f"They fit {_listed(fitting)}",
         )
+    if len(present) < 2 and SYNONYMS.get(region.lower(), region.lower()) != WHOLE:
+        what = f"The references are masks of one label at most, in which the region {region} cannot be told"
+        raise UsageError(what, received=f"labels {said}", todo=todo)
     return fitting[0]
 
 
@@ -178,7 +183,7 @@ def check_labels(values: Collection[int], region: Region, *, file: str) -> None:
     raise DataError(
         f"{file} holds labels that its data set does not have",
         received=f"{', '.join(map(str, unknown))} where {', '.join(map(str, sorted(region.known)))} are known",
-        todo="Check which convention the file follows"
+        todo=f"Check which convention the file follows, and give own codes if it is none, such as {OWN_CODES}"
         + (f"; all its labels are known to {fitting} (--labels)" if fitting else ""),
     )
 

@@ -36,12 +36,13 @@ class LoadedCase:
     reference: Mask | None
 
 
-def load_case(case: Case, *, sequences: Sequence[str] | None = None) -> LoadedCase:
+def load_case(case: Case, *, sequences: Sequence[str] | None = None, reference: Mask | None = None) -> LoadedCase:
     """Read sequences and reference of a case and check that they lie on one grid.
 
     Args:
         case: What to read.
         sequences: Which of them; all if None, none if empty.
+        reference: The reference, where it was read before.
 
     Raises:
         DataError: If a sequence is missing, a file cannot be read, or the reference holds a label that is not known.
@@ -56,7 +57,8 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None) -> LoadedCa
             todo="Add the file, or choose a checkpoint that needs fewer sequences",
         )
     images = {name: load_sequence(case, name) for name in wanted}
-    reference = load_reference(case) if case.reference else None
+    if reference is None and case.reference is not None:
+        reference = load_reference(case)
     grids: list[tuple[str, Volume]] = [(file_title(case, name), image) for name, image in images.items()]
     if reference is not None:
         check_right_angles(reference, name=file_title(case, REFERENCE))

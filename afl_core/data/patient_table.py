@@ -4,7 +4,9 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Mapping, Sequence, Set
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from afl_core.base.storage import read_bounded
@@ -18,34 +20,93 @@ MAX_BYTES = 2**24
 
 _TODO = "Give a CSV or TSV file with the columns case_id and patient, or a BIDS participants.tsv (participant_id)"
 
+_COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
+"""What a table must have, one or the other."""
 
-def load_patients(path: Path, case_ids: Sequence[str]) -> tuple[dict[str, str], tuple[str, ...]]:
-    """Case id to patient from a table, and the rows that name no case.
+_ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
+
+
+@dataclass(frozen=True)
+class PatientTable:
+    """What a table says of the cases of a data set.
+
+    Attributes:
+        of: Case id to patient.
+        unknown: Ids of the table that are of no case.
+        respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
+    """
+
+    of: Mapping[str, str]
+    unknown: tuple[str, ...]
+    respelt: tuple[tuple[str, str], ...]
+
+
+def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
+    """What a table says of cases.
 
     The columns are `case_id` (a file's ending is cut) and `patient`; or `participant_id`, as BIDS has it: then a case
-    is of the participant with whose id its name begins, `sub-` left out or not, the longest first.
+    is of the participant with whose id its name begins, `sub-` left out or not, the longest first. An id that is spelt
+    otherwise in the table (`alike`) counts where only one of either side can be meant.
 
     Raises:
         DataError: If it is no such table, a cell is empty, or a case has two patients.
     """
     columns, rows = _read(path)
-    if {"case_id", "patient"} <= set(columns):
+    if _COLUMNS[0] <= set(columns):
         said = _of_cases(path, rows)
-        known = set(case_ids)
-        unknown = tuple(sorted(set(said) - known))
-        return {case_id: patient for case_id, patient in said.items() if case_id in known}, unknown
-    if "participant_id" not in columns:
+        taken = _taken(case_ids, said)
+        of = {case_id: said[own] for case_id, own in taken.items()}
+        return PatientTable(of, _sorted(said, taken.values()), _respelt(taken.items()))
+    if not _COLUMNS[1] <= set(columns):
         received = f"the columns {', '.join(columns)}" if columns else "an empty file"
         raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
-    ids = {row["participant_id"] for row in rows} - {""}
-    found = {case_id: own for case_id in case_ids if (own := _participant(case_id, ids))}
-    used = {*found.values(), *(f"sub-{own}" for own in found.values())}
-    return found, tuple(sorted(ids - used))
+    ids = list(dict.fromkeys(row["participant_id"] for _, row in rows if row["participant_id"]))
+    begins = {case_id: _beginnings(case_id) for case_id in case_ids}
+    taken = _taken({start for starts in begins.values() for start in starts}, [_bare(own) for own in ids])
+    full = {_bare(own): own for own in reversed(ids)}
+    used = {case_id: start for case_id, starts in begins.items() if (start := next(filter(taken.get, starts), ""))}
+    of = {case_id: full[taken[start]] for case_id, start in used.items()}
+    pairs = ((start, taken[start]) for start in used.values())
+    return PatientTable(of, _sorted(ids, of.values()), _respelt(pairs))
 
 
-def _of_cases(path: Path, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
+def alike(text: str) -> str:
+    """What ids have in common that are easily meant as one: leading zeros, letters' case and blanks left out.
+
+    >>> alike("Case 007"), alike("case\u00a07")
+    ('case7', 'case7')
+    """
+    return _ZEROS.sub("", re.sub(r"\s", "", _clean(unicodedata.normalize("NFKC", text)))).casefold()
+
+
+def _taken(wanted: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
+    """Of each wanted id that the table lists, how the table spells it: as it is, else the only one that is `alike`."""
+    wanted, listed = list(wanted), set(listed)
+    near: dict[str, list[str]] = defaultdict(list)
+    claims = Counter(alike(own) for own in wanted)
+    for own in listed:
+        near[alike(own)].append(own)
     found: dict[str, str] = {}
-    for line, row in enumerate(rows, start=2):
+    for own in wanted:
+        others = near[alike(own)]
+        if own in listed:
+            found[own] = own
+        elif len(others) == 1 and claims[alike(own)] == 1:
+            found[own] = others[0]
+    return found
+
+
+def _respelt(taken: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted({(listed, own) for own, listed in taken if own != listed}))
+
+
+def _sorted(listed: Iterable[str], used: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(listed) - set(used)))
+
+
+def _of_cases(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line, row in rows:
         case_id, patient = strip_suffix(row["case_id"]), row["patient"]
         if not case_id or not patient:
             raise DataError(f"{path.name} lacks a case or a patient", received=f"line {line}", todo="Fill both in")
@@ -55,22 +116,47 @@ def _of_cases(path: Path, rows: Sequence[Mapping[str, str]]) -> dict[str, str]:
     return found
 
 
-def _participant(case_id: str, ids: Set[str]) -> str:
-    """The longest beginning of a case id that is a participant and ends where a word does; "" if none is."""
+def _bare(participant: str) -> str:
+    return re.sub(r"^(?i:sub-)", "", participant)
+
+
+def _beginnings(case_id: str) -> list[str]:
+    """Beginnings of a case id that end where a word does, the longest first, without `sub-`."""
     ends = [match.start() for match in re.finditer(r"(?<=[A-Za-z0-9])(?![A-Za-z0-9])", case_id)]
-    starts = (case_id[:end] for end in reversed(ends))
-    return next((start for start in starts if start in ids or f"sub-{start}" in ids), "")
+    return [_bare(case_id[:end]) for end in reversed(ends)]
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[dict[str, str]]]:
-    """Columns and rows, in lower case and without blanks around; tab, semicolon or comma between, as the header has."""
+def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+    """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
+
+    Tab, semicolon or comma stands between: the first by which the header has the columns that are needed.
+    """
     try:
-        text = unicodedata.normalize("NFC", read_bounded(path, MAX_BYTES).decode("utf-8-sig"))
-        header = text.partition("\n")[0]
-        delimiter = next((mark for mark in "\t;" if mark in header), ",")
-        table = [[cell.strip() for cell in row] for row in csv.reader(io.StringIO(text), delimiter=delimiter) if row]
+        raw = read_bounded(path, MAX_BYTES)
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        tables = [_cells(unicodedata.normalize("NFC", text), mark) for mark in "\t;,"]
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path.name} cannot be read as a table of patients", received=error, todo=_TODO) from error
-    columns = tuple(name.lower() for name in table[0]) if table else ()
-    rows = [dict(zip(columns, (*row, *[""] * len(columns)), strict=False)) for row in table[1:] if any(row)]
+    heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
+    fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in _COLUMNS)]
+    chosen = fits[0] if fits else max(range(len(heads)), key=lambda n: len(heads[n]))
+    columns = heads[chosen]
+    for line, row in tables[chosen][1:] if fits else []:
+        if any(row[len(columns) :]):
+            received = f"{len(row)} cells in line {line}, and {len(columns)} columns"
+            todo = "Put cells that hold the sign between cells into quotation marks"
+            raise DataError(f"{path.name} has a row with more cells than columns", received=received, todo=todo)
+    rows = [(line, dict(zip(columns, (*row, *[""] * len(columns)), strict=False))) for line, row in tables[chosen][1:]]
     return columns, rows
+
+
+def _cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
+    """Lines and cells of the rows that hold anything."""
+    reader = csv.reader(io.StringIO(text), delimiter=mark)
+    table = [(reader.line_num, [_clean(cell) for cell in row]) for row in reader]
+    return [(line, row) for line, row in table if any(row)]
+
+
+def _clean(cell: str) -> str:
+    """A cell without signs that have no width, and with single blanks for whatever blanks it holds."""
+    return " ".join("".join(c for c in cell if unicodedata.category(c) != "Cf").split())

@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from afl_core.data.patient_table import PARTICIPANTS, load_patients
+from afl_core.data.patient_table import PARTICIPANTS, alike, load_patients
 from afl_core.errors import AflError, UsageError
 
 _GAP = r"[-_. ]"
@@ -50,6 +50,11 @@ ADVICE = (
 )
 """What to do about cases that look like repeated scans."""
 
+NEAR_ADVICE = (
+    "They count as different patients. If they are one, write their id in one way, such as in the table of --patients"
+)
+"""What to do about ids of patients that are nearly the same."""
+
 
 def patient_id(case_id: str) -> str:
     """The patient of a case by its name; a case of a numbering that says none is a patient of its own.
@@ -81,6 +86,7 @@ class Patients:
         declared: Whether a table or a pattern says it, not the names alone.
         unlisted: Cases that the declaration leaves out; their names decide.
         unknown: Cases that a given table has and the data set has not.
+        respelt: Ids of a declaration and what of the data set each was taken for, spelt otherwise.
         problem: Why a declaration could not be used, or "".
     """
 
@@ -90,6 +96,7 @@ class Patients:
     declared: bool = False
     unlisted: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
+    respelt: tuple[tuple[str, str], ...] = ()
     problem: str = ""
 
     def __getitem__(self, case_id: str) -> str:
@@ -102,12 +109,26 @@ class Patients:
         return look_alike(self.of)
 
     @property
+    def near(self) -> tuple[tuple[str, ...], ...]:
+        """Groups of patients whose ids differ in leading zeros, letters' case or blanks alone."""
+        groups: dict[str, set[str]] = defaultdict(set)
+        for patient in self.of.values():
+            groups[alike(patient)].add(patient)
+        return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
+
+    @property
     def warnings(self) -> tuple[str, ...]:
         """What to know of the patients before a statistic is believed, a sentence each."""
         said = [self.problem] if self.problem else []
         if self.alike:
             cases = [case_id for group in self.alike for case_id in group]
             said.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
+        if self.near:
+            pairs = _listed([" and ".join(group) for group in self.near])
+            said.append(f"Patients that differ in zeros, letters' case or blanks alone: {pairs}. {NEAR_ADVICE}.")
+        if self.respelt:
+            pairs = _listed([f"{told} for {own}" for told, own in self.respelt])
+            said.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")
         if self.unlisted:
             left = _listed(self.unlisted)
             said.append(f"{_n(self.unlisted)} not in the declaration of patients, so their names decide: {left}.")
@@ -167,8 +188,9 @@ def decide_patients(
         DataError: If a given table cannot be used. A participants.tsv that cannot is a warning.
     """
     if table is not None:
-        said, unknown = load_patients(table, case_ids)
-        return _declared(case_ids, said, f"by {table.name}", table=str(table.resolve()), unknown=unknown)
+        found = load_patients(table, case_ids)
+        known = _declared(case_ids, found.of, f"by {table.name}", respelt=found.respelt)
+        return replace(known, table=str(table.resolve()), unknown=found.unknown)
     if template:
         pattern = template_pattern(template)
         said = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
@@ -176,21 +198,21 @@ def decide_patients(
     if not (root / PARTICIPANTS).is_file():
         return by_names(case_ids)
     try:
-        said, _ = load_patients(root / PARTICIPANTS, case_ids)  # it may well list subjects that are not here
+        found = load_patients(root / PARTICIPANTS, case_ids)  # it may well list subjects that are not here
     except AflError as error:
         return replace(by_names(case_ids), problem=f"{error} The names of the cases decide.")
-    if said:
-        return _declared(case_ids, said, f"by {PARTICIPANTS}")
+    if found.of:
+        return _declared(case_ids, found.of, f"by {PARTICIPANTS}", respelt=found.respelt)
     problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
     return replace(by_names(case_ids), problem=problem)
 
 
 def _declared(
-    case_ids: Sequence[str], said: Mapping[str, str], how: str, *, table: str = "", unknown: tuple[str, ...] = ()
+    case_ids: Sequence[str], said: Mapping[str, str], how: str, *, respelt: tuple[tuple[str, str], ...] = ()
 ) -> Patients:
     of = {case_id: said.get(case_id) or patient_id(case_id) for case_id in case_ids}
     unlisted = tuple(case_id for case_id in case_ids if case_id not in said)
-    return Patients(MappingProxyType(of), how, table, declared=True, unlisted=unlisted, unknown=unknown)
+    return Patients(MappingProxyType(of), how, declared=True, unlisted=unlisted, respelt=respelt)
 
 
 def template_pattern(template: str) -> re.Pattern[str]:

@@ -2,10 +2,11 @@
 
 import pandas as pd
 
+from afl_core.data.labels import region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.prediction_values import BYTES, MEANINGS
+from afl_core.evaluation.prediction_values import BYTES, DECIDED, SATURATED
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
@@ -20,14 +21,14 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
         return ()
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
-    labels = manifest.data.labels
-    region = f"Region: {labels}." if labels else ""
-    return tuple(said for said in (patients, region, ignored, *meanings(manifest)) if said)
+    region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
+    found = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
+    return tuple(said for said in found if said)
 
 
 def meanings(manifest: Manifest) -> list[str]:
     """What the files of each folder of predictions were read as, where that was decided."""
-    return [f"{name}: {MEANINGS[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
+    return [f"{name}: {DECIDED[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
 
 
 def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
@@ -35,7 +36,8 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     if rows.empty:
         return ()
     doubt = manifest.data.doubt
-    found = (*([doubt] if doubt else []), *manifest.patients(rows["case_id"]).warnings)
+    doubts = [said for said in (doubt, *(source.doubt for source in manifest.sources.values())) if said]
+    found = (*doubts, *manifest.patients(rows["case_id"]).warnings)
     name = manifest.settings.matcher
     if name not in MATCHERS:
         return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
@@ -43,15 +45,25 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     return (*found, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
 
 
+def _saturated(rows: pd.DataFrame) -> list[str]:
+    """Sources of maps of which some hold 0 and 1 alone."""
+    return [f"{n} maps of {source} hold 0 and 1 alone." for source, n in _noted(rows, SATURATED).items()]
+
+
 def _scaled(rows: pd.DataFrame) -> list[str]:
     """Sources with maps of 0 to 255: that they are probabilities is what their values suggest."""
-    if "note" not in rows:
-        return []
-    counts = rows[rows["note"].str.contains(BYTES, regex=False)]["source"].value_counts()
     return [
         f"{n} files of {source} hold values up to 255 and were read as probabilities times 255: save 0 to 1 to be sure."
-        for source, n in counts.items()
+        for source, n in _noted(rows, BYTES).items()
     ]
+
+
+def _noted(rows: pd.DataFrame, words: str) -> dict[str, int]:
+    """Source to how many of its rows have these words in their note; those without are left out."""
+    if "note" not in rows:
+        return {}
+    counts = rows[rows["note"].str.contains(words, regex=False)]["source"].value_counts()
+    return {str(source): int(n) for source, n in counts.items()}
 
 
 def _perfect(rows: pd.DataFrame) -> list[str]:

@@ -12,7 +12,7 @@ from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
 from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.prediction_values import MEANINGS
+from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.results import Results, is_measured_mask
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete
@@ -96,7 +96,7 @@ class Comparison:
         return {
             name: f"{source.card.summary}{_other_region(source.card, region)}"
             if source.card
-            else f"{source.files} {MEANINGS.get(source.meaning, 'masks from a folder')}"
+            else f"{source.files} {DECIDED.get(source.meaning, 'masks from a folder')}"
             for name, source in self.manifest.sources.items()
         }
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection, failed_predictions
+from afl_core.evaluation.prediction_values import changes
 from afl_core.model.checkpoints import Card
 
 
@@ -90,7 +91,8 @@ def changed_said(opened: Comparison) -> str:
     """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
     if "note" not in opened.rows:
         return ""
-    noted = opened.rows[opened.rows["note"].fillna("") != ""]
+    noted = opened.rows.assign(note=opened.rows["note"].fillna("").map(changes))
+    noted = noted[noted["note"] != ""]
     said = [
         f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
         for source, rows in noted.groupby("source")

@@ -167,8 +167,8 @@ def run_job(folder: Path) -> None:
         sources = parse_sources(spec.sources)
         results = Results(folder.parent.parent)
         manifest = results.manifest()
-        cohort = counted(whole_cohort(manifest) if manifest.described else load_cohort(spec.data), manifest)
-        sources = decide_meanings(sources, cohort)
+        whole = whole_cohort(manifest) if manifest.described else load_cohort(spec.data)
+        sources, cohort = decide_meanings(sources, whole), counted(whole, manifest)
         cases = {case.case_id: case for case in cohort.cases}
         if spec.case_id == EVERY:
             lost = _run_every(folder, results, list(cases.values()), sources)

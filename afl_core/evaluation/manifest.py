@@ -12,7 +12,7 @@ from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
-from afl_core.evaluation.prediction_values import MEANINGS
+from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.rows import SETTINGS, VERSION, Settings
 from afl_core.evaluation.sources import NAME
 from afl_core.model.checkpoints import Card
@@ -31,8 +31,8 @@ def _name(name: str) -> str:
 
 
 def _meaning(name: str) -> str:
-    if name and name not in MEANINGS:
-        raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(MEANINGS)}")
+    if name and name not in DECIDED:
+        raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(DECIDED)}")
     return name
 
 
@@ -71,7 +71,7 @@ class DataSection(_Section):
         cases: The cases that count, where not all do.
         patients: What is recorded of patients (`Patients.record`).
         labels: What the labels mean, in words.
-        doubt: Why they may be coded otherwise (`doubt_labels`).
+        doubt: Why they may be coded otherwise (`doubt_cohort`).
     """
 
     path: str
@@ -104,7 +104,8 @@ class SourceSection(_Section):
         files: How many files a folder of masks held.
         option: How the authors' checkpoint is run, or what may be done to masks on another grid.
         ignored: What else lies in a folder of masks, in words.
-        meaning: Key of `MEANINGS`: what the files of a folder hold.
+        meaning: Key of `DECIDED`: what the files of a folder hold.
+        doubt: Why they may hold something else, in sentences.
     """
 
     kind: Literal["checkpoint", "masks"]
@@ -115,6 +116,7 @@ class SourceSection(_Section):
     option: str = ""
     ignored: str = ""
     meaning: Annotated[str, AfterValidator(_meaning)] = ""
+    doubt: str = ""
 
     @model_validator(mode="after")
     def _whole(self) -> Self:
@@ -246,5 +248,5 @@ def failed_predictions(manifest: Manifest) -> Counter[str]:
         source
         for case_id, texts in manifest.problems.items()
         for source in texts
-        if case_id not in manifest.missing.get(source, ())
+        if source and case_id not in manifest.missing.get(source, ())
     )

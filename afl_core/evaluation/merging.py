@@ -26,7 +26,12 @@ def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, s
 
 def is_redone(source: str, result: CaseResult) -> bool:
     """Whether a problem of this source, or of the case as a whole (""), is settled by a new result of the case."""
-    return source == "" or source in result.unchanged or any(row["source"] == source for row in result.rows)
+    return (
+        source == ""
+        or "" in (result.problems or {})
+        or source in result.unchanged
+        or any(row["source"] == source for row in result.rows)
+    )
 
 
 def still_missing(before: Mapping[str, Sequence[str]], results: Sequence[CaseResult]) -> dict[str, tuple[str, ...]]:

@@ -11,14 +11,14 @@ from typing import Any
 from afl_core.base.isolation import attempt, explained
 from afl_core.base.workers import finished
 from afl_core.data.formats.files import save_mask
-from afl_core.data.layouts import LoadedCase, load_case
+from afl_core.data.layouts import load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
+from afl_core.evaluation.case_reader import CaseReader, UnusableReferenceError
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.rows import SETTINGS, Settings, measure_rows, row_key
 from afl_core.evaluation.sources import Source
-from afl_core.shape import Shape, describe
-from afl_core.volume import Case, Mask, Volume
+from afl_core.volume import Case
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,10 @@ def evaluate_case(
     settings: Settings = SETTINGS,
     on_source: Callable[[str], None] = lambda name: None,
 ) -> CaseResult:
-    """Evaluate one case; a source that fails becomes a problem, the others go on. Arguments as `evaluate_cases`."""
+    """Evaluate one case; a source that fails becomes a problem, the others go on. Arguments as `evaluate_cases`.
+
+    A reference that cannot be measured on is one problem of the case, whatever the sources.
+    """
     if case.reference is None:
         return CaseResult(case.case_id, problems={"": f"{case.case_id} has no reference segmentation"})
     rows: list[dict[str, Any]] = []
@@ -84,18 +87,23 @@ def evaluate_case(
     problems: dict[str, str] = {}
     missing: list[str] = []
     unchanged: list[str] = []
-    reader, seen = _Reader(case), dict[Path, FileState]()
+    reading = f"reading {case.reference.name} of {case.case_id}"
+    state = attempt(partial(_state, case.reference), of=reading, folder=out)
+    if isinstance(state, AflError):
+        return CaseResult(case.case_id, problems={"": str(state)})
+    reader, seen = CaseReader(case), {case.reference: state}
     for source in sources:
         on_source(source.name)
         try:
             start = time.perf_counter()
-            for path in (case.reference, *source.files(case)):
+            for path in source.files(case):
                 seen.setdefault(path, _state(path))
             key = row_key(case, source, settings)
             if key in known:
                 unchanged.append(source.name)
                 continue
-            images, reference, shape = reader.read(source)
+            reference, shape = reader.reference
+            images = reader.images(source)
             prediction = source.predict(case, images, reference)
             row, own_lesions = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
             changed = [path for path, state in seen.items() if _state(path) != state]
@@ -106,6 +114,9 @@ def evaluate_case(
             written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
             lesions.extend(own_lesions)
+        except UnusableReferenceError as error:
+            problems[""] = str(explained(error.cause, of=reading, folder=out))
+            break
         except Exception as error:  # noqa: BLE001 - whatever one source does, the others and the rows so far are kept
             of = f"measuring {source.name} on {case.case_id} (reference {case.reference.name})"
             problems[source.name] = str(explained(error, of=of, folder=out))
@@ -152,27 +163,6 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
     mask = source.predict(case, images, None).mask
     like = case.sequences.get(case.grid, case.sequences[needed[0]])
     save_mask(path, mask, like=placed_by(case, like))
-
-
-class _Reader:
-    """Reads a case once for all sources that need the same sequences."""
-
-    def __init__(self, case: Case) -> None:
-        self.case = case
-        self._loaded: dict[tuple[str, ...], LoadedCase] = {}
-        self._shape: Shape | None = None
-
-    def read(self, source: Source) -> tuple[Mapping[str, Volume], Mask, Shape]:
-        """Images that the source needs and the case has, the reference, and the reference's description."""
-        wanted = tuple(name for name in source.sequences() if name in self.case.sequences)
-        if wanted not in self._loaded:
-            self._loaded[wanted] = load_case(self.case, sequences=wanted)
-        loaded = self._loaded[wanted]
-        if loaded.reference is None:
-            raise DataError(f"{self.case.case_id} has no reference segmentation")
-        if self._shape is None:
-            self._shape = describe(loaded.reference.array, spacing_mm=loaded.reference.spacing_mm)
-        return loaded.images, loaded.reference, self._shape
 
 
 def mask_path(out: Path, source: str, case_id: str) -> Path:

@@ -1,15 +1,17 @@
 """A folder of predictions from any tool: which file is of which case."""
 
 import re
-from collections import defaultdict
+import shlex
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from afl_core.data.formats.files import strip_suffix
+from afl_core.data.layouts.mask_folders import find_mask_folders, named
 from afl_core.data.layouts.masks import composed
 from afl_core.data.scan import scan_folder
-from afl_core.errors import DataError
+from afl_core.errors import CheckpointError, DataError
 
 _PREDICTED = r"pred(?:iction|icted)?"
 _TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?)", re.IGNORECASE)
@@ -17,6 +19,9 @@ _TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<own>{_PREDICTED})|seg(?:mentation)?|m
 
 _BARE = re.compile(rf"(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?", re.IGNORECASE)
 """The whole name of a file in a sub-folder that is named like its case."""
+
+NO_NAME = re.compile(r"[^A-Za-z0-9._+-]+|^[^A-Za-z0-9]+")
+"""Signs of a folder's name that the name of a source cannot have."""
 
 
 class MissingPredictionError(DataError):
@@ -69,7 +74,9 @@ def list_predictions(folder: Path) -> dict[str, Path]:
             if case_id:
                 files[case_id].append(relative)
     chosen = {case_id: _only(case_id, names, folder) for case_id, names in files.items()}
+    stems = Counter(_stem(relative) for names in files.values() for relative in names)
     whole = {_stem(relative): relative for names in files.values() for relative in names}  # an id may end in _seg
+    whole = {stem: relative for stem, relative in whole.items() if stems[stem] == 1}  # of several models, none is it
     return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
 
 
@@ -78,6 +85,22 @@ def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
     found = list_predictions(folder)
     paths = (found.get(composed(c)) or found.get(composed(_case_of(c))) for c in case_ids)
     return tuple(dict.fromkeys(path for path in paths if path is not None))
+
+
+def check_no_models(folder: Path) -> None:
+    """Raise if a folder holds folders of predictions, of which each is a source of its own.
+
+    Raises:
+        CheckpointError: Names them, as the command takes them.
+    """
+    found = [own.path for own in find_mask_folders(scan_folder(folder).files) if own.path != "."]
+    if found:
+        texts = [f"{NO_NAME.sub('_', PurePosixPath(own).name)}={folder / own}" for own in found]
+        raise CheckpointError(
+            f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",
+            received=named(found),
+            todo=f"Give each as a source: {' '.join(f'--source {shlex.quote(text)}' for text in texts[:3])}",
+        )
 
 
 @lru_cache(maxsize=32)

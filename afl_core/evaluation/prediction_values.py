@@ -4,6 +4,7 @@ A file alone may not tell: one that holds the label 1 is a mask of the enhancing
 labels. So the meaning is decided once for a folder, from its files, and goes with everything that is measured.
 """
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
@@ -30,6 +31,17 @@ MEANINGS: Mapping[str, str] = MappingProxyType(
 )
 """What the files of a folder may be."""
 
+MIXED: Mapping[str, str] = MappingProxyType(
+    {
+        "labels-beside-maps": "files of labels, of which the region is taken; files of 0 and 1 alone are refused",
+        "maps-beside-labels": "maps of probabilities, cut at 0.5; files of 0 and 1 alone are refused",
+    }
+)
+"""What a folder is of whose files some are maps and some are not, so that a file of 0 and 1 alone may be either."""
+
+DECIDED: Mapping[str, str] = MappingProxyType({**MEANINGS, **MIXED})
+"""What the files of a folder may be decided to be; the first of them can also be said."""
+
 FEW = 3
 """Whole numbers that may leave gaps and be labels of a file nevertheless: {1, 4} is necrosis and enhancing tumour."""
 
@@ -45,9 +57,14 @@ CHANNELS: Mapping[str, int] = MappingProxyType({"tc": 0, "whole": 1, "et": 2})
 OUTSIDE = 0.1
 """Share of a channel that may lie outside the one around it: networks predict them apart."""
 
-_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-2}), frozenset[int]()
-"""In place of values: without whole numbers; 4-D; and a file that cannot be read, or holds 0 alone, and tells nothing.
-"""
+SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
+"""What notes call a file that by itself could be a mask."""
+
+_SELECTION = re.compile(r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)")
+
+_MAP, _BYTE_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-3}), frozenset({-2}), frozenset[int]()
+"""In place of values: without whole numbers, up to 1 and above; 4-D; and a file that cannot be read, or holds 0 alone,
+and tells nothing."""
 
 
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
@@ -55,22 +72,77 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 
     They are labels if any file holds one above 1, or several values, else masks of the region. They are probabilities
     where more files hold maps than labels, and channels where more files are 4-D than not. A file that is of another
-    kind than its folder is then refused where it is measured.
+    kind than its folder is then refused where it is measured. So is one of 0 and 1 alone where that would be another
+    mask by the other kind: beside maps and labels if a part of the labels is taken, and beside maps of 0 to 255, in
+    which 1 is next to nothing.
 
     Args:
         paths: The files; one that cannot be read tells nothing.
         region: What is taken of them; of the whole, masks and labels give the same.
 
     Returns:
-        A name in `MEANINGS`.
+        A name in `DECIDED`.
     """
-    with ThreadPoolExecutor(4) as pool:
-        found = list(pool.map(_values, paths))
-    if 2 * found.count(_CHANNELS) > len(found):
+    kinds = _kinds(paths)
+    n = {kind: len(files) for kind, files in kinds.items()}
+    if 2 * n["channels"] > len(paths):
         return "channels"
-    maps = sum(values == _MAP for values in found)
-    labels = sum(any(1 < value <= MAX_LABELS for value in values) or len(values - {0}) > 1 for values in found)
-    return "probabilities" if maps > labels else "labels" if labels else "mask"
+    is_map = n["maps"] > n["labels"]
+    if kinds["ones"] and ((n["maps"] and n["labels"] and region.key) or any(map(_is_byte_map, kinds["maps"]))):
+        return "maps-beside-labels" if is_map else "labels-beside-maps"
+    return "probabilities" if is_map else "labels" if n["labels"] else "mask"
+
+
+def describe_mixture(paths: Sequence[Path]) -> str:
+    """That the files of a folder are of several kinds, with numbers and names, in a sentence; "" where they are not."""
+    kinds = _kinds(paths)
+    titles = {"maps": "maps of probabilities", "labels": "files of labels", "channels": "4-D files"}
+    found = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
+    bytes_ = [path for path in kinds["maps"] if _is_byte_map(path)]
+    if len(found) < 2 and not (bytes_ and kinds["ones"]):
+        return ""
+    found |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
+    return "; ".join(
+        f"{len(files)} {title} ({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
+        for title, files in found.items()
+    )
+
+
+def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
+    """Files by kind: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more."""
+    with ThreadPoolExecutor(4) as pool:
+        found = dict(zip(paths, pool.map(_values, paths), strict=True))
+    has_bytes = _BYTE_MAP in found.values()
+    kinds: dict[str, list[Path]] = {kind: [] for kind in ("maps", "labels", "channels", "ones", "other")}
+    for path, values in found.items():
+        kinds[_kind(values, has_bytes=has_bytes)].append(path)
+    return kinds
+
+
+def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
+    if values in (_MAP, _BYTE_MAP):
+        return "maps"
+    if values == _CHANNELS:
+        return "channels"
+    above = values - {0}
+    if above == {1}:
+        return "ones"
+    if has_bytes and above and SURE_BYTE < max(above) <= BYTE:
+        return "maps" if len(above) > 1 else "other"
+    return "labels" if len(above) > 1 or any(value <= MAX_LABELS for value in above) else "other"
+
+
+def _is_byte_map(path: Path) -> bool:
+    return _values(path) == _BYTE_MAP
+
+
+def changes(note: str) -> str:
+    """What was done to a prediction by the note of its row: without the selection of a region, which changes nothing.
+
+    >>> changes("a file of labels, of which et: 3 was taken; placed by a.nii, voxel by voxel")
+    'placed by a.nii, voxel by voxel'
+    """
+    return "; ".join(part for part in note.split("; ") if not _SELECTION.fullmatch(part))
 
 
 def load_prediction(
@@ -81,19 +153,26 @@ def load_prediction(
     Args:
         path: The file.
         region: What is taken of labels.
-        meaning: Name in `MEANINGS`; "" decides by this file alone.
+        meaning: Name in `DECIDED`; "" decides by this file alone.
 
     Returns:
         The mask; the probabilities, shape (X, Y, Z), or None; and how the file was read, "" where it is a plain mask.
 
     Raises:
         DataError: If the file is not what `meaning` says, holds a label that the data set lacks, or values that are
-            hardly labels.
+            hardly labels; or 0 and 1 alone in a folder where that may be either of two kinds.
     """
     meaning = meaning or decide_meaning([path], region)
     if meaning == "channels":
         return _of_channels(path, region)
-    if meaning == "probabilities":
+    if meaning in MIXED and _values(path) - {0} == {1}:
+        raise DataError(
+            f"{path.name} holds 0 and 1 alone, which may be a label or a map, and its folder has files of both kinds",
+            received=path.parent,
+            todo="Put each kind into a folder of its own, or say what all files are: --prediction-labels mask, labels "
+            "or probabilities",
+        )
+    if meaning in ("probabilities", "maps-beside-labels"):
         return _cut(path, load_volume(path))
     if meaning == "mask":
         return load_mask(path), None, ""
@@ -189,6 +268,8 @@ def _cut(path: Path, volume: Volume) -> tuple[Mask, NDArray[np.float32], str]:
     array = volume.array.astype(np.float32, copy=False)
     probabilities = np.clip(array / np.float32(BYTE) if is_byte else array, 0, 1)
     note = f"a map of {BYTES if is_byte else 'probabilities'}, cut at 0.5"
+    if not is_byte and high == 1 and np.isin(array, (0, 1)).all():
+        note = SATURATED
     return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities, note
 
 
@@ -207,7 +288,6 @@ def _read_values(path: Path, _size: int, _changed_ns: int) -> frozenset[int]:
     try:
         array = load_labels(path).array
     except DataError:
-        load_volume(path)
-        return _MAP
+        return _BYTE_MAP if load_volume(path).array.max() > 1 + FRACTION else _MAP
     box = bounding_box(array != 0)
     return _UNREAD if box is None else frozenset(np.flatnonzero(np.bincount(array[box].ravel())).tolist())

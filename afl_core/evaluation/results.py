@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from afl_core.base.storage import read_bounded, write_atomically, write_table
 from afl_core.base.versions import versions
-from afl_core.data.check.anatomy import doubt_labels
+from afl_core.data.check.doubts import doubt_cohort
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import (
@@ -119,14 +119,13 @@ class Results:
             settings=settings_for(cohort, settings),
             cases=cases,
         )
-        doubt = doubt_labels(cohort.cases, cohort.scheme)
+        doubt = " ".join(doubt_cohort(cohort))
         with self._turn():
             manifest = self.manifest()
             changed: dict[str, object] = {"doubt": doubt} if doubt else {}
             if cohort.patients.declared or not manifest.data.patients_declared:
                 changed["patients"] = cohort.patients.record()
-            if cohort.scheme.values:
-                changed["labels"] = cohort.scheme.mapping(cohort.region.name)
+            changed["labels"] = cohort.scheme.mapping(cohort.region.name)
             self._write_manifest(manifest.with_data(**changed))
 
     def describe(

@@ -18,11 +18,13 @@ from afl_core.evaluation.grids import OTHER_GRID, onto_reference
 from afl_core.evaluation.network_sources import CheckpointSource, ReleasedSource, combined_hash
 from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
+    check_no_models,
     find_prediction,
     list_predictions,
     predictions_of,
 )
-from afl_core.evaluation.prediction_values import MEANINGS, decide_meaning, load_prediction
+from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning, load_prediction
+from afl_core.evaluation.source_doubts import doubt_source
 from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card
 from afl_core.volume import Case, Mask, Prediction, Volume
@@ -41,20 +43,22 @@ class MaskSource:
         name: The source's.
         path: The folder.
         option: Name in `OTHER_GRID`.
-        meaning: Name in `MEANINGS`: what the files hold; "" before that is decided.
+        meaning: Name in `DECIDED`: what the files hold; "" before that is decided.
+        doubt: Why they may hold something else, in sentences.
     """
 
     name: str
     path: Path
     option: str = "refuse"
     meaning: str = ""
+    doubt: str = ""
 
     def describe(self) -> dict[str, Any]:
         """What the manifest records of it."""
         said = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
         archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
         said |= {"ignored": f"{archives} .npz files"} if archives else {}
-        said |= {"meaning": self.meaning} if self.meaning else {}
+        said |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
         return said | ({"option": self.option} if self.option != "refuse" else {})
 
     def key(self, case: Case) -> str:
@@ -106,12 +110,15 @@ def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, 
         DataError: As `list_predictions`.
     """
     ids = [case.case_id for case in cohort.cases]
-    return tuple(
-        replace(source, meaning=decide_meaning(predictions_of(source.path, ids), cohort.region))
-        if isinstance(source, MaskSource) and not source.meaning
-        else source
-        for source in sources
-    )
+    decided = list[Source]()
+    for source in sources:
+        if isinstance(source, MaskSource) and not source.meaning:
+            paths = predictions_of(source.path, ids)
+            meaning = decide_meaning(paths, cohort.region)
+            doubt = doubt_source(source.name, paths, meaning, cohort.region)
+            source = replace(source, meaning=meaning, doubt=doubt)  # noqa: PLW2901 - the same with what it means
+        decided.append(source)
+    return tuple(decided)
 
 
 def source_text(name: str, path: Path | str, option: str = "", meaning: str = "") -> str:
@@ -127,7 +134,7 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     """Sources from `NAME=PATH` texts; what a path is, is read from what it holds.
 
     Args:
-        texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` or `MEANINGS`,
+        texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` or `DECIDED`,
             or of both, for a folder of masks.
         other_grid: Option of the folders of masks that name none.
         meaning: Meaning of the folders of masks that name none; "" lets `decide_meanings` tell.
@@ -157,7 +164,7 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
         )
     path, option, said = Path(path_text).expanduser(), "", ""
     before, at, after = path_text.rpartition("@")
-    if at and after in MEANINGS and not path.exists():
+    if at and after in DECIDED and not path.exists():
         path, path_text, said = Path(before).expanduser(), before, after
         before, at, after = path_text.rpartition("@")
     if at and after in {*RELEASED, *OTHER_GRID} and not path.exists():
@@ -170,6 +177,7 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
         released_card(path, option)  # raises if it holds no such weights
         return ReleasedSource(name, path, option)
     if (path / CARD).is_file() or not list_predictions(path):
+        check_no_models(path)
         load_card(path)  # raises if it is no checkpoint
         return CheckpointSource(name, path)
     if option:

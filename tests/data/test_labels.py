@@ -104,6 +104,14 @@ def test_one_scheme_that_fits_needs_no_answer(tmp_path: Path) -> None:
     assert scheme_for({2}, "whole").name == "brats"  # all mean the same by the whole
 
 
+@pytest.mark.parametrize("labels", [[1], [0], [2, 9], [1, 2, 4]])
+def test_a_part_that_cannot_be_told_asks_for_own_codes(tmp_path: Path, labels: list[int]) -> None:
+    write(tmp_path / "a.nii.gz", labels)
+    with pytest.raises(UsageError) as caught:
+        references_cohort(tmp_path, region="et")  # never a region that is empty in every case
+    assert "--labels et=1,ncr=2,ed=3" in str(caught.value)
+
+
 def test_every_label_above_0_needs_no_scheme(tmp_path: Path) -> None:
     for name in ("a", "b"):
         write(tmp_path / f"{name}.nii.gz", [9, 300])

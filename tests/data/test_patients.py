@@ -173,10 +173,83 @@ def test_tables_of_any_separator_with_a_byte_order_mark(tmp_path, mark):
     assert dict(decide_patients(["a", "b"], tmp_path, table=tmp_path / "t.tsv").of) == {"a": "x", "b": "x"}
 
 
+def patients_by(tmp_path, text, *case_ids, encoding="utf-8"):
+    (tmp_path / "t.csv").write_text(text, encoding=encoding)
+    return decide_patients(case_ids, tmp_path, table=tmp_path / "t.csv")
+
+
+@pytest.mark.parametrize("told", ["1", "0001", " 001 ", "001\u00a0", "\u200b001", "001.nii.gz"])
+def test_a_case_id_that_the_table_spells_otherwise_is_found(tmp_path, told):
+    said = patients_by(tmp_path, f"case_id,patient\n{told},P\nCase_B,Q\n", "001", "case_b")
+    assert dict(said.of) == {"001": "P", "case_b": "Q"}
+    assert (said.unlisted, said.unknown) == ((), ())
+    assert said.warnings[-1].startswith("The declaration of patients spells")
+    assert "Case_B for case_b" in said.warnings[-1]
+
+
+@pytest.mark.parametrize(
+    ("told", "case_ids", "of"),
+    [
+        (("1", "01"), ("001",), {"001": "001"}),  # which row is meant cannot be told
+        (("1",), ("01", "001"), {"01": "01", "001": "001"}),
+        (("1", "01"), ("1", "01"), {"1": "P1", "01": "P01"}),  # as they are, all are there
+    ],
+)
+def test_a_case_id_that_may_be_two_is_none(tmp_path, told, case_ids, of):
+    rows = "".join(f"{own},P{own}\n" for own in told)
+    said = patients_by(tmp_path, f"case_id,patient\n{rows}", *case_ids)
+    assert dict(said.of) == of
+    assert not said.respelt
+    assert bool(said.unlisted) == bool(said.unknown) == (told != case_ids)
+
+
+@pytest.mark.parametrize(("one", "other"), [("001", "1"), ("P-7", "p-7"), ("P 7", "P7")])
+def test_patients_that_differ_in_zeros_case_or_blanks_are_named(tmp_path, one, other):
+    said = patients_by(tmp_path, f"case_id,patient\na,{one}\nb,{other}\nc,9\n", "a", "b", "c")
+    pair = " and ".join(sorted((one, other)))
+    assert len(set(said.of.values())) == 3
+    assert any(pair in text and "count as different patients" in text for text in said.warnings)
+    kept = recorded(json.loads(json.dumps(said.record())), ["a", "b", "c"])
+    assert any(pair in text for text in kept.warnings)
+
+
+@pytest.mark.parametrize("blank", ["\u00a0", "  ", "\u2009", "\u200b \ufeff"])
+def test_blanks_that_look_alike_are_the_same(tmp_path, blank):
+    said = patients_by(tmp_path, f"case_id,patient\na,P{blank}7\nb,P 7{blank}\n", "a", "b")
+    assert dict(said.of) == {"a": "P 7", "b": "P 7"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "case_id,patient,note;more\na,P,x;y\nb,P,\n",
+        'case_id,patient,"age; years"\na,P,"3; 4"\nb,P,5\n',
+        'case_id;"pat, id";patient\na;"x, y";P\nb;;P\n',
+        '"case_id"\t"patient"\t"a;b,c"\n"a"\t"P"\t"1;2,3"\nb\tP\n',
+        'case_id,patient,"two\nlines;"\na,P,\nb,P,\n',
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
+def test_the_sign_between_cells_is_the_one_by_which_the_columns_are_there(tmp_path, text, encoding):
+    assert dict(patients_by(tmp_path, text, "a", "b", encoding=encoding).of) == {"a": "P", "b": "P"}
+
+
+def test_a_row_with_more_cells_than_columns_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"more cells than columns .*4 cells in line 3, and 3 columns.*quotation"):
+        patients_by(tmp_path, "case_id,note,patient\na,,P\nb,x,y,Q\n", "a", "b")
+
+
+def test_participants_that_are_spelt_otherwise(tmp_path):
+    (tmp_path / "participants.tsv").write_text("participant_id\tnote\nsub-001\ta;b\nSUB-A\t\n", encoding="utf-8-sig")
+    said = decide_patients(["sub-1_ses-1", "sub-a_ses-1", "other_1"], tmp_path)
+    assert dict(said.of) == {"sub-1_ses-1": "sub-001", "sub-a_ses-1": "SUB-A", "other_1": "other_1"}
+    assert "001 for 1" in said.warnings[-2 if said.unlisted else -1]
+
+
 def test_participants_of_bids_in_the_folder(tmp_path):
     (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-1\t3\nsub-1A\t3\nsub-9\t4\n")
     said = decide_patients(["sub-1_x", "sub-1A-2", "1_y", "other_1"], tmp_path)
-    assert dict(said.of) == {"sub-1_x": "sub-1", "sub-1A-2": "sub-1A", "1_y": "1", "other_1": "other_1"}
+    assert dict(said.of) == {"sub-1_x": "sub-1", "sub-1A-2": "sub-1A", "1_y": "sub-1", "other_1": "other_1"}
     assert said.how == "by participants.tsv"
     assert said.unlisted == ("other_1",)
 

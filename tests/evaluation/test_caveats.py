@@ -33,6 +33,7 @@ def test_ignored_lesions_are_counted_and_another_task_is_named(tmp_path):
     assert rows["ignored_lesions"].tolist() == [1, 1]
     assert notes(results.manifest(), rows) == (
         "2 cases of 1 patient, by their names (BraTS 2023 and later).",
+        "Region: every label above 0.",
         "The matcher brats2023_gli ignores 2 lesions of 2 cases, those up to 50 voxels: they enter no lesion score.",
     )
     assert "2 of MET (brats2023_met)" in warnings(results.manifest(), rows)[0]
@@ -41,7 +42,10 @@ def test_ignored_lesions_are_counted_and_another_task_is_named(tmp_path):
 def test_nothing_is_ignored_without_such_a_rule(tmp_path):
     results, *_ = evaluated(tmp_path, "overlap", "a", "b")
     assert results.cases()["ignored_lesions"].tolist() == [0, 0]
-    assert notes(results.manifest(), results.cases()) == ("2 cases, each a patient of its own.",)
+    assert notes(results.manifest(), results.cases()) == (
+        "2 cases, each a patient of its own.",
+        "Region: every label above 0.",
+    )
     assert warnings(results.manifest(), results.cases().assign(dsc=0.9)) == ()
 
 

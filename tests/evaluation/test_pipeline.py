@@ -11,6 +11,7 @@ from afl_core.base.isolation import ERRORS
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation import rows
+from afl_core.evaluation.manifest import failed_predictions
 from afl_core.evaluation.pipeline import evaluate_case, evaluate_cases, mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into, pending
@@ -200,8 +201,10 @@ def test_a_case_without_reference_is_a_problem(tmp_path, cohort, masks):
     assert len(results.cases()) == 3
 
 
-@pytest.mark.parametrize("damage", ["vanished", "truncated", "shifted", "reshaped"])
-def test_a_reference_that_cannot_be_used_is_a_problem(damage, tmp_path, cohort, masks, write_nifti):
+@pytest.mark.parametrize("damage", ["vanished", "truncated", "shifted", "reshaped", "sheared"])
+def test_a_reference_that_cannot_be_used_is_one_problem_of_the_case_for_all_sources(
+    damage, tmp_path, cohort, masks, write_nifti
+):
     case = next(case for case in load_cohort(cohort).cases if case.case_id == "Case_C")
     match damage:
         case "vanished":
@@ -212,14 +215,22 @@ def test_a_reference_that_cannot_be_used_is_a_problem(damage, tmp_path, cohort, 
             write_nifti(case.reference, np.ones((32, 32, 32), np.uint8), spacing_mm=2.2)
         case "reshaped":
             write_nifti(case.reference, np.ones((32, 32, 31), np.uint8))
-    result = evaluate_case(case, (MaskSource("A", masks),), tmp_path / "results")
+        case "sheared":
+            affine = np.array([[2, 0.3, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
+            nib.save(nib.Nifti1Image(np.ones((32, 32, 32), np.uint8), affine), case.reference)
+    results = Results(tmp_path / "results")
+    result = evaluate_case(case, (MaskSource("A", masks), MaskSource("B", masks)), results.folder)
     assert result.rows == ()
-    said = result.problems["A"]
+    assert list(result.problems) == [""]
+    results.add([result])
+    assert not failed_predictions(results.manifest())  # no source's own
+    said = result.problems[""]
     expected = {
         "vanished": "seg.nii.gz",
         "truncated": "cannot be read",
         "shifted": "affine",
         "reshaped": "another grid",
+        "sheared": "not at right angles",
     }
     assert expected[damage] in said
     assert said.count("\n") == 0

@@ -205,3 +205,12 @@ def test_a_predicted_label_that_the_data_set_lacks_is_named(tmp_path, write_nift
     with pytest.raises(DataError, match=r"a\.nii\.gz") as caught:
         load_prediction(path, ET)
     assert "3" in str(caught.value)
+
+
+def test_of_several_models_that_hold_one_case_none_is_taken(tmp_path):
+    """Any of them would be as right: which it is, the names do not say."""
+    for model in ("a", "b"):
+        (tmp_path / model).mkdir()
+        (tmp_path / model / "P1.nii.gz").write_bytes(b"")
+    with pytest.raises(MissingPredictionError, match="no mask of P1"):
+        find_prediction(tmp_path, "P1")

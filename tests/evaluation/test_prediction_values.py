@@ -7,7 +7,9 @@ from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.prediction_values import decide_meaning, load_prediction
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.facts import changed_said
+from afl_core.evaluation.prediction_values import changes, decide_meaning, describe_mixture, load_prediction
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import row_key
 from afl_core.evaluation.run import evaluate_into
@@ -169,6 +171,98 @@ def test_files_of_a_part_are_what_all_of_them_say(put, files, meaning):
     assert decide_meaning(paths[::-1], ET) == meaning
 
 
+KINDS = {"maps": [0.2, 0.7], "labels": [1, 2, 3], "ones": [0, 1, 1], "bytes": list(range(256)), "empty": [0]}
+
+
+@pytest.mark.parametrize(
+    ("kinds", "meaning"),
+    [
+        ("maps maps labels ones", "maps-beside-labels"),
+        ("labels labels maps ones", "labels-beside-maps"),
+        ("labels maps ones", "labels-beside-maps"),
+        ("maps maps labels", "probabilities"),
+        ("maps ones ones ones", "probabilities"),
+        ("labels ones empty", "labels"),
+        ("bytes bytes ones", "maps-beside-labels"),
+        ("ones ones empty", "mask"),
+    ],
+)
+def test_a_folder_of_several_kinds_makes_files_of_0_and_1_ambiguous(put, kinds, meaning):
+    paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(kinds.split())]
+    assert decide_meaning(paths, ET) == decide_meaning(paths[::-1], ET) == meaning
+    assert bool(describe_mixture(paths)) == (
+        len({*kinds.split()} - {"ones", "empty"}) > 1 or kinds == "bytes bytes ones"
+    )
+
+
+def test_of_the_whole_label_1_and_a_map_of_1_are_the_same_mask(put):
+    paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(("maps", "labels", "ones"))]
+    assert decide_meaning(paths, Region()) == "labels"
+    assert describe_mixture(paths).startswith(
+        "1 maps of probabilities (0.nii.gz); 1 files of labels (1.nii.gz); 1 files"
+    )
+
+
+def mixed(tmp_path, put, kinds):
+    """Results of references in BraTS 2023's labels, and of predictions of these kinds, one a case; of ET."""
+    for number, kind in enumerate(kinds):
+        put(f"refs/{number}.nii.gz", np.array([1, 1, 2, 3, 3, 3], np.uint8))
+        put(f"A/{number}.nii.gz", np.array(KINDS[kind], np.float32))
+    return references_cohort(tmp_path / "refs", labels="brats2023", region="et")
+
+
+@pytest.mark.parametrize("kinds", ["maps maps maps labels ones", "labels labels labels maps ones", "labels maps ones"])
+def test_a_file_that_may_be_either_is_a_problem_of_its_case_and_the_mixture_is_said_once(tmp_path, put, kinds):
+    kinds = kinds.split()
+    cohort, results = mixed(tmp_path, put, kinds), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort)
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases[-1:], sources)  # the ambiguous case alone: it means the same in a subset
+    assert results.cases().empty
+    evaluate_into(results, cohort.cases, sources)
+    most = "labels" if kinds.count("labels") >= kinds.count("maps") else "maps"
+    assert results.cases()["case_id"].tolist() == [str(n) for n, kind in enumerate(kinds) if kind == most]
+    manifest = results.manifest()
+    (said,) = [text for text in warnings(manifest, results.cases()) if "several kinds" in text]
+    assert f"{kinds.count('maps')} maps of probabilities" in said
+    assert f"1 files of 0 and 1 alone, which may be either ({len(kinds) - 1}.nii.gz)" in said
+    assert "--prediction-labels" in said
+    assert "holds 0 and 1 alone, which may be a label or a map" in manifest.problems[str(len(kinds) - 1)]["A"]
+    again = parse_sources([source_text("A", tmp_path / "A", "", manifest.sources["A"].meaning)])
+    with pytest.raises(DataError, match="holds 0 and 1 alone"):
+        again[0].predict(cohort.cases[-1], {}, None)
+
+
+def test_a_saturated_map_among_maps_is_counted(tmp_path, put):
+    cohort, results = mixed(tmp_path, put, ["maps", "ones"]), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort)
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert len(results.cases()) == 2
+    assert "1 maps of A hold 0 and 1 alone." in notes(results.manifest(), results.cases())
+
+
+@pytest.mark.parametrize(
+    ("note", "left"),
+    [
+        ("", ""),
+        ("a file of labels, of which et: 3 was taken", ""),
+        ("channel 1 of 3 (TC, WT, ET)", ""),
+        (
+            "channel 1 of 3 (TC, WT, ET), probabilities cut at 0.5",
+            "channel 1 of 3 (TC, WT, ET), probabilities cut at 0.5",
+        ),
+        (
+            "a file of labels, of which et: 3 was taken; placed by a.nii, voxel by voxel",
+            "placed by a.nii, voxel by voxel",
+        ),
+        ("a map of probabilities, cut at 0.5", "a map of probabilities, cut at 0.5"),
+    ],
+)
+def test_the_selection_of_a_region_changes_no_prediction(note, left):
+    assert changes(note) == left
+
+
 @pytest.fixture
 def labelled(tmp_path, put):
     """References of two cases in BraTS 2023's labels, and predictions: all labels, and the necrosis alone."""
@@ -191,6 +285,7 @@ def test_a_file_of_necrosis_alone_has_no_enhancing_tumour(tmp_path, labelled):
     manifest = results.manifest()
     assert manifest.sources["A"].meaning == "labels"
     assert "A: files of labels, of which the region is taken." in notes(manifest, results.cases())
+    assert changed_said(open_comparison(results.folder)) == ""  # that is said of the region
 
 
 def test_what_the_user_says_of_the_files_counts_and_makes_other_rows(tmp_path, labelled):

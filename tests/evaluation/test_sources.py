@@ -3,6 +3,8 @@
 import hashlib
 import json
 import pickle
+import shlex
+import shutil
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,16 @@ def test_a_folder_that_is_neither_says_what_is_accepted(content, tmp_path, masks
         masks.rename(folder / "masks")
     with pytest.raises(CheckpointError, match="or a folder of predicted masks"):
         parse_sources([f"A={folder}"])
+
+
+def test_a_folder_of_models_names_each_as_a_source(tmp_path, masks):
+    folder = tmp_path / "predictions"
+    for model in ("model A", "b"):
+        shutil.copytree(masks, folder / model)
+    with pytest.raises(CheckpointError, match="holds such folders") as caught:
+        parse_sources([f"A={folder}"])
+    assert f"--source b={folder}/b --source 'model_A={folder}/model A'" in caught.value.todo
+    assert len(parse_sources(shlex.split(caught.value.todo.partition(": ")[2])[1::2])) == 2
 
 
 def test_two_masks_of_one_case_are_named(masks):

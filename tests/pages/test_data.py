@@ -124,6 +124,17 @@ def test_a_wrong_an_empty_and_an_ambiguous_folder(page, tmp_path):
     assert numbers(at)["Cases"] == "2"
 
 
+def test_advice_is_in_terms_of_the_page(page, tmp_path):
+    for case_id in ("patient01", "patient02"):
+        made_trees.write(tmp_path / "flat" / f"{case_id}.nii.gz", [1])
+        made_trees.write(tmp_path / "deep" / "SET images" / case_id / f"{case_id}_seg.nii.gz", [1])
+    at = page(tmp_path / "flat")
+    assert 'If they are masks alone, choose Layout: "Masks alone"' in text(at)
+    deep = text(page(tmp_path / "deep"))
+    assert f"Folder: '{tmp_path}/deep/SET images' with Layout: \"Masks alone\"" in deep
+    assert "--" not in text(at) + deep
+
+
 def test_masks_alone_by_choice(page, tmp_path):
     for name in ("a", "b"):
         made_trees.write(tmp_path / "masks" / f"{name}.nii.gz", [1])
@@ -245,7 +256,7 @@ def test_the_order_of_voxels_is_trusted_if_asked_and_the_page_opens_so_again(pag
     nib.save(flipped, path)
     at = page(tmp_path / "data")
     assert "on another grid than the case" in text(at)
-    assert "--trust-voxel-order" in text(at)
+    assert 'tick "Trust the order of voxels"' in text(at)
     (box,) = [b for b in at.checkbox if b.label == "Trust the order of voxels"]
     box.check().run()
     assert "on another grid than the case" not in text(at)
@@ -274,7 +285,7 @@ def test_own_codes_are_written_and_what_is_wrong_about_them_is_said(page, tmp_pa
     field(at, "Own codes").set_value("et=1,ncr=1").run()
     assert [e.value.replace("\\", "") for e in at.error] == [
         "Two labels have one name or one number (received: et=1,ncr=1). "
-        "Write NAME=NUMBER, parted by commas, such as --labels et=1,ncr=2,ed=3."
+        'Write NAME=NUMBER, parted by commas, such as Labels: "Own codes", et=1,ncr=2,ed=3.'
     ]
     field(at, "Own codes").set_value("ED=3, et=1, ncr=2").run()
     (regions,) = at.get("button_group")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from afl_core.data.check.anatomy import doubt_labels
+from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.check.facts import Facts, Finding
 from afl_core.data.check.findings import find_all, unusable_cases
 from afl_core.data.check.index import FileFacts, Index, Progress, read_files
@@ -155,8 +156,8 @@ def check_cohort(
     references = read_references(kept, usable, progress=progress, executor=executor) if read else {}
     splits, problem = _splits(cohort)
     facts = Facts(cohort, files, references, splits, problem)
-    doubt = doubt_labels(usable, cohort.scheme) if read else ""
-    found = [*find_all(facts), *([Finding("warning", doubt, ())] if doubt else [])]
+    doubts = (doubt_organs(cohort), doubt_labels(usable, cohort.scheme) if read else "")
+    found = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
     findings = sorted(found, key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,

@@ -1,16 +1,19 @@
 """What is worth knowing of a data set, finding by finding, each with what to do."""
 
+import re
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from afl_core.data.check.facts import Facts, Finding, by_cause, counted
 from afl_core.data.check.index import FileFacts
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.layouts import LAYOUT_FILE, Cohort
+from afl_core.data.layouts.mask_folders import find_mask_folders
 from afl_core.data.loading import REFERENCE, file_title
-from afl_core.data.patients import ADVICE, parted_patients
+from afl_core.data.patients import ADVICE, NEAR_ADVICE, parted_patients
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError
@@ -76,6 +79,8 @@ def _unused(facts: Facts) -> Iterator[Finding]:
     for folder, paths in _by_folder(cohort, cohort.strays):
         what = f"{counted(paths, 'image file')} of no case{folder}"
         todo = "Nothing, if they are to be of none; else rename them as the layout has it: " + cohort.layout.example
+        if predicted := _to_measure(cohort, paths):
+            todo = f"{predicted}. {todo}"
         yield Finding("warning", what, paths, todo)
     referenced = {case.case_id for case in cohort.cases if case.reference}
     for folder, paths in _by_folder(cohort, cohort.aside, lowest=True):
@@ -83,10 +88,22 @@ def _unused(facts: Facts) -> Iterator[Finding]:
         what = f"{counted(paths, 'file')} that {cohort.layout.label} does not use{folder}"
         if without:
             what += f"; {len(without)} of them of cases without a reference"
+        todos = (_to_measure(cohort, paths), _to_take(cohort, without[0]) if without else "")
         if folder:
-            yield Finding(
-                "warning" if without else "note", what, paths, _to_take(cohort, without[0]) if without else ""
-            )
+            yield Finding("warning" if without else "note", what, paths, ". ".join(filter(None, todos)))
+
+
+def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
+    """How masks of the cases that are a model's are measured; "" where they are none."""
+    names = {case.case_id for case in cohort.cases}
+    models = [own for own in find_mask_folders(paths) if own.predicted]
+    of_cases = any(strip_suffix(PurePosixPath(path).name).startswith(tuple(names)) for path in paths)
+    if not models or not of_cases:
+        return ""
+    folder = PurePosixPath(models[0].path)
+    name = "AI" if "AI" in folder.parts else re.sub("[^A-Za-z0-9]+", "_", folder.name).strip("_") or "NAME"
+    source = shlex.quote(f"{name}={cohort.root / str(folder)}")
+    return f"They can be evaluated as a model's: afl evaluate --source {source}"
 
 
 def _to_take(cohort: Cohort, path: str) -> str:
@@ -244,6 +261,13 @@ def _patients(facts: Facts) -> Iterator[Finding]:
     if said.alike:
         items = tuple(", ".join(group) for group in said.alike)
         yield Finding("warning", f"{counted(items, 'group')} of cases that look like repeated scans", items, ADVICE)
+    if said.near:
+        items = tuple(" and ".join(group) for group in said.near)
+        what = f"{counted(items, 'group')} of patients that differ in zeros, letters' case or blanks alone"
+        yield Finding("warning", what, items, NEAR_ADVICE)
+    if said.respelt:
+        items = tuple(f"{told} for {own}" for told, own in said.respelt)
+        yield Finding("note", f"{counted(items, 'id')} that the declaration of patients spells otherwise", items)
     if said.problem:
         yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
     if said.unlisted:

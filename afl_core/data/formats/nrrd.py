@@ -1,8 +1,8 @@
 """Read NRRD files of one piece (`.nrrd`, and 3D Slicer's `.seg.nrrd` of one layer) without ITK.
 
 Format: http://teem.sourceforge.net/nrrd/format.html. `FIELD: VALUE` lines end with an empty one; the voxels follow, as
-they are or as a gzip stream. `KEY:=VALUE` lines do not matter. What is read, ITK reads alike; a space that does not say
-where the patient's left is, which ITK takes for left-posterior-superior, is refused.
+they are or as a gzip stream. `KEY:=VALUE` lines name 3D Slicer's segments, no more. What is read, ITK reads alike; a
+space that does not say where the patient's left is, which ITK takes for left-posterior-superior, is refused.
 """
 
 import math
@@ -66,6 +66,9 @@ _SPACES: Mapping[str, tuple[float, float, float]] = MappingProxyType(
 
 _PLACED = ("space", "spacedimension", "spaceorigin", "spacedirections")
 """Fields of an image that has a space; the others have spacings alone."""
+
+_SEGMENT = re.compile(r"(?m)^Segment([0-9]{1,5})_(LabelValue|Name):=(.*)$")
+"""Lines of 3D Slicer's; the other `KEY:=VALUE` lines do not matter."""
 
 _NEEDED = ("type", "dimension", "sizes", "encoding")
 _REFUSED: Mapping[str, str] = MappingProxyType(
@@ -150,6 +153,21 @@ def check_nrrd_length(path: Path, header: NrrdHeader) -> None:
         raise truncated(path, there, header.size)
     if header.zipped and told_size(path) != header.size:
         read_nrrd_voxels(path, header)
+
+
+def read_segments(path: Path) -> dict[int, str]:
+    """Label to name of the segments that 3D Slicer has in a file; empty where it names none, or is no NRRD file."""
+    with path.open("rb") as file:
+        block = file.read(MAX_HEADER)
+    text = block.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
+    if not _MAGIC.match(block):
+        return {}
+    said = {(number, key): value for number, key, value in _SEGMENT.findall(text)}
+    return {
+        int(value): said.get((number, "Name"), "").strip()
+        for (number, key), value in said.items()
+        if key == "LabelValue" and re.fullmatch(r"[0-9]{1,5}", value.strip()) and said.get((number, "Name"), "").strip()
+    }
 
 
 def _fields(path: Path) -> tuple[dict[str, str], int]:

@@ -10,6 +10,7 @@ from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
 from afl_core.data.layouts.hints import nearest
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
+from afl_core.data.layouts.mask_folders import named
 from afl_core.data.scan import Found, scan_folder, typed_folder
 from afl_core.errors import DataError
 
@@ -59,8 +60,8 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
     if fitting:
         raise DataError(
             f"The folder {root} follows more than one layout",
-            received=", ".join(f"{layout.name} ({count} images)" for count, layout in fitting),
-            todo="Name the layout, or keep the data sets in folders of their own",
+            received=", ".join(f"{layout.name} ({count} images){_places(layout, names)}" for count, layout in fitting),
+            todo="Open the folder of one of them, or name the layout: --layout NAME",
         )
     if names and (others := [layout.name for layout in LAYOUTS.values() if _count(layout, names)]):
         seen = f"{len(names)} image files such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
@@ -71,6 +72,15 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
 
 def _count(layout: Layout, names: Sequence[str]) -> int:
     """Files that are images of the layout, or references where those are a data set too."""
+    return len(_of_layout(layout, names))
+
+
+def _of_layout(layout: Layout, names: Sequence[str]) -> list[str]:
     wanted = {ASIDE} if layout.masks_alone else {ASIDE, REFERENCE}
     patterns = [re.compile(pattern) for role, pattern in layout.files if role not in wanted]
-    return sum(any(pattern.fullmatch(name) for pattern in patterns) for name in names)
+    return [name for name in names if any(pattern.fullmatch(name) for pattern in patterns)]
+
+
+def _places(layout: Layout, names: Sequence[str]) -> str:
+    """The folders in the root in which the images of a layout lie."""
+    return f" in {named(sorted({name.partition('/')[0] for name in _of_layout(layout, names)}))}"

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
@@ -9,10 +10,14 @@ from pathlib import Path, PurePosixPath
 
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
+from afl_core.data.layouts.mask_folders import find_mask_folders, named
 from afl_core.data.scan import MAX_DEPTH, Found
 
 LOOKED_AT = 20_000
 """Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
+
+MASKS = "give --references FOLDER, or afl data check --masks"
+"""How masks without images are opened."""
 
 _TAKEN = f"Taken are {', '.join(SUFFIXES)}"
 _KINDS = (
@@ -37,13 +42,13 @@ def nearest(root: Path, found: Found, accepted: Sequence[Layout]) -> tuple[str, 
             return f"only links that leave the folder, such as {found.refused[0]}", "Copy what they point to"
         return _without_images(root)
     what = f"{len(found.files)} image file{'' if len(found.files) == 1 else 's'} such as {found.files[0]}"
-    for hint in (_elsewhere, _spelt, _half):
+    for hint in (_elsewhere, _spelt, _half, _masks):
         if said := hint(root, found.files, accepted):
             return f"{what}: {said[0]}", said[1]
     if all("/" not in name for name in found.files):
         if sum(bool(_SEQUENCE_TAIL.fullmatch(strip_suffix(name))) for name in found.files) * 2 > len(found.files):
             return f"{what}, side by side", "Put the images of all cases into images/, their masks into references/"
-        return f"{what}, side by side", "If they are masks alone: --references FOLDER, or afl data check --masks"
+        return f"{what}, side by side", f"If they are masks alone, {MASKS}"
     due = accepted[0].example if len(accepted) == 1 else "a known layout has it"
     return what, f"Name them as {due}, or describe them in afl-layout.toml (docs/data.md)"
 
@@ -62,14 +67,20 @@ Said = tuple[str, str] | None
 
 
 def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
-    """A data set in a folder below, or of which this folder is a part."""
+    """Data sets in folders below, or one of which this folder is a part."""
     below = Counter(parent.as_posix() for name in files for parent in islice(PurePosixPath(name).parents, MAX_DEPTH))
+    fitting: list[tuple[str, Layout]] = []
     for folder in sorted((name for name in below if name != "."), key=lambda name: (name.count("/"), name)):
+        if fitting and folder.count("/") > fitting[0][0].count("/"):
+            break  # what lies below one that was found
         own = [name[len(folder) + 1 :] for name in files if name.startswith(f"{folder}/")]
         if fits := _fitting(own, accepted):
-            levels = folder.count("/") + 1
-            down = "one level down" if levels == 1 else f"{levels} levels down"
-            return f"this looks like {fits[1].label} {down}", f"Open {folder} in it"
+            fitting.append((folder, fits[1]))
+    if fitting:
+        levels = fitting[0][0].count("/") + 1
+        down = "one level down" if levels == 1 else f"{levels} levels down"
+        which = f"{'one of ' if len(fitting) > 1 else ''}{named([folder for folder, _ in fitting])}"
+        return f"this looks like {fitting[0][1].label} {down}", f"Open {which} in it"
     real = root.resolve()
     for up in (real.parent, real.parent.parent):
         inside = real.relative_to(up).as_posix()
@@ -98,9 +109,31 @@ def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
     for layout in accepted:
         patterns = [re.compile(pattern) for role, pattern in layout.files if role == REFERENCE]
         if any(pattern.fullmatch(name) for name in files for pattern in patterns):
-            todo = "Add the images, or take the references alone: --references FOLDER, or afl data check --masks"
+            todo = f"Add the images, or to take the references alone, {MASKS}"
             return f"references of {layout.label} without images", todo
     return None
+
+
+def _masks(root: Path, files: Sequence[str], _accepted: Sequence[Layout]) -> Said:
+    """Folders of masks below, which can be opened one by one, and those of models, which can be measured."""
+    found = [folder for folder in find_mask_folders(files) if folder.path != "."]
+    sets = [folder.path for folder in found if not folder.predicted]
+    models = [folder.path for folder in found if folder.predicted]
+    said, todo = list[str](), list[str]()
+    if sets:
+        said.append(f"{'' if models else 'perhaps '}masks alone, in {named(sets)}")
+        opened = f"afl data check --masks {_typed(root, sets[0])}"
+        todo.append(opened if models else f"If they are masks: {opened}; else describe them in afl-layout.toml")
+    if models:
+        said.append(f"{'predictions' if sets else 'masks of the same cases, as models make,'} in {named(models)}")
+        first = PurePosixPath(models[0]).name.replace(" ", "_")
+        todo.append(f"Measure a model's: --source {first}={_typed(root, models[0])}")
+    return ("; ".join(said), ". ".join(todo)) if said else None
+
+
+def _typed(root: Path, folder: str) -> str:
+    """A folder as a command takes it."""
+    return shlex.quote(str(root / folder))
 
 
 def _as_it_is(name: str) -> str:

@@ -3,9 +3,11 @@
 import re
 import unicodedata
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
+from afl_core.data.layouts.mask_folders import find_mask_folders, named
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 
@@ -46,7 +48,7 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
                 raise DataError(
                     f"Two masks have the case id {case_id}",
                     received=f"{masks[case_id]} and {relative} in {folder}",
-                    todo="Keep one of them",
+                    todo=f"Give the folder of one set, such as {_sets(found.files)}" if not top else "Keep one of them",
                 )
             masks[case_id] = relative
     strays = tuple(sorted(set(found.files) - set(masks.values())))
@@ -63,6 +65,12 @@ def unprintable(path: str) -> DataError:
 def composed(name: str) -> str:
     """One spelling of accented letters: some systems store them as letter and accent."""
     return unicodedata.normalize("NFC", name)
+
+
+def _sets(files: Sequence[str]) -> str:
+    """The folders that can be opened in place of one with several masks of a case, those of models last."""
+    found = sorted(find_mask_folders(files), key=lambda folder: (folder.predicted, folder.path))
+    return named([folder.path for folder in found]) or "one of them"
 
 
 def _stem(relative: str) -> str:

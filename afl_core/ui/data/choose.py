@@ -18,6 +18,7 @@ from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import declare_patients, find_results, register
 from afl_core.glossary import TERMS
+from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
@@ -71,7 +72,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
         return None
     how = "Read as" if layout else "Recognised as"
     st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
-    with shown_errors():
+    with shown_errors(on_page):
         options = _choose_options(root, layout, cohort, opened)
         return (_cohort(str(root), options), options) if options else None
     return None
@@ -79,7 +80,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
 
 def _show_wrong(error: AflError) -> None:
     """Why the folder is no data set; where no layout fits, those that there are."""
-    st.error(plain(str(error)))
+    st.error(plain(on_page(str(error))))
     if not error.what.startswith(NOTHING):
         return
     st.markdown(f"These layouts are known; any other is described by an `{LAYOUT_FILE}` in the folder (docs/data.md).")

@@ -9,6 +9,7 @@ from afl_core.data.check.check import Report
 from afl_core.data.check.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
 from afl_core.glossary import TERMS
+from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain
 
 COLOURS = {"error": "red", "question": "violet", "warning": "orange", "note": "gray"}
@@ -45,12 +46,12 @@ def show_findings(report: Report) -> None:
 
 
 def _show_finding(finding: Finding) -> None:
-    title = f":{COLOURS[finding.level]}-badge[{finding.level}] {plain(finding.what)}"
+    title = f":{COLOURS[finding.level]}-badge[{finding.level}] {plain(on_page(finding.what))}"
     with st.expander(title, expanded=finding.level in ("error", "question")):
         if finding.todo:
-            st.markdown(f"**{plain(finding.todo)}.**")
+            st.markdown(f"**{plain(on_page(finding.todo))}.**")
         more = len(finding.items) - ITEMS
-        lines = [f"- {plain(item)}" for item in finding.items[:ITEMS]]
+        lines = [f"- {plain(on_page(item))}" for item in finding.items[:ITEMS]]
         st.markdown("\n".join([*lines, f"- and {more} more, in the JSON below"] if more > 0 else lines))
 
 

@@ -1,7 +1,7 @@
 """The one place where an error becomes something on a page."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import streamlit as st
@@ -12,12 +12,16 @@ _MARKUP = re.compile(r"(?<![^\W_])[_-]|[_-](?![^\W_])|(?<=\d)\.(?=\s)|[\\`*{}\[\
 
 
 @contextmanager
-def shown_errors() -> Iterator[None]:
-    """Show an `AflError`, or a file that fails, as one sentence in place of the panel; the rest of the page goes on."""
+def shown_errors(wording: Callable[[str], str] = str) -> Iterator[None]:
+    """Show an `AflError`, or a file that fails, as one sentence in place of the panel; the rest of the page goes on.
+
+    Args:
+        wording: Turns the sentence into the page's own terms.
+    """
     try:
         yield
     except AflError as error:
-        st.error(plain(str(error)))
+        st.error(plain(wording(str(error))))
     except OSError as error:
         todo = "Check the free space and the permissions"
         st.error(plain(str(DataError("A file could not be read or written", received=error, todo=todo))))

@@ -270,3 +270,15 @@ def test_real_data_sets(tmp_path: Path, name: str) -> None:
     if name == "picai_masks":
         assert len(report.cases) == len({row.patient for row in report.cases}) == 179
         assert all(row.reference and not row.sequences for row in report.cases)
+
+
+def test_unused_masks_of_a_model_can_be_evaluated(tmp_path):
+    made_trees.picai(tmp_path)
+    made_trees.write(tmp_path / "my model" / "10000_1000000_pred.nii.gz", [1])
+    findings = check_cohort(load_cohort(tmp_path), index=tmp_path / "index", read=False).findings
+    todos = [finding.todo for finding in findings if "afl evaluate" in finding.todo]
+    labels = tmp_path / "picai_labels" / "csPCa_lesion_delineations"
+    assert sorted(text.partition("--source ")[2].partition(". ")[0] for text in todos) == [
+        f"'my_model={tmp_path / 'my model'}'",
+        f"AI={labels / 'AI' / 'Bosma22a'}",
+    ]

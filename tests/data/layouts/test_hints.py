@@ -73,6 +73,41 @@ def flat_images(root: Path) -> Path:
     return root
 
 
+def two_data_sets(root: Path) -> Path:
+    made_trees.msd(root / "first")
+    made_trees.msd(root / "x" / "deeper")
+    made_trees.msd(root / "second")
+    return root
+
+
+def references_and_models(root: Path) -> Path:
+    for case_id in ("P1", "P2"):
+        made_trees.write(root / "SET_images" / case_id / f"{case_id}_seg.nii.gz", [1])
+        for model in ("nnUnet", "SegResNet"):
+            made_trees.write(root / "SET_seg" / model / case_id / f"{case_id}_pred.nii.gz", [1])
+    return root
+
+
+def models_alone(root: Path) -> Path:
+    for model in ("a", "b"):
+        for case_id in ("P1", "P2", "P3"):
+            made_trees.write(root / model / f"{case_id}.nii.gz", [1])
+    return root
+
+
+def references_beside_a_model(root: Path) -> Path:
+    for folder in ("labels", "pred_fl", "unet output"):
+        for case_id in ("P1", "P2"):
+            made_trees.write(root / folder / f"{case_id}.nii.gz", [1])
+    return root
+
+
+def parts_of_references(root: Path) -> Path:
+    for part, case_id in (("train", "P1"), ("test", "P2")):
+        made_trees.write(root / part / f"{case_id}.nii.gz", [1])
+    return root
+
+
 def dicom(root: Path) -> Path:
     for number in range(42):
         (root / f"IM{number:04d}").write_bytes(bytes(128) + b"DICM" + bytes(40))
@@ -132,6 +167,16 @@ NEAR = [
     (the_other_separator, "_ stands where - is due", "BraTS-GLI-00001-000/BraTS-GLI-00001-000-t1c.nii.gz"),
     (upper_case, "upper and lower case differ", "Rename them"),
     (double_ending, "the ending stands twice", "BraTS2021_00001_flair.nii.gz"),
+    (
+        references_and_models,
+        "masks alone, in SET_images; predictions in SET_seg/SegResNet, SET_seg/nnUnet",
+        "SET_images",
+    ),
+    (references_and_models, "", "Measure a model's: --source SegResNet="),
+    (models_alone, "masks of the same cases, as models make, in a, b", "--source a="),
+    (references_beside_a_model, "masks alone, in labels; predictions in pred_fl, unet output", "--masks"),
+    (parts_of_references, "perhaps masks alone, in test, train", "afl data check --masks "),
+    (two_data_sets, "this looks like", "Open one of first, second in it"),
     (labels_alone, "references of BraTS 2021 without images", "--references FOLDER"),
     (flat_masks, "3 image files such as a.nii.gz, side by side", "--references FOLDER"),
     (flat_images, "side by side", "images/"),
@@ -147,7 +192,9 @@ NEAR = [
 ]
 
 
-@pytest.mark.parametrize(("make", "what", "todo"), NEAR, ids=[make.__name__ for make, *_ in NEAR])
+@pytest.mark.parametrize(
+    ("make", "what", "todo"), NEAR, ids=[f"{make.__name__}-{n}" for n, (make, *_) in enumerate(NEAR)]
+)
 def test_a_near_miss_says_what_it_is_and_what_to_do(make, what, todo, tmp_path):
     (tmp_path / "data").mkdir()
     with pytest.raises(DataError) as caught:
@@ -253,3 +300,20 @@ def test_a_tree_two_levels_down_is_told_in_every_layout(name, tmp_path):
     with pytest.raises(DataError, match=r"this looks like .* down\). Open below") as caught:
         load_cohort(tmp_path / "here")
     assert len(str(caught.value).replace(str(tmp_path), "")) <= 300
+
+
+def test_several_masks_of_a_case_name_the_folders_of_one_set(tmp_path):
+    models_alone(tmp_path)
+    with pytest.raises(DataError, match="Two masks have the case id P1") as caught:
+        references_cohort(tmp_path)
+    assert "such as a, b" in caught.value.todo
+
+
+def test_two_layouts_are_named_with_their_folders(tmp_path):
+    made_trees.brats2021(tmp_path / "first")
+    made_trees.picai(tmp_path)
+    with pytest.raises(
+        DataError, match=r"brats2021 \(8 images\) in first, picai \(11 images\) in picai_labels"
+    ) as caught:
+        load_cohort(tmp_path)
+    assert "Open the folder of one of them" in caught.value.todo

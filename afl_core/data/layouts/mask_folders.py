@@ -1,0 +1,80 @@
+"""Folders of masks by case below a folder: references of a set, and predictions of one model or several."""
+
+import re
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from afl_core.data.formats.files import strip_suffix
+
+_TAIL = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:(?P<own>pred(?:iction|icted)?)|seg(?:mentation)?|mask|labels?|gt)")
+_IMAGE = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t1w|t2|t2w|t2f|adc|hbv|dwi|pd|ct|cor|sag|\d{4})")
+_PREDICTED = re.compile(r"(?i)pred|model|output|infer|(?<![a-z])ai(?![a-z])")
+"""What a folder of predictions, or one above it, may be called."""
+
+_REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
+"""What a folder of references may be called."""
+
+
+@dataclass(frozen=True)
+class MaskFolder:
+    """A folder that holds one mask a case, in files or in folders of cases.
+
+    Attributes:
+        path: Below the root; "." is the root itself.
+        cases: Number of its cases.
+        predicted: Whether they are a model's, by what files or folders are called, or as other folders beside it hold
+            masks of the same cases and nothing calls it references.
+    """
+
+    path: str
+    cases: int
+    predicted: bool
+
+
+def find_mask_folders(files: Iterable[str]) -> tuple[MaskFolder, ...]:
+    """The folders of masks among image files, given by their paths below a root; by path."""
+    found: dict[str, set[str]] = defaultdict(set)
+    own, images = set[str](), set[str]()
+    for relative in files:
+        folder, case_id, kind = _place(PurePosixPath(relative))
+        if kind == "image":
+            images.add(folder)
+        else:
+            found[folder].add(case_id)
+            own |= {folder} if kind == "prediction" else set()
+    usable = {folder: cases for folder, cases in found.items() if folder not in images}
+    told = {folder for folder in usable if folder in own or _PREDICTED.search(folder)}
+    models = told | _models_beside({folder: cases for folder, cases in usable.items() if folder not in told})
+    return tuple(MaskFolder(folder, len(cases), folder in models) for folder, cases in sorted(usable.items()))
+
+
+def _models_beside(usable: Mapping[str, set[str]]) -> set[str]:
+    """Folders that hold masks of the cases of another one beside them, where no name tells which are the references."""
+    beside = Counter((PurePosixPath(folder).parent, case_id) for folder, cases in usable.items() for case_id in cases)
+    twice = {
+        folder
+        for folder, cases in usable.items()
+        if all(beside[PurePosixPath(folder).parent, case_id] > 1 for case_id in cases)
+    }
+    return {folder for folder in twice if not _REFERENCES.search(PurePosixPath(folder).name)}
+
+
+def _place(path: PurePosixPath) -> tuple[str, str, str]:
+    """Folder of the set, case, and kind of one file: `image`, `prediction`, or "" for any other mask."""
+    stem, parent = strip_suffix(path.name), path.parent.name
+    tail = _TAIL.fullmatch(stem)
+    bare = tail["case"] if tail else stem
+    kind = "prediction" if tail and tail["own"] else ""
+    if parent and (bare in ("", parent)):
+        return path.parent.parent.as_posix(), parent, kind
+    if not tail and (_IMAGE.fullmatch(stem) or (parent and stem.startswith(parent))):
+        return (path.parent.parent if parent and stem.startswith(parent) else path.parent).as_posix(), stem, "image"
+    return path.parent.as_posix(), bare, kind
+
+
+def named(folders: Sequence[str], *, shown: int = 3) -> str:
+    """Some folders in words: `a, b and 2 more`."""
+    more = len(folders) - shown
+    return ", ".join(folders[:shown]) + (f" and {more} more" if more > 0 else "")

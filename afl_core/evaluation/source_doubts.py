@@ -1,0 +1,25 @@
+"""What looks wrong about a folder of predictions, before any of them is measured."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from afl_core.data.organs import doubt_segments
+from afl_core.evaluation.prediction_values import DECIDED, describe_mixture
+from afl_core.volume import Region
+
+
+def doubt_source(name: str, paths: Sequence[Path], meaning: str, region: Region) -> str:
+    """Sentences on files of several kinds, and on organs that are counted with lesions; "" where there is nothing.
+
+    Args:
+        name: The source's.
+        paths: Its files.
+        meaning: Name in `DECIDED`: what they were read as.
+        region: What is taken of them.
+    """
+    mixture = describe_mixture(paths)
+    said = [
+        f"The folder of {name} holds files of several kinds: {mixture}. It was read as {DECIDED[meaning]}; what does "
+        "not fit is refused. Put each kind into a folder of its own, or say by --prediction-labels what all are."
+    ] * bool(mixture)
+    return " ".join(filter(None, (*said, doubt_segments(paths, region, of=f"The files of {name}"))))
