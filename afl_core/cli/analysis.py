@@ -229,13 +229,13 @@ def print_breakdown(found: Breakdown) -> None:
     table.title, table.title_justify = Text(title), "left"
     for axis, of_axis in records.groupby("axis", sort=False):
         if axis != ALL:
-            table.add_row(Text(AXES[str(axis)].label, style="bold"))
+            table.add_row(Text(units.axis(str(axis)).label, style="bold"))
         for record in of_axis.to_dict("records"):
             table.add_row(*_cells(record, pair=bool(pair)))
     output.print(table)
     overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
-    said += [levels_sentence(found.records)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
+    said += [levels_sentence(found.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     for sentence in filter(None, (*said, *found.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 

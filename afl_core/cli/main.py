@@ -15,6 +15,7 @@ from rich.text import Text
 from afl_core.base.catalogue import pick
 from afl_core.base.isolation import explained
 from afl_core.base.paths import DEMO, RESULTS
+from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
 from afl_core.cli.analysis import breakdown, figure, report
 from afl_core.cli.data import data_app
@@ -174,10 +175,12 @@ def predict(  # noqa: PLR0913 - one parameter an option
                 failed[chosen.case_id] = str(outcome)
             advance(done, len(cases), chosen.case_id)
     written = sum(chosen.case_id not in failed for chosen in cases)
-    print_line(f"{written} of {len(cases)} masks written to {out}")
+    print_line(f"{written} of {number_of(len(cases), 'mask')} written to {out}")
     print_problems(failed)
     if not written:
-        raise UsageError("No case could be segmented", received=f"{len(cases)} cases", todo="See the reasons above")
+        raise UsageError(
+            "No case could be segmented", received=number_of(len(cases), "case"), todo="See the reasons above"
+        )
 
 
 def _predict_into(case: Case, source: Source, out: Path) -> None:

@@ -12,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
@@ -88,9 +89,12 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     output.print(table)
     for source in sources:
         if ids := manifest.missing.get(source):
-            print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
+            lost = number_of(len(ids), "case: it is", "cases: they are")
+            print_line(f"{source} has no prediction of {lost} in none of its means")
         if failed[source]:
-            print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
+            them = "it" if failed[source] == 1 else "them"
+            where = number_of(failed[source], "case")
+            print_line(f"{source} failed on {where}, for the reasons above: none of its means has {them}")
     print_caveats(manifest, cases, more)
     print_warnings(opened.left_out_said)
     if (region := manifest.settings.region) != WHOLE and not manifest.data.labels:

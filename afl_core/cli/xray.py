@@ -27,6 +27,7 @@ from afl_core.analysis.xray.table import (
 )
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically
+from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
@@ -147,7 +148,7 @@ def parse_grid(text: str) -> Grid:
 def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
     """The distribution of every quantity, the losses by size, and the findings."""
     there = tumours(table)
-    print_line(f"The loss sees: {preparation.title}. {len(there)} of {len(table)} cases with a tumour.")
+    print_line(f"The loss sees: {preparation.title}. {len(there)} of {number_of(len(table), 'case')} with a tumour.")
     said = [f"- {f.claim} {f.measured}" for f in findings(table)]
     output.print(Text(headline(table), style="bold"), soft_wrap=True)
     if not there.empty:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from afl_core.base.words import number_of
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest
@@ -49,7 +50,8 @@ def _scaled(rows: pd.DataFrame) -> list[str]:
         return []
     counts = rows[rows["note"].str.contains(BYTES, regex=False)]["source"].value_counts()
     return [
-        f"{n} files of {source} hold values up to 255 and were read as probabilities times 255: save 0 to 1 to be sure."
+        f"{number_of(n, 'file')} of {source} with values up to 255 {'was' if n == 1 else 'were'} read as probabilities "
+        "times 255: save 0 to 1 to be sure."
         for source, n in counts.items()
     ]
 
@@ -72,8 +74,9 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
         return []
     n = len(train & set(rows["case_id"]))
     said = (
-        f"{n} of these cases are in the training part of the data set's {SPLITS_FILE}: a model that was trained on "
-        "them scores too well here. Evaluate with --split test into another folder."
+        f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
+        f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "
+        "with --split test into another folder."
     )
     return [said] if n else []
 
@@ -85,6 +88,7 @@ def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
         return ""
     own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
     return (
-        f"The matcher {matcher.name} ignores {int(own.sum())} lesions of {int((own > 0).sum())} cases, those up to "
-        f"{matcher.ignored_up_to_voxels} voxels: they enter no lesion score."
+        f"The matcher {matcher.name} ignores {number_of(int(own.sum()), 'lesion')} of "
+        f"{number_of(int((own > 0).sum()), 'case')}, those up to "
+        f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."
     )

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection, failed_predictions
 from afl_core.model.checkpoints import Card
@@ -20,7 +21,7 @@ def data_facts(opened: Comparison) -> dict[str, str]:
     if not rows.empty:
         once = rows.drop_duplicates("case_id")
         with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
-        facts["Evaluated"] = f"{len(once)} cases, {len(with_tumour)} with a tumour"
+        facts["Evaluated"] = f"{number_of(len(once), 'case')}, {len(with_tumour)} with a tumour"
         facts["Tumour volume"] = (
             f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
         )
@@ -59,7 +60,7 @@ def _by_rule(card: Card) -> dict[str, str]:
 def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
     if not training:
         return {}
-    how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
+    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}, seed {training.get('seed')}"
     return {"Training": f"{how}, best at step {training.get('best_step')}"}
 
 
@@ -71,6 +72,15 @@ def problems_of(opened: Comparison) -> dict[str, str]:
         for source, text in texts.items()
     }
     return dict(opened.manifest.data.skipped) | of_sources
+
+
+def unused_said(n: int) -> str:
+    """How many cases or predictions could not be used.
+
+    >>> unused_said(1)
+    '1 case or prediction could not be used'
+    """
+    return f"{number_of(n, 'case or prediction', 'cases or predictions')} could not be used"
 
 
 def missing_said(opened: Comparison) -> str:

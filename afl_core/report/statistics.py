@@ -1,7 +1,7 @@
 """Conclusion, headline table and the tables by bin."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.options import choose_units
 from afl_core.analysis.breakdown.records import ALL, bin_records
 from afl_core.analysis.breakdown.sentences import edges_text, mean_sentence, p_text, pair_sentence
+from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
@@ -28,7 +29,7 @@ def conclusion(findings: Findings) -> str:
         return paragraph(mean_sentence(found.records.iloc[0].to_dict(), units), "lead")
     said = [pair_sentence(found.pair(*pair).iloc[0].to_dict(), units, tests=found.n_tests) for pair in units.pairs]
     rest = bullets(said[1:])
-    return paragraph(said[0], "lead") + (fold(f"The other {len(said) - 1} pairs", rest) if len(said) > 4 else rest)
+    return paragraph(said[0], "lead") + (fold(_others(said), rest) if len(said) > 4 else rest)
 
 
 def headline(findings: Findings) -> str:
@@ -56,7 +57,7 @@ def axis_tables(findings: Findings, axis: str) -> str:
     if len(findings.units.sources) > 2:
         html += heading("Means of every source") + _means_table(_own(records[whole]), axis)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
-    return html + tables[0] + (fold(f"The other {len(tables) - 1} pairs", "".join(tables[1:])) if tables[1:] else "")
+    return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
 
 
 def sentences_of(findings: Findings, axis: str) -> str:
@@ -66,6 +67,11 @@ def sentences_of(findings: Findings, axis: str) -> str:
     records = findings.breakdown.pair(*findings.pair)
     rows = records[records["axis"] == axis].to_dict("records")
     return bullets(pair_sentence(r, findings.units, tests=findings.breakdown.n_tests) for r in rows)
+
+
+def _others(pairs: Sequence[str]) -> str:
+    """The title of all pairs but the first."""
+    return f"The other {number_of(len(pairs) - 1, 'pair')}"
 
 
 def _headline_row(findings: Findings, key: str) -> list[str]:

@@ -1,10 +1,11 @@
 """The rows of a results folder as a paired table: one row a case or lesion, one value a source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pandas as pd
 
+from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
@@ -44,6 +45,11 @@ class Units:
     def noun(self) -> str:
         """What the units are called in a sentence."""
         return "cases" if self.level == "case" else "lesions"
+
+    def axis(self, key: str) -> Axis:
+        """An axis by the name that it has for these units."""
+        axis = AXES[key]
+        return replace(axis, label=axis.of_lesion) if self.level == "lesion" else axis
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

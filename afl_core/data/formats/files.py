@@ -11,6 +11,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from afl_core.base.storage import GZIP, replacing, write_atomically
+from afl_core.base.words import number_of
 from afl_core.data.formats.header import ImageHeader, check_size, check_space, unreadable
 from afl_core.data.formats.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
 from afl_core.data.formats.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
@@ -252,7 +253,7 @@ def _check_few(array: NDArray[Any], path: Path, high: int) -> None:
     small = array.dtype.kind != "f" and array.min() >= 0 and high < 2**16
     count = np.count_nonzero(np.bincount(array.ravel())) if small else len(np.unique(array))
     if count > MAX_LABELS + 1:
-        raise _no_labels(path, high, f"{count} different values, the largest {high}")
+        raise _no_labels(path, high, f"{number_of(int(count), 'different value')}, the largest {high}")
 
 
 def _no_labels(path: Path, high: float, received: str) -> DataError:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afl_core.base.catalogue import pick
+from afl_core.base.words import number_of
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
@@ -59,11 +60,12 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
     if fitting:
         raise DataError(
             f"The folder {root} follows more than one layout",
-            received=", ".join(f"{layout.name} ({count} images)" for count, layout in fitting),
+            received=", ".join(f"{layout.name} ({number_of(count, 'image')})" for count, layout in fitting),
             todo="Name the layout, or keep the data sets in folders of their own",
         )
     if names and (others := [layout.name for layout in LAYOUTS.values() if _count(layout, names)]):
-        seen = f"{len(names)} image files such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
+        files = number_of(len(names), "image file")
+        seen = f"{files} such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
         raise DataError(f"{NOTHING} in {root}", received=seen, todo=f"Expected {accepted[0].example}")
     seen, todo = nearest(root, found, accepted)
     raise DataError(f"{NOTHING} in {root}", received=seen, todo=todo)

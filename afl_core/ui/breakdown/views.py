@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
@@ -56,7 +56,7 @@ def _show_slopes(asked: Asked) -> None:
     lines = (
         f"One line a {asked.units.noun[:-1]}, from {asked.pair[0]} to {asked.pair[1]}; above them the mean difference."
     )
-    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records)}"))
+    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records, asked.units)}"))
 
 
 def _show_grid(asked: Asked) -> None:
@@ -101,7 +101,7 @@ def _show_confounding(asked: Asked) -> None:
     assert asked.pair
     smoothness = asked.breakdown.binnings[1].axis
     correlations = _confounding(asked.key, smoothness, asked.units, asked.pair)
-    st.markdown(plain(confounding_sentence(correlations, smoothness)))
+    st.markdown(plain(confounding_sentence(correlations, smoothness, asked.units)))
     table = pd.DataFrame(
         {
             "rank correlation of": [c.what for c in correlations],
@@ -114,7 +114,8 @@ def _show_confounding(asked: Asked) -> None:
     st.markdown("##### Do the edges decide?")
     for binning in asked.breakdown.binnings:
         sweep = _sweep(asked.key, binning, asked.units, asked.pair)
-        st.markdown(f"**{AXES[binning.axis].label}.** {plain(sweep_sentence(sweep, binning, asked.units, asked.pair))}")
+        said = plain(sweep_sentence(sweep, binning, asked.units, asked.pair))
+        st.markdown(f"**{asked.units.axis(binning.axis).label}.** {said}")
         st.plotly_chart(
             plot_sweep(sweep, binning, asked.units, asked.pair),
             key=f"sweep {binning.axis}",

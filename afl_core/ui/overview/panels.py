@@ -5,11 +5,12 @@ import streamlit as st
 
 from afl_core.analysis.statistics.paired import headline
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.facts import changed_said, data_facts, missing_said, problems_of, source_facts
+from afl_core.evaluation.facts import changed_said, data_facts, missing_said, problems_of, source_facts, unused_said
 from afl_core.figures.charts import plot_differences
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
@@ -38,7 +39,7 @@ def show_title(workspace: Comparison) -> None:
     if changed := changed_said(workspace):
         st.info(plain(changed))
     if lost := problems_of(workspace):
-        st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
+        st.warning(f"{unused_said(len(lost))}; the end of this page says which and why.")
 
 
 def show_headline(workspace: Comparison) -> None:
@@ -112,7 +113,7 @@ def show_contents(workspace: Comparison) -> None:
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
                 _show_facts(source_facts(source), "Card")
     if problems := problems_of(workspace):
-        with st.expander(f"{len(problems)} cases or predictions could not be used"):
+        with st.expander(unused_said(len(problems))):
             _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
 
@@ -157,7 +158,7 @@ def _sentence(workspace: Comparison) -> str:
 def _counted(workspace: Comparison, n: int, noun: str) -> str:
     """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
     region = workspace.manifest.settings.region
-    what = f"{n} {'synthetic ' if workspace.is_demo else ''}{noun}{'' if n == 1 else 's'}"
+    what = number_of(n, f"{'synthetic ' if workspace.is_demo else ''}{noun}")
     return what if region == WHOLE else f"{what} ({region_title(region)})"
 
 

@@ -117,14 +117,14 @@ def test_levels_are_those_of_the_records():
     of_axes = [("size", 1 - 0.05 / 3), ("roughness", 0.975)]
     bins = [record(axis=axis, ci_level=level) for axis, level in of_axes for _ in range(3)]
     few = record(axis="roughness", ci_level=0.5, low=NAN, high=NAN) | {"ci_low": NAN}
-    assert levels_sentence(pd.DataFrame([record(), few, *bins])) == (
+    assert levels_sentence(pd.DataFrame([record(), few, *bins]), units()) == (
         "Intervals of the difference: 95 % over all, 98.3 % in each bin by tumour volume, 97.5 % in each bin by "
         "roughness, so that those of the bins of an axis hold together at 95 %."
     )
     same = pd.DataFrame([record(), *(record(axis=axis, ci_level=0.975) for axis, _ in of_axes)])
-    assert "97.5 % in each bin by tumour volume and in each bin by roughness, so" in levels_sentence(same)
-    assert levels_sentence(pd.DataFrame([record()])) == "Intervals of the difference: 95 % over all."
-    assert levels_sentence(pd.DataFrame([few])) == ""
+    assert "97.5 % in each bin by tumour volume and in each bin by roughness, so" in levels_sentence(same, units())
+    assert levels_sentence(pd.DataFrame([record()]), units()) == "Intervals of the difference: 95 % over all."
+    assert levels_sentence(pd.DataFrame([few]), units()) == ""
 
 
 def test_a_grid_without_a_cell_of_enough_patients_is_said_to_be_one():
