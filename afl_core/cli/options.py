@@ -4,6 +4,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from click import Context
+from click import UsageError as ClickError
+from typer.core import TyperCommand
 
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUTS, Cohort, DataOptions
@@ -39,6 +42,29 @@ TrustOption = Annotated[
         "lost their header.",
     ),
 ]
+
+
+class NamedPaths(TyperCommand):
+    """A command whose folders are options: a path that is given without its name is told which they are."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """The arguments that are left; raises Click's `UsageError` where a path has no name."""
+        try:
+            return super().parse_args(ctx, args)
+        except ClickError as error:
+            if "extra argument" not in error.message:
+                raise
+            names = [name for option in self.params for name in option.opts if name in PATHS]
+            error.message += f" Say what it is: {' or '.join(f'{name} PATH ({PATHS[name]})' for name in names)}."
+            raise
+
+
+PATHS = {
+    "--data": "the folder of a data set",
+    "--references": "a folder of reference masks alone",
+    "--model": "a checkpoint",
+}
+"""Options that take what is often given without a name, and what they take."""
 
 
 def data_options(

@@ -25,7 +25,7 @@ from afl_core.analysis.xray.table import (
     tumours,
     xray_table,
 )
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.base.storage import write_atomically
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
@@ -112,11 +112,12 @@ def _measure(cohort: Cohort, preparation: Preparation) -> tuple[pd.DataFrame, di
 
 def build_preparation(name: str, grid: str | None, resize: str | None) -> Preparation:
     """The preparation that the options ask for; raises `UsageError` where one is wrong."""
-    preparation = pick(PREPARATIONS, name, kind="preparation")
+    name = find_key(PREPARATIONS, name, kind="preparation")
+    preparation = PREPARATIONS[name]
     if grid is not None:
         preparation = replace(preparation, grid=parse_grid(grid))
     if resize is not None:
-        pick(dict.fromkeys(get_args(Resize)), resize, kind="way to resize a mask")
+        resize = find_key(dict.fromkeys(get_args(Resize)), resize, kind="way to resize a mask")
         if preparation.grid is None:
             raise UsageError("--resize needs a grid to resize to", received=resize, todo="Add --grid 160,128,24")
         preparation = replace(preparation, resize=cast(Resize, resize))

@@ -48,7 +48,7 @@ def _scaled(rows: pd.DataFrame) -> list[str]:
     """Sources with maps of 0 to 255: that they are probabilities is what their values suggest."""
     if "note" not in rows:
         return []
-    counts = rows[rows["note"].str.contains(BYTES, regex=False)]["source"].value_counts()
+    counts = rows[rows["note"].str.contains(BYTES, regex=False)]["source"].value_counts(sort=False)
     return [
         f"{number_of(n, 'file')} of {source} with values up to 255 {'was' if n == 1 else 'were'} read as probabilities "
         "times 255: save 0 to 1 to be sure."
@@ -59,7 +59,7 @@ def _scaled(rows: pd.DataFrame) -> list[str]:
 def _perfect(rows: pd.DataFrame) -> list[str]:
     """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
     there = rows[rows["reference_volume_ml"] > 0]
-    perfect = there.groupby("source")["dsc"].min()
+    perfect = there.groupby("source", sort=False)["dsc"].min()
     return [
         f"The masks of {source} equal the reference in every case: are the references given as a source?"
         for source in perfect[perfect == 1].index

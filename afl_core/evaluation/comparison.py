@@ -44,7 +44,7 @@ class Comparison:
     Attributes:
         results: The folder.
         manifest: Its manifest, with a data set and sources.
-        rows: Case rows, one per (case, source), of the cases that count.
+        rows: Case rows, one per (case, source), of the cases that count; of a case in the order of the sources.
         lesions: Lesion rows of the same.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
@@ -176,7 +176,9 @@ def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> 
     if table.empty:
         return table
     own = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
-    return own.reset_index(drop=True) if len(own) < len(table) else table
+    order = {source: place for place, source in enumerate(sources)}
+    own = own.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
+    return own.sort_values("case_id", kind="stable", ignore_index=True)
 
 
 def files_text(source: SourceSection) -> str:

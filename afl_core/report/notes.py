@@ -20,11 +20,9 @@ from afl_core.base.versions import versions
 from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.facts import unused_said
+from afl_core.evaluation.facts import empty_counts_said, unused_said
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
-
-EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 
 
 def method(findings: Findings) -> str:
@@ -41,7 +39,7 @@ def method(findings: Findings) -> str:
     ]
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
-        "Empty masks": f"{measure.empty_rule}. Cases with one: {_empty_counts(findings)}",
+        "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_said(manifest)}",
         "Bin edges": " ".join(["Ours; the paper publishes none.", *(f"{said}." for said in edges), *found.unbinned]),
         "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])}: {'; '.join(left) or 'none'}.",
         "Patient": f"{said} "
@@ -120,15 +118,6 @@ def _score(value: float) -> str:
     ('0.940', '0.9501')
     """
     return f"{value:.3f}" if round(value, 3) == value else f"{value:.4f}"
-
-
-def _empty_counts(findings: Findings) -> str:
-    touched = findings.comparison.manifest.empty_masks
-    said = (
-        f"{source}: " + ", ".join(f"{n} {EMPTY.get(rule, rule)}" for rule, n in sorted(rules.items()))
-        for source, rules in touched.items()
-    )
-    return "; ".join(said) or "none"
 
 
 def _source(said: dict[str, Any]) -> str:

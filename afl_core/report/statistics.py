@@ -11,12 +11,12 @@ from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.options import choose_units
 from afl_core.analysis.breakdown.records import ALL, bin_records
-from afl_core.analysis.breakdown.sentences import edges_text, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.breakdown.sentences import edges_text, false_positives_said, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.statistics.paired import HEADLINE
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
-HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 ARROWS = {"higher": "↑", "lower": "↓"}
 NONE = "–"
 """Shown where there is no number."""
@@ -42,9 +42,11 @@ def headline(findings: Findings) -> str:
     shown = [_headline_row(findings, key) for key in keys if key in rows]
     note = (
         "Means over patients; arrows point to the better values. n counts the patients in whom the metric is defined "
-        "for every source. Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
+        f"for every source (in brackets their {findings.units.noun}, where these are more). "
+        "Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
     )
-    return table(columns, shown, name="headline") + paragraph(note, "note")
+    false = "".join(paragraph(said, "note") for said in false_positives_said(findings.units))
+    return table(columns, shown, name="headline") + false + paragraph(note, "note")
 
 
 def axis_tables(findings: Findings, axis: str) -> str:
@@ -79,7 +81,7 @@ def _headline_row(findings: Findings, key: str) -> list[str]:
     units = choose_units(opened.rows, opened.lesions, opened.manifest, replace(findings.options, metric=key))
     records = bin_records(units, None)
     measure, n = units.measure, int(records["n"].iloc[0])
-    row = [f"{measure.title} {ARROWS[measure.better]}", str(n)]
+    row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(units.table))]
     row += [_number(mean) for mean in _own(records)["mean"]]
     if findings.pair:
         first, second = findings.pair
@@ -116,10 +118,15 @@ def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], finding
 
 def _bin(record: Mapping[Any, Any], axis: str) -> list[str]:
     """Name of a bin above its range, and its patients; also its units where there are more."""
-    n = f"{record['n']}" if record["n"] == record["units"] else f"{record['n']} ({record['units']})"
+    n = _counts(record["n"], record["units"])
     if record["axis"] == ALL or math.isnan(record["high"]):
         return [record["bin"], n]
     return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[axis].unit)}", n]
+
+
+def _counts(n: int, units: int) -> str:
+    """Patients, and their cases or lesions in brackets where these are more."""
+    return f"{n}" if n == units else f"{n} ({units})"
 
 
 def _compared(record: Mapping[Any, Any]) -> list[str]:

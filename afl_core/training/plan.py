@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss
-from afl_core.training.config import TrainConfig, build_config
+from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.runs import RunSpec
 from afl_core.training.state import build_network, choose_device
 
@@ -50,6 +50,7 @@ def plan_runs(  # noqa: PLR0913 - what a run is
     """
     if not losses:
         raise UsageError("Training needs a loss", todo=f"Give --loss, one of {', '.join(LOSSES)}")
+    preset = find_key(PRESETS, preset, kind="preset")
     given = settings.get("loss_settings", {})
     if not isinstance(given, dict):
         raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
@@ -58,7 +59,8 @@ def plan_runs(  # noqa: PLR0913 - what a run is
     for seed in seeds or (None,):
         for text in losses:
             loss, variant, own = _parse_loss(text)
-            entry = pick(LOSSES, loss, kind="loss")
+            loss = find_key(LOSSES, loss, kind="loss")
+            entry = LOSSES[loss]
             own = {**given, **own}
             build_loss(loss, **own)
             chosen = {"loss": loss, "loss_settings": {**entry.settings, **own}} | (

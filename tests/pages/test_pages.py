@@ -33,7 +33,7 @@ def test_overview_states_the_measured_difference(app, results):
 def test_overview_table_holds_means_medians_difference_and_interval(app, results):
     table = app().dataframe[0].value.set_index("Metric")
     dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
-    assert table.loc["Dice ↑", "n"] == 3
+    assert table.loc["Dice ↑", "Over"] == "3 patients"
     assert table.loc["Dice ↑", "FL mean"] == pytest.approx(dsc["FL"].mean())
     assert table.loc["Dice ↑", "A-FL median"] == pytest.approx(dsc["A-FL"].median())
     assert table.loc["Dice ↑", "Difference"] == pytest.approx((dsc["A-FL"] - dsc["FL"]).mean())
@@ -177,7 +177,7 @@ def test_a_truncated_image_is_one_sentence_and_the_other_panels_stay(app, result
 
 def test_a_case_whose_files_are_gone_is_named_and_in_no_number(app, results, cohort_folder):
     def counted(at) -> int:
-        return next(frame.value for frame in at.dataframe if "Metric" in frame.value)["n"].max()
+        return next(frame.value for frame in at.dataframe if "Metric" in frame.value)["Over"].max()
 
     before = counted(app("overview"))
     for path in (*(cohort_folder / "images").glob("gained_*"), cohort_folder / "references" / "gained.nii.gz"):

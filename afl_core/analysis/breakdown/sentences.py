@@ -11,6 +11,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
+from afl_core.evaluation.facts import false_positives_text
 
 ALPHA = 0.05
 
@@ -113,6 +114,14 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
     low, high = record["mean_low"], record["mean_high"]
     interval = "" if math.isnan(low) else f"; {100 * CI_LEVEL:.3g} % interval {low:.3f} to {high:.3f}"
     return f"{mean} ({count(record, units)}{interval})."
+
+
+def false_positives_said(units: Units) -> tuple[str, ...]:
+    """Of each source its false positives: of lesions the scores alone do not show them; () of cases."""
+    where = f"in {number_of(units.cases, 'case')}"
+    return tuple(
+        f"{name}: {false_positives_text(total, units.cases)}, {where}." for name, total in units.false_positives.items()
+    )
 
 
 def place(record: Mapping[Any, Any], units: Units) -> str:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.base.words import number_of
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
@@ -42,7 +42,7 @@ def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
     if name and name.lower().endswith(".toml"):
         return _detect(root, found, [load_layout(typed_folder(name))])
     if name:
-        return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
+        return _detect(root, found, [LAYOUTS[find_key(LAYOUTS, name, kind="layout")]])
     if (root / LAYOUT_FILE).is_file():
         return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
     return _detect(root, found, [layout for layout in LAYOUTS.values() if layout != BRATS_MIXED])

@@ -10,7 +10,13 @@ import streamlit as st
 from afl_core.analysis.breakdown.bins import AXES, Binning
 from afl_core.analysis.breakdown.confounding import confounding, confounding_sentence
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, pair_sentence, tests_sentence
+from afl_core.analysis.breakdown.sentences import (
+    edges_text,
+    false_positives_said,
+    levels_sentence,
+    pair_sentence,
+    tests_sentence,
+)
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
@@ -41,6 +47,8 @@ def show_bins(asked: Asked) -> None:
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
                 said = [pair_sentence(record, units, tests=asked.breakdown.n_tests) for record in of_axis]
                 st.caption("\n".join(f"- {plain(text)}" for text in said))
+    if false := false_positives_said(units):
+        st.markdown("\n".join(f"- {plain(text)}" for text in false))
     st.caption(plain(_caption(asked)))
 
 
