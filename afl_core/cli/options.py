@@ -1,11 +1,9 @@
 """The options by which every command opens a data set, and how they open it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from click import Context
-from click import UsageError as ClickError
 from typer.core import TyperCommand
 
 from afl_core.data.labels import SCHEMES, WHOLE
@@ -47,16 +45,17 @@ TrustOption = Annotated[
 class NamedPaths(TyperCommand):
     """A command whose folders are options: a path that is given without its name is told which they are."""
 
-    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
-        """The arguments that are left; raises Click's `UsageError` where a path has no name."""
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that are left; raises `UsageError` where a path has no name."""
         try:
             return super().parse_args(ctx, args)
-        except ClickError as error:
-            if "extra argument" not in error.message:
+        except Exception as error:
+            if "extra argument" not in str(error):
                 raise
             names = [name for option in self.params for name in option.opts if name in PATHS]
-            error.message += f" Say what it is: {' or '.join(f'{name} PATH ({PATHS[name]})' for name in names)}."
-            raise
+            todo = f"Give {' or '.join(f'{name} PATH ({PATHS[name]})' for name in names)}"
+            given = str(error).rpartition("(")[2].rstrip(").")
+            raise UsageError(f"afl {self.name} cannot tell what this is", received=given, todo=todo) from error
 
 
 PATHS = {

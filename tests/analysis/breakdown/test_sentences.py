@@ -19,6 +19,7 @@ from afl_core.analysis.breakdown.sentences import (
     p_text,
     pair_sentence,
     place,
+    tests_sentence,
     verdict,
 )
 from afl_core.analysis.breakdown.units import Units
@@ -256,3 +257,11 @@ def test_labels_within_a_sentence_keep_their_abbreviations():
 )
 def test_p(p, text):
     assert p_text(p) == text
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [(0, "no test was made"), (1, "only one test was made"), (2, "counts all 2 tests of the breakdown")],
+)
+def test_what_is_corrected_is_said_for_any_number_of_tests(tests, said):
+    assert said in tests_sentence(tests)
