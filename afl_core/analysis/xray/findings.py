@@ -168,7 +168,7 @@ def _channels(there: pd.DataFrame) -> Finding:
     share = float(there["gamma_va"].median())
     background, tumour = weights(SETTINGS["A-FL released"].alpha, share)[:, 0]
     return Finding(
-        "The released class weights sit on channels: the tumour channel, which is read at inference, hardly learns.",
+        "The released class weights sit on channels: the tumour channel, from which the mask is read, hardly learns.",
         f"Weight of the background channel {background:.4f}, of the tumour channel {figure(tumour)} (median case): "
         f"{percent(tumour)} of the weight.",
     )

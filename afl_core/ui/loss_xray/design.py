@@ -55,7 +55,7 @@ def show_design(asked: Asked) -> Setting:
         )
         said = [distance_sentence(name, found[name], asked.case_id) for name in ("A-FL released", "FL", YOURS)]
         st.markdown("\n".join(f"- {plain(text)}" for text in said))
-        st.caption("Weights multiply a loss and its cross-entropy alike, so alpha never changes their distance.")
+        st.caption("Alpha multiplies a loss and its cross-entropy alike, so it does not change how far apart they are.")
     with bins:
         _show_bins(asked, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
     _offer_training(asked, setting)

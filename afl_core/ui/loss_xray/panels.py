@@ -20,7 +20,7 @@ from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.glossary import TERMS, explain
-from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
+from afl_core.ui.loss_xray.why import FORMULA, FORMULA_HELP, READINGS, show_why
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_case
@@ -82,7 +82,7 @@ def choose(workspace: Comparison) -> Asked | None:
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None
-    top.markdown(FORMULA)
+    top.markdown(FORMULA, help=FORMULA_HELP)
     bins = {axis: _tertiles(axis, there) for axis in ("size", "roughness")}
     shown = there
     for (axis, binning), column, label in zip(bins.items(), columns[1:3], ("Tumour size", "Roughness"), strict=True):

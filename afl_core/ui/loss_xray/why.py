@@ -11,14 +11,15 @@ from afl_core.analysis.xray.findings import figure
 from afl_core.analysis.xray.focusing import SETTINGS, Setting, case_gamma, kept_at
 from afl_core.base.words import number_of
 from afl_core.figures.xray import plot_volume
+from afl_core.glossary import explain
 from afl_core.ui.shared.errors import plain
 
 FORMULA = (
-    "**A-FL**, the adaptive focal loss, is FL, −alpha (1−p)^gamma log(p) for the probability p of the right class "
-    "(p_t in charts), with alpha and gamma taken from each case: **gamma = gamma_va + gamma_mSa** (the paper's "
-    "gamma_adaptive). gamma_va is the tumour's share of all voxels, alpha_va = 1 − gamma_va; gamma_mSa, the paper's "
-    "*mean surface smoothness*, has three readings."
+    "**Gamma** says how far a loss looks away from voxels that are right already. FL takes 2 for every case. A-FL takes "
+    "it from each case: **gamma = gamma_va + gamma_mSa**, the tumour's share of all voxels plus the smoothness of its "
+    "surface, which can be read in three ways."
 )
+FORMULA_HELP = explain("A-FL", "Focal loss (FL)", "Alpha (alpha_va)", "gamma_va", "gamma_mSa")
 
 
 @dataclass(frozen=True)

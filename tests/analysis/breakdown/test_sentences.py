@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afl_core.analysis.breakdown import sentences
 from afl_core.analysis.breakdown.measures import MEASURES, build_measure
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
@@ -19,7 +20,6 @@ from afl_core.analysis.breakdown.sentences import (
     p_text,
     pair_sentence,
     place,
-    tests_sentence,
     verdict,
 )
 from afl_core.analysis.breakdown.units import Units
@@ -264,4 +264,4 @@ def test_p(p, text):
     [(0, "no test was made"), (1, "only one test was made"), (2, "counts all 2 tests of the breakdown")],
 )
 def test_what_is_corrected_is_said_for_any_number_of_tests(tests, said):
-    assert said in tests_sentence(tests)
+    assert said in sentences.tests_sentence(tests)

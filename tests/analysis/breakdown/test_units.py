@@ -216,7 +216,7 @@ def test_results_of_an_earlier_version_lack_a_descriptor():
 
 
 def test_a_source_that_does_not_exist():
-    with pytest.raises(UsageError, match=r"no such source \(received: fl\). There are: A-FL, FL"):
+    with pytest.raises(UsageError, match=r"no such source \(received: fl\). There are: FL, A-FL"):
         select({"FL": [0.5], "A-FL": [0.5]}, ("FL", "fl"))
     with pytest.raises(UsageError, match=r"no such source \(received: FL seed3\)"):
         select({"FL seed1": [0.5]}, ("FL",), seeds={"FL": ("FL seed1", "FL seed3")})
