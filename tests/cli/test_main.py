@@ -295,7 +295,7 @@ def test_a_results_folder_that_cannot_be_written_is_one_message(afl, cohort, mas
     net = make_checkpoint(tmp_path / "net")
     ran = afl("predict", "--model", net, "--data", cohort, "--out", blocked, "--case", "Case_C")
     assert "Traceback" not in ran.err
-    assert "0 of 1 masks written" in ran.err
+    assert "0 of 1 mask written" in ran.err
 
 
 def test_the_matcher_is_recorded_and_cannot_be_mixed(afl, cohort, masks, tmp_path):
@@ -655,7 +655,7 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower fir
         (("--metric", "dcs"), "Did you mean dsc?"),
         (("--level", "lesion", "--metric", "iou"), "There is no metric of lesions of that name (received: iou)"),
         (("--level", "cases"), "There is no level of that name (received: cases). Did you mean case?"),
-        (("--source", "AFL"), "These results have no such source (received: AFL). There are: A-FL, FL"),
+        (("--source", "AFL"), "These results have no such source (received: AFL). There are: FL, A-FL"),
         (("--source", "FL", "--source", "FL"), "Give each source once"),
         (("--by", "size,roughnes"), "Did you mean roughness?"),
         (("--by", "size,size"), "Give each axis once (received: size,size)"),

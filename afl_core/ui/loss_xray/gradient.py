@@ -126,9 +126,9 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
             st.markdown("###### Share of each lesion in the gradient, both channels")
             st.dataframe(_lesion_table(looked, found), hide_index=True, height="content")
         st.caption(
-            "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour channel "
-            f"alone. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away. CE by class: cross-entropy, "
-            "with tumour and background of equal weight in total."
+            "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour "
+            f"channel alone. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away. CE by class: "
+            "cross-entropy, with tumour and background of equal weight in total."
         )
         if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
             _show_map(asked, looked, {name: settings[name] for name in MAPPED}, gamma)

@@ -15,9 +15,9 @@ from afl_core.glossary import explain
 from afl_core.ui.shared.errors import plain
 
 FORMULA = (
-    "**Gamma** says how far a loss looks away from voxels that are right already. FL takes 2 for every case. A-FL takes "
-    "it from each case: **gamma = gamma_va + gamma_mSa**, the tumour's share of all voxels plus the smoothness of its "
-    "surface, which can be read in three ways."
+    "**Gamma** says how far a loss looks away from voxels that are right already. FL takes 2 for every case. A-FL "
+    "takes it from each case: **gamma = gamma_va + gamma_mSa**, the tumour's share of all voxels plus the "
+    "smoothness of its surface, which can be read in three ways."
 )
 FORMULA_HELP = explain("A-FL", "Focal loss (FL)", "Alpha (alpha_va)", "gamma_va", "gamma_mSa")
 
