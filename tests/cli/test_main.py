@@ -283,7 +283,7 @@ def test_a_checkpoint_whose_channels_do_not_match_is_one_message_a_case(afl, coh
     (folder / "card.json").write_text(json.dumps(card | {"sequences": ["flair"]}))
     sources = ("--source", f"net={folder}", "--source", f"A={masks}")
     ran = afl("evaluate", "--data", cohort, *sources, "--out", tmp_path / "out", "--case", "Case_A", "--case", "Case_C")
-    assert ran.err.count("The weights in net do not fit the network demo_unet with 1 channels") == 2
+    assert ran.err.count("The weights in net do not fit the network demo_unet with 1 channel") == 2
     assert Results(tmp_path / "out").cases()["source"].tolist() == ["A", "A"]
 
 
