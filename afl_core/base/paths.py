@@ -3,7 +3,8 @@
 import os
 from pathlib import Path
 
-HOME = Path(os.environ.get("AFL_HOME", Path(__file__).resolve().parents[2])).absolute()
+PROJECT = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("AFL_HOME") or PROJECT).absolute()
 MODELS = HOME / "models"
 DEMO = HOME / "data" / "demo"
 RESULTS = HOME / "data" / "results"

@@ -13,11 +13,17 @@ from rich.text import Text
 
 from afl_core.analysis.breakdown.bins import AXES, Edges
 from afl_core.analysis.breakdown.export import export_files
-from afl_core.analysis.breakdown.measures import Level
+from afl_core.analysis.breakdown.measures import MEASURES, Level
 from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, mean_sentence, pair_sentence
-from afl_core.base.catalogue import pick
+from afl_core.analysis.breakdown.sentences import (
+    edges_text,
+    false_positives_said,
+    levels_sentence,
+    mean_sentence,
+    pair_sentence,
+)
+from afl_core.base.catalogue import find_key, pick
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
@@ -136,8 +142,7 @@ def figure(
     chosen = choose_examples(opened.rows)
     for asked in case or ():
         role, _, case_id = asked.partition("=")
-        pick(ROLES, role, kind="role")
-        chosen[role] = case_id
+        chosen[find_key(ROLES, role, kind="role")] = case_id
     if not chosen:
         raise DataError("These results hold no evaluated case with a tumour", received=results)
     examples = load_examples(opened, chosen)
@@ -155,12 +160,11 @@ def build_options(
     source: Sequence[str] | None,
 ) -> Options:
     """The options as they were typed; raises `UsageError` where one is wrong."""
-    pick(dict.fromkeys(get_args(Level)), level, kind="level")
-    pick(BINS, bins, kind="kind of bins")
-    named = None if by is None else tuple(part.strip() for part in by.split(","))
+    level = find_key(dict.fromkeys(get_args(Level)), level, kind="level")
+    bins = find_key(BINS, bins, kind="kind of bins")
+    metric = find_key(MEASURES[cast(Level, level)], metric, kind=f"metric of {level}s")
+    named = None if by is None else tuple(find_key(AXES, part.strip(), kind="axis") for part in by.split(","))
     axes = DEFAULT_AXES if named is None else named
-    for axis in axes:
-        pick(AXES, axis, kind="axis")
     if len(set(axes)) < len(axes):
         raise UsageError("Give each axis once", received=by)
     fixed = dict(parse_edges(text) for text in edges or [])
@@ -198,8 +202,7 @@ def parse_edges(text: str) -> tuple[str, Edges]:
             received=text,
             todo="For example --edges size=5,20",
         )
-    pick(AXES, axis, kind="axis")
-    return axis, (low, high)
+    return find_key(AXES, axis, kind="axis"), (low, high)
 
 
 def open_compared(folder: Path) -> Comparison:
@@ -238,29 +241,31 @@ def print_breakdown(found: Breakdown) -> None:
     records = found.pair(*pair) if pair else found.records
     title = f"{units.measure.title}, {' minus '.join(pair[::-1]) if pair else units.sources[0]}"
     compared = ("mean", "interval", "p (Holm)") if pair else ("mean", "95 % interval")
-    table = Table("bin", "range", "n", *compared, box=None, padding=(0, 1, 0, 0))
+    apart = bool((records["n"] < records["units"]).any())
+    n = f"patients ({units.noun})" if apart else "n"
+    table = Table("bin", "range", n, *compared, box=None, padding=(0, 1, 0, 0))
     table.title, table.title_justify = Text(title), "left"
     for axis, of_axis in records.groupby("axis", sort=False):
         if axis != ALL:
-            table.add_row(Text(AXES[str(axis)].label, style="bold"))
+            table.add_row(Text(units.axis(str(axis)).label, style="bold"))
         for record in of_axis.to_dict("records"):
-            table.add_row(*_cells(record, pair=bool(pair)))
+            table.add_row(*_cells(record, pair=bool(pair), apart=apart))
     output.print(table)
     overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
-    said += [levels_sentence(found.records)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
-    for sentence in filter(None, (*said, *found.unbinned)):
+    said += [levels_sentence(found.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
+    for sentence in filter(None, (*said, *false_positives_said(units), *found.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def _cells(record: dict[Any, Any], *, pair: bool) -> tuple[str, ...]:
+def _cells(record: dict[Any, Any], *, pair: bool, apart: bool) -> tuple[str, ...]:
     value, low, high = ("mean_difference", "ci_low", "ci_high") if pair else ("mean", "mean_low", "mean_high")
     sign = "+" if pair else ""
     bounded = record["axis"] != ALL and not math.isnan(record["high"])
     shown = (
         record["bin"],
         edges_text(record["low"], record["high"], AXES[record["axis"]].unit) if bounded else "",
-        str(record["n"]),
+        f"{record['n']} ({record['units']})" if apart else str(record["n"]),
         f"{record[value]:{sign}.3f}",
         "" if math.isnan(record[low]) else f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}",
     )

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
+from afl_core.base.words import number_in_parts, number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     DATA_HELP,
@@ -96,7 +97,7 @@ def split(  # noqa: PLR0913 - one parameter an option
     save_splits(target, splits)
     if report.unusable:
         print_line(f"Left out, for what afl data check says of them: {', '.join(report.unusable)}")
-    print_line(f"{', '.join(f'{len(ids)} {name}' for name, ids in splits.items())} cases written to {target}")
+    print_line(f"{number_in_parts({name: len(ids) for name, ids in splits.items()}, 'case')} written to {target}")
     print_line(report.patients)
     print_warnings(cohort.patients.warnings)
 
@@ -108,14 +109,14 @@ def _print_report(report: Report) -> None:
         "Layout": title if name == MASKS_ALONE.name else f"{title} ({name})",
         "Labels": report.labels[1],
         "Region": report.region,
-        "Cases": f"{len(report.cases)}, of {len({row.patient for row in report.cases})} patients; "
+        "Cases": f"{len(report.cases)}, of {number_of(len({row.patient for row in report.cases}), 'patient')}; "
         f"{sum(row.reference for row in report.cases)} with a reference",
         "Patients": report.patients,
         "Sequences": ", ".join(dict.fromkeys(s for row in report.cases for s in row.sequences)) or "none: masks alone",
     }
     if report.references_read:
         volumes = sorted(row.volume_ml for row in report.cases if row.volume_ml > 0)
-        facts["Tumours"] = f"{len(volumes)} cases with one, {len(report.empty)} empty"
+        facts["Tumours"] = f"{number_of(len(volumes), 'case')} with one, {len(report.empty)} empty"
         if volumes:
             middle = f"{volumes[0]:.3g} to {volumes[-1]:.3g} ml, median {median(volumes):.3g} ml"
             facts["Volumes"] = middle

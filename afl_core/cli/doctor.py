@@ -5,9 +5,11 @@ import platform
 import re
 import shutil
 import sys
+import tempfile
 from dataclasses import dataclass
+from pathlib import Path
 
-from afl_core.base.paths import DEMO, HOME, MODELS
+from afl_core.base.paths import DEMO, HOME, MODELS, PROJECT, RESULTS
 from afl_core.base.versions import package_version
 from afl_core.errors import AflError
 from afl_core.model.checkpoints import CARD, load_card, verify_weights
@@ -25,8 +27,8 @@ class Check:
 
 
 def run_checks() -> tuple[Check, ...]:
-    """Look at Python, packages, machine, checkpoints and demo data; imports nothing heavy."""
-    return (_python(), _packages(), _machine(), *_checkpoints(), _demo())
+    """Look at Python, packages, machine, folders, checkpoints and demo data; imports nothing heavy."""
+    return (_python(), _packages(), _machine(), *_folders(), *_checkpoints(), _demo())
 
 
 def _python() -> Check:
@@ -34,7 +36,7 @@ def _python() -> Check:
 
 
 def _packages() -> Check:
-    requirements = HOME / "requirements.txt"
+    requirements = PROJECT / "requirements.txt"
     if not requirements.is_file():
         return Check("packages", False, f"there is no {requirements.name} to compare with")
     wrong = []
@@ -46,10 +48,37 @@ def _packages() -> Check:
 
 
 def _machine() -> Check:
-    existing = next(folder for folder in (HOME, *HOME.absolute().parents) if folder.is_dir())
-    free_gb = shutil.disk_usage(existing).free / 1e9
+    free_gb = shutil.disk_usage(_existing(HOME)).free / 1e9
     found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {free_gb:.0f} GB free"
     return Check("machine", free_gb > 1, found)
+
+
+def _folders() -> tuple[Check, ...]:
+    """Where the workbench keeps its files, and whether it can."""
+    how = "as AFL_HOME says" if os.environ.get("AFL_HOME") else "the project's own; AFL_HOME names another"
+    home = _folder("home", HOME)
+    return (
+        Check(home.name, home.fine, f"{home.found} ({how})"),
+        _folder("results", RESULTS),
+        _folder("runs", MODELS / "runs"),
+    )
+
+
+def _folder(what: str, path: Path) -> Check:
+    """Whether files can be kept in a folder; one that is not there yet is made when it is needed."""
+    name, existing = f"folder of {what}" if what != "home" else "home folder", _existing(path)
+    try:
+        with tempfile.TemporaryFile(dir=existing):
+            pass
+    except OSError as error:
+        at = "" if existing == path else f": {existing}"
+        return Check(name, False, f"{path} cannot be written{at} ({error.strerror})")
+    return Check(name, True, f"{path}{'' if existing == path else ', which is made when it is needed'}")
+
+
+def _existing(path: Path) -> Path:
+    """A path, or the nearest above it that is there."""
+    return next(place for place in (path, *path.parents) if os.path.lexists(place))
 
 
 def _checkpoints() -> tuple[Check, ...]:

@@ -15,6 +15,7 @@ from rich.text import Text
 from afl_core.base.catalogue import pick
 from afl_core.base.isolation import explained
 from afl_core.base.paths import DEMO, RESULTS
+from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
 from afl_core.cli.analysis import breakdown, figure, report
 from afl_core.cli.data import data_app
@@ -24,6 +25,7 @@ from afl_core.cli.options import (
     DATA_HELP,
     LabelsOption,
     LayoutOption,
+    NamedPaths,
     PatientsOption,
     RegionOption,
     TrustOption,
@@ -60,9 +62,9 @@ app = typer.Typer(
 app.command()(breakdown)
 app.command()(report)
 app.command()(figure)
-app.command()(train)
+app.command(cls=NamedPaths)(train)
 app.command()(study)
-app.command()(xray)
+app.command(cls=NamedPaths)(xray)
 WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
 app.add_typer(data_app, name="data")
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
@@ -88,7 +90,7 @@ def demo(
         evaluate_cases(cohort, cases, demo_sources(), results, split=sorted(wanted))
 
 
-@app.command()
+@app.command(cls=NamedPaths)
 def evaluate(  # noqa: PLR0913 - one parameter an option
     *,
     data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
@@ -141,15 +143,14 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     )
     cohort = open_cohort(data, references, options)
     results = Results(out)
-    find_matcher(matcher)
-    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=matcher)
+    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
     chosen, ids = _select(cohort, case), _split(cohort, split)
     evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
 
 
-@app.command()
+@app.command(cls=NamedPaths)
 def predict(  # noqa: PLR0913 - one parameter an option
     *,
     model: Annotated[Path, typer.Option(help="Checkpoint folder, or a weights file of the authors.")],
@@ -176,10 +177,12 @@ def predict(  # noqa: PLR0913 - one parameter an option
                 failed[chosen.case_id] = str(outcome)
             advance(done, len(cases), chosen.case_id)
     written = sum(chosen.case_id not in failed for chosen in cases)
-    print_line(f"{written} of {len(cases)} masks written to {out}")
+    print_line(f"{written} of {number_of(len(cases), 'mask')} written to {out}")
     print_problems(failed)
     if not written:
-        raise UsageError("No case could be segmented", received=f"{len(cases)} cases", todo="See the reasons above")
+        raise UsageError(
+            "No case could be segmented", received=number_of(len(cases), "case"), todo="See the reasons above"
+        )
 
 
 def _predict_into(case: Case, source: Source, out: Path) -> None:
@@ -195,7 +198,10 @@ def doctor() -> None:
         table.add_row("[green]ok[/green]" if check.fine else "[red]no[/red]", check.name, Text(check.found))
     output.print(table)
     if not all(check.fine for check in checks):
-        raise UsageError("Some checks failed", todo="Run `make setup` again, and `afl demo` for the demo data")
+        todo = "Mend what stands beside no: `make setup` installs, `afl demo` makes the demo data"
+        if not all(check.fine for check in checks if "folder" in check.name):
+            todo += "; AFL_HOME names a folder that can be written"
+        raise UsageError("Some checks failed", todo=todo)
 
 
 def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:

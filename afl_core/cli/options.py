@@ -1,9 +1,10 @@
 """The options by which every command opens a data set, and how they open it."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUTS, Cohort, DataOptions
@@ -39,6 +40,30 @@ TrustOption = Annotated[
         "lost their header.",
     ),
 ]
+
+
+class NamedPaths(TyperCommand):
+    """A command whose folders are options: a path that is given without its name is told which they are."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """The arguments that are left; raises `UsageError` where a path has no name."""
+        try:
+            return super().parse_args(ctx, args)
+        except Exception as error:
+            if "extra argument" not in str(error):
+                raise
+            names = [name for option in self.params for name in option.opts if name in PATHS]
+            todo = f"Give {' or '.join(f'{name} PATH ({PATHS[name]})' for name in names)}"
+            given = str(error).rpartition("(")[2].rstrip(").")
+            raise UsageError(f"afl {self.name} cannot tell what this is", received=given, todo=todo) from error
+
+
+PATHS = {
+    "--data": "the folder of a data set",
+    "--references": "a folder of reference masks alone",
+    "--model": "a checkpoint",
+}
+"""Options that take what is often given without a name, and what they take."""
 
 
 def data_options(

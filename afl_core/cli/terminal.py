@@ -12,9 +12,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.analysis.statistics.paired import headline, patients_text
+from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.facts import lesions_said
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.results import Results
 
@@ -67,31 +70,43 @@ def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = 
 
 
 def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[str] = ()) -> None:
-    """Number of cases and mean DSC of each source, over all cases and over those with a tumour; missing predictions."""
+    """Mean and median DSC of each source, over all and over those with a tumour; its lesions; missing predictions.
+
+    The figures are over patients, as `headline` gives them on every page.
+    """
     opened = open_comparison(results.folder)
     cases, manifest = opened.rows, opened.manifest
     missing = {source: len(ids) for source, ids in manifest.missing.items()}
     failed = failed_predictions(manifest)
-    title = ("source", "cases", "missing", "failed", "mean DSC", "median DSC", "with tumour", "mean DSC with tumour")
-    table = Table(*title, box=None)
+    title = ("source", "missing", "failed", "mean DSC", "median", "over", "with tumour", "over")
+    table = Table(*title, box=None, padding=(0, 1, 0, 0))
     for source in sources if not cases.empty else ():
         rows = cases[cases["source"] == source]
         positive = rows[rows["reference_volume_ml"] > 0]
-        figures = (rows["dsc"].mean(), rows["dsc"].median(), positive["dsc"].mean())
-        mean, median, there = (f"{value:.4f}" for value in figures)
-        table.add_row(
-            Text(source),
-            *map(str, (len(rows), missing.get(source, 0), failed[source])),
-            *(mean, median, str(len(positive)), there),
-        )
+        mean, median, over = _dsc(rows, source)
+        there, _, over_there = _dsc(positive, source)
+        absent = map(str, (missing.get(source, 0), failed[source]))
+        table.add_row(Text(source), *absent, mean, median, over, there, over_there)
     output.print(table)
     for source in sources:
         if ids := manifest.missing.get(source):
-            print_line(f"{source} has no prediction of {len(ids)} cases: they are in none of its means")
+            lost = number_of(len(ids), "case: it is", "cases: they are")
+            print_line(f"{source} has no prediction of {lost} in none of its means")
         if failed[source]:
-            print_line(f"{source} failed on {failed[source]} cases, for the reasons above: none of its means has them")
+            them = "it" if failed[source] == 1 else "them"
+            where = number_of(failed[source], "case")
+            print_line(f"{source} failed on {where}, for the reasons above: none of its means has {them}")
+    for said in lesions_said(opened):
+        print_line(said)
     print_caveats(manifest, cases, more)
     print_warnings(opened.left_out_said)
+
+
+def _dsc(rows: pd.DataFrame, source: str) -> tuple[str, str, str]:
+    """Mean and median DSC of a source's rows, and what they are over."""
+    (found,) = headline(rows, ("dsc",), (source,)).to_dict("records")
+    mean, median = (f"{found[f'{source} {kind}']:.4f}" if found["n"] else "–" for kind in ("mean", "median"))
+    return mean, median, patients_text(found["n"], found["cases"], found["of"])
 
 
 def command_line() -> str:

@@ -12,6 +12,7 @@ import typer
 from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.isolation import ERRORS
 from afl_core.base.paths import DEMO
+from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
@@ -110,7 +111,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     )
     planned = plan_runs(request)
     if out is not None and len(planned) > 1:
-        raise UsageError("--out takes one run", received=f"{len(planned)} runs", todo="Leave it out")
+        raise UsageError("--out takes one run", received=number_of(len(planned), "run"), todo="Leave it out")
     for label, spec in planned.items():
         own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
         run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
@@ -203,7 +204,8 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     results.describe_cohort(cohort, sources, settings=settings, cases=split)
     counting = {case.case_id for case in counted(cohort, results.manifest()).cases}
     if others := [case for case in cases if case.case_id not in counting]:
-        print_line(f"These results are of a split of {len(counting)} cases: {len(others)} others are left out")
+        left = number_of(len(others), "other is", "others are")
+        print_line(f"These results are of a split of {number_of(len(counting), 'case')}: {left} left out")
         cases = [case for case in cases if case.case_id in counting]
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
@@ -220,10 +222,13 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         try:
             evaluate_into(results, cases, sources, executor=executor, report=report)
         except KeyboardInterrupt:
-            print_line(f"Stopped after {done} of {len(cases)} cases. They are kept: give the command again to go on.")
+            where = f"{done} of {number_of(len(cases), 'case')}"
+            print_line(f"Stopped after {where}. What is done is kept: give the command again to go on.")
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:
         if fresh and results.cases().empty and not (results.folder / ERRORS).exists():  # it holds nothing
             shutil.rmtree(results.folder, ignore_errors=True)
-        raise UsageError("No case could be evaluated", received=f"{len(cases)} cases", todo="See the reasons above")
+        raise UsageError(
+            "No case could be evaluated", received=number_of(len(cases), "case"), todo="See the reasons above"
+        )

@@ -25,8 +25,9 @@ from afl_core.analysis.xray.table import (
     tumours,
     xray_table,
 )
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.base.storage import write_atomically
+from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
@@ -111,11 +112,12 @@ def _measure(cohort: Cohort, preparation: Preparation) -> tuple[pd.DataFrame, di
 
 def build_preparation(name: str, grid: str | None, resize: str | None) -> Preparation:
     """The preparation that the options ask for; raises `UsageError` where one is wrong."""
-    preparation = pick(PREPARATIONS, name, kind="preparation")
+    name = find_key(PREPARATIONS, name, kind="preparation")
+    preparation = PREPARATIONS[name]
     if grid is not None:
         preparation = replace(preparation, grid=parse_grid(grid))
     if resize is not None:
-        pick(dict.fromkeys(get_args(Resize)), resize, kind="way to resize a mask")
+        resize = find_key(dict.fromkeys(get_args(Resize)), resize, kind="way to resize a mask")
         if preparation.grid is None:
             raise UsageError("--resize needs a grid to resize to", received=resize, todo="Add --grid 160,128,24")
         preparation = replace(preparation, resize=cast(Resize, resize))
@@ -147,7 +149,7 @@ def parse_grid(text: str) -> Grid:
 def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
     """The distribution of every quantity, the losses by size, and the findings."""
     there = tumours(table)
-    print_line(f"The loss sees: {preparation.title}. {len(there)} of {len(table)} cases with a tumour.")
+    print_line(f"The loss sees: {preparation.title}. {len(there)} of {number_of(len(table), 'case')} with a tumour.")
     said = [f"- {f.claim} {f.measured}" for f in findings(table)]
     output.print(Text(headline(table), style="bold"), soft_wrap=True)
     if not there.empty:

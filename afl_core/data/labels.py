@@ -9,6 +9,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from afl_core.base.catalogue import nearest_key
 from afl_core.errors import DataError, UsageError
 from afl_core.volume import Region
 
@@ -57,10 +58,11 @@ class Scheme:
         """
         key = SYNONYMS.get(name.lower(), name.lower())
         if key not in self.regions:
+            hint = f"Did you mean {near}? " if (near := nearest_key(self.regions | SYNONYMS, key)) else ""
             raise UsageError(
                 f"The labels {self.title} have no region of that name",
                 received=name,
-                todo=f"There are: {', '.join(self.regions)}. Own codes are named so: {OWN_CODES}",
+                todo=f"{hint}There are: {', '.join(self.regions)}. Own codes are named so: {OWN_CODES}",
             )
         return Region(key, self.regions[key], tuple(self.values))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from afl_core.base.words import number_of
 from afl_core.data.patient_table import PARTICIPANTS, alike, load_patients
 from afl_core.errors import AflError, UsageError
 
@@ -146,7 +147,7 @@ class Patients:
         patients = {self[case_id] for case_id in cases}
         if not self.how:
             return f"{_n(cases)}, each a patient of its own"
-        return f"{_n(cases)} of {len(patients)} patient{'' if len(patients) == 1 else 's'}, {self.how}"
+        return f"{_n(cases)} of {number_of(len(patients), 'patient')}, {self.how}"
 
     def record(self) -> dict[str, Any]:
         """What a manifest keeps; cases that are patients of their own by any reading are left out."""
@@ -265,4 +266,4 @@ def _listed(case_ids: Sequence[str], *, shown: int = 4) -> str:
 
 def _n(case_ids: Iterable[str]) -> str:
     n = len(tuple(case_ids))
-    return f"{n} case{'' if n == 1 else 's'}"
+    return number_of(n, "case")

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from afl_core.base.words import number_of
 from afl_core.data.labels import region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
@@ -53,7 +54,8 @@ def _saturated(rows: pd.DataFrame) -> list[str]:
 def _scaled(rows: pd.DataFrame) -> list[str]:
     """Sources with maps of 0 to 255: that they are probabilities is what their values suggest."""
     return [
-        f"{n} files of {source} hold values up to 255 and were read as probabilities times 255: save 0 to 1 to be sure."
+        f"{number_of(n, 'file')} of {source} with values up to 255 {'was' if n == 1 else 'were'} read as probabilities "
+        "times 255: save 0 to 1 to be sure."
         for source, n in _noted(rows, BYTES).items()
     ]
 
@@ -69,7 +71,7 @@ def _noted(rows: pd.DataFrame, words: str) -> dict[str, int]:
 def _perfect(rows: pd.DataFrame) -> list[str]:
     """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
     there = rows[rows["reference_volume_ml"] > 0]
-    perfect = there.groupby("source")["dsc"].min()
+    perfect = there.groupby("source", sort=False)["dsc"].min()
     return [
         f"The masks of {source} equal the reference in every case: are the references given as a source?"
         for source in perfect[perfect == 1].index
@@ -84,8 +86,9 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
         return []
     n = len(train & set(rows["case_id"]))
     said = (
-        f"{n} of these cases are in the training part of the data set's {SPLITS_FILE}: a model that was trained on "
-        "them scores too well here. Evaluate with --split test into another folder."
+        f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
+        f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "
+        "with --split test into another folder."
     )
     return [said] if n else []
 
@@ -97,6 +100,7 @@ def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
         return ""
     own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
     return (
-        f"The matcher {matcher.name} ignores {int(own.sum())} lesions of {int((own > 0).sum())} cases, those up to "
-        f"{matcher.ignored_up_to_voxels} voxels: they enter no lesion score."
+        f"The matcher {matcher.name} ignores {number_of(int(own.sum()), 'lesion')} of "
+        f"{number_of(int((own > 0).sum()), 'case')}, those up to "
+        f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."
     )

@@ -7,10 +7,11 @@ from pathlib import Path
 import pandas as pd
 
 from afl_core.base import paths
+from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
+from afl_core.evaluation.manifest import MANIFEST, Manifest, SourceSection, counted, damaged, whole_cohort
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.results import Results, is_measured_mask
@@ -43,7 +44,7 @@ class Comparison:
     Attributes:
         results: The folder.
         manifest: Its manifest, with a data set and sources.
-        rows: Case rows, one per (case, source), of the cases that count.
+        rows: Case rows, one per (case, source), of the cases that count; of a case in the order of the sources.
         lesions: Lesion rows of the same.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
@@ -78,11 +79,8 @@ class Comparison:
         if not self.left_out:
             return ()
         some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")
-        are = "case is" if len(self.left_out) == 1 else "cases are"
-        return (
-            f"{len(self.left_out)} measured {are} in no number here: not, or no longer, among the cases of this data "
-            f"set that count ({some}).",
-        )
+        are = number_of(len(self.left_out), "measured case is", "measured cases are")
+        return (f"{are} in no number here: not, or no longer, among the cases of this data set that count ({some}).",)
 
     @property
     def is_demo(self) -> bool:
@@ -94,9 +92,7 @@ class Comparison:
         """What each source is, in a line: the loss with its settings, or how many masks."""
         region = self.manifest.settings.region
         return {
-            name: f"{source.card.summary}{_other_region(source.card, region)}"
-            if source.card
-            else f"{source.files} {DECIDED.get(source.meaning, 'masks from a folder')}"
+            name: f"{source.card.summary}{_other_region(source.card, region)}" if source.card else files_text(source)
             for name, source in self.manifest.sources.items()
         }
 
@@ -180,7 +176,17 @@ def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> 
     if table.empty:
         return table
     own = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
-    return own.reset_index(drop=True) if len(own) < len(table) else table
+    order = {source: place for place, source in enumerate(sources)}
+    own = own.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
+    return own.sort_values("case_id", kind="stable", ignore_index=True)
+
+
+def files_text(source: SourceSection) -> str:
+    """How many files a folder of predictions has, and what they were read as."""
+    files = source.files or 0
+    if not source.meaning:
+        return f"{number_of(files, 'mask')} from a folder"
+    return f"{number_of(files, 'file')}, read as {DECIDED[source.meaning]}"
 
 
 def _other_region(card: Card, region: str) -> str:

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
+from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.manifest import SourceSection, failed_predictions
+from afl_core.evaluation.manifest import Manifest, SourceSection, failed_predictions
 from afl_core.evaluation.prediction_values import changes
 from afl_core.model.checkpoints import Card
 
@@ -21,7 +22,7 @@ def data_facts(opened: Comparison) -> dict[str, str]:
     if not rows.empty:
         once = rows.drop_duplicates("case_id")
         with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
-        facts["Evaluated"] = f"{len(once)} cases, {len(with_tumour)} with a tumour"
+        facts["Evaluated"] = f"{number_of(len(once), 'case')}, {len(with_tumour)} with a tumour"
         facts["Tumour volume"] = (
             f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
         )
@@ -60,7 +61,7 @@ def _by_rule(card: Card) -> dict[str, str]:
 def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
     if not training:
         return {}
-    how = f"{training.get('steps')} steps, batch {training.get('batch_size')}, seed {training.get('seed')}"
+    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}, seed {training.get('seed')}"
     return {"Training": f"{how}, best at step {training.get('best_step')}"}
 
 
@@ -74,15 +75,60 @@ def problems_of(opened: Comparison) -> dict[str, str]:
     return dict(opened.manifest.data.skipped) | of_sources
 
 
+def unused_said(n: int) -> str:
+    """How many cases or predictions could not be used.
+
+    >>> unused_said(1)
+    '1 case or prediction could not be used'
+    """
+    return f"{number_of(n, 'case or prediction', 'cases or predictions')} could not be used"
+
+
+_EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
+
+
+def empty_counts_said(manifest: Manifest) -> str:
+    """How many cases of each source an empty rule decided."""
+    touched = {source: manifest.empty_masks[source] for source in manifest.sources if source in manifest.empty_masks}
+    counts = (
+        f"{source}: {', '.join(f'{n} {_EMPTY[rule]}' for rule, n in sorted(rules.items()))}"
+        for source, rules in touched.items()
+    )
+    return "; ".join(counts) or "none"
+
+
+def false_positives_text(total: float, cases: int) -> str:
+    """How many predicted lesions are none, beside every recall of lesions.
+
+    >>> false_positives_text(628, 60), false_positives_text(0, 0)
+    ('false positives: 628 (10.5 per case)', 'false positives: 0')
+    """
+    return f"false positives: {total:g}" + (f" ({total / cases:.3g} per case)" if total else "")
+
+
+def lesions_said(opened: Comparison) -> tuple[str, ...]:
+    """Of each source the lesions that it found, and its false positives; () where the rows do not count them."""
+    rows = opened.rows
+    if rows.empty or not {"lesion_tp", "lesion_fp", "lesion_fn"} <= set(rows):
+        return ()
+    said = []
+    for source, own in rows.groupby("source", sort=False):
+        tp, fp, fn = (int(own[f"lesion_{kind}"].sum()) for kind in ("tp", "fp", "fn"))
+        found = f"{tp} of {number_of(tp + fn, 'lesion')} found" if tp + fn else "no lesion to find"
+        said.append(f"{source}: {found}; {false_positives_text(fp, len(own))}, in {number_of(len(own), 'case')}")
+    return tuple(said)
+
+
 def missing_said(opened: Comparison) -> str:
     """How many predictions each source lacks; they are in no mean."""
-    missing = {source: len(cases) for source, cases in opened.manifest.missing.items()}
+    lacking = opened.manifest.missing
+    missing = {source: len(lacking[source]) for source in opened.sources if source in lacking}
     rows = opened.rows
     measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
     counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
     said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
     if failed := failed_predictions(opened.manifest):
-        each = ", ".join(f"{source}: {n}" for source, n in failed.items())
+        each = ", ".join(f"{source}: {failed[source]}" for source in opened.sources if failed[source])
         said += f" Predictions that could not be used, and are in no mean: {each}."
     return said.strip()
 
@@ -95,6 +141,6 @@ def changed_said(opened: Comparison) -> str:
     noted = noted[noted["note"] != ""]
     said = [
         f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
-        for source, rows in noted.groupby("source")
+        for source, rows in noted.groupby("source", sort=False)
     ]
     return f"Predictions that were changed before they were measured: {'; '.join(said)}." if said else ""

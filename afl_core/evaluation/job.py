@@ -18,6 +18,7 @@ from pydantic.dataclasses import dataclass
 from afl_core.base import processes
 from afl_core.base.isolation import explained
 from afl_core.base.storage import drop_half_written, read_as, write_atomically
+from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import DataError, UsageError
@@ -172,7 +173,7 @@ def run_job(folder: Path) -> None:
         cases = {case.case_id: case for case in cohort.cases}
         if spec.case_id == EVERY:
             lost = _run_every(folder, results, list(cases.values()), sources)
-            message = f"{lost} of {len(cases)} cases could not be measured" if lost else "Finished"
+            message = f"{lost} of {number_of(len(cases), 'case')} could not be measured" if lost else "Finished"
             _write(folder, JobStatus("failed" if lost else "finished", message, len(cases), len(cases)))
             return
         if spec.case_id not in cases:
@@ -198,7 +199,8 @@ def _run_every(folder: Path, results: Results, cases: Sequence[Case], sources: S
     def report(result: CaseResult) -> None:
         nonlocal done, lost
         done, lost = done + 1, lost + bool(result.problems)
-        _write(folder, JobStatus("running", f"{done} of {len(cases)} cases measured", done, len(cases), os.getpid()))
+        message = f"{done} of {number_of(len(cases), 'case')} measured"
+        _write(folder, JobStatus("running", message, done, len(cases), os.getpid()))
 
     with worker_pool(tasks=len(cases) // 4) as executor:  # a few are measured sooner than workers start
         _write(folder, JobStatus("running", "Measuring every case", 0, len(cases), os.getpid()))

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from afl_core.base.words import number_of
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts.mask_folders import find_mask_folders, named
 from afl_core.data.layouts.masks import composed
@@ -48,7 +49,7 @@ def find_prediction(folder: Path, case_id: str) -> Path:
     named = ", ".join(path.relative_to(folder).as_posix() for path in list(found.values())[:2])
     raise MissingPredictionError(
         f"no mask of {case_id}",
-        received=f"{folder.name} with {len(found)} predictions, such as {named}" if found else folder.name,
+        received=f"{folder.name} with {number_of(len(found), 'prediction')}, such as {named}" if found else folder.name,
         todo="Name the files by case id, or predict the case",
     )
 

@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.words import number_of
 from afl_core.figures.chart_style import Facts, marks_with_intervals, source_marker, swarm
 from afl_core.figures.palette import source_style
 
@@ -52,7 +53,7 @@ def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
     for of_axis, name, range_, inside in parts if (numbers == REST).any() else parts[:-1]:
         rows = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
         n = int(rows["n"].iloc[0]) if len(rows) else 0
-        counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", f"{len(inside):,} {units.noun}")
+        counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", number_of(len(inside), units.noun[:-1]))
         bins.append(Bin((name, range_, *counts), inside, {r["source"]: r for r in rows.to_dict("records")}))
     return bins
 

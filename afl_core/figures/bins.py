@@ -9,10 +9,11 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from afl_core.analysis.breakdown.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown.bins import REST, Binning
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.words import number_of
 from afl_core.figures.bin_parts import (
     LANES,
     add_means,
@@ -69,9 +70,9 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
         marker = {"symbol": "diamond-open", "color": GREY, "size": 8}
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
-    title = AXES[axis].title + ("" if units.table["patient"].is_unique else " (n: patients)")
+    title = units.axis(axis).title + ("" if units.table["patient"].is_unique else " (n: patients)")
     if sum(len(b.inside) for b in drawn) < len(units.table):
-        title += f"<br>{sum(len(b.inside) for b in drawn):,} of {len(units.table):,} {units.noun} drawn"
+        title += f"<br>{sum(len(b.inside) for b in drawn):,} of {number_of(len(units.table), units.noun[:-1])} drawn"
     labels = [short_lines(b.label) for b in bins]
     ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
@@ -115,7 +116,9 @@ def plot_grid(
         figure.add_annotation(x=right[j], y=down[i], text=_cell_text(cells[i][j], least), showarrow=False, font=font)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
         labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
-        update(title=AXES[b.axis].title, tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False)
+        update(
+            title=units.axis(b.axis).title, tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False
+        )
     return figure.update_yaxes(autorange="reversed").update_layout(chart_layout(420))
 
 
@@ -132,7 +135,7 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
     Returns:
         A figure of three panels; a mark is teal or ochre where its interval leaves out 0, and hollow where it does not.
     """
-    axis = AXES[binning.axis]
+    axis = units.axis(binning.axis)
     titles = [f"<b>{name}</b>" for name in binning.names[:REST]]
     figure = make_subplots(1, REST, shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
     for column, (name, edge) in enumerate(zip(axis.names, (0, 1, 1), strict=True), 1):

@@ -56,7 +56,7 @@ class Example:
 
 
 def plot_examples(examples: Sequence[Example]) -> Figure:
-    """Rows: the reference, then the sources from the last to the first. Columns: surface and axial slice of each case.
+    """Rows: the reference, then the sources in their order. Columns: surface and axial slice of each case.
 
     Surfaces of sources show the signed distance to the reference in mm, with one colour range and one size for the
     whole figure; one that reaches far beyond the references is cut.
@@ -71,7 +71,7 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     limit = max(surfaces.limit_mm for surfaces in scenes)
     side = max(_view(example)[2] for example in examples)
     half_mm = max(_reach_mm(surfaces) for surfaces in scenes)
-    rows = ["Reference", *reversed(list(examples[0].predictions))]
+    rows = ["Reference", *examples[0].predictions]
     figure = Figure(figsize=(SIDE_INCH * 2 * len(examples) + 1.3, SIDE_INCH * len(rows) + 0.5), dpi=DPI)
     grid = figure.add_gridspec(
         len(rows),

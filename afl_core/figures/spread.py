@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.words import number_of
 from afl_core.figures.chart_style import (
     GREY,
     LOG_AXIS,
@@ -63,7 +64,7 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
     placed = np.flatnonzero(has_value("size", units.table["size"]))
     shade = units.table[colour_by].to_numpy(dtype=float)
     measured = placed[np.isfinite(shade[placed])]
-    bar = {"title": {"text": AXES[colour_by].label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
+    bar = {"title": {"text": units.axis(colour_by).label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
     scale = {"colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}
     figure = go.Figure()
     figure.add_hline(y=0, line={"width": 1, "color": GREY})
@@ -72,8 +73,7 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
     _add_differences(figure, units, pair, np.setdiff1d(placed, measured), hollow)
     if trend is not None and placed.size:
         _add_trend(figure, units.table["size"].to_numpy(dtype=float)[placed], trend, units.measure.unit)
-    what = "the case" if units.level == "case" else "the lesion"
-    title = f"Tumour volume of {what} (ml, logarithmic), {len(placed):,} {units.noun}"
+    title = f"{units.axis('size').label} (ml, logarithmic), {number_of(len(placed), units.noun[:-1])}"
     figure.update_xaxes(title=title, **LOG_AXIS)
     figure.update_yaxes(title=difference_title(units, pair), zeroline=False)
     return figure.update_layout(chart_layout(420))
@@ -102,7 +102,7 @@ def plot_cumulative(units: Units) -> go.Figure:
             name=source,
         )
     figure.update_xaxes(title=f"{units.measure.title}, {units.measure.better} is better", zeroline=False)
-    share = f"Share of {n:,} {units.noun} up to a value"
+    share = f"Share of {number_of(n, units.noun[:-1])} up to a value"
     figure.update_yaxes(title=share, tickformat=".0%", range=[0, 1.02], zeroline=False)
     return figure.update_layout(chart_layout(400))
 
@@ -135,7 +135,7 @@ def plot_recall(units: Units, binning: Binning) -> go.Figure:
         _add_lesions(figure, units, k, facts)
         _add_recall(figure, units, k, bins, step)
     _add_bin_labels(figure, size, binning, bins, ends)
-    title = f"Volume of the lesion (ml, logarithmic), {len(size):,} lesions"
+    title = f"{units.axis('size').label} (ml, logarithmic), {number_of(len(size), 'lesion')}"
     figure.update_xaxes(title=title, range=ends, **LOG_AXIS)
     figure.update_yaxes(
         title="Lesion recall, higher is better",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import binary_dilation, generate_binary_structure
 
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.errors import UsageError
 from afl_core.regions import BoolArray, label_lesions
 from afl_core.volume import Spacing
@@ -118,7 +118,7 @@ def find_matcher(name: str) -> Matcher:
         variants = ", ".join(matcher.name for matcher in _ROWS if matcher.task)
         todo = f"Give one of {variants}. Results under the old name used glioma's: evaluate again with another --out"
         raise UsageError("The matcher brats2023 does not say which task it is of", received=name, todo=todo)
-    return pick(MATCHERS, name, kind="lesion matcher")
+    return MATCHERS[find_key(MATCHERS, name, kind="lesion matcher")]
 
 
 def task_warning(matcher: str, case_ids: Iterable[str]) -> str:

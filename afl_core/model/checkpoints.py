@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from afl_core.base.storage import read_as, write_atomically
+from afl_core.base.words import number_of
 from afl_core.errors import AflError, CheckpointError, DataError
 
 if TYPE_CHECKING:
@@ -146,7 +147,8 @@ def load_network(folder: Path) -> tuple["nn.Module", Card]:
     except (SafetensorError, RuntimeError, AflError) as error:
         reason = str(error).splitlines()[1:2] or [str(error)]
         raise CheckpointError(
-            f"The weights in {folder.name} do not fit the network {card.network} with {len(card.sequences)} channels",
+            f"The weights in {folder.name} do not fit the network {card.network} with "
+            f"{number_of(len(card.sequences), 'channel')}",
             received=reason[0].strip(),
         ) from error
     check_finite(state, f"{folder.name}/{WEIGHTS}")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
+from afl_core.base.words import number_of
 from afl_core.errors import CheckpointError
 from afl_core.model.checkpoints import Card
 
@@ -73,7 +74,7 @@ def _card(path: Path, setting: str, _changed_ns: int) -> Card:
     channels = released_channels(path)
     name = _setting_name(path, setting, channels)
     known = RELEASED[name]
-    told = "" if setting else f", by its {channels} channels"
+    told = "" if setting else f", by its {number_of(channels, 'channel')}"
     return Card(
         name=path.stem,
         label=path.stem,
@@ -105,13 +106,13 @@ def _setting_name(path: Path, setting: str, channels: int) -> str:
     if not setting and channels not in told:
         raise CheckpointError(
             f"{path.name} has neither 3 input channels (PI-CAI) nor 4 (BraTS)",
-            received=f"{channels} channels",
+            received=number_of(channels, "channel"),
             todo="Only the paper's two settings are known; give a checkpoint folder with a card",
         )
     known = pick(RELEASED, setting or told[channels], kind="setting of the released weights")
     if len(known.sequences) != channels:
         raise CheckpointError(
             f"{path.name} does not fit the setting {setting}, which takes {', '.join(known.sequences)}",
-            received=f"{channels} input channels",
+            received=number_of(channels, "input channel"),
         )
     return setting or told[channels]

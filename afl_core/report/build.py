@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.export import breakdown_json, json_text
+from afl_core.base.words import number_of
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
 from afl_core.report.findings import Findings
@@ -28,7 +28,10 @@ def build_report(findings: Findings) -> str:
     )
     sections = {
         "headline": ("All metrics", headline(findings)),
-        **{f"by-{b.axis}": (f"By {_by(b.axis)}", _axis(findings, b.axis)) for b in findings.breakdown.binnings},
+        **{
+            f"by-{b.axis}": (f"By {findings.units.axis(b.axis).label.lower()}", _axis(findings, b.axis))
+            for b in findings.breakdown.binnings
+        },
         "both": ("Volume and smoothness at once", show_both(findings)),
         "trend": ("Does the difference depend on volume?", show_trend(findings)),
         "edges": ("Do the edges decide?", show_edges(findings)),
@@ -52,23 +55,21 @@ def build_report(findings: Findings) -> str:
 def _title(sources: Sequence[str]) -> str:
     if len(sources) == 2:
         return f"{sources[1]} against {sources[0]}"
-    return ", ".join(sources) if len(sources) < 5 else f"{len(sources)} sources compared"
+    return ", ".join(sources) if len(sources) < 5 else f"{number_of(len(sources), 'source')} compared"
 
 
 def _subtitle(findings: Findings) -> str:
     units, data = findings.units, findings.comparison.manifest.data
     n = units.table["patient"].nunique()
-    compared = f"{len(units.table)} {units.noun}" + ("" if n == len(units.table) else f" of {n} patients")
+    compared = number_of(len(units.table), units.noun[:-1]) + (
+        "" if n == len(units.table) else f" of {number_of(n, 'patient')}"
+    )
     said = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
     synthetic = (
         "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."
     )
     return paragraph(said, "soft") + (paragraph(synthetic, "warn") if findings.comparison.is_demo else "")
-
-
-def _by(axis: str) -> str:
-    return "tumour volume" if axis == "size" else AXES[axis].label.lower()
 
 
 def _axis(findings: Findings, axis: str) -> str:

@@ -3,7 +3,7 @@
 import math
 from dataclasses import replace
 
-from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -25,14 +25,14 @@ from afl_core.report.parts import chart, heading, paragraph, table
 
 def axis_charts(findings: Findings, axis: str) -> str:
     """Means in the bins of an axis, and every unit from the first source to the second."""
-    words = AXES[axis].label.lower()
+    words = findings.units.axis(axis).label.lower()
     html = chart(plot_means(findings.breakdown, axis), label=f"Means by {words}", name=f"means-{axis}")
     html += paragraph(f"Large marks: means, each with its own 95 % interval. Dots: {findings.units.noun}.", "note")
     if findings.pair:
         slopes = plot_slopes(findings.breakdown, axis, findings.pair)
         html += chart(slopes, label=f"From the first source to the second, by {words}", name=f"slopes-{axis}")
         lines = f"One line a {findings.units.noun[:-1]}, from one source to the other; above them the mean difference."
-        html += paragraph(f"{lines} {levels_sentence(findings.breakdown.records)}", "note")
+        html += paragraph(f"{lines} {levels_sentence(findings.breakdown.records, findings.units)}", "note")
     return html
 
 
@@ -46,12 +46,12 @@ def show_both(findings: Findings) -> str:
     html = ""
     for other in others:
         grid = compute_grid(units, size, other, pair)
-        label = f"Mean difference by volume and {AXES[other.axis].label.lower()}"
+        label = f"Mean difference by volume and {units.axis(other.axis).label.lower()}"
         html += chart(plot_grid(grid, size, other, units, pair), label=label, name=f"grid-{other.axis}")
         note = "Intervals are wider than 95 %, to hold together over the cells. Cells with too few patients are grey."
         html += paragraph(grid_sentence(grid) or note, "note")
         found = confounding(units, pair, other.axis)
-        html += paragraph(confounding_sentence(found, other.axis))
+        html += paragraph(confounding_sentence(found, other.axis, units))
         columns = ["Rank correlation of", "rho", "95 % interval", "n"]
         html += table(columns, [_correlation(c) for c in found], name=f"confounding {other.axis}")
     return html
@@ -66,7 +66,7 @@ def show_trend(findings: Findings) -> str:
     figure = plot_trend(units, pair, robust_trend(units, pair), colour_by=shade)
     return (
         paragraph(interaction_sentence(size_interaction(units, pair), units, pair))
-        + chart(figure, label="Difference against tumour volume", name="trend")
+        + chart(figure, label=f"Difference against {units.axis('size').label.lower()}", name="trend")
         + paragraph("Line: Theil-Sen over patients, which single cases cannot tilt, with its 95 % interval.", "note")
     )
 
@@ -78,8 +78,8 @@ def show_edges(findings: Findings) -> str:
     units, pair, html = findings.units, findings.pair, ""
     for binning in findings.breakdown.binnings:
         sweep = sweep_edges(units, binning, pair)
-        label = f"Difference as the edges of {AXES[binning.axis].label.lower()} move"
-        html += heading(AXES[binning.axis].label) + paragraph(sweep_sentence(sweep, binning, units, pair))
+        label = f"Difference as the edges of {units.axis(binning.axis).label.lower()} move"
+        html += heading(units.axis(binning.axis).label) + paragraph(sweep_sentence(sweep, binning, units, pair))
         html += chart(plot_sweep(sweep, binning, units, pair), label=label, name=f"sweep-{binning.axis}")
     return html
 
@@ -99,7 +99,8 @@ def show_spread(findings: Findings) -> str:
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")
     html += chart(plot_recall(found, size), label="Recall of lesions by their volume", name="recall")
-    return html + paragraph(_recall_note(size), "note")
+    said = [*false_positives_said(found), _recall_note(size)]
+    return html + "".join(paragraph(text, "note") for text in said)
 
 
 def _recall_note(size: Binning) -> str:

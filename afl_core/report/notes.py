@@ -3,7 +3,6 @@
 from collections.abc import Iterable
 from typing import Any
 
-from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.export import PACKAGES, describe_sources
 from afl_core.analysis.breakdown.published import (
     DATA_SETS,
@@ -14,16 +13,16 @@ from afl_core.analysis.breakdown.published import (
     SOURCE,
     Scores,
 )
-from afl_core.analysis.breakdown.sentences import levels_sentence
+from afl_core.analysis.breakdown.sentences import levels_sentence, tests_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
+from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.facts import empty_counts_said, unused_said
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
-
-EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 
 
 def method(findings: Findings) -> str:
@@ -35,25 +34,25 @@ def method(findings: Findings) -> str:
     said = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_said))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
-        f"{AXES[b.axis].title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
+        f"{units.axis(b.axis).title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
         for b in found.binnings
     ]
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
-        "Empty masks": f"{measure.empty_rule}. Cases with one: {_empty_counts(findings)}",
+        "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_said(manifest)}",
         "Bin edges": " ".join(["Ours; the paper publishes none.", *(f"{said}." for said in edges), *found.unbinned]),
-        "Left out": f"Of {len(units.reference)} {units.noun}: {'; '.join(left) or 'none'}.",
+        "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])}: {'; '.join(left) or 'none'}.",
         "Patient": f"{said} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "
-        f"small n. Means: 95 % each. {levels_sentence(found.records)}",
+        f"small n. Means: 95 % each. {levels_sentence(found.records, units)}",
         "Few patients": f"Below {MIN_PATIENTS} patients there is neither an interval nor a p-value.",
     }
     if units.pairs:
         entries["Test"] = (
             f"Two-sided paired Wilcoxon signed-rank test over patients, exact up to {EXACT_UP_TO} differences. Effect: "
-            f"matched rank-biserial correlation. Holm's correction counts all {found.n_tests} tests by bin."
+            f"matched rank-biserial correlation. {tests_sentence(found.n_tests)}"
         )
     if manifest.measured:
         entries["Matching"] = (
@@ -121,15 +120,6 @@ def _score(value: float) -> str:
     return f"{value:.3f}" if round(value, 3) == value else f"{value:.4f}"
 
 
-def _empty_counts(findings: Findings) -> str:
-    touched = findings.comparison.manifest.empty_masks
-    said = (
-        f"{source}: " + ", ".join(f"{n} {EMPTY.get(rule, rule)}" for rule, n in sorted(rules.items()))
-        for source, rules in touched.items()
-    )
-    return "; ".join(said) or "none"
-
-
 def _source(said: dict[str, Any]) -> str:
     """What a source is, with its fingerprint; a folder of masks has one a mask, in the results."""
     digest = f"; fingerprint (SHA-256) {said['fingerprint']}" if said.get("fingerprint") else ""
@@ -147,4 +137,4 @@ def _unused(findings: Findings) -> str:
     for case, texts in manifest.problems.items():
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
     said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
-    return fold(f"{len(problems)} cases or predictions could not be used", bullets(said)) if said else ""
+    return fold(unused_said(len(problems)), bullets(said)) if said else ""

@@ -1,7 +1,7 @@
 """Conclusion, headline table and the tables by bin."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,11 +11,12 @@ from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.options import choose_units
 from afl_core.analysis.breakdown.records import ALL, bin_records
-from afl_core.analysis.breakdown.sentences import edges_text, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.breakdown.sentences import edges_text, false_positives_said, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.statistics.paired import HEADLINE
+from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
-HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 ARROWS = {"higher": "↑", "lower": "↓"}
 NONE = "–"
 """Shown where there is no number."""
@@ -28,7 +29,7 @@ def conclusion(findings: Findings) -> str:
         return paragraph(mean_sentence(found.records.iloc[0].to_dict(), units), "lead")
     said = [pair_sentence(found.pair(*pair).iloc[0].to_dict(), units, tests=found.n_tests) for pair in units.pairs]
     rest = bullets(said[1:])
-    return paragraph(said[0], "lead") + (fold(f"The other {len(said) - 1} pairs", rest) if len(said) > 4 else rest)
+    return paragraph(said[0], "lead") + (fold(_others(said), rest) if len(said) > 4 else rest)
 
 
 def headline(findings: Findings) -> str:
@@ -41,9 +42,11 @@ def headline(findings: Findings) -> str:
     shown = [_headline_row(findings, key) for key in keys if key in rows]
     note = (
         "Means over patients; arrows point to the better values. n counts the patients in whom the metric is defined "
-        "for every source. Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
+        f"for every source (in brackets their {findings.units.noun}, where these are more). "
+        "Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
     )
-    return table(columns, shown, name="headline") + paragraph(note, "note")
+    false = "".join(paragraph(said, "note") for said in false_positives_said(findings.units))
+    return table(columns, shown, name="headline") + false + paragraph(note, "note")
 
 
 def axis_tables(findings: Findings, axis: str) -> str:
@@ -56,7 +59,7 @@ def axis_tables(findings: Findings, axis: str) -> str:
     if len(findings.units.sources) > 2:
         html += heading("Means of every source") + _means_table(_own(records[whole]), axis)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
-    return html + tables[0] + (fold(f"The other {len(tables) - 1} pairs", "".join(tables[1:])) if tables[1:] else "")
+    return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
 
 
 def sentences_of(findings: Findings, axis: str) -> str:
@@ -68,12 +71,17 @@ def sentences_of(findings: Findings, axis: str) -> str:
     return bullets(pair_sentence(r, findings.units, tests=findings.breakdown.n_tests) for r in rows)
 
 
+def _others(pairs: Sequence[str]) -> str:
+    """The title of all pairs but the first."""
+    return f"The other {number_of(len(pairs) - 1, 'pair')}"
+
+
 def _headline_row(findings: Findings, key: str) -> list[str]:
     opened = findings.comparison
     units = choose_units(opened.rows, opened.lesions, opened.manifest, replace(findings.options, metric=key))
     records = bin_records(units, None)
     measure, n = units.measure, int(records["n"].iloc[0])
-    row = [f"{measure.title} {ARROWS[measure.better]}", str(n)]
+    row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(units.table))]
     row += [_number(mean) for mean in _own(records)["mean"]]
     if findings.pair:
         first, second = findings.pair
@@ -110,10 +118,15 @@ def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], finding
 
 def _bin(record: Mapping[Any, Any], axis: str) -> list[str]:
     """Name of a bin above its range, and its patients; also its units where there are more."""
-    n = f"{record['n']}" if record["n"] == record["units"] else f"{record['n']} ({record['units']})"
+    n = _counts(record["n"], record["units"])
     if record["axis"] == ALL or math.isnan(record["high"]):
         return [record["bin"], n]
     return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[axis].unit)}", n]
+
+
+def _counts(n: int, units: int) -> str:
+    """Patients, and their cases or lesions in brackets where these are more."""
+    return f"{n}" if n == units else f"{n} ({units})"
 
 
 def _compared(record: Mapping[Any, Any]) -> list[str]:

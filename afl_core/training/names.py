@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+from afl_core.base.words import number_of
 from afl_core.training.config import TrainConfig
 
 LOSS_NAMES: Mapping[str, str] = MappingProxyType(
@@ -110,4 +111,4 @@ def duration(seconds: float) -> str:
     hours, minutes = divmod(minutes, 60)
     if hours < 48:
         return f"{hours} h {minutes} min"
-    return f"{hours // 24} days {hours % 24} h"
+    return f"{number_of(hours // 24, 'day')} {hours % 24} h"

@@ -7,10 +7,10 @@ from typing import Any
 
 import torch
 
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, build_loss
-from afl_core.training.config import TrainConfig, build_config
+from afl_core.training.config import PRESETS, TrainConfig, build_config
 from afl_core.training.request import TrainingRequest
 from afl_core.training.run_records import RunSpec
 from afl_core.training.state import build_network, choose_device
@@ -31,6 +31,7 @@ def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
     losses, settings = request.losses, request.settings
     if not losses:
         raise UsageError("Training needs a loss", todo=f"Give --loss, one of {', '.join(LOSSES)}")
+    preset = find_key(PRESETS, request.preset, kind="preset")
     given = settings.get("loss_settings", {})
     if not isinstance(given, dict):
         raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
@@ -39,15 +40,16 @@ def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
     for seed in request.seeds or (None,):
         for text in losses:
             loss, variant, loss_settings = _parse_loss(text)
-            entry = pick(LOSSES, loss, kind="loss")
+            loss = find_key(LOSSES, loss, kind="loss")
+            entry = LOSSES[loss]
             loss_settings = {**given, **loss_settings}
             build_loss(loss, **loss_settings)
             chosen = {"loss": loss, "loss_settings": {**entry.settings, **loss_settings}} | (
                 {} if seed is None else {"seed": seed}
             )
-            config = build_config(request.preset, **{**settings, **chosen})
+            config = build_config(preset, **{**settings, **chosen})
             check_config(config)
-            label = f"{request.preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
+            label = f"{preset}-{loss}{f'-{variant}' if variant else ''}-seed{config.seed}"
             if label in plans:
                 raise UsageError("Give each loss and each seed once", received=f"{text}, seed {config.seed}")
             plans[label] = RunSpec(

@@ -172,7 +172,23 @@ def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp
     ran = afl("evaluate", "--references", references, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert ran.code == 0
     figures = ran.out.splitlines()[-1].split()
-    assert figures == ["A", "3", "0", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "2", f"{(0.75 + 1) / 2:.4f}"]
+    everything = ["A", "0", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "3", "patients"]
+    assert figures == [*everything, f"{(0.75 + 1) / 2:.4f}", "2", "patients"]
+    assert "A: 2 of 2 lesions found; false positives: 0, in 3 cases" in ran.err
+
+
+def test_figures_are_over_patients_and_say_so(afl, masks, cohort, tmp_path):
+    """A and B are one patient's, with Dice 0.75 and that of B: they are averaged first."""
+    table = tmp_path / "patients.csv"
+    table.write_text("case_id,patient\nCase_A,p\nCase_B,p\nCase_C,q\nCase_D,r\n")
+    arguments = ("--data", cohort, "--patients", table, "--source", f"A={masks}", "--out", tmp_path / "out")
+    ran = afl("evaluate", *arguments)
+    assert ran.code == 0, ran
+    dsc = Results(tmp_path / "out").cases().set_index("case_id")["dsc"]
+    patients = [(dsc["Case_A"] + dsc["Case_B"]) / 2, dsc["Case_C"], dsc["Case_D"]]
+    mean, median = f"{np.mean(patients):.4f}", f"{np.median(patients):.4f}"
+    words = ran.out.splitlines()[-1].split()
+    assert words[3:9] == [mean, median, "3", "patients,", "4", "cases"]
 
 
 def test_nrrd_references_and_predictions_give_the_dice_of_their_voxels(afl, tmp_path):
@@ -266,7 +282,7 @@ def test_a_checkpoint_whose_channels_do_not_match_is_one_message_a_case(afl, coh
     (folder / "card.json").write_text(json.dumps(card | {"sequences": ["flair"]}))
     sources = ("--source", f"net={folder}", "--source", f"A={masks}")
     ran = afl("evaluate", "--data", cohort, *sources, "--out", tmp_path / "out", "--case", "Case_A", "--case", "Case_C")
-    assert ran.err.count("The weights in net do not fit the network demo_unet with 1 channels") == 2
+    assert ran.err.count("The weights in net do not fit the network demo_unet with 1 channel") == 2
     assert Results(tmp_path / "out").cases()["source"].tolist() == ["A", "A"]
 
 
@@ -278,7 +294,7 @@ def test_a_results_folder_that_cannot_be_written_is_one_message(afl, cohort, mas
     net = make_checkpoint(tmp_path / "net")
     ran = afl("predict", "--model", net, "--data", cohort, "--out", blocked, "--case", "Case_C")
     assert "Traceback" not in ran.err
-    assert "0 of 1 masks written" in ran.err
+    assert "0 of 1 mask written" in ran.err
 
 
 def test_the_matcher_is_recorded_and_cannot_be_mixed(afl, cohort, masks, tmp_path):
@@ -474,6 +490,7 @@ def test_doctor_is_content_with_a_sound_installation(afl, cohort, tmp_path, monk
     net = make_checkpoint(tmp_path / "models" / "net")
     (tmp_path / "requirements.txt").write_text("numpy==1.0  # too old\nno-such-package==2.0\n")
     monkeypatch.setattr(doctor, "HOME", tmp_path)
+    monkeypatch.setattr(doctor, "PROJECT", tmp_path)
     monkeypatch.setattr(doctor, "MODELS", tmp_path / "models")
     monkeypatch.setattr(doctor, "DEMO", cohort)
     ran = afl("doctor")
@@ -489,6 +506,40 @@ def test_doctor_is_content_with_a_sound_installation(afl, cohort, tmp_path, monk
     ran = afl("doctor")
     assert "Some checks failed" in ran.error
     assert "net/weights.safetensors is not the file that its card describes" in ran.out
+
+
+@pytest.mark.parametrize("kind", ["missing", "file", "not made"])
+def test_doctor_says_where_things_are_kept_and_whether_that_works(tmp_path, monkeypatch, kind):
+    home = tmp_path / "home"
+    if kind == "file":
+        home.write_text("no folder")
+    elif kind == "not made":
+        home = Path("/proc/nowhere")  # not even root can write there
+    monkeypatch.setenv("AFL_HOME", str(home))
+    monkeypatch.setattr(doctor, "HOME", home)
+    monkeypatch.setattr(doctor, "RESULTS", home / "data" / "results")
+    monkeypatch.setattr(doctor, "MODELS", home / "models")
+    where, results, runs = doctor._folders()
+    assert where.fine == results.fine == runs.fine == (kind == "missing")
+    assert f"{home}" in where.found
+    assert "as AFL_HOME says" in where.found
+    assert ("made when it is needed" in results.found) == (kind == "missing")
+    assert ("cannot be written" in results.found) == (kind != "missing")
+
+
+def test_a_path_without_its_option_is_told_which_there_are(afl, cohort):
+    needed = {"xray": (), "train": (), "evaluate": ("--source", "A=masks", "--out", "out")}
+    for command, options in needed.items():
+        error = afl(command, cohort, *options).error
+        assert f"afl {command} cannot tell what this is (received: {cohort})" in error
+        assert "--data PATH (the folder of a data set)" in error
+    assert "--references PATH" in afl("xray", cohort).error
+
+
+def test_a_metric_is_understood_by_its_label(afl, made, tmp_path):
+    assert afl("breakdown", made, "--metric", "dice", "--level", "CASE", "--out", tmp_path / "out").code == 0
+    assert exported(tmp_path / "out")["options"]["metric"] == "dsc"
+    assert "Did you mean dsc?" in afl("breakdown", made, "--metric", "dise", "--out", tmp_path / "out").error
 
 
 def test_a_name_with_brackets_is_printed_as_it_is(afl, cohort, masks, tmp_path):
@@ -604,7 +655,7 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower fir
         (("--metric", "dcs"), "Did you mean dsc?"),
         (("--level", "lesion", "--metric", "iou"), "There is no metric of lesions of that name (received: iou)"),
         (("--level", "cases"), "There is no level of that name (received: cases). Did you mean case?"),
-        (("--source", "AFL"), "These results have no such source (received: AFL). There are: A-FL, FL"),
+        (("--source", "AFL"), "These results have no such source (received: AFL). There are: FL, A-FL"),
         (("--source", "FL", "--source", "FL"), "Give each source once"),
         (("--by", "size,roughnes"), "Did you mean roughness?"),
         (("--by", "size,size"), "Give each axis once (received: size,size)"),

@@ -2,12 +2,14 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.facts import lesions_said
 from afl_core.evaluation.job import EVERY, job_status, start_job
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import CASES, LESIONS, Results
@@ -150,3 +152,23 @@ def test_an_edited_manifest_is_one_message(made, section, value):
         open_comparison(made.folder)
     assert section[0] in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_rows_are_in_the_order_in_which_the_sources_were_given(cohort, masks, tmp_path):
+    results, sources = Results(tmp_path / "results"), (MaskSource("z last", masks), MaskSource("a first", masks))
+    opened = load_cohort(cohort)
+    results.describe_cohort(opened, sources)
+    evaluate_into(results, opened.cases, sources)
+    comparison = open_comparison(results.folder)
+    assert comparison.sources == ("z last", "a first")
+    assert comparison.rows["source"].tolist() == ["z last", "a first"] * 4
+    assert list(dict.fromkeys(comparison.lesions["source"])) == ["z last", "a first"]
+    assert [said.partition(":")[0] for said in lesions_said(comparison)] == ["z last", "a first"]
+
+
+def test_false_positives_stand_beside_the_lesions_found(made):
+    comparison = open_comparison(made.folder)
+    counts = {"lesion_tp": 2, "lesion_fn": 1, "lesion_fp": 3}
+    said = lesions_said(replace(comparison, rows=comparison.rows.assign(**counts)))
+    assert said[0] == "A: 8 of 12 lesions found; false positives: 12 (3 per case), in 4 cases"
+    assert lesions_said(replace(comparison, rows=comparison.rows.drop(columns="lesion_fp"))) == ()

@@ -97,7 +97,7 @@ def test_labels_of_bins_say_their_range_and_n():
 def test_labels_count_patients_and_units_where_they_differ():
     axis = plot_means(breakdown(make_units(level="lesion", per_patient=2)), "size").layout.xaxis
     assert axis.ticktext[0] == "all<br>lesions<br>n = 15<br>30 lesions"
-    assert axis.title.text == "Tumour volume (ml) (n: patients)"
+    assert axis.title.text == "Lesion volume (ml) (n: patients)"
 
 
 @pytest.mark.parametrize("axis", ["size", "roughness"])

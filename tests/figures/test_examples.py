@@ -59,9 +59,9 @@ def test_rows_are_reference_and_sources_with_two_columns_a_case():
     figure = plot_examples([example("Large: 9 ml"), example("Small: 1 ml")])
     *panels, bar = figure.axes
     assert len(panels) == 2 * 2 * 3
-    assert [axes.get_ylabel() for axes in panels[:6:2]] == ["Reference", "A-FL", "FL"]
+    assert [axes.get_ylabel() for axes in panels[:6:2]] == ["Reference", "FL", "A-FL"]
     assert [text.get_text() for text in figure.texts] == ["Large: 9 ml", "Small: 1 ml"]
-    assert [axes.texts[0].get_text() for axes in panels[2:6:2]] == ["Dice 0.850", "Dice 0.700"]
+    assert [axes.texts[0].get_text() for axes in panels[2:6:2]] == ["Dice 0.700", "Dice 0.850"]
     for axes in panels[1::2]:
         left, right = axes.get_xlim()
         assert left > right  # radiological: x grows to the left

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.base.catalogue import pick
+from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 
 Edges = tuple[float, float]
@@ -25,7 +26,8 @@ class Axis:
 
     Attributes:
         key: Column of `Units.table`.
-        label: Name to show.
+        label: Name to show where the units are cases.
+        of_lesion: Name to show where they are lesions.
         unit: "" where it has none.
         names: Of the three bins, from low values to high.
         rest: Name of the bin of units without a value.
@@ -33,6 +35,7 @@ class Axis:
 
     key: str
     label: str
+    of_lesion: str
     unit: str
     names: tuple[str, str, str]
     rest: str
@@ -47,9 +50,16 @@ AXES: Mapping[str, Axis] = MappingProxyType(
     {
         axis.key: axis
         for axis in (
-            Axis("size", "Tumour volume", "ml", ("small", "medium", "large"), "no tumour"),
-            Axis("roughness", "Roughness", "", ("good", "medium", "poor"), "no roughness"),
-            Axis("released_smoothness", "Released smoothness", "", ("poor", "medium", "good"), "no tumour"),
+            Axis("size", "Tumour volume", "Lesion volume", "ml", ("small", "medium", "large"), "no tumour"),
+            Axis("roughness", "Roughness", "Lesion roughness", "", ("good", "medium", "poor"), "no roughness"),
+            Axis(
+                "released_smoothness",
+                "Released smoothness",
+                "Released smoothness",
+                "",
+                ("poor", "medium", "good"),
+                "no tumour",
+            ),
         )
     }
 )
@@ -122,4 +132,4 @@ def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> 
             todo="Choose another axis or give its edges",
         )
     low, high = np.quantile(v, [1 / 3, 2 / 3])
-    return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({len(v)} values)")
+    return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({number_of(len(v), 'value')})")

@@ -17,6 +17,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.base.catalogue import pick
+from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 
 ALIKE = 0.9
@@ -91,16 +92,16 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
     )
 
 
-def confounding_sentence(found: Sequence[Correlation], smoothness: str) -> str:
+def confounding_sentence(found: Sequence[Correlation], smoothness: str, units: Units) -> str:
     """What `confounding` found, in words: how far bins by size and by smoothness are the same bins, and the gain."""
-    label = in_sentence(AXES[smoothness].label)
+    label, what = in_sentence(units.axis(smoothness).label), "tumours" if units.level == "case" else "lesions"
     alike, *_, by_volume, by_smoothness = found
     if math.isnan(alike.low):
-        return f"Whether volume and {label} rank the tumours alike cannot be said ({_patients(alike.n)} with both)."
+        return f"Whether volume and {label} rank the {what} alike cannot be said ({_patients(alike.n)} with both)."
     measured = f"({_rho(alike)}, {_patients(alike.n)})"
     if abs(alike.rho) >= ALIKE:
         order = "nearly the same ranking" if alike.rho > 0 else "nearly the reverse ranking"
-        said = f"Volume and {label} are {order} of the tumours {measured}, so bins by {label} are nearly bins by volume"
+        said = f"Volume and {label} are {order} of the {what} {measured}, so bins by {label} are nearly bins by volume"
     elif alike.low <= 0 <= alike.high:
         said = f"No rank correlation of volume with {label} is shown {measured}"
     else:
@@ -154,7 +155,7 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
 
 def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tuple[str, str]) -> str:
     """Whether what each bin shows holds as its edges move, in words."""
-    (first, second), axis = pair, AXES[binning.axis]
+    (first, second), axis = pair, units.axis(binning.axis)
     if sweep.empty:
         return f"{axis.label} has no values, so its edges cannot move."
     said = [_bin_said(name, sweep.loc[sweep["bin"] == name, "verdict"]) for name in axis.names]
@@ -191,7 +192,7 @@ def _rho(found: Correlation) -> str:
 
 
 def _patients(n: int) -> str:
-    return f"{n} patient{'s'[: n != 1]}"
+    return number_of(n, "patient")
 
 
 def _moves(reference: NDArray[np.float64], steps: int) -> Iterator[tuple[int, Edges, float, float]]:

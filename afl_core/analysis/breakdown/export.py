@@ -15,6 +15,7 @@ from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.base.versions import versions
+from afl_core.evaluation.comparison import files_text
 from afl_core.evaluation.manifest import Manifest, SourceSection
 
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
@@ -129,7 +130,7 @@ def _describe(source: SourceSection) -> dict[str, Any]:
     """A source as the manifest records it, without the folder it was read from."""
     if source.card:
         return {"kind": source.kind, "fingerprint": source.fingerprint, "summary": source.card.summary}
-    return {"kind": source.kind, "summary": f"{source.files} masks from a folder"}
+    return {"kind": source.kind, "summary": files_text(source)}
 
 
 def _values(units: Units) -> dict[str, list[float]]:

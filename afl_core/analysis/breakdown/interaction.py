@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.sentences import ALPHA, count, in_sentence, p_t
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, DRAWS, SEED
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.base.words import number_of
 
 PERMUTATIONS = 9999
 
@@ -119,7 +120,7 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
 def interaction_sentence(found: Interaction, units: Units, pair: tuple[str, str]) -> str:
     """The test in words."""
     first, second = pair
-    volume = "tumour volume" if units.level == "case" else "lesion volume"
+    volume = units.axis("size").label.lower()
     what = f"{second}'s {in_sentence(units.measure.label)} minus {first}'s"
     if not found.method:
         return f"Whether {what} depends on {volume} was not tested: {found.note}."
@@ -181,7 +182,7 @@ def _means(values: Floats, patients: Ints) -> Floats:
 def _untestable(x: Floats, n: int) -> str:
     """Why n patients with these sizes cannot be tested, or ""."""
     if n < MIN_PATIENTS:
-        few = "1 patient with a tumour is" if n == 1 else f"{n} patients with a tumour are"
+        few = number_of(n, "patient with a tumour is", "patients with a tumour are")
         return f"{few} too few ({MIN_PATIENTS} are needed)"
     return "" if np.ptp(x) > 0 else "all tumours have one size"
 

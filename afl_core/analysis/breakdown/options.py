@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
+from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.manifest import Manifest
 
@@ -111,11 +112,11 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
     for axis in options.axes:
         there = np.count_nonzero(has_value(axis, reference[axis]))
         if axis not in options.edges and there < MIN_VALUES:
-            of = f"{len(reference)} {units.noun}{' of the training split' if is_training else ''}"
+            of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
             why = "; tumours of few voxels carry none" if axis == "roughness" else ""
             said[axis] = (
-                f"There are no bins by {AXES[axis].label.lower()}: {there} of {of} have a value, and three bins need "
-                f"{MIN_VALUES}{why}."
+                f"There are no bins by {units.axis(axis).label.lower()}: {there} of {of} "
+                f"{'has' if there == 1 else 'have'} a value, and three bins need {MIN_VALUES}{why}."
             )
     return said
 

@@ -6,11 +6,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.words import number_of
+from afl_core.evaluation.facts import false_positives_text
 
 ALPHA = 0.05
 
@@ -48,7 +49,7 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
         few += f" ({MIN_PATIENTS} are needed: below that no p-value can fall under {ALPHA})"
         return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
     measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
-    p = p_text(record["p_holm"]) + (f" after Holm's correction for {tests} tests" if tests > 1 else "")
+    p = p_text(record["p_holm"]) + (f" after Holm's correction for {number_of(tests, 'test')}" if tests > 1 else "")
     numbers = f"({count(record, units)}: {measured}; {p})"
     if said == "none":
         return f"No difference in mean {label} shown between {second} and {first} {where} {numbers}."
@@ -62,15 +63,24 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
     return f"{second}'s mean {label} is {direction} than {first}'s {where} {numbers}."
 
 
-def levels_sentence(records: pd.DataFrame) -> str:
+def tests_sentence(tests: int) -> str:
+    """What Holm's correction counts."""
+    if tests < 2:
+        made = f"no test was made: none has {MIN_PATIENTS} patients" if tests == 0 else "only one test was made"
+        return f"Holm's correction has nothing to correct, as {made}."
+    return f"Holm's correction counts all {number_of(tests, 'test')} of the breakdown."
+
+
+def levels_sentence(records: pd.DataFrame, units: Units) -> str:
     """At which level the intervals of the paired differences are; "" where there is none.
 
     Args:
         records: `Breakdown.records`.
+        units: What was compared.
     """
     axes: dict[str, list[str]] = {}
     for r in records[records["ci_low"].notna()].drop_duplicates("axis").to_dict("records"):
-        where = "over all" if r["axis"] == ALL else f"in each bin by {in_sentence(AXES[r['axis']].label)}"
+        where = "over all" if r["axis"] == ALL else f"in each bin by {in_sentence(units.axis(r['axis']).label)}"
         axes.setdefault(f"{100 * r['ci_level']:.3g} %", []).append(where)
     said = ", ".join(f"{level} {' and '.join(where)}" for level, where in axes.items())
     together = (
@@ -106,11 +116,19 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
     return f"{mean} ({count(record, units)}{interval})."
 
 
+def false_positives_said(units: Units) -> tuple[str, ...]:
+    """Of each source its false positives: of lesions the scores alone do not show them; () of cases."""
+    where = f"in {number_of(units.cases, 'case')}"
+    return tuple(
+        f"{name}: {false_positives_text(total, units.cases)}, {where}." for name, total in units.false_positives.items()
+    )
+
+
 def place(record: Mapping[Any, Any], units: Units) -> str:
     """Where a record was measured: over everything, or in a bin with its edges."""
     if record["axis"] == ALL:
         return f"over all {units.noun}"
-    axis, name = AXES[record["axis"]], record["bin"]
+    axis, name = units.axis(record["axis"]), record["bin"]
     tumours = "tumours" if units.level == "case" else "lesions"
     if math.isnan(record["high"]):
         if name == "no tumour":
@@ -138,8 +156,8 @@ def edges_text(low: float, high: float, unit: str) -> str:
 def count(record: Mapping[Any, Any], units: Units) -> str:
     """How much a record rests on: cases or lesions, and patients where these are fewer."""
     n, of = int(record["n"]), int(record["units"])
-    own = f"{of} {units.noun[: -1 if of == 1 else None]}"
-    return own if n == of else f"{own} of {n} patient{'s'[: n != 1]}"
+    own = number_of(of, units.noun[:-1])
+    return own if n == of else f"{own} of {number_of(n, 'patient')}"
 
 
 def in_sentence(label: str) -> str:

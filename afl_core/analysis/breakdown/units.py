@@ -1,10 +1,12 @@
 """The rows of a results folder as a paired table: one row a case or lesion, one value a source."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
+from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
@@ -29,6 +31,9 @@ class Units:
         values: The same rows, one column a source.
         left_out: Why units are not in `table`, and how many.
         seeds: Source that is a mean over seeds, to its members: the same rows, one column a seed.
+        false_positives: Of lesions: source to its predicted components that belong to none, a mean where it is one over
+            seeds.
+        cases: The cases with a result of every source, in which these lie.
     """
 
     level: Level
@@ -39,11 +44,18 @@ class Units:
     values: pd.DataFrame
     left_out: Mapping[str, int]
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    false_positives: Mapping[str, float] = field(default_factory=dict)
+    cases: int = 0
 
     @property
     def noun(self) -> str:
         """What the units are called in a sentence."""
         return "cases" if self.level == "case" else "lesions"
+
+    def axis(self, key: str) -> Axis:
+        """An axis by the name that it has for these units."""
+        axis = AXES[key]
+        return replace(axis, label=axis.of_lesion) if self.level == "lesion" else axis
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:
@@ -110,11 +122,22 @@ def select_units(
         values=pd.DataFrame({name: wide[list(group)].mean(axis=1) for name, group in members.items()}),
         left_out={why: count for why, count in left_out.items() if count},
         seeds={name: wide[list(group)] for name, group in members.items() if len(group) > 1},
+        **(_false_positives(cases, members) if level == "lesion" else {}),
     )
 
 
+def _false_positives(cases: pd.DataFrame, members: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """`Units.false_positives` and `Units.cases`; the former empty where the rows do not count them."""
+    wanted = [member for group in members.values() for member in group]
+    if "lesion_fp" not in cases:
+        return {}
+    counts = cases.pivot(index="case_id", columns="source", values="lesion_fp").reindex(columns=wanted).dropna()
+    total = {name: float(counts[list(group)].mean(axis=1).sum()) for name, group in members.items()}
+    return {"false_positives": total, "cases": len(counts)}
+
+
 def _check_sources(cases: pd.DataFrame, wanted: Sequence[str], sources: Sequence[str]) -> None:
-    known = sorted(set(cases["source"]))
+    known = list(dict.fromkeys(cases["source"]))
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise UsageError(

@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import ArrayLike
 
 from afl_core.analysis.statistics.bootstrap import mean_intervals
+from afl_core.base.words import number_of
 from afl_core.data.patients import patient_id
 from afl_core.metrics import METRICS
 
@@ -27,6 +28,13 @@ class PairedDifference:
     mean: float
     low: float
     high: float
+
+
+HEADLINE = (
+    *("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm"),
+    *("lesion_f1", "lesion_tp", "lesion_fp"),
+)
+"""The metrics of the headline table, on page and in report."""
 
 
 def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
@@ -71,6 +79,16 @@ def mean_scores(rows: pd.DataFrame) -> dict[str, float]:
     return {"cases": len(rows)} | {str(key): round(float(value), 4) for key, value in means.items()}
 
 
+def patients_text(n: int, cases: int, of: int) -> str:
+    """What a figure is over: patients, of how many where it is defined on fewer, and their cases where there are more.
+
+    >>> patients_text(5, 5, 5), patients_text(1, 1, 5), patients_text(5, 9, 5)
+    ('5 patients', '1 of 5 patients', '5 patients, 9 cases')
+    """
+    who = number_of(n, "patient") if n == of else f"{n} of {number_of(of, 'patient')}"
+    return who if cases == n else f"{who}, {number_of(cases, 'case')}"
+
+
 def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str]) -> pd.DataFrame:
     """Mean and median of each source, and the paired difference of the second from the first.
 
@@ -80,15 +98,17 @@ def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str])
         sources: At least two for the difference; its columns are left out otherwise.
 
     Returns:
-        Columns metric, n, then per source `SOURCE mean` and `SOURCE median`, then difference, low, high. All
-        figures of a row are over the n patients on whom the metric is defined for every source; several cases of a
-        patient are averaged first.
+        Columns metric, n, cases, of, then per source `SOURCE mean` and `SOURCE median`, then difference, low, high. All
+        figures of a row are over the n patients on whom the metric is defined for every source, of the `of` patients
+        that have rows, and their `cases`; several cases of a patient are averaged first.
     """
     patient_of = dict(zip(rows["case_id"], patient_column(rows), strict=True))
     table = []
     for metric in metrics:
-        values = wide(rows, metric, sources).dropna().groupby(patient_of).mean()
-        record: dict[str, object] = {"metric": metric, "n": len(values)}
+        defined = wide(rows, metric, sources).dropna()
+        values = defined.groupby(patient_of).mean()
+        record: dict[str, object] = {"metric": metric, "n": len(values), "cases": len(defined)}
+        record["of"] = len(set(patient_of.values()))
         for source in sources:
             record |= {f"{source} mean": values[source].mean(), f"{source} median": values[source].median()}
         if len(sources) > 1:

@@ -9,6 +9,7 @@ import pandas as pd
 from afl_core.analysis.breakdown.bins import tertiles
 from afl_core.analysis.xray.focusing import SETTINGS, distance_from_ce, kept_at, weights
 from afl_core.analysis.xray.table import spearman, tumours
+from afl_core.base.words import number_of
 
 FEWEST, ENOUGH = 3, 10
 """Tumours from which on a distribution is said, and from which on a rank correlation shows something."""
@@ -52,9 +53,14 @@ def headline(table: pd.DataFrame) -> str:
     kept = 100 * float(kept_at(0.9, gamma.median()))
     does = "hardly focuses" if kept > 90 else "focuses less than FL"
     return (
-        f"A-FL, as released, {does}: on all {len(there)} tumours its gamma is {figure(gamma.median())} (median), where "
+        f"A-FL, as released, {does}: on {all_tumours(there)} its gamma is {figure(gamma.median())} (median), where "
         f"FL has 2. A voxel predicted at 0.9 keeps {kept:.1f} % of its cross-entropy with A-FL, and 1 % with FL."
     )
+
+
+def all_tumours(there: pd.DataFrame) -> str:
+    """Such as "the 1 tumour" or "all 24 tumours"."""
+    return f"{'the' if len(there) == 1 else 'all'} {number_of(len(there), 'tumour')}"
 
 
 def distance_sentence(name: str, gamma: float, case_id: str) -> str:
@@ -106,7 +112,7 @@ def _almost_zero(there: pd.DataFrame) -> Finding:
     return Finding(
         "gamma is almost 0: both of its terms are divided by all voxels of the volume, most of which are background.",
         f"gamma_adaptive: median {figure(median)}, quartiles {figure(q1)} and {figure(q3)}, largest {figure(top)} of "
-        f"{len(there)} tumours; FL has 2.",
+        f"{number_of(len(there), 'tumour')}; FL has 2.",
     )
 
 
@@ -162,7 +168,7 @@ def _channels(there: pd.DataFrame) -> Finding:
     share = float(there["gamma_va"].median())
     background, tumour = weights(SETTINGS["A-FL released"].alpha, share)[:, 0]
     return Finding(
-        "The released class weights sit on channels: the tumour channel, which is read at inference, hardly learns.",
+        "The released class weights sit on channels: the tumour channel, from which the mask is read, hardly learns.",
         f"Weight of the background channel {background:.4f}, of the tumour channel {figure(tumour)} (median case): "
         f"{percent(tumour)} of the weight.",
     )
@@ -181,8 +187,11 @@ def _grown(there: pd.DataFrame) -> Finding:
 def _empty(table: pd.DataFrame) -> Finding:
     empty = int((table["tumour_voxels"] == 0).sum())
     lost = int(((table["tumour_voxels"] == 0) & (table["size"] > 0)).sum())
-    lost_said = f"; {lost} of them lost their tumour on the way to the loss's grid" if lost else ""
+    lost_said = (
+        f"; {lost} of them lost {'its' if lost == 1 else 'their'} tumour on the way to the loss's grid" if lost else ""
+    )
     return Finding(
         "On an empty mask the released code has a weight of 0/0, and a loss of NaN (here it has weight 1 and gamma 0).",
-        f"{empty} of {len(table)} cases reach the loss without a tumour{lost_said}.",
+        f"{empty} of {number_of(len(table), 'case')} {'reaches' if empty == 1 else 'reach'} the loss without a tumour"
+        f"{lost_said}.",
     )

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from afl_core.base.words import number_of
 from afl_core.data.check.duplicates import find_duplicates
 from afl_core.data.check.index import FileFacts
 from afl_core.data.check.references import ReferenceFacts
@@ -77,4 +78,4 @@ def counted(items: Sequence[object], noun: str) -> str:
     >>> counted(("a",), "case"), counted((), "case")
     ('1 case', '0 cases')
     """
-    return f"{len(items)} {noun}{'' if len(items) == 1 else 's'}"
+    return number_of(len(items), noun)

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 
+from afl_core.base.words import number_of
 from afl_core.data.check.facts import Facts, Finding, by_cause, counted
 from afl_core.data.check.index import FileFacts
 from afl_core.data.formats.files import strip_suffix
@@ -127,7 +128,7 @@ def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) ->
         groups[f", in {unused[0 if lowest else -1].as_posix()}" if unused else ""].append(path)
     if len(groups) > MANY:
         folders = [name.removeprefix(", in ") for name in groups if name]
-        return [(f", in {len(folders)} folders such as {folders[0]}", tuple(paths))]
+        return [(f", in {number_of(len(folders), 'folder')} such as {folders[0]}", tuple(paths))]
     return [(folder, tuple(own)) for folder, own in groups.items()]
 
 
@@ -255,7 +256,7 @@ def _patients(facts: Facts) -> Iterator[Finding]:
     said = facts.cohort.patients
     several = {patient: n for patient, n in Counter(case.patient for case in facts.cohort.cases).items() if n > 1}
     if several:
-        items = tuple(f"{patient}: {n} studies" for patient, n in sorted(several.items()))
+        items = tuple(f"{patient}: {number_of(n, 'study', 'studies')}" for patient, n in sorted(several.items()))
         todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
         yield Finding("note", f"{counted(items, 'patient')} with several studies, {said.how}", items, todo)
     if said.alike:

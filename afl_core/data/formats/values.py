@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.base.words import number_of
 from afl_core.errors import DataError
 
 FRACTION = 1e-3
@@ -41,7 +42,7 @@ def _check_few(array: NDArray[Any], path: Path, high: int) -> None:
     small = array.dtype.kind != "f" and array.min() >= 0 and high < 2**16
     count = np.count_nonzero(np.bincount(array.ravel())) if small else len(np.unique(array))
     if count > MAX_LABELS + 1:
-        raise _no_labels(path, high, f"{count} different values, the largest {high}")
+        raise _no_labels(path, high, f"{number_of(int(count), 'different value')}, the largest {high}")
 
 
 def _no_labels(path: Path, high: float, received: str) -> DataError:

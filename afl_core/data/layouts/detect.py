@@ -4,7 +4,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from afl_core.base.catalogue import pick
+from afl_core.base.catalogue import find_key
+from afl_core.base.words import number_of
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
@@ -42,7 +43,7 @@ def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
     if name and name.lower().endswith(".toml"):
         return _detect(root, found, [load_layout(typed_folder(name))])
     if name:
-        return _detect(root, found, [pick(LAYOUTS, name, kind="layout")])
+        return _detect(root, found, [LAYOUTS[find_key(LAYOUTS, name, kind="layout")]])
     if (root / LAYOUT_FILE).is_file():
         return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
     return _detect(root, found, [layout for layout in LAYOUTS.values() if layout != BRATS_MIXED])
@@ -60,11 +61,14 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
     if fitting:
         raise DataError(
             f"The folder {root} follows more than one layout",
-            received=", ".join(f"{layout.name} ({count} images){_places(layout, names)}" for count, layout in fitting),
+            received=", ".join(
+                f"{layout.name} ({number_of(count, 'image')}){_places(layout, names)}" for count, layout in fitting
+            ),
             todo="Open the folder of one of them, or name the layout: --layout NAME",
         )
     if names and (others := [layout.name for layout in LAYOUTS.values() if _count(layout, names)]):
-        seen = f"{len(names)} image files such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
+        files = number_of(len(names), "image file")
+        seen = f"{files} such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
         raise DataError(f"{NOTHING} in {root}", received=seen, todo=f"Expected {accepted[0].example}")
     seen, todo = nearest(root, found, accepted)
     raise DataError(f"{NOTHING} in {root}", received=seen, todo=todo)

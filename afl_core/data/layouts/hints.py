@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from afl_core.base.words import number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import find_mask_folders, named
@@ -41,7 +42,7 @@ def nearest(root: Path, found: Found, accepted: Sequence[Layout]) -> tuple[str, 
         if found.refused:
             return f"only links that leave the folder, such as {found.refused[0]}", "Copy what they point to"
         return _without_images(root)
-    what = f"{len(found.files)} image file{'' if len(found.files) == 1 else 's'} such as {found.files[0]}"
+    what = f"{number_of(len(found.files), 'image file')} such as {found.files[0]}"
     for hint in (_elsewhere, _spelt, _half, _masks):
         if said := hint(root, found.files, accepted):
             return f"{what}: {said[0]}", said[1]
@@ -160,11 +161,11 @@ def _without_images(root: Path) -> tuple[str, str]:
     if not kinds:
         return "an empty folder", f"{_TAKEN}, in a known layout (docs/data.md)"
     if n := kinds["broken link"]:
-        return f"{n} links to files that are not there", "Fetch the files, for example with datalad get"
+        return f"{number_of(n, 'link')} to files that are not there", "Fetch the files, for example with datalad get"
     for endings, todo in _KINDS:
         if n := sum(kinds[ending] for ending in endings):
             name = next(ending for ending in endings if kinds[ending])
-            return f"{n} {name} file{'' if n == 1 else 's'}, which are not read", todo
+            return f"{number_of(n, f'{name} file is', f'{name} files are')} not read", todo
     (name, n), *_ = kinds.most_common(1)
     return f"no {', '.join(SUFFIXES)} file, but {n} {name or 'without ending'}", f"{_TAKEN}, in a known layout"
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
+from afl_core.analysis.breakdown.bins import Binning, Edges
 from afl_core.analysis.breakdown.measures import MEASURES, Level
 from afl_core.analysis.breakdown.options import (
     BINS,
@@ -117,7 +117,7 @@ def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
     training = _training(workspace, options)
     defaults = choose_binnings(units, options, training)
     unbinned = tuple(unbinned_axes(units, options, training).values())
-    edges = _choose_edges(defaults)
+    edges = _choose_edges(defaults, units)
     options = replace(options, edges=edges)
     binnings = tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
@@ -200,12 +200,12 @@ def _choose_pair(units: Units) -> tuple[str, str] | None:
     return names[str(st.selectbox("Pair in the panels of one pair", list(names), width=360, **_bound("pair")))]
 
 
-def _choose_edges(defaults: tuple[Binning, ...]) -> dict[str, Edges]:
+def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges]:
     """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
     edges = {}
     fields = st.columns(4, gap="medium")
     for binning, columns in zip(defaults, (fields[:2], fields[2:]), strict=False):
-        axis = AXES[binning.axis]
+        axis = units.axis(binning.axis)
         labels = (f"{axis.title}: {axis.names[0]} up to", f"{axis.names[2]} above")
         typed = [
             column.number_input(

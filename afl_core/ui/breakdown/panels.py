@@ -10,9 +10,17 @@ import streamlit as st
 from afl_core.analysis.breakdown.bins import AXES, Binning
 from afl_core.analysis.breakdown.confounding import confounding, confounding_sentence
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, pair_sentence
+from afl_core.analysis.breakdown.sentences import (
+    edges_text,
+    false_positives_said,
+    levels_sentence,
+    pair_sentence,
+    tests_sentence,
+)
+from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.glossary import TERMS
@@ -31,7 +39,7 @@ def show_bins(asked: Asked) -> None:
         st.info(plain(why))
     for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=False):
         with column:
-            st.markdown(f"##### By {_axis_words(binning.axis)}")
+            st.markdown(f"##### By {_axis_words(binning.axis, units)}")
             figure = _means(asked.key, binning, asked.breakdown, pair)
             show_clickable(figure, asked, name=f"means {binning.axis}")
             if pair:
@@ -39,6 +47,8 @@ def show_bins(asked: Asked) -> None:
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
                 said = [pair_sentence(record, units, tests=asked.breakdown.n_tests) for record in of_axis]
                 st.caption("\n".join(f"- {plain(text)}" for text in said))
+    if false := false_positives_said(units):
+        st.markdown("\n".join(f"- {plain(text)}" for text in false))
     st.caption(plain(_caption(asked)))
 
 
@@ -55,7 +65,7 @@ def show_statistics(asked: Asked) -> None:
     if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
         records = breakdown.pair(*asked.pair)
     st.dataframe(
-        statistics_table(records, one_pair=len(asked.units.pairs) == 1),
+        statistics_table(records, asked.units, one_pair=len(asked.units.pairs) == 1),
         hide_index=True,
         height="content" if len(records) < 15 else 500,
         placeholder="–",
@@ -66,10 +76,10 @@ def show_statistics(asked: Asked) -> None:
             f"{' '.join(notes(workspace.manifest, workspace.rows))} "
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
-            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records)} "
+            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records, asked.units)} "
             "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
             "exact up to 50 differences. "
-            f"Holm's correction counts all {breakdown.n_tests} tests of this page. Effect: matched rank-biserial "
+            f"{tests_sentence(breakdown.n_tests)} Effect: matched rank-biserial "
             "correlation. "
             f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
         )
@@ -81,11 +91,11 @@ def _means(key: str, binning: Binning, _breakdown: Breakdown, pair: tuple[str, s
     return plot_means(_breakdown, binning.axis, pair)
 
 
-def statistics_table(records: pd.DataFrame, *, one_pair: bool) -> pd.DataFrame:
+def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> pd.DataFrame:
     """The records of pairs as they are shown."""
     table = pd.DataFrame(
         {
-            "by": ["" if axis == ALL else AXES[axis].label for axis in records["axis"]],
+            "by": ["" if axis == ALL else units.axis(axis).label for axis in records["axis"]],
             "bin": records["bin"].tolist(),
             "range": [_range(record) for record in records.to_dict("records")],
             "pair": [f"{r['source']} minus {r['minus']}" for r in records.to_dict("records")],
@@ -124,7 +134,9 @@ def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
 def _warn_of_released(asked: Asked) -> None:
     said = ""
     if asked.pair:
-        said = confounding_sentence(confounding(asked.units, asked.pair, "released_smoothness"), "released_smoothness")
+        said = confounding_sentence(
+            confounding(asked.units, asked.pair, "released_smoothness"), "released_smoothness", asked.units
+        )
     st.warning(
         plain(
             "The released smoothness is the gamma_mSa of the paper's code: the surface area over the number of voxels "
@@ -133,25 +145,29 @@ def _warn_of_released(asked: Asked) -> None:
     )
 
 
-def _axis_words(axis: str) -> str:
-    return "tumour volume" if axis == "size" else "smoothness of the boundary"
+def _axis_words(axis: str, units: Units) -> str:
+    return units.axis(axis).label.lower() if axis == "size" else "smoothness of the boundary"
 
 
 def _caption(asked: Asked) -> str:
     units = asked.units
     edges = "; ".join(
-        f"{AXES[b.axis].label.lower()} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
+        f"{units.axis(b.axis).label.lower()} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
         for b in asked.breakdown.binnings
     )
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = asked.workspace.rows[asked.workspace.rows["empty"] != ""]["case_id"].nunique()
     rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
-    rule = f"Empty masks: {rule} ({touched} cases have one)" if units.level == "case" else f"Rule for {rule}"
+    rule = (
+        f"Empty masks: {rule} ({number_of(touched, 'case has one', 'cases have one')})"
+        if units.level == "case"
+        else f"Rule for {rule}"
+    )
     return (
         f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
         f"The edges are ours, the paper publishes none: {edges}. "
         f"{units.measure.definition} {rule}. "
-        + (f"Left out of {len(units.reference)} {units.noun}: {left}. " if left else "")
+        + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
         + f"{other} can say otherwise: choose them under Compare."
     )
 

@@ -7,7 +7,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
@@ -18,7 +18,7 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
@@ -57,7 +57,7 @@ def _show_slopes(asked: Asked) -> None:
     lines = (
         f"One line a {asked.units.noun[:-1]}, from {asked.pair[0]} to {asked.pair[1]}; above them the mean difference."
     )
-    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records)}"))
+    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records, asked.units)}"))
 
 
 def _show_grid(asked: Asked) -> None:
@@ -92,6 +92,7 @@ def _show_recall(asked: Asked) -> None:
     found = _lesion_units(asked.key, asked)
     size = lesion_size_bins(found, asked.breakdown, asked.options)
     show_clickable(plot_recall(found, size), asked, name="recall")
+    st.markdown("\n".join(f"- {plain(said)}" for said in false_positives_said(found)))
     st.caption(
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
         f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
@@ -102,7 +103,7 @@ def _show_confounding(asked: Asked) -> None:
     assert asked.pair
     smoothness = asked.breakdown.binnings[1].axis
     correlations = _confounding(asked.key, smoothness, asked.units, asked.pair)
-    st.markdown(plain(confounding_sentence(correlations, smoothness)))
+    st.markdown(plain(confounding_sentence(correlations, smoothness, asked.units)))
     table = pd.DataFrame(
         {
             "rank correlation of": [c.what for c in correlations],
@@ -115,7 +116,8 @@ def _show_confounding(asked: Asked) -> None:
     st.markdown("##### Do the edges decide?")
     for binning in asked.breakdown.binnings:
         sweep = _sweep(asked.key, binning, asked.units, asked.pair)
-        st.markdown(f"**{AXES[binning.axis].label}.** {plain(sweep_sentence(sweep, binning, asked.units, asked.pair))}")
+        said = plain(sweep_sentence(sweep, binning, asked.units, asked.pair))
+        st.markdown(f"**{asked.units.axis(binning.axis).label}.** {said}")
         st.plotly_chart(
             plot_sweep(sweep, binning, asked.units, asked.pair),
             key=f"sweep {binning.axis}",

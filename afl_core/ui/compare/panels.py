@@ -8,6 +8,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.case_tables import FALSE_POSITIVE, case_table, lesion_table, metric_table, most_telling, rows_of
+from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
@@ -100,7 +101,7 @@ def show_header(workspace: Comparison, case_id: str) -> None:
         f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "too small to carry a roughness"
     )
     dsc = rows["dsc"].to_dict()
-    size = [f"{first['reference_volume_ml']:.2f} ml", f"{lesions} lesion{'s'[: lesions != 1]}", rough]
+    size = [f"{first['reference_volume_ml']:.2f} ml", number_of(lesions, "lesion"), rough]
     facts = [
         *(size if lesions else ["no tumour in the reference"]),
         *(f"{METRICS['dsc'].label} {source} {float(dsc[source]):.3f}" for source in workspace.sources if source in dsc),

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.base import paths
+from afl_core.base.words import number_of
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.check.references import count_unread
 from afl_core.data.labels import SCHEMES, WHOLE
@@ -167,8 +168,11 @@ def read(cohort: Cohort) -> Report:
     wanted = unread <= AT_ONCE
     if not wanted:
         said, button = st.columns([5, 2], vertical_alignment="center")
-        said.info(f"{unread} references were not read yet: labels, volumes and roughness are not known.")
-        wanted = button.button(f"Read {unread} references", type="primary")
+        said.info(
+            f"{number_of(unread, 'reference was', 'references were')} not read yet: labels, volumes and roughness are "
+            "not known."
+        )
+        wanted = button.button(f"Read {number_of(unread, 'reference')}", type="primary")
 
     def progress(done: int, total: int, note: str) -> None:
         if note:

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
+from afl_core.base.words import number_of
 from afl_core.data.check.check import Report
 from afl_core.data.check.facts import Finding
 from afl_core.figures.cohort import plot_roughness, plot_volumes
@@ -64,7 +65,7 @@ def show_distributions(report: Report) -> None:
     sizes.plotly_chart(plot_volumes([row.volume_ml for row in report.cases]), key="volumes")
     rough.plotly_chart(plot_roughness([row.roughness for row in report.cases]), key="roughness")
     small = sum(row.volume_ml > 0 and pd.isna(row.roughness) for row in report.cases)
-    left_out = f" {small} cases have only tumours too small to carry one." if small else ""
+    left_out = f" {number_of(small, 'case has', 'cases have')} only tumours too small to carry one." if small else ""
     st.caption(
         "Lines: median, and tertiles (dotted). Roughness is the share of a tumour that moves when it is made smooth, "
         f"whatever its size (docs/shape.md).{left_out}"

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from afl_core.base.words import number_in_parts
 from afl_core.data.check.check import Report
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
@@ -15,8 +16,7 @@ def show_split(cohort: Cohort, report: Report) -> None:
     """The data set's split, or a seeded one by patient to look at and save."""
     st.subheader("Split")
     if report.splits:
-        counts = ", ".join(f"{n} {name}" for name, n in report.splits.items())
-        st.markdown(plain(f"Its {SPLITS_FILE} has {counts} cases."))
+        st.markdown(plain(f"Its {SPLITS_FILE} has {number_in_parts(report.splits, 'case')}."))
         return
     with shown_errors():
         seed_box, table_box, save_box = st.columns([2, 5, 3], vertical_alignment="bottom")

@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
 from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, case_gamma, gammas, unclipped
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
+from afl_core.base.words import number_of
 from afl_core.figures.gradients import plot_curves
 from afl_core.figures.xray import plot_focusing
 from afl_core.glossary import TERMS, explain
@@ -55,7 +56,7 @@ def show_design(asked: Asked) -> Setting:
         )
         said = [distance_sentence(name, found[name], asked.case_id) for name in ("A-FL released", "FL", YOURS)]
         st.markdown("\n".join(f"- {plain(text)}" for text in said))
-        st.caption("Weights multiply a loss and its cross-entropy alike, so alpha never changes their distance.")
+        st.caption("Alpha multiplies a loss and its cross-entropy alike, so it does not change how far apart they are.")
     with bins:
         _show_bins(asked, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
     _offer_training(asked, setting)
@@ -181,7 +182,7 @@ def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
     said = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
     st.markdown("\n".join(f"- {plain(f'{name}: {bin_sentence(of, asked.size.names)}')}" for name, of in said.items()))
     cut = int((unclipped(settings[YOURS], there) < 0).sum())
-    below = f" Yours would be below 0 on {cut} of {len(there)} tumours; there it is 0." if cut else ""
+    below = f" Yours would be below 0 on {cut} of {number_of(len(there), 'tumour')}; there it is 0." if cut else ""
     st.caption(
         f"The higher gamma, the more the loss looks away from voxels that it already gets right (focusing).{below}"
     )

@@ -126,9 +126,9 @@ def show_gradient(asked: Asked, setting: Setting) -> None:
             st.markdown("###### Share of each lesion in the gradient, both channels")
             st.dataframe(_lesion_table(looked, found), hide_index=True, height="content")
         st.caption(
-            "The gradient by the logits of both sigmoid channels, sizes summed. Only the tumour channel is read at "
-            f"inference. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away."
-            " CE by class: cross-entropy that weighs tumour voxels by alpha_va and the others by gamma_va."
+            "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour "
+            f"channel alone. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away. CE by class: "
+            "cross-entropy, with tumour and background of equal weight in total."
         )
         if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
             _show_map(asked, looked, {name: settings[name] for name in MAPPED}, gamma)
@@ -139,7 +139,7 @@ def _said(found: Mapping[str, Shares]) -> str:
     released, focal = found["A-FL released"], found["FL"]
     far = [100 * float(one.parts[:, PLACES.index("far background")].sum()) for one in (released, focal)]
     return (
-        f"The tumour channel, the one that decides at inference, gets **{100 * released.tumour_channel:.2g} %** of the "
+        f"The tumour channel, from which the mask is read, gets **{100 * released.tumour_channel:.2g} %** of the "
         f"gradient with A-FL as released, and {100 * focal.tumour_channel:.2g} % with FL. Far background gets "
         f"**{far[0]:.0f} %** with A-FL, and {far[1]:.0f} % with FL."
     )

@@ -11,15 +11,16 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning, tertiles
-from afl_core.analysis.xray.findings import figure, findings, headline
+from afl_core.analysis.xray.findings import all_tumours, figure, findings, headline
 from afl_core.analysis.xray.focusing import gammas
 from afl_core.analysis.xray.store import kept_table
 from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
+from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.xray import plot_distributions, plot_gammas
 from afl_core.glossary import TERMS, explain
-from afl_core.ui.loss_xray.why import FORMULA, READINGS, show_why
+from afl_core.ui.loss_xray.why import FORMULA, FORMULA_HELP, READINGS, show_why
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_case
@@ -81,7 +82,7 @@ def choose(workspace: Comparison) -> Asked | None:
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None
-    top.markdown(FORMULA)
+    top.markdown(FORMULA, help=FORMULA_HELP)
     bins = {axis: _tertiles(axis, there) for axis in ("size", "roughness")}
     shown = there
     for (axis, binning), column, label in zip(bins.items(), columns[1:3], ("Tumour size", "Roughness"), strict=True):
@@ -146,7 +147,7 @@ def show_cohort(asked: Asked) -> None:
 
 def show_findings(asked: Asked) -> None:
     """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
-    st.markdown(f"##### What the released loss does, measured on all {len(tumours(asked.table))} tumours")
+    st.markdown(f"##### What the released loss does, measured on {all_tumours(tumours(asked.table))}")
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(asked.table)))
     st.markdown("##### All quantities")
     values = {name: asked.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
@@ -155,12 +156,11 @@ def show_findings(asked: Asked) -> None:
     )
     st.dataframe(_summary_table(asked.shown), hide_index=True, height="content", placeholder="–")
     st.caption(
-        f"Over the {len(asked.shown)} tumours chosen above. Boxes: quartiles, and 5th to 95th percentile. rho: "
-        "Spearman's rank correlation with volume, and with the size-free roughness where a tumour is large enough to "
-        "carry one."
+        f"Over the {number_of(len(asked.shown), 'tumour')} chosen above. Boxes: quartiles, and 5th to 95th percentile. "
+        "rho: Spearman's rank correlation with volume, and with roughness where a tumour is large enough to carry one."
     )
     if asked.problems:
-        with st.expander(f"{len(asked.problems)} cases could not be measured"):
+        with st.expander(f"{number_of(len(asked.problems), 'case')} could not be measured"):
             st.markdown("\n".join(f"- {plain(said)}" for said in asked.problems.values()))
 
 

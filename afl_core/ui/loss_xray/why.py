@@ -9,15 +9,17 @@ import streamlit as st
 
 from afl_core.analysis.xray.findings import figure
 from afl_core.analysis.xray.focusing import SETTINGS, Setting, case_gamma, kept_at
+from afl_core.base.words import number_of
 from afl_core.figures.xray import plot_volume
+from afl_core.glossary import explain
 from afl_core.ui.shared.errors import plain
 
 FORMULA = (
-    "**A-FL**, the adaptive focal loss, is FL, −alpha (1−p)^gamma log(p) for the probability p of the right class "
-    "(p_t in charts), with alpha and gamma taken from each case: **gamma = gamma_va + gamma_mSa** (the paper's "
-    "gamma_adaptive). gamma_va is the tumour's share of all voxels, alpha_va = 1 − gamma_va; gamma_mSa, the paper's "
-    "*mean surface smoothness*, has three readings."
+    "**Gamma** says how far a loss looks away from voxels that are right already. FL takes 2 for every case. A-FL "
+    "takes it from each case: **gamma = gamma_va + gamma_mSa**, the tumour's share of all voxels plus the "
+    "smoothness of its surface, which can be read in three ways."
 )
+FORMULA_HELP = explain("A-FL", "Focal loss (FL)", "Alpha (alpha_va)", "gamma_va", "gamma_mSa")
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
         f"""
 | A-FL, {reading.name.lower()} | |
 |:--|--:|
-| gamma_va: {tumour:,} tumour voxels ÷ {voxels:,} voxels | {figure(row["gamma_va"])} |
+| gamma_va: {number_of(tumour, "tumour voxel")} ÷ {number_of(voxels, "voxel")} | {figure(row["gamma_va"])} |
 | gamma_mSa: {_counted(row, key)} | {figure(row[key])} |
 | **gamma of A-FL**, their sum | **{figure(gamma)}** |
 | **gamma of FL**, the same for every case | **2** |
@@ -94,9 +96,9 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
 
 def _counted(row: "pd.Series[Any]", key: str) -> str:
     """The calculation of gamma_mSa in words."""
-    faces = f"about {row['boundary']:,.0f} boundary faces"
+    faces = f"about {number_of(round(row['boundary']), 'boundary face')}"
     if key == "released":
-        return f"{faces} ÷ {int(row['voxels']):,} voxels"
+        return f"{faces} ÷ {number_of(int(row['voxels']), 'voxel')}"
     if key == "surface":
-        return f"{faces} ÷ {row['boundary'] / row['surface']:,.0f} boundary voxels"
+        return f"{faces} ÷ {number_of(round(row['boundary'] / row['surface']), 'boundary voxel')}"
     return "roughness on the grid of the loss" if row["scale_free"] else "too small to carry a roughness, so 0"

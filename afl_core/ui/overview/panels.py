@@ -3,19 +3,28 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.statistics.paired import headline
+from afl_core.analysis.statistics.paired import HEADLINE, headline, patients_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.facts import changed_said, data_facts, missing_said, problems_of, source_facts
+from afl_core.evaluation.facts import (
+    changed_said,
+    data_facts,
+    empty_counts_said,
+    lesions_said,
+    missing_said,
+    problems_of,
+    source_facts,
+    unused_said,
+)
 from afl_core.figures.charts import plot_differences
+from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated, open_case
-
-HEADLINE = ("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm", "lesion_f1")
 
 
 def show_title(workspace: Comparison) -> None:
@@ -38,7 +47,7 @@ def show_title(workspace: Comparison) -> None:
     if changed := changed_said(workspace):
         st.info(plain(changed))
     if lost := problems_of(workspace):
-        st.warning(f"{len(lost)} cases or predictions could not be used; the end of this page says which and why.")
+        st.warning(f"{unused_said(len(lost))}; the end of this page says which and why.")
 
 
 def show_headline(workspace: Comparison) -> None:
@@ -48,7 +57,8 @@ def show_headline(workspace: Comparison) -> None:
         return
     metrics = [key for key in HEADLINE if key in workspace.rows]
     table = _headline(workspace.rows, tuple(metrics), sources)
-    shown = pd.DataFrame({"Metric": [METRICS[key].titled_direction for key in table["metric"]], "n": table["n"]})
+    over = [patients_text(*counts) for counts in zip(table["n"], table["cases"], table["of"], strict=True)]
+    shown = pd.DataFrame({"Metric": [METRICS[key].titled_direction for key in table["metric"]], "Over": over})
     for source in sources:
         shown[f"{source} mean"] = table[f"{source} mean"]
         shown[f"{source} median"] = table[f"{source} median"]
@@ -72,6 +82,9 @@ def show_headline(workspace: Comparison) -> None:
         key=f"headline {workspace.name}",
     )
     st.caption(_caption(workspace))
+    if lesions := lesions_said(workspace):
+        st.markdown("\n".join(f"- {plain(said)}" for said in lesions))
+    _show_rules(workspace)
     if event.selection.cells:
         row, column = event.selection.cells[0]
         _open_cases(workspace, str(table["metric"][row]), column)
@@ -90,8 +103,7 @@ def show_differences(workspace: Comparison) -> None:
     )
     figure = plot_differences(workspace.rows, metric, (sources[0], sources[1]))
     event = st.plotly_chart(figure, on_select="rerun", selection_mode="points", key=f"differences {workspace.name}")
-    rule = f"Cases with an empty mask: {_empty_counts(workspace)}; the rule: {METRICS[metric].empty_rule}."
-    st.caption(plain(f"{METRICS[metric].definition} {rule}"))
+    st.caption(plain(f"{METRICS[metric].definition} One dot a case; a click opens it."))
     if event.selection.points:
         case_id = event.selection.points[0]["customdata"][0]
         st.session_state["metric"] = metric  # the selector of that page
@@ -112,7 +124,7 @@ def show_contents(workspace: Comparison) -> None:
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
                 _show_facts(source_facts(source), "Card")
     if problems := problems_of(workspace):
-        with st.expander(f"{len(problems)} cases or predictions could not be used"):
+        with st.expander(unused_said(len(problems))):
             _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
 
@@ -157,40 +169,37 @@ def _sentence(workspace: Comparison) -> str:
 def _counted(workspace: Comparison, n: int, noun: str) -> str:
     """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
     region = workspace.manifest.settings.region
-    what = f"{n} {'synthetic ' if workspace.is_demo else ''}{noun}{'' if n == 1 else 's'}"
+    what = number_of(n, f"{'synthetic ' if workspace.is_demo else ''}{noun}")
     return what if region == WHOLE else f"{what} ({region_title(region)})"
 
 
 def _caption(workspace: Comparison) -> str:
     first, second = (*workspace.sources, "", "")[:2]
-    difference = f"Difference: {second} minus {first}, mean over patients, BCa bootstrap interval. " if second else ""
+    difference = f" Difference: {second} minus {first}, mean over patients." if second else ""
     return plain(
-        "Click a number to see the cases behind it. Arrows point to the better values. "
-        f"{difference}n counts the patients on whom the metric is defined for every source. "
-        f"{' '.join(notes(workspace.manifest, workspace.rows))} "
-        f"Cases with an empty mask: {_empty_counts(workspace)}. What an empty mask gives: {_empty_rules()}."
+        f"Click a number to see its cases. Arrows point to the better values.{difference} "
+        f"{' '.join(notes(workspace.manifest, workspace.rows))}"
     )
 
 
-def _empty_counts(workspace: Comparison) -> str:
-    """How many cases of each source an empty rule decided."""
-    touched = workspace.manifest.empty_masks
-    counts = "; ".join(
-        f"{source}: " + ", ".join(f"{n} {_EMPTY[rule]}" for rule, n in sorted(rules.items()))
-        for source, rules in touched.items()
-    )
-    return counts or "none"
+def _show_rules(workspace: Comparison) -> None:
+    """How the numbers of the table are made."""
+    lines = [
+        "Over: the patients for whom every source has a value. Several cases of a patient are averaged first.",
+        *([f"95 % interval: {TERMS['BCa interval']}"] if len(workspace.sources) > 1 else []),
+        f"Cases with an empty mask: {empty_counts_said(workspace.manifest)}.",
+        *(f"{names}: {rule}." for names, rule in _empty_rules().items()),
+    ]
+    with st.expander("How these numbers are made"):
+        st.markdown("\n".join(f"- {plain(line)}" for line in lines))
 
 
-def _empty_rules() -> str:
-    """The empty-mask rule of every metric in the table, as METRICS declares it."""
+def _empty_rules() -> dict[str, str]:
+    """The metrics of the table, by what an empty mask gives, as METRICS declares it."""
     labels: dict[str, list[str]] = {}
     for key in HEADLINE:
         labels.setdefault(METRICS[key].empty_rule, []).append(METRICS[key].label)
-    return ". ".join(f"{', '.join(names)}: {rule}" for rule, names in labels.items())
-
-
-_EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
+    return {", ".join(names): rule for rule, names in labels.items()}
 
 
 def _open_cases(workspace: Comparison, metric: str, column: str) -> None:

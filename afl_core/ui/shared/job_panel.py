@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
 from afl_core.evaluation.results import Results
@@ -48,7 +49,9 @@ def show_every(workspace: Comparison) -> None:
         return
     if status is not None and status.state == "failed":
         st.warning(plain(f"{status.message}. The reasons are at the end of this page."))
-    what = f"{len(due)} of {len(workspace.cohort.cases)} cases have no result yet for every source."
+    have = "has" if len(due) == 1 else "have"
+    cases = number_of(len(workspace.cohort.cases), "case")
+    what = f"{len(due)} of {cases} {have} no result yet for every source."
     text, button = st.columns([5, 2], vertical_alignment="center")
     text.info(what)
     if button.button("Measure every case", type="primary", width="stretch"):

@@ -50,7 +50,7 @@ def _scores(card: Card) -> str:
     text = f"Best validation Dice {training.get('best_validation_dsc', math.nan):.3f}"
     text += f" at step {training.get('best_step', 0):,}"
     if card.decision_rule in rules:
-        text += f"; {rules[card.decision_rule]:.3f} on the {card.data.get('cases', {}).get('test', 0)} test cases"
+        text += f"; {rules[card.decision_rule]:.3f} on the test cases ({card.data.get('cases', {}).get('test', 0)})"
     return f"{text}. The weights of that step are the checkpoint."
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import streamlit as st
 
+from afl_core.base.words import number_in_parts, number_of
 from afl_core.data.demo.design import SPLITS
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.comparison import Comparison
@@ -86,7 +87,7 @@ def show_form(workspace: Comparison | None) -> None:
     specs = fit_length(wish.request, wish.minutes, proposal)
     st.info(plain(_estimate(wish, proposal, specs)))
     with shown_errors():
-        if st.button(f"Start {len(specs)} runs" if len(specs) > 1 else "Start the run", type="primary"):
+        if st.button(f"Start {number_of(len(specs), 'run')}" if len(specs) > 1 else "Start the run", type="primary"):
             st.query_params["run"] = _start(wish, specs)
             del st.session_state[TIMED]
             st.session_state[STARTED] = st.session_state.get(STARTED, 0) + 1
@@ -103,8 +104,8 @@ def _offer_check(key: str) -> None:
 def _what(wish: Wish) -> str:
     """How many runs, on which cases."""
     runs = len(wish.request.losses) * len(wish.request.seeds)
-    cases = [f"{len(wish.data.splits[name])} {name}" for name in SPLITS if wish.data.splits.get(name)]
-    text = f"{runs} run{'s'[: runs != 1]} on {', '.join(cases[:-1])} and {cases[-1]} cases"
+    cases = {name: len(wish.data.splits[name]) for name in SPLITS if wish.data.splits.get(name)}
+    text = f"{number_of(runs, 'run')} on {number_in_parts(cases, 'case')}"
     if len(wish.request.losses) > 1:
         text += "; those of one seed start from the same weights and see the same batches"
     return f"{text}. {wish.data.note}"
@@ -117,15 +118,16 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     each = {name: steps * proposal.step_seconds[name] for name, steps in lengths.items()}
     name = max(each, key=each.__getitem__)
     total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
-    text = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {steps:,} steps about {duration(each[name])}"
+    long = f"{number_of(steps, 'step')} about {duration(each[name])}"
+    text = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {long}"
     if len(specs) > 1:
-        text += f", and all {len(specs)} runs {duration(total)}"
+        text += f", and all {number_of(len(specs), 'run')} {duration(total)}"
     if any(run.status().state == "running" for run in list_runs()):
         text += ". They wait for the run that is under way, which slowed the measurement"
     else:
         text += f": until {_clock(total)}"
     validations = math.ceil(steps / every)
-    count = f"{validations} validation{'s'[: validations != 1]}"
+    count = number_of(validations, "validation")
     return f"{text}. Reading the cases and {count} a run come on top."
 
 

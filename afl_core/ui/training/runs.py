@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import AflError
 from afl_core.glossary import TERMS
@@ -116,7 +117,9 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
         st.markdown(f"#### {plain(run.name)} &nbsp; {badge}", width="stretch")
         _show_actions(seen)
     _show_question(run)
-    length = f"{status.steps:,} steps" if status.steps else f"{config.epochs} epochs" if config.epochs else ""
+    length = (
+        number_of(status.steps, "step") if status.steps else number_of(config.epochs, "epoch") if config.epochs else ""
+    )
     took = f"{duration(status.seconds)} of training" if status.seconds and status.state != "running" else ""
     chosen = seen.spec.data_options.region
     region = "" if chosen == WHOLE else region_title(chosen)

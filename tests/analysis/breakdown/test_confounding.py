@@ -127,7 +127,7 @@ def test_what_does_not_vary_has_no_correlation():
     alike, *rest = confounding(table, PAIR, "roughness")
     assert math.isfinite(alike.low)
     assert np.isnan([(one.rho, one.low, one.high) for one in rest]).all()
-    assert "cannot be said" in confounding_sentence((alike, *rest), "roughness")
+    assert "cannot be said" in confounding_sentence((alike, *rest), "roughness", table)
 
 
 def test_the_same_ranking_leaves_nothing_to_hold_fixed():
@@ -140,11 +140,12 @@ def test_the_same_ranking_leaves_nothing_to_hold_fixed():
 
 @pytest.mark.parametrize(("n", "known"), [(0, False), (2, False), (5, True)])
 def test_few_patients_have_no_interval(n, known):
-    found = confounding(units(np.arange(n) % 3, size=range(1, n + 1), roughness=np.arange(n) % 2), PAIR, "roughness")
+    table = units(np.arange(n) % 3, size=range(1, n + 1), roughness=np.arange(n) % 2)
+    found = confounding(table, PAIR, "roughness")
     assert [one.n for one in found] == [n] * 5
     assert np.isfinite([one.rho for one in found]).all() == known
     assert np.isnan([(one.low, one.high) for one in found]).all()
-    assert confounding_sentence(found, "roughness").startswith(
+    assert confounding_sentence(found, "roughness", table).startswith(
         "Whether volume and roughness rank the tumours alike can"
     )
 
@@ -159,7 +160,9 @@ def test_a_smoothness_is_asked_for():
 def said(rho, low, high, n=24):
     rest = Correlation("", 0.1, -0.2, 0.4, n)
     partial = Correlation("", 0.31, 0.02, 0.56, n), Correlation("", -0.1, -0.4, 0.2, n)
-    return confounding_sentence((Correlation("", rho, low, high, n), rest, rest, *partial), "released_smoothness")
+    return confounding_sentence(
+        (Correlation("", rho, low, high, n), rest, rest, *partial), "released_smoothness", units([0.1])
+    )
 
 
 def test_sentence_says_how_far_both_are_the_same_ranking():

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from afl_core.analysis.breakdown import sentences
 from afl_core.analysis.breakdown.measures import MEASURES, build_measure
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
@@ -117,14 +118,14 @@ def test_levels_are_those_of_the_records():
     of_axes = [("size", 1 - 0.05 / 3), ("roughness", 0.975)]
     bins = [record(axis=axis, ci_level=level) for axis, level in of_axes for _ in range(3)]
     few = record(axis="roughness", ci_level=0.5, low=NAN, high=NAN) | {"ci_low": NAN}
-    assert levels_sentence(pd.DataFrame([record(), few, *bins])) == (
+    assert levels_sentence(pd.DataFrame([record(), few, *bins]), units()) == (
         "Intervals of the difference: 95 % over all, 98.3 % in each bin by tumour volume, 97.5 % in each bin by "
         "roughness, so that those of the bins of an axis hold together at 95 %."
     )
     same = pd.DataFrame([record(), *(record(axis=axis, ci_level=0.975) for axis, _ in of_axes)])
-    assert "97.5 % in each bin by tumour volume and in each bin by roughness, so" in levels_sentence(same)
-    assert levels_sentence(pd.DataFrame([record()])) == "Intervals of the difference: 95 % over all."
-    assert levels_sentence(pd.DataFrame([few])) == ""
+    assert "97.5 % in each bin by tumour volume and in each bin by roughness, so" in levels_sentence(same, units())
+    assert levels_sentence(pd.DataFrame([record()]), units()) == "Intervals of the difference: 95 % over all."
+    assert levels_sentence(pd.DataFrame([few]), units()) == ""
 
 
 def test_a_grid_without_a_cell_of_enough_patients_is_said_to_be_one():
@@ -256,3 +257,11 @@ def test_labels_within_a_sentence_keep_their_abbreviations():
 )
 def test_p(p, text):
     assert p_text(p) == text
+
+
+@pytest.mark.parametrize(
+    ("tests", "said"),
+    [(0, "no test was made"), (1, "only one test was made"), (2, "counts all 2 tests of the breakdown")],
+)
+def test_what_is_corrected_is_said_for_any_number_of_tests(tests, said):
+    assert said in sentences.tests_sentence(tests)

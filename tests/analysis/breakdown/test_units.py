@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown.records import patient_means
+from afl_core.analysis.breakdown.sentences import false_positives_said
 from afl_core.analysis.breakdown.units import FACTS, select_units
 from afl_core.errors import DataError, UsageError
 
@@ -215,7 +216,7 @@ def test_results_of_an_earlier_version_lack_a_descriptor():
 
 
 def test_a_source_that_does_not_exist():
-    with pytest.raises(UsageError, match=r"no such source \(received: fl\). There are: A-FL, FL"):
+    with pytest.raises(UsageError, match=r"no such source \(received: fl\). There are: FL, A-FL"):
         select({"FL": [0.5], "A-FL": [0.5]}, ("FL", "fl"))
     with pytest.raises(UsageError, match=r"no such source \(received: FL seed3\)"):
         select({"FL seed1": [0.5]}, ("FL",), seeds={"FL": ("FL seed1", "FL seed3")})
@@ -227,3 +228,29 @@ def test_a_source_that_does_not_exist():
 def test_a_source_given_twice_or_none(sources, received):
     with pytest.raises(UsageError, match=f"each source once .received: {received}"):
         select({"FL": [0.5], "A-FL": [0.5]}, sources, seeds={"seeds": ("FL", "A-FL")})
+
+
+def test_lesions_come_with_the_false_positives_of_the_cases_that_every_source_has():
+    """Case c has no row of A-FL; the two seeds of FL have 5 + 1 and 1 + 1 in a and b, 4 on average."""
+    cases = case_rows({"s1": [0.5, 0.5, 0.5], "s2": [0.5, 0.5, 0.5], "A-FL": [0.5, 0.5, None]})
+    false = {("s1", "a"): 5, ("s1", "b"): 1, ("s2", "a"): 1, ("s2", "b"): 1, ("A-FL", "a"): 30, ("A-FL", "b"): 0}
+    cases["lesion_fp"] = [false.get(pair, 100) for pair in zip(cases["source"], cases["case_id"], strict=True)]
+    lesions = lesion_rows({name: [("a", 1, "reference", 0.5)] for name in ("s1", "s2", "A-FL")})
+    lesions = lesions.assign(released_smoothness=NAN)
+    chosen = {"metric": "detected", "sources": ("FL", "A-FL"), "level": "lesion", "seeds": {"FL": ("s1", "s2")}}
+    units = select_units(cases, lesions, **chosen)
+    assert (units.false_positives, units.cases) == ({"FL": 4.0, "A-FL": 30.0}, 2)
+    assert false_positives_said(units) == (
+        "FL: false positives: 4 (2 per case), in 2 cases.",
+        "A-FL: false positives: 30 (15 per case), in 2 cases.",
+    )
+    without = select_units(cases.drop(columns="lesion_fp"), lesions, **chosen)
+    assert false_positives_said(without) == ()
+
+
+def test_axes_are_named_for_the_units():
+    lesions = lesion_rows({"FL": [("a", 1, "reference", 0.5)]})
+    units = select_units(case_rows({"FL": [0.5]}), lesions, metric="dsc", sources=("FL",), level="lesion")
+    assert [units.axis(key).title for key in ("size", "roughness")] == ["Lesion volume (ml)", "Lesion roughness"]
+    assert units.axis("size").key == "size"
+    assert select({"FL": [0.5]}, ("FL",)).axis("size").title == "Tumour volume (ml)"

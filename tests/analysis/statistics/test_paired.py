@@ -114,10 +114,11 @@ def test_wide_has_a_row_a_case_and_a_column_a_source_in_the_order_asked():
 def test_headline_is_over_the_cases_that_every_source_has():
     """Case c lacks a value of A-FL: means and medians are of a, b and d for both."""
     table = headline(rows(FL=[0.5, 0.75, 0.1, 1.0], A_FL=[0.75, 1.0, NAN, 1.0]), ["dsc", "hd95_mm"], ["FL", "A-FL"])
-    columns = ["metric", "n", "FL mean", "FL median", "A-FL mean", "A-FL median", "difference", "low", "high"]
+    sources = ["FL mean", "FL median", "A-FL mean", "A-FL median"]
+    columns = ["metric", "n", "cases", "of", *sources, "difference", "low", "high"]
     assert list(table.columns) == columns
     dsc, hd95 = table.to_dict("records")
-    assert (dsc["metric"], dsc["n"]) == ("dsc", 3)
+    assert (dsc["metric"], dsc["n"], dsc["cases"], dsc["of"]) == ("dsc", 3, 3, 4)
     assert (dsc["FL mean"], dsc["FL median"]) == (0.75, 0.75)
     assert (dsc["A-FL mean"], dsc["A-FL median"]) == pytest.approx((2.75 / 3, 1.0))
     assert dsc["difference"] == pytest.approx(0.5 / 3)
@@ -127,7 +128,8 @@ def test_headline_is_over_the_cases_that_every_source_has():
 
 def test_headline_of_one_source_has_no_difference():
     table = headline(rows(FL=[0.5, 1.0]), ["dsc"], ["FL"])
-    assert table.to_dict("records") == [{"metric": "dsc", "n": 2, "FL mean": 0.75, "FL median": 0.75}]
+    counts = {"metric": "dsc", "n": 2, "cases": 2, "of": 2}
+    assert table.to_dict("records") == [{**counts, "FL mean": 0.75, "FL median": 0.75}]
 
 
 def test_headline_without_a_common_case_has_n_zero():

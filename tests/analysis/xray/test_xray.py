@@ -331,7 +331,7 @@ def test_the_findings_say_the_numbers_of_these_cases(balls):
     assert f"median {gamma.median():.2g}" in said
     assert "of 9 tumours" in said
     assert "with volume +1.00" in said
-    assert "1 of 10 cases reach the loss without a tumour" in said
+    assert "1 of 10 cases reaches the loss without a tumour" in said
     assert f"{gamma.median():.2g}" in headline(table)
     empty = table[table["tumour_voxels"] == 0]
     assert "No case" in headline(empty)
