@@ -48,7 +48,10 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
 
 def _saturated(rows: pd.DataFrame) -> list[str]:
     """Sources of maps of which some hold 0 and 1 alone."""
-    return [f"{n} maps of {source} hold 0 and 1 alone." for source, n in _noted(rows, SATURATED).items()]
+    return [
+        f"{number_of(n, 'map')} of {source} {'holds' if n == 1 else 'hold'} 0 and 1 alone."
+        for source, n in _noted(rows, SATURATED).items()
+    ]
 
 
 def _scaled(rows: pd.DataFrame) -> list[str]:

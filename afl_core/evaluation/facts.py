@@ -103,7 +103,8 @@ def false_positives_text(total: float, cases: int) -> str:
     >>> false_positives_text(628, 60), false_positives_text(0, 0)
     ('false positives: 628 (10.5 per case)', 'false positives: 0')
     """
-    return f"false positives: {total:g}" + (f" ({total / cases:.3g} per case)" if total else "")
+    a_case = total / cases if total else 0
+    return f"false positives: {total:g}" + (f" ({a_case:.3g} per case)" if total else "")
 
 
 def lesions_said(opened: Comparison) -> tuple[str, ...]:

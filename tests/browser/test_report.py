@@ -31,7 +31,7 @@ def write(folder: Path, path: Path, *, command: str) -> Path:
     return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def open_page(browser):
     """Open a file with the network cut; `said` collects console messages, errors and requests that are not the file."""
     contexts = []
@@ -54,6 +54,12 @@ def open_page(browser):
         context.close()
 
 
+@pytest.fixture(scope="module")
+def opened(written, open_page):
+    """The report as it opens, for tests that change nothing of it."""
+    return open_page(written)
+
+
 def embedded(page) -> dict:
     return json.loads(page.locator("#breakdown").text_content())
 
@@ -64,17 +70,15 @@ def brightness(element, colour: str) -> int:
     return sum(int(part) for part in re.findall(r"\d+", text)[:3])
 
 
-def test_it_opens_offline_without_a_word(written, open_page):
-    page = open_page(written)
-    assert page.said == []
-    assert page.title() == "A-FL against FL: Dice"
+def test_it_opens_offline_without_a_word(opened):
+    assert opened.said == []
+    assert opened.title() == "A-FL against FL: Dice"
 
 
-def test_the_numbers_shown_are_those_embedded(written, open_page):
-    page = open_page(written)
-    records = embedded(page)["records"]
+def test_the_numbers_shown_are_those_embedded(opened):
+    records = embedded(opened)["records"]
     for axis in ("size", "roughness"):
-        rows = page.locator(f'table[data-name="pair {axis} FL A-FL"] tbody tr').all()
+        rows = opened.locator(f'table[data-name="pair {axis} FL A-FL"] tbody tr').all()
         wanted = [r for r in records if r["minus"] == "FL" and r["axis"] in ("all", axis)]
         assert len(rows) == len(wanted) >= 4
         for row, record in zip(rows, wanted, strict=True):
@@ -89,17 +93,16 @@ def test_the_numbers_shown_are_those_embedded(written, open_page):
                 assert float(cells[6][0]) == pytest.approx(record["p_holm"], abs=6e-4)
 
 
-def test_every_chart_is_drawn_where_it_belongs(written, open_page):
-    page = open_page(written)
-    charts = page.locator(".chart").all()
-    assert len(charts) == int(page.evaluate(DRAWN)) == 10
+def test_every_chart_is_drawn_where_it_belongs(opened):
+    charts = opened.locator(".chart").all()
+    assert len(charts) == int(opened.evaluate(DRAWN)) == 10
     for chart in charts:
         assert chart.locator(".main-svg").count() >= 1, chart.get_attribute("id")
         box = chart.bounding_box()
         assert box["width"] > 600
         assert box["height"] >= 320
-    assert page.locator("#chart-means-size .point").count() >= 2 * 24
-    assert page.locator("section > .main-svg").count() == 0
+    assert opened.locator("#chart-means-size .point").count() >= 2 * 24
+    assert opened.locator("section > .main-svg").count() == 0
 
 
 def test_nothing_lies_over_anything_else(written, open_page):
@@ -117,9 +120,8 @@ def test_nothing_lies_over_anything_else(written, open_page):
             assert above["y"] + above["height"] <= below["y"] + 1, (above, below)
 
 
-def test_pictures_are_shown(written, open_page):
-    page = open_page(written)
-    images = page.locator("figure img").all()
+def test_pictures_are_shown(opened):
+    images = opened.locator("figure img").all()
     assert len(images) == 6
     assert all(image.evaluate("image => image.complete && image.naturalWidth > 300") for image in images)
 

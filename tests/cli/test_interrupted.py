@@ -55,6 +55,6 @@ def test_ctrl_c_on_the_command_line_keeps_what_is_finished_and_says_so(cohort, m
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "Traceback" not in said
-    assert "They are kept: give the command again to go on" in " ".join(said.split())
+    assert "What is done is kept: give the command again to go on" in " ".join(said.split())
     assert set(Results(tmp_path / "out").cases()["case_id"]) >= {"Case_C"}
     assert [p.name for p in (tmp_path / "out").rglob(".*.nii.gz")] == []

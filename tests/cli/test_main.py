@@ -841,6 +841,22 @@ def test_one_cause_of_many_problems_is_one_line(afl, tmp_path):
     )
 
 
+MARK = "---- command ----"
+ONE_BY_ONE = f"""
+import json, sys
+from afl_core.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    print({MARK!r}, flush=True)
+    sys.argv = ["afl", *arguments]
+    try:
+        main()
+    except SystemExit:
+        pass
+    sys.stderr.flush()
+"""
+"""Several commands in a process: each alone would import everything anew."""
+
+
 @pytest.mark.parametrize("columns", ["40", "200"])
 def test_a_terminal_without_letters_or_width(columns, tmp_path):
     """Names that the terminal cannot show are written in escapes; no command ends for them."""
@@ -860,10 +876,15 @@ def test_a_terminal_without_letters_or_width(columns, tmp_path):
         ("report", tmp_path / "out", "--by", "size", "--out", tmp_path / "é.html"),
         ("evaluate", "--references", tmp_path / "ö", "--source", f"A={folder}", "--out", tmp_path / "no"),
     )
-    for arguments in commands:
-        command = [sys.executable, "-m", "afl_core", *map(str, arguments)]
-        home = {"AFL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
-        ran = subprocess.run(command, env=os.environ | bare | home, capture_output=True, cwd=ROOT, check=False)
-        said = (ran.stdout + ran.stderr).decode("ascii")
-        assert "Traceback" not in said, said
-        assert "Error" not in said or arguments[0] in ("evaluate", "doctor"), said
+    each = [[str(part) for part in arguments] for arguments in commands]
+    home = {"AFL_HOME": str(tmp_path), "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-c", ONE_BY_ONE, json.dumps(each, ensure_ascii=False)]
+    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+    ran = subprocess.run(command, env=os.environ | bare | home, cwd=ROOT, check=False, **streams)
+    said = ran.stdout.decode("ascii")
+    assert ran.returncode == 0, said
+    assert "Traceback" not in said, said
+    by_command = said.split(MARK)[1:]
+    assert len(by_command) == len(commands)
+    for arguments, words in zip(commands, by_command, strict=True):
+        assert "Error" not in words or arguments[0] in ("evaluate", "doctor"), words

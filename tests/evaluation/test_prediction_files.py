@@ -77,7 +77,7 @@ def test_two_files_that_may_both_be_it_are_named(tmp_path, names):
 
 def test_a_sub_folder_of_other_images_is_no_prediction(tmp_path):
     put(tmp_path, "a/t1.nii.gz", "a/t2.nii.gz", "b.nii.gz")
-    with pytest.raises(MissingPredictionError, match=r"no mask of a \(received: .*1 predictions, such as b\.nii\.gz"):
+    with pytest.raises(MissingPredictionError, match=r"no mask of a \(received: .*1 prediction, such as b\.nii\.gz"):
         find_prediction(tmp_path, "a")
 
 

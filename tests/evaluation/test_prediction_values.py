@@ -239,7 +239,7 @@ def test_a_saturated_map_among_maps_is_counted(tmp_path, put):
     results.describe_cohort(cohort, sources)
     evaluate_into(results, cohort.cases, sources)
     assert len(results.cases()) == 2
-    assert "1 maps of A hold 0 and 1 alone." in notes(results.manifest(), results.cases())
+    assert "1 map of A holds 0 and 1 alone." in notes(results.manifest(), results.cases())
 
 
 @pytest.mark.parametrize(
@@ -314,7 +314,9 @@ def test_maps_of_bytes_are_said_with_the_results(tmp_path, put):
     results.describe_cohort(cohort, sources)
     evaluate_into(results, cohort.cases, sources)
     assert results.cases()["dsc"].tolist() == [1]
-    assert any("1 files of A hold values up to 255" in said for said in warnings(results.manifest(), results.cases()))
+    assert any(
+        "1 file of A with values up to 255 was read" in said for said in warnings(results.manifest(), results.cases())
+    )
 
 
 def channels(axis, *, probable=False):

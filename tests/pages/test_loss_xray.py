@@ -97,7 +97,7 @@ def test_bins_filter_the_cases(app, table):
     choice(at, "Tumour size").set_value("large").run()
     assert not at.exception
     assert choice(at, "Case in detail, small to large").options == ["gained"]
-    assert "Over the 1 tumours" in text(at)
+    assert "Over the 1 tumour" in text(at)
 
 
 def test_a_slider_changes_the_focus_by_size_and_the_distance(app, table):

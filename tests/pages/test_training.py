@@ -137,8 +137,9 @@ def test_the_empty_page_offers_fl_and_a_fl_as_a_pair_on_the_demo(app):
     at = app("training")
     assert "There are no training runs yet" in text(at)
     assert at.multiselect[0].value == ["focal", "adaptive_focal:released_code"]
-    assert "2 runs on 48 train, 8 validation and 24 test cases; those of one seed start from the same weights" in text(
-        at
+    assert (
+        "2 runs on 80 cases (48 train, 8 validation, 24 test); those of one seed start from the same weights"
+        in text(at)
     )
     assert "do not decide between losses" in text(at)
     assert "Check and estimate the time" in labels(at)
@@ -173,7 +174,7 @@ def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(fo
     at = form()
     assert "The split has no train cases" in text(at)
     field(at, "selectbox", "Split").select_index(1).run()
-    assert "2 runs on 2 train, 1 validation and 1 test cases" in text(at)
+    assert "2 runs on 4 cases (2 train, 1 validation, 1 test)" in text(at)
 
 
 def test_a_preset_brings_its_own_network_length_and_patch(app):
@@ -428,7 +429,7 @@ def test_a_run_without_a_report_yet_has_no_curve_and_no_time_left(app, made):
         ("failed", "The loss is nan at step 7 (received: Case_B)", "(received: Case_B)", ["Resume", "Delete"]),
         ("interrupted", "Training", "ended at step 30 without a word, perhaps because", ["Resume", "Delete"]),
         ("stopped", "Stopped", "Stopped at step 30 of 60. Resume goes on from there", ["Resume", "Delete"]),
-        ("finished", "Finished", "Best validation Dice 0.400 at step 20; 0.375 on the 1 test cases", ["Delete"]),
+        ("finished", "Finished", "Best validation Dice 0.400 at step 20; 0.375 on the test cases (1)", ["Delete"]),
     ],
 )
 def test_every_state_says_what_happened_and_what_can_be_done(app, made, state, message, said, actions):
