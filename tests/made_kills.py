@@ -6,9 +6,11 @@ import resource
 import signal
 import sys
 import time
+from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from afl_core.training.runs import LAST, RunFolder
 
@@ -58,6 +60,8 @@ def start(run: RunFolder, **trouble: Any) -> BaseProcess:
     """A process that trains a run; the server that it is forked from has one thread, which the tests' own has not."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["made_warm"])
+    with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *sys.path])):
+        forkserver.ensure_running()  # a server that cannot import it starts all the same, and every fork imports anew
     process = context.Process(target=train_folder, args=(run.path, trouble))
     process.start()
     return process
