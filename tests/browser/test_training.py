@@ -60,7 +60,7 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     page.get_by_role("option", name="A folder on this machine").click()
     fill(page, "Folder", str(cohort))
     page.get_by_text("1 validation, 1 test)").wait_for(timeout=PATIENCE)
-    fill(page, "Steps", "800")
+    fill(page, "Steps", "400")
     page.get_by_text("Advanced settings").click()
     fill(page, "Patch (voxels)", "16 16 16")
     page.get_by_role("button", name="Check and estimate the time").click()
@@ -72,7 +72,7 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     assert wait_for_more_than(page, before - 1) >= before
     wait_for_state(page, "finished")
     run = RunFolder(home / "models" / "runs" / "demo-focal-seed0")
-    assert [row["step"] for row in run.metrics()] == list(range(10, 801, 10))
+    assert [row["step"] for row in run.metrics()] == list(range(10, 401, 10))
     expect(page.get_by_text("The weights of that step are the checkpoint")).to_be_visible()
     page.wait_for_function(f"({POINTS}) == {len(run.metrics())}", timeout=PATIENCE)  # the chart is drawn anew
     fill(page, "Name as a checkpoint", "my_fl")
