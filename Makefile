@@ -18,7 +18,8 @@ app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) -- $(ARGS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder -m "not timed"
+	@# One more process than cores: pages in a browser wait for one another.
+	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "not timed"
 	@# Times are compared while nothing else runs.
 	$(BIN)/python -m pytest -m timed
 
