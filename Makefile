@@ -19,7 +19,7 @@ app: setup
 
 test: $(VENV)/.dev
 	@# One more process than cores: pages in a browser wait for one another.
-	$(BIN)/python -m pytest -n $$(($$(nproc) + 1)) --dist loadfile --no-loadscope-reorder -m "not timed"
+	$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder -m "not timed"
 	@# Times are compared while nothing else runs.
 	$(BIN)/python -m pytest -m timed
 
