@@ -167,8 +167,17 @@ class Case:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the read-only mappings as plain ones."""
-        own = (self.case_id, dict(self.sequences), self.reference, self.group)
-        return Case, (*own, self.region, self.grid, dict(self.channels), self.trust_voxel_order, self.patient)
+        return Case, (
+            self.case_id,
+            dict(self.sequences),
+            self.reference,
+            self.group,
+            self.region,
+            self.grid,
+            dict(self.channels),
+            self.trust_voxel_order,
+            self.patient,
+        )
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:
@@ -219,23 +228,23 @@ def is_same_grid(first: Volume, second: Volume) -> bool:
 
 def _differences(first: Volume, second: Volume) -> list[str]:
     """What differs between two grids, the cause before what follows from it."""
-    said = list[str]()
+    differences = list[str]()
     if first.array.shape != second.array.shape:
-        said.append(f"{second.array.shape} against {first.array.shape} voxels")
+        differences.append(f"{second.array.shape} against {first.array.shape} voxels")
     if not np.allclose(first.spacing_mm, second.spacing_mm, rtol=SAME, atol=0):
-        said.append(f"voxels of {_mm(second)} against {_mm(first)}")
+        differences.append(f"voxels of {_mm(second)} against {_mm(first)}")
     if first.stored != second.stored:
-        said.append(f"axes stored as {second.stored} against {first.stored}")
+        differences.append(f"axes stored as {second.stored} against {first.stored}")
     turn = (first.affine[:3, :3] / first.spacing_mm).T @ (second.affine[:3, :3] / second.spacing_mm)
     angle = float(np.degrees(np.arccos(np.clip(np.diag(turn), -1, 1))).max())
     if angle > 1:
-        said.append(f"turned by {angle:.0f} degrees")
+        differences.append(f"turned by {angle:.0f} degrees")
     x, y, z = second.affine[:3, 3] - first.affine[:3, 3]
     if math.hypot(x, y, z) > AFFINE_TOLERANCE * min(first.spacing_mm):
-        said.append(f"the first voxel is {math.hypot(x, y, z):.2f} mm away ({x:+.1f}, {y:+.1f}, {z:+.1f})")
-    if first.array.shape == second.array.shape and len(said) != 1:
-        said.append(f"a grid corner is {_corner_shift_mm(first, second):.2f} mm away")
-    return said
+        differences.append(f"the first voxel is {math.hypot(x, y, z):.2f} mm away ({x:+.1f}, {y:+.1f}, {z:+.1f})")
+    if first.array.shape == second.array.shape and len(differences) != 1:
+        differences.append(f"a grid corner is {_corner_shift_mm(first, second):.2f} mm away")
+    return differences
 
 
 def _corner_shift_mm(first: Volume, second: Volume) -> float:

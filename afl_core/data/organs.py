@@ -66,10 +66,10 @@ def doubt_segments(paths: Iterable[Path], region: Region, *, of: str) -> str:
     for path in paths if region.name == WHOLE else ():
         for label, name in _segments(path).items():
             names[label].add(name)
-    one_each = all(len({name.casefold() for name in own}) == 1 for own in names.values())
-    found = {label: " / ".join(sorted(own)) for label, own in sorted(names.items())}
+    one_each = all(len({name.casefold() for name in spellings}) == 1 for spellings in names.values())
+    segments = {label: " / ".join(sorted(spellings)) for label, spellings in sorted(names.items())}
     if one_each:
-        return _doubt(found, region, ways=_by_codes(found), of=of)
+        return _doubt(segments, region, ways=_by_codes(segments), of=of)
     every = dict(enumerate(sorted(set().union(*names.values())), start=1))
     return _doubt(every, region, ways=["save the lesions as masks of their own"], of=of)
 

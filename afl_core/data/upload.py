@@ -37,8 +37,8 @@ _PREFIX = "afl-upload-"
 _LOCK = ".lock"
 _STOP_SECONDS = 5
 
-_own: list[tuple[Path, FileLock]] = []
-"""The folder of this process and the lock that says so."""
+_locked_folders: list[tuple[Path, FileLock]] = []
+"""Folder of this process, and the lock that shows that the process runs."""
 
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -122,13 +122,13 @@ def _described(scheme: Scheme) -> list[str]:
     return [
         line
         for title, table in tables.items()
-        for line in (f"[{title}]", *(f"{_quoted(key)} = {_quoted(said)}" for key, said in table.items()))
+        for line in (f"[{title}]", *(f"{_quoted(key)} = {_quoted(value)}" for key, value in table.items()))
     ]
 
 
-def _quoted(said: object) -> str:
+def _quoted(value: object) -> str:
     """A text, or a list of numbers, as TOML writes it."""
-    return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def sequences_elsewhere(case: Case) -> list[str]:
@@ -146,7 +146,7 @@ def new_session_folder() -> Path:
 
 @cache
 def _process_folder() -> Path:
-    atexit.register(remove_own)
+    atexit.register(remove_process_folder)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = FileLock(folder / _LOCK)
@@ -155,7 +155,7 @@ def _process_folder() -> Path:
         except Timeout:
             continue  # a process that starts has just taken it for a leftover
         if (folder / _LOCK).exists():
-            _own.append((folder, lock))
+            _locked_folders.append((folder, lock))
             return folder
 
 
@@ -166,11 +166,11 @@ def _remove(folder: Path, lock: FileLock) -> None:
     lock.release()
 
 
-def remove_own() -> None:
+def remove_process_folder() -> None:
     """Remove what this process has, as at its end; a server that is ended by a signal does not come that far."""
-    for folder, lock in _own:
+    for folder, lock in _locked_folders:
         _remove(folder, lock)
-    _own.clear()
+    _locked_folders.clear()
     _process_folder.cache_clear()
 
 
@@ -198,6 +198,6 @@ def remove_leftovers() -> tuple[str, ...]:
 
 def _pid(job: Path) -> int:
     """The number that a job gives itself; 0 where it gives none."""
-    said = read_json(job / "status.json")
-    pid = said.get("pid") if isinstance(said, dict) else 0
+    status = read_json(job / "status.json")
+    pid = status.get("pid") if isinstance(status, dict) else 0
     return pid if isinstance(pid, int) else 0

@@ -74,5 +74,7 @@ def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:
         outer += [below, above]
         towards += [above, below]
     of, other = np.concatenate(outer), np.concatenate(towards)
-    found = np.unique(of[of != 0], return_counts=True)
-    return {int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*found, strict=True) if n >= FACES}
+    face_counts = np.unique(of[of != 0], return_counts=True)
+    return {
+        int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*face_counts, strict=True) if n >= FACES
+    }

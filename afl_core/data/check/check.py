@@ -129,8 +129,8 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON holds it: NaN is null."""
-        found: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})
-        return found
+        record: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})
+        return record
 
 
 def check_cohort(
@@ -157,8 +157,8 @@ def check_cohort(
     splits, problem = _splits(cohort)
     facts = Facts(cohort, files, references, splits, problem)
     doubts = (doubt_organs(cohort), doubt_labels(usable, cohort.scheme) if read else "")
-    found = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
-    findings = sorted(found, key=lambda finding: _LEVELS.index(finding.level))
+    findings = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
+    findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,
         layout=(cohort.layout.name, cohort.layout.label),
@@ -226,12 +226,12 @@ def _grids(cases: Sequence[Case], files: Mapping[Path, FileFacts]) -> tuple[Grid
                 key = (facts.grid.array.shape, spacing, facts.stored)
                 counts.setdefault(what, Counter())[key] += 1
     together: dict[frozenset[tuple[Any, int]], list[str]] = {}
-    for what, found in counts.items():
-        together.setdefault(frozenset(found.items()), []).append(what)
+    for what, grids in counts.items():
+        together.setdefault(frozenset(grids.items()), []).append(what)
     rows = [
         GridRow(", ".join(kinds), key[0], key[1], key[2], n)
-        for found, kinds in together.items()
-        for key, n in sorted(found, key=lambda item: -item[1])
+        for grids, kinds in together.items()
+        for key, n in sorted(grids, key=lambda item: -item[1])
     ]
     return tuple(rows)
 

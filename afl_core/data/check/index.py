@@ -137,10 +137,10 @@ class Index:
 def file_state(path: Path) -> State:
     """Size and time of change; (-1, 0) where the file is gone."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return -1, 0
-    return found.st_size, found.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns
 
 
 def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> dict[Path, FileFacts]:

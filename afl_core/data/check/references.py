@@ -97,9 +97,9 @@ def describe_reference(case: Case) -> dict[str, Any]:
     labels = load_reference_labels(case)
     box = bounding_box(labels.array != 0)
     counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
-    found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
+    facts = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
     region = attempt(partial(_region, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
-    return {**found, "problem": str(region)} if isinstance(region, AflError) else {**found, **region}
+    return {**facts, "problem": str(region)} if isinstance(region, AflError) else {**facts, **region}
 
 
 def _region(labels: Volume, case: Case) -> dict[str, Any]:

@@ -38,8 +38,8 @@ def match_part(
         if match := pattern.fullmatch(relative):
             groups = match.groupdict()
             spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
-            own = layout.aliases.get(spelt, spelt)
-            return Part(composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
+            part_role = layout.aliases.get(spelt, spelt)
+            return Part(composed(groups.get("case") or ""), part_role, groups.get("group") or "", relative, refused)
     return None
 
 

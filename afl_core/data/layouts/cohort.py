@@ -15,11 +15,11 @@ from afl_core.data.layouts.labelling import with_region
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
-from afl_core.data.scan import Found, scan_folder
+from afl_core.data.scan import FolderScan, scan_folder
 from afl_core.errors import DataError
 from afl_core.volume import Case, Region
 
-Said = tuple[tuple[str, str], ...]
+Messages = tuple[tuple[str, str], ...]
 """(case id, message) pairs; the case id is a path where no case could be told."""
 
 
@@ -39,8 +39,8 @@ class DataOptions:
         >>> DataOptions(region="tc").arguments()
         ['--region', 'tc']
         """
-        asked = {k: v for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k)}
-        words = ((f"--{k.replace('_', '-')}", *([] if v is True else [v])) for k, v in asked.items())
+        given = {k: v for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k)}
+        words = ((f"--{k.replace('_', '-')}", *([] if v is True else [v])) for k, v in given.items())
         return [word for pair in words for word in pair]
 
     def load(self, root: Path) -> "Cohort":
@@ -83,8 +83,8 @@ class Cohort:
     root: Path
     layout: Layout
     cases: tuple[Case, ...]
-    problems: Said = ()
-    incomplete: Said = ()
+    problems: Messages = ()
+    incomplete: Messages = ()
     strays: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
@@ -122,8 +122,8 @@ class Cohort:
         return replace(
             self,
             cases=tuple(case for case in self.cases if case.case_id in wanted),
-            problems=tuple(said for said in self.problems if said[0] in wanted),
-            incomplete=tuple(said for said in self.incomplete if said[0] in wanted),
+            problems=tuple(problem for problem in self.problems if problem[0] in wanted),
+            incomplete=tuple(lack for lack in self.incomplete if lack[0] in wanted),
         )
 
 
@@ -155,11 +155,11 @@ def load_cohort(
             named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
-    found = scan_folder(root)
-    chosen = choose_layout(root, found, layout)
+    scan = scan_folder(root)
+    chosen = choose_layout(root, scan, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
-    cohort = replace(_build_cohort(root, chosen, found), trust_voxel_order=trust_voxel_order)
+    cohort = replace(_build_cohort(root, chosen, scan), trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
 
 
@@ -172,34 +172,34 @@ def references_cohort(
     patients: Path | None = None,
 ) -> Cohort:
     """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
-    found, strays, problems = find_references(folder)
-    cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
+    masks, strays, problems = find_references(folder)
+    cases = tuple(Case(case_id, {}, path) for case_id, path in masks.items())
     cohort = Cohort(folder, MASKS_ALONE, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
 
 
 def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
     ids, layout = [case.case_id for case in cohort.cases], cohort.layout
-    said = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
-    return cohort.of_patients(said)
+    patients = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
+    return cohort.of_patients(patients)
 
 
-def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
+def _build_cohort(root: Path, layout: Layout, scan: FolderScan) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[Part]] = defaultdict(list)
-    problems = [(path, str(outside_link(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
-    problems += [(path, str(_special(path))) for path in found.special]
-    problems += [(path, str(unprintable(path))) for path in found.unprintable]
+    problems = [(path, str(outside_link(path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
+    problems += [(path, str(_special(path))) for path in scan.special]
+    problems += [(path, str(unprintable(path))) for path in scan.unprintable]
     strays, aside = list[str](), list[str]()
-    for relative in sorted((*found.files, *found.refused)):
-        part = match_part(layout, patterns, relative, refused=relative in found.refused)
+    for relative in sorted((*scan.files, *scan.refused)):
+        part = match_part(layout, patterns, relative, refused=relative in scan.refused)
         if part is None:
             strays.append(relative)
         elif part.role == ASIDE:
             aside.append(relative)
         else:
             parts[part.case_id].append(part)
-    masks_alone = layout.masks_alone and all(p.role == REFERENCE for own in parts.values() for p in own)
+    masks_alone = layout.masks_alone and all(p.role == REFERENCE for of_case in parts.values() for p in of_case)
     cases, incomplete = list[Case](), list[tuple[str, str]]()
     for case_id in sorted(parts):
         try:
@@ -211,7 +211,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
         missing = [name for name in layout.sequences if name not in case.sequences]
         if missing and not masks_alone:
             incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
-    strays = [path for path in strays if path not in found.refused or path.lower().endswith(SUFFIXES)]
+    strays = [path for path in strays if path not in scan.refused or path.lower().endswith(SUFFIXES)]
     return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
 
 
