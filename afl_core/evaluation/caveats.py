@@ -23,8 +23,8 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
     region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
-    found = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
-    return tuple(said for said in found if said)
+    sentences = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def meanings(manifest: Manifest) -> list[str]:
@@ -36,14 +36,13 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """What looks wrong about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
-    doubt = manifest.data.doubt
-    doubts = [said for said in (doubt, *(source.doubt for source in manifest.sources.values())) if said]
-    found = (*doubts, *manifest.patients(rows["case_id"]).warnings)
+    doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
+    sentences = (*filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
     name = manifest.settings.matcher
     if name not in MATCHERS:
-        return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
+        return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*found, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+    return (*sentences, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
 
 
 def _saturated(rows: pd.DataFrame) -> list[str]:
@@ -85,12 +84,12 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     except DataError:
         return []
     n = len(train & set(rows["case_id"]))
-    said = (
+    sentence = (
         f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
         f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "
         "with --split test into another folder."
     )
-    return [said] if n else []
+    return [sentence] if n else []
 
 
 def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
@@ -98,9 +97,9 @@ def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
     matcher = MATCHERS.get(manifest.settings.matcher)
     if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
         return ""
-    own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
+    ignored = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
     return (
-        f"The matcher {matcher.name} ignores {number_of(int(own.sum()), 'lesion')} of "
-        f"{number_of(int((own > 0).sum()), 'case')}, those up to "
+        f"The matcher {matcher.name} ignores {number_of(int(ignored.sum()), 'lesion')} of "
+        f"{number_of(int((ignored > 0).sum()), 'case')}, those up to "
         f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."
     )

@@ -74,7 +74,7 @@ class Comparison:
         return tuple(self.manifest.sources)
 
     @property
-    def left_out_said(self) -> tuple[str, ...]:
+    def left_out_sentences(self) -> tuple[str, ...]:
         """What is said of the cases that are left out; () where there are none."""
         if not self.left_out:
             return ()
@@ -108,11 +108,11 @@ class Comparison:
             DataError: If there is no such row, or the file is gone or another one.
         """
         rows = self.rows
-        own = rows[(rows["case_id"] == case_id) & (rows["source"] == source)] if not rows.empty else rows
-        if own.empty:
+        measured = rows[(rows["case_id"] == case_id) & (rows["source"] == source)] if not rows.empty else rows
+        if measured.empty:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
         path = mask_path(self.results.folder, source, case_id)
-        row, todo = own.iloc[0].to_dict(), "Evaluate again: it is made anew"
+        row, todo = measured.iloc[0].to_dict(), "Evaluate again: it is made anew"
         if not path.is_file():
             raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
         if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row):
@@ -175,10 +175,10 @@ def build_comparison(
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:
     if table.empty:
         return table
-    own = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
+    selected = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
     order = {source: place for place, source in enumerate(sources)}
-    own = own.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
-    return own.sort_values("case_id", kind="stable", ignore_index=True)
+    selected = selected.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
+    return selected.sort_values("case_id", kind="stable", ignore_index=True)
 
 
 def files_text(source: SourceSection) -> str:

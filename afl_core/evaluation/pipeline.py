@@ -105,7 +105,7 @@ def evaluate_case(
             reference, shape = reader.reference
             images = reader.images(source)
             prediction = source.predict(case, images, reference)
-            row, own_lesions = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
+            row, lesion_rows = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
             changed = [path for path, state in seen.items() if _state(path) != state]
             if changed or row_key(case, source, settings) != key:
                 what = "A file changed while it was read"
@@ -113,7 +113,7 @@ def evaluate_case(
             target = mask_path(out, source.name, case.case_id)
             written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
-            lesions.extend(own_lesions)
+            lesions.extend(lesion_rows)
         except UnusableReferenceError as error:
             problems[""] = str(explained(error.cause, of=reading, folder=out))
             break
@@ -129,8 +129,8 @@ FileState = tuple[int, int, int, int]
 
 def _state(path: Path) -> FileState:
     """What differs once a file was written to."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def predict_case(

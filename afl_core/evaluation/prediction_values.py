@@ -97,24 +97,24 @@ def describe_mixture(paths: Sequence[Path]) -> str:
     """That the files of a folder are of several kinds, with numbers and names, in a sentence; "" where they are not."""
     kinds = _kinds(paths)
     titles = {"maps": "maps of probabilities", "labels": "files of labels", "channels": "4-D files"}
-    found = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
+    by_title = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
     bytes_ = [path for path in kinds["maps"] if _is_byte_map(path)]
-    if len(found) < 2 and not (bytes_ and kinds["ones"]):
+    if len(by_title) < 2 and not (bytes_ and kinds["ones"]):
         return ""
-    found |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
+    by_title |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
     return "; ".join(
         f"{len(files)} {title} ({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
-        for title, files in found.items()
+        for title, files in by_title.items()
     )
 
 
 def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Files by kind: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more."""
     with ThreadPoolExecutor(4) as pool:
-        found = dict(zip(paths, pool.map(_values, paths), strict=True))
-    has_bytes = _BYTE_MAP in found.values()
+        values_of = dict(zip(paths, pool.map(_values, paths), strict=True))
+    has_bytes = _BYTE_MAP in values_of.values()
     kinds: dict[str, list[Path]] = {kind: [] for kind in ("maps", "labels", "channels", "ones", "other")}
-    for path, values in found.items():
+    for path, values in values_of.items():
         kinds[_kind(values, has_bytes=has_bytes)].append(path)
     return kinds
 

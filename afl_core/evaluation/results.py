@@ -254,6 +254,8 @@ def _check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings:
         )
 
 
-def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
+def _difference(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
     """The settings that are not the same, in words."""
-    return "; ".join(f"{key} {asked[key]} where it holds {held[key]}" for key in asked if asked[key] != held[key])
+    return "; ".join(
+        f"{key} {settings[key]} where it holds {recorded[key]}" for key in settings if settings[key] != recorded[key]
+    )

@@ -52,8 +52,8 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
         AflError: If no case is complete, or no checkpoint fits.
     """
     if not cohort.cases:
-        said = cohort.problems[0][1] if cohort.problems else cohort.root
-        raise DataError("No case in this folder is complete", received=said)
+        received = cohort.problems[0][1] if cohort.problems else cohort.root
+        raise DataError("No case in this folder is complete", received=received)
     try:
         sources = fitting_checkpoints(set(cohort.sequences))
     except UsageError:
