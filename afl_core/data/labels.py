@@ -38,7 +38,7 @@ class Scheme:
     Attributes:
         name: Key in `SCHEMES`, `declared` where the data set says it itself, or the text of own codes, such as
             `et=1,ncr=2,ed=3`.
-        title: For people.
+        title: Title for people.
         values: Label to what it is, without 0; empty where any label may occur.
         regions: Region to its labels; `whole` is always there, () in a scheme without values.
         whole: Title of the whole.

@@ -1,4 +1,4 @@
-"""The voxels of a case: its sequences, all on one grid, and the mask of the region that was asked for."""
+"""The voxels of a case: its sequences, all on one grid, and the mask of its region."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class LoadedCase:
     """A case read into memory; all arrays lie on one grid.
 
     Attributes:
-        case: Where it came from.
+        case: Case that was read.
         images: Sequence to image, in the order asked for.
         reference: The region's mask, or None without a reference.
     """
@@ -40,8 +40,8 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None, reference: 
     """Read sequences and reference of a case and check that they lie on one grid.
 
     Args:
-        case: What to read.
-        sequences: Which of them; all if None, none if empty.
+        case: Case to read.
+        sequences: Names of the sequences to read; all if None, none if empty.
         reference: The reference, where it was read before.
 
     Raises:

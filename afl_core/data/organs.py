@@ -50,8 +50,8 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
     """A warning where the whole of a data set's labels is of organs and lesions; "" where it is not.
 
     Args:
-        scheme: What the labels are.
-        region: What is taken of them; a part that was asked for is not doubted.
+        scheme: Scheme that gives the labels their meaning.
+        region: Region that is measured; one other than the whole is not doubted.
     """
     inside = {label: name for label, name in scheme.values.items() if label in scheme.regions[WHOLE]}
     lesions = {label for label, name in inside.items() if is_lesion(name)}
@@ -61,7 +61,7 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
 
 
 def doubt_segments(paths: Iterable[Path], region: Region, *, of: str) -> str:
-    """The same of the segments that 3D Slicer's files name; `of` says in the sentence whose files they are."""
+    """`doubt_whole` of the segments that 3D Slicer's files name; `of` is the subject of the sentence: whose files."""
     names: dict[int, set[str]] = defaultdict(set)
     for path in paths if region.name == WHOLE else ():
         for label, name in _segments(path).items():

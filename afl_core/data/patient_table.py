@@ -28,10 +28,10 @@ _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 @dataclass(frozen=True)
 class PatientTable:
-    """What a table says of the cases of a data set.
+    """The patients that a table gives to the cases of a data set.
 
     Attributes:
-        of: Case id to patient.
+        of: Patient by case id.
         unknown: Ids of the table that are of no case.
         respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
     """
@@ -42,7 +42,7 @@ class PatientTable:
 
 
 def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
-    """What a table says of cases.
+    """Read the patients of cases from a table.
 
     The columns are `case_id` (a file's ending is cut) and `patient`; or `participant_id`, as BIDS has it: then a case
     is of the participant with whose id its name begins, `sub-` left out or not, the longest first. An id that is spelt
@@ -82,7 +82,7 @@ def alike(text: str) -> str:
 
 
 def _taken(wanted: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
-    """Of each wanted id that the table lists, how the table spells it: as it is, else the only one that is `alike`."""
+    """The table's spelling of each wanted id that it lists: the id itself, else the only one that is `alike`."""
     wanted, listed = list(wanted), set(listed)
     near: dict[str, list[str]] = defaultdict(list)
     claims = Counter(alike(wanted_id) for wanted_id in wanted)

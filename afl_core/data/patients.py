@@ -81,8 +81,8 @@ class Patients:
     """Which patient every case of a data set is of, and how that was decided.
 
     Attributes:
-        of: Case id to patient.
-        how: How it was decided, in words; "" where every case is a patient of its own.
+        of: Patient by case id.
+        how: Rule that decided it, in words; "" where every case is a patient of its own.
         table: Path of the table that declares it; "" where none was given.
         declared: Whether a table or a pattern says it, not the names alone.
         unlisted: Cases that the declaration leaves out; their names decide.
@@ -185,7 +185,7 @@ def decide_patients(
         root: Folder of the data set, in which a participants.tsv may lie.
         table: A table of cases and patients.
         template: Pattern of a case id, such as `{patient}_*`; "" for none.
-        layout: What the layout with the pattern is called.
+        layout: Title of the layout with the pattern.
 
     Raises:
         DataError: If a given table cannot be used. A participants.tsv that cannot is a warning.

@@ -19,7 +19,7 @@ MAX_DEPTH = 6
 
 @dataclass(frozen=True)
 class FolderScan:
-    """Paths relative to the root, with `/` between folders, sorted.
+    """The image files below a root: paths relative to it, with `/` between folders, sorted.
 
     Attributes:
         files: Image files.
@@ -53,7 +53,7 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> FolderScan:
 
     Args:
         root: Folder; may itself be a link.
-        depth: How many folders below the root are searched.
+        depth: Number of folder levels below the root that are searched.
 
     Raises:
         DataError: If the root is missing or a file, or a folder below it cannot be read.

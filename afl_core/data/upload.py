@@ -25,7 +25,7 @@ from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"
 ACCEPTED = (*NIFTI_SUFFIXES, ".mha", *NRRD_SUFFIXES)
-"""Of one file each: an `.mhd` needs a second one."""
+"""Formats that are one file each: an `.mhd` needs a second one."""
 
 MAX_MIB = 400
 """Largest file that is accepted; `server.maxUploadSize` in .streamlit/config.toml is the same."""
@@ -72,10 +72,10 @@ def write_upload(
     """Write the files of one case as a data set that describes itself, under names of our own, in place of those there.
 
     Args:
-        folder: The session's.
+        folder: Folder of the session.
         files: Name as given, role (a sequence or `REFERENCE`) and content of each.
         grid: Sequence onto whose grid the others are brought; "" where all must lie on one.
-        scheme: What the labels of the reference are.
+        scheme: Scheme of the reference's labels.
 
     Returns:
         The data set's folder.
@@ -115,7 +115,7 @@ def write_upload(
 
 
 def _described(scheme: Scheme) -> list[str]:
-    """Labels and regions as a layout file says them."""
+    """The lines of a layout file that declare labels and regions."""
     values = {str(label): meaning for label, meaning in scheme.values.items()}
     regions = {name: list(labels) for name, labels in scheme.regions.items()}
     tables: dict[str, Mapping[str, object]] = {"labels": values, "regions": regions}
@@ -127,7 +127,7 @@ def _described(scheme: Scheme) -> list[str]:
 
 
 def _quoted(value: object) -> str:
-    """A text, or a list of numbers, as TOML writes it."""
+    """A text or a list of numbers in TOML."""
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
@@ -167,7 +167,7 @@ def _remove(folder: Path, lock: FileLock) -> None:
 
 
 def remove_process_folder() -> None:
-    """Remove what this process has, as at its end; a server that is ended by a signal does not come that far."""
+    """Remove the folder of this process, as at its end; a server that is ended by a signal does not come that far."""
     for folder, lock in _locked_folders:
         _remove(folder, lock)
     _locked_folders.clear()

@@ -1,4 +1,4 @@
-"""Whether the place of labels contradicts what they are said to be: edema surrounds the tumour core."""
+"""A doubt of labels whose place contradicts their meaning: edema surrounds the tumour core."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,8 +32,8 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     outermost, so its share less the largest of the core's is positive; the median over the references decides.
 
     Args:
-        cases: Their references are read, `READ` of them at most.
-        scheme: What the labels are said to be; one without edema and core is never doubted.
+        cases: Cases whose references are read, `READ` of them at most.
+        scheme: Scheme that gives the labels their meaning; one without edema and core is never doubted.
     """
     edema = next((label for label, what in scheme.values.items() if "edema" in what), 0)
     core = scheme.regions.get(CORE) or scheme.regions.get(ENHANCING, ())
@@ -56,7 +56,7 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
 
 @lru_cache(maxsize=4096)
 def _shares_of(path: Path, _size: int, _changed_ns: int) -> dict[int, float]:
-    """Of a file, which is read once: the check of a data set, and opening it for results, both ask."""
+    """`background_shares` of a file, read once: the check of a data set and opening it for results need it."""
     return background_shares(load_labels(path).array)
 
 

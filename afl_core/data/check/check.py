@@ -27,18 +27,18 @@ class CaseRow:
     """One case of the report.
 
     Attributes:
-        case_id: The case.
-        patient: Whose it is, as the cohort decided.
-        group: Sub-folder or grade.
-        sequences: Those that it has.
+        case_id: Id of the case.
+        patient: Patient whose case it is, as the cohort decided.
+        group: Sub-folder or grade of the case.
+        sequences: Names of the sequences that it has.
         shape: Voxels along right, anterior, superior, of the grid that is measured on; () where it cannot be read.
-        spacing_mm: Of that grid.
+        spacing_mm: Voxel edges of that grid in mm.
         stored: Letters of the stored axes of that grid.
-        reference: Whether it has one.
+        reference: Whether the case has a reference.
         labels: Label to voxels, where the reference was read.
-        volume_ml: Of the region; NaN where it was not read.
-        lesions: Components of the region.
-        roughness: NaN where the lesions cannot carry it.
+        volume_ml: Volume of the region in ml; NaN where it was not read.
+        lesions: Number of connected components of the region.
+        roughness: Roughness of the region; NaN where its lesions are too small or too thin for one.
     """
 
     case_id: str
@@ -68,7 +68,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """In how many references a label is, and what it means; "" where the labels are not known."""
+    """A label of the references: its meaning ("" where the labels are not known), and how many cases have it."""
 
     value: int
     meaning: str
@@ -80,12 +80,12 @@ class Report:
     """Everything that is known of a data set.
 
     Attributes:
-        root: Its folder.
+        root: Folder of the data set.
         layout: Name and title of the layout.
         labels: Name and title of the label scheme.
         region: Title of the region, with its labels.
-        cases: A row a case.
-        findings: What to know, the worst first.
+        cases: Rows of the report, one a case.
+        findings: Findings, the worst first.
         grids: Shapes, spacings and orientations, the most frequent first.
         values: Labels of the references; () where they were not read.
         splits: Split to number of cases, of the data set's split file.

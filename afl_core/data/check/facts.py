@@ -23,9 +23,9 @@ class Finding:
     Attributes:
         level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning,
             or note.
-        what: What was found, with its number.
+        what: The finding as a sentence, with the number of items.
         items: Every case or file that it is about.
-        todo: What to do; "" where nothing is due.
+        todo: Advice; "" where nothing is due.
     """
 
     level: Level

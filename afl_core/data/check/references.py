@@ -28,10 +28,10 @@ class ReferenceFacts:
     Attributes:
         labels: Label to voxels, without 0.
         volume_ml: Volume of the region; 0 when empty, NaN where it cannot be told.
-        roughness: Roughness of the region; NaN where the lesions cannot carry it.
+        roughness: Roughness of the region; NaN where its lesions are too small or too thin for one.
         released_smoothness: Smoothness as the paper's code has it; NaN where it cannot be told.
         lesion_ml: Volume of each lesion (26-connected), in the order of `label_lesions`.
-        lesion_roughness: Roughness of each; NaN for one that cannot carry it.
+        lesion_roughness: Roughness of each lesion; NaN for one that is too small or too thin.
         problem: Why the reference cannot be used, or "".
     """
 
@@ -52,10 +52,10 @@ def read_references(
     What is finished is kept where this is interrupted.
 
     Args:
-        index: Of the data set.
-        cases: Those without a reference are passed over.
+        index: Index of the data set.
+        cases: Cases to describe; those without a reference are passed over.
         progress: Called with every reference that is finished.
-        executor: Reads them; without one they are read here.
+        executor: Executor that reads the references; without one they are read here.
 
     Returns:
         Case id to facts.
@@ -133,7 +133,7 @@ def _reading(case: Case) -> str:
 
 
 def _key(index: Index, case: Case) -> tuple[str, tuple[int, int]]:
-    """Under what a reference is kept: file and region, and what says where it lies if it does not itself."""
+    """Key of a reference in the index: its file and region, and the file that gives its place if it is not its own."""
     assert case.reference is not None
     region = f"{'+'.join(map(str, case.region.inside))} of {'+'.join(map(str, case.region.known))}"
     grid = grid_file(case) if case.trust_voxel_order else None

@@ -34,10 +34,10 @@ class DemoSpec:
     """Size and seed of the demo cohort.
 
     Attributes:
-        n_train: Training cases.
-        n_validation: Validation cases.
-        n_test: Test cases.
-        seed: Case k of a split depends on this, the split and k alone.
+        n_train: Number of training cases.
+        n_validation: Number of validation cases.
+        n_test: Number of test cases.
+        seed: Seed of the random numbers: case k of a split depends on this, the split and k alone.
         spacing_mm: Edge of the cubic voxels.
     """
 
@@ -68,9 +68,9 @@ class Plan:
     """What is decided about a case before anything is drawn on a grid.
 
     Attributes:
-        volumes_ml: Of its lesions, largest first.
-        roughness: Level of all its lesions.
-        look: How visible they are.
+        volumes_ml: Volumes of its lesions in ml, largest first.
+        roughness: Roughness level of all its lesions.
+        look: Visibility of the lesions in the images.
     """
 
     volumes_ml: tuple[float, ...]

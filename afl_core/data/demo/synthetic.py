@@ -51,8 +51,8 @@ def write_demo(
     Args:
         root: Folder of the cohort; made if missing.
         spec: Counts, seed and spacing; the default cohort if None.
-        splits: Which splits to write.
-        executor: Where to draw the cases; in this process if None.
+        splits: Names of the splits to write.
+        executor: Executor that draws the cases; this process does if None.
         progress: Called with the cases done and the cases due, from 0 on.
 
     Returns:

@@ -34,7 +34,7 @@ class DataOptions:
     patients: str | None = None
 
     def arguments(self) -> list[str]:
-        """As the command line takes them; what is not asked for is left out.
+        """The options as the command line takes them; defaults are left out.
 
         >>> DataOptions(region="tc").arguments()
         ['--region', 'tc']
@@ -59,7 +59,7 @@ class DataOptions:
 
 
 AS_RECOGNISED = DataOptions()
-"""Layout and labels as the folder says itself, and the whole tumour."""
+"""Layout and labels are told from the folder itself, and the region is the whole tumour."""
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,17 @@ class Cohort:
     """The cases of a folder.
 
     Attributes:
-        root: The folder.
-        layout: How its files are named.
+        root: Path of the folder.
+        layout: Layout by which its files are named.
         cases: Its cases, by case id.
-        problems: What was left out, and why.
+        problems: Cases and files that were left out, each with the reason.
         incomplete: Cases that lack a sequence which the layout has; they are kept, for who needs fewer.
         strays: Image files that belong to no case, below the root.
         aside: Image files that the layout knows and does not use, below the root.
-        scheme: What the labels are.
-        region: Which of them are the tumour.
-        trust_voxel_order: As `Case`, for all of them.
-        patients: Which patient every case is of, as its cases say too.
+        scheme: Scheme that gives the labels their meaning.
+        region: Labels that are the tumour.
+        trust_voxel_order: `Case.trust_voxel_order` of all its cases.
+        patients: Patient of every case; its cases hold the same.
     """
 
     root: Path
@@ -110,14 +110,14 @@ class Cohort:
 
     @property
     def sequences(self) -> tuple[str, ...]:
-        """Those that every complete case has, in the layout's order; of all cases if none is complete."""
+        """Sequences that every complete case has, in the layout's order; of all cases if none is complete."""
         lacking = {case_id for case_id, _ in self.incomplete}
         cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
         return tuple(sorted(common, key=lambda name: (place_of(self.layout.sequences, name), name)))
 
     def only(self, case_ids: Iterable[str]) -> "Cohort":
-        """The cohort with those of its cases alone, such as a test split, and what is said of them."""
+        """The cohort of these cases alone, such as a test split, with their problems."""
         wanted = set(case_ids)
         return replace(
             self,

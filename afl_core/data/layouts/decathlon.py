@@ -13,7 +13,7 @@ from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
 
 VOLUMES = ("flair", "t1", "t1ce", "t2")
-"""Of a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
+"""Sequences in a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
 
 DECLARATION, MAX_BYTES = "dataset.json", 2**24
 """Name and largest size of the file in which a data set declares its channels and labels."""
@@ -106,7 +106,7 @@ def _values(value: object, path: Path) -> tuple[int, ...]:
 
 
 def _sequences(names: Sequence[str]) -> tuple[str, ...]:
-    """Declared channel names as they are called here; T2W is T2 only beside the other sequences of a brain."""
+    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain."""
     low = [name.strip().lower() for name in names]
     brain = bool({"flair", "t1", "t1w", "t1gd", "t1ce", "t1c"} & set(low))
     called = {"t1w": "t1", "t1gd": "t1ce", "t1c": "t1ce", "t2f": "flair", "t1n": "t1"} | (

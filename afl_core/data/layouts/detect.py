@@ -32,8 +32,8 @@ def choose_layout(root: Path, scan: FolderScan, name: str | None) -> Layout:
     """The layout named, described in the root or detected; its image pattern fits a file.
 
     Args:
-        root: The folder.
-        scan: Its image files.
+        root: Folder of the data set.
+        scan: Image files of the folder.
         name: Name in `LAYOUTS`, or path of a file that describes one; None detects it.
 
     Raises:

@@ -114,7 +114,7 @@ def _pattern(template: str, path: Path) -> str:
 
 @dataclass
 class _Place:
-    """A place of a template: what it takes, the fixed text after it, and whether that is asked for again later."""
+    """A place of a template: what it takes, the fixed text after it, and whether the same name stands again later."""
 
     wild: str
     again: bool

@@ -32,7 +32,7 @@ def label_values(cases: Iterable[Case]) -> set[int]:
 
 
 def with_region(cohort: "Cohort", labels: str | None, region: str) -> "Cohort":
-    """The cohort with the labels and the region that were asked for."""
+    """The cohort with the labels and the region of the options."""
     layout_scheme = cohort.layout.scheme
     if labels and labels != layout_scheme.name:
         scheme = find_scheme(labels)
