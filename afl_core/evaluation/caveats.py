@@ -15,8 +15,8 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """Patients, region, lesions that the matcher ignores, and what predicted files hold; () where there is no row.
 
     Args:
-        manifest: Of the results.
-        rows: Case rows.
+        manifest: Manifest of the results.
+        rows: Case rows of the results.
     """
     if rows.empty:
         return ()

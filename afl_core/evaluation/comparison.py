@@ -25,9 +25,9 @@ class Stored:
     """What a results folder stores.
 
     Attributes:
-        manifest: Its manifest.
-        rows: Every case row.
-        lesions: Every lesion row.
+        manifest: Manifest of the folder.
+        rows: All its case rows.
+        lesions: All its lesion rows.
         stamp: `Results.stamp` of when it was read.
     """
 
@@ -42,10 +42,10 @@ class Comparison:
     """A results folder as everything that reads results sees it.
 
     Attributes:
-        results: The folder.
-        manifest: Its manifest, with a data set and sources.
+        results: The results folder.
+        manifest: Manifest of the folder, with a data set and sources.
         rows: Case rows, one per (case, source), of the cases that count; of a case in the order of the sources.
-        lesions: Lesion rows of the same.
+        lesions: Lesion rows of the same cases and sources.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
         problem: Why there is no cohort, or "".
@@ -75,7 +75,7 @@ class Comparison:
 
     @property
     def left_out_sentences(self) -> tuple[str, ...]:
-        """What is said of the cases that are left out; () where there are none."""
+        """A sentence on the cases that are left out; () where there are none."""
         if not self.left_out:
             return ()
         some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")
@@ -125,7 +125,7 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
     """Open a results folder.
 
     Args:
-        folder: The folder.
+        folder: The results folder.
         load: Opens the data set that a manifest names; a page keeps what it opened.
 
     Raises:

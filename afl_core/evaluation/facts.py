@@ -107,7 +107,7 @@ def false_positives_text(total: float, cases: int) -> str:
 
 
 def lesions_sentences(opened: Comparison) -> tuple[str, ...]:
-    """Of each source the lesions that it found, and its false positives; () where the rows do not count them."""
+    """Lesions that each source found, and its false positives, a sentence each; () where the rows do not count them."""
     rows = opened.rows
     if rows.empty or not {"lesion_tp", "lesion_fp", "lesion_fn"} <= set(rows):
         return ()

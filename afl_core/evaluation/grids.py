@@ -28,10 +28,10 @@ def onto_reference(mask: Mask, reference: Mask, *, other_grid: str, what: str, s
     """The mask on the reference's grid.
 
     Args:
-        mask: As read, RAS+.
-        reference: What it is measured against.
+        mask: Predicted mask as read, RAS+.
+        reference: Reference mask, on whose grid everything is measured.
         other_grid: One of `OTHER_GRID`.
-        what: Whose mask of which case, for messages.
+        what: Name of the mask for messages: source and case.
         stored: Axis codes of the file, such as "LPS".
 
     Returns:

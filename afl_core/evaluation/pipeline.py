@@ -26,11 +26,11 @@ class CaseResult:
     """What one task gives back.
 
     Attributes:
-        case_id: The case.
+        case_id: Id of the case.
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
-        missing: Those of the problems that are sources without a prediction of the case.
+        missing: Sources among the problems that have no prediction of the case.
         unchanged: Sources whose stored rows are still valid.
     """
 
@@ -54,12 +54,12 @@ def evaluate_cases(
     """Evaluate every source on every case; results come as they are finished.
 
     Args:
-        cases: With references.
-        sources: What predicted the masks.
+        cases: Cases with references.
+        sources: Sources of the predicted masks.
         out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
         known: Keys of rows that are already stored.
-        settings: How to measure.
-        executor: Runs the tasks; without one they run here, one after the other.
+        settings: Settings of the measurement.
+        executor: Executor of the tasks; without one they run here, one after the other.
     """
     evaluate = partial(evaluate_case, sources=sources, out=out, known=known, settings=settings)
     tasks = finished(evaluate, cases, of=lambda case: f"evaluating {case.case_id}", folder=out, executor=executor)
@@ -166,7 +166,7 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
 
 
 def mask_path(out: Path, source: str, case_id: str) -> Path:
-    """Where the predicted mask of a case is kept in a results folder.
+    """Path of the predicted mask of a case in a results folder.
 
     Raises:
         DataError: If the source's name or the case id is a path: the file would lie elsewhere.

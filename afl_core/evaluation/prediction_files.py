@@ -36,7 +36,7 @@ def find_prediction(folder: Path, case_id: str) -> Path:
 
     Raises:
         MissingPredictionError: If there is none; names what the files are called.
-        DataError: As `list_predictions`.
+        DataError: If `list_predictions` raises it.
     """
     for fresh in (
         False,

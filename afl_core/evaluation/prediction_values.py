@@ -63,7 +63,7 @@ SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
 _SELECTION = re.compile(r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)")
 
 _MAP, _BYTE_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-3}), frozenset({-2}), frozenset[int]()
-"""In place of values: without whole numbers, up to 1 and above; 4-D; and a file that cannot be read, or holds 0 alone,
+"""Marks in place of values: a map up to 1, and one above; a 4-D file; a file that cannot be read, or holds 0 alone,
 and tells nothing."""
 
 
@@ -78,7 +78,7 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 
     Args:
         paths: The files; one that cannot be read tells nothing.
-        region: What is taken of them; of the whole, masks and labels give the same.
+        region: Region that is taken of labels; for the whole, masks and labels give the same.
 
     Returns:
         A name in `DECIDED`.
@@ -151,8 +151,8 @@ def load_prediction(
     """A predicted mask of the region.
 
     Args:
-        path: The file.
-        region: What is taken of labels.
+        path: Path of the file.
+        region: Region that is taken of labels.
         meaning: Name in `DECIDED`; "" decides by this file alone.
 
     Returns:
@@ -198,7 +198,7 @@ def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file
     Args:
         labels: Whole numbers, shape (X, Y, Z), not all 0, which is background.
         known: The labels of the data set; empty if it does not say.
-        file: For the message.
+        file: Name of the file for the message.
 
     Raises:
         DataError: Says the values, and how to say that they are labels.

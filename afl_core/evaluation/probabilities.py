@@ -24,8 +24,8 @@ def case_probabilities(
 
     Args:
         source: A checkpoint, or weights of the paper's authors.
-        case: With the sequences that it needs.
-        waiting: As `processes.ask`: it may end the wait, and the process with it.
+        case: Case with the sequences that the source needs.
+        waiting: Called while waiting, as `processes.ask` does: it may end the wait, and the process with it.
 
     Returns:
         Shape (2, X, Y, Z).

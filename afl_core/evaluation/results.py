@@ -143,9 +143,9 @@ class Results:
         Args:
             data: The data set's folder, or the folder of references.
             kind: Name of its layout, or `references`.
-            sources: What predicted the masks; added to those recorded before.
+            sources: Sources of the predicted masks; added to those recorded before.
             skipped: Case id to why it could not be read.
-            settings: How it is measured.
+            settings: Settings of the measurement.
             cases: The cases that matter, such as a test split; () leaves those that were recorded before, or all.
 
         Raises:

@@ -12,10 +12,10 @@ def doubt_source(name: str, paths: Sequence[Path], meaning: str, region: Region)
     """Sentences on files of several kinds, and on organs that are counted with lesions; "" where there is nothing.
 
     Args:
-        name: The source's.
-        paths: Its files.
+        name: Name of the source.
+        paths: Paths of its files.
         meaning: Name in `DECIDED`: what they were read as.
-        region: What is taken of them.
+        region: Region that is taken of labels.
     """
     mixture = describe_mixture(paths)
     sentences = [

@@ -40,8 +40,8 @@ class MaskSource:
     """Masks or maps of tumour probabilities read from a folder, named by case id as `find_prediction` says.
 
     Attributes:
-        name: The source's.
-        path: The folder.
+        name: Name of the source.
+        path: Path of the folder.
         option: Name in `OTHER_GRID`.
         meaning: Name in `DECIDED`: what the files hold; "" before that is decided.
         doubt: Why they may hold something else, in sentences.
@@ -54,7 +54,7 @@ class MaskSource:
     doubt: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
+        """The record of the source in the manifest."""
         record = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
         archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
         record |= {"ignored": f"{archives} .npz files"} if archives else {}
@@ -104,10 +104,10 @@ Source = CheckpointSource | ReleasedSource | MaskSource
 
 
 def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, ...]:
-    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was said.
+    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was given.
 
     Raises:
-        DataError: As `list_predictions`.
+        DataError: If `list_predictions` raises it.
     """
     ids = [case.case_id for case in cohort.cases]
     decided = list[Source]()

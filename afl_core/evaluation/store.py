@@ -25,7 +25,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
 
     Args:
         cohort: The data set.
-        compared: Only results that have a source.
+        compared: Whether only results with a source count.
     """
     wanted = (str(cohort.root.resolve()), cohort.layout.name)
     for folder in result_folders():
