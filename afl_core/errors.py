@@ -53,7 +53,7 @@ class UsageError(AflError):
 
 
 def group_problems(problems: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Problems by cause: names, and what is said of the first; a cause of few names is told name by name.
+    """Problems by cause: names, and the text of the first; a cause of few names is told name by name.
 
     Two texts have one cause where they differ in the name and in numbers alone.
 

@@ -191,12 +191,12 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
 
     Args:
         cohort: The data set.
-        cases: Those of its cases that are wanted; of them the ones that count in these results are evaluated.
-        sources: What predicts.
-        results: Where rows and masks go.
-        settings: How it is measured.
+        cases: Cases of the data set to evaluate; of them the ones that count in these results are evaluated.
+        sources: Sources that predict.
+        results: Results folder, which takes rows and masks.
+        settings: Settings of the measurement.
         split: The cases that count, such as a test split; () is as recorded before, or all.
-        workers: Processes at most.
+        workers: Largest number of processes.
 
     Raises:
         UsageError: If nothing could be evaluated.
