@@ -70,7 +70,7 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None, reference: 
 
 
 def file_title(case: Case, name: str) -> str:
-    """What messages call a file of a case; the name is of a sequence, or `REFERENCE`."""
+    """Title of a file of a case in messages; the name is of a sequence, or `REFERENCE`."""
     return f"The {name} of {case.case_id}" if name == REFERENCE else f"The {name} image of {case.case_id}"
 
 
@@ -82,7 +82,7 @@ def _image_grid(case: Case) -> list[tuple[str, Volume]]:
     try:
         return [(file_title(case, name), ras_grid(case.sequences[name], any_axes=True))]
     except DataError:
-        return []  # said of what needs the image
+        return []  # reported where the image is needed
 
 
 def load_sequence(case: Case, name: str) -> Volume:

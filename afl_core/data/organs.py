@@ -78,7 +78,7 @@ def _segments(path: Path) -> Mapping[int, str]:
     try:
         return read_segments(path) if path.name.lower().endswith(NRRD_SUFFIXES) else {}
     except OSError:
-        return {}  # said of its case
+        return {}  # its case reports it
 
 
 def _doubt(names: Mapping[int, str], region: Region, *, ways: Sequence[str], of: str) -> str:

@@ -21,7 +21,7 @@ MAX_BYTES = 2**24
 _TODO = "Give a CSV or TSV file with the columns case_id and patient, or a BIDS participants.tsv (participant_id)"
 
 _COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
-"""What a table must have, one or the other."""
+"""Columns that a table must have, one set or the other."""
 
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
@@ -73,7 +73,7 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
 
 
 def alike(text: str) -> str:
-    """What ids have in common that are easily meant as one: leading zeros, letters' case and blanks left out.
+    """A common form of ids that are easily meant as one: leading zeros, letters' case and blanks left out.
 
     >>> alike("Case 007"), alike("case\u00a07")
     ('case7', 'case7')

@@ -119,7 +119,7 @@ class Patients:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know of the patients before a statistic is believed, a sentence each."""
+        """Warnings about the patients, to be read before the statistics, a sentence each."""
         sentences = [self.problem] if self.problem else []
         if self.alike:
             cases = [case_id for group in self.alike for case_id in group]
@@ -152,7 +152,7 @@ class Patients:
         return f"{_n(cases)} of {number_of(len(patients), 'patient')}, {self.how}"
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps; cases that are patients of their own by any reading are left out."""
+        """The record of a manifest; cases that are patients of their own by any reading are left out."""
         of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
         return {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
 

@@ -40,7 +40,7 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     paths = [case.reference for case in cases if case.reference is not None]
     differences: list[float] = []
     for path in paths[:: -(-len(paths) // READ) or 1] if edema and core else ():
-        with suppress(AflError, OSError):  # said of the case where it is used
+        with suppress(AflError, OSError):  # the case reports it where it is used
             stat = path.stat()
             shares = _shares_of(path, stat.st_size, stat.st_mtime_ns)
             if edema in shares and (inner := [shares[label] for label in core if label in shares]):

@@ -237,7 +237,7 @@ def _grids(cases: Sequence[Case], files: Mapping[Path, FileFacts]) -> tuple[Grid
 
 
 def _kinds(case: Case) -> list[tuple[str, Path]]:
-    """What a file is, for the table of grids; a 4-D file once."""
+    """Kind and path of every file, for the table of grids; a 4-D file once."""
     images = {"4-D image": next(iter(case.sequences.values()))} if case.channels else dict(case.sequences)
     return [*images.items(), *([("reference", case.reference)] if case.reference else [])]
 

@@ -95,7 +95,7 @@ def _unused(facts: Facts) -> Iterator[Finding]:
 
 
 def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
-    """How masks of the cases that are a model's are measured; "" where they are none."""
+    """Advice how to measure masks of the cases that are a model's; "" where there are none."""
     names = {case.case_id for case in cohort.cases}
     models = [mask_folder for mask_folder in find_mask_folders(paths) if mask_folder.predicted]
     of_cases = any(strip_suffix(PurePosixPath(path).name).startswith(tuple(names)) for path in paths)
@@ -108,7 +108,7 @@ def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
 
 
 def _to_take(cohort: Cohort, path: str) -> str:
-    """How the masks of a folder become references: never by themselves, as some are a model's."""
+    """Advice how to take the masks of a folder as references: never by themselves, as some are a model's."""
     line = f'reference = "{Path(path).parent.as_posix()}/{{case}}"'
     whole = f"docs/data.md has the whole file for {cohort.layout.label}"
     return f"To take them as references, write {line} in {LAYOUT_FILE}, alone or in a list with others ({whole})"
@@ -164,7 +164,7 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
 
 
 def _headers(facts: Facts) -> Iterator[Finding]:
-    """What single headers say of themselves, whatever the other files of the case."""
+    """Findings on single headers, whatever the other files of the case."""
     remarks = [(f"{path.name}: {remark}", remark) for path, file in facts.files.items() for remark in file.remarks]
     doubtful = tuple(item for item, remark in remarks if "converted" not in remark)
     if doubtful:
@@ -192,13 +192,13 @@ def _headers(facts: Facts) -> Iterator[Finding]:
 
 
 def _files(facts: Facts, case: Case) -> dict[str, FileFacts]:
-    """What is known of every file of a case, by sequence, and of its reference."""
+    """Facts of every file of a case by sequence, and of its reference."""
     paths = {**case.sequences, **({REFERENCE: case.reference} if case.reference else {})}
     return {name: facts.files[path] for name, path in paths.items()}
 
 
 def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, bool]]:
-    """How far every file off the grid of its case is, and whether it can be brought onto it."""
+    """A message on every file off the grid of its case, and whether it can be brought onto it."""
     first = case.grid if case.grid in known else next(iter(known), "")
     for name, file in known.items():
         base = known[first]

@@ -82,7 +82,7 @@ def read_references(
 
 
 def count_unread(root: Path, folder: Path, cases: Sequence[Case]) -> int:
-    """How many references `read_references` would have to read."""
+    """Number of references that `read_references` would have to read."""
     index = Index(root, folder)
     return sum(case.reference is not None and index.get("references", *_key(index, case)) is None for case in cases)
 
@@ -103,7 +103,7 @@ def describe_reference(case: Case) -> dict[str, Any]:
 
 
 def _region(labels: Volume, case: Case) -> dict[str, Any]:
-    """What is kept of the region of a case and of its lesions."""
+    """The facts of the region of a case and of its lesions, for the index."""
     assert case.reference is not None
     mask = region_mask(labels, case.region, file=case.reference.name)
     shape = describe(mask.array, spacing_mm=mask.spacing_mm)

@@ -99,7 +99,7 @@ class Cohort:
 
     @property
     def options(self) -> DataOptions:
-        """What reads the folder in the same way again."""
+        """Options that read the folder in the same way again."""
         table = self.patients.table or None
         return DataOptions(self.layout.name, self.labels or None, self.region.name, self.trust_voxel_order, table)
 

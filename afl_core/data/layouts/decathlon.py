@@ -23,7 +23,7 @@ _KINDS = (
     (re.compile(r"(?i)enhanc|\bet\b|\bat\b"), ENHANCING),
     (re.compile(r"(?i)o?edema|\bed\b|snfh"), "edema"),
 )
-"""What a declared name means, first match first."""
+"""Meaning of a declared name; the first match counts."""
 
 _REGIONS = ((re.compile(r"(?i)whole|\bwt\b"), WHOLE), (re.compile(r"(?i)core|\btc\b"), CORE), _KINDS[1])
 

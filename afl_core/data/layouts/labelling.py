@@ -22,7 +22,7 @@ def label_values(cases: Iterable[Case]) -> set[int]:
     """Every label that the references of cases hold, 0 among them; reads all that can be read."""
     values = {0}
     for case in cases:
-        with suppress(DataError):  # said of the case where it is used
+        with suppress(DataError):  # the case reports it where it is used
             if case.reference is None:
                 continue
             array = load_labels(case.reference).array

@@ -13,10 +13,10 @@ _TAIL = re.compile(
 )
 _IMAGE = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t1w|t2|t2w|t2f|adc|hbv|dwi|pd|ct|cor|sag|\d{4})")
 _PREDICTED = re.compile(r"(?i)pred|model|output|infer|(?<![a-z])ai(?![a-z])")
-"""What a folder of predictions, or one above it, may be called."""
+"""Names of a folder of predictions, or of one above it."""
 
 _REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
-"""What a folder of references may be called."""
+"""Names of a folder of references."""
 
 
 @dataclass(frozen=True)

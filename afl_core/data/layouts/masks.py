@@ -12,7 +12,7 @@ from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
-"""What a mask in a sub-folder of its case is called, whole or behind the case id."""
+"""Name of a mask in a sub-folder of its case, whole or behind the case id."""
 
 
 def load_references(folder: Path) -> dict[str, Path]:
