@@ -28,12 +28,12 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
 
 
 def meanings(manifest: Manifest) -> list[str]:
-    """What the files of each folder of predictions were read as, where that was decided."""
+    """The meaning of each folder of predictions, where it was decided, a sentence each."""
     return [f"{name}: {DECIDED[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
 
 
 def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
-    """What looks wrong about labels, patients and matcher; arguments as `notes`."""
+    """Warnings about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
     doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
@@ -78,7 +78,7 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
 
 
 def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
-    """That cases of the data set's training split are among the rows."""
+    """A warning where cases of the data set's training split are among the rows."""
     try:
         train = set(load_splits(manifest.data.folder / SPLITS_FILE).get("train", ()))
     except DataError:

@@ -190,7 +190,7 @@ def files_text(source: SourceSection) -> str:
 
 
 def _other_region(card: Card, region: str) -> str:
-    """That a checkpoint learned another region than the one that is measured, as a part of a sentence."""
+    """A part of a sentence where a checkpoint learned another region than the one that is measured; else ""."""
     learned = card.data.get("region", WHOLE)
     if learned == region:
         return ""

@@ -1,4 +1,4 @@
-"""What a page says of opened results: their data set, their sources, and what could not be used, as texts."""
+"""Texts of a page on opened results: their data set, their sources, and what could not be used."""
 
 from collections.abc import Mapping
 from typing import Any

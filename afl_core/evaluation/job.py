@@ -56,7 +56,7 @@ class JobStatus:
 
 
 class JobSpec(BaseModel):
-    """What a job is asked to do; sources as the command line takes them."""
+    """The request of a job; sources as the command line takes them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

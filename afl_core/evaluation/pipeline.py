@@ -128,7 +128,7 @@ FileState = tuple[int, int, int, int]
 
 
 def _state(path: Path) -> FileState:
-    """What differs once a file was written to."""
+    """State of a file, which differs once it was written to."""
     stat = path.stat()
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 

@@ -107,7 +107,7 @@ def check_no_models(folder: Path) -> None:
 
 @lru_cache(maxsize=32)
 def _kept(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
-    return list_predictions(folder)  # asked for once a case: kept until a file comes or goes
+    return list_predictions(folder)  # needed once a case: kept until a file comes or goes
 
 
 def _stem(relative: str) -> str:

@@ -37,10 +37,10 @@ MIXED: Mapping[str, str] = MappingProxyType(
         "maps-beside-labels": "maps of probabilities, cut at 0.5; files of 0 and 1 alone are refused",
     }
 )
-"""What a folder is of whose files some are maps and some are not, so that a file of 0 and 1 alone may be either."""
+"""Meanings of a folder with maps and labels, in which a file of 0 and 1 alone may be either."""
 
 DECIDED: Mapping[str, str] = MappingProxyType({**MEANINGS, **MIXED})
-"""What the files of a folder may be decided to be; the first of them can also be said."""
+"""Meanings that may be decided for a folder; a user can also name the first of them, `MEANINGS`."""
 
 FEW = 3
 """Whole numbers that may leave gaps and be labels of a file nevertheless: {1, 4} is necrosis and enhancing tumour."""
@@ -49,7 +49,7 @@ BYTE, SURE_BYTE = 255, 100
 """A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
 
 BYTES = "0 to 255, divided by 255"
-"""What notes call such a map."""
+"""Name of such a map in notes."""
 
 CHANNELS: Mapping[str, int] = MappingProxyType({"tc": 0, "whole": 1, "et": 2})
 """Region to channel, as MONAI's ConvertToMultiChannelBasedOnBratsClasses orders them."""
@@ -58,7 +58,7 @@ OUTSIDE = 0.1
 """Share of a channel that may lie outside the one around it: networks predict them apart."""
 
 SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
-"""What notes call a file that by itself could be a mask."""
+"""Name in notes of a file that by itself could be a mask."""
 
 _SELECTION = re.compile(r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)")
 
@@ -68,7 +68,7 @@ and tells nothing."""
 
 
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
-    """What the files of a folder are by the values of them all.
+    """The meaning of the files of a folder, by the values of them all.
 
     They are labels if any file holds one above 1, or several values, else masks of the region. They are probabilities
     where more files hold maps than labels, and channels where more files are 4-D than not. A file that is of another
@@ -94,7 +94,7 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 
 
 def describe_mixture(paths: Sequence[Path]) -> str:
-    """That the files of a folder are of several kinds, with numbers and names, in a sentence; "" where they are not."""
+    """The kinds of files in a folder, with numbers and names, in a sentence; "" where they are of one kind."""
     kinds = _kinds(paths)
     titles = {"maps": "maps of probabilities", "labels": "files of labels", "channels": "4-D files"}
     by_title = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
@@ -137,7 +137,7 @@ def _is_byte_map(path: Path) -> bool:
 
 
 def changes(note: str) -> str:
-    """What was done to a prediction by the note of its row: without the selection of a region, which changes nothing.
+    """Changes of a prediction by the note of its row: without the selection of a region, which changes nothing.
 
     >>> changes("a file of labels, of which et: 3 was taken; placed by a.nii, voxel by voxel")
     'placed by a.nii, voxel by voxel'
@@ -278,7 +278,7 @@ def _values(path: Path) -> frozenset[int]:
         stat = path.stat()
         return _read_values(path, stat.st_size, stat.st_mtime_ns)
     except (DataError, OSError):
-        return _UNREAD  # said of its case
+        return _UNREAD  # its case reports it
 
 
 @lru_cache(maxsize=4096)

@@ -59,7 +59,7 @@ def training_references(
 
 
 def left_out_sentence(problems: Mapping[str, str]) -> str:
-    """That the bins are without the training cases that cannot be described; "" where there are none."""
+    """A sentence on training cases that cannot be described and are in no bin; "" where there are none."""
     if not problems:
         return ""
     case_id, problem = next(iter(problems.items()))

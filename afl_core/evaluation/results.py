@@ -36,7 +36,7 @@ from afl_core.metrics import METRICS
 from afl_core.metrics.matchers import find_matcher
 
 TURN_SECONDS = 120
-"""How long a writer waits for its turn; writing takes a second or two."""
+"""Seconds that a writer waits for its turn; writing takes a second or two."""
 
 MAX_MASK = 2**30
 """Bytes of a stored mask, which is compressed; one that is larger, or is no regular file, is not one of ours."""
@@ -225,7 +225,7 @@ def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
 
 
 def _identity(source: SourceSection) -> tuple[str, ...]:
-    """What tells one source from another of the same name; a checkpoint that was moved is the same."""
+    """The marks that tell a source from another of the same name; a checkpoint that was moved is the same."""
     if source.kind == "checkpoint":
         return source.kind, source.fingerprint
     return source.kind, source.path, source.option, source.meaning
