@@ -105,7 +105,7 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Region:
-    """Which labels of a reference are the tumour.
+    """The labels of a reference that are the tumour.
 
     Attributes:
         name: Name for people and for settings: `whole`, `tc`, `et` or a name that the data set declares.
@@ -227,7 +227,7 @@ def is_same_grid(first: Volume, second: Volume) -> bool:
 
 
 def _differences(first: Volume, second: Volume) -> list[str]:
-    """What differs between two grids, the cause before what follows from it."""
+    """The differences between two grids, the cause before what follows from it."""
     differences = list[str]()
     if first.array.shape != second.array.shape:
         differences.append(f"{second.array.shape} against {first.array.shape} voxels")

@@ -54,7 +54,7 @@ def _machine() -> Check:
 
 
 def _folders() -> tuple[Check, ...]:
-    """Where the workbench keeps its files, and whether it can."""
+    """Checks of the folders in which the workbench keeps its files."""
     how = "as AFL_HOME says" if os.environ.get("AFL_HOME") else "the project's own; AFL_HOME names another"
     home = _folder("home", HOME)
     return (

@@ -74,7 +74,7 @@ def data_options(
     trust_voxel_order: bool = False,
     patients: Path | None = None,
 ) -> DataOptions:
-    """What a command was given of these; the table's path holds from any folder, for who reads the data set later."""
+    """The data options of a command; the path of the table is absolute, so that it holds from any folder."""
     return DataOptions(layout, labels, region, trust_voxel_order, str(patients.resolve()) if patients else None)
 
 

@@ -51,19 +51,19 @@ def print_line(text: str) -> None:
 
 
 def print_problems(problems: Mapping[str, str]) -> None:
-    """What went wrong, a line a cause."""
+    """Print problems, a line a cause."""
     for names, problem in group_problems(problems):
         print_line(f"{listed(names)}: {problem}" if len(names) == 1 else f"{listed(names)}. The first: {problem}")
 
 
 def print_warnings(sentences: Iterable[str]) -> None:
-    """What to know before the numbers are believed, a line each."""
+    """Print warnings, a line each."""
     for sentence in filter(None, sentences):
         print_line(f"Warning: {sentence}")
 
 
 def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
-    """What to know of results: how many patients, which lesions are ignored, and what looks wrong about it."""
+    """Print notes and warnings on results: number of patients, ignored lesions, and what looks wrong."""
     for sentence in notes(manifest, rows):
         print_line(sentence)
     print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
