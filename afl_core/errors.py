@@ -53,7 +53,7 @@ class UsageError(AflError):
 
 
 def group_problems(problems: Mapping[str, str]) -> Iterator[tuple[tuple[str, ...], str]]:
-    """Problems by cause: names, and what is said of the first; a cause of few names is told name by name.
+    """Problems by cause: names, and the text of the first; a cause of few names is told name by name.
 
     Two texts have one cause where they differ in the name and in numbers alone.
 
@@ -83,7 +83,7 @@ def listed(names: tuple[str, ...], *, shown: int = 3) -> str:
     return f"{len(names):,}: {', '.join(names[:shown])} and {len(names) - shown:,} more"
 
 
-def _cause(name: str, said: str) -> str:
+def _cause(name: str, problem: str) -> str:
     for part in sorted({name, *name.split(" ")}, key=len, reverse=True):  # a case, or a case and a source
-        said = said.replace(part, "") if len(part) > 1 else re.sub(rf"\b{re.escape(part)}\b", "", said)
-    return re.sub(r"\d+(?:\.\d+)?", "0", said)
+        problem = problem.replace(part, "") if len(part) > 1 else re.sub(rf"\b{re.escape(part)}\b", "", problem)
+    return re.sub(r"\d+(?:\.\d+)?", "0", problem)

@@ -94,7 +94,7 @@ def window_logits(network: nn.Module, channels: Tensor, *, patch_size: tuple[int
     """Logits of a whole image by sliding window.
 
     Args:
-        network: In evaluation mode.
+        network: Network in evaluation mode.
         channels: Shape (C, X, Y, Z).
         patch_size: Window in voxels.
 
@@ -111,8 +111,8 @@ def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Pre
     """Tumour mask on the case's own grid and affine: where the probability is above 0.5.
 
     Args:
-        network: In evaluation mode, from `load_network`.
-        card: Its card.
+        network: Network in evaluation mode, from `load_network`.
+        card: Card of the network.
         images: Sequence name to volume, all on one grid; sequences that the network does not take are ignored.
 
     Returns:

@@ -40,7 +40,7 @@ class Shape:
     lesions are round, wherever they lie.
 
     Attributes:
-        volume_ml: Volume; 0 when empty.
+        volume_ml: Volume of the mask in ml; 0 when empty.
         n_components: Number of lesions (26-connected); 0 when empty.
         surface_area_mm2: Bias-corrected area of the surface (`surface_area_mm2`); 0 when empty.
         roughness: Mean of `lesion_roughness`, over the lesions that can carry it; NaN when none can, or when empty.

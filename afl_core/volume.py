@@ -31,7 +31,7 @@ class Volume:
     Attributes:
         array: Shape (X, Y, Z), axes pointing right, anterior, superior.
         affine: Shape (4, 4), voxel index to RAS+ millimetres.
-        stored: Where the axes point in which its file stores it, such as "LPS".
+        stored: Directions of the axes as its file stores them, such as "LPS".
     """
 
     array: NDArray[np.generic]
@@ -89,13 +89,13 @@ class Mask(Volume):
 
 @dataclass(frozen=True, eq=False)
 class Prediction:
-    """What a source says about a case.
+    """What a source predicts for a case.
 
     Attributes:
-        mask: On the grid of the images, or of the reference.
+        mask: Predicted mask, on the grid of the images or of the reference.
         probabilities: Float32, shape (2, X, Y, Z) on the same grid: the sigmoid of the background and of the tumour
             channel; None where only a mask is known.
-        note: What was done to it on the way, such as resampling; "" if nothing.
+        note: Steps that changed it on the way, such as resampling; "" if none.
     """
 
     mask: Mask
@@ -105,10 +105,10 @@ class Prediction:
 
 @dataclass(frozen=True)
 class Region:
-    """Which labels of a reference are the tumour.
+    """The labels of a reference that are the tumour.
 
     Attributes:
-        name: For people and for settings: `whole`, `tc`, `et` or a name that the data set declares.
+        name: Name for people and for settings: `whole`, `tc`, `et` or a name that the data set declares.
         inside: Labels that make the mask; () is every label above 0.
         known: Labels that may occur at all, besides 0; () is any.
     """
@@ -137,16 +137,16 @@ class Case:
     """The files of one case; nothing is read before it is asked for.
 
     Attributes:
-        case_id: Unique within its cohort.
-        sequences: MRI sequence name to file.
+        case_id: Id of the case, unique within its cohort.
+        sequences: File by the name of the MRI sequence.
         reference: File of the reference segmentation, or None.
         group: Sub-folder or grade it was found under, or "".
-        region: Which of the reference's labels are the tumour.
+        region: Labels of the reference that are the tumour.
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
-        channels: Of sequences that share a 4-D file, which of its volumes they are.
+        channels: Number of the volume, from 0, for sequences that share a 4-D file.
         trust_voxel_order: Whether a file that stores as many voxels along each axis as the image lies where that does,
             whatever its own header says.
-        patient: Whose it is, as the cohort decided; the case itself where nothing was said.
+        patient: Patient whose case it is, as the cohort decided; the case id where nothing declares one.
     """
 
     case_id: str
@@ -167,8 +167,17 @@ class Case:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Pickle the read-only mappings as plain ones."""
-        own = (self.case_id, dict(self.sequences), self.reference, self.group)
-        return Case, (*own, self.region, self.grid, dict(self.channels), self.trust_voxel_order, self.patient)
+        return Case, (
+            self.case_id,
+            dict(self.sequences),
+            self.reference,
+            self.group,
+            self.region,
+            self.grid,
+            dict(self.channels),
+            self.trust_voxel_order,
+            self.patient,
+        )
 
 
 def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) -> None:
@@ -177,7 +186,7 @@ def check_same_grid(first: Volume, second: Volume, *, names: tuple[str, str]) ->
     Args:
         first: The volume that defines the grid.
         second: The volume that must match it.
-        names: What to call them in the message.
+        names: Names of the two volumes for the message.
 
     Raises:
         GeometryError: If shapes differ, or any grid corner moves by more than `AFFINE_TOLERANCE`.
@@ -218,24 +227,24 @@ def is_same_grid(first: Volume, second: Volume) -> bool:
 
 
 def _differences(first: Volume, second: Volume) -> list[str]:
-    """What differs between two grids, the cause before what follows from it."""
-    said = list[str]()
+    """The differences between two grids, the cause before what follows from it."""
+    differences = list[str]()
     if first.array.shape != second.array.shape:
-        said.append(f"{second.array.shape} against {first.array.shape} voxels")
+        differences.append(f"{second.array.shape} against {first.array.shape} voxels")
     if not np.allclose(first.spacing_mm, second.spacing_mm, rtol=SAME, atol=0):
-        said.append(f"voxels of {_mm(second)} against {_mm(first)}")
+        differences.append(f"voxels of {_mm(second)} against {_mm(first)}")
     if first.stored != second.stored:
-        said.append(f"axes stored as {second.stored} against {first.stored}")
+        differences.append(f"axes stored as {second.stored} against {first.stored}")
     turn = (first.affine[:3, :3] / first.spacing_mm).T @ (second.affine[:3, :3] / second.spacing_mm)
     angle = float(np.degrees(np.arccos(np.clip(np.diag(turn), -1, 1))).max())
     if angle > 1:
-        said.append(f"turned by {angle:.0f} degrees")
+        differences.append(f"turned by {angle:.0f} degrees")
     x, y, z = second.affine[:3, 3] - first.affine[:3, 3]
     if math.hypot(x, y, z) > AFFINE_TOLERANCE * min(first.spacing_mm):
-        said.append(f"the first voxel is {math.hypot(x, y, z):.2f} mm away ({x:+.1f}, {y:+.1f}, {z:+.1f})")
-    if first.array.shape == second.array.shape and len(said) != 1:
-        said.append(f"a grid corner is {_corner_shift_mm(first, second):.2f} mm away")
-    return said
+        differences.append(f"the first voxel is {math.hypot(x, y, z):.2f} mm away ({x:+.1f}, {y:+.1f}, {z:+.1f})")
+    if first.array.shape == second.array.shape and len(differences) != 1:
+        differences.append(f"a grid corner is {_corner_shift_mm(first, second):.2f} mm away")
+    return differences
 
 
 def _corner_shift_mm(first: Volume, second: Volume) -> float:

@@ -82,13 +82,13 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, found = open_breakdown(results, options)
-    files = export_files(found, options, opened.manifest, results=opened.name)
+    opened, breakdown = open_breakdown(results, options)
+    files = export_files(breakdown, options, opened.manifest, results=opened.name)
     for name, content in files.items():
         write_atomically(out / name, content)
-    print_breakdown(found)
+    print_breakdown(breakdown)
     print_caveats(opened.manifest, opened.rows)
-    print_warnings(opened.left_out_said)
+    print_warnings(opened.left_out_sentences)
     print_line(f"{', '.join(files)} written to {out}")
 
 
@@ -113,12 +113,12 @@ def report(  # noqa: PLR0913 - one parameter an option
     if out.is_dir():
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, found = open_breakdown(results, options)
-    findings = Findings(found, options, opened, command_line())
+    opened, breakdown = open_breakdown(results, options)
+    findings = Findings(breakdown, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
-    print_warnings(opened.left_out_said)
+    print_warnings(opened.left_out_sentences)
 
 
 def figure(
@@ -140,8 +140,8 @@ def figure(
     pick(FORMATS, out.suffix.removeprefix("."), kind="format")
     opened = open_compared(results)
     chosen = choose_examples(opened.rows)
-    for asked in case or ():
-        role, _, case_id = asked.partition("=")
+    for choice in case or ():
+        role, _, case_id = choice.partition("=")
         chosen[find_key(ROLES, role, kind="role")] = case_id
     if not chosen:
         raise DataError("These results hold no evaluated case with a tumour", received=results)
@@ -234,11 +234,11 @@ def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
     return table
 
 
-def print_breakdown(found: Breakdown) -> None:
+def print_breakdown(breakdown: Breakdown) -> None:
     """The first pair's records as a table of 80 columns and what they say over everything; or those of one source."""
-    units = found.units
+    units = breakdown.units
     pair = units.pairs[0] if units.pairs else None
-    records = found.pair(*pair) if pair else found.records
+    records = breakdown.pair(*pair) if pair else breakdown.records
     title = f"{units.measure.title}, {' minus '.join(pair[::-1]) if pair else units.sources[0]}"
     compared = ("mean", "interval", "p (Holm)") if pair else ("mean", "95 % interval")
     apart = bool((records["n"] < records["units"]).any())
@@ -251,10 +251,12 @@ def print_breakdown(found: Breakdown) -> None:
         for record in of_axis.to_dict("records"):
             table.add_row(*_cells(record, pair=bool(pair), apart=apart))
     output.print(table)
-    overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
-    said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
-    said += [levels_sentence(found.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
-    for sentence in filter(None, (*said, *false_positives_said(units), *found.unbinned)):
+    overall = [breakdown.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
+    sentences = [pair_sentence(record, units, tests=breakdown.n_tests) for record in overall]
+    sentences += (
+        [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
+    )
+    for sentence in filter(None, (*sentences, *false_positives_said(units), *breakdown.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -23,7 +23,7 @@ class Check:
 
     name: str
     fine: bool
-    found: str
+    detail: str
 
 
 def run_checks() -> tuple[Check, ...]:
@@ -49,16 +49,16 @@ def _packages() -> Check:
 
 def _machine() -> Check:
     free_gb = shutil.disk_usage(_existing(HOME)).free / 1e9
-    found = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {free_gb:.0f} GB free"
-    return Check("machine", free_gb > 1, found)
+    detail = f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores, {free_gb:.0f} GB free"
+    return Check("machine", free_gb > 1, detail)
 
 
 def _folders() -> tuple[Check, ...]:
-    """Where the workbench keeps its files, and whether it can."""
+    """Checks of the folders in which the workbench keeps its files."""
     how = "as AFL_HOME says" if os.environ.get("AFL_HOME") else "the project's own; AFL_HOME names another"
     home = _folder("home", HOME)
     return (
-        Check(home.name, home.fine, f"{home.found} ({how})"),
+        Check(home.name, home.fine, f"{home.detail} ({how})"),
         _folder("results", RESULTS),
         _folder("runs", MODELS / "runs"),
     )

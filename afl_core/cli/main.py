@@ -195,7 +195,7 @@ def doctor() -> None:
     checks = run_checks()
     table = Table("", "check", "found", box=None)
     for check in checks:
-        table.add_row("[green]ok[/green]" if check.fine else "[red]no[/red]", check.name, Text(check.found))
+        table.add_row("[green]ok[/green]" if check.fine else "[red]no[/red]", check.name, Text(check.detail))
     output.print(table)
     if not all(check.fine for check in checks):
         todo = "Mend what stands beside no: `make setup` installs, `afl demo` makes the demo data"
@@ -208,11 +208,11 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
     if not wanted:
         return list(cohort.cases)
     cases = {case.case_id: case for case in cohort.cases}
-    said = dict(cohort.problems)
+    problem_of = dict(cohort.problems)
     wanted = [composed(case_id) for case_id in wanted]
     for case_id in wanted:
-        if case_id in said:
-            raise UsageError(said[case_id])
+        if case_id in problem_of:
+            raise UsageError(problem_of[case_id])
         pick(cases, case_id, kind="case")
     return [cases[case_id] for case_id in wanted]
 

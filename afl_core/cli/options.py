@@ -74,7 +74,7 @@ def data_options(
     trust_voxel_order: bool = False,
     patients: Path | None = None,
 ) -> DataOptions:
-    """What a command was given of these; the table's path holds from any folder, for who reads the data set later."""
+    """The data options of a command; the path of the table is absolute, so that it holds from any folder."""
     return DataOptions(layout, labels, region, trust_voxel_order, str(patients.resolve()) if patients else None)
 
 
@@ -82,8 +82,8 @@ def open_cohort(data: Path | None, references: Path | None, options: DataOptions
     """The data set, or the folder of references, that a command was given.
 
     Raises:
-        UsageError: If both were given, or neither; else as `load_cohort` and `references_cohort`.
-        DataError: As these.
+        UsageError: If both were given, or neither, or if `load_cohort` or `references_cohort` raises it.
+        DataError: If `load_cohort` or `references_cohort` raises it.
     """
     if data is not None and references is None:
         return options.load(data)

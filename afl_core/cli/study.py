@@ -46,10 +46,10 @@ def study(  # noqa: PLR0913 - one parameter an option
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
-    asked = data_options(
+    typed_options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
-    cohort, options = training_data(data, asked)
+    cohort, options = training_data(data, typed_options)
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )

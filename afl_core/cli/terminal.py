@@ -17,7 +17,7 @@ from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.facts import lesions_said
+from afl_core.evaluation.facts import lesions_sentences
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.results import Results
 
@@ -51,21 +51,21 @@ def print_line(text: str) -> None:
 
 
 def print_problems(problems: Mapping[str, str]) -> None:
-    """What went wrong, a line a cause."""
-    for names, said in group_problems(problems):
-        print_line(f"{listed(names)}: {said}" if len(names) == 1 else f"{listed(names)}. The first: {said}")
+    """Print problems, a line a cause."""
+    for names, problem in group_problems(problems):
+        print_line(f"{listed(names)}: {problem}" if len(names) == 1 else f"{listed(names)}. The first: {problem}")
 
 
-def print_warnings(found: Iterable[str]) -> None:
-    """What to know before the numbers are believed, a line each."""
-    for said in filter(None, found):
-        print_line(f"Warning: {said}")
+def print_warnings(sentences: Iterable[str]) -> None:
+    """Print warnings, a line each."""
+    for sentence in filter(None, sentences):
+        print_line(f"Warning: {sentence}")
 
 
 def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
-    """What to know of results: how many patients, which lesions are ignored, and what looks wrong about it."""
-    for said in notes(manifest, rows):
-        print_line(said)
+    """Print notes and warnings on results: number of patients, ignored lesions, and what looks wrong."""
+    for sentence in notes(manifest, rows):
+        print_line(sentence)
     print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
 
 
@@ -96,17 +96,17 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
             them = "it" if failed[source] == 1 else "them"
             where = number_of(failed[source], "case")
             print_line(f"{source} failed on {where}, for the reasons above: none of its means has {them}")
-    for said in lesions_said(opened):
-        print_line(said)
+    for sentence in lesions_sentences(opened):
+        print_line(sentence)
     print_caveats(manifest, cases, more)
-    print_warnings(opened.left_out_said)
+    print_warnings(opened.left_out_sentences)
 
 
 def _dsc(rows: pd.DataFrame, source: str) -> tuple[str, str, str]:
     """Mean and median DSC of a source's rows, and what they are over."""
-    (found,) = headline(rows, ("dsc",), (source,)).to_dict("records")
-    mean, median = (f"{found[f'{source} {kind}']:.4f}" if found["n"] else "–" for kind in ("mean", "median"))
-    return mean, median, patients_text(found["n"], found["cases"], found["of"])
+    (row,) = headline(rows, ("dsc",), (source,)).to_dict("records")
+    mean, median = (f"{row[f'{source} {kind}']:.4f}" if row["n"] else "–" for kind in ("mean", "median"))
+    return mean, median, patients_text(row["n"], row["cases"], row["of"])
 
 
 def command_line() -> str:

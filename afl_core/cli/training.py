@@ -95,10 +95,10 @@ def train(  # noqa: PLR0913 - one parameter an option
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
         settings["sequences"] = tuple(sequences.split(","))
-    asked = data_options(
+    typed_options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
-    cohort, options = training_data(data, asked)
+    cohort, options = training_data(data, typed_options)
     request = TrainingRequest(
         preset=preset,
         losses=tuple(loss or ()),
@@ -113,18 +113,20 @@ def train(  # noqa: PLR0913 - one parameter an option
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=number_of(len(planned), "run"), todo="Leave it out")
     for label, spec in planned.items():
-        own = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
-        run = create_run(out.name if out and not name else own, spec.model_copy(update={"out": out and out.resolve()}))
+        run_name = label if name is None else name if len(planned) == 1 else f"{name}-{label}"
+        run = create_run(
+            out.name if out and not name else run_name, spec.model_copy(update={"out": out and out.resolve()})
+        )
         _train(run, fresh=True)
 
 
-def training_data(data: Path | None, asked: DataOptions) -> tuple[Cohort, DataOptions]:
+def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort, DataOptions]:
     """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
-    cohort = asked.load(data or DEMO)
+    cohort = typed_options.load(data or DEMO)
     print_warnings((*cohort.patients.warnings, doubt_organs(cohort)))
-    return cohort, replace(asked, layout=asked.layout and cohort.layout.name, region=cohort.region.name)
+    return cohort, replace(typed_options, layout=typed_options.layout and cohort.layout.name, region=cohort.region.name)
 
 
 def _train(run: "RunFolder", *, fresh: bool = False) -> None:
@@ -189,12 +191,12 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
 
     Args:
         cohort: The data set.
-        cases: Those of its cases that are wanted; of them the ones that count in these results are evaluated.
-        sources: What predicts.
-        results: Where rows and masks go.
-        settings: How it is measured.
+        cases: Cases of the data set to evaluate; of them the ones that count in these results are evaluated.
+        sources: Sources that predict.
+        results: Results folder, which takes rows and masks.
+        settings: Settings of the measurement.
         split: The cases that count, such as a test split; () is as recorded before, or all.
-        workers: Processes at most.
+        workers: Largest number of processes.
 
     Raises:
         UsageError: If nothing could be evaluated.
@@ -215,8 +217,8 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
             nonlocal done, measured
             done += 1
             measured += bool(result.rows or result.unchanged)
-            said = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
-            problems.update(said)
+            failures = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
+            problems.update(failures)
             advance(done, len(cases), result.case_id)
 
         try:

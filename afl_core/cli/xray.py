@@ -150,22 +150,22 @@ def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
     """The distribution of every quantity, the losses by size, and the findings."""
     there = tumours(table)
     print_line(f"The loss sees: {preparation.title}. {len(there)} of {number_of(len(table), 'case')} with a tumour.")
-    said = [f"- {f.claim} {f.measured}" for f in findings(table)]
+    sentences = [f"- {f.claim} {f.measured}" for f in findings(table)]
     output.print(Text(headline(table), style="bold"), soft_wrap=True)
     if not there.empty:
         output.print(_quantities(table))
         if len(there) >= 3:
             output.print(_by_size(there))
-        said.insert(0, LEGEND)
-    for text in said:
+        sentences.insert(0, LEGEND)
+    for text in sentences:
         output.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _quantities(table: pd.DataFrame) -> Table:
-    found = summary(table)
+    quantiles = summary(table)
     columns = ("min", "q1", "median", "q3", "p95", "max", "rho size", "rough")
     shown = Table("quantity", *columns, box=None, padding=(0, 1, 0, 0))
-    for key, row in found.iterrows():
+    for key, row in quantiles.iterrows():
         name = str(key)
         values = [f"{value:.4f}" if name == "alpha_va" else figure(value) for value in row.iloc[:6]]
         rho = ["–" if math.isnan(value) else f"{value:+.2f}" for value in row.iloc[6:]]

@@ -22,7 +22,7 @@ SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 
 TITLES = MappingProxyType({WHOLE: "whole tumour (WT)", CORE: "tumour core (TC)", ENHANCING: "enhancing tumour (ET)"})
 
-OWN_CODES = "--labels et=1,ncr=2,ed=3"
+EXAMPLE_CODES = "--labels et=1,ncr=2,ed=3"
 """Example of codes that are given in a command."""
 
 
@@ -38,7 +38,7 @@ class Scheme:
     Attributes:
         name: Key in `SCHEMES`, `declared` where the data set says it itself, or the text of own codes, such as
             `et=1,ncr=2,ed=3`.
-        title: For people.
+        title: Title for people.
         values: Label to what it is, without 0; empty where any label may occur.
         regions: Region to its labels; `whole` is always there, () in a scheme without values.
         whole: Title of the whole.
@@ -62,7 +62,7 @@ class Scheme:
             raise UsageError(
                 f"The labels {self.title} have no region of that name",
                 received=name,
-                todo=f"{hint}There are: {', '.join(self.regions)}. Own codes are named so: {OWN_CODES}",
+                todo=f"{hint}There are: {', '.join(self.regions)}. Own codes are named so: {EXAMPLE_CODES}",
             )
         return Region(key, self.regions[key], tuple(self.values))
 
@@ -72,9 +72,9 @@ class Scheme:
         >>> SCHEMES["brats"].title_of("tc")
         'tumour core (TC): 1+4'
         """
-        own = self.whole if region == WHOLE else region_title(region)
+        title = self.whole if region == WHOLE else region_title(region)
         labels = "+".join(map(str, self.regions[region]))
-        return f"{own}: {labels}" if labels else own
+        return f"{title}: {labels}" if labels else title
 
     def mapping(self, region: str) -> str:
         """A region and every label, for people.
@@ -84,8 +84,8 @@ class Scheme:
         """
         if not self.values:
             return self.title_of(region)
-        said = ", ".join(f"{label} {what}" for label, what in sorted(self.values.items()))
-        return f"{self.title_of(region)}, by the labels {self.name} ({said})"
+        meanings = ", ".join(f"{label} {what}" for label, what in sorted(self.values.items()))
+        return f"{self.title_of(region)}, by the labels {self.name} ({meanings})"
 
 
 def _brain(name: str, title: str, values: dict[int, str], regions: tuple[tuple[int, ...], ...]) -> Scheme:
@@ -153,22 +153,22 @@ def scheme_for(values: Collection[int], region: str) -> Scheme:
         UsageError: If there are several that differ, or none; says how to name one.
     """
     present, fitting = set(values) - {0}, fitting_schemes(values, region)
-    said = ", ".join(map(str, sorted(present))) or "none but 0"
-    todo = f"Take the whole, or say what each label is, such as {OWN_CODES}. Known are {_listed(SCHEMES.values())}"
+    label_list = ", ".join(map(str, sorted(present))) or "none but 0"
+    todo = f"Take the whole, or say what each label is, such as {EXAMPLE_CODES}. Known are {_listed(SCHEMES.values())}"
     if not fitting:
         what = f"No known labels fit this data set and have the region {region}"
-        raise UsageError(what, received=f"labels {said}", todo=todo)
+        raise UsageError(what, received=f"labels {label_list}", todo=todo)
     meant = {frozenset(present & set(scheme.region(region).inside)) for scheme in fitting}
     if len(meant) > 1:
         raise UsageError(
             f"The labels fit several schemes, by which the region {region} is not the same",
-            received=f"labels {said}",
-            todo=f"Name the right one, for example --labels {fitting[0].name}, or your own, such as {OWN_CODES}. "
+            received=f"labels {label_list}",
+            todo=f"Name the right one, for example --labels {fitting[0].name}, or your own, such as {EXAMPLE_CODES}. "
             f"They fit {_listed(fitting)}",
         )
     if len(present) < 2 and SYNONYMS.get(region.lower(), region.lower()) != WHOLE:
         what = f"The references are masks of one label at most, in which the region {region} cannot be told"
-        raise UsageError(what, received=f"labels {said}", todo=todo)
+        raise UsageError(what, received=f"labels {label_list}", todo=todo)
     return fitting[0]
 
 
@@ -185,7 +185,7 @@ def check_labels(values: Collection[int], region: Region, *, file: str) -> None:
     raise DataError(
         f"{file} holds labels that its data set does not have",
         received=f"{', '.join(map(str, unknown))} where {', '.join(map(str, sorted(region.known)))} are known",
-        todo=f"Check which convention the file follows, and give own codes if it is none, such as {OWN_CODES}"
+        todo=f"Check which convention the file follows, and give own codes if it is none, such as {EXAMPLE_CODES}"
         + (f"; all its labels are known to {fitting} (--labels)" if fitting else ""),
     )
 

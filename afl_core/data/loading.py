@@ -1,4 +1,4 @@
-"""The voxels of a case: its sequences, all on one grid, and the mask of the region that was asked for."""
+"""The voxels of a case: its sequences, all on one grid, and the mask of its region."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class LoadedCase:
     """A case read into memory; all arrays lie on one grid.
 
     Attributes:
-        case: Where it came from.
+        case: Case that was read.
         images: Sequence to image, in the order asked for.
         reference: The region's mask, or None without a reference.
     """
@@ -40,8 +40,8 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None, reference: 
     """Read sequences and reference of a case and check that they lie on one grid.
 
     Args:
-        case: What to read.
-        sequences: Which of them; all if None, none if empty.
+        case: Case to read.
+        sequences: Names of the sequences to read; all if None, none if empty.
         reference: The reference, where it was read before.
 
     Raises:
@@ -70,7 +70,7 @@ def load_case(case: Case, *, sequences: Sequence[str] | None = None, reference: 
 
 
 def file_title(case: Case, name: str) -> str:
-    """What messages call a file of a case; the name is of a sequence, or `REFERENCE`."""
+    """Title of a file of a case in messages; the name is of a sequence, or `REFERENCE`."""
     return f"The {name} of {case.case_id}" if name == REFERENCE else f"The {name} image of {case.case_id}"
 
 
@@ -82,7 +82,7 @@ def _image_grid(case: Case) -> list[tuple[str, Volume]]:
     try:
         return [(file_title(case, name), ras_grid(case.sequences[name], any_axes=True))]
     except DataError:
-        return []  # said of what needs the image
+        return []  # reported where the image is needed
 
 
 def load_sequence(case: Case, name: str) -> Volume:

@@ -15,7 +15,7 @@ Resize = Literal["nearest", "area"]
 Grid = tuple[int, int, int]
 
 MAX_VOXELS = 2**28
-"""Of a grid that is asked for, as of an image that is read."""
+"""Most voxels of a grid that a user sets; an image that is read may have as many."""
 
 
 def resize_mask(mask: Mask, grid: Grid, *, how: Resize = "nearest") -> Mask:
@@ -65,7 +65,7 @@ def crop_mask(mask: Mask, shape: Grid) -> Mask:
     """The voxels around the centre of a mask; background is added where it has fewer.
 
     Raises:
-        GeometryError: As `resize_mask`.
+        GeometryError: If `resize_mask` would raise it.
 
     >>> crop_mask(Mask(np.ones((6, 1, 2), bool), np.eye(4)), (2, 3, 2)).array.sum(axis=(0, 2)).tolist()
     [0, 4, 0]

@@ -50,8 +50,8 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
     """A warning where the whole of a data set's labels is of organs and lesions; "" where it is not.
 
     Args:
-        scheme: What the labels are.
-        region: What is taken of them; a part that was asked for is not doubted.
+        scheme: Scheme that gives the labels their meaning.
+        region: Region that is measured; one other than the whole is not doubted.
     """
     inside = {label: name for label, name in scheme.values.items() if label in scheme.regions[WHOLE]}
     lesions = {label for label, name in inside.items() if is_lesion(name)}
@@ -61,15 +61,15 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
 
 
 def doubt_segments(paths: Iterable[Path], region: Region, *, of: str) -> str:
-    """The same of the segments that 3D Slicer's files name; `of` says in the sentence whose files they are."""
+    """`doubt_whole` of the segments that 3D Slicer's files name; `of` is the subject of the sentence: whose files."""
     names: dict[int, set[str]] = defaultdict(set)
     for path in paths if region.name == WHOLE else ():
         for label, name in _segments(path).items():
             names[label].add(name)
-    one_each = all(len({name.casefold() for name in own}) == 1 for own in names.values())
-    found = {label: " / ".join(sorted(own)) for label, own in sorted(names.items())}
+    one_each = all(len({name.casefold() for name in spellings}) == 1 for spellings in names.values())
+    segments = {label: " / ".join(sorted(spellings)) for label, spellings in sorted(names.items())}
     if one_each:
-        return _doubt(found, region, ways=_by_codes(found), of=of)
+        return _doubt(segments, region, ways=_by_codes(segments), of=of)
     every = dict(enumerate(sorted(set().union(*names.values())), start=1))
     return _doubt(every, region, ways=["save the lesions as masks of their own"], of=of)
 
@@ -78,7 +78,7 @@ def _segments(path: Path) -> Mapping[int, str]:
     try:
         return read_segments(path) if path.name.lower().endswith(NRRD_SUFFIXES) else {}
     except OSError:
-        return {}  # said of its case
+        return {}  # its case reports it
 
 
 def _doubt(names: Mapping[int, str], region: Region, *, ways: Sequence[str], of: str) -> str:

@@ -21,17 +21,17 @@ MAX_BYTES = 2**24
 _TODO = "Give a CSV or TSV file with the columns case_id and patient, or a BIDS participants.tsv (participant_id)"
 
 _COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
-"""What a table must have, one or the other."""
+"""Columns that a table must have, one set or the other."""
 
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
 @dataclass(frozen=True)
 class PatientTable:
-    """What a table says of the cases of a data set.
+    """The patients that a table gives to the cases of a data set.
 
     Attributes:
-        of: Case id to patient.
+        of: Patient by case id.
         unknown: Ids of the table that are of no case.
         respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
     """
@@ -42,7 +42,7 @@ class PatientTable:
 
 
 def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
-    """What a table says of cases.
+    """Read the patients of cases from a table.
 
     The columns are `case_id` (a file's ending is cut) and `patient`; or `participant_id`, as BIDS has it: then a case
     is of the participant with whose id its name begins, `sub-` left out or not, the longest first. An id that is spelt
@@ -53,17 +53,19 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
     """
     columns, rows = _read(path)
     if _COLUMNS[0] <= set(columns):
-        said = _of_cases(path, rows)
-        taken = _taken(case_ids, said)
-        of = {case_id: said[own] for case_id, own in taken.items()}
-        return PatientTable(of, _sorted(said, taken.values()), _respelt(taken.items()))
+        patient_of = _of_cases(path, rows)
+        taken = _taken(case_ids, patient_of)
+        of = {case_id: patient_of[spelling] for case_id, spelling in taken.items()}
+        return PatientTable(of, _sorted(patient_of, taken.values()), _respelt(taken.items()))
     if not _COLUMNS[1] <= set(columns):
         received = f"the columns {', '.join(columns)}" if columns else "an empty file"
         raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
     ids = list(dict.fromkeys(row["participant_id"] for _, row in rows if row["participant_id"]))
     begins = {case_id: _beginnings(case_id) for case_id in case_ids}
-    taken = _taken({start for starts in begins.values() for start in starts}, [_bare(own) for own in ids])
-    full = {_bare(own): own for own in reversed(ids)}
+    taken = _taken(
+        {start for starts in begins.values() for start in starts}, [_bare(participant) for participant in ids]
+    )
+    full = {_bare(participant): participant for participant in reversed(ids)}
     used = {case_id: start for case_id, starts in begins.items() if (start := next(filter(taken.get, starts), ""))}
     of = {case_id: full[taken[start]] for case_id, start in used.items()}
     pairs = ((start, taken[start]) for start in used.values())
@@ -71,7 +73,7 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
 
 
 def alike(text: str) -> str:
-    """What ids have in common that are easily meant as one: leading zeros, letters' case and blanks left out.
+    """A common form of ids that are easily meant as one: leading zeros, letters' case and blanks left out.
 
     >>> alike("Case 007"), alike("case\u00a07")
     ('case7', 'case7')
@@ -80,24 +82,24 @@ def alike(text: str) -> str:
 
 
 def _taken(wanted: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
-    """Of each wanted id that the table lists, how the table spells it: as it is, else the only one that is `alike`."""
+    """The table's spelling of each wanted id that it lists: the id itself, else the only one that is `alike`."""
     wanted, listed = list(wanted), set(listed)
     near: dict[str, list[str]] = defaultdict(list)
-    claims = Counter(alike(own) for own in wanted)
-    for own in listed:
-        near[alike(own)].append(own)
-    found: dict[str, str] = {}
-    for own in wanted:
-        others = near[alike(own)]
-        if own in listed:
-            found[own] = own
-        elif len(others) == 1 and claims[alike(own)] == 1:
-            found[own] = others[0]
-    return found
+    claims = Counter(alike(wanted_id) for wanted_id in wanted)
+    for listed_id in listed:
+        near[alike(listed_id)].append(listed_id)
+    spelling_of: dict[str, str] = {}
+    for wanted_id in wanted:
+        others = near[alike(wanted_id)]
+        if wanted_id in listed:
+            spelling_of[wanted_id] = wanted_id
+        elif len(others) == 1 and claims[alike(wanted_id)] == 1:
+            spelling_of[wanted_id] = others[0]
+    return spelling_of
 
 
 def _respelt(taken: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted({(listed, own) for own, listed in taken if own != listed}))
+    return tuple(sorted({(listed, wanted) for wanted, listed in taken if wanted != listed}))
 
 
 def _sorted(listed: Iterable[str], used: Iterable[str]) -> tuple[str, ...]:
@@ -105,15 +107,15 @@ def _sorted(listed: Iterable[str], used: Iterable[str]) -> tuple[str, ...]:
 
 
 def _of_cases(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
-    found: dict[str, str] = {}
+    patient_of: dict[str, str] = {}
     for line, row in rows:
         case_id, patient = strip_suffix(row["case_id"]), row["patient"]
         if not case_id or not patient:
             raise DataError(f"{path.name} lacks a case or a patient", received=f"line {line}", todo="Fill both in")
-        if found.setdefault(case_id, patient) != patient:
-            received = f"{case_id}: {found[case_id]} and {patient}"
+        if patient_of.setdefault(case_id, patient) != patient:
+            received = f"{case_id}: {patient_of[case_id]} and {patient}"
             raise DataError(f"{path.name} gives a case two patients", received=received, todo="Keep one of them")
-    return found
+    return patient_of
 
 
 def _bare(participant: str) -> str:

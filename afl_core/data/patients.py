@@ -81,8 +81,8 @@ class Patients:
     """Which patient every case of a data set is of, and how that was decided.
 
     Attributes:
-        of: Case id to patient.
-        how: How it was decided, in words; "" where every case is a patient of its own.
+        of: Patient by case id.
+        how: Rule that decided it, in words; "" where every case is a patient of its own.
         table: Path of the table that declares it; "" where none was given.
         declared: Whether a table or a pattern says it, not the names alone.
         unlisted: Cases that the declaration leaves out; their names decide.
@@ -119,23 +119,25 @@ class Patients:
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What to know of the patients before a statistic is believed, a sentence each."""
-        said = [self.problem] if self.problem else []
+        """Warnings about the patients, to be read before the statistics, a sentence each."""
+        sentences = [self.problem] if self.problem else []
         if self.alike:
             cases = [case_id for group in self.alike for case_id in group]
-            said.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
+            sentences.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
         if self.near:
             pairs = _listed([" and ".join(group) for group in self.near])
-            said.append(f"Patients that differ in zeros, letters' case or blanks alone: {pairs}. {NEAR_ADVICE}.")
+            sentences.append(f"Patients that differ in zeros, letters' case or blanks alone: {pairs}. {NEAR_ADVICE}.")
         if self.respelt:
-            pairs = _listed([f"{told} for {own}" for told, own in self.respelt])
-            said.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")
+            pairs = _listed([f"{declared} for {known}" for declared, known in self.respelt])
+            sentences.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")
         if self.unlisted:
             left = _listed(self.unlisted)
-            said.append(f"{_n(self.unlisted)} not in the declaration of patients, so their names decide: {left}.")
+            sentences.append(f"{_n(self.unlisted)} not in the declaration of patients, so their names decide: {left}.")
         if self.unknown:
-            said.append(f"The table of patients names {_n(self.unknown)} not in the data set: {_listed(self.unknown)}.")
-        return tuple(said)
+            sentences.append(
+                f"The table of patients names {_n(self.unknown)} not in the data set: {_listed(self.unknown)}."
+            )
+        return tuple(sentences)
 
     def sentence(self, case_ids: Iterable[str] | None = None) -> str:
         """How many patients these cases are of, and who says so; of all cases if None.
@@ -150,7 +152,7 @@ class Patients:
         return f"{_n(cases)} of {number_of(len(patients), 'patient')}, {self.how}"
 
     def record(self) -> dict[str, Any]:
-        """What a manifest keeps; cases that are patients of their own by any reading are left out."""
+        """The record of a manifest; cases that are patients of their own by any reading are left out."""
         of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
         return {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
 
@@ -167,10 +169,10 @@ def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
 
 def by_names(case_ids: Iterable[str]) -> Patients:
     """The patients that the names of cases say."""
-    found = {case_id: _by_name(case_id) for case_id in case_ids}
-    used = [name for name in NAMES if any(numbering == name for _, numbering in found.values())]
+    by_case = {case_id: _by_name(case_id) for case_id in case_ids}
+    used = [name for name in NAMES if any(numbering == name for _, numbering in by_case.values())]
     how = f"by their names ({', '.join(used)})" if used else ""
-    return Patients({case_id: patient for case_id, (patient, _) in found.items()}, how)
+    return Patients({case_id: patient for case_id, (patient, _) in by_case.items()}, how)
 
 
 def decide_patients(
@@ -183,36 +185,36 @@ def decide_patients(
         root: Folder of the data set, in which a participants.tsv may lie.
         table: A table of cases and patients.
         template: Pattern of a case id, such as `{patient}_*`; "" for none.
-        layout: What the layout with the pattern is called.
+        layout: Title of the layout with the pattern.
 
     Raises:
         DataError: If a given table cannot be used. A participants.tsv that cannot is a warning.
     """
     if table is not None:
-        found = load_patients(table, case_ids)
-        known = _declared(case_ids, found.of, f"by {table.name}", respelt=found.respelt)
-        return replace(known, table=str(table.resolve()), unknown=found.unknown)
+        listed = load_patients(table, case_ids)
+        known = _declared(case_ids, listed.of, f"by {table.name}", respelt=listed.respelt)
+        return replace(known, table=str(table.resolve()), unknown=listed.unknown)
     if template:
         pattern = template_pattern(template)
-        said = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
-        return _declared(case_ids, said, f"by the pattern {template} of {layout}")
+        patient_of = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
+        return _declared(case_ids, patient_of, f"by the pattern {template} of {layout}")
     if not (root / PARTICIPANTS).is_file():
         return by_names(case_ids)
     try:
-        found = load_patients(root / PARTICIPANTS, case_ids)  # it may well list subjects that are not here
+        listed = load_patients(root / PARTICIPANTS, case_ids)  # it may well list subjects that are not here
     except AflError as error:
         return replace(by_names(case_ids), problem=f"{error} The names of the cases decide.")
-    if found.of:
-        return _declared(case_ids, found.of, f"by {PARTICIPANTS}", respelt=found.respelt)
+    if listed.of:
+        return _declared(case_ids, listed.of, f"by {PARTICIPANTS}", respelt=listed.respelt)
     problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
     return replace(by_names(case_ids), problem=problem)
 
 
 def _declared(
-    case_ids: Sequence[str], said: Mapping[str, str], how: str, *, respelt: tuple[tuple[str, str], ...] = ()
+    case_ids: Sequence[str], patient_of: Mapping[str, str], how: str, *, respelt: tuple[tuple[str, str], ...] = ()
 ) -> Patients:
-    of = {case_id: said.get(case_id) or patient_id(case_id) for case_id in case_ids}
-    unlisted = tuple(case_id for case_id in case_ids if case_id not in said)
+    of = {case_id: patient_of.get(case_id) or patient_id(case_id) for case_id in case_ids}
+    unlisted = tuple(case_id for case_id in case_ids if case_id not in patient_of)
     return Patients(MappingProxyType(of), how, declared=True, unlisted=unlisted, respelt=respelt)
 
 

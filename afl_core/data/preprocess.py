@@ -11,7 +11,7 @@ from afl_core.errors import GeometryError
 from afl_core.volume import Spacing
 
 MAX_VOXELS = 2**27
-"""Of a grid to resample to: 512 x 512 x 512, half a GiB for each channel."""
+"""Most voxels of a grid to resample to: 512 x 512 x 512, half a GiB for each channel."""
 
 SAME_SPACING = 0.02
 """Spacings that differ by less than this fraction are taken as equal: no resampling."""

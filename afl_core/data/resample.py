@@ -24,8 +24,8 @@ def resample_onto(image: Volume, grid: Volume) -> Volume:
     """Linear interpolation in world coordinates; 0 more than a voxel outside the image.
 
     Args:
-        image: What to bring over, on any grid, oblique or not.
-        grid: Whose shape and affine the result has; its voxels do not matter.
+        image: Image to resample, on any grid, oblique or not.
+        grid: Volume whose shape and affine the result has; its voxels do not matter.
 
     Returns:
         Float32 on the grid.

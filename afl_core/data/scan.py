@@ -18,8 +18,8 @@ MAX_DEPTH = 6
 
 
 @dataclass(frozen=True)
-class Found:
-    """Paths relative to the root, with `/` between folders, sorted.
+class FolderScan:
+    """The image files below a root: paths relative to it, with `/` between folders, sorted.
 
     Attributes:
         files: Image files.
@@ -48,12 +48,12 @@ def typed_folder(text: str) -> Path:
         raise DataError("There is no such folder", received=text, todo="Check the path") from error
 
 
-def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
+def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> FolderScan:
     """List the image files below a root, by suffix; hidden files and folders are passed over.
 
     Args:
         root: Folder; may itself be a link.
-        depth: How many folders below the root are searched.
+        depth: Number of folder levels below the root that are searched.
 
     Raises:
         DataError: If the root is missing or a file, or a folder below it cannot be read.
@@ -63,10 +63,10 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> Found:
     if not root.is_dir():
         todo = f"Give the folder that holds the data set, such as {root.parent}"
         raise DataError("A folder is due, not a file", received=root, todo=todo)
-    found: dict[Kind, list[str]] = {"files": [], "refused": [], "special": [], "unprintable": []}
+    by_kind: dict[Kind, list[str]] = {"files": [], "refused": [], "special": [], "unprintable": []}
     for relative, kind in _walk(root, "", depth, (root.resolve(),)):
-        found[kind].append(relative)
-    return Found(**{kind: tuple(sorted(paths)) for kind, paths in found.items()})
+        by_kind[kind].append(relative)
+    return FolderScan(**{kind: tuple(sorted(paths)) for kind, paths in by_kind.items()})
 
 
 def printable(name: str) -> str:
@@ -90,7 +90,7 @@ def _other_path(text: str) -> str:
 
 
 def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, Kind]]:
-    """Relative path of every image file, and which of `Found` it is.
+    """Relative path of every image file, and which list of `FolderScan` it is in.
 
     `parents` are the real folders from the root down to this one: a link back to one of them would never end.
     """

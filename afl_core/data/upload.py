@@ -25,7 +25,7 @@ from afl_core.volume import Case, is_same_grid
 
 CASE_ID, REFERENCE = "upload", "reference"
 ACCEPTED = (*NIFTI_SUFFIXES, ".mha", *NRRD_SUFFIXES)
-"""Of one file each: an `.mhd` needs a second one."""
+"""Formats that are one file each: an `.mhd` needs a second one."""
 
 MAX_MIB = 400
 """Largest file that is accepted; `server.maxUploadSize` in .streamlit/config.toml is the same."""
@@ -37,8 +37,8 @@ _PREFIX = "afl-upload-"
 _LOCK = ".lock"
 _STOP_SECONDS = 5
 
-_own: list[tuple[Path, FileLock]] = []
-"""The folder of this process and the lock that says so."""
+_locked_folders: list[tuple[Path, FileLock]] = []
+"""Folder of this process, and the lock that shows that the process runs."""
 
 _WORDS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -72,10 +72,10 @@ def write_upload(
     """Write the files of one case as a data set that describes itself, under names of our own, in place of those there.
 
     Args:
-        folder: The session's.
+        folder: Folder of the session.
         files: Name as given, role (a sequence or `REFERENCE`) and content of each.
         grid: Sequence onto whose grid the others are brought; "" where all must lie on one.
-        scheme: What the labels of the reference are.
+        scheme: Scheme of the reference's labels.
 
     Returns:
         The data set's folder.
@@ -115,20 +115,20 @@ def write_upload(
 
 
 def _described(scheme: Scheme) -> list[str]:
-    """Labels and regions as a layout file says them."""
+    """The lines of a layout file that declare labels and regions."""
     values = {str(label): meaning for label, meaning in scheme.values.items()}
     regions = {name: list(labels) for name, labels in scheme.regions.items()}
     tables: dict[str, Mapping[str, object]] = {"labels": values, "regions": regions}
     return [
         line
         for title, table in tables.items()
-        for line in (f"[{title}]", *(f"{_quoted(key)} = {_quoted(said)}" for key, said in table.items()))
+        for line in (f"[{title}]", *(f"{_quoted(key)} = {_quoted(value)}" for key, value in table.items()))
     ]
 
 
-def _quoted(said: object) -> str:
-    """A text, or a list of numbers, as TOML writes it."""
-    return json.dumps(said, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _quoted(value: object) -> str:
+    """A text or a list of numbers in TOML."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def sequences_elsewhere(case: Case) -> list[str]:
@@ -146,7 +146,7 @@ def new_session_folder() -> Path:
 
 @cache
 def _process_folder() -> Path:
-    atexit.register(remove_own)
+    atexit.register(remove_process_folder)
     while True:
         folder = Path(tempfile.mkdtemp(prefix=_PREFIX))
         lock = FileLock(folder / _LOCK)
@@ -155,7 +155,7 @@ def _process_folder() -> Path:
         except Timeout:
             continue  # a process that starts has just taken it for a leftover
         if (folder / _LOCK).exists():
-            _own.append((folder, lock))
+            _locked_folders.append((folder, lock))
             return folder
 
 
@@ -166,11 +166,11 @@ def _remove(folder: Path, lock: FileLock) -> None:
     lock.release()
 
 
-def remove_own() -> None:
-    """Remove what this process has, as at its end; a server that is ended by a signal does not come that far."""
-    for folder, lock in _own:
+def remove_process_folder() -> None:
+    """Remove the folder of this process, as at its end; a server that is ended by a signal does not come that far."""
+    for folder, lock in _locked_folders:
         _remove(folder, lock)
-    _own.clear()
+    _locked_folders.clear()
     _process_folder.cache_clear()
 
 
@@ -198,6 +198,6 @@ def remove_leftovers() -> tuple[str, ...]:
 
 def _pid(job: Path) -> int:
     """The number that a job gives itself; 0 where it gives none."""
-    said = read_json(job / "status.json")
-    pid = said.get("pid") if isinstance(said, dict) else 0
+    status = read_json(job / "status.json")
+    pid = status.get("pid") if isinstance(status, dict) else 0
     return pid if isinstance(pid, int) else 0

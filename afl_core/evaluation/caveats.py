@@ -15,35 +15,34 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """Patients, region, lesions that the matcher ignores, and what predicted files hold; () where there is no row.
 
     Args:
-        manifest: Of the results.
-        rows: Case rows.
+        manifest: Manifest of the results.
+        rows: Case rows of the results.
     """
     if rows.empty:
         return ()
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
     region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
-    found = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
-    return tuple(said for said in found if said)
+    sentences = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
+    return tuple(sentence for sentence in sentences if sentence)
 
 
 def meanings(manifest: Manifest) -> list[str]:
-    """What the files of each folder of predictions were read as, where that was decided."""
+    """The meaning of each folder of predictions, where it was decided, a sentence each."""
     return [f"{name}: {DECIDED[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
 
 
 def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
-    """What looks wrong about labels, patients and matcher; arguments as `notes`."""
+    """Warnings about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
-    doubt = manifest.data.doubt
-    doubts = [said for said in (doubt, *(source.doubt for source in manifest.sources.values())) if said]
-    found = (*doubts, *manifest.patients(rows["case_id"]).warnings)
+    doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
+    sentences = (*filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
     name = manifest.settings.matcher
     if name not in MATCHERS:
-        return *found, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
+        return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*found, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+    return (*sentences, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
 
 
 def _saturated(rows: pd.DataFrame) -> list[str]:
@@ -82,18 +81,18 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
 
 
 def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
-    """That cases of the data set's training split are among the rows."""
+    """A warning where cases of the data set's training split are among the rows."""
     try:
         train = set(load_splits(manifest.data.folder / SPLITS_FILE).get("train", ()))
     except DataError:
         return []
     n = len(train & set(rows["case_id"]))
-    said = (
+    sentence = (
         f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
         f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "
         "with --split test into another folder."
     )
-    return [said] if n else []
+    return [sentence] if n else []
 
 
 def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
@@ -101,9 +100,9 @@ def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
     matcher = MATCHERS.get(manifest.settings.matcher)
     if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
         return ""
-    own = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
+    ignored = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
     return (
-        f"The matcher {matcher.name} ignores {number_of(int(own.sum()), 'lesion')} of "
-        f"{number_of(int((own > 0).sum()), 'case')}, those up to "
+        f"The matcher {matcher.name} ignores {number_of(int(ignored.sum()), 'lesion')} of "
+        f"{number_of(int((ignored > 0).sum()), 'case')}, those up to "
         f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."
     )

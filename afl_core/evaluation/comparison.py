@@ -25,9 +25,9 @@ class Stored:
     """What a results folder stores.
 
     Attributes:
-        manifest: Its manifest.
-        rows: Every case row.
-        lesions: Every lesion row.
+        manifest: Manifest of the folder.
+        rows: All its case rows.
+        lesions: All its lesion rows.
         stamp: `Results.stamp` of when it was read.
     """
 
@@ -42,10 +42,10 @@ class Comparison:
     """A results folder as everything that reads results sees it.
 
     Attributes:
-        results: The folder.
-        manifest: Its manifest, with a data set and sources.
+        results: The results folder.
+        manifest: Manifest of the folder, with a data set and sources.
         rows: Case rows, one per (case, source), of the cases that count; of a case in the order of the sources.
-        lesions: Lesion rows of the same.
+        lesions: Lesion rows of the same cases and sources.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
         problem: Why there is no cohort, or "".
@@ -74,8 +74,8 @@ class Comparison:
         return tuple(self.manifest.sources)
 
     @property
-    def left_out_said(self) -> tuple[str, ...]:
-        """What is said of the cases that are left out; () where there are none."""
+    def left_out_sentences(self) -> tuple[str, ...]:
+        """A sentence on the cases that are left out; () where there are none."""
         if not self.left_out:
             return ()
         some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")
@@ -108,11 +108,11 @@ class Comparison:
             DataError: If there is no such row, or the file is gone or another one.
         """
         rows = self.rows
-        own = rows[(rows["case_id"] == case_id) & (rows["source"] == source)] if not rows.empty else rows
-        if own.empty:
+        measured = rows[(rows["case_id"] == case_id) & (rows["source"] == source)] if not rows.empty else rows
+        if measured.empty:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
         path = mask_path(self.results.folder, source, case_id)
-        row, todo = own.iloc[0].to_dict(), "Evaluate again: it is made anew"
+        row, todo = measured.iloc[0].to_dict(), "Evaluate again: it is made anew"
         if not path.is_file():
             raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
         if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row):
@@ -125,7 +125,7 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
     """Open a results folder.
 
     Args:
-        folder: The folder.
+        folder: The results folder.
         load: Opens the data set that a manifest names; a page keeps what it opened.
 
     Raises:
@@ -175,10 +175,10 @@ def build_comparison(
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:
     if table.empty:
         return table
-    own = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
+    selected = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
     order = {source: place for place, source in enumerate(sources)}
-    own = own.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
-    return own.sort_values("case_id", kind="stable", ignore_index=True)
+    selected = selected.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
+    return selected.sort_values("case_id", kind="stable", ignore_index=True)
 
 
 def files_text(source: SourceSection) -> str:
@@ -190,7 +190,7 @@ def files_text(source: SourceSection) -> str:
 
 
 def _other_region(card: Card, region: str) -> str:
-    """That a checkpoint learned another region than the one that is measured, as a part of a sentence."""
+    """A part of a sentence where a checkpoint learned another region than the one that is measured; else ""."""
     learned = card.data.get("region", WHOLE)
     if learned == region:
         return ""

@@ -1,4 +1,4 @@
-"""What a page says of opened results: their data set, their sources, and what could not be used, as texts."""
+"""Texts of a page on opened results: their data set, their sources, and what could not be used."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,10 +75,10 @@ def problems_of(opened: Comparison) -> dict[str, str]:
     return dict(opened.manifest.data.skipped) | of_sources
 
 
-def unused_said(n: int) -> str:
+def unused_sentence(n: int) -> str:
     """How many cases or predictions could not be used.
 
-    >>> unused_said(1)
+    >>> unused_sentence(1)
     '1 case or prediction could not be used'
     """
     return f"{number_of(n, 'case or prediction', 'cases or predictions')} could not be used"
@@ -87,7 +87,7 @@ def unused_said(n: int) -> str:
 _EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
 
 
-def empty_counts_said(manifest: Manifest) -> str:
+def empty_counts_text(manifest: Manifest) -> str:
     """How many cases of each source an empty rule decided."""
     touched = {source: manifest.empty_masks[source] for source in manifest.sources if source in manifest.empty_masks}
     counts = (
@@ -107,41 +107,43 @@ def false_positives_text(total: float, cases: int) -> str:
     return f"false positives: {total:g}" + (f" ({a_case:.3g} per case)" if total else "")
 
 
-def lesions_said(opened: Comparison) -> tuple[str, ...]:
-    """Of each source the lesions that it found, and its false positives; () where the rows do not count them."""
+def lesions_sentences(opened: Comparison) -> tuple[str, ...]:
+    """Lesions that each source found, and its false positives, a sentence each; () where the rows do not count them."""
     rows = opened.rows
     if rows.empty or not {"lesion_tp", "lesion_fp", "lesion_fn"} <= set(rows):
         return ()
-    said = []
-    for source, own in rows.groupby("source", sort=False):
-        tp, fp, fn = (int(own[f"lesion_{kind}"].sum()) for kind in ("tp", "fp", "fn"))
-        found = f"{tp} of {number_of(tp + fn, 'lesion')} found" if tp + fn else "no lesion to find"
-        said.append(f"{source}: {found}; {false_positives_text(fp, len(own))}, in {number_of(len(own), 'case')}")
-    return tuple(said)
+    sentences = []
+    for source, of_source in rows.groupby("source", sort=False):
+        tp, fp, fn = (int(of_source[f"lesion_{kind}"].sum()) for kind in ("tp", "fp", "fn"))
+        recall = f"{tp} of {number_of(tp + fn, 'lesion')} found" if tp + fn else "no lesion to find"
+        sentences.append(
+            f"{source}: {recall}; {false_positives_text(fp, len(of_source))}, in {number_of(len(of_source), 'case')}"
+        )
+    return tuple(sentences)
 
 
-def missing_said(opened: Comparison) -> str:
+def missing_text(opened: Comparison) -> str:
     """How many predictions each source lacks; they are in no mean."""
     lacking = opened.manifest.missing
     missing = {source: len(lacking[source]) for source in opened.sources if source in lacking}
     rows = opened.rows
     measured = {source: int((rows["source"] == source).sum()) if "source" in rows else 0 for source in missing}
     counts = [f"{source}: {n} of {n + measured[source]}" for source, n in missing.items()]
-    said = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
+    text = f"Missing predictions: {', '.join(counts)}. They are in none of the means." if counts else ""
     if failed := failed_predictions(opened.manifest):
         each = ", ".join(f"{source}: {failed[source]}" for source in opened.sources if failed[source])
-        said += f" Predictions that could not be used, and are in no mean: {each}."
-    return said.strip()
+        text += f" Predictions that could not be used, and are in no mean: {each}."
+    return text.strip()
 
 
-def changed_said(opened: Comparison) -> str:
+def changed_sentence(opened: Comparison) -> str:
     """How many predictions were put on the reference's grid or cut from probabilities, with an example a source."""
     if "note" not in opened.rows:
         return ""
     noted = opened.rows.assign(note=opened.rows["note"].fillna("").map(changes))
     noted = noted[noted["note"] != ""]
-    said = [
+    examples = [
         f"{source}: {len(rows)}, such as {rows['case_id'].iloc[0]}, {rows['note'].iloc[0]}"
         for source, rows in noted.groupby("source", sort=False)
     ]
-    return f"Predictions that were changed before they were measured: {'; '.join(said)}." if said else ""
+    return f"Predictions that were changed before they were measured: {'; '.join(examples)}." if examples else ""

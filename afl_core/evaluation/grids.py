@@ -28,10 +28,10 @@ def onto_reference(mask: Mask, reference: Mask, *, other_grid: str, what: str, s
     """The mask on the reference's grid.
 
     Args:
-        mask: As read, RAS+.
-        reference: What it is measured against.
+        mask: Predicted mask as read, RAS+.
+        reference: Reference mask, on whose grid everything is measured.
         other_grid: One of `OTHER_GRID`.
-        what: Whose mask of which case, for messages.
+        what: Name of the mask for messages: source and case.
         stored: Axis codes of the file, such as "LPS".
 
     Returns:
@@ -114,7 +114,7 @@ def _resampled(mask: Mask, reference: Mask, *, what: str) -> tuple[Mask, str]:
     array = ndimage.affine_transform(
         mask.array.view(np.uint8), step[:3, :3], step[:3, 3], reference.array.shape, order=0, mode="grid-constant"
     )
-    found = Mask(array.astype(np.bool_), reference.affine)
+    resampled = Mask(array.astype(np.bool_), reference.affine)
     if mask.array.any() and not array.any():
         raise GeometryError(
             f"Nothing is left of {what} on the reference's grid: it lies elsewhere, or is smaller than a voxel",
@@ -122,8 +122,8 @@ def _resampled(mask: Mask, reference: Mask, *, what: str) -> tuple[Mask, str]:
             todo="Check its affine; if voxel belongs to voxel as stored, give --trust-voxel-order",
         )
     spacing = "x".join(f"{edge:.3g}" for edge in mask.spacing_mm)
-    volumes = f"{mask.volume_ml:.2f} ml before, {found.volume_ml:.2f} ml after"
-    return found, f"resampled from {_text(mask.array.shape)} voxels of {spacing} mm: {volumes}"
+    volumes = f"{mask.volume_ml:.2f} ml before, {resampled.volume_ml:.2f} ml after"
+    return resampled, f"resampled from {_text(mask.array.shape)} voxels of {spacing} mm: {volumes}"
 
 
 def _box(mask: Mask) -> NDArray[np.float64]:

@@ -30,7 +30,7 @@ from afl_core.evaluation.sources import Source, decide_meanings, parse_sources, 
 from afl_core.volume import Case
 
 EVERY = ".every"
-"""In place of a case id: all cases of the data set."""
+"""Stands in place of a case id for all cases of the data set."""
 
 SPEC, STATUS = "spec.json", "status.json"
 
@@ -56,7 +56,7 @@ class JobStatus:
 
 
 class JobSpec(BaseModel):
-    """What a job is asked to do; sources as the command line takes them."""
+    """The request of a job; sources as the command line takes them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -78,10 +78,10 @@ def start_job(
     """Start evaluating a case, or predicting it alone; does nothing if it is under way already.
 
     Args:
-        results: Where rows and masks go, and the state of the job.
+        results: Results folder, which takes rows, masks and the state of the job.
         data: Folder of the data set.
         case_id: The case, or EVERY.
-        sources: What predicts.
+        sources: Sources that predict.
         measured: Whether masks are measured against the reference, which there must be then.
         private: Whether nobody else may read what it writes.
     """

@@ -42,7 +42,7 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
 
     def record(self) -> dict[str, Any]:
-        """What stands in the file."""
+        """The content of the file."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -65,12 +65,12 @@ class DataSection(_Section):
     """The data set.
 
     Attributes:
-        path: Its folder, or the folder of references.
+        path: Path of the data set's folder, or of the folder of references.
         kind: Name of its layout, or `references`.
         skipped: Case id to why it could not be read.
         cases: The cases that count, where not all do.
-        patients: What is recorded of patients (`Patients.record`).
-        labels: What the labels mean, in words.
+        patients: Record of the patients (`Patients.record`).
+        labels: Meaning of the labels, in words.
         doubt: Why they may be coded otherwise (`doubt_cohort`).
     """
 
@@ -89,7 +89,7 @@ class DataSection(_Section):
 
     @property
     def patients_declared(self) -> bool:
-        """Whether somebody said which cases are of one patient."""
+        """Whether a table or a pattern declares which cases are of one patient."""
         return bool(self.patients.get("declared"))
 
 
@@ -98,12 +98,12 @@ class SourceSection(_Section):
 
     Attributes:
         kind: A checkpoint, or a folder of masks.
-        path: Where it was.
-        fingerprint: Of a checkpoint's weights and card.
-        card: Of a checkpoint.
-        files: How many files a folder of masks held.
-        option: How the authors' checkpoint is run, or what may be done to masks on another grid.
-        ignored: What else lies in a folder of masks, in words.
+        path: Path of the checkpoint, the weights or the folder.
+        fingerprint: Hash of a checkpoint's weights and card.
+        card: Card of a checkpoint.
+        files: Number of files in a folder of masks.
+        option: Setting of the authors' checkpoint (`RELEASED`), or name in `OTHER_GRID` for a folder of masks.
+        ignored: Files in a folder of masks that are not read, in words.
         meaning: Key of `DECIDED`: what the files of a folder hold.
         doubt: Why they may hold something else, in sentences.
     """
@@ -158,13 +158,13 @@ class Manifest(_Section):
         format: `FORMAT`.
         data: The data set.
         sources: Name to source, in the order in which they were given.
-        settings: How the rows are measured.
+        settings: Settings of the measurement.
         metrics: Key of `METRICS` to the metric.
         versions: Package to its version.
         problems: Case to source, or "" for the case as a whole, to what went wrong.
         missing: Source to the cases of which it has no prediction.
         empty_masks: Source to rule to the number of cases that the rule touched.
-        updated: When it was written, in UTC.
+        updated: Time of the last change, in UTC.
     """
 
     format: Literal[1] = 1

@@ -26,7 +26,7 @@ class CheckpointSource:
     meaning: ClassVar[str] = ""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
+        """The record of the source in the manifest."""
         return {"kind": "checkpoint", "path": str(self.path), "fingerprint": fingerprint(self.path)} | {
             "card": load_card(self.path).model_dump(mode="json")
         }
@@ -56,8 +56,8 @@ class ReleasedSource:
     """Masks predicted by weights that the paper's authors saved.
 
     Attributes:
-        name: The source's.
-        path: The weights file.
+        name: Name of the source.
+        path: Path of the weights file.
         option: Name in `RELEASED`; "" tells it by the channels.
     """
 
@@ -67,7 +67,7 @@ class ReleasedSource:
     meaning: ClassVar[str] = ""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
+        """The record of the source in the manifest."""
         card = released_card(self.path, self.option)
         return {
             "kind": "checkpoint",

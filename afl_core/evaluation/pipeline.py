@@ -26,11 +26,11 @@ class CaseResult:
     """What one task gives back.
 
     Attributes:
-        case_id: The case.
+        case_id: Id of the case.
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
-        missing: Those of the problems that are sources without a prediction of the case.
+        missing: Sources among the problems that have no prediction of the case.
         unchanged: Sources whose stored rows are still valid.
     """
 
@@ -54,12 +54,12 @@ def evaluate_cases(
     """Evaluate every source on every case; results come as they are finished.
 
     Args:
-        cases: With references.
-        sources: What predicted the masks.
+        cases: Cases with references.
+        sources: Sources of the predicted masks.
         out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
         known: Keys of rows that are already stored.
-        settings: How to measure.
-        executor: Runs the tasks; without one they run here, one after the other.
+        settings: Settings of the measurement.
+        executor: Executor of the tasks; without one they run here, one after the other.
     """
     evaluate = partial(evaluate_case, sources=sources, out=out, known=known, settings=settings)
     tasks = finished(evaluate, cases, of=lambda case: f"evaluating {case.case_id}", folder=out, executor=executor)
@@ -105,7 +105,7 @@ def evaluate_case(
             reference, shape = reader.reference
             images = reader.images(source)
             prediction = source.predict(case, images, reference)
-            row, own_lesions = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
+            row, lesion_rows = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
             changed = [path for path, state in seen.items() if _state(path) != state]
             if changed or row_key(case, source, settings) != key:
                 what = "A file changed while it was read"
@@ -113,7 +113,7 @@ def evaluate_case(
             target = mask_path(out, source.name, case.case_id)
             written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
             rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
-            lesions.extend(own_lesions)
+            lesions.extend(lesion_rows)
         except UnusableReferenceError as error:
             problems[""] = str(explained(error.cause, of=reading, folder=out))
             break
@@ -128,9 +128,9 @@ FileState = tuple[int, int, int, int]
 
 
 def _state(path: Path) -> FileState:
-    """What differs once a file was written to."""
-    found = path.stat()
-    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+    """State of a file, which differs once it was written to."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def predict_case(
@@ -166,7 +166,7 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
 
 
 def mask_path(out: Path, source: str, case_id: str) -> Path:
-    """Where the predicted mask of a case is kept in a results folder.
+    """Path of the predicted mask of a case in a results folder.
 
     Raises:
         DataError: If the source's name or the case id is a path: the file would lie elsewhere.

@@ -15,10 +15,10 @@ from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError
 
 _PREDICTED = r"pred(?:iction|icted)?"
-_TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?)", re.IGNORECASE)
+_TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<predicted>{_PREDICTED})|seg(?:mentation)?|mask|labels?)", re.IGNORECASE)
 """What tools put behind a case id; the paper's code writes T2W-FILE-pred."""
 
-_BARE = re.compile(rf"(?P<own>{_PREDICTED})|seg(?:mentation)?|mask|labels?", re.IGNORECASE)
+_BARE = re.compile(rf"(?P<predicted>{_PREDICTED})|seg(?:mentation)?|mask|labels?", re.IGNORECASE)
 """The whole name of a file in a sub-folder that is named like its case."""
 
 NO_NAME = re.compile(r"[^A-Za-z0-9._+-]+|^[^A-Za-z0-9]+")
@@ -36,20 +36,21 @@ def find_prediction(folder: Path, case_id: str) -> Path:
 
     Raises:
         MissingPredictionError: If there is none; names what the files are called.
-        DataError: As `list_predictions`.
+        DataError: If `list_predictions` raises it.
     """
     for fresh in (
         False,
         True,
     ):  # a file that came lately may lie in a sub-folder, which the folder's time does not show
-        found = list_predictions(folder) if fresh else _kept(folder, folder.stat().st_mtime_ns)
-        path = found.get(composed(case_id)) or found.get(composed(_case_of(case_id)))
+        predictions = list_predictions(folder) if fresh else _kept(folder, folder.stat().st_mtime_ns)
+        path = predictions.get(composed(case_id)) or predictions.get(composed(_case_of(case_id)))
         if path is not None and path.is_file():
             return path
-    named = ", ".join(path.relative_to(folder).as_posix() for path in list(found.values())[:2])
+    named = ", ".join(path.relative_to(folder).as_posix() for path in list(predictions.values())[:2])
     raise MissingPredictionError(
         f"no mask of {case_id}",
-        received=f"{folder.name} with {number_of(len(found), 'prediction')}, such as {named}" if found else folder.name,
+        received=folder.name
+        + (f" with {number_of(len(predictions), 'prediction')}, such as {named}" if predictions else ""),
         todo="Name the files by case id, or predict the case",
     )
 
@@ -62,11 +63,11 @@ def list_predictions(folder: Path) -> dict[str, Path]:
     Raises:
         DataError: If two files may be the prediction of one case, or if one is a link out of the folder.
     """
-    found = scan_folder(folder, depth=1)
-    if found.refused:
-        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
+    scan = scan_folder(folder, depth=1)
+    if scan.refused:
+        raise DataError("A mask is a link that leaves its folder", received=scan.refused[0], todo="Copy the file")
     beside = defaultdict[str, list[str]](list)
-    for relative in found.files:
+    for relative in scan.files:
         beside[str(PurePosixPath(relative).parent)].append(relative)
     files = defaultdict[str, list[str]](list)
     for parent, names in beside.items():
@@ -83,8 +84,8 @@ def list_predictions(folder: Path) -> dict[str, Path]:
 
 def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
     """The predictions of these cases that are there, in the order of the cases; errors as `list_predictions`."""
-    found = list_predictions(folder)
-    paths = (found.get(composed(c)) or found.get(composed(_case_of(c))) for c in case_ids)
+    predictions = list_predictions(folder)
+    paths = (predictions.get(composed(c)) or predictions.get(composed(_case_of(c))) for c in case_ids)
     return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
@@ -94,19 +95,19 @@ def check_no_models(folder: Path) -> None:
     Raises:
         CheckpointError: Names them, as the command takes them.
     """
-    found = [own.path for own in find_mask_folders(scan_folder(folder).files) if own.path != "."]
-    if found:
-        texts = [f"{NO_NAME.sub('_', PurePosixPath(own).name)}={folder / own}" for own in found]
+    paths = [masks.path for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
+    if paths:
+        texts = [f"{NO_NAME.sub('_', PurePosixPath(path).name)}={folder / path}" for path in paths]
         raise CheckpointError(
             f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",
-            received=named(found),
+            received=named(paths),
             todo=f"Give each as a source: {' '.join(f'--source {shlex.quote(text)}' for text in texts[:3])}",
         )
 
 
 @lru_cache(maxsize=32)
 def _kept(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
-    return list_predictions(folder)  # asked for once a case: kept until a file comes or goes
+    return list_predictions(folder)  # needed once a case: kept until a file comes or goes
 
 
 def _stem(relative: str) -> str:
@@ -134,8 +135,8 @@ def _case_in(relative: str, parent: str, *, alone: bool) -> str:
 
 def _only(case_id: str, names: list[str], folder: Path) -> str:
     """The prediction among files of one case."""
-    own = [name for name in names if _is_own(_stem(name))]
-    left = own or [name for name in names if _stem(name) == case_id] or names
+    predicted = [name for name in names if _is_named_prediction(_stem(name))]
+    left = predicted or [name for name in names if _stem(name) == case_id] or names
     if len(left) > 1:
         raise DataError(
             f"Two masks have the case id {case_id}", received=f"{' and '.join(left[:2])} in {folder}", todo="Keep one"
@@ -143,6 +144,6 @@ def _only(case_id: str, names: list[str], folder: Path) -> str:
     return left[0]
 
 
-def _is_own(stem: str) -> bool:
+def _is_named_prediction(stem: str) -> bool:
     match = _tail(stem) or _BARE.fullmatch(stem)
-    return bool(match and match["own"])
+    return bool(match and match["predicted"])

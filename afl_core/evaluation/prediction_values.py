@@ -37,10 +37,10 @@ MIXED: Mapping[str, str] = MappingProxyType(
         "maps-beside-labels": "maps of probabilities, cut at 0.5; files of 0 and 1 alone are refused",
     }
 )
-"""What a folder is of whose files some are maps and some are not, so that a file of 0 and 1 alone may be either."""
+"""Meanings of a folder with maps and labels, in which a file of 0 and 1 alone may be either."""
 
 DECIDED: Mapping[str, str] = MappingProxyType({**MEANINGS, **MIXED})
-"""What the files of a folder may be decided to be; the first of them can also be said."""
+"""Meanings that may be decided for a folder; a user can also name the first of them, `MEANINGS`."""
 
 FEW = 3
 """Whole numbers that may leave gaps and be labels of a file nevertheless: {1, 4} is necrosis and enhancing tumour."""
@@ -49,7 +49,7 @@ BYTE, SURE_BYTE = 255, 100
 """A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
 
 BYTES = "0 to 255, divided by 255"
-"""What notes call such a map."""
+"""Name of such a map in notes."""
 
 CHANNELS: Mapping[str, int] = MappingProxyType({"tc": 0, "whole": 1, "et": 2})
 """Region to channel, as MONAI's ConvertToMultiChannelBasedOnBratsClasses orders them."""
@@ -58,17 +58,17 @@ OUTSIDE = 0.1
 """Share of a channel that may lie outside the one around it: networks predict them apart."""
 
 SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
-"""What notes call a file that by itself could be a mask."""
+"""Name in notes of a file that by itself could be a mask."""
 
 _SELECTION = re.compile(r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)")
 
 _MAP, _BYTE_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-3}), frozenset({-2}), frozenset[int]()
-"""In place of values: without whole numbers, up to 1 and above; 4-D; and a file that cannot be read, or holds 0 alone,
+"""Marks in place of values: a map up to 1, and one above; a 4-D file; a file that cannot be read, or holds 0 alone,
 and tells nothing."""
 
 
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
-    """What the files of a folder are by the values of them all.
+    """The meaning of the files of a folder, by the values of them all.
 
     They are labels if any file holds one above 1, or several values, else masks of the region. They are probabilities
     where more files hold maps than labels, and channels where more files are 4-D than not. A file that is of another
@@ -78,7 +78,7 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 
     Args:
         paths: The files; one that cannot be read tells nothing.
-        region: What is taken of them; of the whole, masks and labels give the same.
+        region: Region that is taken of labels; for the whole, masks and labels give the same.
 
     Returns:
         A name in `DECIDED`.
@@ -94,27 +94,27 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 
 
 def describe_mixture(paths: Sequence[Path]) -> str:
-    """That the files of a folder are of several kinds, with numbers and names, in a sentence; "" where they are not."""
+    """The kinds of files in a folder, with numbers and names, in a sentence; "" where they are of one kind."""
     kinds = _kinds(paths)
     titles = {"maps": "maps of probabilities", "labels": "files of labels", "channels": "4-D files"}
-    found = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
+    by_title = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
     bytes_ = [path for path in kinds["maps"] if _is_byte_map(path)]
-    if len(found) < 2 and not (bytes_ and kinds["ones"]):
+    if len(by_title) < 2 and not (bytes_ and kinds["ones"]):
         return ""
-    found |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
+    by_title |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
     return "; ".join(
         f"{len(files)} {title} ({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
-        for title, files in found.items()
+        for title, files in by_title.items()
     )
 
 
 def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Files by kind: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more."""
     with ThreadPoolExecutor(4) as pool:
-        found = dict(zip(paths, pool.map(_values, paths), strict=True))
-    has_bytes = _BYTE_MAP in found.values()
+        values_of = dict(zip(paths, pool.map(_values, paths), strict=True))
+    has_bytes = _BYTE_MAP in values_of.values()
     kinds: dict[str, list[Path]] = {kind: [] for kind in ("maps", "labels", "channels", "ones", "other")}
-    for path, values in found.items():
+    for path, values in values_of.items():
         kinds[_kind(values, has_bytes=has_bytes)].append(path)
     return kinds
 
@@ -137,7 +137,7 @@ def _is_byte_map(path: Path) -> bool:
 
 
 def changes(note: str) -> str:
-    """What was done to a prediction by the note of its row: without the selection of a region, which changes nothing.
+    """Changes of a prediction by the note of its row: without the selection of a region, which changes nothing.
 
     >>> changes("a file of labels, of which et: 3 was taken; placed by a.nii, voxel by voxel")
     'placed by a.nii, voxel by voxel'
@@ -151,8 +151,8 @@ def load_prediction(
     """A predicted mask of the region.
 
     Args:
-        path: The file.
-        region: What is taken of labels.
+        path: Path of the file.
+        region: Region that is taken of labels.
         meaning: Name in `DECIDED`; "" decides by this file alone.
 
     Returns:
@@ -198,7 +198,7 @@ def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file
     Args:
         labels: Whole numbers, shape (X, Y, Z), not all 0, which is background.
         known: The labels of the data set; empty if it does not say.
-        file: For the message.
+        file: Name of the file for the message.
 
     Raises:
         DataError: Says the values, and how to say that they are labels.
@@ -278,7 +278,7 @@ def _values(path: Path) -> frozenset[int]:
         stat = path.stat()
         return _read_values(path, stat.st_size, stat.st_mtime_ns)
     except (DataError, OSError):
-        return _UNREAD  # said of its case
+        return _UNREAD  # its case reports it
 
 
 @lru_cache(maxsize=4096)

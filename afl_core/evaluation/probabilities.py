@@ -24,8 +24,8 @@ def case_probabilities(
 
     Args:
         source: A checkpoint, or weights of the paper's authors.
-        case: With the sequences that it needs.
-        waiting: As `processes.ask`: it may end the wait, and the process with it.
+        case: Case with the sequences that the source needs.
+        waiting: Called while waiting, as `processes.ask` does: it may end the wait, and the process with it.
 
     Returns:
         Shape (2, X, Y, Z).
@@ -64,8 +64,8 @@ def _predict(text: str) -> str:
     (source,) = parse_sources([spec["source"]])
     case = Case(**spec["case"] | {"sequences": {name: Path(path) for name, path in spec["case"]["sequences"].items()}})
     present = [name for name in source.sequences() if name in case.sequences]
-    found = source.predict(case, load_case(case, sequences=present).images, None).probabilities
-    np.save(spec["out"], found, allow_pickle=False)  # type: ignore[arg-type]  # a checkpoint always gives them
+    probabilities = source.predict(case, load_case(case, sequences=present).images, None).probabilities
+    np.save(spec["out"], probabilities, allow_pickle=False)  # type: ignore[arg-type]  # a checkpoint always gives them
     return ""
 
 

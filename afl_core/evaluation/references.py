@@ -19,7 +19,7 @@ TRAIN = "train"
 """Name of the split."""
 
 COLUMNS = ("case_id", "patient", "lesion_id", "size", "roughness", "released_smoothness")
-"""Of a described reference, as the analysis takes them: size in ml, lesion_id 0 for a whole case."""
+"""Columns of a described reference for the analysis: size in ml, lesion_id 0 for a whole case."""
 
 
 def training_references(
@@ -33,10 +33,10 @@ def training_references(
     """The described references of a cohort's training split.
 
     Args:
-        cohort: Its `splits.json` names the training cases; those on disk are described.
+        cohort: Data set whose `splits.json` names the training cases; those on disk are described.
         index: Folder in which what was read is kept; the check of a data set keeps the same there.
         progress: Called with every reference that is finished.
-        executor: Reads the references; without one they are read here.
+        executor: Executor that reads the references; without one they are read here.
         level: Whether a row is a case or a lesion (26-connected). Released smoothness is of a whole volume: a
             lesion has none.
 
@@ -59,7 +59,7 @@ def training_references(
 
 
 def left_out_sentence(problems: Mapping[str, str]) -> str:
-    """That the bins are without the training cases that cannot be described; "" where there are none."""
+    """A sentence on training cases that cannot be described and are in no bin; "" where there are none."""
     if not problems:
         return ""
     case_id, problem = next(iter(problems.items()))

@@ -36,7 +36,7 @@ from afl_core.metrics import METRICS
 from afl_core.metrics.matchers import find_matcher
 
 TURN_SECONDS = 120
-"""How long a writer waits for its turn; writing takes a second or two."""
+"""Seconds that a writer waits for its turn; writing takes a second or two."""
 
 MAX_MASK = 2**30
 """Bytes of a stored mask, which is compressed; one that is larger, or is no regular file, is not one of ours."""
@@ -143,9 +143,9 @@ class Results:
         Args:
             data: The data set's folder, or the folder of references.
             kind: Name of its layout, or `references`.
-            sources: What predicted the masks; added to those recorded before.
+            sources: Sources of the predicted masks; added to those recorded before.
             skipped: Case id to why it could not be read.
-            settings: How it is measured.
+            settings: Settings of the measurement.
             cases: The cases that matter, such as a test split; () leaves those that were recorded before, or all.
 
         Raises:
@@ -225,7 +225,7 @@ def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
 
 
 def _identity(source: SourceSection) -> tuple[str, ...]:
-    """What tells one source from another of the same name; a checkpoint that was moved is the same."""
+    """The marks that tell a source from another of the same name; a checkpoint that was moved is the same."""
     if source.kind == "checkpoint":
         return source.kind, source.fingerprint
     return source.kind, source.path, source.option, source.meaning
@@ -254,6 +254,8 @@ def _check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings:
         )
 
 
-def _difference(asked: Mapping[str, Any], held: Mapping[str, Any]) -> str:
+def _difference(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
     """The settings that are not the same, in words."""
-    return "; ".join(f"{key} {asked[key]} where it holds {held[key]}" for key in asked if asked[key] != held[key])
+    return "; ".join(
+        f"{key} {settings[key]} where it holds {recorded[key]}" for key in settings if settings[key] != recorded[key]
+    )

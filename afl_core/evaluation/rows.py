@@ -26,9 +26,9 @@ class Settings:
     Attributes:
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
         matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
-        region: Which part of the tumour is measured.
+        region: Name of the region that is measured.
         labels: Label scheme that was chosen; "" where it is the data set's own.
-        trust_voxel_order: As `Case`.
+        trust_voxel_order: `Case.trust_voxel_order` of the cases.
     """
 
     nsd_tolerance_mm: float = 1.0
@@ -65,10 +65,10 @@ def measure_rows(
 
     Args:
         of: The case and the name of the source.
-        prediction: What the source predicted.
+        prediction: Prediction of the source.
         reference: The reference of the case, on the same grid.
         shape: Description of the reference.
-        settings: How to measure.
+        settings: Settings of the measurement.
     """
     case, source = of
     metrics = evaluate_masks(

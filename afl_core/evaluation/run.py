@@ -26,10 +26,10 @@ def evaluate_into(
     """Evaluate cases and store them as they are finished, so that a kill loses only the last seconds.
 
     Args:
-        results: Where rows and masks go; rows that are still valid are not computed again.
-        cases: What to evaluate.
-        sources: What predicts or holds the masks.
-        executor: Runs the cases; without one they run here.
+        results: Results folder, which takes rows and masks; rows that are still valid are not computed again.
+        cases: Cases to evaluate.
+        sources: Sources of the masks.
+        executor: Executor of the cases; without one they run here.
         report: Called with every finished case.
     """
     finished: list[CaseResult] = []

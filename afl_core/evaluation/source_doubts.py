@@ -12,14 +12,14 @@ def doubt_source(name: str, paths: Sequence[Path], meaning: str, region: Region)
     """Sentences on files of several kinds, and on organs that are counted with lesions; "" where there is nothing.
 
     Args:
-        name: The source's.
-        paths: Its files.
+        name: Name of the source.
+        paths: Paths of its files.
         meaning: Name in `DECIDED`: what they were read as.
-        region: What is taken of them.
+        region: Region that is taken of labels.
     """
     mixture = describe_mixture(paths)
-    said = [
+    sentences = [
         f"The folder of {name} holds files of several kinds: {mixture}. It was read as {DECIDED[meaning]}; what does "
         "not fit is refused. Put each kind into a folder of its own, or say by --prediction-labels what all are."
     ] * bool(mixture)
-    return " ".join(filter(None, (*said, doubt_segments(paths, region, of=f"The files of {name}"))))
+    return " ".join(filter(None, (*sentences, doubt_segments(paths, region, of=f"The files of {name}"))))

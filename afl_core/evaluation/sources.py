@@ -40,8 +40,8 @@ class MaskSource:
     """Masks or maps of tumour probabilities read from a folder, named by case id as `find_prediction` says.
 
     Attributes:
-        name: The source's.
-        path: The folder.
+        name: Name of the source.
+        path: Path of the folder.
         option: Name in `OTHER_GRID`.
         meaning: Name in `DECIDED`: what the files hold; "" before that is decided.
         doubt: Why they may hold something else, in sentences.
@@ -54,17 +54,17 @@ class MaskSource:
     doubt: str = ""
 
     def describe(self) -> dict[str, Any]:
-        """What the manifest records of it."""
-        said = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
+        """The record of the source in the manifest."""
+        record = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
         archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
-        said |= {"ignored": f"{archives} .npz files"} if archives else {}
-        said |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
-        return said | ({"option": self.option} if self.option != "refuse" else {})
+        record |= {"ignored": f"{archives} .npz files"} if archives else {}
+        record |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
+        return record | ({"option": self.option} if self.option != "refuse" else {})
 
     def key(self, case: Case) -> str:
         """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
-        said = [self.option] if self.option != "refuse" else []
-        return combined_hash(hash_files(self.files(case)), *said, *([self.meaning] if self.meaning else []))
+        options = [self.option] if self.option != "refuse" else []
+        return combined_hash(hash_files(self.files(case)), *options, *([self.meaning] if self.meaning else []))
 
     def files(self, case: Case) -> list[Path]:
         """The prediction of a case."""
@@ -104,10 +104,10 @@ Source = CheckpointSource | ReleasedSource | MaskSource
 
 
 def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, ...]:
-    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was said.
+    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was given.
 
     Raises:
-        DataError: As `list_predictions`.
+        DataError: If `list_predictions` raises it.
     """
     ids = [case.case_id for case in cohort.cases]
     decided = list[Source]()
@@ -127,7 +127,7 @@ def source_text(name: str, path: Path | str, option: str = "", meaning: str = ""
     >>> source_text("FL", "weights.pth", "picai"), source_text("FL", "masks", "refuse", "labels")
     ('FL=weights.pth@picai', 'FL=masks@labels')
     """
-    return f"{name}={path}" + "".join(f"@{said}" for said in (option, meaning) if said not in ("", "refuse"))
+    return f"{name}={path}" + "".join(f"@{suffix}" for suffix in (option, meaning) if suffix not in ("", "refuse"))
 
 
 def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: str = "") -> tuple[Source, ...]:
@@ -162,10 +162,10 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
             received=text,
             todo="For example --source FL=models/demo_fl",
         )
-    path, option, said = Path(path_text).expanduser(), "", ""
+    path, option, named_meaning = Path(path_text).expanduser(), "", ""
     before, at, after = path_text.rpartition("@")
     if at and after in DECIDED and not path.exists():
-        path, path_text, said = Path(before).expanduser(), before, after
+        path, path_text, named_meaning = Path(before).expanduser(), before, after
         before, at, after = path_text.rpartition("@")
     if at and after in {*RELEASED, *OTHER_GRID} and not path.exists():
         path, option = Path(before).expanduser(), after
@@ -182,4 +182,4 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
         return CheckpointSource(name, path)
     if option:
         pick(OTHER_GRID, option, kind="way with another grid")
-    return MaskSource(name, path, option or other_grid, said or meaning)
+    return MaskSource(name, path, option or other_grid, named_meaning or meaning)

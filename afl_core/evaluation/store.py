@@ -25,7 +25,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
 
     Args:
         cohort: The data set.
-        compared: Only results that have a source.
+        compared: Whether only results with a source count.
     """
     wanted = (str(cohort.root.resolve()), cohort.layout.name)
     for folder in result_folders():
@@ -52,8 +52,8 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
         AflError: If no case is complete, or no checkpoint fits.
     """
     if not cohort.cases:
-        said = cohort.problems[0][1] if cohort.problems else cohort.root
-        raise DataError("No case in this folder is complete", received=said)
+        received = cohort.problems[0][1] if cohort.problems else cohort.root
+        raise DataError("No case in this folder is complete", received=received)
     try:
         sources = fitting_checkpoints(set(cohort.sequences))
     except UsageError:

@@ -20,7 +20,7 @@ from afl_core.base.versions import versions
 from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
-from afl_core.evaluation.facts import empty_counts_said, unused_said
+from afl_core.evaluation.facts import empty_counts_text, unused_sentence
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
 
@@ -31,7 +31,7 @@ def method(findings: Findings) -> str:
     measure = units.measure
     opened = findings.comparison
     manifest, rows, settings = opened.manifest, opened.rows, opened.manifest.settings
-    said = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_said))
+    said = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_sentences))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{units.axis(b.axis).title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
@@ -39,7 +39,7 @@ def method(findings: Findings) -> str:
     ]
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
-        "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_said(manifest)}",
+        "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_text(manifest)}",
         "Bin edges": " ".join(["Ours; the paper publishes none.", *(f"{said}." for said in edges), *found.unbinned]),
         "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])}: {'; '.join(left) or 'none'}.",
         "Patient": f"{said} "
@@ -137,4 +137,4 @@ def _unused(findings: Findings) -> str:
     for case, texts in manifest.problems.items():
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
     said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
-    return fold(unused_said(len(problems)), bullets(said)) if said else ""
+    return fold(unused_sentence(len(problems)), bullets(said)) if said else ""

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from afl_core.base import paths
-from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_own
+from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_process_folder
 from afl_core.errors import UsageError
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
 from afl_core.ui.shared.errors import plain
@@ -43,7 +43,7 @@ def server_options() -> dict[str, Any]:
         sys.stdout.write(f"\n  The workbench is open at {_link(token)}\n\n")
         sys.stdout.flush()
         yield
-        remove_own()
+        remove_process_folder()
 
     return {
         "middleware": [

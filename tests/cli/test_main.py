@@ -521,10 +521,10 @@ def test_doctor_says_where_things_are_kept_and_whether_that_works(tmp_path, monk
     monkeypatch.setattr(doctor, "MODELS", home / "models")
     where, results, runs = doctor._folders()
     assert where.fine == results.fine == runs.fine == (kind == "missing")
-    assert f"{home}" in where.found
-    assert "as AFL_HOME says" in where.found
-    assert ("made when it is needed" in results.found) == (kind == "missing")
-    assert ("cannot be written" in results.found) == (kind != "missing")
+    assert f"{home}" in where.detail
+    assert "as AFL_HOME says" in where.detail
+    assert ("made when it is needed" in results.detail) == (kind == "missing")
+    assert ("cannot be written" in results.detail) == (kind != "missing")
 
 
 def test_a_path_without_its_option_is_told_which_there_are(afl, cohort):

@@ -9,11 +9,11 @@ import pytest
 from afl_core.data.check.check import check_cohort
 from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.formats.nrrd import read_segments
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.layouts.decathlon import declared_scheme
 from afl_core.data.organs import doubt_segments, doubt_whole, is_lesion, is_organ
-from afl_core.data.own_codes import find_scheme
 from afl_core.evaluation.caveats import warnings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into

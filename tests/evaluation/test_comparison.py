@@ -9,7 +9,7 @@ import pytest
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.facts import lesions_said
+from afl_core.evaluation.facts import lesions_sentences
 from afl_core.evaluation.job import EVERY, job_status, start_job
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import CASES, LESIONS, Results
@@ -33,7 +33,7 @@ def test_a_case_whose_files_are_gone_is_in_no_number(made, cohort):
     assert sorted(opened.rows["case_id"].unique()) == ["Case_A", "Case_C", "Case_D"]
     assert sorted(opened.lesions["case_id"].unique()) == ["Case_A", "Case_C", "Case_D"]
     assert opened.left_out == ("Case_B",)
-    (said,) = opened.left_out_said
+    (said,) = opened.left_out_sentences
     assert said.startswith("1 measured case is in no number here")
     assert len(made.cases()) == 8  # nothing is thrown away: the files may come back
 
@@ -163,12 +163,12 @@ def test_rows_are_in_the_order_in_which_the_sources_were_given(cohort, masks, tm
     assert comparison.sources == ("z last", "a first")
     assert comparison.rows["source"].tolist() == ["z last", "a first"] * 4
     assert list(dict.fromkeys(comparison.lesions["source"])) == ["z last", "a first"]
-    assert [said.partition(":")[0] for said in lesions_said(comparison)] == ["z last", "a first"]
+    assert [said.partition(":")[0] for said in lesions_sentences(comparison)] == ["z last", "a first"]
 
 
 def test_false_positives_stand_beside_the_lesions_found(made):
     comparison = open_comparison(made.folder)
     counts = {"lesion_tp": 2, "lesion_fn": 1, "lesion_fp": 3}
-    said = lesions_said(replace(comparison, rows=comparison.rows.assign(**counts)))
+    said = lesions_sentences(replace(comparison, rows=comparison.rows.assign(**counts)))
     assert said[0] == "A: 8 of 12 lesions found; false positives: 12 (3 per case), in 4 cases"
-    assert lesions_said(replace(comparison, rows=comparison.rows.drop(columns="lesion_fp"))) == ()
+    assert lesions_sentences(replace(comparison, rows=comparison.rows.drop(columns="lesion_fp"))) == ()

@@ -8,7 +8,7 @@ from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.facts import changed_said
+from afl_core.evaluation.facts import changed_sentence
 from afl_core.evaluation.prediction_values import changes, decide_meaning, describe_mixture, load_prediction
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import row_key
@@ -285,7 +285,7 @@ def test_a_file_of_necrosis_alone_has_no_enhancing_tumour(tmp_path, labelled):
     manifest = results.manifest()
     assert manifest.sources["A"].meaning == "labels"
     assert "A: files of labels, of which the region is taken." in notes(manifest, results.cases())
-    assert changed_said(open_comparison(results.folder)) == ""  # that is said of the region
+    assert changed_sentence(open_comparison(results.folder)) == ""  # that is said of the region
 
 
 def test_what_the_user_says_of_the_files_counts_and_makes_other_rows(tmp_path, labelled):

@@ -1,1 +1,1 @@
-"""What is wrong with a data set: measured once, kept in an index, said as findings."""
+"""What is wrong with a data set: measured once, kept in an index, and told as findings."""

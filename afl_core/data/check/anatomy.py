@@ -1,4 +1,4 @@
-"""Whether the place of labels contradicts what they are said to be: edema surrounds the tumour core."""
+"""A doubt of labels whose place contradicts their meaning: edema surrounds the tumour core."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -32,15 +32,15 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     outermost, so its share less the largest of the core's is positive; the median over the references decides.
 
     Args:
-        cases: Their references are read, `READ` of them at most.
-        scheme: What the labels are said to be; one without edema and core is never doubted.
+        cases: Cases whose references are read, `READ` of them at most.
+        scheme: Scheme that gives the labels their meaning; one without edema and core is never doubted.
     """
     edema = next((label for label, what in scheme.values.items() if "edema" in what), 0)
     core = scheme.regions.get(CORE) or scheme.regions.get(ENHANCING, ())
     paths = [case.reference for case in cases if case.reference is not None]
     differences: list[float] = []
     for path in paths[:: -(-len(paths) // READ) or 1] if edema and core else ():
-        with suppress(AflError, OSError):  # said of the case where it is used
+        with suppress(AflError, OSError):  # the case reports it where it is used
             stat = path.stat()
             shares = _shares_of(path, stat.st_size, stat.st_mtime_ns)
             if edema in shares and (inner := [shares[label] for label in core if label in shares]):
@@ -56,7 +56,7 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
 
 @lru_cache(maxsize=4096)
 def _shares_of(path: Path, _size: int, _changed_ns: int) -> dict[int, float]:
-    """Of a file, which is read once: the check of a data set, and opening it for results, both ask."""
+    """`background_shares` of a file, read once: the check of a data set and opening it for results need it."""
     return background_shares(load_labels(path).array)
 
 
@@ -74,5 +74,7 @@ def background_shares(labels: NDArray[np.generic]) -> dict[int, float]:
         outer += [below, above]
         towards += [above, below]
     of, other = np.concatenate(outer), np.concatenate(towards)
-    found = np.unique(of[of != 0], return_counts=True)
-    return {int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*found, strict=True) if n >= FACES}
+    face_counts = np.unique(of[of != 0], return_counts=True)
+    return {
+        int(label): float(np.mean(other[of == label] == 0)) for label, n in zip(*face_counts, strict=True) if n >= FACES
+    }

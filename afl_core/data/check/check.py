@@ -27,18 +27,18 @@ class CaseRow:
     """One case of the report.
 
     Attributes:
-        case_id: The case.
-        patient: Whose it is, as the cohort decided.
-        group: Sub-folder or grade.
-        sequences: Those that it has.
+        case_id: Id of the case.
+        patient: Patient whose case it is, as the cohort decided.
+        group: Sub-folder or grade of the case.
+        sequences: Names of the sequences that it has.
         shape: Voxels along right, anterior, superior, of the grid that is measured on; () where it cannot be read.
-        spacing_mm: Of that grid.
+        spacing_mm: Voxel edges of that grid in mm.
         stored: Letters of the stored axes of that grid.
-        reference: Whether it has one.
+        reference: Whether the case has a reference.
         labels: Label to voxels, where the reference was read.
-        volume_ml: Of the region; NaN where it was not read.
-        lesions: Components of the region.
-        roughness: NaN where the lesions cannot carry it.
+        volume_ml: Volume of the region in ml; NaN where it was not read.
+        lesions: Number of connected components of the region.
+        roughness: Roughness of the region; NaN where its lesions are too small or too thin for one.
     """
 
     case_id: str
@@ -68,7 +68,7 @@ class GridRow:
 
 @dataclass(frozen=True)
 class LabelRow:
-    """In how many references a label is, and what it means; "" where the labels are not known."""
+    """A label of the references: its meaning ("" where the labels are not known), and how many cases have it."""
 
     value: int
     meaning: str
@@ -80,12 +80,12 @@ class Report:
     """Everything that is known of a data set.
 
     Attributes:
-        root: Its folder.
+        root: Folder of the data set.
         layout: Name and title of the layout.
         labels: Name and title of the label scheme.
         region: Title of the region, with its labels.
-        cases: A row a case.
-        findings: What to know, the worst first.
+        cases: Rows of the report, one a case.
+        findings: Findings, the worst first.
         grids: Shapes, spacings and orientations, the most frequent first.
         values: Labels of the references; () where they were not read.
         splits: Split to number of cases, of the data set's split file.
@@ -129,8 +129,8 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """The report as JSON holds it: NaN is null."""
-        found: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})
-        return found
+        record: dict[str, Any] = _plain(asdict(self) | {"root": str(self.root)})
+        return record
 
 
 def check_cohort(
@@ -157,8 +157,8 @@ def check_cohort(
     splits, problem = _splits(cohort)
     facts = Facts(cohort, files, references, splits, problem)
     doubts = (doubt_organs(cohort), doubt_labels(usable, cohort.scheme) if read else "")
-    found = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
-    findings = sorted(found, key=lambda finding: _LEVELS.index(finding.level))
+    findings = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
+    findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,
         layout=(cohort.layout.name, cohort.layout.label),
@@ -226,18 +226,18 @@ def _grids(cases: Sequence[Case], files: Mapping[Path, FileFacts]) -> tuple[Grid
                 key = (facts.grid.array.shape, spacing, facts.stored)
                 counts.setdefault(what, Counter())[key] += 1
     together: dict[frozenset[tuple[Any, int]], list[str]] = {}
-    for what, found in counts.items():
-        together.setdefault(frozenset(found.items()), []).append(what)
+    for what, grids in counts.items():
+        together.setdefault(frozenset(grids.items()), []).append(what)
     rows = [
         GridRow(", ".join(kinds), key[0], key[1], key[2], n)
-        for found, kinds in together.items()
-        for key, n in sorted(found, key=lambda item: -item[1])
+        for grids, kinds in together.items()
+        for key, n in sorted(grids, key=lambda item: -item[1])
     ]
     return tuple(rows)
 
 
 def _kinds(case: Case) -> list[tuple[str, Path]]:
-    """What a file is, for the table of grids; a 4-D file once."""
+    """Kind and path of every file, for the table of grids; a 4-D file once."""
     images = {"4-D image": next(iter(case.sequences.values()))} if case.channels else dict(case.sequences)
     return [*images.items(), *([("reference", case.reference)] if case.reference else [])]
 

@@ -16,5 +16,5 @@ def doubt_organs(cohort: Cohort) -> str:
 
 def doubt_cohort(cohort: Cohort) -> tuple[str, ...]:
     """Every warning about the labels; some references are read for it."""
-    found = (doubt_organs(cohort), doubt_labels(cohort.cases, cohort.scheme))
-    return tuple(said for said in found if said)
+    doubts = (doubt_organs(cohort), doubt_labels(cohort.cases, cohort.scheme))
+    return tuple(doubt for doubt in doubts if doubt)

@@ -23,9 +23,9 @@ class Finding:
     Attributes:
         level: error (cases cannot be used, or results would be wrong), question (yours to answer), warning,
             or note.
-        what: What was found, with its number.
+        what: The finding as a sentence, with the number of items.
         items: Every case or file that it is about.
-        todo: What to do; "" where nothing is due.
+        todo: Advice; "" where nothing is due.
     """
 
     level: Level
@@ -47,7 +47,7 @@ class Facts:
     @cached_property
     def same(self) -> tuple[tuple[tuple[str, str], ...], ...]:
         """Groups of files with the same bytes, each as case and kind of file; empty references are none."""
-        with_tumour = {case_id for case_id, said in self.references.items() if said.volume_ml > 0}
+        with_tumour = {case_id for case_id, reference in self.references.items() if reference.volume_ml > 0}
         files = {
             path: (case.case_id, name)
             for case in self.cohort.cases
@@ -61,9 +61,9 @@ class Facts:
 def by_cause(one: str, many: str, problems: Sequence[tuple[str, str]], todo: str) -> Iterator[Finding]:
     """A finding for every cause of many problems, named by the first of them; one for those that stand alone."""
     alone = list[str]()
-    said = dict(problems)
-    for names, first in group_problems(said):
-        items = tuple(said[name] if name in said[name] else f"{name}: {said[name]}" for name in names)
+    problem_of = dict(problems)
+    for names, first in group_problems(problem_of):
+        items = tuple(problem_of[name] if name in problem_of[name] else f"{name}: {problem_of[name]}" for name in names)
         if len(names) == 1:
             alone += items
         else:

@@ -33,19 +33,19 @@ def unusable_cases(facts: Facts) -> frozenset[str]:
     A file of theirs is broken or on another grid, their reference cannot be used, or their images are copies of those
     of a case before.
     """
-    found = {case_id for case_id, said in facts.references.items() if said.problem}
+    unusable = {case_id for case_id, reference in facts.references.items() if reference.problem}
     for case in facts.cohort.cases:
         files = _files(facts, case)
         known = {name: file for name, file in files.items() if file.shape}
         off = any(not usable for _, usable in _off_grid(case, known))
         off = off or (REFERENCE in known and known[REFERENCE].grid.skew > SKEW)
         if off or any(file.problem for file in files.values()):
-            found.add(case.case_id)
+            unusable.add(case.case_id)
     alone = all(not case.sequences for case in facts.cohort.cases)
     for group in facts.same:
         owners = list(dict.fromkeys(case_id for case_id, name in group if alone or name != "reference"))
-        found.update(owners[1:])
-    return frozenset(found)
+        unusable.update(owners[1:])
+    return frozenset(unusable)
 
 
 def find_all(facts: Facts) -> Iterator[Finding]:
@@ -95,9 +95,9 @@ def _unused(facts: Facts) -> Iterator[Finding]:
 
 
 def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
-    """How masks of the cases that are a model's are measured; "" where they are none."""
+    """Advice how to measure masks of the cases that are a model's; "" where there are none."""
     names = {case.case_id for case in cohort.cases}
-    models = [own for own in find_mask_folders(paths) if own.predicted]
+    models = [mask_folder for mask_folder in find_mask_folders(paths) if mask_folder.predicted]
     of_cases = any(strip_suffix(PurePosixPath(path).name).startswith(tuple(names)) for path in paths)
     if not models or not of_cases:
         return ""
@@ -108,7 +108,7 @@ def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
 
 
 def _to_take(cohort: Cohort, path: str) -> str:
-    """How the masks of a folder become references: never by themselves, as some are a model's."""
+    """Advice how to take the masks of a folder as references: never by themselves, as some are a model's."""
     line = f'reference = "{Path(path).parent.as_posix()}/{{case}}"'
     whole = f"docs/data.md has the whole file for {cohort.layout.label}"
     return f"To take them as references, write {line} in {LAYOUT_FILE}, alone or in a list with others ({whole})"
@@ -129,11 +129,11 @@ def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) ->
     if len(groups) > MANY:
         folders = [name.removeprefix(", in ") for name in groups if name]
         return [(f", in {number_of(len(folders), 'folder')} such as {folders[0]}", tuple(paths))]
-    return [(folder, tuple(own)) for folder, own in groups.items()]
+    return [(folder, tuple(members)) for folder, members in groups.items()]
 
 
 def _unreadable(facts: Facts) -> Iterator[Finding]:
-    files = [(path.name, said.problem) for path, said in facts.files.items() if said.problem]
+    files = [(path.name, file.problem) for path, file in facts.files.items() if file.problem]
     yield from by_cause("file that cannot be read", "files that cannot be read", files, "Copy or download them again")
 
 
@@ -146,8 +146,8 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
         codes = {file.stored for file in known.values()}
         stored.update(codes)
         mixed += [case.case_id] if len(codes) > 1 else []
-        for said, usable in _off_grid(case, known):
-            (resampled if usable else wrong).append(said)
+        for message, usable in _off_grid(case, known):
+            (resampled if usable else wrong).append(message)
     if wrong:
         todo = "Where voxel belongs to voxel as stored and a header is wrong, give --trust-voxel-order; else resample "
         todo += "them onto one grid, a mask with nearest-neighbour interpolation"
@@ -164,15 +164,15 @@ def _geometry(facts: Facts) -> Iterator[Finding]:
 
 
 def _headers(facts: Facts) -> Iterator[Finding]:
-    """What single headers say of themselves, whatever the other files of the case."""
-    told = [(f"{path.name}: {said}", said) for path, file in facts.files.items() for said in file.remarks]
-    doubtful = tuple(item for item, said in told if "converted" not in said)
+    """Findings on single headers, whatever the other files of the case."""
+    remarks = [(f"{path.name}: {remark}", remark) for path, file in facts.files.items() for remark in file.remarks]
+    doubtful = tuple(item for item, remark in remarks if "converted" not in remark)
     if doubtful:
         todo = "See that voxel sizes and place are right, and write the files again with one transform that is"
         yield Finding(
             "warning", f"{counted(doubtful, 'header')} that contradict themselves or do not say all", doubtful, todo
         )
-    converted = tuple(item for item, said in told if "converted" in said)
+    converted = tuple(item for item, remark in remarks if "converted" in remark)
     if converted:
         yield Finding("note", f"{counted(converted, 'file')} with lengths in another unit than mm", converted)
     grids = {path: file.grid for path, file in facts.files.items() if file.shape}
@@ -192,13 +192,13 @@ def _headers(facts: Facts) -> Iterator[Finding]:
 
 
 def _files(facts: Facts, case: Case) -> dict[str, FileFacts]:
-    """What is known of every file of a case, by sequence, and of its reference."""
+    """Facts of every file of a case by sequence, and of its reference."""
     paths = {**case.sequences, **({REFERENCE: case.reference} if case.reference else {})}
     return {name: facts.files[path] for name, path in paths.items()}
 
 
 def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str, bool]]:
-    """How far every file off the grid of its case is, and whether it can be brought onto it."""
+    """A message on every file off the grid of its case, and whether it can be brought onto it."""
     first = case.grid if case.grid in known else next(iter(known), "")
     for name, file in known.items():
         base = known[first]
@@ -210,15 +210,15 @@ def _off_grid(case: Case, known: Mapping[str, FileFacts]) -> Iterator[tuple[str,
             check_same_grid(base.grid, file.grid, names=names)
         except GeometryError as error:
             apart = covered(file.grid, base.grid) < APART
-            said = f"{error.what}: {'it lies elsewhere; ' if apart else ''}{error.received}"
-            yield said, bool(case.grid) and name != "reference" and not apart
+            message = f"{error.what}: {'it lies elsewhere; ' if apart else ''}{error.received}"
+            yield message, bool(case.grid) and name != "reference" and not apart
 
 
 def _labels(facts: Facts) -> Iterator[Finding]:
-    problems = [(case_id, said.problem) for case_id, said in facts.references.items() if said.problem]
+    problems = [(case_id, reference.problem) for case_id, reference in facts.references.items() if reference.problem]
     todo = "Mend the files, or name the labels that they follow (--labels)"
     yield from by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
-    values = {value for said in facts.references.values() for value in said.labels}
+    values = {value for reference in facts.references.values() for value in reference.labels}
     if facts.cohort.scheme.values or not values - {1}:
         return
     fitting = fitting_schemes(values)
@@ -237,7 +237,7 @@ def _references(facts: Facts) -> Iterator[Finding]:
     if without:
         todo = "They can be segmented, not measured or trained on"
         yield Finding("note", f"{counted(without, 'case')} without a reference", without, todo)
-    empty = tuple(sorted(case_id for case_id, said in facts.references.items() if said.volume_ml == 0))
+    empty = tuple(sorted(case_id for case_id, reference in facts.references.items() if reference.volume_ml == 0))
     if empty:
         todo = "Scores of these cases follow the empty-mask rules; means over them say little of tumours"
         yield Finding("note", f"{counted(empty, 'empty reference')}, of {len(facts.references)}", empty, todo)
@@ -253,37 +253,37 @@ def _duplicates(facts: Facts) -> Iterator[Finding]:
 
 
 def _patients(facts: Facts) -> Iterator[Finding]:
-    said = facts.cohort.patients
+    patients = facts.cohort.patients
     several = {patient: n for patient, n in Counter(case.patient for case in facts.cohort.cases).items() if n > 1}
     if several:
         items = tuple(f"{patient}: {number_of(n, 'study', 'studies')}" for patient, n in sorted(several.items()))
         todo = "Splits made here keep a patient's studies together; statistics take the patient as the unit"
-        yield Finding("note", f"{counted(items, 'patient')} with several studies, {said.how}", items, todo)
-    if said.alike:
-        items = tuple(", ".join(group) for group in said.alike)
+        yield Finding("note", f"{counted(items, 'patient')} with several studies, {patients.how}", items, todo)
+    if patients.alike:
+        items = tuple(", ".join(group) for group in patients.alike)
         yield Finding("warning", f"{counted(items, 'group')} of cases that look like repeated scans", items, ADVICE)
-    if said.near:
-        items = tuple(" and ".join(group) for group in said.near)
+    if patients.near:
+        items = tuple(" and ".join(group) for group in patients.near)
         what = f"{counted(items, 'group')} of patients that differ in zeros, letters' case or blanks alone"
         yield Finding("warning", what, items, NEAR_ADVICE)
-    if said.respelt:
-        items = tuple(f"{told} for {own}" for told, own in said.respelt)
+    if patients.respelt:
+        items = tuple(f"{declared} for {known}" for declared, known in patients.respelt)
         yield Finding("note", f"{counted(items, 'id')} that the declaration of patients spells otherwise", items)
-    if said.problem:
-        yield Finding("warning", "A declaration of patients that is not used", (said.problem,))
-    if said.unlisted:
-        what = f"{counted(said.unlisted, 'case')} that the declaration of patients leaves out"
-        yield Finding("warning", what, said.unlisted, "Their names decide; add them")
-    if said.unknown:
-        what = f"The table of patients names {counted(said.unknown, 'case')} that are not there"
-        yield Finding("warning", what, said.unknown, "Check the spelling")
+    if patients.problem:
+        yield Finding("warning", "A declaration of patients that is not used", (patients.problem,))
+    if patients.unlisted:
+        what = f"{counted(patients.unlisted, 'case')} that the declaration of patients leaves out"
+        yield Finding("warning", what, patients.unlisted, "Their names decide; add them")
+    if patients.unknown:
+        what = f"The table of patients names {counted(patients.unknown, 'case')} that are not there"
+        yield Finding("warning", what, patients.unknown, "Check the spelling")
 
 
 def _splits(facts: Facts) -> Iterator[Finding]:
     if facts.split_problem:
         yield Finding("error", f"{SPLITS_FILE} cannot be used", (facts.split_problem,), "Write it again")
     patients = {case.case_id: case.patient for case in facts.cohort.cases}
-    gone = tuple(sorted({case_id for own in facts.splits.values() for case_id in own} - set(patients)))
+    gone = tuple(sorted({case_id for case_ids in facts.splits.values() for case_id in case_ids} - set(patients)))
     if gone:
         yield Finding("warning", f"{SPLITS_FILE} names {counted(gone, 'case')} that are not there", gone, "Add them")
     parted = parted_patients(facts.splits, patients)

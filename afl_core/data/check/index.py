@@ -34,11 +34,11 @@ class FileFacts:
     """The header of one file.
 
     Attributes:
-        size: Bytes on disk.
+        size: Size on disk in bytes.
         shape: Voxels along the stored axes; () where the header cannot be read.
         affine: Stored voxel index to RAS+ millimetres.
         problem: Why the file cannot be used, or "".
-        remarks: What its header says of its geometry that a person should know.
+        remarks: Sentences on the geometry in its header that a person should know.
     """
 
     size: int
@@ -54,7 +54,7 @@ class FileFacts:
 
     @property
     def stored(self) -> str:
-        """Where its stored axes point, such as LPS."""
+        """Directions of its stored axes, such as LPS."""
         return self.grid.stored
 
 
@@ -137,10 +137,10 @@ class Index:
 def file_state(path: Path) -> State:
     """Size and time of change; (-1, 0) where the file is gone."""
     try:
-        found = path.stat()
+        stat = path.stat()
     except OSError:
         return -1, 0
-    return found.st_size, found.st_mtime_ns
+    return stat.st_size, stat.st_mtime_ns
 
 
 def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> dict[Path, FileFacts]:

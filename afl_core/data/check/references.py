@@ -28,10 +28,10 @@ class ReferenceFacts:
     Attributes:
         labels: Label to voxels, without 0.
         volume_ml: Volume of the region; 0 when empty, NaN where it cannot be told.
-        roughness: Roughness of the region; NaN where the lesions cannot carry it.
+        roughness: Roughness of the region; NaN where its lesions are too small or too thin for one.
         released_smoothness: Smoothness as the paper's code has it; NaN where it cannot be told.
         lesion_ml: Volume of each lesion (26-connected), in the order of `label_lesions`.
-        lesion_roughness: Roughness of each; NaN for one that cannot carry it.
+        lesion_roughness: Roughness of each lesion; NaN for one that is too small or too thin.
         problem: Why the reference cannot be used, or "".
     """
 
@@ -52,10 +52,10 @@ def read_references(
     What is finished is kept where this is interrupted.
 
     Args:
-        index: Of the data set.
-        cases: Those without a reference are passed over.
+        index: Index of the data set.
+        cases: Cases to describe; those without a reference are passed over.
         progress: Called with every reference that is finished.
-        executor: Reads them; without one they are read here.
+        executor: Executor that reads the references; without one they are read here.
 
     Returns:
         Case id to facts.
@@ -82,7 +82,7 @@ def read_references(
 
 
 def count_unread(root: Path, folder: Path, cases: Sequence[Case]) -> int:
-    """How many references `read_references` would have to read."""
+    """Number of references that `read_references` would have to read."""
     index = Index(root, folder)
     return sum(case.reference is not None and index.get("references", *_key(index, case)) is None for case in cases)
 
@@ -97,13 +97,13 @@ def describe_reference(case: Case) -> dict[str, Any]:
     labels = load_reference_labels(case)
     box = bounding_box(labels.array != 0)
     counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
-    found = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
+    facts = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
     region = attempt(partial(_region, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
-    return {**found, "problem": str(region)} if isinstance(region, AflError) else {**found, **region}
+    return {**facts, "problem": str(region)} if isinstance(region, AflError) else {**facts, **region}
 
 
 def _region(labels: Volume, case: Case) -> dict[str, Any]:
-    """What is kept of the region of a case and of its lesions."""
+    """The facts of the region of a case and of its lesions, for the index."""
     assert case.reference is not None
     mask = region_mask(labels, case.region, file=case.reference.name)
     shape = describe(mask.array, spacing_mm=mask.spacing_mm)
@@ -133,7 +133,7 @@ def _reading(case: Case) -> str:
 
 
 def _key(index: Index, case: Case) -> tuple[str, tuple[int, int]]:
-    """Under what a reference is kept: file and region, and what says where it lies if it does not itself."""
+    """Key of a reference in the index: its file and region, and the file that gives its place if it is not its own."""
     assert case.reference is not None
     region = f"{'+'.join(map(str, case.region.inside))} of {'+'.join(map(str, case.region.known))}"
     grid = grid_file(case) if case.trust_voxel_order else None

@@ -33,17 +33,17 @@ class LesionRow:
     """One lesion as it was drawn and as it came out; a row of `lesions.csv`.
 
     Attributes:
-        case_id: Case it lies in.
+        case_id: Id of the case that it lies in.
         split: train, validation or test.
-        lesion: 1 for the largest of the case.
-        drawn_ml: Volume that was asked for.
-        realised_ml: Volume of its voxels.
-        roughness: smooth, medium or rough.
-        amplitude: Of the boundary; see `ROUGHNESS_LEVELS`.
-        contrast: Of the case, 0 to 1.
-        enhancement: Of the case on T1ce, 0 to 1.
-        noise: Standard deviation, in units of white matter on T1.
-        centre_mm: RAS+ position.
+        lesion: Number of the lesion, 1 for the largest of the case.
+        drawn_ml: Volume by design in ml.
+        realised_ml: Volume of its voxels in ml.
+        roughness: Level: smooth, medium or rough.
+        amplitude: Amplitude of the boundary; see `ROUGHNESS_LEVELS`.
+        contrast: Contrast of the case, 0 to 1.
+        enhancement: Enhancement of the case on T1ce, 0 to 1.
+        noise: Standard deviation of the noise, in units of white matter on T1.
+        centre_mm: Centre in RAS+ mm.
     """
 
     case_id: str
@@ -66,7 +66,7 @@ def write_demo_case(root: Path, spec: DemoSpec, split: str, index: int) -> tuple
         root: Folder of the cohort.
         spec: Seed and spacing.
         split: train, validation or test.
-        index: From 0; may exceed the counts of `spec`.
+        index: Number of the case in its split, from 0; may exceed the counts of `spec`.
 
     Returns:
         One row a lesion, largest first.

@@ -34,10 +34,10 @@ class DemoSpec:
     """Size and seed of the demo cohort.
 
     Attributes:
-        n_train: Training cases.
-        n_validation: Validation cases.
-        n_test: Test cases.
-        seed: Case k of a split depends on this, the split and k alone.
+        n_train: Number of training cases.
+        n_validation: Number of validation cases.
+        n_test: Number of test cases.
+        seed: Seed of the random numbers: case k of a split depends on this, the split and k alone.
         spacing_mm: Edge of the cubic voxels.
     """
 
@@ -68,9 +68,9 @@ class Plan:
     """What is decided about a case before anything is drawn on a grid.
 
     Attributes:
-        volumes_ml: Of its lesions, largest first.
-        roughness: Level of all its lesions.
-        look: How visible they are.
+        volumes_ml: Volumes of its lesions in ml, largest first.
+        roughness: Roughness level of all its lesions.
+        look: Visibility of the lesions in the images.
     """
 
     volumes_ml: tuple[float, ...]
@@ -88,7 +88,7 @@ def plan_case(spec: DemoSpec, split: str, index: int) -> Plan:
     pair = triplet // 2
     size_start, look_start = generator(spec, split, 0).uniform(size=2)
     count = 1 + int(generator(spec, split, 1, pair // 3).permutation(3)[pair % 3])
-    shared, own = generator(spec, split, 2, pair), generator(spec, split, 3, index)
+    shared, of_case = generator(spec, split, 2, pair), generator(spec, split, 3, index)
     flip = bool(shared.integers(2)) != bool(triplet % 2)
     # The two extremes come first: a triplet that the end of the cohort cuts after two cases stays balanced.
     level = (0, 2, 1)[position] if flip else (2, 0, 1)[position]
@@ -99,8 +99,8 @@ def plan_case(spec: DemoSpec, split: str, index: int) -> Plan:
     visible = (tercile + (look_start + triplet / _PLASTIC**2) % 1) / 3
     look = Look(
         contrast=float(CONTRAST_RANGE[0] + visible * (CONTRAST_RANGE[1] - CONTRAST_RANGE[0])),
-        enhancement=float(own.uniform(0.15, 1.0)),
-        noise=float(own.uniform(0.03, 0.06)),
+        enhancement=float(of_case.uniform(0.15, 1.0)),
+        noise=float(of_case.uniform(0.03, 0.06)),
     )
     return Plan(tuple(sorted(sizes.tolist(), reverse=True)), tuple(ROUGHNESS_LEVELS)[level], look)
 

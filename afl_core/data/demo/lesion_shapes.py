@@ -147,7 +147,7 @@ def place_blob(
 
     Args:
         rng: Source of the candidate centres.
-        blob: What to place.
+        blob: Lesion shape to place.
         free: Shape (X, Y, Z), voxels that the lesion may take.
         likelihood: Shape (X, Y, Z), relative density of centres; 0 where none may lie.
         spacing_mm: Edge of the voxels.

@@ -123,7 +123,7 @@ def render(
         rng: Source of contrast jitter, distractors, bias field and noise.
         anatomy: The head.
         labels: Shape (X, Y, Z), BraTS labels of the tumours.
-        look: How visible the tumours are.
+        look: Visibility of the tumours.
 
     Returns:
         Sequence name to an array of shape (X, Y, Z): exactly 0 outside the brain, at least 1 inside.

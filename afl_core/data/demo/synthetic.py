@@ -51,8 +51,8 @@ def write_demo(
     Args:
         root: Folder of the cohort; made if missing.
         spec: Counts, seed and spacing; the default cohort if None.
-        splits: Which splits to write.
-        executor: Where to draw the cases; in this process if None.
+        splits: Names of the splits to write.
+        executor: Executor that draws the cases; this process does if None.
         progress: Called with the cases done and the cases due, from 0 on.
 
     Returns:
@@ -80,15 +80,15 @@ def load_demo(root: Path, spec: DemoSpec) -> DemoCohort:
     Raises:
         DataError: If a case was made with another seed or spacing.
     """
-    found: dict[str, tuple[str, ...]] = {}
+    splits: dict[str, tuple[str, ...]] = {}
     rows: list[LesionRow] = []
     for split in SPLITS:
         cases = {p.name: load_case_rows(p, spec) for p in sorted((root / GROUP).glob(f"Brats18_SYN_{split}_*"))}
         complete = {name: kept for name, kept in cases.items() if kept is not None}
         if complete:
-            found[split] = tuple(complete)
+            splits[split] = tuple(complete)
         rows += [row for kept in complete.values() for row in kept]
-    return DemoCohort(root, found, tuple(rows))
+    return DemoCohort(root, splits, tuple(rows))
 
 
 def _write_cases(

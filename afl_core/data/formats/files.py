@@ -45,7 +45,7 @@ def load_volume(path: Path, *, channel: int | None = None) -> Volume:
 
     Args:
         path: A `.nii`, `.nii.gz`, `.mha`, `.mhd` or `.nrrd` file with one 3-D image.
-        channel: Which volume of a 4-D NIfTI file, from 0.
+        channel: Number of the volume in a 4-D NIfTI file, from 0.
 
     Returns:
         The volume with a float32 array of shape (X, Y, Z).
@@ -109,7 +109,7 @@ def check_length(path: Path, header: ImageHeader) -> None:
 
 
 def stored_axes(path: Path) -> str:
-    """Where the stored axes point, such as "LPS"; reads the header alone."""
+    """Directions of the stored axes, such as "LPS"; reads the header alone."""
     return "".join(nib.aff2axcodes(_header(path, dims=(3, 4)).affine))
 
 

@@ -53,7 +53,7 @@ class ImageHeader:
         shape: Voxels along the stored axes, X running fastest; the volumes or channels as a last axis, if several.
         affine: Shape (4, 4), stored voxel index to RAS+ millimetres.
         dtype: Number type of a voxel as stored.
-        remarks: What a person should know of its geometry, such as two transforms that disagree.
+        remarks: Sentences on its geometry that a person should know, such as two transforms that disagree.
     """
 
     shape: tuple[int, ...]

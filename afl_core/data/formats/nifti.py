@@ -47,8 +47,8 @@ class NiftiHeader(ImageHeader):
 
     Attributes:
         offset: Byte of the unzipped file at which the voxels start.
-        slope: A voxel's value is what is stored times this,
-        inter: plus this.
+        slope: Factor of the stored numbers: a voxel's value is stored * slope + inter.
+        inter: Summand of the stored numbers.
     """
 
     offset: int

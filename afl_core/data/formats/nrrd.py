@@ -162,11 +162,13 @@ def read_segments(path: Path) -> dict[int, str]:
     text = block.replace(b"\r\n", b"\n").partition(b"\n\n")[0].decode("utf-8", "replace")
     if not _MAGIC.match(block):
         return {}
-    said = {(number, key): value for number, key, value in _SEGMENT.findall(text)}
+    fields = {(number, key): value for number, key, value in _SEGMENT.findall(text)}
     return {
-        int(value): said.get((number, "Name"), "").strip()
-        for (number, key), value in said.items()
-        if key == "LabelValue" and re.fullmatch(r"[0-9]{1,5}", value.strip()) and said.get((number, "Name"), "").strip()
+        int(value): fields.get((number, "Name"), "").strip()
+        for (number, key), value in fields.items()
+        if key == "LabelValue"
+        and re.fullmatch(r"[0-9]{1,5}", value.strip())
+        and fields.get((number, "Name"), "").strip()
     }
 
 

@@ -26,7 +26,7 @@ class Part:
 
 
 def outside_link(path: str) -> DataError:
-    """What is said of a link that leaves the folder."""
+    """The problem of a link that leaves the folder."""
     return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
 
 
@@ -38,8 +38,8 @@ def match_part(
         if match := pattern.fullmatch(relative):
             groups = match.groupdict()
             spelt = (groups.get("sequence") or _VOLUMES).lower() if role == BY_NAME else role
-            own = layout.aliases.get(spelt, spelt)
-            return Part(composed(groups.get("case") or ""), own, groups.get("group") or "", relative, refused)
+            part_role = layout.aliases.get(spelt, spelt)
+            return Part(composed(groups.get("case") or ""), part_role, groups.get("group") or "", relative, refused)
     return None
 
 
@@ -80,5 +80,5 @@ def build_case(root: Path, layout: Layout, parts: Sequence[Part], *, masks_alone
 
 
 def place_of(order: Sequence[str], name: str) -> int:
-    """Where a name stands in an order; behind all others if it is not in it."""
+    """Place of a name in an order; behind all others if it is not in it."""
     return order.index(name) if name in order else len(order)

@@ -15,11 +15,11 @@ from afl_core.data.layouts.labelling import with_region
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
-from afl_core.data.scan import Found, scan_folder
+from afl_core.data.scan import FolderScan, scan_folder
 from afl_core.errors import DataError
 from afl_core.volume import Case, Region
 
-Said = tuple[tuple[str, str], ...]
+Messages = tuple[tuple[str, str], ...]
 """(case id, message) pairs; the case id is a path where no case could be told."""
 
 
@@ -34,13 +34,13 @@ class DataOptions:
     patients: str | None = None
 
     def arguments(self) -> list[str]:
-        """As the command line takes them; what is not asked for is left out.
+        """The options as the command line takes them; defaults are left out.
 
         >>> DataOptions(region="tc").arguments()
         ['--region', 'tc']
         """
-        asked = {k: v for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k)}
-        words = ((f"--{k.replace('_', '-')}", *([] if v is True else [v])) for k, v in asked.items())
+        given = {k: v for k, v in asdict(self).items() if v != getattr(AS_RECOGNISED, k)}
+        words = ((f"--{k.replace('_', '-')}", *([] if v is True else [v])) for k, v in given.items())
         return [word for pair in words for word in pair]
 
     def load(self, root: Path) -> "Cohort":
@@ -59,7 +59,7 @@ class DataOptions:
 
 
 AS_RECOGNISED = DataOptions()
-"""Layout and labels as the folder says itself, and the whole tumour."""
+"""Layout and labels are told from the folder itself, and the region is the whole tumour."""
 
 
 @dataclass(frozen=True)
@@ -67,24 +67,24 @@ class Cohort:
     """The cases of a folder.
 
     Attributes:
-        root: The folder.
-        layout: How its files are named.
+        root: Path of the folder.
+        layout: Layout by which its files are named.
         cases: Its cases, by case id.
-        problems: What was left out, and why.
+        problems: Cases and files that were left out, each with the reason.
         incomplete: Cases that lack a sequence which the layout has; they are kept, for who needs fewer.
         strays: Image files that belong to no case, below the root.
         aside: Image files that the layout knows and does not use, below the root.
-        scheme: What the labels are.
-        region: Which of them are the tumour.
-        trust_voxel_order: As `Case`, for all of them.
-        patients: Which patient every case is of, as its cases say too.
+        scheme: Scheme that gives the labels their meaning.
+        region: Labels that are the tumour.
+        trust_voxel_order: `Case.trust_voxel_order` of all its cases.
+        patients: Patient of every case; its cases hold the same.
     """
 
     root: Path
     layout: Layout
     cases: tuple[Case, ...]
-    problems: Said = ()
-    incomplete: Said = ()
+    problems: Messages = ()
+    incomplete: Messages = ()
     strays: tuple[str, ...] = ()
     aside: tuple[str, ...] = ()
     scheme: Scheme = field(default_factory=lambda: SCHEMES["any"])
@@ -99,7 +99,7 @@ class Cohort:
 
     @property
     def options(self) -> DataOptions:
-        """What reads the folder in the same way again."""
+        """Options that read the folder in the same way again."""
         table = self.patients.table or None
         return DataOptions(self.layout.name, self.labels or None, self.region.name, self.trust_voxel_order, table)
 
@@ -110,20 +110,20 @@ class Cohort:
 
     @property
     def sequences(self) -> tuple[str, ...]:
-        """Those that every complete case has, in the layout's order; of all cases if none is complete."""
+        """Sequences that every complete case has, in the layout's order; of all cases if none is complete."""
         lacking = {case_id for case_id, _ in self.incomplete}
         cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
         return tuple(sorted(common, key=lambda name: (place_of(self.layout.sequences, name), name)))
 
     def only(self, case_ids: Iterable[str]) -> "Cohort":
-        """The cohort with those of its cases alone, such as a test split, and what is said of them."""
+        """The cohort of these cases alone, such as a test split, with their problems."""
         wanted = set(case_ids)
         return replace(
             self,
             cases=tuple(case for case in self.cases if case.case_id in wanted),
-            problems=tuple(said for said in self.problems if said[0] in wanted),
-            incomplete=tuple(said for said in self.incomplete if said[0] in wanted),
+            problems=tuple(problem for problem in self.problems if problem[0] in wanted),
+            incomplete=tuple(lack for lack in self.incomplete if lack[0] in wanted),
         )
 
 
@@ -155,11 +155,11 @@ def load_cohort(
             named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
-    found = scan_folder(root)
-    chosen = choose_layout(root, found, layout)
+    scan = scan_folder(root)
+    chosen = choose_layout(root, scan, layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
-    cohort = replace(_build_cohort(root, chosen, found), trust_voxel_order=trust_voxel_order)
+    cohort = replace(_build_cohort(root, chosen, scan), trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
 
 
@@ -172,34 +172,34 @@ def references_cohort(
     patients: Path | None = None,
 ) -> Cohort:
     """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
-    found, strays, problems = find_references(folder)
-    cases = tuple(Case(case_id, {}, path) for case_id, path in found.items())
+    masks, strays, problems = find_references(folder)
+    cases = tuple(Case(case_id, {}, path) for case_id, path in masks.items())
     cohort = Cohort(folder, MASKS_ALONE, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
 
 
 def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
     ids, layout = [case.case_id for case in cohort.cases], cohort.layout
-    said = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
-    return cohort.of_patients(said)
+    patients = decide_patients(ids, cohort.root, table=table, template=layout.patient, layout=layout.label)
+    return cohort.of_patients(patients)
 
 
-def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
+def _build_cohort(root: Path, layout: Layout, scan: FolderScan) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[Part]] = defaultdict(list)
-    problems = [(path, str(outside_link(path))) for path in found.refused if not path.lower().endswith(SUFFIXES)]
-    problems += [(path, str(_special(path))) for path in found.special]
-    problems += [(path, str(unprintable(path))) for path in found.unprintable]
+    problems = [(path, str(outside_link(path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
+    problems += [(path, str(_special(path))) for path in scan.special]
+    problems += [(path, str(unprintable(path))) for path in scan.unprintable]
     strays, aside = list[str](), list[str]()
-    for relative in sorted((*found.files, *found.refused)):
-        part = match_part(layout, patterns, relative, refused=relative in found.refused)
+    for relative in sorted((*scan.files, *scan.refused)):
+        part = match_part(layout, patterns, relative, refused=relative in scan.refused)
         if part is None:
             strays.append(relative)
         elif part.role == ASIDE:
             aside.append(relative)
         else:
             parts[part.case_id].append(part)
-    masks_alone = layout.masks_alone and all(p.role == REFERENCE for own in parts.values() for p in own)
+    masks_alone = layout.masks_alone and all(p.role == REFERENCE for of_case in parts.values() for p in of_case)
     cases, incomplete = list[Case](), list[tuple[str, str]]()
     for case_id in sorted(parts):
         try:
@@ -211,7 +211,7 @@ def _build_cohort(root: Path, layout: Layout, found: Found) -> Cohort:
         missing = [name for name in layout.sequences if name not in case.sequences]
         if missing and not masks_alone:
             incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
-    strays = [path for path in strays if path not in found.refused or path.lower().endswith(SUFFIXES)]
+    strays = [path for path in strays if path not in scan.refused or path.lower().endswith(SUFFIXES)]
     return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
 
 

@@ -13,7 +13,7 @@ from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
 
 VOLUMES = ("flair", "t1", "t1ce", "t2")
-"""Of a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
+"""Sequences in a 4-D image of Task01_BrainTumour, in order. Source: its dataset.json (FLAIR, T1w, t1gd, T2w)."""
 
 DECLARATION, MAX_BYTES = "dataset.json", 2**24
 """Name and largest size of the file in which a data set declares its channels and labels."""
@@ -23,7 +23,7 @@ _KINDS = (
     (re.compile(r"(?i)enhanc|\bet\b|\bat\b"), ENHANCING),
     (re.compile(r"(?i)o?edema|\bed\b|snfh"), "edema"),
 )
-"""What a declared name means, first match first."""
+"""Meaning of a declared name; the first match counts."""
 
 _REGIONS = ((re.compile(r"(?i)whole|\bwt\b"), WHOLE), (re.compile(r"(?i)core|\btc\b"), CORE), _KINDS[1])
 
@@ -36,19 +36,19 @@ def declare(root: Path, layout: Layout) -> Layout:
     """
     places = (root / DECLARATION, *sorted(root.glob(f"*/{DECLARATION}")))
     real = {path.resolve(): path for path in reversed(places) if path.is_file()}  # a link to the root is no other set
-    found = [path for target, path in real.items() if target.is_relative_to(root.resolve())]
-    if len(found) > 1:
-        several = ", ".join(path.parent.name for path in found)
+    paths = [path for target, path in real.items() if target.is_relative_to(root.resolve())]
+    if len(paths) > 1:
+        several = ", ".join(path.parent.name for path in paths)
         raise DataError("The folder holds several data sets", received=several, todo="Give the folder of one of them")
-    if not found:
+    if not paths:
         if layout.volumes:  # the Decathlon's order and labels are known
             return layout
         todo = f"Add {DECLARATION}: it names the channels and the labels"
         raise DataError(f"The data set has no {DECLARATION}", received=root, todo=todo)
-    said = _read(found[0])
-    channels = said.get("channel_names", said.get("modality"))
-    names = _sequences(_strings(channels, found[0])) if channels else layout.volumes
-    scheme = declared_scheme(said["labels"], found[0]) if said.get("labels") else layout.scheme
+    declaration = _read(paths[0])
+    channels = declaration.get("channel_names", declaration.get("modality"))
+    names = _sequences(_strings(channels, paths[0])) if channels else layout.volumes
+    scheme = declared_scheme(declaration["labels"], paths[0]) if declaration.get("labels") else layout.scheme
     if layout.volumes:
         return replace(layout, volumes=names, sequences=names, scheme=scheme)
     aliases = MappingProxyType({f"{number:04d}": name for number, name in enumerate(names)})
@@ -82,7 +82,7 @@ def declared_scheme(labels: object, path: Path) -> Scheme:
         regions |= {name: labels for name, labels in parts.items() if labels}  # without labels it would be every label
     else:
         regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
-    meanings = {v: " / ".join(n for n, own in named.items() if v in own) for v in sorted({*everything, *ignored})}
+    meanings = {v: " / ".join(n for n, values in named.items() if v in values) for v in sorted({*everything, *ignored})}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
     return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions))
 
@@ -106,7 +106,7 @@ def _values(value: object, path: Path) -> tuple[int, ...]:
 
 
 def _sequences(names: Sequence[str]) -> tuple[str, ...]:
-    """Declared channel names as they are called here; T2W is T2 only beside the other sequences of a brain."""
+    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain."""
     low = [name.strip().lower() for name in names]
     brain = bool({"flair", "t1", "t1w", "t1gd", "t1ce", "t1c"} & set(low))
     called = {"t1w": "t1", "t1gd": "t1ce", "t1c": "t1ce", "t2f": "flair", "t1n": "t1"} | (
@@ -126,10 +126,10 @@ def _strings(channels: object, path: Path) -> tuple[str, ...]:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    said = read_json(path, largest=MAX_BYTES, todo="Write it as JSON")
-    if not isinstance(said, dict):
-        raise _wrong(path, "the file", type(said).__name__)
-    return said
+    declaration = read_json(path, largest=MAX_BYTES, todo="Write it as JSON")
+    if not isinstance(declaration, dict):
+        raise _wrong(path, "the file", type(declaration).__name__)
+    return declaration
 
 
 def _wrong(path: Path, what: str, received: object) -> DataError:

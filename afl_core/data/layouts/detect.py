@@ -12,7 +12,7 @@ from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
 from afl_core.data.layouts.hints import nearest
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import named
-from afl_core.data.scan import Found, scan_folder, typed_folder
+from afl_core.data.scan import FolderScan, scan_folder, typed_folder
 from afl_core.errors import DataError
 
 NOTHING = "No cases were found"
@@ -28,12 +28,12 @@ def detect_layout(root: Path) -> Layout:
     return choose_layout(root, scan_folder(root), None)
 
 
-def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
+def choose_layout(root: Path, scan: FolderScan, name: str | None) -> Layout:
     """The layout named, described in the root or detected; its image pattern fits a file.
 
     Args:
-        root: The folder.
-        found: What is in it.
+        root: Folder of the data set.
+        scan: Image files of the folder.
         name: Name in `LAYOUTS`, or path of a file that describes one; None detects it.
 
     Raises:
@@ -41,17 +41,17 @@ def choose_layout(root: Path, found: Found, name: str | None) -> Layout:
         UsageError: If there is no layout of that name.
     """
     if name and name.lower().endswith(".toml"):
-        return _detect(root, found, [load_layout(typed_folder(name))])
+        return _detect(root, scan, [load_layout(typed_folder(name))])
     if name:
-        return _detect(root, found, [LAYOUTS[find_key(LAYOUTS, name, kind="layout")]])
+        return _detect(root, scan, [LAYOUTS[find_key(LAYOUTS, name, kind="layout")]])
     if (root / LAYOUT_FILE).is_file():
-        return _detect(root, found, [load_layout(root / LAYOUT_FILE)])
-    return _detect(root, found, [layout for layout in LAYOUTS.values() if layout != BRATS_MIXED])
+        return _detect(root, scan, [load_layout(root / LAYOUT_FILE)])
+    return _detect(root, scan, [layout for layout in LAYOUTS.values() if layout != BRATS_MIXED])
 
 
-def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
+def _detect(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> Layout:
     """The only accepted layout whose files are there, or a `DataError`."""
-    names = (*found.files, *found.refused)
+    names = (*scan.files, *scan.refused)
     counts = [(_count(layout, names), layout) for layout in accepted]
     fitting = [(count, layout) for count, layout in counts if count]
     if [layout for _, layout in fitting] == [BRATS2018, BRATS2021]:  # their files and labels are alike
@@ -70,7 +70,7 @@ def _detect(root: Path, found: Found, accepted: Sequence[Layout]) -> Layout:
         files = number_of(len(names), "image file")
         seen = f"{files} such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
         raise DataError(f"{NOTHING} in {root}", received=seen, todo=f"Expected {accepted[0].example}")
-    seen, todo = nearest(root, found, accepted)
+    seen, todo = nearest(root, scan, accepted)
     raise DataError(f"{NOTHING} in {root}", received=seen, todo=todo)
 
 

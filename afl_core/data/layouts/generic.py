@@ -46,32 +46,36 @@ def load_layout(path: Path) -> Layout:
         UsageError: If it names labels that are not in `SCHEMES`.
     """
     try:
-        said = _Description.model_validate(read_toml(path, largest=MAX_BYTES))
+        description = _Description.model_validate(read_toml(path, largest=MAX_BYTES))
     except ValidationError as error:
         first = error.errors()[0]
         raise _wrong(path, f"{'.'.join(map(str, first['loc']))}: {first['msg']}") from error
     except DataError as error:
         raise _wrong(path, error.received) from error
-    references = [said.reference] if isinstance(said.reference, str) and said.reference else said.reference
-    patterns = [*said.images.items(), *((REFERENCE, text) for text in references)]
+    references = (
+        [description.reference]
+        if isinstance(description.reference, str) and description.reference
+        else description.reference
+    )
+    patterns = [*description.images.items(), *((REFERENCE, text) for text in references)]
     if not patterns:
         raise _wrong(path, "neither images nor a reference")
     if outside := [role for role, text in patterns if text.startswith("/") or ".." in text.split("/")]:
         raise _wrong(path, f"{outside[0]}: a pattern runs down from the data set's folder, not from / or by ..")
-    if taken := {REFERENCE, ASIDE, BY_NAME} & {name.lower() for name in said.images}:
+    if taken := {REFERENCE, ASIDE, BY_NAME} & {name.lower() for name in description.images}:
         raise _wrong(path, f"images: {', '.join(taken)} is no name of a sequence")
-    if said.grid and said.grid not in said.images:
-        raise _wrong(path, f"grid: there is no image {said.grid}")
+    if description.grid and description.grid not in description.images:
+        raise _wrong(path, f"grid: there is no image {description.grid}")
     return Layout(
         name=str(path.resolve()),
-        label=said.label or f"described by {path.name}",
+        label=description.label or f"described by {path.name}",
         example=" with ".join(f"{role}: {pattern}" for role, pattern in patterns),
         files=tuple((role.lower(), _pattern(pattern, path)) for role, pattern in patterns),
-        scheme=_scheme(said, path),
-        sequences=tuple(name.lower() for name in said.images),
-        grid=said.grid.lower(),
-        masks_alone=not said.images,
-        patient=_patient(said.patient, path),
+        scheme=_scheme(description, path),
+        sequences=tuple(name.lower() for name in description.images),
+        grid=description.grid.lower(),
+        masks_alone=not description.images,
+        patient=_patient(description.patient, path),
     )
 
 
@@ -110,7 +114,7 @@ def _pattern(template: str, path: Path) -> str:
 
 @dataclass
 class _Place:
-    """A place of a template: what it takes, the fixed text after it, and whether that is asked for again later."""
+    """A place of a template: what it takes, the fixed text after it, and whether the same name stands again later."""
 
     wild: str
     again: bool
@@ -138,15 +142,17 @@ def _places(folder: str, template: str, seen: set[str]) -> tuple[str, list[_Plac
     return start, places
 
 
-def _scheme(said: _Description, path: Path) -> Scheme:
-    if isinstance(said.labels, str):
-        if said.regions:
+def _scheme(description: _Description, path: Path) -> Scheme:
+    if isinstance(description.labels, str):
+        if description.regions:
             raise _wrong(path, "regions need a table of labels")
-        return pick(SCHEMES, said.labels, kind="label scheme")
-    if not said.labels or not all(key.isdecimal() and 0 < int(key) <= LARGEST_LABEL for key in said.labels):
-        raise _wrong(path, f"labels: {', '.join(said.labels) or 'none'} where whole numbers from 1 are due")
-    values = {int(key): meaning for key, meaning in said.labels.items()}
-    regions = {SYNONYMS.get(n.lower(), n.lower()): tuple(labels) for n, labels in said.regions.items()}
+        return pick(SCHEMES, description.labels, kind="label scheme")
+    if not description.labels or not all(
+        key.isdecimal() and 0 < int(key) <= LARGEST_LABEL for key in description.labels
+    ):
+        raise _wrong(path, f"labels: {', '.join(description.labels) or 'none'} where whole numbers from 1 are due")
+    values = {int(key): meaning for key, meaning in description.labels.items()}
+    regions = {SYNONYMS.get(n.lower(), n.lower()): tuple(labels) for n, labels in description.regions.items()}
     wrong = [f"{name} {label}" for name, labels in regions.items() for label in labels if label not in values]
     if wrong:
         raise _wrong(path, f"regions: {', '.join(wrong)} is no label")

@@ -12,7 +12,7 @@ from afl_core.base.words import number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import find_mask_folders, named
-from afl_core.data.scan import MAX_DEPTH, Found
+from afl_core.data.scan import MAX_DEPTH, FolderScan
 
 LOOKED_AT = 20_000
 """Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
@@ -36,18 +36,18 @@ _KINDS = (
 _SEQUENCE_TAIL = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t2|t2w|t2f|adc|hbv|dwi|\d{4})")
 
 
-def nearest(root: Path, found: Found, accepted: Sequence[Layout]) -> tuple[str, str]:
+def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[str, str]:
     """What a folder without cases is, and what to do, in a sentence each; arguments as `choose_layout`."""
-    if not found.files:
-        if found.refused:
-            return f"only links that leave the folder, such as {found.refused[0]}", "Copy what they point to"
+    if not scan.files:
+        if scan.refused:
+            return f"only links that leave the folder, such as {scan.refused[0]}", "Copy what they point to"
         return _without_images(root)
-    what = f"{number_of(len(found.files), 'image file')} such as {found.files[0]}"
-    for hint in (_elsewhere, _spelt, _half, _masks):
-        if said := hint(root, found.files, accepted):
-            return f"{what}: {said[0]}", said[1]
-    if all("/" not in name for name in found.files):
-        if sum(bool(_SEQUENCE_TAIL.fullmatch(strip_suffix(name))) for name in found.files) * 2 > len(found.files):
+    what = f"{number_of(len(scan.files), 'image file')} such as {scan.files[0]}"
+    for explain in (_elsewhere, _spelt, _half, _masks):
+        if hint := explain(root, scan.files, accepted):
+            return f"{what}: {hint[0]}", hint[1]
+    if all("/" not in name for name in scan.files):
+        if sum(bool(_SEQUENCE_TAIL.fullmatch(strip_suffix(name))) for name in scan.files) * 2 > len(scan.files):
             return f"{what}, side by side", "Put the images of all cases into images/, their masks into references/"
         return f"{what}, side by side", f"If they are masks alone, {MASKS}"
     due = accepted[0].example if len(accepted) == 1 else "a known layout has it"
@@ -64,18 +64,18 @@ def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0
     return None
 
 
-Said = tuple[str, str] | None
+Hint = tuple[str, str] | None
 
 
-def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Hint:
     """Data sets in folders below, or one of which this folder is a part."""
     below = Counter(parent.as_posix() for name in files for parent in islice(PurePosixPath(name).parents, MAX_DEPTH))
     fitting: list[tuple[str, Layout]] = []
     for folder in sorted((name for name in below if name != "."), key=lambda name: (name.count("/"), name)):
         if fitting and folder.count("/") > fitting[0][0].count("/"):
             break  # what lies below one that was found
-        own = [name[len(folder) + 1 :] for name in files if name.startswith(f"{folder}/")]
-        if fits := _fitting(own, accepted):
+        relative = [name[len(folder) + 1 :] for name in files if name.startswith(f"{folder}/")]
+        if fits := _fitting(relative, accepted):
             fitting.append((folder, fits[1]))
     if fitting:
         levels = fitting[0][0].count("/") + 1
@@ -90,7 +90,7 @@ def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> 
     return None
 
 
-def _spelt(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+def _spelt(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Hint:
     """A data set whose names differ from a layout in the ending, the letters' case or the separators."""
     ways: tuple[tuple[str, Callable[[str], str]], ...] = (
         ("the ending stands twice", _once),
@@ -105,7 +105,7 @@ def _spelt(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said
     return None
 
 
-def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
+def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Hint:
     """References of a layout without its images."""
     for layout in accepted:
         patterns = [re.compile(pattern) for role, pattern in layout.files if role == REFERENCE]
@@ -115,21 +115,21 @@ def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Said:
     return None
 
 
-def _masks(root: Path, files: Sequence[str], _accepted: Sequence[Layout]) -> Said:
+def _masks(root: Path, files: Sequence[str], _accepted: Sequence[Layout]) -> Hint:
     """Folders of masks below, which can be opened one by one, and those of models, which can be measured."""
-    found = [folder for folder in find_mask_folders(files) if folder.path != "."]
-    sets = [folder.path for folder in found if not folder.predicted]
-    models = [folder.path for folder in found if folder.predicted]
-    said, todo = list[str](), list[str]()
+    folders = [folder for folder in find_mask_folders(files) if folder.path != "."]
+    sets = [folder.path for folder in folders if not folder.predicted]
+    models = [folder.path for folder in folders if folder.predicted]
+    contents, todo = list[str](), list[str]()
     if sets:
-        said.append(f"{'' if models else 'perhaps '}masks alone, in {named(sets)}")
+        contents.append(f"{'' if models else 'perhaps '}masks alone, in {named(sets)}")
         opened = f"afl data check --masks {_typed(root, sets[0])}"
         todo.append(opened if models else f"If they are masks: {opened}; else describe them in afl-layout.toml")
     if models:
-        said.append(f"{'predictions' if sets else 'masks of the same cases, as models make,'} in {named(models)}")
+        contents.append(f"{'predictions' if sets else 'masks of the same cases, as models make,'} in {named(models)}")
         first = PurePosixPath(models[0]).name.replace(" ", "_")
         todo.append(f"Measure a model's: --source {first}={_typed(root, models[0])}")
-    return ("; ".join(said), ". ".join(todo)) if said else None
+    return ("; ".join(contents), ". ".join(todo)) if contents else None
 
 
 def _typed(root: Path, folder: str) -> str:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from afl_core.data.formats.files import load_labels
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SYNONYMS, scheme_for
-from afl_core.data.own_codes import find_scheme
 from afl_core.errors import DataError
 from afl_core.regions import bounding_box
 from afl_core.volume import Case
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
 def label_values(cases: Iterable[Case]) -> set[int]:
     """Every label that the references of cases hold, 0 among them; reads all that can be read."""
-    found = {0}
+    values = {0}
     for case in cases:
-        with suppress(DataError):  # said of the case where it is used
+        with suppress(DataError):  # the case reports it where it is used
             if case.reference is None:
                 continue
             array = load_labels(case.reference).array
             box = bounding_box(array != 0)
-            found |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
-    return found
+            values |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
+    return values
 
 
 def with_region(cohort: "Cohort", labels: str | None, region: str) -> "Cohort":
-    """The cohort with the labels and the region that were asked for."""
-    own = cohort.layout.scheme
-    if labels and labels != own.name:
+    """The cohort with the labels and the region of the options."""
+    layout_scheme = cohort.layout.scheme
+    if labels and labels != layout_scheme.name:
         scheme = find_scheme(labels)
-    elif not (labels or own.values or SYNONYMS.get(region.lower(), region.lower()) in own.regions):
+    elif not (labels or layout_scheme.values or SYNONYMS.get(region.lower(), region.lower()) in layout_scheme.regions):
         scheme = scheme_for(label_values(cohort.cases), region)
     else:
-        scheme = own
+        scheme = layout_scheme
     chosen = scheme.region(region)
     cases = (replace(case, region=chosen, trust_voxel_order=cohort.trust_voxel_order) for case in cohort.cases)
     return replace(cohort, cases=tuple(cases), scheme=scheme, region=chosen)

@@ -23,12 +23,12 @@ class Layout:
 
     Attributes:
         name: Key in `LAYOUTS`.
-        label: For people.
-        example: What paths look like, for messages.
+        label: Title for people.
+        example: Example of its paths, for messages.
         files: (role, pattern): the role is a sequence, `REFERENCE`, `ASIDE`, or `BY_NAME`. A pattern has the group
             `case`, with `BY_NAME` also `sequence`, and perhaps `group`, by which cases are sorted.
-        scheme: What its labels are; `any` where the layout does not say.
-        sequences: Those of a complete case; () where the layout prescribes none.
+        scheme: Scheme of its labels; `any` where the layout does not say.
+        sequences: Sequences of a complete case; () where the layout prescribes none.
         aliases: Sequence as spelt in file names, in lower case, to the name used here.
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
         volumes: Sequences of the volumes of a 4-D image; () where every file holds one.

@@ -8,13 +8,15 @@ from pathlib import PurePosixPath
 
 from afl_core.data.formats.files import strip_suffix
 
-_TAIL = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:(?P<own>pred(?:iction|icted)?)|seg(?:mentation)?|mask|labels?|gt)")
+_TAIL = re.compile(
+    r"(?i)(?P<case>.*?)(?:^|[-_.])(?:(?P<predicted>pred(?:iction|icted)?)|seg(?:mentation)?|mask|labels?|gt)"
+)
 _IMAGE = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t1w|t2|t2w|t2f|adc|hbv|dwi|pd|ct|cor|sag|\d{4})")
 _PREDICTED = re.compile(r"(?i)pred|model|output|infer|(?<![a-z])ai(?![a-z])")
-"""What a folder of predictions, or one above it, may be called."""
+"""Names of a folder of predictions, or of one above it."""
 
 _REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
-"""What a folder of references may be called."""
+"""Names of a folder of references."""
 
 
 @dataclass(frozen=True)
@@ -35,17 +37,17 @@ class MaskFolder:
 
 def find_mask_folders(files: Iterable[str]) -> tuple[MaskFolder, ...]:
     """The folders of masks among image files, given by their paths below a root; by path."""
-    found: dict[str, set[str]] = defaultdict(set)
-    own, images = set[str](), set[str]()
+    cases_of: dict[str, set[str]] = defaultdict(set)
+    with_predictions, images = set[str](), set[str]()
     for relative in files:
         folder, case_id, kind = _place(PurePosixPath(relative))
         if kind == "image":
             images.add(folder)
         else:
-            found[folder].add(case_id)
-            own |= {folder} if kind == "prediction" else set()
-    usable = {folder: cases for folder, cases in found.items() if folder not in images}
-    told = {folder for folder in usable if folder in own or _PREDICTED.search(folder)}
+            cases_of[folder].add(case_id)
+            with_predictions |= {folder} if kind == "prediction" else set()
+    usable = {folder: cases for folder, cases in cases_of.items() if folder not in images}
+    told = {folder for folder in usable if folder in with_predictions or _PREDICTED.search(folder)}
     models = told | _models_beside({folder: cases for folder, cases in usable.items() if folder not in told})
     return tuple(MaskFolder(folder, len(cases), folder in models) for folder, cases in sorted(usable.items()))
 
@@ -66,7 +68,7 @@ def _place(path: PurePosixPath) -> tuple[str, str, str]:
     stem, parent = strip_suffix(path.name), path.parent.name
     tail = _TAIL.fullmatch(stem)
     bare = tail["case"] if tail else stem
-    kind = "prediction" if tail and tail["own"] else ""
+    kind = "prediction" if tail and tail["predicted"] else ""
     if parent and (bare in ("", parent)):
         return path.parent.parent.as_posix(), parent, kind
     if not tail and (_IMAGE.fullmatch(stem) or (parent and stem.startswith(parent))):

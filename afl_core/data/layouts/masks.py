@@ -12,7 +12,7 @@ from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
-"""What a mask in a sub-folder of its case is called, whole or behind the case id."""
+"""Name of a mask in a sub-folder of its case, whole or behind the case id."""
 
 
 def load_references(folder: Path) -> dict[str, Path]:
@@ -30,29 +30,29 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
         DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
             out of the folder.
     """
-    found = scan_folder(folder)
-    if found.refused:
-        raise DataError("A mask is a link that leaves its folder", received=found.refused[0], todo="Copy the file")
-    if not found.files:
+    scan = scan_folder(folder)
+    if scan.refused:
+        raise DataError("A mask is a link that leaves its folder", received=scan.refused[0], todo="Copy the file")
+    if not scan.files:
         raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
     beside = defaultdict[str, list[str]](list)
-    top = tuple(relative for relative in found.files if "/" not in relative)
-    for relative in top or found.files:
+    top = tuple(relative for relative in scan.files if "/" not in relative)
+    for relative in top or scan.files:
         beside[PurePosixPath(relative).parent.name].append(relative)
     masks: dict[str, str] = {}
     for parent, files in beside.items():
-        own = [relative for relative in files if _of_folder(relative, parent)]
-        for relative in own or files:
-            case_id = composed(parent if own else _stem(relative))
+        case_masks = [relative for relative in files if _of_folder(relative, parent)]
+        for relative in case_masks or files:
+            case_id = composed(parent if case_masks else _stem(relative))
             if case_id in masks:
                 raise DataError(
                     f"Two masks have the case id {case_id}",
                     received=f"{masks[case_id]} and {relative} in {folder}",
-                    todo=f"Give the folder of one set, such as {_sets(found.files)}" if not top else "Keep one of them",
+                    todo=f"Give the folder of one set, such as {_sets(scan.files)}" if not top else "Keep one of them",
                 )
             masks[case_id] = relative
-    strays = tuple(sorted(set(found.files) - set(masks.values())))
-    problems = tuple((path, str(unprintable(path))) for path in found.unprintable)
+    strays = tuple(sorted(set(scan.files) - set(masks.values())))
+    problems = tuple((path, str(unprintable(path))) for path in scan.unprintable)
     return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays, problems
 
 
@@ -69,8 +69,8 @@ def composed(name: str) -> str:
 
 def _sets(files: Sequence[str]) -> str:
     """The folders that can be opened in place of one with several masks of a case, those of models last."""
-    found = sorted(find_mask_folders(files), key=lambda folder: (folder.predicted, folder.path))
-    return named([folder.path for folder in found]) or "one of them"
+    folders = sorted(find_mask_folders(files), key=lambda folder: (folder.predicted, folder.path))
+    return named([folder.path for folder in folders]) or "one of them"
 
 
 def _stem(relative: str) -> str:

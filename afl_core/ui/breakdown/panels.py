@@ -59,7 +59,7 @@ def show_statistics(asked: Asked) -> None:
     breakdown = asked.breakdown
     st.markdown("##### Paired statistics")
     workspace = asked.workspace
-    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
+    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(said))
     records = breakdown.records[breakdown.records["minus"] != ""]
     if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):

@@ -11,9 +11,9 @@ from afl_core.base import paths
 from afl_core.base.words import number_of
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.check.references import count_unread
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions
-from afl_core.data.own_codes import find_scheme
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison

@@ -11,14 +11,14 @@ from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.facts import (
-    changed_said,
+    changed_sentence,
     data_facts,
-    empty_counts_said,
-    lesions_said,
-    missing_said,
+    empty_counts_text,
+    lesions_sentences,
+    missing_text,
     problems_of,
     source_facts,
-    unused_said,
+    unused_sentence,
 )
 from afl_core.figures.charts import plot_differences
 from afl_core.glossary import TERMS
@@ -40,14 +40,14 @@ def show_title(workspace: Comparison) -> None:
             "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
         )
     st.markdown(f"#### {_sentence(workspace)}")
-    if missing := missing_said(workspace):
+    if missing := missing_text(workspace):
         st.warning(plain(missing))
-    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
+    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(said))
-    if changed := changed_said(workspace):
+    if changed := changed_sentence(workspace):
         st.info(plain(changed))
     if lost := problems_of(workspace):
-        st.warning(f"{unused_said(len(lost))}; the end of this page says which and why.")
+        st.warning(f"{unused_sentence(len(lost))}; the end of this page says which and why.")
 
 
 def show_headline(workspace: Comparison) -> None:
@@ -82,7 +82,7 @@ def show_headline(workspace: Comparison) -> None:
         key=f"headline {workspace.name}",
     )
     st.caption(_caption(workspace))
-    if lesions := lesions_said(workspace):
+    if lesions := lesions_sentences(workspace):
         st.markdown("\n".join(f"- {plain(said)}" for said in lesions))
     _show_rules(workspace)
     if event.selection.cells:
@@ -124,7 +124,7 @@ def show_contents(workspace: Comparison) -> None:
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
                 _show_facts(source_facts(source), "Card")
     if problems := problems_of(workspace):
-        with st.expander(unused_said(len(problems))):
+        with st.expander(unused_sentence(len(problems))):
             _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
 
 
@@ -187,7 +187,7 @@ def _show_rules(workspace: Comparison) -> None:
     lines = [
         "Over: the patients for whom every source has a value. Several cases of a patient are averaged first.",
         *([f"95 % interval: {TERMS['BCa interval']}"] if len(workspace.sources) > 1 else []),
-        f"Cases with an empty mask: {empty_counts_said(workspace.manifest)}.",
+        f"Cases with an empty mask: {empty_counts_text(workspace.manifest)}.",
         *(f"{names}: {rule}." for names, rule in _empty_rules().items()),
     ]
     with st.expander("How these numbers are made"):

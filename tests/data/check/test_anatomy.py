@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from afl_core.data.check.anatomy import background_shares, doubt_labels
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import references_cohort
-from afl_core.data.own_codes import find_scheme
 from afl_core.volume import Case
 
 

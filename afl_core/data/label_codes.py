@@ -49,10 +49,10 @@ def find_scheme(text: str) -> Scheme:
     core = tuple(label for label, name in codes.items() if name in {ENHANCING, *CORES})
     if ENHANCING in regions and len(core) > 1:
         regions[CORE] = core
-    said = ",".join(f"{name}={label}" for label, name in codes.items())
+    canonical = ",".join(f"{name}={label}" for label, name in codes.items())
     values = {label: _KNOWN.get(name, name) for label, name in codes.items()}
     regions = {WHOLE: whole} | regions
-    return Scheme(said, f"of your own ({said})", MappingProxyType(values), MappingProxyType(regions))
+    return Scheme(canonical, f"of your own ({canonical})", MappingProxyType(values), MappingProxyType(regions))
 
 
 def _codes(text: str) -> dict[int, str]:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.layouts import DataOptions, load_case, references_cohort
-from afl_core.data.own_codes import find_scheme
 from afl_core.errors import UsageError
 from afl_core.evaluation.caveats import notes
 from afl_core.evaluation.manifest import whole_cohort
