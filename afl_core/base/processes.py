@@ -124,16 +124,16 @@ def begin() -> Path:
     return Path(sys.argv[1])
 
 
-def asked_to_stop(folder: Path) -> bool:
+def stop_requested(folder: Path) -> bool:
     """Whether the process of a folder is to end: somebody asked, or the folder is gone, which must not come back."""
     return os.path.lexists(folder / STOP) or not (folder / LOCK).exists()
 
 
-def when_asked_to_stop(folder: Path, do: Callable[[], None]) -> None:
+def on_stop_request(folder: Path, do: Callable[[], None]) -> None:
     """Look for it in a thread, also while the process is busy."""
 
     def look() -> None:
-        while not asked_to_stop(folder):
+        while not stop_requested(folder):
             time.sleep(POLL_SECONDS)
         do()
 

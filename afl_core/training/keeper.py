@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from afl_core.base.processes import POLL_SECONDS, asked_to_stop
+from afl_core.base.processes import POLL_SECONDS, stop_requested
 from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.model.weights import load_torch
@@ -154,7 +154,7 @@ class FolderKeeper(Keeper):
         timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
         timer.daemon = True
         while True:
-            stop_wanted = asked_to_stop(self.run.path)
+            stop_wanted = stop_requested(self.run.path)
             if select.select([reader], [], [], POLL_SECONDS)[0]:
                 if not (byte := os.read(reader, 1)):
                     break
