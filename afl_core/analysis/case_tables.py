@@ -82,11 +82,11 @@ def lesion_table(opened: Comparison, case_id: str) -> pd.DataFrame:
     rows = rows[rows["case_id"] == case_id] if not rows.empty else rows
     if rows.empty:
         return pd.DataFrame(columns=["lesion", "volume (ml)", "x", "y", "z"])
-    found = rows[rows["kind"] != "false_positive"]
-    facts = found.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
-    dice = found.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(opened.sources))
+    lesions = rows[rows["kind"] != "false_positive"]
+    facts = lesions.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
+    dice = lesions.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(opened.sources))
     table = facts.join(dice).reset_index(names="lesion").astype({"lesion": str})
-    ignored = set(found.loc[found["kind"] == "ignored", "lesion_id"].astype(str))
+    ignored = set(lesions.loc[lesions["kind"] == "ignored", "lesion_id"].astype(str))
     table["lesion"] = [f"{lesion}, ignored" if lesion in ignored else lesion for lesion in table["lesion"]]
     false = rows[rows["kind"] == "false_positive"]
     extra = false[["volume_ml", "x", "y", "z"]].assign(lesion=FALSE_POSITIVE + false["source"])

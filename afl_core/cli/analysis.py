@@ -18,7 +18,7 @@ from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Op
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
-    false_positives_said,
+    false_positives_sentences,
     levels_sentence,
     mean_sentence,
     pair_sentence,
@@ -254,7 +254,7 @@ def print_breakdown(found: Breakdown) -> None:
     overall = [found.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     said = [pair_sentence(record, units, tests=found.n_tests) for record in overall]
     said += [levels_sentence(found.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
-    for sentence in filter(None, (*said, *false_positives_said(units), *found.unbinned)):
+    for sentence in filter(None, (*said, *false_positives_sentences(units), *found.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

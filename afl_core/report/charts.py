@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -99,7 +99,7 @@ def show_spread(findings: Findings) -> str:
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")
     html += chart(plot_recall(found, size), label="Recall of lesions by their volume", name="recall")
-    said = [*false_positives_said(found), _recall_note(size)]
+    said = [*false_positives_sentences(found), _recall_note(size)]
     return html + "".join(paragraph(text, "note") for text in said)
 
 

@@ -11,7 +11,7 @@ from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.options import choose_units
 from afl_core.analysis.breakdown.records import ALL, bin_records
-from afl_core.analysis.breakdown.sentences import edges_text, false_positives_said, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.breakdown.sentences import edges_text, false_positives_sentences, mean_sentence, p_text, pair_sentence
 from afl_core.analysis.statistics.paired import HEADLINE
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
@@ -45,7 +45,7 @@ def headline(findings: Findings) -> str:
         f"for every source (in brackets their {findings.units.noun}, where these are more). "
         "Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
     )
-    false = "".join(paragraph(said, "note") for said in false_positives_said(findings.units))
+    false = "".join(paragraph(said, "note") for said in false_positives_sentences(findings.units))
     return table(columns, shown, name="headline") + false + paragraph(note, "note")
 
 

@@ -107,11 +107,11 @@ def list_records(breakdown: Breakdown) -> list[dict[str, Any]]:
 def list_sentences(breakdown: Breakdown) -> list[dict[str, str]]:
     """What every pair's record says, in words."""
     pairs = breakdown.records[breakdown.records["minus"] != ""]
-    said = []
+    sentences = []
     for record in pairs.to_dict("records"):
         where = {name: str(record[name]) for name in ("axis", "bin", "minus", "source")}
-        said.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
-    return said
+        sentences.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
+    return sentences
 
 
 def describe_sources(units: Units, manifest: Manifest, options: Options) -> dict[str, dict[str, Any]]:

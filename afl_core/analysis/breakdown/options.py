@@ -108,17 +108,17 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
     few_cases = not is_training and units.reference["case_id"].nunique() < MIN_VALUES
     if reference is None or not (options.by is None or few_cases):
         return {}
-    said = {}
+    reasons = {}
     for axis in options.axes:
         there = np.count_nonzero(has_value(axis, reference[axis]))
         if axis not in options.edges and there < MIN_VALUES:
             of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
             why = "; tumours of few voxels carry none" if axis == "roughness" else ""
-            said[axis] = (
+            reasons[axis] = (
                 f"There are no bins by {units.axis(axis).label.lower()}: {there} of {of} "
                 f"{'has' if there == 1 else 'have'} a value, and three bins need {MIN_VALUES}{why}."
             )
-    return said
+    return reasons
 
 
 def choose_breakdown(
@@ -129,8 +129,8 @@ def choose_breakdown(
 ) -> Breakdown:
     """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
     units = choose_units(*tables, manifest, options)
-    found = compute_breakdown(units, choose_binnings(units, options, training))
-    return replace(found, unbinned=tuple(unbinned_axes(units, options, training).values()))
+    breakdown = compute_breakdown(units, choose_binnings(units, options, training))
+    return replace(breakdown, unbinned=tuple(unbinned_axes(units, options, training).values()))
 
 
 def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> Binning:
@@ -142,8 +142,10 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
         options: Of the breakdown.
     """
     fit = breakdown.units.level == "lesion" or "size" in options.edges
-    own = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
-    return own[0] if own else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+    size_binnings = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
+    return (
+        size_binnings[0] if size_binnings else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+    )
 
 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:

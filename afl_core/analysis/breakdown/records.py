@@ -162,15 +162,15 @@ def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[s
     intervals = _intervals(columns.tobytes(), tuple(levels)) if enough else np.full((len(levels), 2), math.nan)
     averages = columns.mean(axis=0) if len(means) else np.full(len(levels), math.nan)
     for k, source in enumerate(units.sources):
-        own = {"source": source, "minus": "", "mean": averages[k]}
-        own |= {"mean_low": intervals[k, 0], "mean_high": intervals[k, 1]}
+        mean_record = {"source": source, "minus": "", "mean": averages[k]}
+        mean_record |= {"mean_low": intervals[k, 0], "mean_high": intervals[k, 1]}
         if k == 0:
-            yield own
+            yield mean_record
         for at, (first, second) in enumerate(pairs, start=count):
             if second == source:
-                found = {"minus": first, "mean_difference": averages[at], "ci_level": level}
-                found |= {"ci_low": intervals[at, 0], "ci_high": intervals[at, 1]}
-                yield own | found | (_tested(columns[:, at]) if enough else {})
+                pair_record = {"minus": first, "mean_difference": averages[at], "ci_level": level}
+                pair_record |= {"ci_low": intervals[at, 0], "ci_high": intervals[at, 1]}
+                yield mean_record | pair_record | (_tested(columns[:, at]) if enough else {})
 
 
 @lru_cache(maxsize=16)

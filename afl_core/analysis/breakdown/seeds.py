@@ -34,11 +34,13 @@ def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...
     groups: dict[str, list[str]] = {}
     for name, source in sources.items():
         groups.setdefault(_configuration(name, source), []).append(name)
-    found: dict[str, tuple[str, ...]] = {}
+    configurations: dict[str, tuple[str, ...]] = {}
     for members in groups.values():
         if len(members) > 1:
-            found[_free(_label(members[0], sources[members[0]]), members, {*found, *sources})] = tuple(members)
-    return found
+            configurations[_free(_label(members[0], sources[members[0]]), members, {*configurations, *sources})] = (
+                tuple(members)
+            )
+    return configurations
 
 
 def _free(label: str, members: list[str], taken: set[str]) -> str:

@@ -155,5 +155,5 @@ def _lesion_rows(lesions: pd.DataFrame) -> pd.DataFrame:
     """The reference's lesions; the paper's smoothness is a quantity of a whole volume, so a lesion has none."""
     if lesions.empty or not (lesions["kind"] == "reference").any():
         raise DataError("These results hold no lesion of a reference", todo="Compare cases instead")
-    found = lesions[lesions["kind"] == "reference"]
-    return found.rename(columns={"volume_ml": "size"}).assign(released_smoothness=float("nan"))
+    of_reference = lesions[lesions["kind"] == "reference"]
+    return of_reference.rename(columns={"volume_ml": "size"}).assign(released_smoothness=float("nan"))

@@ -73,20 +73,20 @@ class Shares:
 
 def find_places(mask: Mask) -> NDArray[np.uint8]:
     """Index in PLACES of every voxel, shape (X, Y, Z); an empty mask is far background."""
-    found = np.full(mask.array.shape, PLACES.index("far background"), np.uint8)
+    places = np.full(mask.array.shape, PLACES.index("far background"), np.uint8)
     box = bounding_box(mask.array)
     if box is None:
-        return found
+        return places
     near = widened(box, mask, NEAR_MM)
     inside = mask.array[near]
     distance = _distance_mm(~inside, mask.spacing_mm)
     part = np.where(distance <= NEAR_MM, 3, 4).astype(np.uint8)
     part[inside] = 0
-    found[near] = part
+    places[near] = part
     at = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
     edge = edge_strength(mask.array) > 0
-    found[at][edge] = np.where(mask.array[at][edge], 1, 2)
-    return found
+    places[at][edge] = np.where(mask.array[at][edge], 1, 2)
+    return places
 
 
 def model_logits(mask: Mask, confidence: float) -> NDArray[np.float32]:
@@ -193,14 +193,14 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     """
     table = weights(setting.alpha, float(mask.array.mean()))
     slope = focal_slope((np.arange(_BINS) + 0.5) * (2 * LIMIT / _BINS) - LIMIT, gamma)
-    found = np.empty(logits.shape, np.float32)
+    gradient = np.empty(logits.shape, np.float32)
     for channel, logit in enumerate(logits):
         sign = 1 if channel else -1  # the tumour channel is right where its logit is high in the tumour
         looked_up = np.concatenate([table[channel, 0] * slope[::-sign], table[channel, 1] * slope[::sign]])
         place = np.clip((logit + LIMIT) * (_BINS / (2 * LIMIT)), 0, _BINS - 1).astype(np.int32)
-        found[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
-    top = found.max()
-    return found / top if top > 0 else found
+        gradient[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
+    top = gradient.max()
+    return gradient / top if top > 0 else gradient
 
 
 def widened(box: Box, mask: Mask, margin_mm: float) -> Box:

@@ -12,7 +12,7 @@ from afl_core.analysis.breakdown.confounding import confounding, confounding_sen
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
-    false_positives_said,
+    false_positives_sentences,
     levels_sentence,
     pair_sentence,
     tests_sentence,
@@ -47,7 +47,7 @@ def show_bins(asked: Asked) -> None:
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
                 said = [pair_sentence(record, units, tests=asked.breakdown.n_tests) for record in of_axis]
                 st.caption("\n".join(f"- {plain(text)}" for text in said))
-    if false := false_positives_said(units):
+    if false := false_positives_sentences(units):
         st.markdown("\n".join(f"- {plain(text)}" for text in false))
     st.caption(plain(_caption(asked)))
 

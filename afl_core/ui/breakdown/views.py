@@ -18,7 +18,7 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
@@ -92,7 +92,7 @@ def _show_recall(asked: Asked) -> None:
     found = _lesion_units(asked.key, asked)
     size = lesion_size_bins(found, asked.breakdown, asked.options)
     show_clickable(plot_recall(found, size), asked, name="recall")
-    st.markdown("\n".join(f"- {plain(said)}" for said in false_positives_said(found)))
+    st.markdown("\n".join(f"- {plain(said)}" for said in false_positives_sentences(found)))
     st.caption(
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
         f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
