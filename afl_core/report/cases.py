@@ -96,11 +96,10 @@ def _figure(change: Change, findings: Findings) -> str:
         shown, note = f'<div class="missing">No picture: a file cannot be read ({escape(error)})</div>', ""
     first, second = findings.pair or ("", "")
     label = findings.units.measure.title
-    said = f"{change.size_ml:.3g} ml; {label}: {first} {change.first:.3f}, {second} {change.second:.3f} "
-    said += f"({change.second - change.first:+.3f}){note}"
-    return (
-        f"<figure>{shown}<figcaption><strong>{escape(change.name)}</strong><br>{escape(said)}</figcaption></figure>\n"
-    )
+    caption = f"{change.size_ml:.3g} ml; {label}: {first} {change.first:.3f}, {second} {change.second:.3f} "
+    caption += f"({change.second - change.first:+.3f}){note}"
+    text = f"<strong>{escape(change.name)}</strong><br>{escape(caption)}"
+    return f"<figure>{shown}<figcaption>{text}</figcaption></figure>\n"
 
 
 def _picture(change: Change, findings: Findings) -> tuple[bytes, str]:

@@ -62,7 +62,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
 
 def facts(entries: Mapping[str, object]) -> str:
     """Names and what is known of them, side by side."""
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in entries.items())
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in entries.items())
     return f"<dl>{rows}</dl>\n"
 
 
