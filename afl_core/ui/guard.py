@@ -95,7 +95,7 @@ class Guard:
         """What is said in place of an answer; None lets through."""
         if not is_host_allowed(connection.headers.get("host")):
             return PlainTextResponse("This is not an address of the workbench (server.allowedHosts).", 403)
-        if not _is_own_origin(connection.headers):
+        if not _is_same_origin(connection.headers):
             return PlainTextResponse("Only pages of the workbench itself may ask for this.", 403)
         if not self.token or connection.scope["path"] == HEALTH or self._has_cookie(connection):
             return None
@@ -126,7 +126,7 @@ def _cookie(connection: HTTPConnection) -> str:
     return f"afl-workbench-{connection.url.port or 'main'}"
 
 
-def _is_own_origin(headers: Headers) -> bool:
+def _is_same_origin(headers: Headers) -> bool:
     """Whether the page that asks, if a browser names one, lies on the same host and port."""
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()

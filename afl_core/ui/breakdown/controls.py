@@ -36,7 +36,7 @@ BIN_NAMES = {"tertiles": "Tertiles of these cases", TRAINING: "Tertiles of the t
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
+class Selection:
     """What the controls ask for, and what it gives.
 
     Attributes:
@@ -59,7 +59,7 @@ class Asked:
         return self.breakdown.units
 
 
-def choose(workspace: Comparison) -> Asked | None:
+def choose(workspace: Comparison) -> Selection | None:
     """The controls; None, with an explanation on the page, where there is nothing to compare."""
     if workspace.rows.empty:
         st.info(nothing_evaluated(workspace))
@@ -86,7 +86,7 @@ def choose(workspace: Comparison) -> Asked | None:
     by = None if smoothness in DEFAULT_AXES else ("size", smoothness)
     options = Options(measure, level, tuple(sources), by, str(bins), {}, pool)
     try:
-        return _asked(workspace, options, headline)
+        return _select(workspace, options, headline)
     except AflError as error:
         st.error(plain(str(error)))
         return None
@@ -109,7 +109,7 @@ def _return_to_settings() -> None:
         st.switch_page("pages/breakdown.py", query_params=settings)
 
 
-def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
+def _select(workspace: Comparison, options: Options, headline: Any) -> Selection:
     """Units, bins and records of the options, after the controls that depend on them."""
     key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
     units = _units(key, workspace, options)
@@ -122,13 +122,13 @@ def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
     binnings = tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
     breakdown = replace(join_records(units, binnings, parts), unbinned=unbinned)
-    said = (
+    sentence = (
         pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests)
         if pair
         else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
     )
-    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(said)}")
-    return Asked(workspace, options, breakdown, pair, key)
+    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
+    return Selection(workspace, options, breakdown, pair, key)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the rows")
@@ -214,7 +214,10 @@ def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edge
             for column, label, edge, name in zip(columns, labels, binning.edges, ("low", "high"), strict=True)
         ]
         if any(value is not None for value in typed):
-            low, high = (own if own is not None else edge for own, edge in zip(typed, binning.edges, strict=True))
+            low, high = (
+                typed_edge if typed_edge is not None else edge
+                for typed_edge, edge in zip(typed, binning.edges, strict=True)
+            )
             if low > high:
                 todo = (
                     f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"

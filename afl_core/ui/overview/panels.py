@@ -42,8 +42,8 @@ def show_title(workspace: Comparison) -> None:
     st.markdown(f"#### {_sentence(workspace)}")
     if missing := missing_said(workspace):
         st.warning(plain(missing))
-    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
-        st.warning(plain(said))
+    for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_said):
+        st.warning(plain(warning))
     if changed := changed_said(workspace):
         st.info(plain(changed))
     if lost := problems_of(workspace):
@@ -83,7 +83,7 @@ def show_headline(workspace: Comparison) -> None:
     )
     st.caption(_caption(workspace))
     if lesions := lesions_said(workspace):
-        st.markdown("\n".join(f"- {plain(said)}" for said in lesions))
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in lesions))
     _show_rules(workspace)
     if event.selection.cells:
         row, column = event.selection.cells[0]
@@ -125,7 +125,7 @@ def show_contents(workspace: Comparison) -> None:
                 _show_facts(source_facts(source), "Card")
     if problems := problems_of(workspace):
         with st.expander(unused_said(len(problems))):
-            _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
+            _show_facts({listed(names): why for names, why in group_problems(problems)}, "Why")
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing intervals")
