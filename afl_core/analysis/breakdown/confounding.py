@@ -21,7 +21,7 @@ from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 
 ALIKE = 0.9
-"""Rank correlation from which two quantities are said to rank tumours nearly alike."""
+"""Rank correlation from which on two quantities count as ranking tumours nearly alike."""
 
 SWEEP_RESAMPLES = 1999
 
@@ -41,11 +41,11 @@ class Correlation:
     """A rank correlation.
 
     Attributes:
-        what: Between what, in words for a table.
-        rho: Spearman's, or its partial form; NaN where something does not vary, or for fewer than 3 patients.
+        what: The two quantities that are correlated, in words for a table.
+        rho: Spearman's rho, or its partial form; NaN where a quantity does not vary, or for fewer than 3 patients.
         low: Lower end of the 95 % interval; NaN below 6 patients.
-        high: Upper end.
-        n: Patients.
+        high: Upper end of the same interval.
+        n: Number of patients.
     """
 
     what: str
@@ -61,7 +61,7 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
     Args:
         units: The paired table; units without size or smoothness are left out, those of one patient averaged first.
         pair: First and second source; the difference is second minus first.
-        smoothness: Key in AXES, not `size`.
+        smoothness: Key of a smoothness in AXES, not `size`.
 
     Returns:
         Volume with smoothness; difference with volume; difference with smoothness; difference with volume, smoothness
@@ -93,7 +93,7 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
 
 
 def confounding_sentence(correlations: Sequence[Correlation], smoothness: str, units: Units) -> str:
-    """What `confounding` found, in words: how far bins by size and by smoothness are the same bins, and the gain."""
+    """The result of `confounding` in words: how far bins by size and by smoothness are the same bins, and the gain."""
     label, what = in_sentence(units.axis(smoothness).label), "tumours" if units.level == "case" else "lesions"
     alike, *_, by_volume, by_smoothness = correlations
     if math.isnan(alike.low):
@@ -128,9 +128,9 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
 
     Args:
         units: The paired table.
-        binning: Gives the axis, and the level of the intervals: that of the breakdown by it.
+        binning: The bins of the breakdown, which give the axis and the level of the intervals.
         pair: First and second source.
-        steps: Edges a bin.
+        steps: Number of edges that are tried for each bin.
 
     Returns:
         One row a bin and step, the bins from low values to high. Columns bin; edge, the one that moves (of the middle
@@ -169,7 +169,7 @@ def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tu
 
 
 def _pearson(a: Ranks, b: Ranks) -> float:
-    """NaN where one does not vary, or below three."""
+    """Pearson's correlation of a and b; NaN where one does not vary, or for fewer than three values."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
     return float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))

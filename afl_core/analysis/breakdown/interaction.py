@@ -38,14 +38,14 @@ class Interaction:
     """Change of the paired difference (second minus first) per doubling of tumour size.
 
     Attributes:
-        method: How p was found; "" where there is none.
-        slope: In the metric's unit per doubling; NaN where there is no p, as are the next three.
+        method: Method by which p was computed; "" where there is no p.
+        slope: Slope in the metric's unit per doubling; NaN where there is no p, as are the next three.
         low: Lower end of the 95 % interval of the slope.
-        high: Upper end.
-        p: Two-sided, of a slope of 0; not corrected for other tests.
-        n: Patients with a tumour.
-        units: Their cases or lesions.
-        note: Why there is no p, or what is to be known about the fit; "" for nothing.
+        high: Upper end of the same interval.
+        p: Two-sided p-value of a slope of 0; not corrected for other tests.
+        n: Number of patients with a tumour.
+        units: Number of their cases or lesions.
+        note: Reason why there is no p, or a remark on the fit; "" for nothing.
     """
 
     method: Literal["permutation", "mixed model", ""]
@@ -63,10 +63,10 @@ class Trend:
     """The line `difference = intercept + slope * log2(size in ml)`.
 
     Attributes:
-        slope: In the metric's unit per doubling of size.
+        slope: Slope in the metric's unit per doubling of size.
         intercept: Difference at 1 ml.
         low: Lower end of the 95 % interval of the slope.
-        high: Upper end.
+        high: Upper end of the same interval.
     """
 
     slope: float
@@ -118,7 +118,7 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
 
 
 def interaction_sentence(interaction: Interaction, units: Units, pair: tuple[str, str]) -> str:
-    """The test in words."""
+    """The test of an interaction in words."""
     first, second = pair
     volume = units.axis("size").label.lower()
     what = f"{second}'s {in_sentence(units.measure.label)} minus {first}'s"

@@ -1,4 +1,4 @@
-"""What a breakdown is asked for: the same choices on the page, on the command line and in a report."""
+"""The options of a breakdown: the same choices on the page, on the command line and in a report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +20,7 @@ from afl_core.evaluation.manifest import Manifest
 DEFAULT_AXES = ("size", "roughness")
 TRAINING = "training"
 BINS: Mapping[str, str] = {"tertiles": "tertiles of the reference set", TRAINING: "tertiles of the training split"}
-"""Where edges come from unless they are given."""
+"""Kinds of bins to the origin of their edges, in words; edges that are given go before them."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Options:
     """The choices behind a breakdown.
 
     Attributes:
-        metric: Key in `MEASURES[level]`.
-        level: Cases or lesions.
-        sources: What to compare, in order; empty for all.
-        by: Keys in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
-        bins: Key in BINS.
+        metric: Key of the metric in `MEASURES[level]`.
+        level: Level of the units: cases or lesions.
+        sources: Names of the sources to compare, in order; empty for all.
+        by: Keys of the axes in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
+        bins: Key of the kind of bins in BINS.
         edges: Axis to fixed edges, in place of `bins`.
-        pool_seeds: Whether sources that are seeds of one configuration are averaged.
+        pool_seeds: True if sources that are seeds of one configuration are averaged.
     """
 
     metric: str = "dsc"
@@ -47,11 +47,11 @@ class Options:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The axes that are asked for, each once."""
+        """The axes of the breakdown, each once."""
         return tuple(dict.fromkeys(DEFAULT_AXES if self.by is None else self.by))
 
     def as_dict(self) -> dict[str, Any]:
-        """For an export."""
+        """The options as plain values, for an export."""
         return asdict(self)
 
 
@@ -64,7 +64,7 @@ def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ..
 
 
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
-    """The paired table that the options ask for; raises `AflError` where the results do not have it."""
+    """The paired table that the options choose; raises `AflError` where the results do not have it."""
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     return select_units(
         cases,
@@ -77,7 +77,7 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
 
 
 def choose_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:
-    """The bins that the options ask for.
+    """The bins that the options choose.
 
     Args:
         units: The paired table.
@@ -137,9 +137,9 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
     """Size bins for the recall of lesions: a lesion breakdown's, or fixed ones, or else the tertiles of the lesions.
 
     Args:
-        lesions: At lesion level.
-        breakdown: Beside which it is shown; the tertiles of its cases would put most lesions into the first bin.
-        options: Of the breakdown.
+        lesions: The paired table at lesion level.
+        breakdown: The breakdown beside it; the tertiles of its cases would put most lesions into the first bin.
+        options: The options of the breakdown.
     """
     fit = breakdown.units.level == "lesion" or "size" in options.edges
     size_binnings = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]

@@ -12,7 +12,7 @@ SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
 
 
 UNLIKE = ("seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
-"""What a card's record of training says that follows from the seed."""
+"""Keys of a card's record of training whose values follow from the seed."""
 
 
 def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...]]:

@@ -1,4 +1,4 @@
-"""What a record says, in a sentence that a reader can quote: never more than its numbers."""
+"""The meaning of a record, in a sentence that a reader can quote: never more than its numbers."""
 
 import math
 from collections.abc import Mapping
@@ -36,8 +36,8 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
 
     Args:
         record: A row of `Breakdown.records` with `minus`.
-        units: What was compared.
-        tests: How many p-values Holm's correction counts.
+        units: The cases or lesions that were compared.
+        tests: Number of p-values that Holm's correction counts.
     """
     first, second, label = record["minus"], record["source"], in_sentence(units.measure.label)
     where = place(record, units)
@@ -64,7 +64,7 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
 
 
 def tests_sentence(tests: int) -> str:
-    """What Holm's correction counts."""
+    """The number of tests that Holm's correction counts, in words."""
     if tests < 2:
         made = f"no test was made: none has {MIN_PATIENTS} patients" if tests == 0 else "only one test was made"
         return f"Holm's correction has nothing to correct, as {made}."
@@ -72,11 +72,11 @@ def tests_sentence(tests: int) -> str:
 
 
 def levels_sentence(records: pd.DataFrame, units: Units) -> str:
-    """At which level the intervals of the paired differences are; "" where there is none.
+    """The level of the intervals of the paired differences; "" where there is none.
 
     Args:
         records: `Breakdown.records`.
-        units: What was compared.
+        units: The cases or lesions that were compared.
     """
     axes: dict[str, list[str]] = {}
     for r in records[records["ci_low"].notna()].drop_duplicates("axis").to_dict("records"):
@@ -90,10 +90,10 @@ def levels_sentence(records: pd.DataFrame, units: Units) -> str:
 
 
 def grid_sentence(grid: pd.DataFrame) -> str:
-    """That no cell of two axes holds enough patients, and what to do; "" where one does.
+    """A sentence that no cell of two axes holds enough patients, and what to do; "" where one does.
 
     Args:
-        grid: From `compute_grid`.
+        grid: The table of `compute_grid`.
     """
     if (grid["n"] >= MIN_PATIENTS).any():
         return ""
@@ -106,7 +106,7 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
 
     Args:
         record: A row of `Breakdown.records`.
-        units: What was compared.
+        units: The cases or lesions that were compared.
     """
     mean = (
         f"{record['source']}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f} {place(record, units)}"
@@ -117,7 +117,7 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
 
 
 def false_positives_sentences(units: Units) -> tuple[str, ...]:
-    """Of each source its false positives: of lesions the scores alone do not show them; () of cases."""
+    """The false positives of each source, which the scores of lesions alone do not show; () for cases."""
     where = f"in {number_of(units.cases, 'case')}"
     return tuple(
         f"{name}: {false_positives_text(total, units.cases)}, {where}." for name, total in units.false_positives.items()

@@ -51,7 +51,7 @@ def mean_intervals(
     Args:
         values: Shape (n, columns), a row a patient; finite.
         level: Wanted coverage, one for all columns or one each.
-        resamples: How many.
+        resamples: Number of resamples.
 
     Returns:
         Shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.

@@ -1,4 +1,4 @@
-"""What the X-ray found on a cohort, in sentences: each says a number that was measured on the cases that are loaded."""
+"""Findings of the X-ray on a cohort, in sentences, each with a number that was measured on the loaded cases."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from afl_core.analysis.xray.table import spearman, tumours
 from afl_core.base.words import number_of
 
 FEWEST, ENOUGH = 3, 10
-"""Tumours from which on a distribution is said, and from which on a rank correlation shows something."""
+"""Number of tumours from which on a distribution is reported, and from which on a rank correlation shows something."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def findings(table: pd.DataFrame) -> tuple[Finding, ...]:
     """What is known of the released code, each statement with the number of these cases.
 
     Args:
-        table: From `xray_table`.
+        table: The table of `xray_table`.
 
     Returns:
         The statements that these cases can speak to; none below three tumours but that on empty masks.
@@ -59,7 +59,7 @@ def headline(table: pd.DataFrame) -> str:
 
 
 def all_tumours(there: pd.DataFrame) -> str:
-    """Such as "the 1 tumour" or "all 24 tumours"."""
+    """The number of tumours in words, such as "the 1 tumour" or "all 24 tumours"."""
     return f"{'the' if len(there) == 1 else 'all'} {number_of(len(there), 'tumour')}"
 
 

@@ -37,11 +37,11 @@ class Profile:
     """The logits of a case, gathered where their gradient cannot differ: an entry a channel, class, place and logit.
 
     Attributes:
-        channel: 0 background, 1 tumour.
-        place: Index in PLACES.
-        lesion: From 1 on, the largest first; 0 outside.
+        channel: 0 for the background channel, 1 for the tumour channel.
+        place: Index of the place in PLACES.
+        lesion: Number of the lesion, from 1 on and the largest first; 0 outside.
         signed_logit: The z of p_t = sigmoid(z): the mean over the entry, whose width is LIMIT / 2048.
-        count: Voxels.
+        count: Number of voxels.
         lesion_ml: Volume of each lesion that has a number.
     """
 
@@ -58,8 +58,8 @@ class Shares:
     """Shares of the total gradient, which sum to 1; all 0 where there is no gradient.
 
     Attributes:
-        parts: Shape (2, 5): by channel and by place.
-        lesions: Of each numbered lesion, both channels.
+        parts: Shares by channel and by place, shape (2, 5).
+        lesions: Share of each numbered lesion, both channels together.
     """
 
     parts: Floats
@@ -90,7 +90,7 @@ def find_places(mask: Mask) -> NDArray[np.uint8]:
 
 
 def model_logits(mask: Mask, confidence: float) -> NDArray[np.float32]:
-    """A simple model of what a network says: sure away from the boundary, unsure at it.
+    """A simple model of a network's logits: sure away from the boundary, unsure at it.
 
     The tumour logit grows with the distance from the boundary in mm, up to that of `confidence` at EDGE_MM; the
     background logit is its negative. A confidence of 0.5 is the untrained network.
@@ -167,8 +167,8 @@ def shares(gathered: Profile, setting: Setting, gamma: float, gamma_va: float) -
     """Shares of the gradient of a loss, analytically.
 
     Args:
-        gathered: Of the case.
-        setting: Gives the reading of alpha.
+        gathered: The gathered logits of the case.
+        setting: The loss, which gives the reading of alpha.
         gamma: The loss's exponent on the case.
         gamma_va: The tumour's share of the voxels.
     """
@@ -188,7 +188,7 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     Args:
         logits: Shape (2, X, Y, Z), read to LIMIT / 2048.
         mask: The reference on the same grid.
-        setting: Gives the reading of alpha.
+        setting: The loss, which gives the reading of alpha.
         gamma: The loss's exponent on the case.
     """
     table = weights(setting.alpha, float(mask.array.mean()))
