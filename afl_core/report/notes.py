@@ -1,4 +1,4 @@
-"""How it was measured, what the paper publishes, and where the numbers come from."""
+"""How the numbers were measured, what the paper publishes, and where the numbers come from."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -114,7 +114,7 @@ def _rows(entries: Iterable[tuple[str, Scores]]) -> list[list[str]]:
 
 
 def _score(value: float) -> str:
-    """As printed: three decimals, or four where the paper has four.
+    """A score as the paper prints it: three decimals, or four where the paper has four.
 
     >>> _score(0.94), _score(0.9501)
     ('0.940', '0.9501')
@@ -123,7 +123,7 @@ def _score(value: float) -> str:
 
 
 def _source(source: dict[str, Any]) -> str:
-    """What a source is, with its fingerprint; a folder of masks has one a mask, in the results."""
+    """A description of a source with its fingerprint; a folder of masks has one for each mask, in the results."""
     digest = f"; fingerprint (SHA-256) {source['fingerprint']}" if source.get("fingerprint") else ""
     return f"{source['kind']}: {source['summary']}{digest}"
 

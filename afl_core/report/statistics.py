@@ -25,11 +25,11 @@ from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 NONE = "–"
-"""Shown where there is no number."""
+"""Text in place of a number that there is not."""
 
 
 def conclusion(findings: Findings) -> str:
-    """What the comparison says over everything: a sentence a pair, or the mean of a single source."""
+    """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
     if not units.pairs:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead")
@@ -71,7 +71,7 @@ def axis_tables(findings: Findings, axis: str) -> str:
 
 
 def sentences_of(findings: Findings, axis: str) -> str:
-    """What every bin says of the first pair, in words."""
+    """The sentences of the first pair, one for each bin."""
     if findings.pair is None:
         return ""
     records = findings.breakdown.pair(*findings.pair)
