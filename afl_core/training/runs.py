@@ -49,7 +49,7 @@ class RunFolder:
         return self.path.name
 
     def spec(self) -> RunSpec:
-        """What was asked.
+        """The specification of the run.
 
         Raises:
             DataError: If there is no such file or it is damaged.
@@ -61,7 +61,7 @@ class RunFolder:
             raise DataError(what, received=error.received, todo="Put it back, or delete the folder") from error
 
     def status(self) -> RunStatus:
-        """How far it is; a run that says it is under way and whose lock is free is interrupted."""
+        """The status of the run; one that says it is under way and whose lock is free is interrupted."""
         alive = self.alive()  # before the file is read: a run that ends in between has then said so
         if not os.path.lexists(self.path / STATUS):
             return RunStatus("interrupted", "It has not begun")
