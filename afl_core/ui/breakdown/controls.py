@@ -1,4 +1,4 @@
-"""Breakdown page: the controls, and what they ask for."""
+"""Breakdown page: the controls, and the selection that the reader makes with them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -37,14 +37,14 @@ BIN_NAMES = {"tertiles": "Tertiles of these cases", TRAINING: "Tertiles of the t
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What the controls ask for, and what it gives.
+    """The reader's selection in the controls, and the breakdown that it gives.
 
     Attributes:
         workspace: The open results.
-        options: As an export records them.
-        breakdown: Everything computed over bins.
+        options: Options of the breakdown, as an export records them.
+        breakdown: Means and paired differences over the bins.
         pair: The two sources that panels of one pair show.
-        key: Changes with all of it but the bins; caches go by it.
+        key: Key of the caches, which changes with all of the selection but the bins.
     """
 
     workspace: Comparison
@@ -93,7 +93,7 @@ def choose(workspace: Comparison) -> Selection | None:
 
 
 def settings_key(case_id: str) -> str:
-    """Where the session keeps the address that was left for a case."""
+    """Key under which the session keeps the address that was left for a case."""
     return f"settings left for {case_id}"
 
 

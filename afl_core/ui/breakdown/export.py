@@ -43,7 +43,7 @@ def show_export(selection: Selection) -> None:
 
 
 def command_options(options: Options) -> str:
-    """The options of `afl breakdown` that ask for the same, with a leading space; what is the default is left out."""
+    """The options of `afl breakdown` for the same selection, with a leading space; defaults are left out."""
     words = []
     if options.level != "case":
         words += ["--level", options.level]

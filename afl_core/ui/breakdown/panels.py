@@ -31,7 +31,7 @@ from afl_core.ui.shared.workspace import open_case
 
 
 def show_bins(selection: Selection) -> None:
-    """A chart an axis with every unit behind the means, and what each bin says in words; why an axis has none."""
+    """A chart for each axis with every unit behind the means, and each bin in words; why an axis has no bins."""
     units, pair = selection.units, selection.pair
     if any(b.axis == "released_smoothness" for b in selection.breakdown.binnings):
         _warn_of_released(selection)

@@ -47,7 +47,7 @@ def show_figure_export(workspace: Comparison) -> None:
 
 
 def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, str]:
-    """A case for every role, by default the extreme one; the menu says size and roughness."""
+    """A case for every role, by default the extreme one; the menu shows size and roughness."""
     facts = workspace.rows.drop_duplicates("case_id").set_index("case_id").sort_index()
     facts = facts[facts["reference_volume_ml"] > 0]
 

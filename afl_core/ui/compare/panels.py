@@ -40,7 +40,7 @@ def select_case(workspace: Comparison) -> str | None:
 
 
 def _offer_steps(shown: pd.DataFrame, chosen: str) -> None:
-    """To the case before and after in the table, which may be out of sight."""
+    """Buttons to the case before and after in the table, which may be out of sight."""
     if chosen not in shown.index or len(shown) < 2:
         return
     at = int(np.flatnonzero(shown.index == chosen)[0])

@@ -25,14 +25,14 @@ from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
 from afl_core.ui.viewers.slices import show_viewer
 
 PICTURE = "upload picture"
-"""In the session: the sequence that is shown, and its slices."""
+"""Key in the session of the sequence that is shown, and its slices."""
 
 
 def show_outcome(results: Results, sources: Sequence[Source]) -> None:
     """How far the run is, or the masks that it made, with their metrics where there is a reference.
 
     Args:
-        results: Of the session.
+        results: The results of the session.
         sources: The checkpoints that were run.
     """
     status = job_status(results, CASE_ID)
@@ -84,7 +84,7 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
 
 
 def _show_volumes(masks: dict[str, Path]) -> None:
-    """What can be said of a mask without a reference."""
+    """The volumes and the number of lesions of masks without a reference."""
     rows = []
     for name, path in masks.items():
         mask = load_mask(path)

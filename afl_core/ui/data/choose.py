@@ -45,7 +45,7 @@ def show_title() -> None:
 def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     """Folder, layout, labels, region and patients: the data set and how it is read.
 
-    None where there is no data set, which is said.
+    None where there is no data set; a message on the page says why.
     """
     proposed = st.session_state.get(FOLDER_KEY) or (workspace.manifest.data.path if workspace else "")
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
@@ -128,7 +128,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
 
 
 def _choose_labels(key: str, cohort: Cohort, opened: Cohort | None) -> str | None:
-    """A scheme, `DECLARED`, or codes that the reader writes; None, which is said, while there are none."""
+    """A scheme, `DECLARED`, or codes that the reader writes; None, with a message on the page, while there are none."""
     schemes = (DECLARED, *(name for name in SCHEMES if name != cohort.scheme.name), CODES)
     before = opened.labels if opened else DECLARED
     labels = st.selectbox(

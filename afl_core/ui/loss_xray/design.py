@@ -148,7 +148,7 @@ def _set(setting: Setting) -> None:
 
 
 def _linked_setting() -> Setting | None:
-    """The loss that the address asks for, as it stands there after a way back from Training; None without a fit one."""
+    """The loss in the page's address, as it stands there after a way back from Training; None without a fit one."""
     try:
         linked = json.loads(st.query_params.get("loss_settings", ""))
         setting = Setting(**{field.name: linked[field.name] for field in fields(Setting)})

@@ -184,12 +184,12 @@ def _look(selection: Selection, chosen: str, checkpoints: Mapping[str, str]) -> 
 
 
 def _choice(selection: Selection, checkpoints: Mapping[str, str]) -> str:
-    """Key of what is chosen."""
+    """Key under which the session keeps whose probabilities are chosen."""
     return kept(f"probabilities {selection.workspace.name}", USUAL, [*MODELS, *checkpoints])
 
 
 def _stamped(case: Case) -> str:
-    """What the mask of a case hangs on."""
+    """A text that changes with the mask of a case, for a cache."""
     stamp = case.reference.stat().st_mtime_ns if case.reference else 0
     return f"{case.reference} {case.region} {case.trust_voxel_order} {stamp}"
 

@@ -1,4 +1,4 @@
-"""Loss X-ray page: the controls, the gammas of the cohort, and what was found about the released loss."""
+"""Loss X-ray page: the controls, the gammas of the cohort, and the findings on the released loss."""
 
 import os
 from collections.abc import Mapping
@@ -32,17 +32,17 @@ CASE_KEY = "xray_case"
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """What the controls ask for.
+    """The reader's selection in the controls, and the cases that it gives.
 
     Attributes:
         workspace: The open results.
-        preparation: Key in PREPARATIONS.
-        table: Every case.
-        shown: Cases with a tumour in the bins that were asked for.
+        preparation: Key of the preparation in PREPARATIONS.
+        table: The X-ray table of every case.
+        shown: Rows of the cases with a tumour in the selected bins.
         size: Bins by volume; None below three tumours.
         case: The chosen case.
-        row: Its row.
-        problems: Case id to why it is not in the table.
+        row: The row of that case in the table.
+        problems: Case id to the reason why the case is not in the table.
     """
 
     workspace: Comparison
@@ -56,7 +56,7 @@ class Selection:
 
     @property
     def case_id(self) -> str:
-        """Of the chosen case."""
+        """Id of the chosen case."""
         return self.case.case_id
 
 

@@ -28,7 +28,7 @@ from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 
 
 def show_title(workspace: Comparison) -> None:
-    """What this is, on what data, and what the headline comparison says in one sentence."""
+    """The title, the kind of data, and the headline comparison in one sentence."""
     st.title("A-FL workbench")
     st.markdown(
         "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion. "
@@ -167,7 +167,7 @@ def _sentence(workspace: Comparison) -> str:
 
 
 def _counted(workspace: Comparison, n: int, noun: str) -> str:
-    """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
+    """A number with its noun, such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
     region = workspace.manifest.settings.region
     what = number_of(n, f"{'synthetic ' if workspace.is_demo else ''}{noun}")
     return what if region == WHOLE else f"{what} ({region_title(region)})"

@@ -49,8 +49,8 @@ def show_viewer(
     """Mount the viewer; position, zoom and switches live in the browser and survive reruns.
 
     Args:
-        payload: From `viewer_payload`.
-        key: Streamlit key; also what the reader's switches are remembered under.
+        payload: The payload of `viewer_payload`.
+        key: Streamlit key, under which the reader's switches are remembered too.
         report: Send plane and crosshair back, 0.4 s after the last motion. Each report reruns the page or fragment.
         focus: Voxel to jump to; acts when it differs from the last one given for this case.
         focus_source: Source whose false positive it is, where two may have the same centre.
