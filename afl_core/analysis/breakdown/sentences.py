@@ -125,7 +125,7 @@ def false_positives_sentences(units: Units) -> tuple[str, ...]:
 
 
 def place(record: Mapping[Any, Any], units: Units) -> str:
-    """Where a record was measured: over everything, or in a bin with its edges."""
+    """The place of a record in words: over everything, or in a bin with its edges."""
     if record["axis"] == ALL:
         return f"over all {units.noun}"
     axis, name = units.axis(record["axis"]), record["bin"]

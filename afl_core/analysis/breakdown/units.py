@@ -31,8 +31,8 @@ class Units:
         values: The values of the same rows, one column a source.
         left_out: Reason why units are not in `table`, to their number.
         seeds: Source that is a mean over seeds, to its members: the same rows, one column a seed.
-        false_positives: Of lesions: source to its predicted components that belong to none, a mean where it is one over
-            seeds.
+        false_positives: At lesion level, source to its predicted components that match no lesion, a mean where it is
+            one over seeds.
         cases: Number of the cases with a result of every source, in which these lie.
     """
 

@@ -41,8 +41,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
     """Mean paired difference with its bias-corrected and accelerated bootstrap interval over patients.
 
     Args:
-        first: One value a patient; NaN where the metric is undefined.
-        second: Values of the same patients in the same order.
+        first: Values of the first source, one a patient; NaN where the metric is undefined.
+        second: Values of the second source, for the same patients in the same order.
 
     Returns:
         The difference; when all differences are equal the interval is that one value.

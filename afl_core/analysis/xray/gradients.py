@@ -125,7 +125,7 @@ def profile(logits: Array, mask: Mask) -> Profile:
     """Gather the logits of a case.
 
     Args:
-        logits: Shape (2, X, Y, Z): background and tumour.
+        logits: Logits of background and tumour, shape (2, X, Y, Z).
         mask: The reference on the same grid.
     """
     lesions, sizes = _numbered(mask)
@@ -186,7 +186,7 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     """Size of the gradient at each voxel of each channel, with the largest of both 1; shape (2, X, Y, Z).
 
     Args:
-        logits: Shape (2, X, Y, Z), read to LIMIT / 2048.
+        logits: Logits of background and tumour, shape (2, X, Y, Z), read to LIMIT / 2048.
         mask: The reference on the same grid.
         setting: The loss, which gives the reading of alpha.
         gamma: The loss's exponent on the case.
