@@ -41,7 +41,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     """Mean of every source over everything and in each bin of an axis, in front of its units.
 
     Args:
-        breakdown: Its records give the means and their 95 % intervals; there is none under 6 patients.
+        breakdown: The breakdown, whose records give the means and their 95 % intervals; there is none under 6 patients.
         axis: Key of one of its binnings.
         pair: The sources whose units are drawn where those of all would be too many dots to tell apart or to move.
 

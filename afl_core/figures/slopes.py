@@ -36,7 +36,7 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     """Every unit from the first source's value to the second's, one panel a bin.
 
     Args:
-        breakdown: Its records give the means, their difference and its interval.
+        breakdown: The breakdown, whose records give the means, their difference and its interval.
         axis: Key of one of its binnings.
         pair: First and second source, one of `breakdown.units.pairs`.
 

@@ -40,7 +40,7 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
 
     Args:
         table: Cases with a tumour, columns as `xray_table`.
-        gamma: One value for each case.
+        gamma: Gamma of each case.
         title: Title of the vertical axis.
         chosen: Id of the case that has a ring around it.
         roughest: Upper end of the colours.
