@@ -1,4 +1,4 @@
-"""Where a run's state goes while it trains, and how it hears that it should stop."""
+"""The keeper of a run's state on disk while it trains, which also stops the run when a stop is requested."""
 
 import io
 import json

@@ -38,7 +38,7 @@ class Progress:
 
 
 class Keeper:
-    """Where a run keeps its state, and who may stop it; this one keeps nothing and is never stopped."""
+    """The keeper of a run's state, which may also stop the run; this one keeps nothing and is never stopped."""
 
     def load(self) -> dict[str, Any] | None:
         """The state of `save` to go on from; None begins anew."""

@@ -128,7 +128,7 @@ class RunFolder:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept."""
+    """The folder in which the runs are kept."""
     return paths.MODELS / RUNS
 
 
