@@ -60,7 +60,7 @@ def show_slices(workspace: Comparison, case_id: str) -> None:
 
 
 def place_surfaces() -> DeltaGenerator:
-    """Where the surfaces go. They are filled in last, as they take longest, and stand above what came meanwhile."""
+    """The place of the surfaces. They are filled in last, as they take longest, and stand above what came meanwhile."""
     return st.container()
 
 

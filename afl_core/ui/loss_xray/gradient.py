@@ -139,7 +139,7 @@ def show_gradient(selection: Selection, setting: Setting) -> None:
 
 
 def _shares_sentence(loss_shares: Mapping[str, Shares]) -> str:
-    """What the bars show of A-FL as released beside FL."""
+    """What the bars show of A-FL as released beside FL, in words."""
     released, focal = loss_shares["A-FL released"], loss_shares["FL"]
     far = [100 * float(one.parts[:, PLACES.index("far background")].sum()) for one in (released, focal)]
     return (
@@ -196,7 +196,7 @@ def _stamped(case: Case) -> str:
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _place(what: str, checkpoint: str) -> dict[str, Any]:
-    """Where the look at a case is kept, once a checkpoint ran on it: `looked`, or why it could not, `error`."""
+    """The store of a case on which a checkpoint ran: its `looked`, or the `error` that ended the run."""
     return {}
 
 

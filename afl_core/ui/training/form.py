@@ -55,7 +55,7 @@ class Wish:
 
     Attributes:
         request: The runs that are wanted.
-        data: Their data set and its splits.
+        data: The data set of the runs, and its splits.
         minutes: Length of each run in minutes, from which its steps follow; None where steps or epochs were given.
     """
 
