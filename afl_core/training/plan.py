@@ -23,7 +23,7 @@ def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
         request: The runs that are wanted.
 
     Returns:
-        Name to specification, in order.
+        Name of the run to its specification, in order.
 
     Raises:
         UsageError: If a setting, loss, network, patch or device is not possible.

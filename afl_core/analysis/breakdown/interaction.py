@@ -93,7 +93,7 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
         pair: First and second source.
 
     Returns:
-        Without a test below 6 patients, and where all tumours, or all but one patient's, have one size.
+        The interaction, without a test below 6 patients and where all tumours, or all but one patient's, have one size.
 
     Source: DiCiccio and Romano, JASA 112 (2017) 1211 (studentised permutation); MacKinnon and White, J Econometrics 29
     (1985) 305 (HC3, jackknife); Cameron and Miller, J Human Resources 50 (2015) 317 (over clusters).
@@ -149,7 +149,7 @@ def robust_trend(units: Units, pair: tuple[str, str]) -> Trend | None:
     Several cases or lesions of one patient are averaged first, since the interval takes points as independent.
 
     Returns:
-        None below 6 patients with a tumour, or where all have one size.
+        The line; None below 6 patients with a tumour, or where all have one size.
 
     Source: Sen, JASA 63 (1968) 1379, by `scipy.stats.theilslopes`; the line goes through the medians.
     """

@@ -85,7 +85,7 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
         training: The training split's references with columns FACTS, a row a unit; for bins `training` only.
 
     Returns:
-        A binning an axis, but for those of `unbinned_axes`.
+        One binning for each axis that is not in `unbinned_axes`.
 
     Raises:
         UsageError: If an axis or kind of bins does not exist, or an axis that was named has too few values.

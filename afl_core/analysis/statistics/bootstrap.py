@@ -55,7 +55,7 @@ def mean_intervals(
         resamples: Number of resamples.
 
     Returns:
-        Shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
+        Lower and upper ends, shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
 
     Source: Efron, Better bootstrap confidence intervals, JASA 82 (1987) 171.
     """

@@ -100,7 +100,7 @@ def model_logits(mask: Mask, confidence: float) -> NDArray[np.float32]:
         confidence: Probability of the right class away from the boundary, from 0.5 up to below 1.
 
     Returns:
-        Shape (2, X, Y, Z): background and tumour.
+        Logits of background and tumour, shape (2, X, Y, Z).
     """
     top = math.log(confidence / (1 - confidence))
     tumour = np.full(mask.array.shape, -top, np.float32)

@@ -213,7 +213,7 @@ def focusing_by_bin(table: pd.DataFrame, settings: Mapping[str, Setting], bins: 
         bins: Number of the bin of each case (`Binning.assign`).
 
     Returns:
-        Index: numbers of the bins that hold a case; a column a loss.
+        A table with a column for each loss; its index holds the numbers of the bins that hold a case.
     """
     values = pd.DataFrame({name: gammas(setting, table) for name, setting in settings.items()})
     return values.groupby(bins).median()

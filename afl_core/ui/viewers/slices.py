@@ -58,7 +58,7 @@ def show_viewer(
             rerun. For one viewer of a page.
 
     Returns:
-        What the browser last reported; a bare `ViewerState()` without `report`.
+        The state that the browser last reported; a bare `ViewerState()` without `report`.
     """
     place = None if focus is None else [int(i) for i in focus]
     options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}
