@@ -120,10 +120,10 @@ def train_study(
     """Train what is not finished yet; gives the runs that did not finish, and why.
 
     Args:
-        runs: Of `plan_study`.
-        executor: Where to train, each run in a process of its own; in this process if None.
-        at_once: How many to hand to the executor: none must wait there, or it would begin after Ctrl-C.
-        report: Called with the name of each run that ended.
+        runs: The runs of `plan_study`.
+        executor: Executor that trains each run in a process of its own; in this process if None.
+        at_once: Number of runs to hand to the executor: none must wait there, or it would begin after Ctrl-C.
+        report: Function that is called with the name of each run that ended.
     """
     due = [run for run in runs.values() if run.status().state != "finished"]
     problems: dict[str, str] = {}
@@ -204,8 +204,8 @@ def write_study(out: Path, runs: Mapping[str, RunFolder], results: Mapping[Decis
     """Write runs.csv, comparisons.csv, study.json, and cases.csv with the measures themselves.
 
     Args:
-        out: Folder.
-        runs: Finished ones.
+        out: Folder to write to.
+        runs: The finished runs.
         results: Decision rule to its opened results.
     """
     parts = []

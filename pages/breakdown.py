@@ -5,7 +5,7 @@ from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/breakdown.py")
 
-if workspace is not None and (asked := controls.choose(workspace)) is not None:
-    panels.show_bins(asked)
-    panels.show_statistics(asked)
-    views.show_views(asked)
+if workspace is not None and (selection := controls.choose(workspace)) is not None:
+    panels.show_bins(selection)
+    panels.show_statistics(selection)
+    views.show_views(selection)

@@ -6,7 +6,7 @@ from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
 
-if workspace is not None and upload.chooses_own():
+if workspace is not None and upload.chooses_upload():
     upload.show_upload(workspace)
 elif workspace is not None and (case_id := panels.select_case(workspace)) is not None:
     panels.show_header(workspace, case_id)

@@ -5,8 +5,8 @@ from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/loss_xray.py")
 
-if workspace is not None and (asked := panels.choose(workspace)) is not None:
-    panels.show_cohort(asked)
-    gradient.run_checkpoint(asked)
-    gradient.show_losses(asked)
-    panels.show_findings(asked)
+if workspace is not None and (selection := panels.choose(workspace)) is not None:
+    panels.show_cohort(selection)
+    gradient.run_checkpoint(selection)
+    gradient.show_losses(selection)
+    panels.show_findings(selection)

@@ -10,7 +10,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics import METRICS
 
 FALSE_POSITIVE = "false positive, "
-"""Before the name of the source, in place of the number of a lesion."""
+"""Text before the name of the source, in place of the number of a lesion."""
 
 
 def case_table(opened: Comparison, metric: str, *, sort: str = "") -> pd.DataFrame:
@@ -18,8 +18,8 @@ def case_table(opened: Comparison, metric: str, *, sort: str = "") -> pd.DataFra
 
     Args:
         opened: The results; cases that were not evaluated yet have NaN.
-        metric: Key in `METRICS`.
-        sort: What it is sorted by: a source, `difference` or `size`; else the name of the case.
+        metric: Key of the metric in `METRICS`.
+        sort: Column to sort by: a source, `difference` or `size`; else the name of the case.
     """
     ids = [case.case_id for case in opened.cohort.cases] if opened.cohort else []
     if opened.rows.empty:
@@ -55,8 +55,8 @@ def metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
     """One row a metric: the value of each source, and the difference of the first two.
 
     Args:
-        rows: Of `rows_of`.
-        sources: In their order.
+        rows: The rows of `rows_of`.
+        sources: Names of the sources in their order.
     """
     have = [source for source in sources if source in rows.index]
     keys = [key for key in METRICS if key in rows]
@@ -82,11 +82,11 @@ def lesion_table(opened: Comparison, case_id: str) -> pd.DataFrame:
     rows = rows[rows["case_id"] == case_id] if not rows.empty else rows
     if rows.empty:
         return pd.DataFrame(columns=["lesion", "volume (ml)", "x", "y", "z"])
-    found = rows[rows["kind"] != "false_positive"]
-    facts = found.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
-    dice = found.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(opened.sources))
+    lesions = rows[rows["kind"] != "false_positive"]
+    facts = lesions.drop_duplicates("lesion_id").set_index("lesion_id")[["volume_ml", "roughness", "x", "y", "z"]]
+    dice = lesions.pivot(index="lesion_id", columns="source", values="dsc").reindex(columns=list(opened.sources))
     table = facts.join(dice).reset_index(names="lesion").astype({"lesion": str})
-    ignored = set(found.loc[found["kind"] == "ignored", "lesion_id"].astype(str))
+    ignored = set(lesions.loc[lesions["kind"] == "ignored", "lesion_id"].astype(str))
     table["lesion"] = [f"{lesion}, ignored" if lesion in ignored else lesion for lesion in table["lesion"]]
     false = rows[rows["kind"] == "false_positive"]
     extra = false[["volume_ml", "x", "y", "z"]].assign(lesion=FALSE_POSITIVE + false["source"])

@@ -28,9 +28,9 @@ def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:
     """An exception as an error for people; one that nobody foresaw also goes to a log, with its traceback.
 
     Args:
-        error: What was raised.
-        of: What was being done and with which files, for a message of our own: "measuring FL on case_1 (a.nii.gz)".
-        folder: Where the log is kept; a results folder, if the work belongs to one.
+        error: The exception that was raised.
+        of: The work and its files, for a message of our own: "measuring FL on case_1 (a.nii.gz)".
+        folder: Folder of the log; a results folder, if the work belongs to one.
 
     Returns:
         The error itself if it is one of ours.

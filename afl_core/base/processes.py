@@ -1,7 +1,7 @@
 """Processes that outlive who started them: started once, known to be alive by a lock, ended only when proven.
 
 Such a process has a folder, and holds `FOLDER/lock` from before it exists to its end: who starts it takes the lock and
-hands it over. So two can never start it at once, one that has not said anything yet is alive as long as it lives, and
+hands it over. So two can never start it at once, one that has not reported yet is alive as long as it lives, and
 no clock counts. To end it, `FOLDER/stop` is written, which it looks for. A signal goes to a process only if it has that
 very lock open; a number in a file proves nothing. Without /proc (macOS) the file alone asks.
 """
@@ -24,13 +24,13 @@ LOCK, STOP, LOG = "lock", "stop", "log.txt"
 """Files in the folder of a process."""
 
 POLL_SECONDS = 0.2
-"""How often a process looks whether it is asked to stop."""
+"""Seconds between two looks of a process whether it is to stop."""
 
 _ASKING_SECONDS = 1.0
-"""Who asks whether a lock is held has it for a moment; longer is held by a process."""
+"""Seconds for which a mere test of a lock may hold it; a lock that is held longer is held by a process."""
 
 _KILLED_SECONDS = 5.0
-"""How long the system may take to remove a process that was killed."""
+"""Seconds that the system may take to remove a process that was killed."""
 
 _OPEN = os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC
 """A pipe or link in place of a file is not waited for and not followed."""
@@ -57,7 +57,7 @@ def alive(folder: Path) -> bool:
 
 @contextmanager
 def hold(folder: Path) -> Iterator[int]:
-    """The folder's lock, as its descriptor; a stop that was asked of an earlier process is forgotten.
+    """The folder's lock, as its descriptor; a stop that was requested of an earlier process is forgotten.
 
     Raises:
         UsageError: If another process has it.
@@ -88,10 +88,10 @@ def start(module: str, folder: Path, lock: int, *, told: Callable[[int], None], 
     """Start `python -m MODULE FOLDER`, which has the lock from its first moment; call it under `hold`.
 
     Args:
-        module: Its main part begins with `begin`.
-        folder: Absolute.
-        lock: As `hold` gives it.
-        told: Called with the number of the process, which does nothing before that.
+        module: Name of the module, whose main part begins with `begin`.
+        folder: Folder of the process, an absolute path.
+        lock: Descriptor of the lock, as `hold` gives it.
+        told: Function that is called with the number of the process, which does nothing before that.
         umask: Permissions that the files of the process lack; -1 is as here.
     """
     log = os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND | _OPEN, 0o666)
@@ -119,21 +119,21 @@ def start(module: str, folder: Path, lock: int, *, told: Callable[[int], None], 
 
 
 def begin() -> Path:
-    """What a started process does first: wait until its number is written down, and tell its folder."""
+    """Wait, first of all in a started process, until its number is written down; returns its folder."""
     sys.stdin.read()
     return Path(sys.argv[1])
 
 
-def asked_to_stop(folder: Path) -> bool:
-    """Whether the process of a folder is to end: somebody asked, or the folder is gone, which must not come back."""
+def stop_requested(folder: Path) -> bool:
+    """Whether the process of a folder is to end: a stop was requested, or the folder is gone and must not come back."""
     return os.path.lexists(folder / STOP) or not (folder / LOCK).exists()
 
 
-def when_asked_to_stop(folder: Path, do: Callable[[], None]) -> None:
-    """Look for it in a thread, also while the process is busy."""
+def on_stop_request(folder: Path, do: Callable[[], None]) -> None:
+    """Look for a stop request in a thread, also while the process is busy, and then call `do`."""
 
     def look() -> None:
-        while not asked_to_stop(folder):
+        while not stop_requested(folder):
             time.sleep(POLL_SECONDS)
         do()
 
@@ -144,9 +144,9 @@ def stop(folder: Path, pid: Callable[[], int], *, seconds: float) -> None:
     """Ask the process of a folder to end, and wait until it has; one that does not is killed, if it is proven to be it.
 
     Args:
-        folder: Its folder.
-        pid: Its number, as it says it; asked for when it is needed.
-        seconds: How long it may take by itself.
+        folder: Folder of the process.
+        pid: Function that returns the number of the process, as its folder gives it; called when it is needed.
+        seconds: Time in which the process may end by itself.
 
     Raises:
         UsageError: If it goes on nevertheless.
@@ -196,13 +196,13 @@ def _has_open(pid: int, path: Path) -> bool:
 def ask(
     module: str, text: str, *, seconds: float, waiting: Callable[[float], None] = lambda spent: None
 ) -> subprocess.CompletedProcess[str]:
-    """What `python -m MODULE` answers to a text; the process ends with this call, whatever ends that.
+    """The reply of `python -m MODULE` to a text; the process ends with this call, whatever ends that.
 
     Args:
-        module: What is run.
-        text: Its input.
-        seconds: How long it may take.
-        waiting: Called again and again meanwhile with the seconds so far; an exception of its own ends the wait.
+        module: Name of the module that is run.
+        text: Input of the process.
+        seconds: Time that the process may take.
+        waiting: Function that is called again and again with the seconds so far; an exception in it ends the wait.
 
     Raises:
         TimeoutError: If it takes longer.
@@ -232,7 +232,7 @@ def ask(
 
 
 def answer(reply: Callable[[str], str]) -> None:
-    """What a process that is asked does: reply to its input, or say what is wrong and end with `os.EX_USAGE`."""
+    """Reply to the input of this process, which `ask` started, or print what is wrong and end with `os.EX_USAGE`."""
     try:
         sys.stdout.write(reply(sys.stdin.read()))
     except AflError as error:

@@ -43,7 +43,7 @@ MAX_TEXT, MAX_DEPTH = 2**26, 64
 T = TypeVar("T")
 
 _being_written: set[Path] = set()
-"""Temporary files of this process."""
+"""The temporary files of this process."""
 
 
 @contextmanager
@@ -110,8 +110,8 @@ def read_json(path: Path, *, largest: int = MAX_TEXT, todo: str = "") -> object:
 
     Args:
         path: The file.
-        largest: Bytes that it may have.
-        todo: What the reader of an error can do.
+        largest: Number of bytes that the file may have.
+        todo: Advice to the reader of an error.
 
     Raises:
         DataError: If it cannot be read so, with its name.
@@ -204,10 +204,10 @@ def unzip(path: Path, size: int, *, start: int = 0, end: int | None = None, wbit
 
     Args:
         path: The file.
-        size: Bytes wanted.
-        start: Where in the file the stream begins.
-        end: Where it must have ended; the end of the file if None.
-        wbits: `GZIP`, or `ZLIB` for one stream of that kind.
+        size: Number of bytes that are wanted.
+        start: Position in the file at which the stream begins.
+        end: Position at which it must have ended; the end of the file if None.
+        wbits: Kind of the stream: `GZIP`, or `ZLIB` for one stream of that kind.
 
     Raises:
         EOFError: If the file ends amid its stream.

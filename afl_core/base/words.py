@@ -7,9 +7,9 @@ def number_of(n: int, one: str, many: str = "") -> str:
     """A number and what it counts, in the singular or the plural.
 
     Args:
-        n: How many.
-        one: What follows a 1; also a noun with its verb.
-        many: What follows every other number; `one` with an s unless it is given.
+        n: The number.
+        one: Words that follow a 1; also a noun with its verb.
+        many: Words that follow every other number; `one` with an s unless it is given.
 
     >>> number_of(1, "case"), number_of(0, "case"), number_of(1150, "voxel")
     ('1 case', '0 cases', '1,150 voxels')

@@ -26,10 +26,10 @@ IN_FLIGHT = 256
 """Tasks handed to a pool at a time: more than it has processes, and few enough to hold."""
 
 WATCH_SECONDS = 1.0
-"""How often it is looked whether a pool still works."""
+"""Seconds between two looks whether a pool still works."""
 
 STOP_SECONDS = 8.0
-"""How long a process may take to leave what it does when the pool is stopped; a training run takes up to four."""
+"""Seconds in which a process must leave its work when the pool is stopped; a training run takes up to four."""
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -49,12 +49,12 @@ def finished(
     Where this is left early, by an error of the caller or by Ctrl-C, tasks that have not begun are dropped.
 
     Args:
-        work: What is done; a function of a module, or a `partial` of one, where the executor has other processes.
-        tasks: Taken one after the other, as they are handed on.
-        of: What is done with a task, and with which file, as `explained` takes it.
-        folder: Where the log of unforeseen errors is kept.
-        executor: Runs the tasks; without one they run here, one after the other.
-        at_once: Tasks that the executor has at a time.
+        work: Function to call; of a module, or a `partial` of one, where the executor has other processes.
+        tasks: The tasks, taken one after the other as they are handed on.
+        of: Function that describes the work on a task and its file, as `explained` takes it.
+        folder: Folder of the log of unforeseen errors.
+        executor: Executor that runs the tasks; without one they run here, one after the other.
+        at_once: Number of tasks that the executor has at a time.
 
     Yields:
         The task, and its result or the error that it ended with: one bad task never ends the others.
@@ -89,8 +89,8 @@ def worker_pool(*, tasks: int, workers: int | None = None) -> Iterator[Executor 
     drops what is queued and ends what runs; they also end with this process, however that ends.
 
     Args:
-        tasks: How many tasks there will be.
-        workers: Processes at most, instead of one a core. Each holds one case at a time.
+        tasks: Number of the tasks that there will be.
+        workers: Largest number of processes, instead of one a core. Each holds one case at a time.
 
     Raises:
         UsageError: If a process, or the thread that hands out the tasks, has ended for want of memory.
@@ -136,7 +136,7 @@ def _fail_if_abandoned(pool: ProcessPoolExecutor, left: threading.Event) -> None
 
 
 def _prepare_worker() -> None:
-    """In a worker: Ctrl-C is the parent's to answer; being told to end, or losing the parent, ends it at once."""
+    """Prepare a worker: Ctrl-C is the parent's to answer; being told to end, or losing the parent, ends it at once."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: _leave())
     threadpool_limits(1)  # the pool fills the cores

@@ -18,7 +18,7 @@ from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Op
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
-    false_positives_said,
+    false_positives_sentences,
     levels_sentence,
     mean_sentence,
     pair_sentence,
@@ -256,7 +256,7 @@ def print_breakdown(breakdown: Breakdown) -> None:
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
-    for sentence in filter(None, (*sentences, *false_positives_said(units), *breakdown.unbinned)):
+    for sentence in filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)):
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 

@@ -144,7 +144,7 @@ def _run_here() -> None:
     folder = processes.begin()
     os.chdir(folder.parents[1])
     folder = folder.relative_to(folder.parents[1])
-    processes.when_asked_to_stop(folder, _leave)
+    processes.on_stop_request(folder, _leave)
     run_job(folder)
 
 

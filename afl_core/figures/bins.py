@@ -41,7 +41,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     """Mean of every source over everything and in each bin of an axis, in front of its units.
 
     Args:
-        breakdown: Its records give the means and their 95 % intervals; there is none under 6 patients.
+        breakdown: The breakdown, whose records give the means and their 95 % intervals; there is none under 6 patients.
         axis: Key of one of its binnings.
         pair: The sources whose units are drawn where those of all would be too many dots to tell apart or to move.
 
@@ -89,7 +89,7 @@ def plot_grid(
         grid: The cells, as `compute_grid` gives them.
         rows: The binning that runs down.
         columns: The binning that runs to the right.
-        units: What was compared.
+        units: The cases or lesions that were compared.
         pair: First and second source; the difference is second minus first.
         least: Patients below which a cell is grey: its difference is neither coloured nor written.
     """
@@ -129,7 +129,7 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
         sweep: Columns bin, edge, quantile, n, mean_difference, ci_low, ci_high.
         binning: The edges in use, each a dashed line where it moves: the upper one of the middle bin, whose lower one
             moves with it.
-        units: What was compared.
+        units: The cases or lesions that were compared.
         pair: First and second source; the difference is second minus first.
 
     Returns:

@@ -14,7 +14,7 @@ from afl_core.figures.palette import source_style
 Pair = tuple[str, str]
 Floats = NDArray[np.float64]
 Facts = tuple[NDArray[np.str_], str]
-"""What dots carry, as text, and the hover text that reads it."""
+"""Facts of the case of each dot, as text, and the hover text that reads them."""
 
 MANY = 2000
 """Dots above which WebGL draws them: an SVG of more is slow to move."""
@@ -79,10 +79,10 @@ def marks_with_intervals(values: Floats, low: Floats, high: Floats, marker: Mapp
     """What draws values as marks with their intervals, for `add_scatter`.
 
     Args:
-        values: Shape (n,).
+        values: Values of the marks, shape (n,).
         low: Lower ends, shape (n,); NaN where there is no interval.
-        high: Upper ends.
-        marker: Of `source_marker`.
+        high: Upper ends of the same intervals.
+        marker: The marker of `source_marker`.
     """
     ends = {"array": high - values, "arrayminus": values - low}
     error = {**ends, "thickness": 2.5, "width": 5, "color": marker["color"]}

@@ -9,7 +9,7 @@ from afl_core.figures.chart_style import LOG_AXIS
 from afl_core.metrics import METRICS
 
 ROUGHNESS_SCALE = "Cividis"
-"""Readable with any colour vision, and in grey."""
+"""Colours that are readable with any colour vision, and in grey."""
 
 
 def plot_differences(rows: pd.DataFrame, metric: str, sources: tuple[str, str]) -> go.Figure:
@@ -17,8 +17,8 @@ def plot_differences(rows: pd.DataFrame, metric: str, sources: tuple[str, str]) 
 
     Args:
         rows: Case rows, one per (case, source).
-        metric: Key in METRICS.
-        sources: First and second; the difference is second minus first.
+        metric: Key of the metric in METRICS.
+        sources: First and second source; the difference is second minus first.
 
     Returns:
         A figure whose points carry the case id as customdata. Colour is the roughness; cases too small to carry one are

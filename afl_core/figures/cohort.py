@@ -16,7 +16,7 @@ def plot_volumes(volumes_ml: Sequence[float]) -> go.Figure:
     """Histogram of the tumour volumes of cases, with their median and tertiles.
 
     Args:
-        volumes_ml: One volume a case; cases without a tumour (0) and those that were not read (NaN) are left out.
+        volumes_ml: Volumes in ml, one a case; cases without a tumour (0) or that were not read (NaN) are left out.
     """
     values = np.array([v for v in volumes_ml if v > 0])
     if not values.size:

@@ -39,12 +39,12 @@ class Example:
     """A case of the figure.
 
     Attributes:
-        title: Stands above its two columns.
+        title: Title above the two columns of the case.
         image: Background of the slice; None where it cannot be shown.
         reference: Reference mask of the case; where it is empty, its panels say so.
         predictions: Source name to mask, the rows of the figure.
         scores: Source name to Dice, written into the surfaces.
-        note: Why it has no image, or "".
+        note: Reason why the case has no image, or "".
     """
 
     title: str

@@ -95,7 +95,7 @@ def plot_shares(shares_by_loss: Mapping[str, Shares]) -> go.Figure:
 
 
 def _bars(names: list[str], what: str, colour: str, share: list[float], axis: str) -> dict[str, Any]:
-    """One part of every bar of a panel, with its share in it where there is room; `_left_out` says the least ones."""
+    """One part of every bar of a panel, with its share in it where there is room; `_left_out` writes the least ones."""
     top = 1.01 if axis else 0.94
     return {
         "type": "bar",

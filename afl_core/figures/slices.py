@@ -20,12 +20,12 @@ and wider. The gaps are short: an outline must be seen whole."""
 
 WINDOW_PERCENTILES = (0.5, 99.5)
 MARGIN_MM = 12.0
-"""Shown around the tumour on every side."""
+"""Margin in mm that is shown around the tumour on every side."""
 
 MIN_SIDE_MM = 40.0
 MAX_SIDE_MM = 130.0
 SCALE_MM = 10.0
-"""Length of the bar."""
+"""Length of the scale bar in mm."""
 
 STEPS = 8
 """A voxel is divided into so many steps each way, so that an outline keeps to the voxels' edges."""

@@ -36,9 +36,9 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     """Every unit from the first source's value to the second's, one panel a bin.
 
     Args:
-        breakdown: Its records give the means, their difference and its interval.
+        breakdown: The breakdown, whose records give the means, their difference and its interval.
         axis: Key of one of its binnings.
-        pair: One of `breakdown.units.pairs`.
+        pair: First and second source, one of `breakdown.units.pairs`.
 
     Returns:
         A figure whose lines carry case id, lesion id, volume and both values as customdata. Of more than 300 units in
@@ -68,7 +68,7 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
 
 
 def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
-    """Sign of a gain to what it says and its colour."""
+    """Sign of a gain to its meaning in words and its colour."""
     return {
         -1: (f"{pair[0]} better", WORSE_COLOUR),
         0: ("equal", EQUAL_COLOUR),

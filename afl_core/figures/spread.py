@@ -59,7 +59,7 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
         pair: First and second source; the difference is second minus first.
         trend: Line to draw, with a band between the lines of its lowest and highest slope through its point at the
             median volume.
-        colour_by: Key in AXES of what colours the dots; those without a value are hollow.
+        colour_by: Key in AXES of the quantity that colours the dots; those without a value are hollow.
     """
     placed = np.flatnonzero(has_value("size", units.table["size"]))
     shade = units.table[colour_by].to_numpy(dtype=float)

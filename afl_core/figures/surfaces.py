@@ -16,7 +16,7 @@ SMOOTHING_STEPS = 20
 """Taubin steps: they take the voxel stairs off and keep the volume."""
 
 OUTLINE_STEP = 4
-"""Every how many voxels the outline of the head is sampled; it is only there for orientation."""
+"""Step in voxels at which the outline of the head is sampled; it is only there for orientation."""
 
 LIMITS_MM = (1.0, 10.0)
 """Ends of the colour range stay within these, and what lies further off has no say: one far-off false positive must not
@@ -31,7 +31,7 @@ class Surface:
     """A triangle mesh.
 
     Attributes:
-        points_mm: Float32, shape (n, 3), RAS+.
+        points_mm: Points in mm, float32, shape (n, 3), RAS+.
         faces: Point numbers, int32, shape (f, 3).
         distance_mm: Float32, shape (n,): distance of every point to the reference surface, positive outside; None
             where there is no reference to compare with.
@@ -61,8 +61,8 @@ def compute_surfaces(image: Volume | None, reference: Mask | None, predictions: 
     """Surfaces of the reference and of each source, and the outline around them.
 
     Args:
-        image: Gives the outline; all masks lie on its grid. None where there is none to show.
-        reference: Without one, or with an empty one, no source has distances.
+        image: Image that gives the outline; all masks lie on its grid. None where there is none to show.
+        reference: The reference mask; without one, or with an empty one, no source has distances.
         predictions: Source name to mask.
 
     Returns:

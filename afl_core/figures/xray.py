@@ -16,7 +16,7 @@ from afl_core.figures.palette import REFERENCE_COLOUR, source_style
 Floats = NDArray[np.float64]
 
 FLOOR = 1e-5
-"""Gammas below, 0 among them, are drawn here: a logarithm has no 0."""
+"""Gamma at which smaller ones, 0 among them, are drawn: a logarithm has no 0."""
 
 BY_CLASS = "CE by class"
 ORDER = ("FL", "A-FL released", BY_CLASS, "A-FL paper", "A-FL scale-free", "yours")
@@ -40,7 +40,7 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
 
     Args:
         table: Cases with a tumour, columns as `xray_table`.
-        gamma: One value for each case.
+        gamma: Gamma of each case.
         title: Title of the vertical axis.
         chosen: Id of the case that has a ring around it.
         roughest: Upper end of the colours.
@@ -111,7 +111,7 @@ def plot_distributions(values: Mapping[str, Floats]) -> go.Figure:
     """Box of each quantity (quartiles; 5th and 95th percentile) on one logarithmic axis, with FL's gamma on it.
 
     Args:
-        values: Name to a value a case; first at the top. Zeros are drawn at FLOOR.
+        values: Name of the quantity to a value a case; first at the top. Zeros are drawn at FLOOR.
     """
     figure = go.Figure()
     figure.add_vline(x=2, line={"width": 3, "color": colour_of("FL")})

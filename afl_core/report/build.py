@@ -44,7 +44,7 @@ def build_report(findings: Findings) -> str:
     html = "".join(section(title, content, name=name) for name, (title, content) in sections.items())
     links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, (title, content) in sections.items() if content)
     title = _title(findings.units.sources)
-    unbinned = "".join(paragraph(said, "note") for said in findings.breakdown.unbinned)
+    unbinned = "".join(paragraph(why, "note") for why in findings.breakdown.unbinned)
     page = (
         f"<header><h1>{escape(title)}</h1>\n{_subtitle(findings)}{conclusion(findings)}{unbinned}<nav>{links}</nav></header>\n"
         f"<main>{html}</main>\n<footer>{escape(DISCLAIMER)} Made with the A-FL workbench.</footer>\n"
@@ -64,12 +64,12 @@ def _subtitle(findings: Findings) -> str:
     compared = number_of(len(units.table), units.noun[:-1]) + (
         "" if n == len(units.table) else f" of {number_of(n, 'patient')}"
     )
-    said = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
+    subtitle = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
     synthetic = (
         "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."
     )
-    return paragraph(said, "soft") + (paragraph(synthetic, "warn") if findings.comparison.is_demo else "")
+    return paragraph(subtitle, "soft") + (paragraph(synthetic, "warn") if findings.comparison.is_demo else "")
 
 
 def _axis(findings: Findings, axis: str) -> str:

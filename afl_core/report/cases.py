@@ -17,7 +17,7 @@ from afl_core.report.parts import escape, heading, paragraph
 from afl_core.volume import Case, Mask, check_same_grid
 
 SHOWN = 3
-"""Largest gains, and largest losses."""
+"""Number of the largest gains that are shown, and of the largest losses."""
 
 KEY_WIDTH = 2.6
 """Width of a source's line in the key of the outlines."""
@@ -28,11 +28,11 @@ class Change:
     """A case or lesion on which the second source differs from the first.
 
     Attributes:
-        case_id: The case.
-        lesion_id: 0 for a whole case.
-        size_ml: Of the reference.
+        case_id: Id of the case.
+        lesion_id: Number of the lesion; 0 for a whole case.
+        size_ml: Volume of the reference in ml.
         first: Value of the first source.
-        second: Value of the second.
+        second: Value of the second source.
     """
 
     case_id: str
@@ -96,11 +96,10 @@ def _figure(change: Change, findings: Findings) -> str:
         shown, note = f'<div class="missing">No picture: a file cannot be read ({escape(error)})</div>', ""
     first, second = findings.pair or ("", "")
     label = findings.units.measure.title
-    said = f"{change.size_ml:.3g} ml; {label}: {first} {change.first:.3f}, {second} {change.second:.3f} "
-    said += f"({change.second - change.first:+.3f}){note}"
-    return (
-        f"<figure>{shown}<figcaption><strong>{escape(change.name)}</strong><br>{escape(said)}</figcaption></figure>\n"
-    )
+    caption = f"{change.size_ml:.3g} ml; {label}: {first} {change.first:.3f}, {second} {change.second:.3f} "
+    caption += f"({change.second - change.first:+.3f}){note}"
+    text = f"<strong>{escape(change.name)}</strong><br>{escape(caption)}"
+    return f"<figure>{shown}<figcaption>{text}</figcaption></figure>\n"
 
 
 def _picture(change: Change, findings: Findings) -> tuple[bytes, str]:
@@ -154,7 +153,7 @@ def _centre(change: Change, findings: Findings) -> tuple[int, int, int] | None:
 
 
 def _keys(findings: Findings) -> str:
-    """What the outlines are."""
+    """The key of the outlines."""
     entries = [("reference", REFERENCE_COLOUR, "", 4.0)]
     for name, colour, dashes in zip(findings.pair or (), SOURCE_COLOURS, SOURCE_STYLES, strict=False):
         members = _members(name, findings)

@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -50,10 +50,10 @@ def show_both(findings: Findings) -> str:
         html += chart(plot_grid(grid, size, other, units, pair), label=label, name=f"grid-{other.axis}")
         note = "Intervals are wider than 95 %, to hold together over the cells. Cells with too few patients are grey."
         html += paragraph(grid_sentence(grid) or note, "note")
-        found = confounding(units, pair, other.axis)
-        html += paragraph(confounding_sentence(found, other.axis, units))
+        correlations = confounding(units, pair, other.axis)
+        html += paragraph(confounding_sentence(correlations, other.axis, units))
         columns = ["Rank correlation of", "rho", "95 % interval", "n"]
-        html += table(columns, [_correlation(c) for c in found], name=f"confounding {other.axis}")
+        html += table(columns, [_correlation(c) for c in correlations], name=f"confounding {other.axis}")
     return html
 
 
@@ -92,15 +92,15 @@ def show_spread(findings: Findings) -> str:
     html += heading("Recall of lesions")
     options = replace(findings.options, level="lesion", metric="detected")
     try:
-        found = choose_units(
+        lesions = choose_units(
             findings.comparison.rows, findings.comparison.lesions, findings.comparison.manifest, options
         )
-        size = lesion_size_bins(found, findings.breakdown, findings.options)
+        size = lesion_size_bins(lesions, findings.breakdown, findings.options)
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")
-    html += chart(plot_recall(found, size), label="Recall of lesions by their volume", name="recall")
-    said = [*false_positives_said(found), _recall_note(size)]
-    return html + "".join(paragraph(text, "note") for text in said)
+    html += chart(plot_recall(lesions, size), label="Recall of lesions by their volume", name="recall")
+    notes = [*false_positives_sentences(lesions), _recall_note(size)]
+    return html + "".join(paragraph(text, "note") for text in notes)
 
 
 def _recall_note(size: Binning) -> str:
@@ -110,6 +110,11 @@ def _recall_note(size: Binning) -> str:
     )
 
 
-def _correlation(found: Correlation) -> list[str]:
-    interval = "–" if math.isnan(found.low) else f"{found.low:+.2f} to {found.high:+.2f}"
-    return [found.what, "–" if math.isnan(found.rho) else f"{found.rho:+.2f}", interval, str(found.n)]
+def _correlation(correlation: Correlation) -> list[str]:
+    interval = "–" if math.isnan(correlation.low) else f"{correlation.low:+.2f} to {correlation.high:+.2f}"
+    return [
+        correlation.what,
+        "–" if math.isnan(correlation.rho) else f"{correlation.rho:+.2f}",
+        interval,
+        str(correlation.n),
+    ]

@@ -1,4 +1,4 @@
-"""What a report is made of."""
+"""The numbers and choices that a report is made of."""
 
 from dataclasses import dataclass
 
@@ -10,13 +10,13 @@ from afl_core.evaluation.comparison import Comparison
 
 @dataclass(frozen=True, eq=False)
 class Findings:
-    """A comparison and what was found in it.
+    """A comparison and its breakdown.
 
     Attributes:
-        breakdown: The numbers.
+        breakdown: The numbers by bin.
         options: The choices behind them.
         comparison: The results folder.
-        command: What made the report.
+        command: Command that made the report.
     """
 
     breakdown: Breakdown
@@ -26,7 +26,7 @@ class Findings:
 
     @property
     def units(self) -> Units:
-        """What was compared."""
+        """The cases or lesions that were compared."""
         return self.breakdown.units
 
     @property

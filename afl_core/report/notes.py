@@ -1,4 +1,4 @@
-"""How it was measured, what the paper publishes, and where the numbers come from."""
+"""How the numbers were measured, what the paper publishes, and where the numbers come from."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -27,32 +27,34 @@ from afl_core.report.parts import bullets, escape, facts, fold, heading, paragra
 
 def method(findings: Findings) -> str:
     """Metric, bins, empty masks, what is left out, intervals and tests."""
-    units, found = findings.units, findings.breakdown
+    units, breakdown = findings.units, findings.breakdown
     measure = units.measure
     opened = findings.comparison
     manifest, rows, settings = opened.manifest, opened.rows, opened.manifest.settings
-    said = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_sentences))
+    remarks = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_sentences))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
         f"{units.axis(b.axis).title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
-        for b in found.binnings
+        for b in breakdown.binnings
     ]
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
         "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_text(manifest)}",
-        "Bin edges": " ".join(["Ours; the paper publishes none.", *(f"{said}." for said in edges), *found.unbinned]),
+        "Bin edges": " ".join(
+            ["Ours; the paper publishes none.", *(f"{edge}." for edge in edges), *breakdown.unbinned]
+        ),
         "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])}: {'; '.join(left) or 'none'}.",
-        "Patient": f"{said} "
+        "Patient": f"{remarks} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "
-        f"small n. Means: 95 % each. {levels_sentence(found.records, units)}",
+        f"small n. Means: 95 % each. {levels_sentence(breakdown.records, units)}",
         "Few patients": f"Below {MIN_PATIENTS} patients there is neither an interval nor a p-value.",
     }
     if units.pairs:
         entries["Test"] = (
             f"Two-sided paired Wilcoxon signed-rank test over patients, exact up to {EXACT_UP_TO} differences. Effect: "
-            f"matched rank-biserial correlation. {tests_sentence(found.n_tests)}"
+            f"matched rank-biserial correlation. {tests_sentence(breakdown.n_tests)}"
         )
     if manifest.measured:
         entries["Matching"] = (
@@ -88,9 +90,9 @@ def provenance(findings: Findings) -> str:
     """Data, sources with their fingerprints, versions, the command, and what could not be used."""
     manifest, units = findings.comparison.manifest, findings.units
     sources = {}
-    for name, said in describe_sources(units, manifest, findings.options).items():
-        for seed, own in said.get("seeds", {name: said}).items():
-            sources[name if seed == name else f"{name}: {seed}"] = _source(own)
+    for name, source in describe_sources(units, manifest, findings.options).items():
+        for seed, described in source.get("seeds", {name: source}).items():
+            sources[name if seed == name else f"{name}: {seed}"] = _source(described)
     now = versions((*PACKAGES, "plotly", "matplotlib"))
     entries = {
         "Data": f"{manifest.data.folder.name} ({manifest.data.kind})",
@@ -100,7 +102,7 @@ def provenance(findings: Findings) -> str:
         "Report made with": _listed(now),
     }
     return (
-        facts(sources | {name: said for name, said in entries.items() if said})
+        facts(sources | {name: text for name, text in entries.items() if text})
         + paragraph("This report was made by")
         + f"<p><code>{escape(findings.command)}</code></p>\n"
         + _unused(findings)
@@ -112,7 +114,7 @@ def _rows(entries: Iterable[tuple[str, Scores]]) -> list[list[str]]:
 
 
 def _score(value: float) -> str:
-    """As printed: three decimals, or four where the paper has four.
+    """A score as the paper prints it: three decimals, or four where the paper has four.
 
     >>> _score(0.94), _score(0.9501)
     ('0.940', '0.9501')
@@ -120,14 +122,14 @@ def _score(value: float) -> str:
     return f"{value:.3f}" if round(value, 3) == value else f"{value:.4f}"
 
 
-def _source(said: dict[str, Any]) -> str:
-    """What a source is, with its fingerprint; a folder of masks has one a mask, in the results."""
-    digest = f"; fingerprint (SHA-256) {said['fingerprint']}" if said.get("fingerprint") else ""
-    return f"{said['kind']}: {said['summary']}{digest}"
+def _source(source: dict[str, Any]) -> str:
+    """A description of a source with its fingerprint; a folder of masks has one for each mask, in the results."""
+    digest = f"; fingerprint (SHA-256) {source['fingerprint']}" if source.get("fingerprint") else ""
+    return f"{source['kind']}: {source['summary']}{digest}"
 
 
-def _listed(found: dict[str, str]) -> str:
-    return ", ".join(f"{name} {version}" for name, version in found.items())
+def _listed(packages: dict[str, str]) -> str:
+    return ", ".join(f"{name} {version}" for name, version in packages.items())
 
 
 def _unused(findings: Findings) -> str:
@@ -136,5 +138,5 @@ def _unused(findings: Findings) -> str:
     problems = dict(manifest.data.skipped)
     for case, texts in manifest.problems.items():
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
-    said = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
-    return fold(unused_sentence(len(problems)), bullets(said)) if said else ""
+    reasons = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
+    return fold(unused_sentence(len(problems)), bullets(reasons)) if reasons else ""

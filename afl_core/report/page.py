@@ -96,11 +96,11 @@ addEventListener("afterprint", () => { folds.forEach((fold) => { fold.open = fal
 
 
 def frame(*, title: str, html: str, document: str) -> str:
-    """The whole file.
+    """The whole file as HTML.
 
     Args:
-        title: Of the window.
-        html: What the page shows.
+        title: Title of the window.
+        html: Content of the page.
         document: JSON that is embedded for scripts and people to read back.
     """
     from plotly.offline import get_plotlyjs  # noqa: PLC0415 - reads 5 MB

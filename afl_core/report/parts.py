@@ -21,13 +21,13 @@ def paragraph(text: object, kind: str = "") -> str:
 
 
 def bullets(texts: Iterable[object], kind: str = "") -> str:
-    """A list; nothing without an entry."""
+    """A list; "" without an entry."""
     items = "".join(f"<li>{escape(text)}</li>" for text in texts)
     return f"<ul{_class(kind)}>{items}</ul>\n" if items else ""
 
 
 def section(title: str, html: str, *, name: str) -> str:
-    """A section with its heading; nothing where it is empty."""
+    """A section with its heading; "" where it is empty."""
     return f'<section id="{escape(name)}"><h2>{escape(title)}</h2>\n{html}</section>\n' if html else ""
 
 
@@ -37,7 +37,7 @@ def heading(text: str) -> str:
 
 
 def fold(summary: str, html: str) -> str:
-    """What only some readers open; open on paper."""
+    """A section that only some readers open; it is open on paper."""
     return f"<details><summary>{escape(summary)}</summary>\n{html}</details>\n"
 
 
@@ -45,10 +45,10 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
     """A table; its first columns hold words, the others numbers.
 
     Args:
-        columns: Headings.
+        columns: Headings of the columns.
         rows: Cells, as they are shown; what follows a line break in a cell is set back.
-        name: For scripts that read it back.
-        words: How many columns are aligned as words.
+        name: Name for scripts that read the table back.
+        words: Number of columns that are aligned as words.
     """
     kinds = ["" if k < words else ' class="number"' for k in range(len(columns))]
     head = "".join(f'<th scope="col"{kind}>{escape(c)}</th>' for c, kind in zip(columns, kinds, strict=True))
@@ -62,7 +62,7 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[object]], *, name: str
 
 def facts(entries: Mapping[str, object]) -> str:
     """Names and what is known of them, side by side."""
-    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(said)}</dd>" for name, said in entries.items())
+    rows = "".join(f"<dt>{escape(name)}</dt><dd>{escape(fact)}</dd>" for name, fact in entries.items())
     return f"<dl>{rows}</dl>\n"
 
 
@@ -80,8 +80,8 @@ def chart(figure: Any, *, label: str, name: str) -> str:
 
     Args:
         figure: A plotly figure; its own template is left out, the page has one for light and one for dark.
-        label: What it shows, for those who do not see it.
-        name: Unique among the charts of the page.
+        label: Description of the chart, for those who do not see it.
+        name: Name of the chart, unique on the page.
     """
     plain = json.loads(figure.to_json())
     plain["layout"].pop("template", None)
@@ -94,7 +94,7 @@ def chart(figure: Any, *, label: str, name: str) -> str:
 
 
 def side_by_side(html: Iterable[str], kind: str) -> str:
-    """Charts, tables or pictures in a grid; nothing without one."""
+    """Charts, tables or pictures in a grid; "" without one."""
     cells = "".join(f"<div>{cell}</div>" for cell in html if cell)
     return f'<div class="{escape(kind)}">{cells}</div>\n' if cells else ""
 

@@ -11,7 +11,13 @@ from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.options import choose_units
 from afl_core.analysis.breakdown.records import ALL, bin_records
-from afl_core.analysis.breakdown.sentences import edges_text, false_positives_said, mean_sentence, p_text, pair_sentence
+from afl_core.analysis.breakdown.sentences import (
+    edges_text,
+    false_positives_sentences,
+    mean_sentence,
+    p_text,
+    pair_sentence,
+)
 from afl_core.analysis.statistics.paired import HEADLINE
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
@@ -19,17 +25,19 @@ from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
 ARROWS = {"higher": "↑", "lower": "↓"}
 NONE = "–"
-"""Shown where there is no number."""
+"""Text in place of a number that there is not."""
 
 
 def conclusion(findings: Findings) -> str:
-    """What the comparison says over everything: a sentence a pair, or the mean of a single source."""
-    units, found = findings.units, findings.breakdown
+    """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
+    units, breakdown = findings.units, findings.breakdown
     if not units.pairs:
-        return paragraph(mean_sentence(found.records.iloc[0].to_dict(), units), "lead")
-    said = [pair_sentence(found.pair(*pair).iloc[0].to_dict(), units, tests=found.n_tests) for pair in units.pairs]
-    rest = bullets(said[1:])
-    return paragraph(said[0], "lead") + (fold(_others(said), rest) if len(said) > 4 else rest)
+        return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead")
+    sentences = [
+        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests) for pair in units.pairs
+    ]
+    rest = bullets(sentences[1:])
+    return paragraph(sentences[0], "lead") + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
 
 
 def headline(findings: Findings) -> str:
@@ -45,7 +53,7 @@ def headline(findings: Findings) -> str:
         f"for every source (in brackets their {findings.units.noun}, where these are more). "
         "Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
     )
-    false = "".join(paragraph(said, "note") for said in false_positives_said(findings.units))
+    false = "".join(paragraph(sentence, "note") for sentence in false_positives_sentences(findings.units))
     return table(columns, shown, name="headline") + false + paragraph(note, "note")
 
 
@@ -57,13 +65,13 @@ def axis_tables(findings: Findings, axis: str) -> str:
         return _means_table(records[whole], axis)
     html = ""
     if len(findings.units.sources) > 2:
-        html += heading("Means of every source") + _means_table(_own(records[whole]), axis)
+        html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
     return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
 
 
 def sentences_of(findings: Findings, axis: str) -> str:
-    """What every bin says of the first pair, in words."""
+    """The sentences of the first pair, one for each bin."""
     if findings.pair is None:
         return ""
     records = findings.breakdown.pair(*findings.pair)
@@ -82,7 +90,7 @@ def _headline_row(findings: Findings, key: str) -> list[str]:
     records = bin_records(units, None)
     measure, n = units.measure, int(records["n"].iloc[0])
     row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(units.table))]
-    row += [_number(mean) for mean in _own(records)["mean"]]
+    row += [_number(mean) for mean in _source_records(records)["mean"]]
     if findings.pair:
         first, second = findings.pair
         (record,) = records[(records["source"] == second) & (records["minus"] == first)].to_dict("records")
@@ -90,7 +98,7 @@ def _headline_row(findings: Findings, key: str) -> list[str]:
     return row
 
 
-def _own(records: pd.DataFrame) -> pd.DataFrame:
+def _source_records(records: pd.DataFrame) -> pd.DataFrame:
     """One record a bin and source, whatever it is compared with."""
     return records.drop_duplicates(["axis", "bin", "source"])
 
@@ -106,7 +114,7 @@ def _means_table(records: pd.DataFrame, axis: str) -> str:
 
 def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
     first, second = pair
-    means = {(r["axis"], r["bin"]): r for r in _own(records).to_dict("records") if r["source"] == first}
+    means = {(r["axis"], r["bin"]): r for r in _source_records(records).to_dict("records") if r["source"] == first}
     rows = []
     for record in records[(records["source"] == second) & (records["minus"] == first)].to_dict("records"):
         other = means[record["axis"], record["bin"]]

@@ -32,9 +32,9 @@ class TrainingCase:
     """One case as the network sees it.
 
     Attributes:
-        case_id: For messages.
-        image: Float16, shape (C, X, Y, Z), z-scored.
-        label: Uint8, shape (1, X, Y, Z), on the same grid.
+        case_id: Id of the case, for messages.
+        image: Image, float16, shape (C, X, Y, Z), z-scored.
+        label: Mask on the same grid, uint8, shape (1, X, Y, Z).
         tumour_voxels: Flat indices of tumour voxels, from which half of the patches are drawn.
         other_voxels: Flat indices of the rest.
     """
@@ -50,10 +50,10 @@ def training_case(case_id: str, images: Mapping[str, Volume], reference: Mask, c
     """Preprocess a case for training; a case smaller than the patch is padded.
 
     Args:
-        case_id: For messages.
+        case_id: Id of the case, for messages.
         images: Sequence name to volume, all on one grid.
-        reference: On the same grid.
-        config: Names sequences, spacing or grid, and how the reference is resized.
+        reference: Reference mask on the same grid.
+        config: The run, which names sequences, spacing or grid, and how the reference is resized.
     """
     image = prepare(images, sequences=config.sequences, spacing_mm=config.spacing_mm, grid=config.grid)
     label = torch.from_numpy(reference.array.astype(np.uint8))[None]
@@ -79,7 +79,7 @@ def _intensity(prob: float) -> list[Transform]:
 
 
 def _demo(patch_size: Sequence[int]) -> list[Transform]:
-    """Half of the patches around a tumour voxel."""
+    """Draw half of the patches around a tumour voxel."""
     crop = RandCropByPosNegLabeld(
         BOTH,
         label_key="label",
@@ -93,14 +93,14 @@ def _demo(patch_size: Sequence[int]) -> list[Transform]:
 
 
 def _picai_paper(patch_size: Sequence[int]) -> list[Transform]:
-    """The whole case, moved by up to 10 voxels along the first axis."""
+    """Take the whole case, moved by up to 10 voxels along the first axis."""
     move = RandAffined(BOTH, prob=0.2, translate_range=(10, 0, 0), mode=("bilinear", "nearest"), padding_mode="zeros")
     noise = RandGaussianNoised("image", prob=0.4)
     return [RandSpatialCropd(BOTH, patch_size, random_size=False), move, *_flips(), noise, *_intensity(0.4)]
 
 
 def _brats_paper(patch_size: Sequence[int]) -> list[Transform]:
-    """Random crops, wherever the tumour is."""
+    """Draw random crops, wherever the tumour is."""
     return [RandSpatialCropd(BOTH, patch_size, random_size=False), *_flips(), *_intensity(1.0)]
 
 

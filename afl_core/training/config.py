@@ -1,4 +1,4 @@
-"""What a training run is: one validated, immutable configuration."""
+"""The configuration of a training run, validated and immutable."""
 
 import json
 import math
@@ -22,32 +22,32 @@ class TrainConfig(BaseModel):
     """Everything that decides the weights of a run, given the data.
 
     Attributes:
-        loss: Key in `LOSSES`.
-        loss_settings: As `build_loss` takes them.
-        network: Key in `MODELS`.
-        network_settings: As `build_model` takes them.
+        loss: Key of the loss in `LOSSES`.
+        loss_settings: Settings of the loss, as `build_loss` takes them.
+        network: Key of the network in `MODELS`.
+        network_settings: Settings of the network, as `build_model` takes them.
         encoder_weights: File of 2-D ImageNet weights for the encoder of the ResNet50 U-Net.
         sequences: Channels of the image, in order.
         spacing_mm: Voxel size to which every case is resampled.
         grid: Voxels to which every case is resized instead, whatever its field of view, as in the paper's PI-CAI code.
-        patch_size: Voxels that the network sees at a time.
-        label_resize: `nearest` keeps the reference's volume; `area` with everything above 0, as released, makes it
-            1.45 times as large (facts of the released transforms, PI-CAI).
-        augmentation: Key in `AUGMENTATIONS`.
-        batch_size: Patches a step.
-        steps: Steps of the run.
-        epochs: Passes over the training cases, in place of steps.
-        validate_every: Steps from one validation to the next; None is a pass over the training cases.
-        optimiser: `sgd` with Nesterov's momentum, or `adamw`.
-        schedule: `cosine` down to 0, or `constant`.
-        learning_rate: At the start.
-        momentum: Of SGD.
-        weight_decay: Of either optimiser.
-        precision: Of the network's own arithmetic; the loss is always in float32.
-        device: `auto` is CUDA where there is one.
-        seed: Of initial weights and batches.
-        threads: Of the processor; another number gives other bits.
-        decision_rule: How logits become a mask, in validation and in the checkpoint.
+        patch_size: Number of voxels along each axis of what the network sees at a time.
+        label_resize: How the reference is resized: `nearest` keeps its volume; `area`, as released, makes it
+            1.45 times as large, since everything above 0 counts (facts of the released transforms, PI-CAI).
+        augmentation: Key of the random transforms in `AUGMENTATIONS`.
+        batch_size: Number of patches a step.
+        steps: Number of steps of the run.
+        epochs: Number of passes over the training cases, in place of steps.
+        validate_every: Number of steps from one validation to the next; None is a pass over the training cases.
+        optimiser: Name of the optimiser: `sgd` with Nesterov's momentum, or `adamw`.
+        schedule: Schedule of the learning rate: `cosine` down to 0, or `constant`.
+        learning_rate: Learning rate at the start.
+        momentum: Momentum of SGD.
+        weight_decay: Weight decay of either optimiser.
+        precision: Precision of the network's arithmetic; the loss is always in float32.
+        device: Device of the training; `auto` is CUDA where there is one.
+        seed: Seed of the initial weights and the batches.
+        threads: Number of threads of the processor; another number gives other bits.
+        decision_rule: Rule by which logits become a mask, in validation and in the checkpoint.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -19,12 +19,12 @@ class TrainingData:
     """A data set to train on.
 
     Attributes:
-        root: Its folder.
-        options: How it is read.
-        sequences: Those that every case has.
-        splits: Case ids; of a random split as they would be if every case were sound.
-        note: What is worth knowing before a start, or "".
-        random: Whether the split is drawn at random, when the first run starts.
+        root: Folder of the data set.
+        options: Options by which the data set is read.
+        sequences: Names of the sequences that every case has.
+        splits: Case ids of each split; of a random one as they would be if every case were sound.
+        note: Remark that is worth reading before a start, or "".
+        random: True if the split is drawn at random, when the first run starts.
     """
 
     root: Path
@@ -39,9 +39,9 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
     """A data set to train on, with the splits of its own that it has.
 
     Args:
-        root: Its folder.
-        options: How it was read.
-        cohort: What was read.
+        root: Folder of the data set.
+        options: Options by which the data set was read.
+        cohort: The cohort that was read.
 
     Raises:
         DataError: If no case has a reference, or they have no sequence in common.
@@ -85,7 +85,7 @@ def check_splits(data: TrainingData) -> None:
 
 
 def _note(cohort: Cohort) -> str:
-    """What counts as tumour, where that is not every label."""
+    """The labels that count as tumour, where these are not all, in words."""
     return f"Tumour is {cohort.scheme.title_of(cohort.region.name)}." if cohort.region.inside else ""
 
 

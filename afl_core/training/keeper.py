@@ -1,4 +1,4 @@
-"""Where a run's state goes while it trains, and how it hears that it should stop."""
+"""The keeper of a run's state on disk while it trains, which also stops the run when a stop is requested."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from afl_core.base.processes import POLL_SECONDS, asked_to_stop
+from afl_core.base.processes import POLL_SECONDS, stop_requested
 from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.model.weights import load_torch
@@ -35,7 +35,7 @@ GIVE_UP_SECONDS = 4
 
 
 class StoppedError(Exception):
-    """The run was asked to end before it was finished."""
+    """A stop was requested before the run was finished."""
 
 
 def end_run(run: RunFolder, state: State, message: str) -> None:
@@ -45,11 +45,11 @@ def end_run(run: RunFolder, state: State, message: str) -> None:
 
 
 class FolderKeeper(Keeper):
-    """Keeps a run's state in its folder; under `listening` it stops when it is asked to.
+    """Keeps a run's state in its folder; under `listening` it stops when a stop is requested.
 
     Args:
-        run: The run.
-        report: Also hears of progress.
+        run: The folder of the run.
+        report: Function that is called with every progress as well.
     """
 
     def __init__(self, run: RunFolder, report: Callable[[Progress], None] = lambda progress: None) -> None:
@@ -61,7 +61,7 @@ class FolderKeeper(Keeper):
         self.cost = 0.0
 
     def seconds(self) -> float:
-        """Spent in training, over all resumptions."""
+        """Seconds spent in training, over all resumptions."""
         return self.before + time.monotonic() - self.began
 
     def tell(self, message: str, step: int | None = None) -> None:
@@ -71,7 +71,7 @@ class FolderKeeper(Keeper):
         self.run.write_status(RunStatus("running", message, self.step, self.steps, self.seconds(), os.getpid()))
 
     def check(self) -> None:
-        """Raise `StoppedError` if the run was asked to end."""
+        """Raise `StoppedError` if a stop was requested."""
         if self.stopping.is_set():
             raise StoppedError
 
@@ -124,7 +124,7 @@ class FolderKeeper(Keeper):
         self.also(progress)
 
     def stopped(self) -> bool:
-        """Whether somebody asked."""
+        """Whether a stop was requested."""
         return self.stopping.is_set()
 
     @contextmanager
@@ -150,11 +150,11 @@ class FolderKeeper(Keeper):
             os.close(reader)
 
     def _listen(self, reader: int) -> None:
-        """Read the numbers of signals until the other end is closed, and look for the file that asks."""
+        """Read the numbers of signals until the other end is closed, and look for the file that requests a stop."""
         timer = threading.Timer(GIVE_UP_SECONDS, self._give_up)
         timer.daemon = True
         while True:
-            stop_wanted = asked_to_stop(self.run.path)
+            stop_wanted = stop_requested(self.run.path)
             if select.select([reader], [], [], POLL_SECONDS)[0]:
                 if not (byte := os.read(reader, 1)):
                     break

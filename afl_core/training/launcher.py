@@ -13,10 +13,10 @@ from afl_core.training.run_records import STARTING, UNDER_WAY, RunSpec
 from afl_core.training.runs import RunFolder
 
 STOP_SECONDS = 5
-"""A run that is asked to stop has saved and ended after so many seconds."""
+"""Seconds in which a run saves and ends after a stop was requested."""
 
 PROPOSAL_SECONDS = 300
-"""How long planning runs and measuring their steps may take."""
+"""Seconds that planning runs and measuring their steps may take."""
 
 
 class Proposal(BaseModel):
@@ -61,8 +61,8 @@ def propose_runs(request: TrainingRequest, *, waiting: Callable[[float], None] =
     """Plan runs and measure a step of each loss, in a process of its own; takes some seconds to begin.
 
     Args:
-        request: The runs.
-        waiting: As `processes.ask` takes it; raising ends the measurement.
+        request: The runs that are wanted.
+        waiting: Function as `processes.ask` takes it; an exception in it ends the measurement.
 
     Raises:
         UsageError: If a setting, loss, network, patch or device is not possible, or takes too long.

@@ -19,15 +19,15 @@ REPORT_EVERY = 10
 
 @dataclass(frozen=True)
 class Progress:
-    """State after a step.
+    """The progress of a run after a step.
 
     Attributes:
-        step: Steps done.
-        loss: Mean since the last report.
-        validation_dsc: Where it was just measured.
-        learning_rate: Of this step.
-        factors: At a validation of A-FL: alpha and gamma to the mean, lowest, middle and highest value over the samples
-            since the last one.
+        step: Number of steps done.
+        loss: Mean training loss since the last report.
+        validation_dsc: Validation DSC, where it was just measured.
+        learning_rate: Learning rate of this step.
+        factors: Factors of A-FL at a validation: alpha and gamma to mean, lowest, middle and highest value over the
+            samples since the last one.
     """
 
     step: int
@@ -38,7 +38,7 @@ class Progress:
 
 
 class Keeper:
-    """Where a run keeps its state, and who may stop it; this one keeps nothing and is never stopped."""
+    """The keeper of a run's state, which may also stop the run; this one keeps nothing and is never stopped."""
 
     def load(self) -> dict[str, Any] | None:
         """The state of `save` to go on from; None begins anew."""
@@ -75,10 +75,10 @@ def train(
     run that was stopped, or killed, goes on from its keeper's state to the weights that it would have had.
 
     Args:
-        config: The run.
+        config: Configuration of the run.
         cases: Training cases.
         validation: Cases on which the best step is chosen; never the test split.
-        keeper: Holds the state, hears of progress, and may stop the run.
+        keeper: Keeper that holds the state, receives the progress, and may stop the run.
 
     Raises:
         DataError: If there is no case, or the loss stops being finite or explodes; names the case.

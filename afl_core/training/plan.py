@@ -1,4 +1,4 @@
-"""What is to be trained: every loss with every seed, checked before anything is read."""
+"""The plan of a training: every loss with every seed, checked before anything is read."""
 
 import hashlib
 import json
@@ -20,10 +20,10 @@ def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
     """The runs of every loss with every seed; those of one seed start from the same weights and see the same batches.
 
     Args:
-        request: What is to be trained.
+        request: The runs that are wanted.
 
     Returns:
-        Name to specification, in order.
+        Name of the run to its specification, in order.
 
     Raises:
         UsageError: If a setting, loss, network, patch or device is not possible.

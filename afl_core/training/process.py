@@ -27,7 +27,7 @@ LOOK_SECONDS = 1.0
 def wait_for_turn(run: RunFolder) -> bool:
     """Wait until no run is running and none that is older waits, and take the turn; False where it was stopped."""
     spec, ahead = run.spec(), list[RunFolder]()
-    while not processes.asked_to_stop(run.path):
+    while not processes.stop_requested(run.path):
         try:
             with FileLock(run.path.parent / QUEUE, timeout=LOOK_SECONDS):  # no two look at once and both go
                 ahead = [other for other in list_runs(run.path.parent) if _is_ahead(other, run, spec)]

@@ -20,10 +20,10 @@ class Seen:
     """A run as it was just read.
 
     Attributes:
-        run: Its folder.
-        spec: What was asked.
-        status: How far it is.
-        rows: Its metrics.
+        run: Folder of the run.
+        spec: Specification of the run.
+        status: Status of the run.
+        rows: Rows of its metrics.
     """
 
     run: RunFolder
@@ -39,12 +39,12 @@ class Seen:
 
     @property
     def progress(self) -> float:
-        """Part of the steps that is done."""
+        """Share of the steps that is done."""
         return self.status.step / self.status.steps if self.status.steps else 0.0
 
     @property
     def steps(self) -> str:
-        """The same in words; "" as long as it is not known how many are due."""
+        """Steps done and due, in words; "" as long as it is not known how many are due."""
         return f"{self.status.step:,} of {self.status.steps:,}" if self.status.steps else ""
 
     @property
@@ -72,7 +72,7 @@ def seconds_left(status: RunStatus, rows: Rows) -> float | None:
 
 
 def runs_table(everything: Sequence[Seen]) -> pd.DataFrame:
-    """One row a run."""
+    """The table of the runs, one row a run."""
     return pd.DataFrame(
         {
             "run": [seen.run.name for seen in everything],

@@ -1,6 +1,6 @@
 """Plan runs and measure their steps; `python -m afl_core.training.proposal` reads a `TrainingRequest` as JSON.
 
-A process of its own, because the page that asks must not load torch.
+It is a process of its own, because the page that starts it must not load torch.
 """
 
 from afl_core.base import processes

@@ -42,8 +42,8 @@ def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda 
     """Train, or go on training, what a run's folder asks for; the folder is locked meanwhile.
 
     Args:
-        run: The run.
-        report: Hears of progress.
+        run: The folder of the run.
+        report: Function that is called with every progress.
 
     Returns:
         The card of the checkpoint; None where the run was stopped, and can go on.
@@ -150,7 +150,7 @@ def _make_demo(keeper: FolderKeeper) -> None:
 
 
 def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str, Sequence[str]]:
-    """Those of the run's first start; then the data set's own, or random ones where it has none or they are asked for.
+    """The splits of the run's first start; else the data set's own, or random ones if it has none or they are wanted.
 
     Random ones leave out the cases that `afl data check` finds something against.
     """
@@ -205,7 +205,7 @@ def _settings(config: TrainConfig) -> str:
 
 
 def _region(cohort: Cohort) -> str:
-    """What the checkpoint segments, where that is not the whole tumour."""
+    """The region that the checkpoint segments, where that is not the whole tumour."""
     return "" if cohort.region.name == WHOLE else f", trained on {cohort.scheme.title_of(cohort.region.name)}"
 
 

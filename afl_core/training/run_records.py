@@ -1,4 +1,4 @@
-"""What the files of a run hold: its request, its status and its reports. Needs no torch."""
+"""The records in the files of a run: its specification, its status and its reports. Needs no torch."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -17,21 +17,21 @@ UNDER_WAY = ("waiting", "running")
 """States of a run that has a process."""
 
 STARTING = "Starting"
-"""What a run says from its start to its first own words."""
+"""Message of a run from its start until it writes one itself."""
 
 
 class RunSpec(BaseModel):
-    """What a run was asked to do.
+    """The specification of a run: what it is to do.
 
     Attributes:
-        config: The training.
+        config: Configuration of the training.
         data: Folder of the data set, absolute.
-        data_options: How it is read: layout, labels, and which of them are the tumour.
-        random_split: Whether a split is drawn at random though the data set has one of its own.
-        out: Where the checkpoint also goes; None leaves it in the run alone.
-        pair: Name that the runs share which differ in the loss alone; "" where there are none.
-        command: What repeats the run, for the card.
-        created: Seconds since 1970; runs wait for those that were created before.
+        data_options: Options by which the data set is read: layout, labels, and which of them are the tumour.
+        random_split: True if a split is drawn at random though the data set has one of its own.
+        out: Folder into which the checkpoint also goes; None leaves it in the run alone.
+        pair: Name that runs share which differ in the loss alone; "" where there are none.
+        command: Command that repeats the run, for the card.
+        created: Time at which the run was created, in seconds since 1970; runs wait for those created before.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,16 +48,16 @@ class RunSpec(BaseModel):
 
 @checked(frozen=True, config=ConfigDict(extra="forbid", strict=True))
 class RunStatus:
-    """How far a run is; `interrupted` is a run whose process is gone without having said why.
+    """The status of a run; `interrupted` is a run whose process is gone without having written why.
 
     Attributes:
-        state: What it does.
-        message: In words: what it does, or why it failed.
-        step: Steps done.
-        steps: Steps due; 0 where that is not known yet.
+        state: State of the run.
+        message: Sentence that says what the run does, or why it failed.
+        step: Number of steps done.
+        steps: Number of steps due; 0 where that is not known yet.
         seconds: Time spent in training, over all resumptions.
-        pid: Of its process; 0 where there is none.
-        updated: Seconds since 1970, for people: a clock may be wrong, so nothing depends on it.
+        pid: Number of the run's process; 0 where there is none.
+        updated: Time of this status in seconds since 1970, for people: a clock may be wrong, so nothing depends on it.
     """
 
     state: State

@@ -49,7 +49,7 @@ class RunFolder:
         return self.path.name
 
     def spec(self) -> RunSpec:
-        """What was asked.
+        """The specification of the run.
 
         Raises:
             DataError: If there is no such file or it is damaged.
@@ -61,7 +61,7 @@ class RunFolder:
             raise DataError(what, received=error.received, todo="Put it back, or delete the folder") from error
 
     def status(self) -> RunStatus:
-        """How far it is; a run that says it is under way and whose lock is free is interrupted."""
+        """The status of the run; one that says it is under way and whose lock is free is interrupted."""
         alive = self.alive()  # before the file is read: a run that ends in between has then said so
         if not os.path.lexists(self.path / STATUS):
             return RunStatus("interrupted", "It has not begun")
@@ -128,7 +128,7 @@ class RunFolder:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept."""
+    """The folder in which the runs are kept."""
     return paths.MODELS / RUNS
 
 
@@ -160,13 +160,13 @@ def create_run(name: str, spec: RunSpec, *, root: Path | None = None) -> RunFold
 
 def list_runs(root: Path | None = None) -> list[RunFolder]:
     """The runs of a folder, the newest first; folders that are no run are left out."""
-    root, found = root or runs_folder(), []
+    root, dated = root or runs_folder(), []
     for path in root.glob(f"*/{SPEC}"):
         try:
-            found.append((RunFolder(path.parent).spec().created, path.parent.name))
+            dated.append((RunFolder(path.parent).spec().created, path.parent.name))
         except DataError:
             continue
-    return [RunFolder(root / name) for _, name in sorted(found, reverse=True)]
+    return [RunFolder(root / name) for _, name in sorted(dated, reverse=True)]
 
 
 def find_run(name: str, root: Path | None = None) -> RunFolder:
@@ -213,6 +213,6 @@ def publish_run(run: RunFolder, name: str, *, models: Path | None = None) -> Pat
             return target
         raise UsageError("There is another checkpoint of that name", received=name, todo="Choose another name")
     write_atomically(target / WEIGHTS, (source / WEIGHTS).read_bytes())
-    own = card.model_copy(update={"name": name})
-    write_atomically(target / CARD, (own.model_dump_json(indent=2) + "\n").encode())
+    renamed = card.model_copy(update={"name": name})
+    write_atomically(target / CARD, (renamed.model_dump_json(indent=2) + "\n").encode())
     return target

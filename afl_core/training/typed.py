@@ -24,11 +24,11 @@ def length_settings(preset: str, unit: str, amount: int, *, settings: Mapping[st
     """The settings of a length in steps or epochs; {} for minutes, which become steps once a step was timed.
 
     Args:
-        preset: Key in `PRESETS`.
-        unit: One of UNITS.
-        amount: How many.
-        settings: Others that differ from the preset.
-        cases: Of the training split, which an epoch passes over.
+        preset: Key of the preset in `PRESETS`.
+        unit: Unit of the length, one of UNITS.
+        amount: Number of those units.
+        settings: Other settings that differ from the preset.
+        cases: Number of cases of the training split, over which an epoch passes.
     """
     if unit == "steps":
         return {"steps": amount, "validate_every": validation_steps(preset_value(preset, "validate_every"), amount)}
@@ -42,9 +42,9 @@ def fit_length(request: TrainingRequest, minutes: float | None, proposal: Propos
     """The runs of a proposal, with minutes turned into steps: as many for all as the slowest does in that time.
 
     Args:
-        request: What was proposed.
-        minutes: Of each run; None where steps or epochs were given.
-        proposal: The runs, and how long a step of each takes.
+        request: The request of the proposal.
+        minutes: Length of each run in minutes; None where steps or epochs were given.
+        proposal: The runs, and the seconds of a step of each.
     """
     if minutes is None:
         return dict(proposal.runs)

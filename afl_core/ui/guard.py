@@ -57,15 +57,15 @@ HEADERS: Mapping[str, str] = MappingProxyType(
         "Cross-Origin-Resource-Policy": "same-origin",
     }
 )
-"""Of every answer."""
+"""Headers of every response."""
 
 
 class Guard:
     """Lets through what comes from a page of this server, opened by somebody who has the token.
 
     Args:
-        app: What is guarded.
-        token: Of this server; "" asks for none.
+        app: The application that is guarded.
+        token: Token of this server; "" for none.
     """
 
     def __init__(self, app: ASGIApp, token: str) -> None:
@@ -92,10 +92,10 @@ class Guard:
             await answer(scope, receive, send_guarded)
 
     def _answer(self, connection: HTTPConnection) -> Response | None:
-        """What is said in place of an answer; None lets through."""
+        """The response that stands in place of the application's; None lets the request through."""
         if not is_host_allowed(connection.headers.get("host")):
             return PlainTextResponse("This is not an address of the workbench (server.allowedHosts).", 403)
-        if not _is_own_origin(connection.headers):
+        if not _is_same_origin(connection.headers):
             return PlainTextResponse("Only pages of the workbench itself may ask for this.", 403)
         if not self.token or connection.scope["path"] == HEALTH or self._has_cookie(connection):
             return None
@@ -122,11 +122,11 @@ class Guard:
 
 
 def _cookie(connection: HTTPConnection) -> str:
-    """Its name; browsers send the cookies of a host to all its ports, so the port is in it."""
+    """Name of the cookie; browsers send the cookies of a host to all its ports, so the port is in it."""
     return f"afl-workbench-{connection.url.port or 'main'}"
 
 
-def _is_own_origin(headers: Headers) -> bool:
+def _is_same_origin(headers: Headers) -> bool:
     """Whether the page that asks, if a browser names one, lies on the same host and port."""
     origin = headers.get("origin")
     return origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
@@ -136,8 +136,8 @@ class UploadLimit:
     """Refuses files that would be too much for the memory of the server.
 
     Args:
-        app: What takes the files.
-        most: Files, bytes of a session and bytes of the server.
+        app: The application that takes the files.
+        most: Largest number of files, of bytes of a session and of bytes of the server.
     """
 
     def __init__(self, app: ASGIApp, most: tuple[int, int, int]) -> None:

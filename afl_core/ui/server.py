@@ -23,13 +23,13 @@ from afl_core.ui.shared.errors import plain
 LOCAL = ("localhost", "127.0.0.1", "::1")
 NO_TOKEN = "--no-token"
 SHORTEST = 16
-"""Characters of a token that somebody chooses."""
+"""Smallest number of characters of a token that somebody chooses."""
 
 log = logging.getLogger("afl.server")
 
 
 def server_options() -> dict[str, Any]:
-    """What `st.App` takes besides the script: gate, limits, clean-up, errors."""
+    """The arguments of `st.App` besides the script: gate, limits, clean-up, errors."""
     try:
         token = choose_token(sys.argv[1:], os.environ.get("AFL_TOKEN", ""), str(st.get_option("server.address")))
     except UsageError as error:
@@ -60,9 +60,9 @@ def choose_token(arguments: list[str], given: str, address: str) -> str:
     """The token of this server; "" where none is asked for.
 
     Args:
-        arguments: Of the script.
-        given: The environment's AFL_TOKEN; "" draws a token.
-        address: On which the server listens.
+        arguments: Arguments of the script.
+        given: Value of AFL_TOKEN in the environment; "" draws a token.
+        address: Address on which the server listens.
 
     Raises:
         UsageError: If there is another argument, the token is short, or none is to guard a server that others reach.
@@ -114,6 +114,6 @@ def _show_in_page(error: Exception) -> bool:
 
 
 async def _answer_error(request: Request, error: Exception) -> Response:
-    """The same for what is no page."""
+    """The same message for a request that is not for a page."""
     log.error("An answer failed: %s", request.scope["path"], exc_info=error)
     return PlainTextResponse("Something went wrong; the details are in data/logs/server.log.", 500, dict(HEADERS))

@@ -155,7 +155,7 @@ from afl_core.training.runs import RunFolder, RunStatus
 run = RunFolder(Path(sys.argv[1]))
 with run.lock():
     if sys.argv[2] != "deaf":
-        processes.when_asked_to_stop(run.path, lambda: os._exit(1))
+        processes.on_stop_request(run.path, lambda: os._exit(1))
     run.write_status(RunStatus("running", "Training", 5, 9, 2.0, pid=int(sys.argv[3]) or os.getpid()))
     time.sleep(100)
 """

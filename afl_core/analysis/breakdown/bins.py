@@ -14,7 +14,7 @@ from afl_core.errors import UsageError
 
 Edges = tuple[float, float]
 MIN_VALUES = 3
-"""Values that tertiles need."""
+"""Number of values that tertiles need at least."""
 
 REST = 3
 """Number of the bin of what has no value on an axis."""
@@ -27,9 +27,9 @@ class Axis:
     Attributes:
         key: Column of `Units.table`.
         label: Name to show where the units are cases.
-        of_lesion: Name to show where they are lesions.
-        unit: "" where it has none.
-        names: Of the three bins, from low values to high.
+        of_lesion: Name to show where the units are lesions.
+        unit: Unit of the quantity; "" where it has none.
+        names: Names of the three bins, from low values to high.
         rest: Name of the bin of units without a value.
     """
 
@@ -42,7 +42,7 @@ class Axis:
 
     @property
     def title(self) -> str:
-        """Label with its unit."""
+        """The label with its unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 
@@ -72,9 +72,9 @@ class Binning:
     """An axis with its two edges: the first bin reaches up to the first edge and holds it, and so on.
 
     Attributes:
-        axis: Key in AXES.
-        edges: In the unit of the axis, ascending.
-        how: Where the edges come from, in words.
+        axis: Key of the axis in AXES.
+        edges: The two edges in the unit of the axis, ascending.
+        how: Origin of the edges, in words.
     """
 
     axis: str

@@ -21,7 +21,7 @@ from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 
 ALIKE = 0.9
-"""Rank correlation from which two quantities are said to rank tumours nearly alike."""
+"""Rank correlation from which on two quantities count as ranking tumours nearly alike."""
 
 SWEEP_RESAMPLES = 1999
 
@@ -30,7 +30,7 @@ LOWER, MIDDLE, UPPER = (0.15, 0.55), (0.6, 0.8), (0.45, 0.85)
 
 SWEEP_COLUMNS = ("bin", "edge", "quantile", "low", "high", "n", "mean_difference", "ci_low", "ci_high", "verdict")
 
-SAID = {"higher": "higher", "lower": "lower", "none": "no difference shown", "few": "too few patients"}
+VERDICT_WORDS = {"higher": "higher", "lower": "lower", "none": "no difference shown", "few": "too few patients"}
 """What a step of the sweep shows, in words."""
 
 Ranks = NDArray[np.floating[Any]]
@@ -41,11 +41,11 @@ class Correlation:
     """A rank correlation.
 
     Attributes:
-        what: Between what, in words for a table.
-        rho: Spearman's, or its partial form; NaN where something does not vary, or for fewer than 3 patients.
+        what: The two quantities that are correlated, in words for a table.
+        rho: Spearman's rho, or its partial form; NaN where a quantity does not vary, or for fewer than 3 patients.
         low: Lower end of the 95 % interval; NaN below 6 patients.
-        high: Upper end.
-        n: Patients.
+        high: Upper end of the same interval.
+        n: Number of patients.
     """
 
     what: str
@@ -61,7 +61,7 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
     Args:
         units: The paired table; units without size or smoothness are left out, those of one patient averaged first.
         pair: First and second source; the difference is second minus first.
-        smoothness: Key in AXES, not `size`.
+        smoothness: Key of a smoothness in AXES, not `size`.
 
     Returns:
         Volume with smoothness; difference with volume; difference with smoothness; difference with volume, smoothness
@@ -92,25 +92,29 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
     )
 
 
-def confounding_sentence(found: Sequence[Correlation], smoothness: str, units: Units) -> str:
-    """What `confounding` found, in words: how far bins by size and by smoothness are the same bins, and the gain."""
+def confounding_sentence(correlations: Sequence[Correlation], smoothness: str, units: Units) -> str:
+    """The result of `confounding` in words: how far bins by size and by smoothness are the same bins, and the gain."""
     label, what = in_sentence(units.axis(smoothness).label), "tumours" if units.level == "case" else "lesions"
-    alike, *_, by_volume, by_smoothness = found
+    alike, *_, by_volume, by_smoothness = correlations
     if math.isnan(alike.low):
         return f"Whether volume and {label} rank the {what} alike cannot be said ({_patients(alike.n)} with both)."
     measured = f"({_rho(alike)}, {_patients(alike.n)})"
     if abs(alike.rho) >= ALIKE:
         order = "nearly the same ranking" if alike.rho > 0 else "nearly the reverse ranking"
-        said = f"Volume and {label} are {order} of the {what} {measured}, so bins by {label} are nearly bins by volume"
+        sentence = (
+            f"Volume and {label} are {order} of the {what} {measured}, so bins by {label} are nearly bins by volume"
+        )
     elif alike.low <= 0 <= alike.high:
-        said = f"No rank correlation of volume with {label} is shown {measured}"
+        sentence = f"No rank correlation of volume with {label} is shown {measured}"
     else:
-        said = f"Volume and {label} are {'positively' if alike.rho > 0 else 'negatively'} correlated in rank {measured}"
-        said += f", so part of what bins by {label} show can be volume, and the reverse"
+        sentence = (
+            f"Volume and {label} are {'positively' if alike.rho > 0 else 'negatively'} correlated in rank {measured}"
+        )
+        sentence += f", so part of what bins by {label} show can be volume, and the reverse"
     if math.isnan(by_volume.low) or math.isnan(by_smoothness.low):
-        return f"{said}. How the difference goes with one where the other is held fixed cannot be said."
+        return f"{sentence}. How the difference goes with one where the other is held fixed cannot be said."
     return (
-        f"{said}. The difference correlates with volume by {_rho(by_volume)} where {label} is held fixed, and with"
+        f"{sentence}. The difference correlates with volume by {_rho(by_volume)} where {label} is held fixed, and with"
         f" {label} by {_rho(by_smoothness)} where volume is."
     )
 
@@ -124,9 +128,9 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
 
     Args:
         units: The paired table.
-        binning: Gives the axis, and the level of the intervals: that of the breakdown by it.
+        binning: The bins of the breakdown, which give the axis and the level of the intervals.
         pair: First and second source.
-        steps: Edges a bin.
+        steps: Number of edges that are tried for each bin.
 
     Returns:
         One row a bin and step, the bins from low values to high. Columns bin; edge, the one that moves (of the middle
@@ -158,14 +162,14 @@ def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tu
     (first, second), axis = pair, units.axis(binning.axis)
     if sweep.empty:
         return f"{axis.label} has no values, so its edges cannot move."
-    said = [_bin_said(name, sweep.loc[sweep["bin"] == name, "verdict"]) for name in axis.names]
+    bin_texts = [_bin_text(name, sweep.loc[sweep["bin"] == name, "verdict"]) for name in axis.names]
     many = int((sweep["bin"] == axis.names[0]).sum())
     what = f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s, each bin tried at {many} edges"
-    return f"{what}: {'; '.join(said)}."
+    return f"{what}: {'; '.join(bin_texts)}."
 
 
 def _pearson(a: Ranks, b: Ranks) -> float:
-    """NaN where one does not vary, or below three."""
+    """Pearson's correlation of a and b; NaN where one does not vary, or for fewer than three values."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:
         return math.nan
     return float(np.clip(np.corrcoef(a, b)[0, 1], -1, 1))
@@ -187,8 +191,8 @@ def _correlation(what: str, rho: float, n: int, *, fixed: int = 0) -> Correlatio
     return Correlation(what, rho, math.tanh(math.atanh(rho) - half), math.tanh(math.atanh(rho) + half), n)
 
 
-def _rho(found: Correlation) -> str:
-    return f"rho = {found.rho:.2f}, 95 % interval {found.low:.2f} to {found.high:.2f}"
+def _rho(correlation: Correlation) -> str:
+    return f"rho = {correlation.rho:.2f}, 95 % interval {correlation.low:.2f} to {correlation.high:.2f}"
 
 
 def _patients(n: int) -> str:
@@ -212,10 +216,12 @@ def _verdict(low: float, high: float) -> str:
     return "higher" if low > 0 else "lower"
 
 
-def _bin_said(name: str, verdicts: "pd.Series[str]") -> str:
+def _bin_text(name: str, verdicts: "pd.Series[str]") -> str:
     """What one bin shows over its edges, and whether that depends on them."""
     counts = verdicts.value_counts()
     if len(counts) == 1:
-        return f"{name}, {SAID[str(counts.index[0])]} at every edge"
-    shares = ", ".join(f"{SAID[said]} at {counts[said]}" for said in SAID if said in counts)
+        return f"{name}, {VERDICT_WORDS[str(counts.index[0])]} at every edge"
+    shares = ", ".join(
+        f"{VERDICT_WORDS[verdict]} at {counts[verdict]}" for verdict in VERDICT_WORDS if verdict in counts
+    )
     return f"{name}, {shares}" + (" (the edge decides)" if len(counts.drop("few", errors="ignore")) > 1 else "")

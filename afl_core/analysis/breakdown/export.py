@@ -21,7 +21,7 @@ from afl_core.evaluation.manifest import Manifest, SourceSection
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
 
 PACKAGES = ("numpy", "scipy", "pandas")
-"""What the statistics are computed with."""
+"""Packages that compute the statistics."""
 
 WHOLE = ("n", "units", "n_higher", "n_lower", "n_equal")
 """Columns of the records that count."""
@@ -33,7 +33,7 @@ def export_files(breakdown: Breakdown, options: Options, manifest: Manifest, *, 
     Args:
         breakdown: The numbers.
         options: The choices behind them.
-        manifest: Of the results folder.
+        manifest: The manifest of the results folder.
         results: Name of the results folder.
     """
     document = breakdown_json(breakdown, options, manifest, results=results)
@@ -105,17 +105,17 @@ def list_records(breakdown: Breakdown) -> list[dict[str, Any]]:
 
 
 def list_sentences(breakdown: Breakdown) -> list[dict[str, str]]:
-    """What every pair's record says, in words."""
+    """The record of every pair in words."""
     pairs = breakdown.records[breakdown.records["minus"] != ""]
-    said = []
+    sentences = []
     for record in pairs.to_dict("records"):
         where = {name: str(record[name]) for name in ("axis", "bin", "minus", "source")}
-        said.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
-    return said
+        sentences.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
+    return sentences
 
 
 def describe_sources(units: Units, manifest: Manifest, options: Options) -> dict[str, dict[str, Any]]:
-    """What every compared source is: its kind, its fingerprint and a line about it; or its seeds."""
+    """A description of every compared source: its kind, its fingerprint and a line about it; or its seeds."""
     recorded = manifest.sources
     _, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     return {

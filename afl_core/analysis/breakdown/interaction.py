@@ -38,14 +38,14 @@ class Interaction:
     """Change of the paired difference (second minus first) per doubling of tumour size.
 
     Attributes:
-        method: How p was found; "" where there is none.
-        slope: In the metric's unit per doubling; NaN where there is no p, as are the next three.
+        method: Method by which p was computed; "" where there is no p.
+        slope: Slope in the metric's unit per doubling; NaN where there is no p, as are the next three.
         low: Lower end of the 95 % interval of the slope.
-        high: Upper end.
-        p: Two-sided, of a slope of 0; not corrected for other tests.
-        n: Patients with a tumour.
-        units: Their cases or lesions.
-        note: Why there is no p, or what is to be known about the fit; "" for nothing.
+        high: Upper end of the same interval.
+        p: Two-sided p-value of a slope of 0; not corrected for other tests.
+        n: Number of patients with a tumour.
+        units: Number of their cases or lesions.
+        note: Reason why there is no p, or a remark on the fit; "" for nothing.
     """
 
     method: Literal["permutation", "mixed model", ""]
@@ -63,10 +63,10 @@ class Trend:
     """The line `difference = intercept + slope * log2(size in ml)`.
 
     Attributes:
-        slope: In the metric's unit per doubling of size.
+        slope: Slope in the metric's unit per doubling of size.
         intercept: Difference at 1 ml.
         low: Lower end of the 95 % interval of the slope.
-        high: Upper end.
+        high: Upper end of the same interval.
     """
 
     slope: float
@@ -93,7 +93,7 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
         pair: First and second source.
 
     Returns:
-        Without a test below 6 patients, and where all tumours, or all but one patient's, have one size.
+        The interaction, without a test below 6 patients and where all tumours, or all but one patient's, have one size.
 
     Source: DiCiccio and Romano, JASA 112 (2017) 1211 (studentised permutation); MacKinnon and White, J Econometrics 29
     (1985) 305 (HC3, jackknife); Cameron and Miller, J Human Resources 50 (2015) 317 (over clusters).
@@ -117,31 +117,30 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
     return Interaction(method, slope, slope - half, slope + half, p, n, many, note)
 
 
-def interaction_sentence(found: Interaction, units: Units, pair: tuple[str, str]) -> str:
-    """The test in words."""
+def interaction_sentence(interaction: Interaction, units: Units, pair: tuple[str, str]) -> str:
+    """The test of an interaction in words."""
     first, second = pair
     volume = units.axis("size").label.lower()
     what = f"{second}'s {in_sentence(units.measure.label)} minus {first}'s"
-    if not found.method:
-        return f"Whether {what} depends on {volume} was not tested: {found.note}."
+    if not interaction.method:
+        return f"Whether {what} depends on {volume} was not tested: {interaction.note}."
     unit = f" {units.measure.unit}" if units.measure.unit else ""
-    slope = (
-        f"{found.slope:+.3f}{unit} per doubling, {100 * CI_LEVEL:.3g} % interval {found.low:+.3f} to {found.high:+.3f}"
-    )
+    interval = f"{100 * CI_LEVEL:.3g} % interval {interaction.low:+.3f} to {interaction.high:+.3f}"
+    slope = f"{interaction.slope:+.3f}{unit} per doubling, {interval}"
     facts = [
-        count({"n": found.n, "units": found.units}, units),
-        f"{p_text(found.p)} by {HOW[found.method]}",
-        found.note,
+        count({"n": interaction.n, "units": interaction.units}, units),
+        f"{p_text(interaction.p)} by {HOW[interaction.method]}",
+        interaction.note,
     ]
     measured = f"{slope} ({'; '.join(fact for fact in facts if fact)})"
-    shown, held = found.p < ALPHA, found.low <= 0 <= found.high
+    shown, held = interaction.p < ALPHA, interaction.low <= 0 <= interaction.high
     if shown == held:
-        interval, test = ("holds", "a") if held else ("leaves out", "no")
-        unclear = f"Whether {what} depends on {volume} is unclear: the interval {interval} 0, but the test shows"
+        verb, test = ("holds", "a") if held else ("leaves out", "no")
+        unclear = f"Whether {what} depends on {volume} is unclear: the interval {verb} 0, but the test shows"
         return f"{unclear} {test} dependence. It changes by {measured}."
     if held:
         return f"No dependence on {volume} shown: {what} changes by {measured}."
-    return f"{what} {'rises' if found.slope > 0 else 'falls'} with {volume}: {measured}."
+    return f"{what} {'rises' if interaction.slope > 0 else 'falls'} with {volume}: {measured}."
 
 
 def robust_trend(units: Units, pair: tuple[str, str]) -> Trend | None:
@@ -150,7 +149,7 @@ def robust_trend(units: Units, pair: tuple[str, str]) -> Trend | None:
     Several cases or lesions of one patient are averaged first, since the interval takes points as independent.
 
     Returns:
-        None below 6 patients with a tumour, or where all have one size.
+        The line; None below 6 patients with a tumour, or where all have one size.
 
     Source: Sen, JASA 63 (1968) 1379, by `scipy.stats.theilslopes`; the line goes through the medians.
     """
@@ -236,9 +235,9 @@ def _slope_and_error(lesions: Floats, sums: Floats, products: Floats, ratio: flo
     ones. A ratio of 0 is ordinary least squares. The error is NaN where the slope rests on one patient.
     """
     weights = ratio / (1 + ratio * lesions)
-    own = products - weights[:, None, None] * sums[:, :, None] * sums[:, None, :]
-    total = own.sum(axis=0)
-    without = total - own
+    weighted = products - weights[:, None, None] * sums[:, :, None] * sums[:, None, :]
+    total = weighted.sum(axis=0)
+    without = total - weighted
     slope = float(np.linalg.solve(total[:2, :2], total[:2, 2])[1])
     if (np.linalg.det(without[:, :2, :2]) <= ALONE * np.linalg.det(total[:2, :2])).any():
         return slope, math.nan
@@ -261,12 +260,12 @@ def _variance_ratio(lesions: Floats, sums: Floats, products: Floats) -> tuple[fl
 
     def loss(ratio: float) -> float:
         """Twice the negative log of the restricted likelihood, less a constant."""
-        own = total - (sums.T * (ratio / (1 + ratio * lesions))) @ sums
-        design = np.linalg.det(own[:2, :2])
-        residual = max(float(np.linalg.det(own) / design), ALONE * total[2, 2])
+        weighted = total - (sums.T * (ratio / (1 + ratio * lesions))) @ sums
+        design = np.linalg.det(weighted[:2, :2])
+        residual = max(float(np.linalg.det(weighted) / design), ALONE * total[2, 2])
         return float(freedom * math.log(residual) + math.log(design) + np.log1p(ratio * lesions).sum())
 
-    found = minimize_scalar(lambda power: loss(2.0**power), bounds=RATIO_POWERS, method="bounded")
-    if found.fun >= loss(0.0) - 1e-9:
+    optimum = minimize_scalar(lambda power: loss(2.0**power), bounds=RATIO_POWERS, method="bounded")
+    if optimum.fun >= loss(0.0) - 1e-9:
         return 0.0, "patients do not differ beyond their lesions (singular fit), so an ordinary regression"
-    return 2.0 ** float(found.x), ""
+    return 2.0 ** float(optimum.x), ""

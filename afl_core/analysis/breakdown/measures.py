@@ -18,11 +18,11 @@ class Measure:
     Attributes:
         key: Name of the column.
         label: Name to show.
-        unit: "" where it has none.
-        better: Which direction is better.
-        definition: In a sentence.
-        empty_rule: What an empty mask gives, in words.
-        absolute: Whether the sign is dropped first: a metric that is best at zero compares by its distance from it.
+        unit: Unit of the values; "" where they have none.
+        better: The direction that is better.
+        definition: Definition of the metric in a sentence.
+        empty_rule: The value that an empty mask gives, in words.
+        absolute: True if the sign is dropped first: a metric that is best at zero compares by its distance from it.
     """
 
     key: str
@@ -35,7 +35,7 @@ class Measure:
 
     @property
     def title(self) -> str:
-        """Label with its unit, as an axis shows it."""
+        """The label with its unit, as an axis shows it."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
 

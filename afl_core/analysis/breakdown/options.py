@@ -1,4 +1,4 @@
-"""What a breakdown is asked for: the same choices on the page, on the command line and in a report."""
+"""The options of a breakdown: the same choices on the page, on the command line and in a report."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -20,7 +20,7 @@ from afl_core.evaluation.manifest import Manifest
 DEFAULT_AXES = ("size", "roughness")
 TRAINING = "training"
 BINS: Mapping[str, str] = {"tertiles": "tertiles of the reference set", TRAINING: "tertiles of the training split"}
-"""Where edges come from unless they are given."""
+"""Kinds of bins to the origin of their edges, in words; edges that are given go before them."""
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Options:
     """The choices behind a breakdown.
 
     Attributes:
-        metric: Key in `MEASURES[level]`.
-        level: Cases or lesions.
-        sources: What to compare, in order; empty for all.
-        by: Keys in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
-        bins: Key in BINS.
+        metric: Key of the metric in `MEASURES[level]`.
+        level: Level of the units: cases or lesions.
+        sources: Names of the sources to compare, in order; empty for all.
+        by: Keys of the axes in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
+        bins: Key of the kind of bins in BINS.
         edges: Axis to fixed edges, in place of `bins`.
-        pool_seeds: Whether sources that are seeds of one configuration are averaged.
+        pool_seeds: True if sources that are seeds of one configuration are averaged.
     """
 
     metric: str = "dsc"
@@ -47,11 +47,11 @@ class Options:
 
     @property
     def axes(self) -> tuple[str, ...]:
-        """The axes that are asked for, each once."""
+        """The axes of the breakdown, each once."""
         return tuple(dict.fromkeys(DEFAULT_AXES if self.by is None else self.by))
 
     def as_dict(self) -> dict[str, Any]:
-        """For an export."""
+        """The options as plain values, for an export."""
         return asdict(self)
 
 
@@ -64,7 +64,7 @@ def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ..
 
 
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
-    """The paired table that the options ask for; raises `AflError` where the results do not have it."""
+    """The paired table that the options choose; raises `AflError` where the results do not have it."""
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     return select_units(
         cases,
@@ -77,7 +77,7 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
 
 
 def choose_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:
-    """The bins that the options ask for.
+    """The bins that the options choose.
 
     Args:
         units: The paired table.
@@ -85,7 +85,7 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
         training: The training split's references with columns FACTS, a row a unit; for bins `training` only.
 
     Returns:
-        A binning an axis, but for those of `unbinned_axes`.
+        One binning for each axis that is not in `unbinned_axes`.
 
     Raises:
         UsageError: If an axis or kind of bins does not exist, or an axis that was named has too few values.
@@ -108,17 +108,17 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
     few_cases = not is_training and units.reference["case_id"].nunique() < MIN_VALUES
     if reference is None or not (options.by is None or few_cases):
         return {}
-    said = {}
+    reasons = {}
     for axis in options.axes:
         there = np.count_nonzero(has_value(axis, reference[axis]))
         if axis not in options.edges and there < MIN_VALUES:
             of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
             why = "; tumours of few voxels carry none" if axis == "roughness" else ""
-            said[axis] = (
+            reasons[axis] = (
                 f"There are no bins by {units.axis(axis).label.lower()}: {there} of {of} "
                 f"{'has' if there == 1 else 'have'} a value, and three bins need {MIN_VALUES}{why}."
             )
-    return said
+    return reasons
 
 
 def choose_breakdown(
@@ -129,21 +129,23 @@ def choose_breakdown(
 ) -> Breakdown:
     """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
     units = choose_units(*tables, manifest, options)
-    found = compute_breakdown(units, choose_binnings(units, options, training))
-    return replace(found, unbinned=tuple(unbinned_axes(units, options, training).values()))
+    breakdown = compute_breakdown(units, choose_binnings(units, options, training))
+    return replace(breakdown, unbinned=tuple(unbinned_axes(units, options, training).values()))
 
 
 def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> Binning:
     """Size bins for the recall of lesions: a lesion breakdown's, or fixed ones, or else the tertiles of the lesions.
 
     Args:
-        lesions: At lesion level.
-        breakdown: Beside which it is shown; the tertiles of its cases would put most lesions into the first bin.
-        options: Of the breakdown.
+        lesions: The paired table at lesion level.
+        breakdown: The breakdown beside it; the tertiles of its cases would put most lesions into the first bin.
+        options: The options of the breakdown.
     """
     fit = breakdown.units.level == "lesion" or "size" in options.edges
-    own = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
-    return own[0] if own else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+    size_binnings = [binning for binning in breakdown.binnings if binning.axis == "size" and fit]
+    return (
+        size_binnings[0] if size_binnings else tertiles("size", lesions.reference["size"], of="the reference's lesions")
+    )
 
 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:

@@ -31,7 +31,7 @@ class Breakdown:
     """A comparison by bins.
 
     Attributes:
-        units: What was compared.
+        units: The cases or lesions that were compared.
         binnings: The axes, in order.
         records: Columns COLUMNS. One row a bin and source, and again for each earlier source that it is compared with:
             low and high are the edges of the bin; n counts patients and units their cases or lesions; mean is of the
@@ -39,7 +39,7 @@ class Breakdown:
             `ci_level`, Wilcoxon's p, p after Holm over all rows, rank-biserial effect, the patients by the sign of
             their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing
             to compare, or fewer than 6 patients.
-        unbinned: Why axes that nobody named have no bins, a sentence each.
+        unbinned: A sentence for each axis that nobody named and that has no bins, which says why.
     """
 
     units: Units
@@ -48,13 +48,13 @@ class Breakdown:
     unbinned: tuple[str, ...] = ()
 
     def pair(self, first: str, second: str) -> pd.DataFrame:
-        """The records of second minus first."""
+        """The records of the second source minus the first."""
         r = self.records
         return r[(r["source"] == second) & (r["minus"] == first)].reset_index(drop=True)
 
     @property
     def n_tests(self) -> int:
-        """How many p-values Holm's correction counts."""
+        """Number of p-values that Holm's correction counts."""
         return int(self.records["p"].notna().sum())
 
 
@@ -67,7 +67,7 @@ def compute_breakdown(units: Units, binnings: Sequence[Binning]) -> Breakdown:
 
     Args:
         units: The paired table.
-        binnings: One an axis.
+        binnings: One binning for each axis.
     """
     return join_records(units, binnings, [bin_records(units, binning) for binning in (None, *binnings)])
 
@@ -112,8 +112,8 @@ def compute_grid(units: Units, rows: Binning, columns: Binning, pair: tuple[str,
 
     Args:
         units: The paired table.
-        rows: One axis.
-        columns: The other.
+        rows: The binning of the rows.
+        columns: The binning of the columns.
         pair: First and second source; the difference is second minus first.
 
     Returns:
@@ -162,15 +162,15 @@ def _records(means: pd.DataFrame, units: Units, level: float) -> Iterator[dict[s
     intervals = _intervals(columns.tobytes(), tuple(levels)) if enough else np.full((len(levels), 2), math.nan)
     averages = columns.mean(axis=0) if len(means) else np.full(len(levels), math.nan)
     for k, source in enumerate(units.sources):
-        own = {"source": source, "minus": "", "mean": averages[k]}
-        own |= {"mean_low": intervals[k, 0], "mean_high": intervals[k, 1]}
+        mean_record = {"source": source, "minus": "", "mean": averages[k]}
+        mean_record |= {"mean_low": intervals[k, 0], "mean_high": intervals[k, 1]}
         if k == 0:
-            yield own
+            yield mean_record
         for at, (first, second) in enumerate(pairs, start=count):
             if second == source:
-                found = {"minus": first, "mean_difference": averages[at], "ci_level": level}
-                found |= {"ci_low": intervals[at, 0], "ci_high": intervals[at, 1]}
-                yield own | found | (_tested(columns[:, at]) if enough else {})
+                pair_record = {"minus": first, "mean_difference": averages[at], "ci_level": level}
+                pair_record |= {"ci_low": intervals[at, 0], "ci_high": intervals[at, 1]}
+                yield mean_record | pair_record | (_tested(columns[:, at]) if enough else {})
 
 
 @lru_cache(maxsize=16)

@@ -12,7 +12,7 @@ SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
 
 
 UNLIKE = ("seed", "best_step", "best_validation_dsc", "initial_weights_sha256")
-"""What a card's record of training says that follows from the seed."""
+"""Keys of a card's record of training whose values follow from the seed."""
 
 
 def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...]]:
@@ -34,11 +34,13 @@ def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...
     groups: dict[str, list[str]] = {}
     for name, source in sources.items():
         groups.setdefault(_configuration(name, source), []).append(name)
-    found: dict[str, tuple[str, ...]] = {}
+    configurations: dict[str, tuple[str, ...]] = {}
     for members in groups.values():
         if len(members) > 1:
-            found[_free(_label(members[0], sources[members[0]]), members, {*found, *sources})] = tuple(members)
-    return found
+            configurations[_free(_label(members[0], sources[members[0]]), members, {*configurations, *sources})] = (
+                tuple(members)
+            )
+    return configurations
 
 
 def _free(label: str, members: list[str], taken: set[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a record says, in a sentence that a reader can quote: never more than its numbers."""
+"""The meaning of a record, in a sentence that a reader can quote: never more than its numbers."""
 
 import math
 from collections.abc import Mapping
@@ -36,25 +36,25 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
 
     Args:
         record: A row of `Breakdown.records` with `minus`.
-        units: What was compared.
-        tests: How many p-values Holm's correction counts.
+        units: The cases or lesions that were compared.
+        tests: Number of p-values that Holm's correction counts.
     """
     first, second, label = record["minus"], record["source"], in_sentence(units.measure.label)
     where = place(record, units)
     if not record["n"]:
         return f"There is nothing to compare {where}: none has a {label} of every source."
     measured = f"{record['mean_difference']:+.3f}"
-    if (said := verdict(record)) == "few":
+    if (outcome := verdict(record)) == "few":
         few = f"{count(record, units)} {'is' if record['units'] == 1 else 'are'} too few for an interval or a test"
         few += f" ({MIN_PATIENTS} are needed: below that no p-value can fall under {ALPHA})"
         return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
     measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
     p = p_text(record["p_holm"]) + (f" after Holm's correction for {number_of(tests, 'test')}" if tests > 1 else "")
     numbers = f"({count(record, units)}: {measured}; {p})"
-    if said == "none":
+    if outcome == "none":
         return f"No difference in mean {label} shown between {second} and {first} {where} {numbers}."
-    if said in {"ranks only", "mean only"}:
-        interval, ranks = ("holds", "a") if said == "ranks only" else ("leaves out", "no")
+    if outcome in {"ranks only", "mean only"}:
+        interval, ranks = ("holds", "a") if outcome == "ranks only" else ("leaves out", "no")
         unclear = f"Whether {second}'s mean {label} differs from {first}'s {where} is unclear"
         return f"{unclear}: the interval {interval} 0, but the test of the ranks shows {ranks} difference {numbers}."
     higher = record["mean_difference"] > 0
@@ -64,7 +64,7 @@ def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str
 
 
 def tests_sentence(tests: int) -> str:
-    """What Holm's correction counts."""
+    """The number of tests that Holm's correction counts, in words."""
     if tests < 2:
         made = f"no test was made: none has {MIN_PATIENTS} patients" if tests == 0 else "only one test was made"
         return f"Holm's correction has nothing to correct, as {made}."
@@ -72,28 +72,28 @@ def tests_sentence(tests: int) -> str:
 
 
 def levels_sentence(records: pd.DataFrame, units: Units) -> str:
-    """At which level the intervals of the paired differences are; "" where there is none.
+    """The level of the intervals of the paired differences; "" where there is none.
 
     Args:
         records: `Breakdown.records`.
-        units: What was compared.
+        units: The cases or lesions that were compared.
     """
     axes: dict[str, list[str]] = {}
     for r in records[records["ci_low"].notna()].drop_duplicates("axis").to_dict("records"):
         where = "over all" if r["axis"] == ALL else f"in each bin by {in_sentence(units.axis(r['axis']).label)}"
         axes.setdefault(f"{100 * r['ci_level']:.3g} %", []).append(where)
-    said = ", ".join(f"{level} {' and '.join(where)}" for level, where in axes.items())
+    levels = ", ".join(f"{level} {' and '.join(where)}" for level, where in axes.items())
     together = (
         f", so that those of the bins of an axis hold together at {100 * CI_LEVEL:.3g} %" if len(axes) > 1 else ""
     )
-    return f"Intervals of the difference: {said}{together}." if said else ""
+    return f"Intervals of the difference: {levels}{together}." if levels else ""
 
 
 def grid_sentence(grid: pd.DataFrame) -> str:
-    """That no cell of two axes holds enough patients, and what to do; "" where one does.
+    """A sentence that no cell of two axes holds enough patients, and what to do; "" where one does.
 
     Args:
-        grid: From `compute_grid`.
+        grid: The table of `compute_grid`.
     """
     if (grid["n"] >= MIN_PATIENTS).any():
         return ""
@@ -106,7 +106,7 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
 
     Args:
         record: A row of `Breakdown.records`.
-        units: What was compared.
+        units: The cases or lesions that were compared.
     """
     mean = (
         f"{record['source']}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f} {place(record, units)}"
@@ -116,8 +116,8 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
     return f"{mean} ({count(record, units)}{interval})."
 
 
-def false_positives_said(units: Units) -> tuple[str, ...]:
-    """Of each source its false positives: of lesions the scores alone do not show them; () of cases."""
+def false_positives_sentences(units: Units) -> tuple[str, ...]:
+    """The false positives of each source, which the scores of lesions alone do not show; () for cases."""
     where = f"in {number_of(units.cases, 'case')}"
     return tuple(
         f"{name}: {false_positives_text(total, units.cases)}, {where}." for name, total in units.false_positives.items()
@@ -125,7 +125,7 @@ def false_positives_said(units: Units) -> tuple[str, ...]:
 
 
 def place(record: Mapping[Any, Any], units: Units) -> str:
-    """Where a record was measured: over everything, or in a bin with its edges."""
+    """The place of a record in words: over everything, or in a bin with its edges."""
     if record["axis"] == ALL:
         return f"over all {units.noun}"
     axis, name = units.axis(record["axis"]), record["bin"]
@@ -156,8 +156,8 @@ def edges_text(low: float, high: float, unit: str) -> str:
 def count(record: Mapping[Any, Any], units: Units) -> str:
     """How much a record rests on: cases or lesions, and patients where these are fewer."""
     n, of = int(record["n"]), int(record["units"])
-    own = number_of(of, units.noun[:-1])
-    return own if n == of else f"{own} of {number_of(n, 'patient')}"
+    units_text = number_of(of, units.noun[:-1])
+    return units_text if n == of else f"{units_text} of {number_of(n, 'patient')}"
 
 
 def in_sentence(label: str) -> str:

@@ -19,21 +19,21 @@ _CASE_FACTS = {"reference_volume_ml": "size", "roughness": "roughness", "release
 
 @dataclass(frozen=True, eq=False)
 class Units:
-    """What is compared: cases or lesions.
+    """The cases or lesions that are compared.
 
     Attributes:
-        level: Which of the two.
-        measure: The metric.
-        sources: In order; a difference is a later one minus an earlier one.
+        level: `case` or `lesion`.
+        measure: The metric that is compared.
+        sources: Names of the sources in order; a difference is a later one minus an earlier one.
         reference: Columns FACTS; every case or lesion of the reference, also those left out below. Bin edges come from
             these.
-        table: Columns FACTS; those with a value of every source.
-        values: The same rows, one column a source.
-        left_out: Why units are not in `table`, and how many.
+        table: Columns FACTS; the cases or lesions with a value of every source.
+        values: The values of the same rows, one column a source.
+        left_out: Reason why units are not in `table`, to their number.
         seeds: Source that is a mean over seeds, to its members: the same rows, one column a seed.
-        false_positives: Of lesions: source to its predicted components that belong to none, a mean where it is one over
-            seeds.
-        cases: The cases with a result of every source, in which these lie.
+        false_positives: At lesion level, source to its predicted components that match no lesion, a mean where it is
+            one over seeds.
+        cases: Number of the cases with a result of every source, in which these lie.
     """
 
     level: Level
@@ -77,9 +77,9 @@ def select_units(
     Args:
         cases: `Results.cases()`: its column `patient` is the unit of the statistics.
         lesions: `Results.lesions()`; needed at lesion level.
-        metric: Key in `MEASURES[level]`.
-        sources: What to compare, in order; names of sources or keys of `seeds`.
-        level: Whether a unit is a case or a lesion of the reference.
+        metric: Key of the metric in `MEASURES[level]`.
+        sources: Names of the sources to compare, in order, or keys of `seeds`.
+        level: `case` if a unit is a case, `lesion` if it is a lesion of the reference.
         seeds: Name to the sources that are seeds of one configuration; their mean is compared.
 
     Raises:
@@ -155,5 +155,5 @@ def _lesion_rows(lesions: pd.DataFrame) -> pd.DataFrame:
     """The reference's lesions; the paper's smoothness is a quantity of a whole volume, so a lesion has none."""
     if lesions.empty or not (lesions["kind"] == "reference").any():
         raise DataError("These results hold no lesion of a reference", todo="Compare cases instead")
-    found = lesions[lesions["kind"] == "reference"]
-    return found.rename(columns={"volume_ml": "size"}).assign(released_smoothness=float("nan"))
+    of_reference = lesions[lesions["kind"] == "reference"]
+    return of_reference.rename(columns={"volume_ml": "size"}).assign(released_smoothness=float("nan"))

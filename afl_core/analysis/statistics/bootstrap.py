@@ -9,7 +9,7 @@ from scipy.special import ndtr, ndtri, stdtrit
 from threadpoolctl import threadpool_limits
 
 SEED = 20240712
-"""Recorded in every export: the same rows give the same intervals."""
+"""Seed of the bootstrap, which every export records: the same rows give the same intervals."""
 
 RESAMPLES = 9999
 DRAWS = 2**17
@@ -17,7 +17,8 @@ DRAWS = 2**17
 
 CI_LEVEL = 0.95
 TINY = 1e-9
-"""Where a very wide level meets a very skewed sample, the interval ends at the largest resample instead of turning."""
+"""Smallest denominator of a shifted quantile: where a very wide level meets a very skewed sample, the interval ends at
+the largest resample instead of turning."""
 
 ROUNDING = 1e-12
 """Values are equal whose difference is no larger than this share of the largest."""
@@ -49,12 +50,12 @@ def mean_intervals(
     `scipy.stats.bootstrap` gives with the same seed at `expanded_level(level, n)`.
 
     Args:
-        values: Shape (n, columns), a row a patient; finite.
+        values: Finite values, shape (n, columns), a row a patient.
         level: Wanted coverage, one for all columns or one each.
-        resamples: How many.
+        resamples: Number of resamples.
 
     Returns:
-        Shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
+        Lower and upper ends, shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
 
     Source: Efron, Better bootstrap confidence intervals, JASA 82 (1987) 171.
     """

@@ -21,7 +21,7 @@ class PairedDifference:
         n: Number of those patients.
         mean: Mean difference; NaN when n is 0.
         low: Lower end of the 95 % interval of the mean difference; NaN when n is below 2.
-        high: Upper end.
+        high: Upper end of the same interval.
     """
 
     n: int
@@ -41,8 +41,8 @@ def paired_difference(first: ArrayLike, second: ArrayLike) -> PairedDifference:
     """Mean paired difference with its bias-corrected and accelerated bootstrap interval over patients.
 
     Args:
-        first: One value a patient; NaN where the metric is undefined.
-        second: The same patients in the same order.
+        first: Values of the first source, one a patient; NaN where the metric is undefined.
+        second: Values of the second source, for the same patients in the same order.
 
     Returns:
         The difference; when all differences are equal the interval is that one value.
@@ -94,8 +94,8 @@ def headline(rows: pd.DataFrame, metrics: Sequence[str], sources: Sequence[str])
 
     Args:
         rows: Case rows, one per (case, source), with their `patient`.
-        metrics: One row of the result each.
-        sources: At least two for the difference; its columns are left out otherwise.
+        metrics: Keys of the metrics, one row of the result each.
+        sources: Names of the sources; with fewer than two, the columns of the difference are left out.
 
     Returns:
         Columns metric, n, cases, of, then per source `SOURCE mean` and `SOURCE median`, then difference, low, high. All

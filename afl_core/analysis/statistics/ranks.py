@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
 MIN_PATIENTS = 6
-"""On fewer patients there is no p-value and no interval: on five, p cannot fall below 0.0625 whatever they say."""
+"""Fewer patients get no p-value and no interval: on five, p cannot fall below 0.0625 whatever they say."""
 
 EXACT_UP_TO = 50
 """Patients with a difference up to which the p-value is exact; SciPy's limit too."""
@@ -21,12 +21,12 @@ class SignedRanks:
     """Wilcoxon's signed-rank test of paired differences.
 
     Attributes:
-        p: Two-sided; 1 where every difference is zero.
+        p: Two-sided p-value; 1 where every difference is zero.
         effect: Matched rank-biserial correlation, from -1 (all below 0) to 1 (all above); 0 where all are zero.
-        n_positive: Differences above 0.
-        n_negative: Differences below 0.
-        n_zero: Zeros, which the test leaves out.
-        exact: Whether p is exact.
+        n_positive: Number of differences above 0.
+        n_negative: Number of differences below 0.
+        n_zero: Number of zeros, which the test leaves out.
+        exact: True if p is exact.
     """
 
     p: float
@@ -44,7 +44,7 @@ def signed_ranks(differences: ArrayLike) -> SignedRanks:
     is the normal approximation with tied ranks in its variance and no continuity correction.
 
     Args:
-        differences: One a patient, finite.
+        differences: One difference for each patient, finite.
 
     Source: Wilcoxon, Biometrics Bulletin 1 (1945) 80; effect: Kerby, Comprehensive Psychology 3 (2014), (favourable -
     unfavourable) / total rank sum. As `scipy.stats.wilcoxon`, which is exact without ties only.

@@ -1,4 +1,4 @@
-"""What the X-ray found on a cohort, in sentences: each says a number that was measured on the cases that are loaded."""
+"""Findings of the X-ray on a cohort, in sentences, each with a number that was measured on the loaded cases."""
 
 import math
 from collections.abc import Callable
@@ -12,7 +12,7 @@ from afl_core.analysis.xray.table import spearman, tumours
 from afl_core.base.words import number_of
 
 FEWEST, ENOUGH = 3, 10
-"""Tumours from which on a distribution is said, and from which on a rank correlation shows something."""
+"""Number of tumours from which on a distribution is reported, and from which on a rank correlation shows something."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ def findings(table: pd.DataFrame) -> tuple[Finding, ...]:
     """What is known of the released code, each statement with the number of these cases.
 
     Args:
-        table: From `xray_table`.
+        table: The table of `xray_table`.
 
     Returns:
         The statements that these cases can speak to; none below three tumours but that on empty masks.
@@ -38,10 +38,10 @@ def findings(table: pd.DataFrame) -> tuple[Finding, ...]:
         if len(there) >= FEWEST
         else ()
     )
-    found = [make(there) for make in makers]
+    statements = [make(there) for make in makers]
     if len(there) >= FEWEST and (there["grid_ml"] / there["size"]).median() > 1.02:
-        found.append(_grown(there))
-    return (*found, _empty(table))
+        statements.append(_grown(there))
+    return (*statements, _empty(table))
 
 
 def headline(table: pd.DataFrame) -> str:
@@ -59,17 +59,17 @@ def headline(table: pd.DataFrame) -> str:
 
 
 def all_tumours(there: pd.DataFrame) -> str:
-    """Such as "the 1 tumour" or "all 24 tumours"."""
+    """The number of tumours in words, such as "the 1 tumour" or "all 24 tumours"."""
     return f"{'the' if len(there) == 1 else 'all'} {number_of(len(there), 'tumour')}"
 
 
 def distance_sentence(name: str, gamma: float, case_id: str) -> str:
     """How far a loss is from cross-entropy on a case, as one number."""
     far = float(distance_from_ce(gamma))
-    said = "equals" if far < 0.5 else "differs from"
+    verb = "equals" if far < 0.5 else "differs from"
     within = "within" if far < 0.5 else "by up to"
     return (
-        f"{name} {said} cross-entropy of the same weights {within} {percent(far)} on {case_id} (gamma {figure(gamma)}, "
+        f"{name} {verb} cross-entropy of the same weights {within} {percent(far)} on {case_id} (gamma {figure(gamma)}, "
         "every p_t from 0.01 to 0.99)."
     )
 
@@ -187,11 +187,11 @@ def _grown(there: pd.DataFrame) -> Finding:
 def _empty(table: pd.DataFrame) -> Finding:
     empty = int((table["tumour_voxels"] == 0).sum())
     lost = int(((table["tumour_voxels"] == 0) & (table["size"] > 0)).sum())
-    lost_said = (
+    lost_text = (
         f"; {lost} of them lost {'its' if lost == 1 else 'their'} tumour on the way to the loss's grid" if lost else ""
     )
     return Finding(
         "On an empty mask the released code has a weight of 0/0, and a loss of NaN (here it has weight 1 and gamma 0).",
         f"{empty} of {number_of(len(table), 'case')} {'reaches' if empty == 1 else 'reach'} the loss without a tumour"
-        f"{lost_said}.",
+        f"{lost_text}.",
     )

@@ -17,7 +17,7 @@ Smoothness = Literal["released", "surface", "scale_free", "none"]
 Floats = NDArray[np.float64]
 
 P_RANGE = (0.01, 0.99)
-"""Of p_t, over which two losses are compared."""
+"""Range of p_t over which two losses are compared."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Setting:
     gamma_offset: float = 0.0
 
     def loss_settings(self) -> dict[str, Any]:
-        """As `build_loss("adaptive_focal", ...)` takes them."""
+        """The settings as `build_loss("adaptive_focal", ...)` takes them."""
         return {
             "alpha": self.alpha,
             "gamma_volume": self.gamma_volume,
@@ -71,8 +71,8 @@ def unclipped(setting: Setting, cases: pd.DataFrame) -> Floats:
     """What the settings make of each case, before it is cut off at 0.
 
     Args:
-        setting: Of the loss.
-        cases: With the columns `gamma_va`, `released`, `surface` and `scale_free` (gamma_mSa under each reading).
+        setting: The settings of the loss.
+        cases: Table with columns `gamma_va`, `released`, `surface` and `scale_free` (gamma_mSa under each reading).
     """
     adaptive = np.zeros(len(cases))
     if setting.gamma_volume:

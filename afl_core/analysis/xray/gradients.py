@@ -37,11 +37,11 @@ class Profile:
     """The logits of a case, gathered where their gradient cannot differ: an entry a channel, class, place and logit.
 
     Attributes:
-        channel: 0 background, 1 tumour.
-        place: Index in PLACES.
-        lesion: From 1 on, the largest first; 0 outside.
+        channel: 0 for the background channel, 1 for the tumour channel.
+        place: Index of the place in PLACES.
+        lesion: Number of the lesion, from 1 on and the largest first; 0 outside.
         signed_logit: The z of p_t = sigmoid(z): the mean over the entry, whose width is LIMIT / 2048.
-        count: Voxels.
+        count: Number of voxels.
         lesion_ml: Volume of each lesion that has a number.
     """
 
@@ -58,8 +58,8 @@ class Shares:
     """Shares of the total gradient, which sum to 1; all 0 where there is no gradient.
 
     Attributes:
-        parts: Shape (2, 5): by channel and by place.
-        lesions: Of each numbered lesion, both channels.
+        parts: Shares by channel and by place, shape (2, 5).
+        lesions: Share of each numbered lesion, both channels together.
     """
 
     parts: Floats
@@ -73,24 +73,24 @@ class Shares:
 
 def find_places(mask: Mask) -> NDArray[np.uint8]:
     """Index in PLACES of every voxel, shape (X, Y, Z); an empty mask is far background."""
-    found = np.full(mask.array.shape, PLACES.index("far background"), np.uint8)
+    places = np.full(mask.array.shape, PLACES.index("far background"), np.uint8)
     box = bounding_box(mask.array)
     if box is None:
-        return found
+        return places
     near = widened(box, mask, NEAR_MM)
     inside = mask.array[near]
     distance = _distance_mm(~inside, mask.spacing_mm)
     part = np.where(distance <= NEAR_MM, 3, 4).astype(np.uint8)
     part[inside] = 0
-    found[near] = part
+    places[near] = part
     at = tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
     edge = edge_strength(mask.array) > 0
-    found[at][edge] = np.where(mask.array[at][edge], 1, 2)
-    return found
+    places[at][edge] = np.where(mask.array[at][edge], 1, 2)
+    return places
 
 
 def model_logits(mask: Mask, confidence: float) -> NDArray[np.float32]:
-    """A simple model of what a network says: sure away from the boundary, unsure at it.
+    """A simple model of a network's logits: sure away from the boundary, unsure at it.
 
     The tumour logit grows with the distance from the boundary in mm, up to that of `confidence` at EDGE_MM; the
     background logit is its negative. A confidence of 0.5 is the untrained network.
@@ -100,7 +100,7 @@ def model_logits(mask: Mask, confidence: float) -> NDArray[np.float32]:
         confidence: Probability of the right class away from the boundary, from 0.5 up to below 1.
 
     Returns:
-        Shape (2, X, Y, Z): background and tumour.
+        Logits of background and tumour, shape (2, X, Y, Z).
     """
     top = math.log(confidence / (1 - confidence))
     tumour = np.full(mask.array.shape, -top, np.float32)
@@ -125,7 +125,7 @@ def profile(logits: Array, mask: Mask) -> Profile:
     """Gather the logits of a case.
 
     Args:
-        logits: Shape (2, X, Y, Z): background and tumour.
+        logits: Logits of background and tumour, shape (2, X, Y, Z).
         mask: The reference on the same grid.
     """
     lesions, sizes = _numbered(mask)
@@ -167,8 +167,8 @@ def shares(gathered: Profile, setting: Setting, gamma: float, gamma_va: float) -
     """Shares of the gradient of a loss, analytically.
 
     Args:
-        gathered: Of the case.
-        setting: Gives the reading of alpha.
+        gathered: The gathered logits of the case.
+        setting: The loss, which gives the reading of alpha.
         gamma: The loss's exponent on the case.
         gamma_va: The tumour's share of the voxels.
     """
@@ -186,21 +186,21 @@ def gradient_map(logits: Array, mask: Mask, setting: Setting, gamma: float) -> N
     """Size of the gradient at each voxel of each channel, with the largest of both 1; shape (2, X, Y, Z).
 
     Args:
-        logits: Shape (2, X, Y, Z), read to LIMIT / 2048.
+        logits: Logits of background and tumour, shape (2, X, Y, Z), read to LIMIT / 2048.
         mask: The reference on the same grid.
-        setting: Gives the reading of alpha.
+        setting: The loss, which gives the reading of alpha.
         gamma: The loss's exponent on the case.
     """
     table = weights(setting.alpha, float(mask.array.mean()))
     slope = focal_slope((np.arange(_BINS) + 0.5) * (2 * LIMIT / _BINS) - LIMIT, gamma)
-    found = np.empty(logits.shape, np.float32)
+    gradient = np.empty(logits.shape, np.float32)
     for channel, logit in enumerate(logits):
         sign = 1 if channel else -1  # the tumour channel is right where its logit is high in the tumour
         looked_up = np.concatenate([table[channel, 0] * slope[::-sign], table[channel, 1] * slope[::sign]])
         place = np.clip((logit + LIMIT) * (_BINS / (2 * LIMIT)), 0, _BINS - 1).astype(np.int32)
-        found[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
-    top = found.max()
-    return found / top if top > 0 else found
+        gradient[channel] = looked_up.astype(np.float32)[place + _BINS * mask.array]
+    top = gradient.max()
+    return gradient / top if top > 0 else gradient
 
 
 def widened(box: Box, mask: Mask, margin_mm: float) -> Box:

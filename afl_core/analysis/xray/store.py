@@ -14,7 +14,7 @@ from afl_core.base.storage import write_table
 from afl_core.volume import Case
 
 VERSION = 1
-"""Goes up whenever a column changes its meaning: what is kept is then measured again."""
+"""Version of the columns; it goes up whenever one changes its meaning, and what is kept is then measured again."""
 
 
 def kept_table(
@@ -29,10 +29,10 @@ def kept_table(
 
     Args:
         folder: The results folder.
-        cases: Of the cohort.
-        name: Key in PREPARATIONS.
-        executor: Runs the cases; without one they run here.
-        report: Called with every finished case; with none where the table was kept.
+        cases: The cases of the cohort.
+        name: Key of the preparation in PREPARATIONS.
+        executor: Executor that runs the cases; without one they run here.
+        report: Function that is called with every finished case; with none where the table was kept.
     """
     path, key = folder / f"xray_{name}.parquet", _key(cases, name)
     try:
@@ -48,7 +48,7 @@ def kept_table(
 
 
 def _key(cases: Sequence[Case], name: str) -> str:
-    """Changes with the size and time of any reference, and with what is measured."""
+    """A hash that changes with the size and time of any reference, and with what is measured."""
     parts: list[object] = [VERSION, asdict(PREPARATIONS[name])]
     for case in cases:
         state = case.reference.stat() if case.reference and case.reference.is_file() else None

@@ -44,8 +44,8 @@ COLUMNS = MappingProxyType(
         "scale_free": "float64",
     }
 )
-"""Of a case. On its own grid: size in ml, roughness. On the loss's grid: voxels, those of the tumour, the sum of
-|grad(mask)|, the tumour's volume in ml, gamma_va, alpha_va, and gamma_mSa under its three readings."""
+"""Columns of a case. On its own grid: size in ml, roughness. On the loss's grid: voxels, those of the tumour, the sum
+of |grad(mask)|, the tumour's volume in ml, gamma_va, alpha_va, and gamma_mSa under its three readings."""
 
 QUANTITIES = MappingProxyType(
     {
@@ -65,11 +65,11 @@ class Preparation:
     """What is done to a mask before the loss sees it, in this order; a None is left out.
 
     Attributes:
-        title: For people.
+        title: Name to show.
         spacing_mm: Voxel size to resample to.
         crop: Voxels around the centre that are kept; padded where there are fewer.
         grid: Voxels to resize to, whatever the field of view.
-        resize: How the last step is done (`resize_mask`).
+        resize: Method of the last step (`resize_mask`).
     """
 
     title: str
@@ -117,10 +117,10 @@ def xray_table(
     """Measure the reference of every case; a case that fails becomes a problem, the others go on.
 
     Args:
-        cases: Those without a reference are problems.
-        preparation: What is done to the masks before the loss sees them.
-        executor: Runs the cases; without one they run here.
-        report: Called with every finished case.
+        cases: The cases of the cohort; those without a reference are problems.
+        preparation: The steps that the masks go through before the loss sees them.
+        executor: Executor that runs the cases; without one they run here.
+        report: Function that is called with every finished case.
 
     Returns:
         A row a case, columns COLUMNS and `gamma_adaptive` as released; and case id to what went wrong.
@@ -209,11 +209,11 @@ def focusing_by_bin(table: pd.DataFrame, settings: Mapping[str, Setting], bins: 
 
     Args:
         table: Cases with a tumour.
-        settings: Name to loss.
+        settings: Name of the loss to its settings.
         bins: Number of the bin of each case (`Binning.assign`).
 
     Returns:
-        Index: numbers of the bins that hold a case; a column a loss.
+        A table with a column for each loss; its index holds the numbers of the bins that hold a case.
     """
     values = pd.DataFrame({name: gammas(setting, table) for name, setting in settings.items()})
     return values.groupby(bins).median()

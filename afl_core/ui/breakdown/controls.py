@@ -1,4 +1,4 @@
-"""Breakdown page: the controls, and what they ask for."""
+"""Breakdown page: the controls, and the selection that the reader makes with them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -36,15 +36,15 @@ BIN_NAMES = {"tertiles": "Tertiles of these cases", TRAINING: "Tertiles of the t
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """What the controls ask for, and what it gives.
+class Selection:
+    """The reader's selection in the controls, and the breakdown that it gives.
 
     Attributes:
         workspace: The open results.
-        options: As an export records them.
-        breakdown: Everything computed over bins.
+        options: Options of the breakdown, as an export records them.
+        breakdown: Means and paired differences over the bins.
         pair: The two sources that panels of one pair show.
-        key: Changes with all of it but the bins; caches go by it.
+        key: Key of the caches, which changes with all of the selection but the bins.
     """
 
     workspace: Comparison
@@ -59,7 +59,7 @@ class Asked:
         return self.breakdown.units
 
 
-def choose(workspace: Comparison) -> Asked | None:
+def choose(workspace: Comparison) -> Selection | None:
     """The controls; None, with an explanation on the page, where there is nothing to compare."""
     if workspace.rows.empty:
         st.info(nothing_evaluated(workspace))
@@ -86,14 +86,14 @@ def choose(workspace: Comparison) -> Asked | None:
     by = None if smoothness in DEFAULT_AXES else ("size", smoothness)
     options = Options(measure, level, tuple(sources), by, str(bins), {}, pool)
     try:
-        return _asked(workspace, options, headline)
+        return _select(workspace, options, headline)
     except AflError as error:
         st.error(plain(str(error)))
         return None
 
 
 def settings_key(case_id: str) -> str:
-    """Where the session keeps the address that was left for a case."""
+    """Key under which the session keeps the address that was left for a case."""
     return f"settings left for {case_id}"
 
 
@@ -109,7 +109,7 @@ def _return_to_settings() -> None:
         st.switch_page("pages/breakdown.py", query_params=settings)
 
 
-def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
+def _select(workspace: Comparison, options: Options, headline: Any) -> Selection:
     """Units, bins and records of the options, after the controls that depend on them."""
     key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
     units = _units(key, workspace, options)
@@ -122,13 +122,13 @@ def _asked(workspace: Comparison, options: Options, headline: Any) -> Asked:
     binnings = tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
     breakdown = replace(join_records(units, binnings, parts), unbinned=unbinned)
-    said = (
+    sentence = (
         pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests)
         if pair
         else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
     )
-    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(said)}")
-    return Asked(workspace, options, breakdown, pair, key)
+    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
+    return Selection(workspace, options, breakdown, pair, key)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the rows")
@@ -214,7 +214,10 @@ def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edge
             for column, label, edge, name in zip(columns, labels, binning.edges, ("low", "high"), strict=True)
         ]
         if any(value is not None for value in typed):
-            low, high = (own if own is not None else edge for own, edge in zip(typed, binning.edges, strict=True))
+            low, high = (
+                typed_edge if typed_edge is not None else edge
+                for typed_edge, edge in zip(typed, binning.edges, strict=True)
+            )
             if low > high:
                 todo = (
                     f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"

@@ -8,7 +8,7 @@ import streamlit as st
 from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
-from afl_core.ui.breakdown.controls import Asked
+from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY
 from afl_core.ui.shared.errors import plain
 
@@ -19,9 +19,11 @@ _WHAT = {
 }
 
 
-def show_export(asked: Asked) -> None:
+def show_export(selection: Selection) -> None:
     """The numbers of this page as files, and the commands that make them again."""
-    files = export_files(asked.breakdown, asked.options, asked.workspace.manifest, results=asked.workspace.name)
+    files = export_files(
+        selection.breakdown, selection.options, selection.workspace.manifest, results=selection.workspace.name
+    )
     for name, content in files.items():
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
@@ -29,10 +31,10 @@ def show_export(asked: Asked) -> None:
     st.segmented_control(
         "Pictures: the camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
     )
-    folder = asked.workspace.results.folder
+    folder = selection.workspace.results.folder
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     st.caption("The same numbers from a terminal, and a report of one file with the worst and best cases as pictures:")
-    options = command_options(asked.options)
+    options = command_options(selection.options)
     st.code(
         f"afl breakdown {shlex.quote(str(folder))}{options} --out DIR\n"
         f"afl report {shlex.quote(str(folder))}{options} --out report.html",
@@ -41,7 +43,7 @@ def show_export(asked: Asked) -> None:
 
 
 def command_options(options: Options) -> str:
-    """The options of `afl breakdown` that ask for the same, with a leading space; what is the default is left out."""
+    """The options of `afl breakdown` for the same selection, with a leading space; defaults are left out."""
     words = []
     if options.level != "case":
         words += ["--level", options.level]
@@ -57,7 +59,7 @@ def command_options(options: Options) -> str:
     return f" {shlex.join(words)}"
 
 
-def show_published(asked: Asked) -> None:
+def show_published(selection: Selection) -> None:
     """The paper's tables, which are not ours."""
     st.markdown("##### Published by the paper, not measured here")
     st.caption(plain(SOURCE))

@@ -12,7 +12,7 @@ from afl_core.analysis.breakdown.confounding import confounding, confounding_sen
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
-    false_positives_said,
+    false_positives_sentences,
     levels_sentence,
     pair_sentence,
     tests_sentence,
@@ -24,48 +24,48 @@ from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.glossary import TERMS
-from afl_core.ui.breakdown.controls import LEVELS, Asked, settings_key
+from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_case
 
 
-def show_bins(asked: Asked) -> None:
-    """A chart an axis with every unit behind the means, and what each bin says in words; why an axis has none."""
-    units, pair = asked.units, asked.pair
-    if any(b.axis == "released_smoothness" for b in asked.breakdown.binnings):
-        _warn_of_released(asked)
-    for why in asked.breakdown.unbinned:
+def show_bins(selection: Selection) -> None:
+    """A chart for each axis with every unit behind the means, and each bin in words; why an axis has no bins."""
+    units, pair = selection.units, selection.pair
+    if any(b.axis == "released_smoothness" for b in selection.breakdown.binnings):
+        _warn_of_released(selection)
+    for why in selection.breakdown.unbinned:
         st.info(plain(why))
-    for column, binning in zip(st.columns(2, gap="large"), asked.breakdown.binnings, strict=False):
+    for column, binning in zip(st.columns(2, gap="large"), selection.breakdown.binnings, strict=False):
         with column:
             st.markdown(f"##### By {_axis_words(binning.axis, units)}")
-            figure = _means(asked.key, binning, asked.breakdown, pair)
-            show_clickable(figure, asked, name=f"means {binning.axis}")
+            figure = _means(selection.key, binning, selection.breakdown, pair)
+            show_clickable(figure, selection, name=f"means {binning.axis}")
             if pair:
-                records = asked.breakdown.pair(*pair)
+                records = selection.breakdown.pair(*pair)
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
-                said = [pair_sentence(record, units, tests=asked.breakdown.n_tests) for record in of_axis]
-                st.caption("\n".join(f"- {plain(text)}" for text in said))
-    if false := false_positives_said(units):
+                sentences = [pair_sentence(record, units, tests=selection.breakdown.n_tests) for record in of_axis]
+                st.caption("\n".join(f"- {plain(text)}" for text in sentences))
+    if false := false_positives_sentences(units):
         st.markdown("\n".join(f"- {plain(text)}" for text in false))
-    st.caption(plain(_caption(asked)))
+    st.caption(plain(_caption(selection)))
 
 
-def show_statistics(asked: Asked) -> None:
+def show_statistics(selection: Selection) -> None:
     """The paired statistics of every bin, for every pair of sources."""
-    if asked.pair is None:
+    if selection.pair is None:
         return
-    breakdown = asked.breakdown
+    breakdown = selection.breakdown
     st.markdown("##### Paired statistics")
-    workspace = asked.workspace
-    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
-        st.warning(plain(said))
+    workspace = selection.workspace
+    for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
+        st.warning(plain(warning))
     records = breakdown.records[breakdown.records["minus"] != ""]
-    if len(asked.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
-        records = breakdown.pair(*asked.pair)
+    if len(selection.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all pairs"):
+        records = breakdown.pair(*selection.pair)
     st.dataframe(
-        statistics_table(records, asked.units, one_pair=len(asked.units.pairs) == 1),
+        statistics_table(records, selection.units, one_pair=len(selection.units.pairs) == 1),
         hide_index=True,
         height="content" if len(records) < 15 else 500,
         placeholder="–",
@@ -75,8 +75,8 @@ def show_statistics(asked: Asked) -> None:
         plain(
             f"{' '.join(notes(workspace.manifest, workspace.rows))} "
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
-            f"{asked.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
-            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records, asked.units)} "
+            f"{selection.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
+            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records, selection.units)} "
             "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
             "exact up to 50 differences. "
             f"{tests_sentence(breakdown.n_tests)} Effect: matched rank-biserial "
@@ -115,32 +115,32 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
     return table.drop(columns="units") if (table["units"] == table["n"]).all() else table
 
 
-def show_clickable(figure: go.Figure, asked: Asked, *, name: str) -> None:
+def show_clickable(figure: go.Figure, selection: Selection, *, name: str) -> None:
     """A chart in which a click on a dot opens its case, on its lesion, in Compare."""
     event = st.plotly_chart(
         figure,
         on_select="rerun",
         selection_mode="points",
-        key=f"{name} {asked.workspace.name}",
-        config=chart_config(f"{asked.workspace.name} {asked.options.metric} {name}"),
+        key=f"{name} {selection.workspace.name}",
+        config=chart_config(f"{selection.workspace.name} {selection.options.metric} {name}"),
     )
     points = [point for point in event["selection"]["points"] if point.get("customdata")]
     if points:
         case_id, lesion_id = points[0]["customdata"][:2]
         st.session_state[settings_key(str(case_id))] = {key: st.query_params.get_all(key) for key in st.query_params}
-        open_case(asked.workspace, str(case_id), **({"lesion": str(lesion_id)} if int(lesion_id) else {}))
+        open_case(selection.workspace, str(case_id), **({"lesion": str(lesion_id)} if int(lesion_id) else {}))
 
 
-def _warn_of_released(asked: Asked) -> None:
-    said = ""
-    if asked.pair:
-        said = confounding_sentence(
-            confounding(asked.units, asked.pair, "released_smoothness"), "released_smoothness", asked.units
+def _warn_of_released(selection: Selection) -> None:
+    sentence = ""
+    if selection.pair:
+        sentence = confounding_sentence(
+            confounding(selection.units, selection.pair, "released_smoothness"), "released_smoothness", selection.units
         )
     st.warning(
         plain(
             "The released smoothness is the gamma_mSa of the paper's code: the surface area over the number of voxels "
-            f"of the volume. It grows with the tumour, so these bins sort by size again. {said}"
+            f"of the volume. It grows with the tumour, so these bins sort by size again. {sentence}"
         )
     )
 
@@ -149,14 +149,14 @@ def _axis_words(axis: str, units: Units) -> str:
     return units.axis(axis).label.lower() if axis == "size" else "smoothness of the boundary"
 
 
-def _caption(asked: Asked) -> str:
-    units = asked.units
+def _caption(selection: Selection) -> str:
+    units = selection.units
     edges = "; ".join(
         f"{units.axis(b.axis).label.lower()} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
-        for b in asked.breakdown.binnings
+        for b in selection.breakdown.binnings
     )
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
-    touched = asked.workspace.rows[asked.workspace.rows["empty"] != ""]["case_id"].nunique()
+    touched = selection.workspace.rows[selection.workspace.rows["empty"] != ""]["case_id"].nunique()
     rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
     rule = (
         f"Empty masks: {rule} ({number_of(touched, 'case has one', 'cases have one')})"
@@ -188,8 +188,8 @@ def _statistic_columns() -> dict[str, Any]:
         "units": number(help=TERMS["Unit"]),
         "n": number(help=TERMS["n"]),
         "difference": number(format="%+.3f", help=TERMS["Difference"]),
-        "p": number(format="%.3f", help=TERMS["p"]),
-        "p (Holm)": number(format="%.3f", help=TERMS["p (Holm)"]),
+        "p": number(format="%.2g", help=TERMS["p"]),
+        "p (Holm)": number(format="%.2g", help=TERMS["p (Holm)"]),
         "effect": number(format="%+.2f", help=TERMS["Effect"]),
         "higher": number(help=TERMS["Higher"]),
     }

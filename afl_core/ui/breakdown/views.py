@@ -18,13 +18,13 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import false_positives_said, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
 from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
-from afl_core.ui.breakdown.controls import Asked
+from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.shared.charts import chart_config
@@ -33,10 +33,10 @@ from afl_core.ui.shared.errors import plain, shown_errors
 Pair = tuple[str, str]
 
 
-def show_views(asked: Asked) -> None:
+def show_views(selection: Selection) -> None:
     """Tabs; what is not open costs nothing."""
-    by_bins = asked.pair is not None and len(asked.breakdown.binnings) == 2
-    views: Mapping[str, Callable[[Asked], None]] = {
+    by_bins = selection.pair is not None and len(selection.breakdown.binnings) == 2
+    views: Mapping[str, Callable[[Selection], None]] = {
         **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
@@ -47,63 +47,66 @@ def show_views(asked: Asked) -> None:
     for show, tab in zip(views.values(), st.tabs(list(views), key="view", bind="query-params"), strict=True):
         if tab.open:
             with tab, shown_errors():
-                show(asked)
+                show(selection)
 
 
-def _show_slopes(asked: Asked) -> None:
-    assert asked.pair
-    for binning in asked.breakdown.binnings:
-        show_clickable(plot_slopes(asked.breakdown, binning.axis, asked.pair), asked, name=f"slopes {binning.axis}")
-    lines = (
-        f"One line a {asked.units.noun[:-1]}, from {asked.pair[0]} to {asked.pair[1]}; above them the mean difference."
-    )
-    st.caption(plain(f"{lines} {levels_sentence(asked.breakdown.records, asked.units)}"))
+def _show_slopes(selection: Selection) -> None:
+    assert selection.pair
+    for binning in selection.breakdown.binnings:
+        show_clickable(
+            plot_slopes(selection.breakdown, binning.axis, selection.pair), selection, name=f"slopes {binning.axis}"
+        )
+    first, second = selection.pair
+    lines = f"One line a {selection.units.noun[:-1]}, from {first} to {second}; above them the mean difference."
+    st.caption(plain(f"{lines} {levels_sentence(selection.breakdown.records, selection.units)}"))
 
 
-def _show_grid(asked: Asked) -> None:
-    assert asked.pair
-    size, smoothness = asked.breakdown.binnings
-    grid = _grid(asked.key, size, smoothness, asked.units, asked.pair)
-    if said := grid_sentence(grid):
-        st.info(said)
-    show_clickable(plot_grid(grid, size, smoothness, asked.units, asked.pair), asked, name="grid")
+def _show_grid(selection: Selection) -> None:
+    assert selection.pair
+    size, smoothness = selection.breakdown.binnings
+    grid = _grid(selection.key, size, smoothness, selection.units, selection.pair)
+    if sentence := grid_sentence(grid):
+        st.info(sentence)
+    show_clickable(plot_grid(grid, size, smoothness, selection.units, selection.pair), selection, name="grid")
     st.caption("Mean paired difference in each cell. Intervals are wider than 95 %, to hold together over the cells.")
 
 
-def _show_trend(asked: Asked) -> None:
-    assert asked.pair
-    figure, found = _trend(asked.key, asked.units, asked.pair, asked.breakdown.binnings[1].axis)
-    st.markdown(plain(interaction_sentence(found, asked.units, asked.pair)))
-    show_clickable(figure, asked, name="trend")
+def _show_trend(selection: Selection) -> None:
+    assert selection.pair
+    figure, interaction = _trend(selection.key, selection.units, selection.pair, selection.breakdown.binnings[1].axis)
+    st.markdown(plain(interaction_sentence(interaction, selection.units, selection.pair)))
+    show_clickable(figure, selection, name="trend")
     st.caption(
         "The sentence tests the slope of the mean difference. The line is Theil-Sen's, the median slope, "
         "which single cases cannot tilt: where the two differ, a few cases make the difference."
     )
 
 
-def _show_distribution(asked: Asked) -> None:
-    show_clickable(plot_cumulative(asked.units), asked, name="cumulative")
-    st.caption(plain(f"Share of the {asked.units.noun} that score up to a value. {asked.units.measure.definition}"))
+def _show_distribution(selection: Selection) -> None:
+    show_clickable(plot_cumulative(selection.units), selection, name="cumulative")
+    st.caption(
+        plain(f"Share of the {selection.units.noun} that score up to a value. {selection.units.measure.definition}")
+    )
 
 
-def _show_recall(asked: Asked) -> None:
-    if asked.workspace.lesions.empty:
+def _show_recall(selection: Selection) -> None:
+    if selection.workspace.lesions.empty:
         raise DataError("These results hold no lesions", todo="Evaluate again")
-    found = _lesion_units(asked.key, asked)
-    size = lesion_size_bins(found, asked.breakdown, asked.options)
-    show_clickable(plot_recall(found, size), asked, name="recall")
-    st.markdown("\n".join(f"- {plain(said)}" for said in false_positives_said(found)))
+    lesions = _lesion_units(selection.key, selection)
+    size = lesion_size_bins(lesions, selection.breakdown, selection.options)
+    show_clickable(plot_recall(lesions, size), selection, name="recall")
+    st.markdown("\n".join(f"- {plain(sentence)}" for sentence in false_positives_sentences(lesions)))
     st.caption(
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
         f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
     )
 
 
-def _show_confounding(asked: Asked) -> None:
-    assert asked.pair
-    smoothness = asked.breakdown.binnings[1].axis
-    correlations = _confounding(asked.key, smoothness, asked.units, asked.pair)
-    st.markdown(plain(confounding_sentence(correlations, smoothness, asked.units)))
+def _show_confounding(selection: Selection) -> None:
+    assert selection.pair
+    smoothness = selection.breakdown.binnings[1].axis
+    correlations = _confounding(selection.key, smoothness, selection.units, selection.pair)
+    st.markdown(plain(confounding_sentence(correlations, smoothness, selection.units)))
     table = pd.DataFrame(
         {
             "rank correlation of": [c.what for c in correlations],
@@ -114,14 +117,14 @@ def _show_confounding(asked: Asked) -> None:
     )
     st.dataframe(table, hide_index=True, column_config={"rho": st.column_config.NumberColumn(format="%+.2f")})
     st.markdown("##### Do the edges decide?")
-    for binning in asked.breakdown.binnings:
-        sweep = _sweep(asked.key, binning, asked.units, asked.pair)
-        said = plain(sweep_sentence(sweep, binning, asked.units, asked.pair))
-        st.markdown(f"**{asked.units.axis(binning.axis).label}.** {said}")
+    for binning in selection.breakdown.binnings:
+        sweep = _sweep(selection.key, binning, selection.units, selection.pair)
+        sentence = plain(sweep_sentence(sweep, binning, selection.units, selection.pair))
+        st.markdown(f"**{selection.units.axis(binning.axis).label}.** {sentence}")
         st.plotly_chart(
-            plot_sweep(sweep, binning, asked.units, asked.pair),
+            plot_sweep(sweep, binning, selection.units, selection.pair),
             key=f"sweep {binning.axis}",
-            config=chart_config(f"{asked.workspace.name} {asked.options.metric} sweep {binning.axis}"),
+            config=chart_config(f"{selection.workspace.name} {selection.options.metric} sweep {binning.axis}"),
         )
 
 
@@ -147,8 +150,8 @@ def _sweep(key: str, binning: Binning, _units: Units, pair: Pair) -> pd.DataFram
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the lesions")
-def _lesion_units(key: str, _asked: Asked) -> Units:
-    workspace, options = _asked.workspace, _asked.options
+def _lesion_units(key: str, _selection: Selection) -> Units:
+    workspace, options = _selection.workspace, _selection.options
     return choose_units(
         workspace.rows, workspace.lesions, workspace.manifest, replace(options, level="lesion", metric="detected")
     )

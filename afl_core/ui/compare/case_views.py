@@ -60,7 +60,7 @@ def show_slices(workspace: Comparison, case_id: str) -> None:
 
 
 def place_surfaces() -> DeltaGenerator:
-    """Where the surfaces go. They are filled in last, as they take longest, and stand above what came meanwhile."""
+    """The place of the surfaces. They are filled in last, as they take longest, and stand above what came meanwhile."""
     return st.container()
 
 
@@ -97,19 +97,19 @@ def _case(workspace: Comparison, case_id: str) -> Case | None:
 def _files(workspace: Comparison, case: Case) -> tuple[Stamped, ...]:
     """The reference, by its region, and the mask of every source that measured one, by its source."""
     read_as = f"{_REFERENCE}{case.region}{case.trust_voxel_order}"
-    found = [] if case.reference is None else [_stamped(read_as, case.reference)]
+    files = [] if case.reference is None else [_stamped(read_as, case.reference)]
     rows = workspace.rows
     measured = set(rows.loc[rows["case_id"] == case.case_id, "source"]) if not rows.empty else set()
     lost = []
     for name in workspace.sources[: len(SOURCE_COLOURS)]:
         if name in measured:
             try:
-                found.append(_stamped(name, workspace.mask(case.case_id, name)))
+                files.append(_stamped(name, workspace.mask(case.case_id, name)))
             except DataError as error:
                 lost.append(plain(str(error)))
     if lost:
         st.warning("\n\n".join(lost))
-    return tuple(found)
+    return tuple(files)
 
 
 def _image_file(case: Case, sequence: str) -> Stamped:

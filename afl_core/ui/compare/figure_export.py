@@ -47,11 +47,11 @@ def show_figure_export(workspace: Comparison) -> None:
 
 
 def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, str]:
-    """A case for every role, by default the extreme one; the menu says size and roughness."""
+    """A case for every role, by default the extreme one; the menu shows size and roughness."""
     facts = workspace.rows.drop_duplicates("case_id").set_index("case_id").sort_index()
     facts = facts[facts["reference_volume_ml"] > 0]
 
-    def said(case_id: str) -> str:
+    def label(case_id: str) -> str:
         volume, rough = facts.loc[case_id, ["reference_volume_ml", "roughness"]].to_numpy(dtype=float)
         return f"{case_id} · {volume:.1f} ml" + ("" if np.isnan(rough) else f" · roughness {rough:.2f}")
 
@@ -59,7 +59,7 @@ def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, 
     for column, (role, default) in zip(st.columns(len(defaults)), defaults.items(), strict=True):
         ids = [str(case_id) for case_id in facts.index]
         key = f"example {workspace.name} {role}"
-        picked = column.selectbox(role.capitalize(), ids, index=ids.index(default), format_func=said, key=key)
+        picked = column.selectbox(role.capitalize(), ids, index=ids.index(default), format_func=label, key=key)
         chosen[role] = str(picked)
     return chosen
 

@@ -40,7 +40,7 @@ def select_case(workspace: Comparison) -> str | None:
 
 
 def _offer_steps(shown: pd.DataFrame, chosen: str) -> None:
-    """To the case before and after in the table, which may be out of sight."""
+    """Buttons to the case before and after in the table, which may be out of sight."""
     if chosen not in shown.index or len(shown) < 2:
         return
     at = int(np.flatnonzero(shown.index == chosen)[0])
@@ -121,9 +121,9 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         table = metric_table(rows, workspace.sources)
         right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height="content", column_config=right)
-        lines = [f"{name}: {said}" for name, said in workspace.summaries.items()]
+        lines = [f"{name}: {summary}" for name, summary in workspace.summaries.items()]
         notes = rows["note"].fillna("").to_dict() if "note" in rows else {}
-        lines += [f"{name}'s mask on this case: {said}" for name, said in notes.items() if said]
+        lines += [f"{name}'s mask on this case: {note}" for name, note in notes.items() if note]
         st.caption("  \n".join(map(plain, lines)))
     with lesions:
         st.markdown("##### Lesions")

@@ -25,14 +25,14 @@ from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
 from afl_core.ui.viewers.slices import show_viewer
 
 PICTURE = "upload picture"
-"""In the session: the sequence that is shown, and its slices."""
+"""Key in the session of the sequence that is shown, and its slices."""
 
 
 def show_outcome(results: Results, sources: Sequence[Source]) -> None:
     """How far the run is, or the masks that it made, with their metrics where there is a reference.
 
     Args:
-        results: Of the session.
+        results: The results of the session.
         sources: The checkpoints that were run.
     """
     status = job_status(results, CASE_ID)
@@ -44,18 +44,18 @@ def show_outcome(results: Results, sources: Sequence[Source]) -> None:
         return
     if status.state != "finished":
         st.error(plain(status.message))
-    own = open_comparison(results.folder)
-    masks = {s.name: path for s in sources if (path := mask_path(own.results.folder, s.name, CASE_ID)).is_file()}
+    comparison = open_comparison(results.folder)
+    masks = {s.name: path for s in sources if (path := mask_path(comparison.results.folder, s.name, CASE_ID)).is_file()}
     if not masks:
         return
-    _show_slices(own.cohort, masks)
-    if own.cohort and (moved := sequences_elsewhere(own.cohort.cases[0])):
-        brought = f"{' and '.join(moved)} came on other grids: brought onto that of {own.cohort.cases[0].grid}"
+    _show_slices(comparison.cohort, masks)
+    if comparison.cohort and (moved := sequences_elsewhere(comparison.cohort.cases[0])):
+        brought = f"{' and '.join(moved)} came on other grids: brought onto that of {comparison.cohort.cases[0].grid}"
         st.caption(plain(f"{brought}, by where they lie in the patient (linear interpolation)."))
-    if own.rows.empty:
+    if comparison.rows.empty:
         _show_volumes(masks)
     else:
-        show_metrics(own, CASE_ID)
+        show_metrics(comparison, CASE_ID)
     for column, (name, path) in zip(st.columns(4), masks.items(), strict=False):
         column.download_button(f"Mask of {name}", path.read_bytes(), f"{name}.nii.gz", width="stretch")
 
@@ -74,9 +74,9 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
     kept = st.session_state.get(PICTURE)
     if kept is None or kept[0] != sequence:
         reference = load_reference(case) if case.reference else None
-        found = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
-        image, note = behind(case, sequence, [*([reference] if reference else []), *found.values()])
-        payload = viewer_payload(ViewerCase(image, reference, found, sequence=sequence if not note else "masks"))
+        predictions = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
+        image, note = behind(case, sequence, [*([reference] if reference else []), *predictions.values()])
+        payload = viewer_payload(ViewerCase(image, reference, predictions, sequence=sequence if not note else "masks"))
         st.session_state[PICTURE] = kept = (sequence, payload, note)
     if kept[2]:
         st.warning(plain(kept[2]))
@@ -84,7 +84,7 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
 
 
 def _show_volumes(masks: dict[str, Path]) -> None:
-    """What can be said of a mask without a reference."""
+    """The volumes and the number of lesions of masks without a reference."""
     rows = []
     for name, path in masks.items():
         mask = load_mask(path)

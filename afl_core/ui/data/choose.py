@@ -24,7 +24,7 @@ from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
 
-RECOGNISE, OWN = "", ""
+RECOGNISE, DECLARED = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
 
 CODES = "codes"
@@ -45,11 +45,13 @@ def show_title() -> None:
 def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     """Folder, layout, labels, region and patients: the data set and how it is read.
 
-    None where there is no data set, which is said.
+    None where there is no data set; a message on the page says why.
     """
-    asked = st.session_state.get(FOLDER_KEY) or (workspace.manifest.data.path if workspace else "")
+    proposed = st.session_state.get(FOLDER_KEY) or (workspace.manifest.data.path if workspace else "")
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
-    text = folder.text_input("Folder of the data set", asked, key=f"data {asked}", placeholder="/path/to/BraTS2021")
+    text = folder.text_input(
+        "Folder of the data set", proposed, key=f"data {proposed}", placeholder="/path/to/BraTS2021"
+    )
     is_open = workspace is not None and text == workspace.manifest.data.path
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
     masks = is_open and workspace is not None and workspace.manifest.data.kind == MASKS_ALONE.name
@@ -126,9 +128,9 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
 
 
 def _choose_labels(key: str, cohort: Cohort, opened: Cohort | None) -> str | None:
-    """A scheme, `OWN`, or codes that the reader writes; None, which is said, while there are none."""
-    schemes = (OWN, *(name for name in SCHEMES if name != cohort.scheme.name), CODES)
-    before = opened.labels if opened else OWN
+    """A scheme, `DECLARED`, or codes that the reader writes; None, with a message on the page, while there are none."""
+    schemes = (DECLARED, *(name for name in SCHEMES if name != cohort.scheme.name), CODES)
+    before = opened.labels if opened else DECLARED
     labels = st.selectbox(
         "Labels",
         schemes,
@@ -167,8 +169,8 @@ def read(cohort: Cohort) -> Report:
     unread = count_unread(cohort.root, paths.INDEX, cohort.cases)
     wanted = unread <= AT_ONCE
     if not wanted:
-        said, button = st.columns([5, 2], vertical_alignment="center")
-        said.info(
+        hint, button = st.columns([5, 2], vertical_alignment="center")
+        hint.info(
             f"{number_of(unread, 'reference was', 'references were')} not read yet: labels, volumes and roughness are "
             "not known."
         )

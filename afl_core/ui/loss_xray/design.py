@@ -17,7 +17,7 @@ from afl_core.base.words import number_of
 from afl_core.figures.gradients import plot_curves
 from afl_core.figures.xray import plot_focusing
 from afl_core.glossary import TERMS, explain
-from afl_core.ui.loss_xray.panels import Asked
+from afl_core.ui.loss_xray.panels import Selection
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
 
@@ -42,34 +42,34 @@ SCALES = tuple(round(value, 2) for value in [*(-step for step in reversed(_STEPS
 """What the slider of the scale offers: readings of gamma differ by a factor of 1000, and so do useful scales."""
 
 
-def show_design(asked: Asked) -> Setting:
+def show_design(selection: Selection) -> Setting:
     """Sliders, the curves of the chosen case, and what the sliders give tumours of each size; returns their loss."""
     st.markdown("##### Try it: the loss of this case, and the focus by tumour size")
-    setting, alpha = _choose_setting(asked)
+    setting, alpha = _choose_setting(selection)
     curve, bins = st.columns(2, gap="large")
     settings = {**SETTINGS, YOURS: setting}
-    found = {name: case_gamma(one, asked.row) for name, one in settings.items()}
+    gamma = {name: case_gamma(one, selection.row) for name, one in settings.items()}
     with curve:
         weights = {name: 1.0 if one.alpha == "none" else alpha for name, one in settings.items()}
         st.plotly_chart(
-            plot_curves(found, weights), key="curves", config=chart_config(f"{asked.workspace.name} curves")
+            plot_curves(gamma, weights), key="curves", config=chart_config(f"{selection.workspace.name} curves")
         )
-        said = [distance_sentence(name, found[name], asked.case_id) for name in ("A-FL released", "FL", YOURS)]
-        st.markdown("\n".join(f"- {plain(text)}" for text in said))
+        sentences = [distance_sentence(name, gamma[name], selection.case_id) for name in ("A-FL released", "FL", YOURS)]
+        st.markdown("\n".join(f"- {plain(text)}" for text in sentences))
         st.caption("Alpha multiplies a loss and its cross-entropy alike, so it does not change how far apart they are.")
     with bins:
-        _show_bins(asked, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
-    _offer_training(asked, setting)
+        _show_bins(selection, {name: settings[name] for name in ("FL", "A-FL released", YOURS)})
+    _offer_training(selection, setting)
     return setting
 
 
-def _choose_setting(asked: Asked) -> tuple[Setting, float]:
+def _choose_setting(selection: Selection) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
-    start = _asked_setting() or _example(asked)
-    said, first, second = st.columns([6, 2, 3], vertical_alignment="center")
-    said.caption("**yours** begins as an example: small tumours get more focus than large ones, the reverse of A-FL.")
+    start = _linked_setting() or _example(selection)
+    note, first, second = st.columns([6, 2, 3], vertical_alignment="center")
+    note.caption("**yours** begins as an example: small tumours get more focus than large ones, the reverse of A-FL.")
     first.button("As released", on_click=_set, args=(RELEASED,), width="stretch", help="A-FL as the authors ran it.")
-    second.button("The example again", on_click=_set, args=(_example(asked),), width="stretch")
+    second.button("The example again", on_click=_set, args=(_example(selection),), width="stretch")
     columns = [column for _ in range(2) for column in st.columns(3, gap="medium", vertical_alignment="bottom")]
     smoothness = columns[0].selectbox(
         "Smoothness in gamma (gamma_mSa)",
@@ -121,10 +121,10 @@ def _choose_setting(asked: Asked) -> tuple[Setting, float]:
         "Alpha of the curves",
         0.0,
         1.0,
-        float(asked.row["alpha_va"]),
+        float(selection.row["alpha_va"]),
         0.0001,
         format="%.4f",
-        key=f"alpha {asked.case_id} {asked.preparation}",
+        key=f"alpha {selection.case_id} {selection.preparation}",
         disabled=weighting == "none",
         help="Weight of a voxel in every curve but FL's. It starts at the case's alpha_va; training takes each's.",
     )
@@ -147,40 +147,46 @@ def _set(setting: Setting) -> None:
     )
 
 
-def _asked_setting() -> Setting | None:
-    """The loss that the address asks for, as it stands there after a way back from Training; None without a fit one."""
+def _linked_setting() -> Setting | None:
+    """The loss in the page's address, as it stands there after a way back from Training; None without a fit one."""
     try:
-        said = json.loads(st.query_params.get("loss_settings", ""))
-        asked = Setting(**{field.name: said[field.name] for field in fields(Setting)})
-        fits = asked.alpha in ALPHAS and asked.gamma_smoothness in SMOOTHNESS and 0 <= asked.gamma_offset <= TOP_GAMMA
-        scale = min(SCALES, key=lambda s: abs(s - asked.gamma_scale))
-        return replace(asked, gamma_volume=asked.gamma_volume is True, gamma_scale=scale) if fits else None
+        linked = json.loads(st.query_params.get("loss_settings", ""))
+        setting = Setting(**{field.name: linked[field.name] for field in fields(Setting)})
+        fits = (
+            setting.alpha in ALPHAS
+            and setting.gamma_smoothness in SMOOTHNESS
+            and 0 <= setting.gamma_offset <= TOP_GAMMA
+        )
+        scale = min(SCALES, key=lambda s: abs(s - setting.gamma_scale))
+        return replace(setting, gamma_volume=setting.gamma_volume is True, gamma_scale=scale) if fits else None
     except (ValueError, TypeError, KeyError):
         return None
 
 
-def _example(asked: Asked) -> Setting:
+def _example(selection: Selection) -> Setting:
     """Gamma 2 for the smallest tumours and about 0.5 for the larger ones."""
-    top = float(pd.Series(gammas(RELEASED, tumours(asked.table))).quantile(0.95))
+    top = float(pd.Series(gammas(RELEASED, tumours(selection.table))).quantile(0.95))
     wanted = -1.5 / top if top > 0 else -1.0
     return replace(RELEASED, alpha="balanced", gamma_scale=min(SCALES, key=lambda s: abs(s - wanted)), gamma_offset=2.0)
 
 
-def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
-    if asked.size is None:
+def _show_bins(selection: Selection, settings: Mapping[str, Setting]) -> None:
+    if selection.size is None:
         st.info("Three tumours are needed for bins by size.")
         return
-    there = tumours(asked.table)
-    medians = focusing_by_bin(there, settings, asked.size.assign(there["size"]))
+    there = tumours(selection.table)
+    medians = focusing_by_bin(there, settings, selection.size.assign(there["size"]))
     labels = [
-        f"{name}<br>{edges_text(*asked.size.bounds(k), AXES['size'].unit)}"
-        for k, name in enumerate(asked.size.names[:3])
+        f"{name}<br>{edges_text(*selection.size.bounds(k), AXES['size'].unit)}"
+        for k, name in enumerate(selection.size.names[:3])
     ]
     st.plotly_chart(
-        plot_focusing(medians, labels), key="focusing", config=chart_config(f"{asked.workspace.name} focusing")
+        plot_focusing(medians, labels), key="focusing", config=chart_config(f"{selection.workspace.name} focusing")
     )
-    said = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
-    st.markdown("\n".join(f"- {plain(f'{name}: {bin_sentence(of, asked.size.names)}')}" for name, of in said.items()))
+    of_loss = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
+    st.markdown(
+        "\n".join(f"- {plain(f'{name}: {bin_sentence(of, selection.size.names)}')}" for name, of in of_loss.items())
+    )
     cut = int((unclipped(settings[YOURS], there) < 0).sum())
     below = f" Yours would be below 0 on {cut} of {number_of(len(there), 'tumour')}; there it is 0." if cut else ""
     st.caption(
@@ -188,12 +194,12 @@ def _show_bins(asked: Asked, settings: Mapping[str, Setting]) -> None:
     )
 
 
-def _offer_training(asked: Asked, setting: Setting) -> None:
+def _offer_training(selection: Selection, setting: Setting) -> None:
     """What the setting is to the loss, and one click that takes it to the Training page."""
     settings = setting.loss_settings() | {"normalise": True}
-    button, said = st.columns([3, 8], vertical_alignment="center")
+    button, caption = st.columns([3, 8], vertical_alignment="center")
     if button.button("Train with this setting", type="primary"):
-        address = {"results": asked.workspace.name, "loss": "adaptive_focal", "loss_settings": json.dumps(settings)}
+        address = {"results": selection.workspace.name, "loss": "adaptive_focal", "loss_settings": json.dumps(settings)}
         st.switch_page("pages/training.py", query_params=address)
     text = ", ".join(f"{key}={value!r}" for key, value in settings.items())
-    said.caption(plain(f"build_loss('adaptive_focal', {text}). Normalised weights let one learning rate serve all."))
+    caption.caption(plain(f"build_loss('adaptive_focal', {text}). Normalised weights let one learning rate serve all."))

@@ -28,7 +28,7 @@ from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.gradients import plot_shares
 from afl_core.ui.loss_xray.design import YOURS, show_design
-from afl_core.ui.loss_xray.panels import Asked
+from afl_core.ui.loss_xray.panels import Selection
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
@@ -60,28 +60,30 @@ class Looked:
     gathered: Profile
 
 
-def run_checkpoint(asked: Asked) -> None:
+def run_checkpoint(selection: Selection) -> None:
     """Run the checkpoint whose probabilities are chosen, if it did not yet; a press of Stop ends it.
 
     It stands before the fragment, which asks for it: a press of a button of a fragment waits for what runs.
     """
-    checkpoints = _checkpoints(asked)
-    key = _choice(asked, checkpoints)
+    checkpoints = _checkpoints(selection)
+    key = _choice(selection, checkpoints)
     chosen = str(st.session_state[key])
-    if chosen not in checkpoints or (found := _place(_stamped(asked.case), checkpoints[chosen])):
+    if chosen not in checkpoints or (entry := _place(_stamped(selection.case), checkpoints[chosen])):
         return
     place = st.empty()
     with place.container(horizontal=True, vertical_alignment="center"):
-        said = st.empty()
+        progress = st.empty()
         st.button("Stop", key="stop probabilities", on_click=_back, args=(key,))
 
     def tell(spent: float) -> None:
-        said.caption(plain(f"Running {chosen} on {asked.case_id}, {spent:.0f} s; usually a quarter of a minute."))
+        progress.caption(
+            plain(f"Running {chosen} on {selection.case_id}, {spent:.0f} s; usually a quarter of a minute.")
+        )
 
     try:
-        found["looked"] = _predicted(asked.case, checkpoints[chosen], tell)
+        entry["looked"] = _predicted(selection.case, checkpoints[chosen], tell)
     except AflError as error:
-        found["error"] = error
+        entry["error"] = error
     place.empty()
 
 
@@ -91,52 +93,54 @@ def _back(key: str) -> None:
 
 
 @st.fragment
-def show_losses(asked: Asked) -> None:
+def show_losses(selection: Selection) -> None:
     """The losses on the chosen case; a slider runs this alone again."""
-    setting = show_design(asked)
-    show_gradient(asked, setting)
+    setting = show_design(selection)
+    show_gradient(selection, setting)
 
 
-def show_gradient(asked: Asked, setting: Setting) -> None:
+def show_gradient(selection: Selection, setting: Setting) -> None:
     """Shares of every loss's gradient by channel and place and lesion, and maps of it."""
-    st.markdown(f"##### Where the gradient goes on {plain(asked.case_id)}")
-    checkpoints = _checkpoints(asked)
+    st.markdown(f"##### Where the gradient goes on {plain(selection.case_id)}")
+    checkpoints = _checkpoints(selection)
     columns = st.columns([4, 8], gap="medium", vertical_alignment="bottom")
     chosen = str(
         columns[0].selectbox(
             "Probabilities of",
             [*MODELS, *checkpoints],
             format_func=lambda key: key if key in MODELS else f"checkpoint {key}",
-            key=_choice(asked, checkpoints),
+            key=_choice(selection, checkpoints),
             help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it.",
         )
     )
     with shown_errors():
-        looked = _look(asked, chosen, checkpoints)
+        looked = _look(selection, chosen, checkpoints)
         settings: dict[str, Setting] = {**SETTINGS, YOURS: setting}
         gamma = {name: case_gamma(one, looked.row) for name, one in settings.items()}
-        found = {
+        loss_shares = {
             name: shares(looked.gathered, each, gamma[name], looked.row["gamma_va"]) for name, each in settings.items()
         }
-        columns[1].markdown(_said(found))
-        if chosen not in MODELS and asked.preparation != "own":
-            st.info(f"A checkpoint runs on the case's own grid, not on {PREPARATIONS[asked.preparation].title}.")
-        st.plotly_chart(plot_shares(found), key="shares", config=chart_config(f"{asked.workspace.name} gradient"))
+        columns[1].markdown(_shares_sentence(loss_shares))
+        if chosen not in MODELS and selection.preparation != "own":
+            st.info(f"A checkpoint runs on the case's own grid, not on {PREPARATIONS[selection.preparation].title}.")
+        st.plotly_chart(
+            plot_shares(loss_shares), key="shares", config=chart_config(f"{selection.workspace.name} gradient")
+        )
         if looked.gathered.lesion_ml:
             st.markdown("###### Share of each lesion in the gradient, both channels")
-            st.dataframe(_lesion_table(looked, found), hide_index=True, height="content")
+            st.dataframe(_lesion_table(looked, loss_shares), hide_index=True, height="content")
         st.caption(
             "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour "
             f"channel alone. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away. CE by class: "
             "cross-entropy, with tumour and background of equal weight in total."
         )
         if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
-            _show_map(asked, looked, {name: settings[name] for name in MAPPED}, gamma)
+            _show_map(selection, looked, {name: settings[name] for name in MAPPED}, gamma)
 
 
-def _said(found: Mapping[str, Shares]) -> str:
-    """What the bars show of A-FL as released beside FL."""
-    released, focal = found["A-FL released"], found["FL"]
+def _shares_sentence(loss_shares: Mapping[str, Shares]) -> str:
+    """What the bars show of A-FL as released beside FL, in words."""
+    released, focal = loss_shares["A-FL released"], loss_shares["FL"]
     far = [100 * float(one.parts[:, PLACES.index("far background")].sum()) for one in (released, focal)]
     return (
         f"The tumour channel, from which the mask is read, gets **{100 * released.tumour_channel:.2g} %** of the "
@@ -145,54 +149,54 @@ def _said(found: Mapping[str, Shares]) -> str:
     )
 
 
-def _lesion_table(looked: Looked, found: Mapping[str, Shares]) -> pd.DataFrame:
+def _lesion_table(looked: Looked, loss_shares: Mapping[str, Shares]) -> pd.DataFrame:
     """Share of each lesion in every loss's gradient."""
     lesions = {
         "lesion": [str(k + 1) for k in range(len(looked.gathered.lesion_ml))],
         "volume (ml)": [f"{ml:.3g}" for ml in looked.gathered.lesion_ml],
     }
-    share = {name: [f"{100 * s:.3g} %" for s in one.lesions] for name, one in found.items()}
+    share = {name: [f"{100 * s:.3g} %" for s in one.lesions] for name, one in loss_shares.items()}
     return pd.DataFrame(lesions | share)
 
 
-def _checkpoints(asked: Asked) -> dict[str, str]:
+def _checkpoints(selection: Selection) -> dict[str, str]:
     """Sources of the results that are checkpoints whose sequences the case has, as `parse_sources` reads them."""
     return {
         name: source_text(name, source.path, source.option)
-        for name, source in asked.workspace.manifest.sources.items()
-        if source.card and set(source.card.sequences) <= set(asked.case.sequences)
+        for name, source in selection.workspace.manifest.sources.items()
+        if source.card and set(source.card.sequences) <= set(selection.case.sequences)
     }
 
 
-def _look(asked: Asked, chosen: str, checkpoints: Mapping[str, str]) -> Looked:
-    case = asked.case
+def _look(selection: Selection, chosen: str, checkpoints: Mapping[str, str]) -> Looked:
+    case = selection.case
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
     if chosen in MODELS:
-        return _modelled(_stamped(case), case, asked.preparation, MODELS[chosen])
-    found = _place(_stamped(case), checkpoints[chosen])
-    if not found:
+        return _modelled(_stamped(case), case, selection.preparation, MODELS[chosen])
+    entry = _place(_stamped(case), checkpoints[chosen])
+    if not entry:
         st.rerun()  # the whole page: it runs the checkpoint first
-    if "error" in found:
-        raise found.pop("error")  # it is tried again when the page is run again
-    looked: Looked = found["looked"]
+    if "error" in entry:
+        raise entry.pop("error")  # it is tried again when the page is run again
+    looked: Looked = entry["looked"]
     return looked
 
 
-def _choice(asked: Asked, checkpoints: Mapping[str, str]) -> str:
-    """Key of what is chosen."""
-    return kept(f"probabilities {asked.workspace.name}", USUAL, [*MODELS, *checkpoints])
+def _choice(selection: Selection, checkpoints: Mapping[str, str]) -> str:
+    """Key under which the session keeps whose probabilities are chosen."""
+    return kept(f"probabilities {selection.workspace.name}", USUAL, [*MODELS, *checkpoints])
 
 
 def _stamped(case: Case) -> str:
-    """What the mask of a case hangs on."""
+    """A text that changes with the mask of a case, for a cache."""
     stamp = case.reference.stat().st_mtime_ns if case.reference else 0
     return f"{case.reference} {case.region} {case.trust_voxel_order} {stamp}"
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
 def _place(what: str, checkpoint: str) -> dict[str, Any]:
-    """Where the look at a case is kept, once a checkpoint ran on it: `looked`, or why it could not, `error`."""
+    """The store of a case on which a checkpoint ran: its `looked`, or the `error` that ended the run."""
     return {}
 
 
@@ -210,27 +214,29 @@ def _predicted(case: Case, checkpoint: str, waiting: Callable[[float], None]) ->
     return Looked(mask, logits, measure_mask(mask), profile(logits, mask))
 
 
-def _show_map(asked: Asked, looked: Looked, settings: Mapping[str, Setting], gamma: Mapping[str, float]) -> None:
+def _show_map(
+    selection: Selection, looked: Looked, settings: Mapping[str, Setting], gamma: Mapping[str, float]
+) -> None:
     channel = str(
         st.segmented_control("Gradient of the", CHANNELS, default=CHANNELS[0], required=True, key="xray channel")
     )
     maps = {}
     for name, setting in settings.items():
-        found = gradient_map(looked.logits, looked.mask, setting, gamma[name])
-        of_channel = found[1 - CHANNELS.index(channel)]
+        gradient = gradient_map(looked.logits, looked.mask, setting, gamma[name])
+        of_channel = gradient[1 - CHANNELS.index(channel)]
         maps[name] = ScalarMap(of_channel, f"gradient of the {channel}, the loss's largest is 1", (0.0, 1.0))
-    show_viewer(_payload(asked, looked, maps), key="xray viewer")
+    show_viewer(_payload(selection, looked, maps), key="xray viewer")
     st.caption(
         "Each loss is scaled by the largest gradient of its two channels: where nothing is coloured, its gradient is "
         "almost 0. A checkpoint's own grid of voxels can show as a pattern."
     )
 
 
-def _payload(asked: Asked, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:
+def _payload(selection: Selection, looked: Looked, maps: Mapping[str, ScalarMap]) -> ViewerPayload:
     """The image where the map lies on its grid, else empty space."""
-    names: Any = tuple(asked.case.sequences)
-    image = load_background(asked.case, names[0], looked.mask)[0] if names else None
+    names: Any = tuple(selection.case.sequences)
+    image = load_background(selection.case, names[0], looked.mask)[0] if names else None
     if image is None:
         names, image = ("masks",), Volume(np.zeros(looked.mask.array.shape, np.float32), looked.mask.affine)
-    case = ViewerCase(image, looked.mask, maps=maps, case_id=asked.case_id, sequence=names[0])
+    case = ViewerCase(image, looked.mask, maps=maps, case_id=selection.case_id, sequence=names[0])
     return viewer_payload(case)

@@ -1,4 +1,4 @@
-"""Loss X-ray page: the controls, the gammas of the cohort, and what was found about the released loss."""
+"""Loss X-ray page: the controls, the gammas of the cohort, and the findings on the released loss."""
 
 import os
 from collections.abc import Mapping
@@ -31,18 +31,18 @@ CASE_KEY = "xray_case"
 
 
 @dataclass(frozen=True, eq=False)
-class Asked:
-    """What the controls ask for.
+class Selection:
+    """The reader's selection in the controls, and the cases that it gives.
 
     Attributes:
         workspace: The open results.
-        preparation: Key in PREPARATIONS.
-        table: Every case.
-        shown: Cases with a tumour in the bins that were asked for.
+        preparation: Key of the preparation in PREPARATIONS.
+        table: The X-ray table of every case.
+        shown: Rows of the cases with a tumour in the selected bins.
         size: Bins by volume; None below three tumours.
         case: The chosen case.
-        row: Its row.
-        problems: Case id to why it is not in the table.
+        row: The row of that case in the table.
+        problems: Case id to the reason why the case is not in the table.
     """
 
     workspace: Comparison
@@ -56,11 +56,11 @@ class Asked:
 
     @property
     def case_id(self) -> str:
-        """Of the chosen case."""
+        """Id of the chosen case."""
         return self.case.case_id
 
 
-def choose(workspace: Comparison) -> Asked | None:
+def choose(workspace: Comparison) -> Selection | None:
     """The controls; None, with an explanation on the page, where there is nothing to look at."""
     if workspace.cohort is None:
         st.warning(plain(f"The X-ray needs the reference masks. {workspace.problem}"))
@@ -77,8 +77,8 @@ def choose(workspace: Comparison) -> Asked | None:
     )
     table, problems = _table(workspace, preparation)
     there = tumours(table)
-    said = plain(headline(table)).replace(" %", "\N{NO-BREAK SPACE}%")
-    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{said}")
+    sentence = plain(headline(table)).replace(" %", "\N{NO-BREAK SPACE}%")
+    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{sentence}")
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None
@@ -97,7 +97,7 @@ def choose(workspace: Comparison) -> Asked | None:
     case_id = _choose_case(shown, columns[3])
     cases = {case.case_id: case for case in workspace.cohort.cases}
     row = shown[shown["case_id"] == case_id].iloc[0]
-    return Asked(workspace, preparation, table, shown, bins["size"], cases[case_id], row, problems)
+    return Selection(workspace, preparation, table, shown, bins["size"], cases[case_id], row, problems)
 
 
 def _choose_reading() -> str:
@@ -115,63 +115,64 @@ def _choose_reading() -> str:
     )
 
 
-def show_cohort(asked: Asked) -> None:
+def show_cohort(selection: Selection) -> None:
     """Every case's gamma against its size beside FL's, and why it is what it is on the chosen case."""
     chart, why = st.columns([3, 2], gap="large")
     with chart:
         key = _choose_reading()
-        shown, reading = asked.shown, READINGS[key]
+        shown, reading = selection.shown, READINGS[key]
         figure_ = plot_gammas(
             shown,
             gammas(reading.setting, shown),
             title=f"gamma, {reading.name.lower()} (logarithmic)",
-            chosen=asked.case_id,
-            roughest=float(asked.table["roughness"].max()),
+            chosen=selection.case_id,
+            roughest=float(selection.table["roughness"].max()),
         )
         event = st.plotly_chart(
             figure_,
             on_select="rerun",
             selection_mode="points",
-            key=f"gammas {asked.workspace.name} {asked.preparation} {key}",
-            config=chart_config(f"{asked.workspace.name} gamma {key}"),
+            key=f"gammas {selection.workspace.name} {selection.preparation} {key}",
+            config=chart_config(f"{selection.workspace.name} gamma {key}"),
         )
         st.caption(
             "One dot a case; a click opens it in Compare. The ring is the case on the right. Roughness is the share of "
             "the tumour that moves when it is made smooth; hollow dots are too small to carry one."
         )
         if points := [point for point in event["selection"]["points"] if point.get("customdata")]:
-            open_case(asked.workspace, str(points[0]["customdata"][0]))
+            open_case(selection.workspace, str(points[0]["customdata"][0]))
     with why:
-        show_why(asked.row, key, tumours(asked.table))
+        show_why(selection.row, key, tumours(selection.table))
 
 
-def show_findings(asked: Asked) -> None:
+def show_findings(selection: Selection) -> None:
     """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
-    st.markdown(f"##### What the released loss does, measured on {all_tumours(tumours(asked.table))}")
-    st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(asked.table)))
+    st.markdown(f"##### What the released loss does, measured on {all_tumours(tumours(selection.table))}")
+    st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(selection.table)))
     st.markdown("##### All quantities")
-    values = {name: asked.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
+    values = {name: selection.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
     st.plotly_chart(
-        plot_distributions(values), key="distributions", config=chart_config(f"{asked.workspace.name} quantities")
+        plot_distributions(values), key="distributions", config=chart_config(f"{selection.workspace.name} quantities")
     )
-    st.dataframe(_summary_table(asked.shown), hide_index=True, height="content", placeholder="–")
+    st.dataframe(_summary_table(selection.shown), hide_index=True, height="content", placeholder="–")
     st.caption(
-        f"Over the {number_of(len(asked.shown), 'tumour')} chosen above. Boxes: quartiles, and 5th to 95th percentile. "
+        f"Over the {number_of(len(selection.shown), 'tumour')} chosen above. "
+        "Boxes: quartiles, and 5th to 95th percentile. "
         "rho: Spearman's rank correlation with volume, and with roughness where a tumour is large enough to carry one."
     )
-    if asked.problems:
-        with st.expander(f"{number_of(len(asked.problems), 'case')} could not be measured"):
-            st.markdown("\n".join(f"- {plain(said)}" for said in asked.problems.values()))
+    if selection.problems:
+        with st.expander(f"{number_of(len(selection.problems), 'case')} could not be measured"):
+            st.markdown("\n".join(f"- {plain(problem)}" for problem in selection.problems.values()))
 
 
 def _summary_table(shown: pd.DataFrame) -> pd.DataFrame:
-    found = summary(shown)
-    text = {name: [figure(v) if v < 0.9 else f"{v:.4f}" for v in found[name]] for name in found.columns[:6]}
+    quantities = summary(shown)
+    text = {name: [figure(v) if v < 0.9 else f"{v:.4f}" for v in quantities[name]] for name in quantities.columns[:6]}
     rho = {
-        f"rho, {axis}": ["–" if pd.isna(v) else f"{v:+.2f}" for v in found[f"rho_{axis}"]]
+        f"rho, {axis}": ["–" if pd.isna(v) else f"{v:+.2f}" for v in quantities[f"rho_{axis}"]]
         for axis in ("size", "roughness")
     }
-    return pd.DataFrame({"quantity": [QUANTITIES[str(key)] for key in found.index]} | text | rho)
+    return pd.DataFrame({"quantity": [QUANTITIES[str(key)] for key in quantities.index]} | text | rho)
 
 
 def _choose_case(shown: pd.DataFrame, column: Any) -> str:

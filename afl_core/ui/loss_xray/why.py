@@ -52,9 +52,9 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
     """The calculation of gamma on a case, under one reading, and what it does.
 
     Args:
-        row: Of the case.
-        key: In READINGS.
-        there: Every case with a tumour.
+        row: The row of the case in the X-ray table.
+        key: Key of the reading in READINGS.
+        there: The rows of every case with a tumour.
     """
     reading = READINGS[key]
     gamma = case_gamma(reading.setting, row)

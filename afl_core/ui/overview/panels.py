@@ -28,7 +28,7 @@ from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 
 
 def show_title(workspace: Comparison) -> None:
-    """What this is, on what data, and what the headline comparison says in one sentence."""
+    """The title, the kind of data, and the headline comparison in one sentence."""
     st.title("A-FL workbench")
     st.markdown(
         "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion. "
@@ -42,8 +42,8 @@ def show_title(workspace: Comparison) -> None:
     st.markdown(f"#### {_sentence(workspace)}")
     if missing := missing_text(workspace):
         st.warning(plain(missing))
-    for said in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
-        st.warning(plain(said))
+    for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
+        st.warning(plain(warning))
     if changed := changed_sentence(workspace):
         st.info(plain(changed))
     if lost := problems_of(workspace):
@@ -83,7 +83,7 @@ def show_headline(workspace: Comparison) -> None:
     )
     st.caption(_caption(workspace))
     if lesions := lesions_sentences(workspace):
-        st.markdown("\n".join(f"- {plain(said)}" for said in lesions))
+        st.markdown("\n".join(f"- {plain(sentence)}" for sentence in lesions))
     _show_rules(workspace)
     if event.selection.cells:
         row, column = event.selection.cells[0]
@@ -125,7 +125,7 @@ def show_contents(workspace: Comparison) -> None:
                 _show_facts(source_facts(source), "Card")
     if problems := problems_of(workspace):
         with st.expander(unused_sentence(len(problems))):
-            _show_facts({listed(names): said for names, said in group_problems(problems)}, "Why")
+            _show_facts({listed(names): why for names, why in group_problems(problems)}, "Why")
 
 
 @st.cache_data(max_entries=16, show_spinner="Computing intervals")
@@ -167,7 +167,7 @@ def _sentence(workspace: Comparison) -> str:
 
 
 def _counted(workspace: Comparison, n: int, noun: str) -> str:
-    """Such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
+    """A number with its noun, such as "1 case", "24 synthetic cases" or "6 patients (tumour core)"."""
     region = workspace.manifest.settings.region
     what = number_of(n, f"{'synthetic ' if workspace.is_demo else ''}{noun}")
     return what if region == WHOLE else f"{what} ({region_title(region)})"

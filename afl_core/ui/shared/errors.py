@@ -16,7 +16,7 @@ def shown_errors(wording: Callable[[str], str] = str) -> Iterator[None]:
     """Show an `AflError`, or a file that fails, as one sentence in place of the panel; the rest of the page goes on.
 
     Args:
-        wording: Turns the sentence into the page's own terms.
+        wording: Function that turns the sentence into the page's own terms.
     """
     try:
         yield

@@ -14,9 +14,9 @@ def kept(key: str, default: Any, options: Sequence[Any] | None = None) -> str:
     Streamlit forgets the value of a widget that a run does not draw.
 
     Args:
-        key: Of the widget, which must have no default of its own.
-        default: Its first value.
-        options: What it may be; a value that is no longer among them gives way to the default.
+        key: Key of the widget, which must have no default of its own.
+        default: First value of the widget.
+        options: Values that it may have; one that is no longer among them gives way to the default.
     """
     store: dict[str, Any] = st.session_state.setdefault(KEPT_KEY, {})
     value = st.session_state.get(key, store.get(key, default))

@@ -25,9 +25,9 @@ PROBLEM_KEY = "why nothing is open"
 
 
 def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
-    """What is open, for a page; None where nothing is, which a page that needs it says.
+    """The open comparison, for a page; None where nothing is open, and then a page that needs one shows a message.
 
-    The first page that a fresh server is asked for, if it isn't the entry, Streamlit runs before app.py has said which
+    The first page that a fresh server is asked for, if it isn't the entry, Streamlit runs before app.py has named which
     pages there are. Then app.py comes first, and leads back here.
     """
     if "workspace" not in st.session_state:
@@ -89,7 +89,7 @@ def select_workspace() -> Comparison | None:
 
 
 def _follow_address(names: list[str]) -> None:
-    """Take the results that the address asks for, when it asks for others than it did in the last run.
+    """Take the results that the address names, when it names others than in the last run.
 
     Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
     """

@@ -30,7 +30,7 @@ def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
 
 
 def show_comparison(runs: Sequence[RunFolder]) -> None:
-    """For the runs that are ticked: open them together, once all are finished."""
+    """Offer to open the runs that are ticked together, once all are finished."""
     with shown_errors():
         waiting = [run.name for run in runs if run.checkpoint is None]
         if waiting:
@@ -55,5 +55,5 @@ def _scores(card: Card) -> str:
 
 
 def _go(results: str) -> None:
-    """To Compare, with these results open."""
+    """Go to Compare, with these results open."""
     st.switch_page("pages/compare.py", query_params={"results": results})

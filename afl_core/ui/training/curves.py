@@ -16,8 +16,8 @@ def show_curves(curves: Mapping[str, Rows], *, chosen: str, steps: int, key: str
     Args:
         curves: Name on screen to rows, of the run and its partners, FL first.
         chosen: Name of the run whose loss is drawn.
-        steps: Of the whole run.
-        key: Tells its charts from those of other runs.
+        steps: Number of steps of the whole run.
+        key: Text that tells its charts from those of other runs.
     """
     rows = curves[chosen]
     if not rows:

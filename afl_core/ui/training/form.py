@@ -51,12 +51,12 @@ STARTED = "trainings started"
 
 @dataclass(frozen=True)
 class Wish:
-    """What the form asks for.
+    """The training that the reader wishes for in the form.
 
     Attributes:
-        request: The runs.
-        data: Their data set and its splits.
-        minutes: Of each run, from which its steps follow; None where steps or epochs were given.
+        request: The runs that are wanted.
+        data: The data set of the runs, and its splits.
+        minutes: Length of each run in minutes, from which its steps follow; None where steps or epochs were given.
     """
 
     request: TrainingRequest
@@ -65,7 +65,7 @@ class Wish:
 
 
 def show_form(workspace: Comparison | None) -> None:
-    """The form; what is wrong in it is said below it, and nothing starts before it was timed."""
+    """The form, with what is wrong in it below; nothing starts before it was timed."""
     try:
         wish = _choose(workspace)
         build_config(wish.request.preset, loss="focal", loss_settings={}, **wish.request.settings)
@@ -144,7 +144,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
 
 
 def _choose(workspace: Comparison | None) -> Wish:
-    """All controls, also where one of them is wrong, which is said after them."""
+    """All controls, also where one of them is wrong; a message after them says what."""
     data, problem = _try_data(workspace)
     columns = st.columns([6, 4])
     losses = choose_losses(columns[0])

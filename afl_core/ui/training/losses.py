@@ -13,16 +13,16 @@ from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
-"""In the address: a loss, and its settings as JSON."""
+"""Names in the page's address of a loss, and of its settings as JSON."""
 
 CHOSEN_KEY, DESIGNED_KEY, FOLLOWED_KEY = "training losses", "designed losses", "loss that was followed"
 DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
 LONGEST = 1000
-"""Characters of settings in an address; the longest that Loss X-ray makes have some 200."""
+"""Largest number of characters of settings in an address; the longest that Loss X-ray makes have some 200."""
 
 
 def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
-    """The losses of a training, as `afl train --loss` takes them; one that the address asks for is chosen beside FL.
+    """The losses of a training, as `afl train --loss` takes them; one in the page's address is chosen beside FL.
 
     A designed one stays on offer as long as the browser's tab is open.
     """

@@ -23,7 +23,7 @@ RUN_KEY = "run"
 REFRESH_SECONDS = 2.0
 DELETE_KEY = "run that is perhaps to be deleted"
 COLOURS: dict[str, Any] = {"running": "blue", "finished": "green", "failed": "red", "waiting": "gray"}
-"""Of the badge of a state; the others, which can go on, are orange."""
+"""Colours of the badge of a state; the others, which can go on, are orange."""
 
 
 def show_runs() -> None:

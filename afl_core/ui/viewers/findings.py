@@ -62,11 +62,12 @@ class _Crop:
             return [_spot(row) | {"missed_by": []} for row in self.components(together)[:MAX_COMPONENTS]], []
         rows = [match_lesions(m, truth, spacing_mm=self.spacing_mm, origin=self.origin) for m in sources.values()]
         lesions = [
-            _spot(row) | {"missed_by": [n for n, found in zip(sources, rows, strict=True) if not found[i].detected]}
+            _spot(row)
+            | {"missed_by": [n for n, of_source in zip(sources, rows, strict=True) if not of_source[i].detected]}
             for i, row in enumerate(self.components(truth)[:MAX_COMPONENTS])
         ]
-        false = [[row for row in found if row.kind == "false_positive"][:MAX_COMPONENTS] for found in rows]
-        return lesions, [{"bit": bit} | _spot(row) for bit, found in enumerate(false, 1) for row in found]
+        false = [[row for row in of_source if row.kind == "false_positive"][:MAX_COMPONENTS] for of_source in rows]
+        return lesions, [{"bit": bit} | _spot(row) for bit, of_source in enumerate(false, 1) for row in of_source]
 
     def disagreements(self, truth: BoolArray | None, sources: Sequence[BoolArray]) -> Spots:
         compared = [*sources, truth] if len(sources) == 1 and truth is not None else sources

@@ -41,9 +41,9 @@ class ScalarMap:
     when they are given the same limits.
 
     Attributes:
-        values: Shape of the image, finite.
-        label: Says in the legend and the read-out what is shown, with its unit.
-        limits: Values at the ends of the colour scale, increasing; what lies beyond takes the end's colour.
+        values: Number at every voxel, in the shape of the image, finite.
+        label: Name of the quantity with its unit, in the legend and the read-out.
+        limits: Values at the ends of the colour scale, increasing; a value beyond takes the end's colour.
         colours: Two or more "#rrggbb" from low to high, evenly spaced.
     """
 
@@ -62,7 +62,7 @@ class ViewerCase:
         reference: Mask on the same grid, or None.
         predictions: Source name to mask on the same grid; at most three, in the order of their colours.
         maps: Name of the pane to a map on the same grid; at most three, after the panes of the masks.
-        case_id: What the position is remembered under; without it, the content of the reference (or image).
+        case_id: Key under which the position is remembered; without it, the content of the reference (or image).
         sequence: Name of the image, shown in the read-out.
     """
 
@@ -79,8 +79,8 @@ class ViewerPayload:
     """A case as bytes.
 
     Attributes:
-        header: JSON: geometry, names, colours, window, findings, and the digest of every part.
-        parts: Name to gzip.
+        header: JSON text with geometry, names, colours, window, findings, and the digest of every part.
+        parts: Name of the part to its bytes, compressed with gzip.
     """
 
     header: bytes

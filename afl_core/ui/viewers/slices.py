@@ -26,7 +26,7 @@ Voxel = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class ViewerState:
-    """Where the reader is.
+    """The plane and the voxel at which the reader is.
 
     Attributes:
         axis: The plane shown.
@@ -49,16 +49,16 @@ def show_viewer(
     """Mount the viewer; position, zoom and switches live in the browser and survive reruns.
 
     Args:
-        payload: From `viewer_payload`.
-        key: Streamlit key; also what the reader's switches are remembered under.
-        report: Send plane and crosshair back, 0.4 s after the last motion. Each report reruns the page or fragment.
+        payload: The payload of `viewer_payload`.
+        key: Streamlit key, under which the reader's switches are remembered too.
+        report: True to send plane and crosshair back 0.4 s after the last motion; each report reruns page or fragment.
         focus: Voxel to jump to; acts when it differs from the last one given for this case.
         focus_source: Source whose false positive it is, where two may have the same centre.
         link: Keep plane and crosshair in the page's address (`?at=axial,120,98,70`), and start there. It costs no
             rerun. For one viewer of a page.
 
     Returns:
-        What the browser last reported; a bare `ViewerState()` without `report`.
+        The state that the browser last reported; a bare `ViewerState()` without `report`.
     """
     place = None if focus is None else [int(i) for i in focus]
     options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}

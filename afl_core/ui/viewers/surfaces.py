@@ -20,8 +20,8 @@ def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
     """The meshes of one case as bytes.
 
     Args:
-        surfaces: From `compute_surfaces`.
-        case_id: As in the slice viewer, whose crosshair the surfaces show and move.
+        surfaces: The surfaces of `compute_surfaces`.
+        case_id: Id of the case as in the slice viewer, whose crosshair the surfaces show and move.
     """
     colours = scene_colours(surfaces)
     drawn = [surfaces.outline, *surfaces.scenes.values()]
@@ -40,9 +40,9 @@ def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes])
     """Mount the surfaces; the camera lives in the browser and survives reruns, other cases and other pages.
 
     Args:
-        payload: From `surfaces_payload`.
-        key: Streamlit key; also what the camera is remembered under.
-        still: Gives a PNG of the same surfaces, for a browser without WebGL.
+        payload: The payload of `surfaces_payload`.
+        key: Streamlit key, under which the camera is remembered too.
+        still: Function that gives a PNG of the same surfaces, for a browser without WebGL.
     """
     result = component("surfaces")(key=key, data=framed({"key": key}) + payload, on_webgl_change=ignore)
     if result.get("webgl") is False:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown.records import patient_means
-from afl_core.analysis.breakdown.sentences import false_positives_said
+from afl_core.analysis.breakdown.sentences import false_positives_sentences
 from afl_core.analysis.breakdown.units import FACTS, select_units
 from afl_core.errors import DataError, UsageError
 
@@ -240,12 +240,12 @@ def test_lesions_come_with_the_false_positives_of_the_cases_that_every_source_ha
     chosen = {"metric": "detected", "sources": ("FL", "A-FL"), "level": "lesion", "seeds": {"FL": ("s1", "s2")}}
     units = select_units(cases, lesions, **chosen)
     assert (units.false_positives, units.cases) == ({"FL": 4.0, "A-FL": 30.0}, 2)
-    assert false_positives_said(units) == (
+    assert false_positives_sentences(units) == (
         "FL: false positives: 4 (2 per case), in 2 cases.",
         "A-FL: false positives: 30 (15 per case), in 2 cases.",
     )
     without = select_units(cases.drop(columns="lesion_fp"), lesions, **chosen)
-    assert false_positives_said(without) == ()
+    assert false_positives_sentences(without) == ()
 
 
 def test_axes_are_named_for_the_units():

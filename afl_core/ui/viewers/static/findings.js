@@ -43,8 +43,8 @@ export function stepFinding(viewer, step, kind) {
   const count = viewer.findings.filter((spot) => spot.kind === kind).length;
   if (!count) return;
   const first = viewer.findings.findIndex((spot) => spot.kind === kind);
-  const found = findingAt(viewer, viewer.place.cross);
-  const here = viewer.findings[found]?.kind === kind ? found : -1;
+  const index = findingAt(viewer, viewer.place.cross);
+  const here = viewer.findings[index]?.kind === kind ? index : -1;
   const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
   goFinding(viewer, first + next);
 }

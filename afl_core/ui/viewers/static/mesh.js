@@ -139,9 +139,9 @@ const FRAGMENT = `#version 300 es
     if (ghost) { colour = vec4(plain, 0.03 + 0.22 * pow(1.0 - facing, 3.0)); return; }
     float t = clamp(mm / max(limit, 1e-6), -1.0, 1.0);
     vec3 measured = t < 0.0 ? mix(scale[1], scale[0], -t) : mix(scale[1], scale[2], t);
-    vec3 own = limit > 0.0 ? measured : plain;
+    vec3 surface = limit > 0.0 ? measured : plain;
     bool other = chosen.w > 0.0 && distance(world, chosen.xyz) > chosen.w;
-    colour = vec4((other ? vec3(0.35) : own) * (0.25 + 0.75 * facing), 1.0);
+    colour = vec4((other ? vec3(0.35) : surface) * (0.25 + 0.75 * facing), 1.0);
   }`;
 
 /**

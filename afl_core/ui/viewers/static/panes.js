@@ -61,8 +61,8 @@ function layers(viewer, { bit, colour, pair, map, together }) {
       { name: `fn${bit}`, test: (c) => !has(c) && c & 1, colour: FN, fill, hatch: "\\", width: 1.6 },
     ];
   }
-  const own = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
-  return bit > 0 && reference && ui.rim ? [own, rim] : [own];
+  const outline = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
+  return bit > 0 && reference && ui.rim ? [outline, rim] : [outline];
 }
 
 /**

@@ -20,8 +20,8 @@ export function buildLanes({ sources, reference }) {
   });
   const all = sources.reduce((bits, { bit }) => bits | (1 << bit), 0);
   const differ = { label: "Disagreement", source: true, test: test((code) => code & all && (code & all) !== all) };
-  const own = { label: "Reference", colour: reference?.colour, test: test((code) => code & 1) };
-  return [...(reference ? [own] : []), ...lanes, ...(sources.length > 1 ? [differ] : [])];
+  const referenceLane = { label: "Reference", colour: reference?.colour, test: test((code) => code & 1) };
+  return [...(reference ? [referenceLane] : []), ...lanes, ...(sources.length > 1 ? [differ] : [])];
 }
 
 /**
