@@ -7,7 +7,8 @@ from afl_core.data.labels import region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.prediction_values import BYTES, DECIDED, SATURATED
+from afl_core.evaluation.prediction_reading import BYTES, SATURATED
+from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 

@@ -6,7 +6,7 @@ from typing import Any
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import Manifest, SourceSection, failed_predictions
-from afl_core.evaluation.prediction_values import changes
+from afl_core.evaluation.prediction_reading import changes
 from afl_core.model.checkpoints import Card
 
 

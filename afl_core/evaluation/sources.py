@@ -23,7 +23,8 @@ from afl_core.evaluation.prediction_files import (
     list_predictions,
     predictions_of,
 )
-from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning, load_prediction
+from afl_core.evaluation.prediction_reading import load_prediction
+from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning
 from afl_core.evaluation.source_doubts import doubt_source
 from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card

@@ -11,7 +11,7 @@ from afl_core.evaluation.prediction_files import (
     find_prediction,
     list_predictions,
 )
-from afl_core.evaluation.prediction_values import load_prediction
+from afl_core.evaluation.prediction_reading import load_prediction
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource

@@ -9,7 +9,8 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.facts import changed_sentence
-from afl_core.evaluation.prediction_values import changes, decide_meaning, describe_mixture, load_prediction
+from afl_core.evaluation.prediction_reading import changes, load_prediction
+from afl_core.evaluation.prediction_values import decide_meaning, describe_mixture
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import row_key
 from afl_core.evaluation.run import evaluate_into
