@@ -13,9 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.analysis.statistics.paired import headline, patients_text
-from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.facts import lesions_sentences
 from afl_core.evaluation.manifest import Manifest, failed_predictions
@@ -63,8 +62,8 @@ def print_warnings(sentences: Iterable[str]) -> None:
 
 
 def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
-    """Print notes and warnings on results: number of patients, ignored lesions, and what looks wrong."""
-    for sentence in notes(manifest, rows):
+    """Print notes and warnings on results: cases in no mean, patients, ignored lesions, and what looks wrong."""
+    for sentence in (*unmeasured(manifest), *notes(manifest, rows)):
         print_line(sentence)
     print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
 
@@ -88,14 +87,6 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
         absent = map(str, (missing.get(source, 0), failed[source]))
         table.add_row(Text(source), *absent, mean, median, over, there, over_there)
     output.print(table)
-    for source in sources:
-        if ids := manifest.missing.get(source):
-            lost = number_of(len(ids), "case: it is", "cases: they are")
-            print_line(f"{source} has no prediction of {lost} in none of its means")
-        if failed[source]:
-            them = "it" if failed[source] == 1 else "them"
-            where = number_of(failed[source], "case")
-            print_line(f"{source} failed on {where}, for the reasons above: none of its means has {them}")
     for sentence in lesions_sentences(opened):
         print_line(sentence)
     print_caveats(manifest, cases, more)

@@ -60,15 +60,22 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
     return _doubt(inside, region, ways=ways, of="The labels")
 
 
-def doubt_segments(paths: Iterable[Path], region: Region, *, of: str) -> str:
-    """`doubt_whole` of the segments that 3D Slicer's files name; `of` is the subject of the sentence: whose files."""
+def doubt_segments(paths: Iterable[Path], region: Region, *, of: str, is_source: bool = False) -> str:
+    """`doubt_whole` of the segments that 3D Slicer's files name.
+
+    Args:
+        paths: Paths of the files.
+        region: Region that is measured.
+        of: Subject of the sentence: whose files they are.
+        is_source: Whether they are predictions; codes that are named hold for the references too, so none are advised.
+    """
     names: dict[int, set[str]] = defaultdict(set)
     for path in paths if region.name == WHOLE else ():
         for label, name in _segments(path).items():
             names[label].add(name)
     one_each = all(len({name.casefold() for name in spellings}) == 1 for spellings in names.values())
     segments = {label: " / ".join(sorted(spellings)) for label, spellings in sorted(names.items())}
-    if one_each:
+    if one_each and not is_source:
         return _doubt(segments, region, ways=_by_codes(segments), of=of)
     every = dict(enumerate(sorted(set().union(*names.values())), start=1))
     return _doubt(every, region, ways=["save the lesions as masks of their own"], of=of)

@@ -3,10 +3,10 @@
 import pandas as pd
 
 from afl_core.base.words import number_of
-from afl_core.data.labels import region_title
+from afl_core.data.labels import EXAMPLE_CODES, WHOLE, region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.prediction_reading import BYTES, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.metrics.matchers import MATCHERS, task_warning
@@ -43,7 +43,37 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     if name not in MATCHERS:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
-    return (*sentences, *([other] if other else []), *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+    sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
+    return (*sentences, *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+
+
+def unmeasured(manifest: Manifest) -> tuple[str, ...]:
+    """Of each source the cases that are in none of its means, because its file is missing or cannot be used."""
+    failed = failed_predictions(manifest)
+    sentences = []
+    for source in manifest.sources:
+        if ids := manifest.missing.get(source):
+            lost = number_of(len(ids), "case: it is", "cases: they are")
+            sentences.append(f"{source} has no prediction of {lost} in none of its means.")
+        if n := failed[source]:
+            them = "it" if n == 1 else "them"
+            sentences.append(f"{source} failed on {number_of(n, 'case')}: none of its means has {them}.")
+    if n := sum("" in texts for texts in manifest.problems.values()):
+        them = "it" if n == 1 else "them"
+        sentences.append(f"{number_of(n, 'case')} could not be measured with any source: no mean has {them}.")
+    return tuple(sentences)
+
+
+def _nowhere(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """A warning where no reference holds the region: every empty mask then scores 1, and every other 0."""
+    if (rows["reference_volume_ml"] > 0).any():
+        return []
+    if manifest.settings.region == WHOLE:
+        return ["No reference holds a tumour: an empty mask scores 1, and every other 0."]
+    return [
+        f"No reference holds the region {region_title(manifest.settings.region)}: an empty mask scores 1, and every "
+        f"other 0. Where the labels have other codes, name them: {EXAMPLE_CODES}."
+    ]
 
 
 def _saturated(rows: pd.DataFrame) -> list[str]:

@@ -22,4 +22,6 @@ def doubt_source(name: str, paths: Sequence[Path], meaning: str, region: Region)
         f"The folder of {name} holds files of several kinds: {mixture}. It was read as {DECIDED[meaning]}; what does "
         "not fit is refused. Put each kind into a folder of its own, or say by --prediction-labels what all are."
     ] * bool(mixture)
-    return " ".join(filter(None, (*sentences, doubt_segments(paths, region, of=f"The files of {name}"))))
+    return " ".join(
+        filter(None, (*sentences, doubt_segments(paths, region, of=f"The files of {name}", is_source=True)))
+    )

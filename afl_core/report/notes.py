@@ -19,7 +19,7 @@ from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
 from afl_core.base.words import number_of
 from afl_core.errors import group_problems, listed
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.facts import empty_counts_text, unused_sentence
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, escape, facts, fold, heading, paragraph, side_by_side, table
@@ -43,7 +43,8 @@ def method(findings: Findings) -> str:
         "Bin edges": " ".join(
             ["Ours; the paper publishes none.", *(f"{edge}." for edge in edges), *breakdown.unbinned]
         ),
-        "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])}: {'; '.join(left) or 'none'}.",
+        "Left out": f"Of {number_of(len(units.reference), units.noun[:-1])} that were measured: "
+        + f"{'; '.join(left) or 'none'}. {' '.join(unmeasured(manifest))}",
         "Patient": f"{remarks} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),

@@ -109,6 +109,9 @@ def test_segments_of_organs_and_lesions(tmp_path, files, said):
     assert bool(found) == bool(said)
     assert said in found
     assert doubt_segments(paths, Region("x", (2,), (1, 2)), of="") == ""
+    of_source = doubt_segments(paths, Region(), of="The files of A", is_source=True)
+    assert bool(of_source) == bool(said)
+    assert "--labels" not in of_source  # codes hold for the references too, which may have others
 
 
 def test_check_and_results_say_it_once_for_references_and_once_for_a_source(tmp_path):

@@ -4,13 +4,14 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from afl_core.data.layouts import references_cohort
+from afl_core.analysis.breakdown.options import Options, choose_units
+from afl_core.data.layouts import DataOptions, references_cohort
 from afl_core.errors import UsageError
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import Settings
+from afl_core.evaluation.rows import Settings, settings_for
 from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.sources import parse_sources
+from afl_core.evaluation.sources import decide_meanings, parse_sources
 
 
 def evaluated(tmp_path, matcher, *case_ids):
@@ -82,3 +83,56 @@ def test_labels_that_contradict_anatomy_are_recorded_and_said_without_reading_a_
         evaluate_into(results, cohort.cases, sources)
         said = [text for text in warnings(results.manifest(), results.cases()) if "edema" in text]
         assert [f"The label 2 is edema by the labels {codes}" in text for text in said] == [True] * doubted
+
+
+def measured(tmp_path, references, predictions, **options):
+    """Results of masks; `references` and `predictions` are case id to the label of a box, or to the bytes of a file."""
+    for folder, masks in {"references": references, **predictions}.items():
+        for case_id, label in masks.items():
+            path = tmp_path / folder / f"{case_id}.nii"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            if isinstance(label, bytes):
+                path.write_bytes(label)
+                continue
+            mask = np.zeros((12, 12, 12), np.uint8)
+            mask[2:8, 2:8, 2:8] = label
+            nib.save(nib.Nifti1Image(mask, np.eye(4)), path)
+    results = Results(tmp_path / "out")
+    cohort = DataOptions(**options).references(tmp_path / "references")
+    sources = parse_sources([f"{name}={tmp_path / name}" for name in predictions])
+    sources = decide_meanings(sources, cohort)
+    results.describe_cohort(cohort, sources, settings=settings_for(cohort))
+    evaluate_into(results, cohort.cases, sources)
+    return results
+
+
+def test_a_region_that_no_reference_holds_is_said(tmp_path):
+    """ET is 4 by that scheme; in these files it is 1, so every reference and every prediction of it is empty."""
+    masks = {"a": 1, "b": 2}
+    results = measured(tmp_path, masks, {"A": masks}, labels="brats", region="et")
+    assert results.cases()["dsc"].tolist() == [1, 1]
+    (said,) = [said for said in warnings(results.manifest(), results.cases()) if "No reference holds" in said]
+    assert "enhancing tumour (ET)" in said
+    assert "an empty mask scores 1, and every other 0" in said
+    assert "et=1,ncr=2,ed=3" in said
+    full = measured(tmp_path / "full", {"a": 4, "b": 1}, {"A": masks}, labels="brats", region="et")
+    assert not any("No reference" in said for said in warnings(full.manifest(), full.cases()))
+
+
+def test_cases_in_no_mean_are_said_for_one_source_too(tmp_path):
+    references = dict.fromkeys("abcdef", 1) | {"f": b"no image"}
+    results = measured(tmp_path, references, {"A": dict.fromkeys("abcf", 1) | {"d": b"no image"}})
+    assert unmeasured(results.manifest()) == (
+        "A has no prediction of 1 case: it is in none of its means.",
+        "A failed on 1 case: none of its means has it.",
+        "1 case could not be measured with any source: no mean has it.",
+    )
+
+
+def test_a_source_without_a_result_is_left_out_unless_it_is_named(tmp_path):
+    masks = dict.fromkeys("abc", 1)
+    results = measured(tmp_path, masks, {"A": masks, "B": dict.fromkeys("abc", b"no image")})
+    tables = results.cases(), results.lesions()
+    assert choose_units(*tables, results.manifest(), Options()).sources == ("A",)
+    with pytest.raises(UsageError, match="no such source"):
+        choose_units(*tables, results.manifest(), Options(sources=("A", "B")))

@@ -21,7 +21,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
@@ -168,6 +168,7 @@ def _caption(selection: Selection) -> str:
         f"The edges are ours, the paper publishes none: {edges}. "
         f"{units.measure.definition} {rule}. "
         + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
+        + "".join(f"{sentence} " for sentence in unmeasured(selection.workspace.manifest))
         + f"{other} can say otherwise: choose them under Compare."
     )
 
