@@ -9,10 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.data.formats.files import load_channels, load_labels, load_mask, load_volume, read_header
-from afl_core.data.formats.values import FRACTION
+from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.data.loading import region_mask
 from afl_core.errors import DataError
-from afl_core.evaluation.prediction_values import BYTE, MIXED, SURE_BYTE, check_plausible, decide_meaning, values_of
+from afl_core.evaluation.prediction_values import (
+    BYTE,
+    BYTE_MAPS,
+    MIXED,
+    SURE_BYTE,
+    check_plausible,
+    decide_meaning,
+    values_of,
+)
 from afl_core.regions import bounding_box
 from afl_core.volume import WHOLE, Mask, Region, Volume
 
@@ -67,8 +75,10 @@ def load_prediction(
             todo="Put each kind into a folder of its own, or say what all files are: --prediction-labels mask, labels "
             "or probabilities",
         )
-    if meaning in ("probabilities", "maps-beside-labels"):
-        return _cut(path, load_volume(path))
+    if meaning == BYTE_MAPS and 1 <= max(values_of(path), default=0) <= MAX_LABELS:
+        raise _no_map(path, f"whole numbers up to {max(values_of(path))}, as labels have")
+    if meaning in ("probabilities", "maps-beside-labels", BYTE_MAPS):
+        return _cut(path, load_volume(path), all_bytes=meaning == BYTE_MAPS)
     if meaning == "mask":
         return load_mask(path), None, ""
     labels = load_labels(path)
@@ -108,20 +118,27 @@ def _of_channels(path: Path, region: Region) -> tuple[Mask, NDArray[np.float32] 
     return mask, None if is_mask else probabilities, note
 
 
-def _cut(path: Path, volume: Volume) -> tuple[Mask, NDArray[np.float32], str]:
-    """The mask of a map of probabilities; the map, rounding beyond 0 and 1 cut off; and how it was read."""
+def _cut(path: Path, volume: Volume, *, all_bytes: bool = False) -> tuple[Mask, NDArray[np.float32], str]:
+    """The mask of a map of probabilities; the map, rounding beyond 0 and 1 cut off; and how it was read.
+
+    `all_bytes`: its folder holds maps of 0 to 255, of which this one may be nearly empty.
+    """
     low, high = float(volume.array.min()), float(volume.array.max())
-    is_byte = low >= 0 and SURE_BYTE < high <= BYTE
+    is_byte = low >= 0 and (0 if all_bytes else SURE_BYTE) < high <= BYTE
     if not is_byte and (low < -FRACTION or high > 1 + FRACTION):
         load_labels(path)  # says what else it looks like
-        raise DataError(
-            f"{path.name} is not a map of probabilities, as other files of its folder are",
-            received=f"values {low:g} to {high:g}",
-            todo="Save every file as a map of 0 to 1, or every file as a mask",
-        )
+        raise _no_map(path, f"values {low:g} to {high:g}")
     array = volume.array.astype(np.float32, copy=False)
     probabilities = np.clip(array / np.float32(BYTE) if is_byte else array, 0, 1)
     note = f"a map of {BYTES if is_byte else 'probabilities'}, cut at 0.5"
     if not is_byte and high == 1 and np.isin(array, (0, 1)).all():
         note = SATURATED
     return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities, note
+
+
+def _no_map(path: Path, received: str) -> DataError:
+    return DataError(
+        f"{path.name} is not a map of probabilities, as other files of its folder are",
+        received=received,
+        todo="Save every file as a map of 0 to 1, or every file as a mask",
+    )

@@ -37,7 +37,12 @@ MIXED: Mapping[str, str] = MappingProxyType(
 )
 """Meanings of a folder with maps and labels, in which a file of 0 and 1 alone may be either."""
 
-DECIDED: Mapping[str, str] = MappingProxyType({**MEANINGS, **MIXED})
+BYTE_MAPS = "byte-probabilities"
+"""Meaning of a folder in which every map is one of whole numbers, and some lie above 100."""
+
+DECIDED: Mapping[str, str] = MappingProxyType(
+    {**MEANINGS, **MIXED, BYTE_MAPS: "maps of 0 to 255, which is a probability of 1, cut at 0.5"}
+)
 """Meanings that may be decided for a folder; a user can also name the first of them, `MEANINGS`."""
 
 FEW = 3
@@ -46,9 +51,10 @@ FEW = 3
 BYTE, SURE_BYTE = 255, 100
 """A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
 
-_MAP, _BYTE_MAP, _CHANNELS, _UNREAD = frozenset({-1}), frozenset({-3}), frozenset({-2}), frozenset[int]()
-"""Marks in place of values: a map up to 1, and one above; a 4-D file; a file that cannot be read, or holds 0 alone,
-and tells nothing."""
+_MAP, _CHANNELS, _BYTE_MAP, _SURE_MAP = (frozenset({-n}) for n in range(1, 5))
+_UNREAD = frozenset[int]()
+"""Marks in place of values: a map up to 1; a 4-D file; a map above 1, and one that is surely of 0 to 255; a file that
+cannot be read, or holds 0 alone, and tells nothing."""
 
 
 def decide_meaning(paths: Sequence[Path], region: Region) -> str:
@@ -74,6 +80,8 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
     is_map = n["maps"] > n["labels"]
     if kinds["ones"] and ((n["maps"] and n["labels"] and region.key) or any(map(_is_byte_map, kinds["maps"]))):
         return "maps-beside-labels" if is_map else "labels-beside-maps"
+    if is_map and all(map(_is_byte_map, kinds["maps"])) and any(values_of(path) == _SURE_MAP for path in kinds["maps"]):
+        return BYTE_MAPS
     return "probabilities" if is_map else "labels" if n["labels"] else "mask"
 
 
@@ -96,7 +104,7 @@ def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
     """Files by kind: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more."""
     with ThreadPoolExecutor(4) as pool:
         by_path = dict(zip(paths, pool.map(values_of, paths), strict=True))
-    has_bytes = _BYTE_MAP in by_path.values()
+    has_bytes = bool({_BYTE_MAP, _SURE_MAP} & set(by_path.values()))
     kinds: dict[str, list[Path]] = {kind: [] for kind in ("maps", "labels", "channels", "ones", "other")}
     for path, values in by_path.items():
         kinds[_kind(values, has_bytes=has_bytes)].append(path)
@@ -104,7 +112,7 @@ def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
 
 
 def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
-    if values in (_MAP, _BYTE_MAP):
+    if values in (_MAP, _BYTE_MAP, _SURE_MAP):
         return "maps"
     if values == _CHANNELS:
         return "channels"
@@ -117,7 +125,7 @@ def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
 
 
 def _is_byte_map(path: Path) -> bool:
-    return values_of(path) == _BYTE_MAP
+    return values_of(path) in (_BYTE_MAP, _SURE_MAP)
 
 
 def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file: str) -> None:
@@ -177,6 +185,7 @@ def _read_values(path: Path, _size: int, _changed_ns: int) -> frozenset[int]:
     try:
         array = load_labels(path).array
     except DataError:
-        return _BYTE_MAP if load_volume(path).array.max() > 1 + FRACTION else _MAP
+        high = load_volume(path).array.max()
+        return _MAP if high <= 1 + FRACTION else _SURE_MAP if SURE_BYTE < high <= BYTE else _BYTE_MAP
     box = bounding_box(array != 0)
     return _UNREAD if box is None else frozenset(np.flatnonzero(np.bincount(array[box].ravel())).tolist())

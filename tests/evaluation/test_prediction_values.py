@@ -71,9 +71,10 @@ def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
     full, nearly = put("a.nii.gz", np.arange(256).astype(np.uint8)), put("b.nii.gz", np.array([1, 2, 3], np.uint8))
     assert load_prediction(nearly)[0].array.sum() == 3  # by itself it could be
     other = put("c.nii.gz", np.arange(255).astype(np.uint8))
-    assert decide_meaning([full, nearly, other], Region()) == "probabilities"
-    with pytest.raises(DataError, match="not a map of probabilities, as other files"):
-        load_prediction(nearly, meaning="probabilities")
+    assert decide_meaning([full, nearly, other], Region()) == "byte-probabilities"
+    for meaning in ("byte-probabilities", "probabilities"):
+        with pytest.raises(DataError, match="not a map of probabilities, as other files"):
+            load_prediction(nearly, meaning=meaning)
 
 
 @pytest.mark.parametrize(
@@ -138,7 +139,7 @@ def test_every_file_of_a_folder_counts_whatever_its_size(put):
     paths = [put(f"{number}.nii", np.array([1, 2, 3], np.uint8)) for number in range(5)]
     assert decide_meaning(paths, Region()) == "labels"
     paths += [put(f"{number}.nii", np.arange(256).astype(np.uint8)) for number in range(5, 11)]
-    assert decide_meaning(paths, Region()) == "probabilities"
+    assert decide_meaning(paths, Region()) == "byte-probabilities"
 
 
 def test_a_map_among_labels_is_a_problem_of_its_case(tmp_path, put):
@@ -318,6 +319,30 @@ def test_maps_of_bytes_are_said_with_the_results(tmp_path, put):
     assert any(
         "1 file of A with values up to 255 was read" in said for said in warnings(results.manifest(), results.cases())
     )
+
+
+def test_a_nearly_empty_map_of_bytes_is_read_as_its_folder_is(tmp_path, put):
+    """By its own values it could be of per cent; cut at 0.5 of 255 it finds nothing, which is a Dice of 0."""
+    for case_id, high in {"a": 255, "b": 255, "c": 80}.items():
+        put(f"refs/{case_id}.nii.gz", np.array([1, 1], np.uint8))
+        put(f"A/{case_id}.nii.gz", np.r_[high, high, np.arange(70)].astype(np.uint8))
+    put("refs/d.nii.gz", np.array([1, 1], np.uint8))
+    put("A/d.nii.gz", np.array([2, 1], np.uint8))  # labels, for all that can be known
+    cohort = references_cohort(tmp_path / "refs")
+    sources, results = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort), Results(tmp_path / "out")
+    assert sources[0].meaning == "byte-probabilities"
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    assert results.cases().set_index("case_id")["dsc"].to_dict() == {"a": 1, "b": 1, "c": 0}
+    assert "d.nii.gz is not a map of probabilities" in results.manifest().problems["d"]["A"]
+    assert "A: maps of 0 to 255, which is a probability of 1, cut at 0.5." in notes(results.manifest(), results.cases())
+
+
+def test_maps_of_per_cent_alone_are_still_refused(tmp_path, put):
+    put("A/a.nii.gz", np.r_[100, 80, np.arange(70)].astype(np.uint8))
+    assert decide_meaning([tmp_path / "A/a.nii.gz"], Region()) == "probabilities"
+    with pytest.raises(DataError, match="0 to 100"):
+        load_prediction(tmp_path / "A/a.nii.gz", Region(), "probabilities")
 
 
 def channels(axis, *, probable=False):
