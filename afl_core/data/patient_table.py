@@ -23,6 +23,9 @@ _TODO = "Give a CSV or TSV file with the columns case_id and patient, or a BIDS 
 _COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
 """Columns that a table must have, one set or the other."""
 
+_SEPARATOR = re.compile(r'"?(?i:sep)=([\t;,])"?[ \t;,]*(?:\r|\n)')
+"""First line of a CSV file in which Excel names the sign between cells."""
+
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
@@ -34,11 +37,13 @@ class PatientTable:
         of: Patient by case id.
         unknown: Ids of the table that are of no case.
         respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
+        twice: Id of the table that was taken, and another of no case that spells the same otherwise.
     """
 
     of: Mapping[str, str]
-    unknown: tuple[str, ...]
-    respelt: tuple[tuple[str, str], ...]
+    unknown: tuple[str, ...] = ()
+    respelt: tuple[tuple[str, str], ...] = ()
+    twice: tuple[tuple[str, str], ...] = ()
 
 
 def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
@@ -56,7 +61,8 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
         patient_of = _of_cases(path, rows)
         taken = _taken(case_ids, patient_of)
         of = {case_id: patient_of[spelling] for case_id, spelling in taken.items()}
-        return PatientTable(of, _sorted(patient_of, taken.values()), _respelt(taken.items()))
+        unknown, twice = _not_taken(patient_of, taken.values())
+        return PatientTable(of, unknown, _respelt(taken.items()), twice)
     if not _COLUMNS[1] <= set(columns):
         received = f"the columns {', '.join(columns)}" if columns else "an empty file"
         raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
@@ -69,7 +75,8 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
     used = {case_id: start for case_id, starts in begins.items() if (start := next(filter(taken.get, starts), ""))}
     of = {case_id: full[taken[start]] for case_id, start in used.items()}
     pairs = ((start, taken[start]) for start in used.values())
-    return PatientTable(of, _sorted(ids, of.values()), _respelt(pairs))
+    unknown, twice = _not_taken(ids, of.values())
+    return PatientTable(of, unknown, _respelt(pairs), twice)
 
 
 def alike(text: str) -> str:
@@ -102,8 +109,13 @@ def _respelt(taken: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted({(listed, wanted) for wanted, listed in taken if wanted != listed}))
 
 
-def _sorted(listed: Iterable[str], used: Iterable[str]) -> tuple[str, ...]:
-    return tuple(sorted(set(listed) - set(used)))
+def _not_taken(listed: Iterable[str], used: Iterable[str]) -> tuple[tuple[str, ...], tuple[tuple[str, str], ...]]:
+    """Ids of the table that are of no case; and those of them that spell one that was taken otherwise, behind it."""
+    used = set(used)
+    taken = {alike(used_id): used_id for used_id in sorted(used)}
+    left = sorted(set(listed) - used)
+    twice = tuple((taken[alike(listed_id)], listed_id) for listed_id in left if alike(listed_id) in taken)
+    return tuple(listed_id for listed_id in left if alike(listed_id) not in taken), twice
 
 
 def _of_cases(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
@@ -131,12 +143,19 @@ def _beginnings(case_id: str) -> list[str]:
 def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
 
-    Tab, semicolon or comma stands between: the first by which the header has the columns that are needed.
+    Tab, semicolon or comma stands between: the one that the first line names, as Excel's `sep=;` does, else the first
+    by which the header has the columns that are needed.
     """
     try:
         raw = read_bounded(path, MAX_BYTES)
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        tables = [_cells(unicodedata.normalize("NFC", text), mark) for mark in "\t;,"]
+        named = _SEPARATOR.match(text)
+        tables = [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,")]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError("There is no such table", received=path, todo="Check the path") from error
+    except UnicodeDecodeError as error:
+        todo = "Save the table as UTF-8, in Excel as CSV UTF-8"
+        raise DataError(f"{path.name} is not UTF-8 text", received=f"byte {error.start + 1}", todo=todo) from error
     except (OSError, ValueError, csv.Error) as error:
         raise DataError(f"{path.name} cannot be read as a table of patients", received=error, todo=_TODO) from error
     heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
@@ -156,7 +175,8 @@ def _cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
     """Lines and cells of the rows that hold anything."""
     reader = csv.reader(io.StringIO(text), delimiter=mark)
     table = [(reader.line_num, [_clean(cell) for cell in row]) for row in reader]
-    return [(line, row) for line, row in table if any(row)]
+    start = 1 if _SEPARATOR.match(text) else 0
+    return [(line, row) for line, row in table[start:] if any(row)]
 
 
 def _clean(cell: str) -> str:

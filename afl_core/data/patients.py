@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.words import number_of
-from afl_core.data.patient_table import PARTICIPANTS, alike, load_patients
+from afl_core.data.patient_table import PARTICIPANTS, PatientTable, alike, load_patients
 from afl_core.errors import AflError, UsageError
 
 _GAP = r"[-_. ]"
@@ -43,7 +43,14 @@ _VISIT_LIKE = re.compile(
     rf"(?i:(?P<stem>(?:.*{_GAP})?[^-_. ]*\d[^-_. ]*){_GAP}"
     r"(?P<visit>(?:t|s|v|m|w|d|y|r|mr|mri|run|rep|scan|exam|study)?[-_]?\d{1,3}|[a-d]|first|second|old|new|before|after))"
 )
-_WORDS_ALONE = re.compile(rf"(?i:(?P<stem>.+?){_GAP}(?P<visit>{_TIME_OF_A_NUMBER}|{_DATE}){_END})")
+_STAGE = r"screening|relapse|recurrence|progression|nadir|diagnosis|initial|final|discharge|admission"
+_DAY, _MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
+_ANY_DATE = rf"(?:{_DATE}|{_DAY}[-_.]{_DAY}[-_.](?:19|20)\d\d|(?:{_DAY}{_GAP}?)?{_MONTH}{_GAP}?(?:19|20)\d\d)"
+_WORDS_ALONE = re.compile(rf"(?i:(?P<stem>.+?){_GAP}(?P<visit>{_TIME_OF_A_NUMBER}|{_STAGE}|{_ANY_DATE}){_END})")
+_VISIT_FIRST = re.compile(
+    rf"(?i:(?P<visit>(?:{_TIME}|[tv])(?:{_GAP}?\d{{1,3}})|baseline|follow[-_ ]?up|{_TIME_OF_A_NUMBER}|{_STAGE}"
+    rf"|{_ANY_DATE}(?!{_GAP}\d+$)){_GAP}(?P<stem>.*[^-_. ]))"  # a date and a number: the number is of that day
+)
 
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
@@ -55,6 +62,10 @@ NEAR_ADVICE = (
     "They count as different patients. If they are one, write their id in one way, such as in the table of --patients"
 )
 """What to do about ids of patients that are nearly the same."""
+
+
+TWICE_ADVICE = "Keep the row that is meant, or spell the ids as the data set does"
+"""What to do about a table that holds two spellings of one id."""
 
 
 def patient_id(case_id: str) -> str:
@@ -88,6 +99,7 @@ class Patients:
         unlisted: Cases that the declaration leaves out; their names decide.
         unknown: Cases that a given table has and the data set has not.
         respelt: Ids of a declaration and what of the data set each was taken for, spelt otherwise.
+        twice: Ids of a declaration that were taken, and others in it that spell the same otherwise.
         problem: Why a declaration could not be used, or "".
     """
 
@@ -98,6 +110,7 @@ class Patients:
     unlisted: tuple[str, ...] = ()
     unknown: tuple[str, ...] = ()
     respelt: tuple[tuple[str, str], ...] = ()
+    twice: tuple[tuple[str, str], ...] = ()
     problem: str = ""
 
     def __getitem__(self, case_id: str) -> str:
@@ -130,6 +143,9 @@ class Patients:
         if self.respelt:
             pairs = _listed([f"{declared} for {known}" for declared, known in self.respelt])
             sentences.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")
+        if self.twice:
+            pairs = _listed([f"{taken} (taken) and {other}" for taken, other in self.twice])
+            sentences.append(f"The declaration of patients holds two spellings of an id: {pairs}. {TWICE_ADVICE}.")
         if self.unlisted:
             left = _listed(self.unlisted)
             sentences.append(f"{_n(self.unlisted)} not in the declaration of patients, so their names decide: {left}.")
@@ -147,6 +163,8 @@ class Patients:
         """
         cases = set(self.of if case_ids is None else case_ids)
         patients = {self[case_id] for case_id in cases}
+        if not self.how and len(cases) == 1:
+            return "1 case of 1 patient"
         if not self.how:
             return f"{_n(cases)}, each a patient of its own"
         return f"{_n(cases)} of {number_of(len(patients), 'patient')}, {self.how}"
@@ -192,12 +210,12 @@ def decide_patients(
     """
     if table is not None:
         listed = load_patients(table, case_ids)
-        known = _declared(case_ids, listed.of, f"by {table.name}", respelt=listed.respelt)
+        known = _declared(case_ids, listed, f"by {table.name}")
         return replace(known, table=str(table.resolve()), unknown=listed.unknown)
     if template:
         pattern = template_pattern(template)
         patient_of = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
-        return _declared(case_ids, patient_of, f"by the pattern {template} of {layout}")
+        return _declared(case_ids, PatientTable(patient_of), f"by the pattern {template} of {layout}")
     if not (root / PARTICIPANTS).is_file():
         return by_names(case_ids)
     try:
@@ -205,17 +223,17 @@ def decide_patients(
     except AflError as error:
         return replace(by_names(case_ids), problem=f"{error} The names of the cases decide.")
     if listed.of:
-        return _declared(case_ids, listed.of, f"by {PARTICIPANTS}", respelt=listed.respelt)
+        return _declared(case_ids, listed, f"by {PARTICIPANTS}")
     problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
     return replace(by_names(case_ids), problem=problem)
 
 
-def _declared(
-    case_ids: Sequence[str], patient_of: Mapping[str, str], how: str, *, respelt: tuple[tuple[str, str], ...] = ()
-) -> Patients:
-    of = {case_id: patient_of.get(case_id) or patient_id(case_id) for case_id in case_ids}
-    unlisted = tuple(case_id for case_id in case_ids if case_id not in patient_of)
-    return Patients(MappingProxyType(of), how, declared=True, unlisted=unlisted, respelt=respelt)
+def _declared(case_ids: Sequence[str], listed: PatientTable, how: str) -> Patients:
+    of = {case_id: listed.of.get(case_id) or patient_id(case_id) for case_id in case_ids}
+    unlisted = tuple(case_id for case_id in case_ids if case_id not in listed.of)
+    return Patients(
+        MappingProxyType(of), how, declared=True, unlisted=unlisted, respelt=listed.respelt, twice=listed.twice
+    )
 
 
 def template_pattern(template: str) -> re.Pattern[str]:
@@ -243,12 +261,13 @@ def look_alike(of: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """
     groups: dict[str, dict[str, str]] = defaultdict(dict)
     for case_id, patient in of.items():
-        if patient == case_id and (match := _VISIT_LIKE.fullmatch(case_id) or _WORDS_ALONE.fullmatch(case_id)):
+        patterns = (_VISIT_FIRST, _WORDS_ALONE, _VISIT_LIKE)
+        if patient == case_id and (match := next(filter(None, (p.fullmatch(case_id) for p in patterns)), None)):
             groups[match["stem"].casefold()][case_id] = match["visit"]
     several = [tuple(sorted(visits)) for visits in groups.values() if len(visits) > 1]
     if len(groups) == 1 and several:
         (visits,) = groups.values()
-        if any(visit.startswith("0") and len(visit) > 1 for visit in visits.values()):
+        if any(visit.startswith("0") and visit.isdecimal() and len(visit) > 1 for visit in visits.values()):
             return ()
     return tuple(sorted(several))
 

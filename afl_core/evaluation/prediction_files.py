@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from afl_core.base.words import number_of
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.layouts.mask_folders import find_mask_folders, named
+from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders, named
 from afl_core.data.layouts.masks import composed
 from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError
@@ -95,9 +95,11 @@ def check_no_models(folder: Path) -> None:
     Raises:
         CheckpointError: Names them, as the command takes them.
     """
-    paths = [masks.path for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
+    below = [masks for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
+    paths = [masks.path for masks in below]
     if paths:
-        texts = [f"{NO_NAME.sub('_', PurePosixPath(path).name)}={folder / path}" for path in paths]
+        models = [m.path for m in below if m.predicted or not REFERENCES.search(PurePosixPath(m.path).name)] or paths
+        texts = [f"{NO_NAME.sub('_', PurePosixPath(path).name)}={folder / path}" for path in models]
         raise CheckpointError(
             f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",
             received=named(paths),

@@ -13,6 +13,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.base.words import number_of
 from afl_core.data.formats.files import load_labels, load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.errors import DataError
@@ -51,6 +52,17 @@ FEW = 3
 BYTE, SURE_BYTE = 255, 100
 """A map whose largest value lies above `SURE_BYTE`, up to `BYTE`, is of 0 to 255; one below may be of per cent."""
 
+_TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "maps": ("map of probabilities", "maps of probabilities"),
+        "labels": ("file of labels", "files of labels"),
+        "channels": ("4-D file", "4-D files"),
+        "ones": ("file of 0 and 1 alone, which may be either", "files of 0 and 1 alone, which may be either"),
+        "other": ("other file that does not tell what it is", "other files that do not tell what they are"),
+    }
+)
+"""What files of a kind are called in a sentence, one of them and several."""
+
 _MAP, _CHANNELS, _BYTE_MAP, _SURE_MAP = (frozenset({-n}) for n in range(1, 5))
 _UNREAD = frozenset[int]()
 """Marks in place of values: a map up to 1; a 4-D file; a map above 1, and one that is surely of 0 to 255; a file that
@@ -88,15 +100,14 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
 def describe_mixture(paths: Sequence[Path]) -> str:
     """The kinds of files in a folder, with numbers and names, in a sentence; "" where they are of one kind."""
     kinds = _kinds(paths)
-    titles = {"maps": "maps of probabilities", "labels": "files of labels", "channels": "4-D files"}
-    by_title = {title: kinds[kind] for kind, title in titles.items() if kinds[kind]}
-    bytes_ = [path for path in kinds["maps"] if _is_byte_map(path)]
-    if len(by_title) < 2 and not (bytes_ and kinds["ones"]):
+    telling = [kind for kind in ("maps", "labels", "channels") if kinds[kind]]
+    if len(telling) < 2 and not (any(map(_is_byte_map, kinds["maps"])) and kinds["ones"]):
         return ""
-    by_title |= {"files of 0 and 1 alone, which may be either": kinds["ones"]} if kinds["ones"] else {}
     return "; ".join(
-        f"{len(files)} {title} ({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
-        for title, files in by_title.items()
+        f"{number_of(len(files), *_TITLES[kind])} "
+        f"({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
+        for kind, files in kinds.items()
+        if files
     )
 
 

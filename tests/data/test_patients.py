@@ -110,6 +110,18 @@ def of(*case_ids):
         (("training01_01", "training01_02", "training02_01"), (("training01_01", "training01_02"),)),
         (("002_S_0295_m00", "002_S_0295_m12"), (("002_S_0295_m00", "002_S_0295_m12"),)),
         (("glioma_pre", "glioma_post"), (("glioma_post", "glioma_pre"),)),
+        (("smith_20190101", "smith_20200101"), (("smith_20190101", "smith_20200101"),)),
+        (("doe_2019-01-01", "doe_2020-02-03", "roe_2020-02-03"), (("doe_2019-01-01", "doe_2020-02-03"),)),
+        (("P10_01-02-2019", "P10_05-07-2020"), (("P10_01-02-2019", "P10_05-07-2020"),)),
+        (("P10_1.2.2019", "P10_13.7.2020"), (("P10_1.2.2019", "P10_13.7.2020"),)),
+        (("P1_3-Feb-2019", "P1_Mar2020"), (("P1_3-Feb-2019", "P1_Mar2020"),)),
+        (("P1-screening", "P1-relapse"), (("P1-relapse", "P1-screening"),)),
+        (("visit1_P1", "visit2_P1", "visit1_P2"), (("visit1_P1", "visit2_P1"),)),
+        (("pre_007", "post_007"), (("post_007", "pre_007"),)),
+        (("2019-01-01_doe", "2020-02-02_doe"), (("2019-01-01_doe", "2020-02-02_doe"),)),
+        (("20190101_1", "20190102_1"), ()),
+        (("final_001", "final_002"), ()),
+        (("TCGA-02-2001", "TCGA-02-2002"), ()),
         (("case_1", "case_2"), ()),
         (("BRATS_001", "BRATS_002"), ()),
         (("ISLES2022_001", "ISLES2022_002"), ()),
@@ -129,6 +141,7 @@ def test_cases_that_are_grouped_already_look_like_nothing():
 def test_who_says_so_is_said(tmp_path):
     ids = ["sub-1_ses-1", "sub-1_ses-2", "sub-2_ses-1"]
     assert by_names(ids).sentence() == "3 cases of 2 patients, by their names (BIDS)"
+    assert by_names(["a"]).sentence() == "1 case of 1 patient"
     assert by_names(["a", "b"]).sentence() == "2 cases, each a patient of its own"
     assert by_names(ids).sentence(ids[:2]) == "2 cases of 1 patient, by their names (BIDS)"
     (tmp_path / "t.csv").write_text("case_id,patient\nsub-1_ses-1,x\nsub-1_ses-2.nii.gz,y\ngone,z\n")
@@ -232,6 +245,32 @@ def test_blanks_that_look_alike_are_the_same(tmp_path, blank):
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 def test_the_sign_between_cells_is_the_one_by_which_the_columns_are_there(tmp_path, text, encoding):
     assert dict(patients_by(tmp_path, text, "a", "b", encoding=encoding).of) == {"a": "P", "b": "P"}
+
+
+@pytest.mark.parametrize("first", ["sep=;", '"sep=;"', "SEP=;\r"])
+def test_the_sign_that_the_first_line_names_stands_between_cells(tmp_path, first):
+    text = f"{first}\ncase_id;patient;case_id,patient\na;P;1,2\nb;Q;\n"
+    assert dict(patients_by(tmp_path, text, "a", "b").of) == {"a": "P", "b": "Q"}
+
+
+def test_a_table_that_is_not_utf_8_says_how_to_save_it(tmp_path):
+    with pytest.raises(DataError, match=r"t\.csv is not UTF-8 text .*Save the table as UTF-8"):
+        patients_by(tmp_path, "case_id,patient\na,M\u00fcller\n", "a", encoding="latin-1")
+
+
+def test_a_table_that_is_missing_is_told(tmp_path):
+    with pytest.raises(DataError, match=r"There is no such table .*gone\.csv\)\. Check the path") as caught:
+        load_patients(tmp_path / "gone.csv", ["a"])
+    assert "Errno" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("case_id", "patient", "other"), [("001", "p1", "1"), ("1", "p9", "001")])
+def test_two_spellings_of_a_case_in_a_table_are_told(tmp_path, case_id, patient, other):
+    said = patients_by(tmp_path, "case_id,patient\n001,p1\n1,p9\n", case_id)
+    assert dict(said.of) == {case_id: patient}
+    (warning,) = said.warnings
+    assert f"two spellings of an id: {case_id} (taken) and {other}." in warning
+    assert not patients_by(tmp_path, "case_id,patient\n001,p1\n1,p9\n", "1", "001").twice
 
 
 def test_a_row_with_more_cells_than_columns_is_refused(tmp_path):

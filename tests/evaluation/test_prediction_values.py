@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from afl_core.base.words import number_of
 from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
@@ -200,9 +201,16 @@ def test_a_folder_of_several_kinds_makes_files_of_0_and_1_ambiguous(put, kinds, 
 def test_of_the_whole_label_1_and_a_map_of_1_are_the_same_mask(put):
     paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(("maps", "labels", "ones"))]
     assert decide_meaning(paths, Region()) == "labels"
-    assert describe_mixture(paths).startswith(
-        "1 maps of probabilities (0.nii.gz); 1 files of labels (1.nii.gz); 1 files"
+    assert describe_mixture(paths) == (
+        "1 map of probabilities (0.nii.gz); 1 file of labels (1.nii.gz); "
+        "1 file of 0 and 1 alone, which may be either (2.nii.gz)"
     )
+
+
+def test_every_file_of_a_mixture_is_listed(put):
+    kinds = ("maps", "labels", "empty", "empty")
+    paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(kinds)]
+    assert describe_mixture(paths).endswith("2 other files that do not tell what they are (2.nii.gz, 3.nii.gz)")
 
 
 def mixed(tmp_path, put, kinds):
@@ -226,8 +234,8 @@ def test_a_file_that_may_be_either_is_a_problem_of_its_case_and_the_mixture_is_s
     assert results.cases()["case_id"].tolist() == [str(n) for n, kind in enumerate(kinds) if kind == most]
     manifest = results.manifest()
     (said,) = [text for text in warnings(manifest, results.cases()) if "several kinds" in text]
-    assert f"{kinds.count('maps')} maps of probabilities" in said
-    assert f"1 files of 0 and 1 alone, which may be either ({len(kinds) - 1}.nii.gz)" in said
+    assert number_of(kinds.count("maps"), "map of probabilities", "maps of probabilities") in said
+    assert f"1 file of 0 and 1 alone, which may be either ({len(kinds) - 1}.nii.gz)" in said
     assert "--prediction-labels" in said
     assert "holds 0 and 1 alone, which may be a label or a map" in manifest.problems[str(len(kinds) - 1)]["A"]
     again = parse_sources([source_text("A", tmp_path / "A", "", manifest.sources["A"].meaning)])

@@ -113,6 +113,14 @@ def test_a_folder_of_models_names_each_as_a_source(tmp_path, masks):
     assert len(parse_sources(shlex.split(caught.value.todo.partition(": ")[2])[1::2])) == 2
 
 
+def test_references_beside_models_are_no_source(tmp_path, masks):
+    for name in ("a", "b", "labelsTr"):
+        shutil.copytree(masks, tmp_path / "all" / name)
+    with pytest.raises(CheckpointError, match=r"received: a, b, labelsTr\)") as caught:
+        parse_sources([f"A={tmp_path / 'all'}"])
+    assert shlex.split(caught.value.todo.partition(": ")[2])[1::2] == [f"{n}={tmp_path}/all/{n}" for n in "ab"]
+
+
 def test_two_masks_of_one_case_are_named(masks):
     """Not called a folder that is no checkpoint."""
     (masks / "Case_A.nii").write_bytes(b"")

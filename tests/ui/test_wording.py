@@ -13,6 +13,7 @@ from afl_core.ui.data.wording import on_page
             'choose Layout: "Masks alone".',
         ),
         ("If: afl data check --masks '/a b/c'; else describe", "Folder: '/a b/c' with Layout: \"Masks alone\"; else"),
+        ("as a data set: --data /a/b, or", 'as a data set: Folder: /a/b with Layout: "Recognise it", or'),
         (
             "tumour. To count a lesion alone: --region tumor, or --region cyst.",
             "alone: Region: tumor, or Region: cyst.",

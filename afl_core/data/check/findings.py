@@ -9,7 +9,7 @@ from afl_core.data.check.index import FileFacts
 from afl_core.data.check.unused import unused_files
 from afl_core.data.labels import WHOLE, fitting_schemes
 from afl_core.data.loading import REFERENCE, file_title
-from afl_core.data.patients import ADVICE, NEAR_ADVICE, parted_patients
+from afl_core.data.patients import ADVICE, NEAR_ADVICE, TWICE_ADVICE, parted_patients
 from afl_core.data.resample import APART, covered
 from afl_core.data.splits import SPLITS_FILE
 from afl_core.errors import GeometryError
@@ -203,13 +203,17 @@ def _patients(facts: Facts) -> Iterator[Finding]:
     if patients.respelt:
         items = tuple(f"{declared} for {known}" for declared, known in patients.respelt)
         yield Finding("note", f"{counted(items, 'id')} that the declaration of patients spells otherwise", items)
+    if patients.twice:
+        items = tuple(f"{taken} (taken) and {other}" for taken, other in patients.twice)
+        what = f"{counted(items, 'id')} in two spellings in the declaration of patients"
+        yield Finding("warning", what, items, TWICE_ADVICE)
     if patients.problem:
         yield Finding("warning", "A declaration of patients that is not used", (patients.problem,))
     if patients.unlisted:
         what = f"{counted(patients.unlisted, 'case')} that the declaration of patients leaves out"
         yield Finding("warning", what, patients.unlisted, "Their names decide; add them")
     if patients.unknown:
-        what = f"The table of patients names {counted(patients.unknown, 'case')} that are not there"
+        what = f"The table of patients names {counted(patients.unknown, 'case')} not in the data set"
         yield Finding("warning", what, patients.unknown, "Check the spelling")
 
 
@@ -219,7 +223,7 @@ def _splits(facts: Facts) -> Iterator[Finding]:
     patients = {case.case_id: case.patient for case in facts.cohort.cases}
     gone = tuple(sorted({case_id for case_ids in facts.splits.values() for case_id in case_ids} - set(patients)))
     if gone:
-        yield Finding("warning", f"{SPLITS_FILE} names {counted(gone, 'case')} that are not there", gone, "Add them")
+        yield Finding("warning", f"{SPLITS_FILE} names {counted(gone, 'case')} not in the data set", gone, "Add them")
     parted = parted_patients(facts.splits, patients)
     leaks = tuple(f"{patient}: {', '.join(names)}" for patient, names in parted.items())
     if leaks:

@@ -15,7 +15,7 @@ _IMAGE = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t1w|t2|t2w|t2f|ad
 _PREDICTED = re.compile(r"(?i)pred|model|output|infer|(?<![a-z])ai(?![a-z])")
 """Names of a folder of predictions, or of one above it."""
 
-_REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
+REFERENCES = re.compile(r"(?i)label|mask|ref|truth|manual|expert|(?<![a-z])(?:gt|gold)(?![a-z])")
 """Names of a folder of references."""
 
 
@@ -60,7 +60,7 @@ def _models_beside(usable: Mapping[str, set[str]]) -> set[str]:
         for folder, cases in usable.items()
         if all(beside[PurePosixPath(folder).parent, case_id] > 1 for case_id in cases)
     }
-    return {folder for folder in twice if not _REFERENCES.search(PurePosixPath(folder).name)}
+    return {folder for folder in twice if not REFERENCES.search(PurePosixPath(folder).name)}
 
 
 def _place(path: PurePosixPath) -> tuple[str, str, str]:

@@ -1,18 +1,24 @@
 """A folder of reference masks alone: which file is of which case."""
 
 import re
+import shlex
 import unicodedata
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
+from afl_core.base.words import number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
-from afl_core.data.layouts.mask_folders import find_mask_folders, named
+from afl_core.data.layouts.decathlon import DECLARATION
+from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders, named
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
 """Name of a mask in a sub-folder of its case, whole or behind the case id."""
+
+_IMAGES = re.compile(r"(?i)images?(?:tr|ts|va|val)?")
+"""Name of a folder of images in a data set. Source: nnU-Net's and the Decathlon's `imagesTr` and `imagesTs`."""
 
 
 def load_references(folder: Path) -> dict[str, Path]:
@@ -27,8 +33,8 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
     is `CASE`, `CASE_seg`, `seg` or the like; other files there are passed over.
 
     Raises:
-        DataError: If the folder is missing, a file or without masks, if two files have one case id, or if one is a link
-            out of the folder.
+        DataError: If the folder is missing, a file or without masks, if it holds images beside the masks in a folder of
+            their own, if two files have one case id, or if one is a link out of the folder.
     """
     scan = scan_folder(folder)
     if scan.refused:
@@ -37,6 +43,8 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
         raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
     beside = defaultdict[str, list[str]](list)
     top = tuple(relative for relative in scan.files if "/" not in relative)
+    if not top:
+        _refuse_images(folder, scan.files)
     for relative in top or scan.files:
         beside[PurePosixPath(relative).parent.name].append(relative)
     masks: dict[str, str] = {}
@@ -54,6 +62,23 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
     strays = tuple(sorted(set(scan.files) - set(masks.values())))
     problems = tuple((path, str(unprintable(path))) for path in scan.unprintable)
     return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays, problems
+
+
+def _refuse_images(folder: Path, files: Sequence[str]) -> None:
+    """Raise if the files are of a data set with a folder of images: none of these is a reference."""
+    folders = Counter(parent for relative in files for parent in PurePosixPath(relative).parents)
+    for images in sorted(place for place in folders if _IMAGES.fullmatch(place.name)):
+        masks = sorted(
+            place.name for place in folders if place.parent == images.parent != place and REFERENCES.search(place.name)
+        )
+        root = folder / images.parent
+        if masks or (root / DECLARATION).is_file():
+            alone = f", or take the references alone, from {root / masks[0]}" if masks else ""
+            raise DataError(
+                "This is a data set with images, not a folder of references alone",
+                received=f"{number_of(folders[images], 'image')} in {images} of {folder}",
+                todo=f"Open it as a data set: --data {shlex.quote(str(root))}{alone}",
+            )
 
 
 def unprintable(path: str) -> DataError:

@@ -24,6 +24,7 @@ _CONTROLS: MappingProxyType[str, str | Callable[[re.Match[str]], str]] = Mapping
     {
         re.escape(MASKS): 'choose Layout: "Masks alone"',
         r"afl data check --masks ('[^']*'|[^\s]*[^\s.;,])": r'Folder: \1 with Layout: "Masks alone"',
+        r"--data ('[^']*'|[^\s]*[^\s.;,])": r'Folder: \1 with Layout: "Recognise it"',
         r"afl data split": "Split, below",
         rf"--labels {_VALUE} --region {_VALUE}": r'Labels: "Own codes", \1, and Region: \2',
         rf"--labels {_VALUE}": _labels,

@@ -170,8 +170,18 @@ def test_patients_with_several_studies_and_a_split_that_leaks(tmp_path: Path) ->
     assert report.splits == {"train": 2, "test": 1}
     assert only(report, "error").items == ("BraTS-GLI-00002: test, train",)
     assert only(report, "warning").items == ("gone",)
+    assert only(report, "warning").what == "splits.json names 1 case not in the data set"
     (root / "splits.json").write_text("[]")
     assert "is not a split file" in only(check(root), "error").items[0]
+
+
+def test_two_spellings_of_a_patient_in_the_table_are_found(root: Path, tmp_path: Path) -> None:
+    other = CASE.lower()
+    (tmp_path / "t.csv").write_text(f"case_id,patient\n{CASE},p1\n{other},p9\ngone,p2\n")
+    cohort = load_cohort(root, patients=tmp_path / "t.csv")
+    found = {finding.what: finding.items for finding in check_cohort(cohort, index=tmp_path / "index").findings}
+    assert found["1 id in two spellings in the declaration of patients"] == (f"{CASE} (taken) and {other}",)
+    assert found["The table of patients names 1 case not in the data set"] == ("gone",)
 
 
 def test_strays_links_and_references_without_images(root: Path) -> None:

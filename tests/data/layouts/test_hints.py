@@ -1,5 +1,6 @@
 """A folder that is nearly a data set is told what it is and what it lacks, shortly."""
 
+import shutil
 from pathlib import Path
 
 import made_trees
@@ -317,3 +318,38 @@ def test_two_layouts_are_named_with_their_folders(tmp_path):
     ) as caught:
         load_cohort(tmp_path)
     assert "Open the folder of one of them" in caught.value.todo
+
+
+@pytest.mark.parametrize(
+    ("make", "images", "masks"),
+    [
+        (made_trees.msd, "imagesTr", "labelsTr"),
+        (made_trees.nnunet, "Dataset137_BraTS2021/imagesTr", "Dataset137_BraTS2021/labelsTr"),
+        (made_trees.plain, "images", "references"),
+    ],
+)
+def test_a_data_set_is_no_folder_of_references(make, images, masks, tmp_path):
+    make(tmp_path)
+    with pytest.raises(DataError, match="data set with images, not a folder of references alone") as caught:
+        references_cohort(tmp_path)
+    assert f"in {images} of {tmp_path}" in caught.value.received
+    root = (tmp_path / images).parent
+    alone = f"take the references alone, from {tmp_path / masks}"
+    assert caught.value.todo == f"Open it as a data set: --data {root}, or {alone}"
+    assert all(case.sequences for case in load_cohort(root).cases)
+    assert references_cohort(tmp_path / masks).cases
+
+
+def test_a_data_set_without_masks_is_no_folder_of_references(tmp_path):
+    made_trees.nnunet(tmp_path)
+    (root,) = tmp_path.iterdir()
+    shutil.rmtree(root / "labelsTr")
+    with pytest.raises(DataError, match="not a folder of references alone") as caught:
+        references_cohort(root)
+    assert "alone, from" not in caught.value.todo
+
+
+@pytest.mark.parametrize("name", ["labelsTr/images/P1.nii.gz", "images/P1.nii.gz"])
+def test_a_folder_of_masks_may_be_called_images(name, tmp_path):
+    made_trees.write(tmp_path / name, [1])
+    assert [case.case_id for case in references_cohort(tmp_path).cases] == ["P1"]
