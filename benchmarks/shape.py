@@ -203,6 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--bumps", type=float, nargs=2, default=(3.0, 6.0), help="least and most around the equator")
     options = parser.parse_args(arguments)
 
+    picai = measure_picai(options.picai) if options.picai else None
     lesions = draw_lesions(options.lesions, tuple(options.bumps))
     tables = {name: measure(lesions, spacing_mm) for name, spacing_mm in GRIDS.items()}
     results = {f"Spearman at {name}": rank_correlations(t, ("true_ml", "amplitude")) for name, t in tables.items()}
@@ -211,8 +212,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         table = measure_ellipsoids(slices_mm, ELLIPSOIDS_ML)
         table.columns = [" ".join(column) for column in table.columns]
         results[f"Ellipsoids on slices of {slices_mm:g} mm, error by volume in ml"] = table
-    if options.picai:
-        results["Spearman on PI-CAI"] = rank_correlations(measure_picai(options.picai), ("volume_ml",))
+    if picai is not None:
+        results["Spearman on PI-CAI"] = rank_correlations(picai, ("volume_ml",))
     results["Time of describe in ms"] = pd.DataFrame(
         {name: {"median": t["seconds"].median() * 1e3, "max": t["seconds"].max() * 1e3} for name, t in tables.items()}
     )

@@ -30,10 +30,13 @@ SPLITS = {"train": ["Case_A", "Case_B"], "validation": ["Case_C"], "test": ["Cas
 Corners = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 LONGEST = (
-    *("training/test_killed", "browser/test_viewer", "cli/test_main", "test_benchmarks", "browser/test_training"),
-    *("browser/test_app", "pages/test_breakdown", "model/test_resnet_unet", "training/test_launcher", "test_shape"),
+    *("browser/test_training", "cli/test_main", "browser/test_viewer", "test_benchmarks", "browser/test_app"),
+    *("browser/test_breakdown", "browser/test_report", "evaluation/test_probabilities", "browser/test_loss_xray"),
+    *("test_study", "training/test_killed", "model/test_resnet_unet", "training/test_launcher", "pages/test_upload"),
+    *("pages/test_breakdown", "browser/test_surfaces"),
 )
-"""Files that begin first: one that began last would keep a core waiting."""
+"""Files that begin first: one that began last would keep a core waiting. Only the first of those that begin together
+needs the demo, which others would wait for."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -18,7 +18,7 @@ def test_the_smallest_and_the_largest_case_are_drawn():
 @pytest.mark.parametrize("n", [1, 2, 30])
 def test_every_case_is_in_a_bar(plot, n):
     rng = np.random.default_rng(n)
-    for _ in range(100):
+    for _ in range(20):
         assert counted(plot(rng.lognormal(0, 2, n).tolist())) == n
 
 
