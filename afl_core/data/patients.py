@@ -9,48 +9,9 @@ from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.words import number_of
+from afl_core.data.patient_names import NAMES, look_alike, patient_and_numbering, patient_id
 from afl_core.data.patient_table import PARTICIPANTS, PatientTable, alike, load_patients
 from afl_core.errors import AflError, UsageError
-
-_GAP = r"[-_. ]"
-_END = rf"(?:{_GAP}?\d{{1,5}}[a-z]?)?(?:{_GAP}.*)?"
-_TIME = r"ses(?:sion)?|visit|time[-_ ]?point|tp|week|wk|baseline|follow[-_ ]?up"
-_TIME_OF_A_NUMBER = r"time|day|month|year|fu|bl|(?:pre|post)(?:[-_ ]?(?:op\w*|treatment|rt|tx|surgery))?"
-_DATE = r"(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
-
-NAMES: Mapping[str, re.Pattern[str]] = MappingProxyType(
-    {
-        "PI-CAI": re.compile(r"(?P<patient>\d{5})_\d{7}"),
-        "BraTS 2023 and later": re.compile(
-            rf"(?i:(?P<patient>brats(?:\d\d|\d{{4}})?{_GAP}(?:[a-z]+{_GAP})+\d{{4,5}}){_GAP}\d{{1,3}})"
-        ),
-        "BIDS": re.compile(r"(?P<patient>sub-[A-Za-z0-9]+)(?:_.*)?"),
-        "UCSF": re.compile(rf"(?P<patient>UCSF{_GAP}(?:[A-Z]+{_GAP})?\d{{4,}}){_GAP}(?:FU\d+[a-z]?|time\d+|\d{{1,3}})"),
-        "UPENN-GBM": re.compile(r"(?P<patient>UPENN-GBM-\d{5})_\d\d"),
-        "RHUH-GBM": re.compile(rf"(?P<patient>RHUH-(?:GBM-)?\d{{3,4}}){_GAP}\d"),
-        "time points": re.compile(rf"(?i:(?P<patient>.*?[^-_. ])(?:{_GAP}|(?<=\d))(?:{_TIME}){_END})"),
-        "times of a number": re.compile(rf"(?i:(?P<patient>.*?\d[^-_. ]*){_GAP}(?:{_TIME_OF_A_NUMBER}){_END})"),
-        "dates": re.compile(rf"(?P<patient>.*?\d[^-_. ]*){_GAP}{_DATE}(?:{_GAP}.*)?"),
-    }
-)
-"""Numberings that say the patient, by what they are called. The first that fits a whole case id counts.
-
-Sources: the data sets' own pages; BIDS 1.9, `sub-<label>`. A word such as `day` counts only after a number, and a bare
-number (`case_1`) never: there it is as likely the patient's own.
-"""
-
-_VISIT_LIKE = re.compile(
-    rf"(?i:(?P<stem>(?:.*{_GAP})?[^-_. ]*\d[^-_. ]*){_GAP}"
-    r"(?P<visit>(?:t|s|v|m|w|d|y|r|mr|mri|run|rep|scan|exam|study)?[-_]?\d{1,3}|[a-d]|first|second|old|new|before|after))"
-)
-_STAGE = r"screening|relapse|recurrence|progression|nadir|diagnosis|initial|final|discharge|admission"
-_DAY, _MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
-_ANY_DATE = rf"(?:{_DATE}|{_DAY}[-_.]{_DAY}[-_.](?:19|20)\d\d|(?:{_DAY}{_GAP}?)?{_MONTH}{_GAP}?(?:19|20)\d\d)"
-_WORDS_ALONE = re.compile(rf"(?i:(?P<stem>.+?){_GAP}(?P<visit>{_TIME_OF_A_NUMBER}|{_STAGE}|{_ANY_DATE}){_END})")
-_VISIT_FIRST = re.compile(
-    rf"(?i:(?P<visit>(?:{_TIME}|[tv])(?:{_GAP}?\d{{1,3}})|baseline|follow[-_ ]?up|{_TIME_OF_A_NUMBER}|{_STAGE}"
-    rf"|{_ANY_DATE}(?!{_GAP}\d+$)){_GAP}(?P<stem>.*[^-_. ]))"  # a date and a number: the number is of that day
-)
 
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
@@ -63,28 +24,8 @@ NEAR_ADVICE = (
 )
 """What to do about ids of patients that are nearly the same."""
 
-
 TWICE_ADVICE = "Keep the row that is meant, or spell the ids as the data set does"
 """What to do about a table that holds two spellings of one id."""
-
-
-def patient_id(case_id: str) -> str:
-    """The patient of a case by its name; a case of a numbering that says none is a patient of its own.
-
-    >>> patient_id("10005_1000005"), patient_id("BraTS-GLI-00002-001"), patient_id("sub-01_ses-2")
-    ('10005', 'BraTS-GLI-00002', 'sub-01')
-    >>> patient_id("Patient-002-week-003"), patient_id("Brats18_X_1"), patient_id("case_1")
-    ('Patient-002', 'Brats18_X_1', 'case_1')
-    """
-    return _by_name(case_id)[0]
-
-
-def _by_name(case_id: str) -> tuple[str, str]:
-    """Patient and numbering; the case itself and "" where no numbering fits."""
-    for numbering, pattern in NAMES.items():
-        if match := pattern.fullmatch(case_id):
-            return match["patient"], numbering
-    return case_id, ""
 
 
 @dataclass(frozen=True)
@@ -187,7 +128,7 @@ def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
 
 def by_names(case_ids: Iterable[str]) -> Patients:
     """The patients that the names of cases say."""
-    by_case = {case_id: _by_name(case_id) for case_id in case_ids}
+    by_case = {case_id: patient_and_numbering(case_id) for case_id in case_ids}
     used = [name for name in NAMES if any(numbering == name for _, numbering in by_case.values())]
     how = f"by their names ({', '.join(used)})" if used else ""
     return Patients({case_id: patient for case_id, (patient, _) in by_case.items()}, how)
@@ -252,24 +193,6 @@ def template_pattern(template: str) -> re.Pattern[str]:
         raise UsageError("This is no pattern of a patient", received=template, todo=todo)
     wild = {"{patient}": "(?P<patient>.+?)", "*": ".*", "{*}": ".*"}
     return re.compile("".join(wild.get(part, re.escape(part)) for part in parts))
-
-
-def look_alike(of: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
-    """Groups of cases, each a patient of its own, that share a stem and differ by what looks like a visit.
-
-    A stem that all cases share counts only if the visits are not numbered as a data set numbers its cases (001).
-    """
-    groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for case_id, patient in of.items():
-        patterns = (_VISIT_FIRST, _WORDS_ALONE, _VISIT_LIKE)
-        if patient == case_id and (match := next(filter(None, (p.fullmatch(case_id) for p in patterns)), None)):
-            groups[match["stem"].casefold()][case_id] = match["visit"]
-    several = [tuple(sorted(visits)) for visits in groups.values() if len(visits) > 1]
-    if len(groups) == 1 and several:
-        (visits,) = groups.values()
-        if any(visit.startswith("0") and visit.isdecimal() and len(visit) > 1 for visit in visits.values()):
-            return ()
-    return tuple(sorted(several))
 
 
 def parted_patients(splits: Mapping[str, Sequence[str]], patients: Mapping[str, str]) -> dict[str, tuple[str, ...]]:

@@ -8,16 +8,9 @@ import numpy as np
 import pytest
 
 from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.data.patient_names import look_alike, patient_id
 from afl_core.data.patient_table import load_patients
-from afl_core.data.patients import (
-    by_names,
-    decide_patients,
-    look_alike,
-    parted_patients,
-    patient_id,
-    recorded,
-    template_pattern,
-)
+from afl_core.data.patients import by_names, decide_patients, parted_patients, recorded, template_pattern
 from afl_core.errors import DataError, UsageError
 
 

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.base.words import number_of
-from afl_core.data.patients import patient_id
+from afl_core.data.patient_names import patient_id
 from afl_core.metrics import METRICS
 
 
