@@ -32,6 +32,8 @@ def names_in(path):
         kinds = "function|async function|class|const|type"
         return set(re.findall(rf"^(?:export )?(?:default )?(?:{kinds}) (\w+)", text, flags=re.MULTILINE))
     names = set()
+    if path.suffix != ".py":
+        return names
     for node in ast.parse(text).body:
         if isinstance(node, ast.FunctionDef | ast.ClassDef):
             names.add(node.name)
