@@ -22,6 +22,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job,
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 os.environ["COLUMNS"] = "160"  # of the terminal, wherever the tests run
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a process a core: threads would wait for one another, spinning
 
 SPACING_MM = 2.0
 SEQUENCES = ("flair", "t1", "t1ce", "t2")

@@ -65,7 +65,7 @@ def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ..
 
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
     """The paired table that the options choose; raises `AflError` where the results do not have it."""
-    measured = set(cases["source"])
+    measured = set(cases["source"]) if "source" in cases else set[str]()
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     everything = tuple(name for name in everything if measured & set(seeds.get(name, (name,)))) or everything
     return select_units(

@@ -67,9 +67,10 @@ def test_results_without_anything():
         choose_units(pd.DataFrame(), NO_LESIONS, Manifest(), Options())
 
 
-def test_a_source_of_which_no_case_was_evaluated():
+def test_a_source_of_which_no_case_was_evaluated_is_left_out_unless_it_is_named():
+    assert choose_units(cases("A"), NO_LESIONS, manifest("A", "B"), Options()).sources == ("A",)
     with pytest.raises(UsageError, match=r"no such source \(received: B\). There are: A"):
-        choose_units(cases("A"), NO_LESIONS, manifest("A", "B"), Options())
+        choose_units(cases("A"), NO_LESIONS, manifest("A", "B"), Options(sources=("A", "B")))
 
 
 def test_tertiles_are_of_every_reference_also_of_those_left_out():
