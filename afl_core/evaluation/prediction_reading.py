@@ -19,6 +19,7 @@ from afl_core.evaluation.prediction_values import (
     SURE_BYTE,
     check_plausible,
     decide_meaning,
+    sort_by_kind,
     values_of,
 )
 from afl_core.regions import bounding_box
@@ -65,7 +66,7 @@ def load_prediction(
         DataError: If the file is not what `meaning` says, holds a label that the data set lacks, or values that are
             hardly labels; or 0 and 1 alone in a folder where that may be either of two kinds.
     """
-    meaning = meaning or decide_meaning([path], region)
+    meaning = meaning or decide_meaning(sort_by_kind([path]), region)
     if meaning == "channels":
         return _of_channels(path, region)
     if meaning in MIXED and values_of(path) - {0} == {1}:

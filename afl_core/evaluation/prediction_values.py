@@ -6,6 +6,7 @@ labels. So the meaning is decided once for a folder, from its files, and goes wi
 
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -69,7 +70,22 @@ _UNREAD = frozenset[int]()
 cannot be read, or holds 0 alone, and tells nothing."""
 
 
-def decide_meaning(paths: Sequence[Path], region: Region) -> str:
+@dataclass(frozen=True)
+class FileKinds:
+    """The files of a folder by what their values can be.
+
+    Attributes:
+        of: Kind to paths: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more.
+        has_byte_maps: Whether a map holds whole numbers above 1.
+        is_of_bytes: Whether all maps do, and one surely is of 0 to 255.
+    """
+
+    of: Mapping[str, Sequence[Path]]
+    has_byte_maps: bool
+    is_of_bytes: bool
+
+
+def decide_meaning(files: FileKinds, region: Region) -> str:
     """The meaning of the files of a folder, by the values of them all.
 
     They are labels if any file holds one above 1, or several values, else masks of the region. They are probabilities
@@ -79,47 +95,46 @@ def decide_meaning(paths: Sequence[Path], region: Region) -> str:
     which 1 is next to nothing.
 
     Args:
-        paths: The files; one that cannot be read tells nothing.
+        files: The files; one that cannot be read tells nothing.
         region: Region that is taken of labels; for the whole, masks and labels give the same.
 
     Returns:
         A name in `DECIDED`.
     """
-    kinds = _kinds(paths)
-    n = {kind: len(files) for kind, files in kinds.items()}
-    if 2 * n["channels"] > len(paths):
+    n = {kind: len(paths) for kind, paths in files.of.items()}
+    if 2 * n["channels"] > sum(n.values()):
         return "channels"
     is_map = n["maps"] > n["labels"]
-    if kinds["ones"] and ((n["maps"] and n["labels"] and region.key) or any(map(_is_byte_map, kinds["maps"]))):
+    if n["ones"] and ((n["maps"] and n["labels"] and region.key) or files.has_byte_maps):
         return "maps-beside-labels" if is_map else "labels-beside-maps"
-    if is_map and all(map(_is_byte_map, kinds["maps"])) and any(values_of(path) == _SURE_MAP for path in kinds["maps"]):
+    if is_map and files.is_of_bytes:
         return BYTE_MAPS
     return "probabilities" if is_map else "labels" if n["labels"] else "mask"
 
 
-def describe_mixture(paths: Sequence[Path]) -> str:
+def describe_mixture(files: FileKinds) -> str:
     """The kinds of files in a folder, with numbers and names, in a sentence; "" where they are of one kind."""
-    kinds = _kinds(paths)
-    telling = [kind for kind in ("maps", "labels", "channels") if kinds[kind]]
-    if len(telling) < 2 and not (any(map(_is_byte_map, kinds["maps"])) and kinds["ones"]):
+    telling = [kind for kind in ("maps", "labels", "channels") if files.of[kind]]
+    if len(telling) < 2 and not (files.has_byte_maps and files.of["ones"]):
         return ""
     return "; ".join(
-        f"{number_of(len(files), *_TITLES[kind])} "
-        f"({', '.join(path.name for path in files[:2])}{' ...' if len(files) > 2 else ''})"
-        for kind, files in kinds.items()
-        if files
+        f"{number_of(len(paths), *_TITLES[kind])} "
+        f"({', '.join(path.name for path in paths[:2])}{' ...' if len(paths) > 2 else ''})"
+        for kind, paths in files.of.items()
+        if paths
     )
 
 
-def _kinds(paths: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files by kind: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more."""
+def sort_by_kind(paths: Sequence[Path]) -> FileKinds:
+    """The kinds of the files of a folder; each file is read once."""
     with ThreadPoolExecutor(4) as pool:
         by_path = dict(zip(paths, pool.map(values_of, paths), strict=True))
     has_bytes = bool({_BYTE_MAP, _SURE_MAP} & set(by_path.values()))
-    kinds: dict[str, list[Path]] = {kind: [] for kind in ("maps", "labels", "channels", "ones", "other")}
+    kinds: dict[str, list[Path]] = {kind: [] for kind in _TITLES}
     for path, values in by_path.items():
         kinds[_kind(values, has_bytes=has_bytes)].append(path)
-    return kinds
+    maps = {by_path[path] for path in kinds["maps"]}
+    return FileKinds(kinds, has_bytes, is_of_bytes=maps <= {_BYTE_MAP, _SURE_MAP} and _SURE_MAP in maps)
 
 
 def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
@@ -133,10 +148,6 @@ def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
     if has_bytes and above and SURE_BYTE < max(above) <= BYTE:
         return "maps" if len(above) > 1 else "other"
     return "labels" if len(above) > 1 or any(value <= MAX_LABELS for value in above) else "other"
-
-
-def _is_byte_map(path: Path) -> bool:
-    return values_of(path) in (_BYTE_MAP, _SURE_MAP)
 
 
 def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file: str) -> None:

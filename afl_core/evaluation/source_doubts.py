@@ -1,23 +1,21 @@
 """What looks wrong about a folder of predictions, before any of them is measured."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
 from afl_core.data.organs import doubt_segments
-from afl_core.evaluation.prediction_values import DECIDED, describe_mixture
+from afl_core.evaluation.prediction_values import DECIDED, FileKinds, describe_mixture
 from afl_core.volume import Region
 
 
-def doubt_source(name: str, paths: Sequence[Path], meaning: str, region: Region) -> str:
+def doubt_source(name: str, files: FileKinds, meaning: str, region: Region) -> str:
     """Sentences on files of several kinds, and on organs that are counted with lesions; "" where there is nothing.
 
     Args:
         name: Name of the source.
-        paths: Paths of its files.
+        files: Its files by kind.
         meaning: Name in `DECIDED`: what they were read as.
         region: Region that is taken of labels.
     """
-    mixture = describe_mixture(paths)
+    mixture = describe_mixture(files)
+    paths = [path for of_kind in files.of.values() for path in of_kind]
     sentences = [
         f"The folder of {name} holds files of several kinds: {mixture}. It was read as {DECIDED[meaning]}; what does "
         "not fit is refused. Put each kind into a folder of its own, or say by --prediction-labels what all are."

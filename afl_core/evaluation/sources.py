@@ -24,7 +24,7 @@ from afl_core.evaluation.prediction_files import (
     predictions_of,
 )
 from afl_core.evaluation.prediction_reading import load_prediction
-from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning
+from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning, sort_by_kind
 from afl_core.evaluation.source_doubts import doubt_source
 from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card
@@ -111,9 +111,9 @@ def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, 
     decided = list[Source]()
     for source in sources:
         if isinstance(source, MaskSource) and not source.meaning:
-            paths = predictions_of(source.path, ids)
-            meaning = decide_meaning(paths, cohort.region)
-            doubt = doubt_source(source.name, paths, meaning, cohort.region)
+            files = sort_by_kind(predictions_of(source.path, ids))
+            meaning = decide_meaning(files, cohort.region)
+            doubt = doubt_source(source.name, files, meaning, cohort.region)
             source = replace(source, meaning=meaning, doubt=doubt)  # noqa: PLW2901 - the same with what it means
         decided.append(source)
     return tuple(decided)

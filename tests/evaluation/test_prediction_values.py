@@ -11,7 +11,7 @@ from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.facts import changed_sentence
 from afl_core.evaluation.prediction_reading import changes, load_prediction
-from afl_core.evaluation.prediction_values import decide_meaning, describe_mixture
+from afl_core.evaluation.prediction_values import decide_meaning, describe_mixture, sort_by_kind
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import row_key
 from afl_core.evaluation.run import evaluate_into
@@ -72,7 +72,7 @@ def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
     full, nearly = put("a.nii.gz", np.arange(256).astype(np.uint8)), put("b.nii.gz", np.array([1, 2, 3], np.uint8))
     assert load_prediction(nearly)[0].array.sum() == 3  # by itself it could be
     other = put("c.nii.gz", np.arange(255).astype(np.uint8))
-    assert decide_meaning([full, nearly, other], Region()) == "byte-probabilities"
+    assert decide_meaning(sort_by_kind([full, nearly, other]), Region()) == "byte-probabilities"
     for meaning in ("byte-probabilities", "probabilities"):
         with pytest.raises(DataError, match="not a map of probabilities, as other files"):
             load_prediction(nearly, meaning=meaning)
@@ -138,9 +138,9 @@ def test_a_small_smooth_map_of_bytes_is_hardly_labels(write_nifti, tmp_path):
 def test_every_file_of_a_folder_counts_whatever_its_size(put):
     """Files that are not compressed are of one size: those with the maps may be any of them."""
     paths = [put(f"{number}.nii", np.array([1, 2, 3], np.uint8)) for number in range(5)]
-    assert decide_meaning(paths, Region()) == "labels"
+    assert decide_meaning(sort_by_kind(paths), Region()) == "labels"
     paths += [put(f"{number}.nii", np.arange(256).astype(np.uint8)) for number in range(5, 11)]
-    assert decide_meaning(paths, Region()) == "byte-probabilities"
+    assert decide_meaning(sort_by_kind(paths), Region()) == "byte-probabilities"
 
 
 def test_a_map_among_labels_is_a_problem_of_its_case(tmp_path, put):
@@ -170,8 +170,8 @@ def test_a_map_among_labels_is_a_problem_of_its_case(tmp_path, put):
 )
 def test_files_of_a_part_are_what_all_of_them_say(put, files, meaning):
     paths = [put(f"{number}.nii.gz", np.array(values, np.float32)) for number, values in enumerate(files)]
-    assert decide_meaning(paths, ET) == meaning
-    assert decide_meaning(paths[::-1], ET) == meaning
+    assert decide_meaning(sort_by_kind(paths), ET) == meaning
+    assert decide_meaning(sort_by_kind(paths[::-1]), ET) == meaning
 
 
 KINDS = {"maps": [0.2, 0.7], "labels": [1, 2, 3], "ones": [0, 1, 1], "bytes": list(range(256)), "empty": [0]}
@@ -192,16 +192,16 @@ KINDS = {"maps": [0.2, 0.7], "labels": [1, 2, 3], "ones": [0, 1, 1], "bytes": li
 )
 def test_a_folder_of_several_kinds_makes_files_of_0_and_1_ambiguous(put, kinds, meaning):
     paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(kinds.split())]
-    assert decide_meaning(paths, ET) == decide_meaning(paths[::-1], ET) == meaning
-    assert bool(describe_mixture(paths)) == (
+    assert decide_meaning(sort_by_kind(paths), ET) == decide_meaning(sort_by_kind(paths[::-1]), ET) == meaning
+    assert bool(describe_mixture(sort_by_kind(paths))) == (
         len({*kinds.split()} - {"ones", "empty"}) > 1 or kinds == "bytes bytes ones"
     )
 
 
 def test_of_the_whole_label_1_and_a_map_of_1_are_the_same_mask(put):
     paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(("maps", "labels", "ones"))]
-    assert decide_meaning(paths, Region()) == "labels"
-    assert describe_mixture(paths) == (
+    assert decide_meaning(sort_by_kind(paths), Region()) == "labels"
+    assert describe_mixture(sort_by_kind(paths)) == (
         "1 map of probabilities (0.nii.gz); 1 file of labels (1.nii.gz); "
         "1 file of 0 and 1 alone, which may be either (2.nii.gz)"
     )
@@ -210,7 +210,9 @@ def test_of_the_whole_label_1_and_a_map_of_1_are_the_same_mask(put):
 def test_every_file_of_a_mixture_is_listed(put):
     kinds = ("maps", "labels", "empty", "empty")
     paths = [put(f"{n}.nii.gz", np.array(KINDS[kind], np.float32)) for n, kind in enumerate(kinds)]
-    assert describe_mixture(paths).endswith("2 other files that do not tell what they are (2.nii.gz, 3.nii.gz)")
+    assert describe_mixture(sort_by_kind(paths)).endswith(
+        "2 other files that do not tell what they are (2.nii.gz, 3.nii.gz)"
+    )
 
 
 def mixed(tmp_path, put, kinds):
@@ -348,7 +350,7 @@ def test_a_nearly_empty_map_of_bytes_is_read_as_its_folder_is(tmp_path, put):
 
 def test_maps_of_per_cent_alone_are_still_refused(tmp_path, put):
     put("A/a.nii.gz", np.r_[100, 80, np.arange(70)].astype(np.uint8))
-    assert decide_meaning([tmp_path / "A/a.nii.gz"], Region()) == "probabilities"
+    assert decide_meaning(sort_by_kind([tmp_path / "A/a.nii.gz"]), Region()) == "probabilities"
     with pytest.raises(DataError, match="0 to 100"):
         load_prediction(tmp_path / "A/a.nii.gz", Region(), "probabilities")
 
