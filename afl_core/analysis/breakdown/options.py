@@ -63,18 +63,24 @@ def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ..
     return tuple(dict.fromkeys(of.get(name, name) for name in sources)), seeds
 
 
+def evaluated_sources(cases: pd.DataFrame, manifest: Manifest, *, pool_seeds: bool) -> tuple[str, ...]:
+    """Those of `list_sources` that have rows, a mean over seeds of every seed."""
+    names, seeds = list_sources(manifest, pool_seeds=pool_seeds)
+    evaluated = set(cases.get("source", ()))
+    return tuple(name for name in names if set(seeds.get(name, (name,))) <= evaluated)
+
+
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
     """The paired table that the options choose; raises `AflError` where the results do not have it."""
-    measured = set(cases["source"]) if "source" in cases else set[str]()
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
-    everything = tuple(name for name in everything if measured & set(seeds.get(name, (name,)))) or everything
+    wanted = options.sources or evaluated_sources(cases, manifest, pool_seeds=options.pool_seeds) or everything
     return select_units(
         cases,
         lesions,
         metric=options.metric,
-        sources=options.sources or everything,
+        sources=wanted,
         level=options.level,
-        seeds={name: members for name, members in seeds.items() if name in (options.sources or everything)},
+        seeds={name: members for name, members in seeds.items() if name in wanted},
     )
 
 

@@ -16,6 +16,7 @@ from afl_core.analysis.breakdown.options import (
     Options,
     choose_binnings,
     choose_units,
+    evaluated_sources,
     list_sources,
     unbinned_axes,
 )
@@ -166,14 +167,13 @@ def _choose_measure(workspace: Comparison, level: Level, column: Any) -> str:
 
 def _choose_sources(workspace: Comparison, column: Any) -> tuple[bool, list[str]]:
     """Whether seeds are pooled, and the sources."""
-    pooled, seeds = list_sources(workspace.manifest, pool_seeds=True)
+    _, seeds = list_sources(workspace.manifest, pool_seeds=True)
     pool = True
     if seeds:
         pool = not st.toggle(
             "Show each seed as a source of its own", help=explain("Seed", "Pooled"), **_bound("each_seed")
         )
-    evaluated = set(workspace.rows["source"])
-    names = [name for name in (pooled if pool else workspace.sources) if set(seeds.get(name, (name,))) <= evaluated]
+    names = evaluated_sources(workspace.rows, workspace.manifest, pool_seeds=pool)
     return pool, column.multiselect("Sources, in order", names, default=names, **_bound("sources"))
 
 
