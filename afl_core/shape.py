@@ -53,6 +53,7 @@ class Shape:
             elongation (Q3CK), and PyRadiomics, which take the voxels as points.
         released_smoothness: `released_smoothness`, the gamma_mSa of the A-FL paper's code; 0 when empty.
         lesion_roughness: `lesion_roughness` of each lesion, in the order of `label_lesions` (and so of `lesion_id`).
+        lesion_ml: Volume of each lesion, in the same order.
     """
 
     volume_ml: float
@@ -64,10 +65,11 @@ class Shape:
     elongation: float
     released_smoothness: float
     lesion_roughness: tuple[float, ...]
+    lesion_ml: tuple[float, ...]
 
     def as_dict(self) -> dict[str, float]:
-        """The descriptors as a table row; without `lesion_roughness`, which belongs to the lesion rows."""
-        return {field.name: getattr(self, field.name) for field in fields(self) if field.name != "lesion_roughness"}
+        """The descriptors as a table row; without what belongs to the lesion rows."""
+        return {field.name: getattr(self, field.name) for field in fields(self) if not field.name.startswith("lesion_")}
 
 
 def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
@@ -91,7 +93,7 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     check_spacing(spacing_mm)
     box = bounding_box(mask)
     if box is None:
-        return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, ())
+        return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, (), ())
     known: dict[object, Values] = {}
     measured = np.array([_described(lesion, spacing_mm, known) for lesion in _lesions(mask[box])], dtype=np.float64)
     voxels, areas_mm2, elongation, by_lesion = measured.T
@@ -107,6 +109,7 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
         elongation=_mean(elongation, volumes_mm3),
         released_smoothness=released_smoothness(mask),
         lesion_roughness=tuple(by_lesion.tolist()),
+        lesion_ml=tuple((volumes_mm3 / 1000).tolist()),
     )
 
 

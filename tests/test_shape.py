@@ -302,7 +302,9 @@ def test_memory_order_and_field_of_view_do_not_matter():
     wide = describe(np.pad(mask, 9), spacing_mm=PROSTATE)
     assert wide.released_smoothness < shape.released_smoothness
     assert wide == Shape(
-        **shape.as_dict() | {"released_smoothness": wide.released_smoothness}, lesion_roughness=shape.lesion_roughness
+        **shape.as_dict() | {"released_smoothness": wide.released_smoothness},
+        lesion_roughness=shape.lesion_roughness,
+        lesion_ml=shape.lesion_ml,
     )
 
 

@@ -16,7 +16,7 @@ from afl_core.data.check.index import Index, Progress, file_state
 from afl_core.data.loading import load_reference_labels, region_mask
 from afl_core.data.voxel_order import grid_file
 from afl_core.errors import AflError
-from afl_core.regions import bounding_box, label_lesions
+from afl_core.regions import bounding_box
 from afl_core.shape import describe
 from afl_core.volume import Case, Volume
 
@@ -107,13 +107,11 @@ def _region(labels: Volume, case: Case) -> dict[str, Any]:
     assert case.reference is not None
     mask = region_mask(labels, case.region, file=case.reference.name)
     shape = describe(mask.array, spacing_mm=mask.spacing_mm)
-    box = bounding_box(mask.array)
-    voxels = [] if box is None else label_lesions(mask.array[box])[1].tolist()
     return {
         "volume_ml": shape.volume_ml,
         "roughness": _null(shape.roughness),
         "released_smoothness": shape.released_smoothness,
-        "lesion_ml": [n * mask.voxel_ml for n in voxels],
+        "lesion_ml": list(shape.lesion_ml),
         "lesion_roughness": [_null(value) for value in shape.lesion_roughness],
     }
 
