@@ -1,6 +1,6 @@
 """Numbers in sentences."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 
 def number_of(n: int, one: str, many: str = "") -> str:
@@ -26,3 +26,13 @@ def number_in_parts(parts: Mapping[str, int], noun: str) -> str:
     '4 cases (3 train, 1 test)'
     """
     return f"{number_of(sum(parts.values()), noun)} ({', '.join(f'{n:,} {name}' for name, n in parts.items())})"
+
+
+def named(names: Sequence[str], *, shown: int = 3) -> str:
+    """Some names, and how many more there are.
+
+    >>> named(["a", "b", "c", "d"]), named(["a"])
+    ('a, b, c and 1 more', 'a')
+    """
+    more = len(names) - shown
+    return ", ".join(names[:shown]) + (f" and {more} more" if more > 0 else "")

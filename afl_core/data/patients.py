@@ -4,14 +4,17 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.patient_names import NAMES, look_alike, patient_and_numbering, patient_id
 from afl_core.data.patient_table import PARTICIPANTS, PatientTable, alike, load_patients
 from afl_core.errors import AflError, UsageError
+
+_listed = partial(named, shown=4)
 
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
@@ -202,10 +205,6 @@ def parted_patients(splits: Mapping[str, Sequence[str]], patients: Mapping[str, 
         for case_id in case_ids:
             where[patients.get(case_id) or patient_id(case_id)].add(name)
     return {patient: tuple(sorted(names)) for patient, names in where.items() if len(names) > 1}
-
-
-def _listed(case_ids: Sequence[str], *, shown: int = 4) -> str:
-    return ", ".join(case_ids[:shown]) + (f" and {len(case_ids) - shown} more" if len(case_ids) > shown else "")
 
 
 def _n(case_ids: Iterable[str]) -> str:

@@ -56,8 +56,8 @@ def unmeasured(manifest: Manifest) -> tuple[str, ...]:
             lost = number_of(len(ids), "case: it is", "cases: they are")
             sentences.append(f"{source} has no prediction of {lost} in none of its means.")
         if n := failed[source]:
-            them = "it" if n == 1 else "them"
-            sentences.append(f"{source} failed on {number_of(n, 'case')}: none of its means has {them}.")
+            lost = number_of(n, "case: none of its means has it", "cases: none of its means has them")
+            sentences.append(f"{source} failed on {lost}.")
     if n := sum("" in texts for texts in manifest.problems.values()):
         them = "it" if n == 1 else "them"
         sentences.append(f"{number_of(n, 'case')} could not be measured with any source: no mean has {them}.")

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders, named
+from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
 from afl_core.data.layouts.masks import composed
 from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError

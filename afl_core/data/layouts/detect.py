@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from afl_core.base.catalogue import find_key
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS_MIXED
 from afl_core.data.layouts.catalogue import LAYOUTS
 from afl_core.data.layouts.generic import LAYOUT_FILE, load_layout
 from afl_core.data.layouts.hints import nearest
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
-from afl_core.data.layouts.mask_folders import named
 from afl_core.data.scan import FolderScan, scan_folder, typed_folder
 from afl_core.errors import DataError
 

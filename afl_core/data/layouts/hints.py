@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
-from afl_core.data.layouts.mask_folders import find_mask_folders, named
+from afl_core.data.layouts.mask_folders import find_mask_folders
 from afl_core.data.scan import MAX_DEPTH, FolderScan
 
 LOOKED_AT = 20_000

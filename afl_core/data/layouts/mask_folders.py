@@ -2,7 +2,7 @@
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -74,9 +74,3 @@ def _place(path: PurePosixPath) -> tuple[str, str, str]:
     if not tail and (_IMAGE.fullmatch(stem) or (parent and stem.startswith(parent))):
         return (path.parent.parent if parent and stem.startswith(parent) else path.parent).as_posix(), stem, "image"
     return path.parent.as_posix(), bare, kind
-
-
-def named(folders: Sequence[str], *, shown: int = 3) -> str:
-    """Some folders in words: `a, b and 2 more`."""
-    more = len(folders) - shown
-    return ", ".join(folders[:shown]) + (f" and {more} more" if more > 0 else "")

@@ -7,10 +7,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.decathlon import DECLARATION
-from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders, named
+from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
 from afl_core.data.scan import scan_folder
 from afl_core.errors import DataError
 
