@@ -73,6 +73,13 @@ def test_a_source_of_which_no_case_was_evaluated_is_left_out_unless_it_is_named(
         choose_units(cases("A"), NO_LESIONS, manifest("A", "B"), Options(sources=("A", "B")))
 
 
+def test_a_mean_over_seeds_counts_only_where_every_seed_was_evaluated():
+    rows = cases("FL seed1", "A-FL")
+    assert choose_units(rows, NO_LESIONS, manifest(*SEEDED), Options()).sources == ("A-FL",)
+    each = choose_units(rows, NO_LESIONS, manifest(*SEEDED), Options(pool_seeds=False))
+    assert each.sources == ("FL seed1", "A-FL")
+
+
 def test_tertiles_are_of_every_reference_also_of_those_left_out():
     rows = cases("FL", "A-FL")
     rows.loc[(rows["source"] == "FL") & (rows["reference_volume_ml"] > 6), "dsc"] = NAN
