@@ -79,13 +79,18 @@ class Page:
         for key in keys:
             self.page.keyboard.press(key)
 
+    def count(self, what: str) -> int:
+        """A number below the viewer, which may be drawn after it."""
+        line = self.page.get_by_text(re.compile(rf"{what} \d+"))
+        return int(re.search(rf"{what} (\d+)", line.inner_text()).group(1))
+
     def elsewhere(self) -> None:
-        before = int(re.search(r"clicks (\d+)", self.page.inner_text("body")).group(1))
+        before = self.count("clicks")
         self.page.get_by_role("button", name="Elsewhere").click()
         self.page.get_by_text(f"clicks {before + 1}").wait_for()
 
     def tick(self, box: str) -> None:
-        runs = int(re.search(r"runs (\d+)", self.page.inner_text("body")).group(1))
+        runs = self.count("runs")
         self.page.get_by_text(box, exact=True).click()
         self.page.get_by_text(f"runs {runs + 1}").wait_for()
         self.page.wait_for_timeout(200)  # the elements above the counter are drawn by then, the viewer told
