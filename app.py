@@ -1,4 +1,4 @@
-"""Entry point of the workbench: page setup, navigation and the sidebar that every page shares.
+"""Entry point of the workbench: page setup, navigation and the line on top that every page shares.
 
 Streamlit's server imports this file once, for `app`, and then runs it as a script at every visit.
 """
@@ -9,6 +9,9 @@ from afl_core.ui.server import server_options
 
 STYLE = """
 .stMainBlockContainer {padding: 4rem 2rem 3rem}
+[data-testid="stCaptionContainer"] {opacity: 0.8}  /* 0.6 is a contrast of 3.9 */
+/* Text in the primary colour: lighter than that colour itself on a dark page, for a contrast above 4.5. */
+[data-selected="true"] p, [data-testid="stSliderThumbValue"] p {color: light-dark(#0068A3, #7CC4F0)}
 @media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
     .stHorizontalBlock {flex-wrap: wrap}
     .stColumn {min-width: min(100%, 9.5rem)}
@@ -19,9 +22,10 @@ STYLE = """
 
 def show() -> None:
     """The page that the address names."""
-    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, select_workspace  # noqa: PLC0415 - caches need a server
+    from afl_core.ui.shared.bar import show_bar  # noqa: PLC0415 - caches need a server
+    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY  # noqa: PLC0415 - as above
 
-    st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide", initial_sidebar_state=220)
+    st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide")
     overview = st.Page("pages/overview.py", title="Overview", default=True)
     compare = st.Page("pages/compare.py", title="Compare")
     breakdown = st.Page("pages/breakdown.py", title="Breakdown")
@@ -30,9 +34,9 @@ def show() -> None:
     loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
     page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
     st.html(f"<style>{STYLE}</style>")
-    st.session_state["workspace"] = select_workspace()
+    st.session_state["workspace"] = show_bar("A-FL workbench" if page == overview else page.title)
     if target := st.session_state.pop(PAGE_KEY, None):
-        # A folder that was opened from the sidebar does not take along what the page before had in its address.
+        # A folder that was opened from the line on top does not take along what the page before had in its address.
         st.switch_page(target, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
     case = st.query_params.get("case")
     if page == overview and case not in (None, st.session_state.get("followed")):  # a case is a link: /?case=ID

@@ -33,7 +33,18 @@ def page(app, tmp_path, monkeypatch):
 
 
 def text(at):
-    kinds = (at.title, at.subheader, at.markdown, at.info, at.success, at.warning, at.error, at.caption, at.expander)
+    kinds = (
+        at.title,
+        at.header,
+        at.subheader,
+        at.markdown,
+        at.info,
+        at.success,
+        at.warning,
+        at.error,
+        at.caption,
+        at.expander,
+    )
     shown = [str(getattr(element, "value", "") or element.label) for kind in kinds for element in kind]
     return "\n".join(shown).replace("\\", "")
 
@@ -221,22 +232,20 @@ def test_names_of_files_are_not_formatted(page, tmp_path):
     assert "<img" not in shown.replace("\\<", "")
 
 
-def test_the_sidebar_keeps_its_form_when_results_were_just_opened(app, tmp_path):
+def test_the_top_line_keeps_its_form_when_results_were_just_opened(app, tmp_path):
     made_trees.brats2021(tmp_path / "data")
     Results(tmp_path / "results" / "some").describe_cohort(load_cohort(tmp_path / "data", region="et"), ())
-    code = "import streamlit as st\nfrom afl_core.ui.shared.workspace import OPENED_KEY, select_workspace\n"
-    at = AppTest.from_string(code + "st.session_state[OPENED_KEY] = 'some'\nselect_workspace()", default_timeout=60)
+    code = "import streamlit as st\nfrom afl_core.ui.shared.bar import OPENED_KEY, show_bar\n"
+    at = AppTest.from_string(code + "st.session_state[OPENED_KEY] = 'some'\nshow_bar('A')", default_timeout=60)
     at.run()
-    assert [box.label for box in at.expander] == ["Open a data set"]
+    assert [box.label for box in at.text_input] == ["Folder on this machine"]
     assert "Tumour is the enhancing tumour (ET)." in text(at)
 
 
-def test_the_sidebar_leads_a_new_data_set_to_the_page(app, tmp_path):
-    """The sidebar alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
+def test_the_top_line_leads_a_new_data_set_to_the_page(app, tmp_path):
+    """The line on top alone: AppTest drops what the entry file draws when a page of st.navigation reruns."""
     made_trees.brats2021(tmp_path / "data")
-    at = AppTest.from_string(
-        "from afl_core.ui.shared.workspace import select_workspace\nselect_workspace()", default_timeout=60
-    )
+    at = AppTest.from_string("from afl_core.ui.shared.bar import show_bar\nshow_bar('A')", default_timeout=60)
     at.run()
     at.text_input[0].set_value(str(tmp_path / "data"))
     at.button[0].click().run()

@@ -38,7 +38,6 @@ AT_ONCE = 100
 
 def show_title() -> None:
     """What the page is for."""
-    st.title("Data")
     st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
 
 
@@ -189,7 +188,7 @@ def read(cohort: Cohort) -> Report:
 
 def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
     """Open the data set for a comparison, or train on it, read as it was chosen."""
-    st.subheader("Use it")
+    st.header("Use it")
     _offer_comparing(workspace, cohort, options)
     referenced = any(case.reference for case in cohort.cases)
     left, right = st.columns([2, 7], vertical_alignment="center")

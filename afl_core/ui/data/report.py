@@ -38,7 +38,7 @@ def show_numbers(report: Report) -> None:
 
 def show_findings(report: Report) -> None:
     """Every finding with what to do; errors and questions stand open."""
-    st.subheader("Findings")
+    st.header("Findings")
     if not report.findings:
         read = "" if report.references_read else " The references were not read yet, only their headers."
         st.success(f"Nothing is wrong: every file was found, is whole, and lies where it should.{read}")
@@ -60,7 +60,7 @@ def show_distributions(report: Report) -> None:
     """How large and how rough the tumours are."""
     if not any(row.volume_ml > 0 for row in report.cases):
         return
-    st.subheader("Tumours")
+    st.header("Tumours")
     sizes, rough = st.columns(2, gap="large")
     sizes.plotly_chart(plot_volumes([row.volume_ml for row in report.cases]), key="volumes")
     rough.plotly_chart(plot_roughness([row.roughness for row in report.cases]), key="roughness")
@@ -76,7 +76,7 @@ def show_tables(report: Report) -> None:
     """Grids, labels and cases."""
     grids, labels = st.columns(2, gap="large")
     with grids:
-        st.subheader("Grids")
+        st.header("Grids")
         table = [
             (row.what, _by("{}", row.shape), _by("{:g}", row.spacing_mm), row.stored, row.cases) for row in report.grids
         ]
@@ -84,13 +84,13 @@ def show_tables(report: Report) -> None:
             pd.DataFrame(table, columns=["Files", "Voxels", "Spacing (mm)", "Stored", "Cases"]), hide_index=True
         )
     with labels:
-        st.subheader("Labels")
+        st.header("Labels")
         if report.values:
             values = [(row.value, row.meaning or "not declared", row.cases) for row in report.values]
             st.dataframe(pd.DataFrame(values, columns=["Label", "Meaning", "References"]), hide_index=True)
         else:
             st.caption("No reference was read.")
-    st.subheader("Cases")
+    st.header("Cases")
     st.dataframe(_cases(report), hide_index=True, height=320, column_config=_FORMATS)
     st.download_button(
         "Report as JSON",

@@ -14,7 +14,7 @@ from afl_core.ui.shared.errors import plain, shown_errors
 
 def show_split(cohort: Cohort, report: Report) -> None:
     """The data set's split, or a seeded one by patient to look at and save."""
-    st.subheader("Split")
+    st.header("Split")
     if report.splits:
         st.markdown(plain(f"Its {SPLITS_FILE} has {number_in_parts(report.splits, 'case')}."))
         return

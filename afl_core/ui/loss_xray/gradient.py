@@ -101,7 +101,7 @@ def show_losses(selection: Selection) -> None:
 
 def show_gradient(selection: Selection, setting: Setting) -> None:
     """Shares of every loss's gradient by channel and place and lesion, and maps of it."""
-    st.markdown(f"##### Where the gradient goes on {plain(selection.case_id)}")
+    st.markdown(f"### Where the gradient goes on {plain(selection.case_id)}")
     checkpoints = _checkpoints(selection)
     columns = st.columns([4, 8], gap="medium", vertical_alignment="bottom")
     chosen = str(
@@ -127,7 +127,7 @@ def show_gradient(selection: Selection, setting: Setting) -> None:
             plot_shares(loss_shares), key="shares", config=chart_config(f"{selection.workspace.name} gradient")
         )
         if looked.gathered.lesion_ml:
-            st.markdown("###### Share of each lesion in the gradient, both channels")
+            st.markdown("#### Share of each lesion in the gradient, both channels")
             st.dataframe(_lesion_table(looked, loss_shares), hide_index=True, height="content")
         st.caption(
             "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour "

@@ -78,7 +78,7 @@ def choose(workspace: Comparison) -> Selection | None:
     table, problems = _table(workspace, preparation)
     there = tumours(table)
     sentence = plain(headline(table)).replace(" %", "\N{NO-BREAK SPACE}%")
-    top.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{sentence}")
+    top.markdown(f"## {'Synthetic cohort. ' if workspace.is_demo else ''}{sentence}")
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None
@@ -147,9 +147,9 @@ def show_cohort(selection: Selection) -> None:
 
 def show_findings(selection: Selection) -> None:
     """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
-    st.markdown(f"##### What the released loss does, measured on {all_tumours(tumours(selection.table))}")
+    st.markdown(f"### What the released loss does, measured on {all_tumours(tumours(selection.table))}")
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(selection.table)))
-    st.markdown("##### All quantities")
+    st.markdown("### All quantities")
     values = {name: selection.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
     st.plotly_chart(
         plot_distributions(values), key="distributions", config=chart_config(f"{selection.workspace.name} quantities")

@@ -59,9 +59,7 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
     reading = READINGS[key]
     gamma = case_gamma(reading.setting, row)
     voxels, tumour = int(row["voxels"]), int(row["tumour_voxels"])
-    st.markdown(
-        f"##### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)"
-    )
+    st.markdown(f"### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)")
     st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
     st.markdown(
         f"""

@@ -28,8 +28,7 @@ from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 
 
 def show_title(workspace: Comparison) -> None:
-    """The title, the kind of data, and the headline comparison in one sentence."""
-    st.title("A-FL workbench")
+    """The kind of data, and the headline comparison in one sentence."""
     st.markdown(
         "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion. "
         "**Research use only, not a medical device.**"

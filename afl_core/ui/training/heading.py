@@ -11,7 +11,6 @@ from afl_core.ui.training.losses import LOSS_KEY, SETTINGS_KEY
 
 def show_title() -> None:
     """What the page does, and what its runs cannot tell."""
-    st.subheader("Training", anchor=False)
     st.markdown(
         "Train losses on the same data, from the same weights, on the same batches, and open the results in Compare. "
         "**Short runs on few cases with one seed do not decide between losses**: another seed can turn the difference "

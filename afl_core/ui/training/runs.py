@@ -114,7 +114,7 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
     run, status, config = seen.run, seen.status, seen.spec.config
     with st.container(horizontal=True, vertical_alignment="center"):
         badge = f":{COLOURS.get(status.state, 'orange')}-badge[{status.state}]"
-        st.markdown(f"#### {plain(run.name)} &nbsp; {badge}", width="stretch")
+        st.markdown(f"## {plain(run.name)} &nbsp; {badge}", width="stretch")
         _show_actions(seen)
     _show_question(run)
     length = (

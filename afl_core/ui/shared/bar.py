@@ -1,0 +1,112 @@
+"""The line on top of every page: its title, the results that are open, and the form that opens a data set."""
+
+import streamlit as st
+from streamlit.delta_generator import DeltaGenerator
+
+from afl_core.base import paths
+from afl_core.data.labels import WHOLE, region_title
+from afl_core.data.layouts import load_cohort
+from afl_core.data.scan import typed_folder
+from afl_core.errors import AflError
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.store import find_results, result_folders
+from afl_core.glossary import TERMS
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY, PROBLEM_KEY, RESULTS_KEY, open_results
+
+ADDRESS_KEY = "results in the address"
+
+
+def show_bar(title: str) -> Comparison | None:
+    """Draw the line; returns the comparison that is open, or None if there is none, and then the session knows why."""
+    st.session_state[PROBLEM_KEY] = ""
+    with st.container(horizontal=True, vertical_alignment="center", key="bar"):
+        st.title(title, anchor=False, width="content")
+        choice = st.container(width=280)
+        of_folder = _open_folder()
+        chosen = _choose_results(choice, st.session_state.pop(OPENED_KEY, None) or of_folder)
+        workspace = None if chosen is None else _open(chosen)
+        if workspace is not None and (facts := _facts(workspace)):
+            st.caption(plain(facts), width="content")
+    linked = st.query_params.get(RESULTS_KEY, chosen)
+    if linked != chosen:
+        st.warning(plain(f"There are no results of the name {linked}."))
+    if chosen is not None:
+        _write_address(chosen)
+    return workspace
+
+
+def _choose_results(place: DeltaGenerator, opened: str | None) -> str | None:
+    """The selector of results; None where there are none."""
+    names = [folder.name for folder in result_folders()]
+    if opened:
+        st.session_state[RESULTS_KEY] = opened
+    _follow_address(names)
+    if names and st.session_state.get(RESULTS_KEY) not in names:
+        st.session_state[RESULTS_KEY] = "demo" if "demo" in names else names[0]
+    chosen = place.selectbox(
+        "Results",
+        names,
+        key=RESULTS_KEY,
+        placeholder="No results yet",
+        label_visibility="collapsed",
+        help=f"{TERMS['Results']} `afl evaluate --out data/results/NAME` adds one.",
+    )
+    return None if chosen is None else str(chosen)
+
+
+def _open(name: str) -> Comparison | None:
+    try:
+        return open_results(paths.RESULTS / name)
+    except AflError as error:
+        st.session_state[PROBLEM_KEY] = str(error)
+        return None
+
+
+def _facts(workspace: Comparison) -> str:
+    """What the numbers of the open results are of, where it is not the usual."""
+    region = workspace.manifest.settings.region
+    trusted = workspace.cohort is not None and workspace.cohort.trust_voxel_order
+    return " ".join(
+        [
+            *([f"Tumour is the {region_title(region)}."] if region != WHOLE else []),
+            *(["Files of one shape lie on one grid, whatever their headers say."] if trusted else []),
+        ]
+    )
+
+
+def _follow_address(names: list[str]) -> None:
+    """Take the results that the address names, when it names others than in the last run.
+
+    Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
+    """
+    linked = st.query_params.get(RESULTS_KEY)
+    if linked in names and linked != st.session_state.get(ADDRESS_KEY):
+        st.session_state[RESULTS_KEY] = linked
+
+
+def _write_address(chosen: str) -> None:
+    if st.session_state.get(ADDRESS_KEY) not in (None, chosen):
+        st.query_params.pop("case", None)  # it belongs to the results that were open before
+    st.query_params[RESULTS_KEY] = st.session_state[ADDRESS_KEY] = chosen
+
+
+def _open_folder() -> str | None:
+    """A form that opens a data set: its results where there are some, else the Data page; returns the results' name."""
+    with st.popover("Open a data set", width="content"), st.form("open", border=False):
+        text = st.text_input(
+            "Folder on this machine",
+            placeholder="/path/to/BraTS2021",
+            help="BraTS, PI-CAI, Decathlon, nnU-Net and more; docs/data.md lists the layouts. Nothing is copied.",
+        )
+        if not st.form_submit_button("Open folder") or not text.strip():
+            return None
+        try:
+            root = typed_folder(text)
+            if name := find_results(load_cohort(root)):
+                return name
+        except AflError as error:
+            st.error(plain(str(error)))
+            return None
+        st.session_state[FOLDER_KEY], st.session_state[PAGE_KEY] = str(root), "pages/data.py"
+        return None
