@@ -11,7 +11,7 @@ STYLE = """
 .stMainBlockContainer {padding: 4rem 2rem 3rem}
 [data-testid="stCaptionContainer"] {opacity: 0.8}  /* 0.6 is a contrast of 3.9 */
 /* Text in the primary colour: lighter than that colour itself on a dark page, for a contrast above 4.5. */
-[data-selected="true"] p, [data-testid="stSliderThumbValue"] p {color: light-dark(#0068A3, #7CC4F0)}
+[data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p {color: light-dark(#0068A3, #7CC4F0)}
 @media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
     .stHorizontalBlock {flex-wrap: wrap}
     .stColumn {min-width: min(100%, 9.5rem)}

@@ -1,6 +1,6 @@
 """Data: what a folder holds, what is wrong with it, its split, and opening it for a comparison."""
 
-from afl_core.ui.data import choose, split
+from afl_core.ui.data import choose, predictions, results_panel, split
 from afl_core.ui.data import report as data_report
 from afl_core.ui.shared.workspace import current_workspace
 
@@ -12,7 +12,10 @@ if (chosen := choose.choose(workspace)) is not None:
     report = choose.read(cohort)
     data_report.show_numbers(report)
     data_report.show_findings(report)
+    predictions.show_predictions(workspace, cohort)
     data_report.show_distributions(report)
     data_report.show_tables(report)
     split.show_split(cohort, report)
     choose.offer(workspace, cohort, options)
+if workspace is not None:
+    results_panel.show_results(workspace)

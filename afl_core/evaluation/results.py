@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -16,7 +17,7 @@ from afl_core.base.storage import read_bounded, write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.data.check.doubts import doubt_cohort
 from afl_core.data.layouts import Cohort
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import (
     FORMAT,
     MANIFEST,
@@ -173,6 +174,24 @@ class Results:
                 },
                 versions=versions(PACKAGES),
             )
+
+    def keep_sources(self, names: Sequence[str]) -> None:
+        """Put the sources in this order; one that is not named goes, with its rows and masks.
+
+        Raises:
+            UsageError: If a name is no source's.
+        """
+        with self._turn():
+            manifest = self.manifest()
+            if set(names) - set(manifest.sources) or len(set(names)) < len(names):
+                received = ", ".join(names)
+                raise UsageError("These are not the sources of the results", received=received, todo="Reload the page")
+            gone = [name for name in manifest.sources if name not in names]
+            for name in gone:
+                manifest = self._forget(manifest, name)
+            self._write_manifest(manifest, sources={name: manifest.sources[name] for name in names})
+            for name in gone:
+                shutil.rmtree(self.folder / "masks" / name, ignore_errors=True)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""

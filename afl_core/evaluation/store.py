@@ -12,6 +12,7 @@ from afl_core.evaluation.manifest import MANIFEST, load_manifest
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import settings_for
+from afl_core.evaluation.sources import Source
 from afl_core.model.checkpoints import find_checkpoints
 
 
@@ -55,11 +56,16 @@ def register(cohort: Cohort, *, references_alone: bool = False) -> str:
         received = cohort.problems[0][1] if cohort.problems else cohort.root
         raise DataError("No case in this folder is complete", received=received)
     try:
-        sources = fitting_checkpoints(set(cohort.sequences))
+        sources: tuple[CheckpointSource, ...] = fitting_checkpoints(set(cohort.sequences))
     except UsageError:
         if not references_alone:
             raise
         sources = ()
+    return describe_new(cohort, sources)
+
+
+def describe_new(cohort: Cohort, sources: Sequence[Source]) -> str:
+    """Name of the results folder of a data set, its layout, labels and region, with these sources."""
     wanted = [str(cohort.root.resolve()), cohort.layout.name, cohort.labels, cohort.region.name]
     wanted += ["trusted"] if cohort.trust_voxel_order else []
     name = results_name(re.sub(r"[^A-Za-z0-9._-]+", "_", cohort.root.resolve().name), wanted)

@@ -15,6 +15,7 @@ from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY, PROBLEM_KEY, RESULTS_KEY, open_results
 
 ADDRESS_KEY = "results in the address"
+TIMES_KEY = "data sets opened"
 
 
 def show_bar(title: str) -> Comparison | None:
@@ -93,7 +94,8 @@ def _write_address(chosen: str) -> None:
 
 def _open_folder() -> str | None:
     """A form that opens a data set: its results where there are some, else the Data page; returns the results' name."""
-    with st.popover("Open a data set", width="content"), st.form("open", border=False):
+    opened = st.session_state.get(TIMES_KEY, 0)
+    with st.popover("Open a data set", width="content", key=f"open {opened}"), st.form("open", border=False):
         text = st.text_input(
             "Folder on this machine",
             placeholder="/path/to/BraTS2021",
@@ -103,10 +105,11 @@ def _open_folder() -> str | None:
             return None
         try:
             root = typed_folder(text)
-            if name := find_results(load_cohort(root)):
-                return name
+            name = find_results(load_cohort(root))
         except AflError as error:
             st.error(plain(str(error)))
             return None
-        st.session_state[FOLDER_KEY], st.session_state[PAGE_KEY] = str(root), "pages/data.py"
-        return None
+        st.session_state[TIMES_KEY] = opened + 1  # another popover next time, which is closed
+        if name is None:
+            st.session_state[FOLDER_KEY], st.session_state[PAGE_KEY] = str(root), "pages/data.py"
+        return name

@@ -6,6 +6,7 @@ import streamlit as st
 
 from afl_core.data.layouts import Cohort
 from afl_core.evaluation.comparison import Comparison, Stored, build_comparison, read_stored
+from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.results import Results
 from afl_core.ui.shared.errors import plain
@@ -37,6 +38,9 @@ def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
 
 def nothing_evaluated(workspace: Comparison) -> str:
     """What to do where there is no row yet."""
+    status = job_status(workspace.results, EVERY)
+    if status is not None and status.state == "running":
+        return "The cases are being measured; the first numbers come in a moment."
     if workspace.manifest.sources:
         return "No case has been evaluated yet: open one in Compare and run the checkpoints on it."
     return (

@@ -1,0 +1,152 @@
+"""What the page changes in results as a whole: predictions are added, a folder is renamed or deleted."""
+
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from afl_core.base import paths, processes
+from afl_core.base.words import named
+from afl_core.data.layouts import Cohort
+from afl_core.data.scan import scan_folder
+from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.job import EVERY, start_job
+from afl_core.evaluation.manifest import MANIFEST
+from afl_core.evaluation.prediction_files import NO_NAME, predictions_of
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import decide_meanings, parse_sources, source_text
+from afl_core.evaluation.store import describe_new, find_results
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}")
+"""Name of a results folder."""
+
+MOST_BESIDE = 50
+"""Folders beside a data set, and folders in them, that are looked into."""
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A folder that holds masks of the cases of a data set.
+
+    Attributes:
+        path: Path of the folder.
+        name: A name for the source, made of the folder's.
+        cases: Number of the cases of which there is a mask.
+    """
+
+    path: Path
+    name: str
+    cases: int
+
+
+def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
+    """Folders of predictions for the cases of a data set: below its folder, and beside it; the fullest first.
+
+    Files that the data set has as its own are no predictions.
+    """
+    root = cohort.root.resolve()
+    own = {path.resolve() for case in cohort.cases for path in (*case.sequences.values(), case.reference) if path}
+    ids = [case.case_id for case in cohort.cases]
+    beside = [
+        below for folder in _folders_in(root.parent) if folder != root for below in (folder, *_folders_in(folder))
+    ]
+    found = list[Candidate]()
+    for folder in (*_folders_below(root), *beside[:MOST_BESIDE]):
+        try:
+            count = sum(path.resolve() not in own for path in predictions_of(folder, ids))
+        except (AflError, OSError):  # it is offered, not asked for: who names it is told why it does not do
+            continue
+        if count:
+            found.append(Candidate(folder, source_name(folder), count))
+    return tuple(sorted(found, key=lambda candidate: -candidate.cases))
+
+
+def source_name(folder: Path) -> str:
+    """A name for the source that a folder holds.
+
+    >>> source_name(Path("out/(best) model"))
+    'best_ model'
+    """
+    return NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+
+
+def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
+    """Take folders of predictions as sources and start to measure every case; the name of the results.
+
+    Args:
+        cohort: The data set, read as it counts.
+        folders: The folder of each source, by the source's name.
+
+    Raises:
+        AflError: If a folder holds no prediction, or a name cannot be one.
+    """
+    sources = parse_sources([source_text(name, folder) for name, folder in folders.items()])
+    sources = decide_meanings(sources, cohort)
+    name = find_results(cohort)
+    if name is None:
+        name = describe_new(cohort, sources)
+    results = Results(paths.RESULTS / name)
+    results.describe_cohort(cohort, sources, settings=results.settings())
+    start_job(results, data=cohort.root, case_id=EVERY, sources=sources)
+    return name
+
+
+def change_sources(results: Results, names: Sequence[str]) -> None:
+    """Put the sources in this order; one that is not named goes, with its rows and masks.
+
+    Raises:
+        UsageError: If a name is no source's, or something is being measured into the results.
+    """
+    _check_idle(results.folder.name)
+    results.keep_sources(names)
+
+
+def rename_results(name: str, to: str) -> None:
+    """Give a results folder another name.
+
+    Raises:
+        UsageError: If it cannot have that name, or something is being measured into it.
+    """
+    if not NAME.fullmatch(to):
+        todo = "Use letters, digits and . _ -, at most 80, with a letter or digit first"
+        raise UsageError("Results cannot have that name", received=to, todo=todo)
+    if (paths.RESULTS / to).exists():
+        raise UsageError("There are results of that name already", received=to, todo="Choose another")
+    _check_idle(name)
+    (paths.RESULTS / name).rename(paths.RESULTS / to)
+
+
+def delete_results(name: str) -> None:
+    """Delete a results folder: rows, masks and manifest. The data set and the predictions stay where they are.
+
+    Raises:
+        UsageError: If it is none, or something is being measured into it.
+    """
+    folder = paths.RESULTS / name
+    if Path(name).name != name or not (folder / MANIFEST).is_file():
+        raise UsageError("There are no such results", received=name, todo="Reload the page")
+    _check_idle(name)
+    (folder / MANIFEST).unlink()  # first: a folder without it is no results folder, however far this gets
+    shutil.rmtree(folder)
+
+
+def _check_idle(name: str) -> None:
+    """Raise if a job works in the folder."""
+    jobs = [folder for folder in (paths.RESULTS / name / "jobs").glob("*") if processes.alive(folder)]
+    if jobs:
+        cases = named(["every case" if job.name == EVERY else job.name for job in jobs])
+        raise UsageError(f"{name} is being measured", received=cases, todo="Wait for the end, or stop it")
+
+
+def _folders_in(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _folders_below(root: Path) -> list[Path]:
+    """Folders below a folder that hold image files, by path."""
+    parents = {Path(relative).parent for relative in scan_folder(root).files}
+    return [root / parent for parent in sorted(parents) if parent != Path()]

@@ -1,0 +1,82 @@
+"""Take folders of predictions into a comparison, from the page."""
+
+from pathlib import Path
+
+import streamlit as st
+
+from afl_core.base.words import number_of
+from afl_core.data.layouts import Cohort
+from afl_core.data.scan import typed_folder
+from afl_core.errors import UsageError
+from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates, source_name
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.manifest import SourceSection
+from afl_core.ui.data.wording import on_page
+from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
+
+
+def show_predictions(workspace: Comparison | None, cohort: Cohort) -> None:
+    """Folders of masks or probability maps of these cases, those that are there already and one that is typed."""
+    if not any(case.reference for case in cohort.cases):
+        return
+    st.header("Compare predictions")
+    st.markdown("Masks or probability maps that any tool wrote, one file a case, measured against these references.")
+    is_open = workspace is not None and workspace.manifest.data.path == str(cohort.root.resolve())
+    sources = workspace.manifest.sources if is_open and workspace is not None else {}
+    with shown_errors(on_page):
+        chosen = _choose_found(cohort, sources) | _choose_typed(cohort)
+        if st.button("Measure and compare", type="primary", disabled=not chosen):
+            _open(add_predictions(cohort, chosen))
+
+
+def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str, Path]:
+    """Folders that hold masks of the cases; ticked where they are not among the sources yet."""
+    known = {source.path for source in sources.values()}
+    chosen = dict[str, Path]()
+    many = number_of(len(cohort.cases), "case")
+    for candidate in _candidates(str(cohort.root), cohort):
+        if str(candidate.path) in known:
+            continue
+        name = _free(candidate.name, [*sources, *chosen])
+        below = _shown(candidate.path, cohort.root)
+        label = f"{plain(name)}: {candidate.cases} of {many}, in {plain(below)}"
+        if st.checkbox(label, value=candidate.cases == len(cohort.cases), key=f"predictions {candidate.path}"):
+            chosen[name] = candidate.path
+    return chosen
+
+
+def _choose_typed(cohort: Cohort) -> dict[str, Path]:
+    folder, name = st.columns([5, 2], vertical_alignment="bottom")
+    text = folder.text_input(
+        "Another folder of predictions", placeholder="/path/to/predictions", key=f"typed predictions {cohort.root}"
+    )
+    if not text.strip():
+        return {}
+    path = typed_folder(text)
+    if not path.is_dir():
+        raise UsageError("There is no such folder", received=path, todo="Check the path")
+    return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
+
+
+@st.cache_data(max_entries=4, ttl=60, show_spinner="Looking for predictions", hash_funcs={Cohort: id})
+def _candidates(root: str, cohort: Cohort) -> tuple[Candidate, ...]:
+    return find_candidates(cohort)
+
+
+def _free(name: str, taken: list[str]) -> str:
+    """The name, or the name with the first number that makes it another."""
+    lower = {other.lower() for other in taken}
+    names = (name, *(f"{name} {k}" for k in range(2, len(taken) + 3)))
+    return next(other for other in names if other.lower() not in lower)
+
+
+def _shown(path: Path, root: Path) -> str:
+    root = root.resolve()
+    return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
+
+
+def _open(name: str) -> None:
+    st.session_state[OPENED_KEY] = name
+    st.session_state.pop(FOLDER_KEY, None)
+    st.switch_page("pages/overview.py")

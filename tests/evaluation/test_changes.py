@@ -1,0 +1,123 @@
+"""Changing results as a whole: predictions that are there are found, sources are ordered and removed, folders end."""
+
+import time
+
+import pytest
+
+from afl_core.base import paths, processes
+from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.errors import UsageError
+from afl_core.evaluation.changes import (
+    add_predictions,
+    change_sources,
+    delete_results,
+    find_candidates,
+    rename_results,
+)
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.job import EVERY, job_status
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.sources import MaskSource
+
+
+@pytest.fixture
+def stored(cohort, masks, tmp_path, monkeypatch):
+    """Results of two sources, A and B, under the folder of results."""
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    sources = (MaskSource("A", masks), MaskSource("B", masks))
+    results = Results(tmp_path / "results" / "two")
+    opened = load_cohort(cohort)
+    results.describe_cohort(opened, sources)
+    evaluate_into(results, opened.cases, sources)
+    return results
+
+
+def test_predictions_below_and_beside_are_found_and_references_are_not(cohort, masks):
+    found = find_candidates(load_cohort(cohort))
+    assert [(c.path, c.cases) for c in found] == [(masks, 4)]
+
+
+def test_a_case_folder_is_no_prediction(tmp_path):
+    """BraTS keeps the reference in the folder of its case, named as a prediction could be."""
+    import made_trees
+
+    made_trees.brats2021(tmp_path / "data")
+    assert find_candidates(load_cohort(tmp_path / "data")) == ()
+
+
+def test_added_predictions_are_measured(cohort, masks, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    name = add_predictions(load_cohort(cohort), {"other tool": masks})
+    results = Results(tmp_path / "results" / name)
+    deadline = time.monotonic() + 60
+    while (status := job_status(results, EVERY)).state == "running" and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert status.state == "finished", status
+    assert results.cases().set_index("case_id")["dsc"]["Case_A"] == pytest.approx(0.75)
+    assert open_comparison(results.folder).sources == ("other tool",)
+
+
+def test_a_second_folder_joins_the_results_of_the_data_set(stored, cohort, masks, monkeypatch):
+    started = []
+    monkeypatch.setattr("afl_core.evaluation.changes.start_job", lambda *_, **job: started.append(job["sources"]))
+    assert add_predictions(load_cohort(cohort), {"C": masks}) == "two"
+    assert list(stored.manifest().sources) == ["A", "B", "C"]
+    assert [[source.name for source in sources] for sources in started] == [["C"]]
+
+
+def test_sources_are_ordered_and_removed(stored):
+    change_sources(stored, ["B", "A"])
+    assert open_comparison(stored.folder).sources == ("B", "A")
+    change_sources(stored, ["B"])
+    assert open_comparison(stored.folder).sources == ("B",)
+    assert set(stored.cases()["source"]) == {"B"}
+    assert set(stored.lesions()["source"]) == {"B"}
+    assert [path.name for path in (stored.folder / "masks").iterdir()] == ["B"]
+    with pytest.raises(UsageError, match="not the sources"):
+        change_sources(stored, ["A"])
+
+
+def test_results_are_renamed(stored):
+    rename_results("two", "other.name")
+    assert open_comparison(paths.RESULTS / "other.name").sources == ("A", "B")
+    assert not stored.folder.exists()
+
+
+@pytest.mark.parametrize("to", ["", "../two", "a/b", ".hidden", "two", "x" * 81])
+def test_a_name_that_cannot_be_changes_nothing(stored, to):
+    with pytest.raises(UsageError):
+        rename_results("two", to)
+    assert stored.cases().shape[0] == 8
+
+
+def test_results_are_deleted_and_nothing_else(stored, cohort, masks):
+    for name in ("../cohort", "none", ".."):
+        with pytest.raises(UsageError, match="no such results"):
+            delete_results(name)
+    delete_results("two")
+    assert not stored.folder.exists()
+    assert len(load_cohort(cohort).cases) == 4
+    assert len(list(masks.iterdir())) == 4
+
+
+def test_results_that_are_being_measured_stay_as_they_are(stored):
+    job = stored.folder / "jobs" / EVERY
+    job.mkdir(parents=True)
+    with processes.hold(job):
+        for change in (
+            lambda: rename_results("two", "three"),
+            lambda: delete_results("two"),
+            lambda: change_sources(stored, ["A"]),
+        ):
+            with pytest.raises(UsageError, match=r"two is being measured \(received: every case\)"):
+                change()
+    delete_results("two")
+
+
+def test_masks_alone_get_results_too(masks, tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr("afl_core.evaluation.changes.start_job", lambda *_, **__: None)
+    references = references_cohort(masks)
+    name = add_predictions(references, {"A": masks})
+    assert open_comparison(tmp_path / "results" / name).cohort.cases == references.cases
