@@ -32,7 +32,8 @@ def show() -> None:
     training = st.Page("pages/training.py", title="Training")
     data = st.Page("pages/data.py", title="Data")
     loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
-    page = st.navigation([overview, compare, breakdown, loss_xray, training, data], position="top")
+    guide = st.Page("pages/help.py", title="Help")
+    page = st.navigation([overview, compare, breakdown, loss_xray, training, data, guide], position="top")
     st.html(f"<style>{STYLE}</style>")
     st.session_state["workspace"] = show_bar("A-FL workbench" if page == overview else page.title)
     if target := st.session_state.pop(PAGE_KEY, None):

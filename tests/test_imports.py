@@ -31,7 +31,7 @@ LAYERS = (
     {"report", "study"},
     {"cli", "ui.shared"},
     {"ui.viewers"},
-    {"ui.breakdown", "ui.compare", "ui.data", "ui.loss_xray", "ui.overview", "ui.training"},
+    {"ui.breakdown", "ui.compare", "ui.data", "ui.help", "ui.loss_xray", "ui.overview", "ui.training"},
     {"ui", "__main__"},
 )
 """Rooms of afl_core from the bottom up; a module imports from its own layer only within its own room."""

@@ -44,7 +44,7 @@ SCALES = tuple(round(value, 2) for value in [*(-step for step in reversed(_STEPS
 
 def show_design(selection: Selection) -> Setting:
     """Sliders, the curves of the chosen case, and what the sliders give tumours of each size; returns their loss."""
-    st.markdown("### Try it: the loss of this case, and the focus by tumour size")
+    st.markdown("### 2. Try it: the loss of this case, and the focus by tumour size")
     setting, alpha = _choose_setting(selection)
     curve, bins = st.columns(2, gap="large")
     settings = {**SETTINGS, YOURS: setting}

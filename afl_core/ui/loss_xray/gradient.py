@@ -101,7 +101,7 @@ def show_losses(selection: Selection) -> None:
 
 def show_gradient(selection: Selection, setting: Setting) -> None:
     """Shares of every loss's gradient by channel and place and lesion, and maps of it."""
-    st.markdown(f"### Where the gradient goes on {plain(selection.case_id)}")
+    st.markdown(f"### 3. Where the gradient goes on {plain(selection.case_id)}")
     checkpoints = _checkpoints(selection)
     columns = st.columns([4, 8], gap="medium", vertical_alignment="bottom")
     chosen = str(

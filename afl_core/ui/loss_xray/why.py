@@ -15,9 +15,11 @@ from afl_core.glossary import explain
 from afl_core.ui.shared.errors import plain
 
 FORMULA = (
-    "**Gamma** says how far a loss looks away from voxels that are right already. FL takes 2 for every case. A-FL "
-    "takes it from each case: **gamma = gamma_va + gamma_mSa**, the tumour's share of all voxels plus the "
-    "smoothness of its surface, which can be read in three ways."
+    r"Both losses are $-\,\alpha\,(1-p_t)^{\gamma}\,\log p_t$ in a voxel; $p_t$ is the probability of "
+    r"the right class. **Gamma** ($\gamma$) says how far a loss looks away from voxels that are right already. The "
+    r"focal loss (FL) takes 2 for every case. The adaptive focal loss (A-FL) takes it from each case: "
+    r"$\gamma = \gamma_{va} + \gamma_{mSa}$, the tumour's share of all voxels plus the smoothness of its surface, "
+    r"which can be read in three ways."
 )
 FORMULA_HELP = explain("A-FL", "Focal loss (FL)", "Alpha (alpha_va)", "gamma_va", "gamma_mSa")
 
@@ -59,14 +61,16 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
     reading = READINGS[key]
     gamma = case_gamma(reading.setting, row)
     voxels, tumour = int(row["voxels"]), int(row["tumour_voxels"])
-    st.markdown(f"### Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)")
+    st.markdown(
+        f"### 1. Why gamma is {figure(gamma)} on {plain(row['case_id'])} ({row['size']:.2g}\N{NO-BREAK SPACE}ml)"
+    )
     st.plotly_chart(plot_volume(float(row["gamma_va"])), key="volume", config={"displayModeBar": False})
     st.markdown(
         f"""
 | A-FL, {reading.name.lower()} | |
 |:--|--:|
-| gamma_va: {number_of(tumour, "tumour voxel")} ÷ {number_of(voxels, "voxel")} | {figure(row["gamma_va"])} |
-| gamma_mSa: {_counted(row, key)} | {figure(row[key])} |
+| $\\gamma_{{va}}$: {number_of(tumour, "tumour voxel")} ÷ {number_of(voxels, "voxel")} | {figure(row["gamma_va"])} |
+| $\\gamma_{{mSa}}$: {_counted(row, key)} | {figure(row[key])} |
 | **gamma of A-FL**, their sum | **{figure(gamma)}** |
 | **gamma of FL**, the same for every case | **2** |
 """
@@ -87,7 +91,7 @@ def show_why(row: "pd.Series[Any]", key: str, there: pd.DataFrame) -> None:
         )
     st.markdown(
         "Gamma decides how far a loss looks away from voxels that are right already: it multiplies their cross-entropy "
-        f"by (1−p)^gamma. At p = 0.9 **FL keeps 0.1² = 1\N{NO-BREAK SPACE}%**, and "
+        f"by $(1-p_t)^{{\\gamma}}$. At $p_t = 0.9$ **FL keeps 0.1² = 1\N{NO-BREAK SPACE}%**, and "
         f"**A-FL here keeps 0.1^{figure(gamma)} = {100 * kept:.1f}\N{NO-BREAK SPACE}%**. {so}"
     )
 

@@ -39,6 +39,11 @@ def linked(module: str) -> str:
     return "\n".join(texts.values())
 
 
+def page_of(name: str) -> str:
+    """The HTML of the component of that name."""
+    return _read(f"{name}.html")
+
+
 def _read(file: str) -> str:
     return (resources.files(__package__) / "static" / file).read_text(encoding="utf-8")
 
