@@ -19,6 +19,7 @@ from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_
 from afl_core.errors import UsageError
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.thumbnails import thumbnail_route
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 NO_TOKEN = "--no-token"
@@ -29,7 +30,7 @@ log = logging.getLogger("afl.server")
 
 
 def server_options() -> dict[str, Any]:
-    """The arguments of `st.App` besides the script: gate, limits, clean-up, errors."""
+    """The arguments of `st.App` besides the script: gate, limits, routes, clean-up, errors."""
     try:
         token = choose_token(sys.argv[1:], os.environ.get("AFL_TOKEN", ""), str(st.get_option("server.address")))
     except UsageError as error:
@@ -51,6 +52,7 @@ def server_options() -> dict[str, Any]:
             Middleware(UploadLimit, (MAX_FILES, MAX_SUM_MIB * mib, MAX_SERVER_MIB * mib)),
         ],
         "lifespan": lifespan,
+        "routes": [thumbnail_route()],
         "on_script_error": _show_in_page,
         "exception_handlers": {Exception: _answer_error},
     }

@@ -22,6 +22,7 @@ ROUTES = (
     "/component/x/y",
     "/_stcore/host-config",
     "/favicon.png",
+    "/thumbnail/demo/Brats18_SYN_test_000",
 )
 
 

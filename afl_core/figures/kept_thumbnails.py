@@ -1,0 +1,84 @@
+"""The thumbnails of a results folder: made once, kept in its `thumbnails/`, and made anew when a file changes."""
+
+import hashlib
+import json
+from pathlib import Path
+
+from afl_core.base.storage import read_bounded, write_atomically
+from afl_core.data.formats.files import load_mask
+from afl_core.data.layouts import load_background, load_reference, load_sequence
+from afl_core.errors import AflError, DataError
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.pipeline import mask_path
+from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.figures.thumbnails import thumbnail
+from afl_core.volume import Case, Mask, Volume
+
+FOLDER = "thumbnails"
+VERSION = 1
+"""Raise it when thumbnails are drawn otherwise."""
+
+MAX_BYTES = 2**17
+
+
+def thumbnail_key(opened: Comparison, case: Case) -> str:
+    """What a thumbnail depends on, as 16 digits: the files that it is made from, by path, size and time of change."""
+    files = [*list(case.sequences.values())[:1], *([case.reference] if case.reference else [])]
+    files += [mask_path(opened.results.folder, source, case.case_id) for source in _sources(opened)]
+    said = [VERSION, case.region.key, case.trust_voxel_order, case.grid, _sources(opened), [_stamped(p) for p in files]]
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+
+
+def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
+    """The thumbnail of a case as PNG, from its folder or made now.
+
+    Raises:
+        AflError: If there is no such case, or it cannot be drawn.
+        OSError: If a file of it cannot be read.
+    """
+    case = next((case for case in opened.cohort.cases if case.case_id == case_id), None) if opened.cohort else None
+    if case is None:
+        raise DataError("There is no such case", received=case_id)
+    folder = opened.results.folder / FOLDER / mask_path(Path(), "any", case_id).name.removesuffix(".nii.gz")
+    path = folder / f"{thumbnail_key(opened, case)}.png"
+    try:
+        return read_bounded(path, MAX_BYTES)
+    except (OSError, ValueError):
+        made = thumbnail(*_parts(opened, case))
+    try:
+        write_atomically(path, made)
+        for old in folder.glob("*.png"):
+            if old != path:
+                old.unlink(missing_ok=True)
+    except OSError:  # a folder that cannot be written to still has pictures
+        pass
+    return made
+
+
+def _sources(opened: Comparison) -> tuple[str, ...]:
+    return opened.sources[: len(SOURCE_COLOURS)]
+
+
+def _stamped(path: Path) -> tuple[str, int, int]:
+    try:
+        stat = path.stat()
+    except OSError:  # it is missing from the picture as well
+        return str(path), 0, 0
+    return str(path), stat.st_size, stat.st_mtime_ns
+
+
+def _parts(opened: Comparison, case: Case) -> tuple[Volume | None, Mask | None, dict[str, Mask]]:
+    """Image, reference and masks; what cannot be read is left out, and the page says why where it shows the case."""
+    reference = load_reference(case) if case.reference else None
+    predictions = {}
+    for source in _sources(opened):
+        try:
+            predictions[source] = load_mask(opened.mask(case.case_id, source))
+        except AflError:
+            continue
+    sequence = next(iter(case.sequences), "")
+    grid = reference or next(iter(predictions.values()), None)
+    if not sequence:
+        return None, reference, predictions
+    image = load_sequence(case, sequence) if grid is None else load_background(case, sequence, grid)[0]
+    return image, reference, predictions
