@@ -1,18 +1,32 @@
-"""Compare: the case table, and one case in slices, surfaces and numbers."""
+"""Compare: the cases at the left; at the right one case in slices, surfaces and numbers."""
 
-from afl_core.ui.compare import case_views, figure_export, panels, upload
+from afl_core.ui.compare import case_views, cases, figure_export, layout, panels, upload
 from afl_core.ui.shared import job_panel
 from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
 
-if workspace is not None and upload.chooses_upload():
-    upload.show_upload(workspace)
-elif workspace is not None and (case_id := panels.select_case(workspace)) is not None:
-    panels.show_header(workspace, case_id)
-    job_panel.show_job(workspace, case_id)
-    case_views.show_slices(workspace, case_id)
-    surfaces = case_views.place_surfaces()
-    panels.show_metrics(workspace, case_id)
-    case_views.show_surfaces(workspace, case_id, surfaces)
-    figure_export.show_figure_export(workspace)
+if workspace is not None:
+    layout.set_style(folded=cases.is_folded())
+    with layout.choices():
+        own = upload.chooses_upload()
+        chosen = None if own else cases.choose_case(workspace)
+    if own:
+        upload.show_upload(workspace)
+    elif chosen is not None:
+        rail, stage = layout.columns()
+        with rail:
+            cases.show_cases(workspace, chosen)
+        with stage:
+            with layout.facts():
+                panels.show_header(workspace, chosen.case_id)
+            job_panel.show_job(workspace, chosen.case_id)
+            with layout.steps():
+                sequence = case_views.choose_sequence(workspace, chosen.case_id)
+                cases.offer_steps(chosen)
+            case_views.show_slices(workspace, chosen.case_id, sequence)
+            surfaces = case_views.place_surfaces()
+        panels.show_metrics(workspace, chosen.case_id)
+        case_views.show_surfaces(workspace, chosen.case_id, surfaces)
+        panels.show_table(chosen.table)
+        figure_export.show_figure_export(workspace)

@@ -1,10 +1,12 @@
 """Tables of a comparison: its cases, and the metrics and lesions of one of them."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from afl_core.analysis.breakdown.bins import MIN_VALUES, Binning, has_value, tertiles
 from afl_core.analysis.statistics.paired import wide
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics import METRICS
@@ -13,13 +15,25 @@ FALSE_POSITIVE = "false positive, "
 """Text before the name of the source, in place of the number of a lesion."""
 
 
-def case_table(opened: Comparison, metric: str, *, sort: str = "") -> pd.DataFrame:
+WORST, BEST, SMALLEST, LARGEST, BY_NAME = ORDERS = (
+    "Worst first",
+    "Best first",
+    "Smallest first",
+    "Largest first",
+    "By name",
+)
+"""Orders of cases: by the gain of the second source over the first, by tumour volume, by name."""
+
+ALL, NOT_EVALUATED = "All cases", "Not evaluated"
+ALL_SIZES = "All sizes"
+
+
+def case_table(opened: Comparison, metric: str) -> pd.DataFrame:
     """One row a case: volume, lesions, roughness, the metric of each source and the difference of the first two.
 
     Args:
         opened: The results; cases that were not evaluated yet have NaN.
         metric: Key of the metric in `METRICS`.
-        sort: Column to sort by: a source, `difference` or `size`; else the name of the case.
     """
     ids = [case.case_id for case in opened.cohort.cases] if opened.cohort else []
     if opened.rows.empty:
@@ -33,16 +47,84 @@ def case_table(opened: Comparison, metric: str, *, sort: str = "") -> pd.DataFra
         table["difference"] = values[opened.sources[1]] - values[opened.sources[0]]
     table = table.reindex(sorted({*ids, *table.index}))
     table.index.name = "case"
-    column = "volume (ml)" if sort == "size" else sort
-    return table.sort_values(column, kind="stable") if column in table else table
+    return table
 
 
-def most_telling(table: pd.DataFrame) -> str:
-    """The case on which the first two sources differ most; with one source the largest tumour; else the first case."""
-    for column in ("difference", "volume (ml)"):
-        if column in table and table[column].notna().any():
-            return str(table[column].abs().idxmax())
-    return str(table.index[0])
+def gains(table: pd.DataFrame, metric: str, sources: Sequence[str]) -> pd.Series:
+    """By how much the second source is better than the first on each case; with one source, how good that is.
+
+    A metric of which less is better, or of which 0 is best, counts so: a larger number is always better.
+    """
+    better = [_goodness(table, metric, source) for source in sources[:2]]
+    if not better:
+        return pd.Series(np.nan, index=table.index)
+    return better[0] if len(better) == 1 else better[1] - better[0]
+
+
+def _goodness(table: pd.DataFrame, metric: str, source: str) -> pd.Series:
+    values = table[source].astype(float) if source in table else pd.Series(np.nan, index=table.index)
+    kind = METRICS[metric].better
+    return values if kind == "higher" else -values if kind == "lower" else -values.abs()
+
+
+def order_by(source: str) -> str:
+    """Name of the order of cases by the values of one source."""
+    return f"{source}, worst first"
+
+
+def shown_choices(sources: Sequence[str]) -> tuple[str, ...]:
+    """What of the cases can be shown: all, those on which the second source is worse or better, or without a result."""
+    pair = (f"{sources[1]} worse", f"{sources[1]} better") if len(sources) > 1 else ()
+    return (ALL, *pair, NOT_EVALUATED)
+
+
+def size_choices(table: pd.DataFrame) -> tuple[str, ...]:
+    """All sizes, and the bins by size where there are any."""
+    binning = size_bins(table)
+    return (ALL_SIZES, *(name.capitalize() for name in binning.names)) if binning else (ALL_SIZES,)
+
+
+def in_order(table: pd.DataFrame, metric: str, sources: Sequence[str], *, order: str) -> pd.DataFrame:
+    """The case table in an order of `ORDERS` or of `order_by`; equal cases stay by name, those without a value last."""
+    if order == BY_NAME:
+        return table
+    if order in {SMALLEST, LARGEST}:
+        volumes = table["volume (ml)"] if "volume (ml)" in table else pd.Series(np.nan, index=table.index)
+        by = volumes if order == SMALLEST else -volumes
+    elif order in {WORST, BEST}:
+        by = gains(table, metric, sources) * (1 if order == WORST else -1)
+    else:
+        by = _goodness(table, metric, next(source for source in sources if order == order_by(source)))
+    return table.loc[by.sort_values(kind="stable").index]
+
+
+def narrowed(
+    table: pd.DataFrame, metric: str, sources: Sequence[str], *, shown: str = ALL, size: str = ALL_SIZES, find: str = ""
+) -> pd.DataFrame:
+    """The rows of a case table that a reader wants to see.
+
+    Args:
+        table: A table of `case_table`.
+        metric: Key of its metric.
+        sources: Names of the sources.
+        shown: One of `shown_choices`.
+        size: One of `size_choices`.
+        find: Part of the case's name, in any case.
+    """
+    keep = table.index.str.contains(find.strip(), case=False, regex=False)
+    gain = gains(table, metric, sources)
+    if shown != ALL:
+        kinds = [gain < 0, gain > 0, gain.isna()] if len(sources) > 1 else [gain.isna()]
+        keep &= kinds[shown_choices(sources).index(shown) - 1].to_numpy()
+    if size != ALL_SIZES and (binning := size_bins(table)):
+        keep &= binning.assign(table["volume (ml)"].to_numpy(float)) == size_choices(table).index(size) - 1
+    return table[keep]
+
+
+def size_bins(table: pd.DataFrame) -> Binning | None:
+    """Thirds of the cases by tumour volume; None where there are too few volumes."""
+    volumes = table["volume (ml)"].to_numpy(float) if "volume (ml)" in table else np.empty(0)
+    return tertiles("size", volumes) if has_value("size", volumes).sum() >= MIN_VALUES else None
 
 
 def rows_of(opened: Comparison, case_id: str) -> pd.DataFrame:

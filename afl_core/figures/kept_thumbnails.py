@@ -11,7 +11,6 @@ from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
-from afl_core.figures.thumbnails import thumbnail
 from afl_core.volume import Case, Mask, Volume
 
 FOLDER = "thumbnails"
@@ -44,6 +43,8 @@ def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
     try:
         return read_bounded(path, MAX_BYTES)
     except (OSError, ValueError):
+        from afl_core.figures.thumbnails import thumbnail  # noqa: PLC0415 - Matplotlib takes a second to import
+
         made = thumbnail(*_parts(opened, case))
     try:
         write_atomically(path, made)

@@ -60,6 +60,11 @@ def test_overview_counts_the_cases_that_an_empty_mask_touched(app, results):
     assert "FL: 1 both empty, 1 tumour missed" in said
 
 
+def cases_of(at) -> pd.DataFrame:
+    """The cases that Compare shows, in their order."""
+    return next(frame.value for frame in at.dataframe if "case" in frame.value)
+
+
 def test_without_results_the_page_says_what_to_do(app):
     assert "afl demo" in text(app())
 
@@ -71,21 +76,22 @@ def test_damaged_results_are_one_message(app, results):
     assert "damaged" in at.error[0].value
 
 
-def test_compare_opens_the_case_with_the_largest_difference(app, results):
+def test_compare_opens_the_case_on_which_the_second_source_loses_most(app, results):
     at = app("compare")
     dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
-    assert at.query_params["case"] == (dsc["A-FL"] - dsc["FL"]).abs().idxmax()
+    assert at.query_params["case"] == (dsc["A-FL"] - dsc["FL"]).idxmin()
 
 
 def test_compare_opens_the_case_of_the_link(app, results):
     at = app(case="missed", results="small")
-    assert at.subheader[0].value == "missed"
+    assert at.header[0].value == "missed"
     assert at.query_params["case"] == "missed"
 
 
 def test_the_next_case_is_a_click_away_in_the_order_of_the_table(app, results):
-    at = app("compare", sort="size", lesion="1", at="axial-1-2-3")
-    order = [str(case) for case in at.dataframe[0].value["case"]]
+    at = app("compare", sort="Smallest first", lesion="1", at="axial-1-2-3")
+    order = [str(case) for case in cases_of(at)["case"]]
+    assert order == ["healthy", "missed", "gained", "lost"]  # lost was not evaluated
     query = at.query_params["case"]
     here = order.index(query if isinstance(query, str) else query[0])
     assert f"Case {here + 1} of {len(order)}" in text(at)
@@ -97,7 +103,7 @@ def test_the_next_case_is_a_click_away_in_the_order_of_the_table(app, results):
     assert not at.exception
     assert at.query_params["case"] in (order[here + step], [order[here + step]])
     assert "lesion" not in at.query_params
-    assert order[here + step] in [s.value.replace("\\", "") for s in at.subheader]
+    assert order[here + step] in [s.value.replace("\\", "") for s in at.header]
 
 
 def test_compare_says_when_the_link_names_no_case(app, results):
@@ -105,16 +111,21 @@ def test_compare_says_when_the_link_names_no_case(app, results):
 
 
 def test_case_table_lists_evaluated_and_other_cases_with_differences(app, results):
-    table = app("compare").dataframe[0].value.set_index("case")
+    table = cases_of(app("compare", sort="By name")).set_index("case")
     assert list(table.index) == ["gained", "healthy", "lost", "missed"]
     assert np.isnan(table.loc["lost", "FL"])
     assert table.loc["gained", "difference"] == pytest.approx(table.loc["gained", "A-FL"] - table.loc["gained", "FL"])
 
 
-def test_filters_narrow_the_case_table(app, results):
+def test_filters_narrow_the_cases_and_stay_in_the_address(app, results):
     at = app("compare")
-    at.text_input[1 if len(at.text_input) > 1 else 0].set_value("gain").run()
-    assert list(at.dataframe[0].value["case"]) == ["gained"]
+    at.text_input(key="find").set_value("gain").run()
+    assert list(cases_of(at)["case"]) == ["gained"]
+    assert at.query_params["case"] == "gained"  # the case before does not fit
+    assert list(cases_of(app("compare", show="Not evaluated"))["case"]) == ["lost"]
+    at.text_input(key="find").set_value("nothing is called so").run()
+    assert "No case fits these choices" in text(at)
+    assert not at.exception
 
 
 def test_metric_table_of_a_case_shows_both_sources(app, results):
@@ -263,7 +274,7 @@ def test_the_sentence_counts_patients_where_they_came_more_than_once(app, result
 def test_back_to_the_overview_does_not_bounce(app, results):
     """The address /?case=ID leads to Compare once; the browser's Back comes to it again."""
     at = app(case="missed")
-    assert at.subheader[0].value == "missed"
+    assert at.header[0].value == "missed"
     at.switch_page("pages/overview.py")
     at.query_params["case"] = "missed"
     at.run()
@@ -287,7 +298,9 @@ def test_html_in_names_is_shown_as_text(app, results, page):
     (results.folder / MANIFEST).write_text(json.dumps(manifest))
     at = app(page) if page != "compare" else app(case=HOSTILE)
     shown = [
-        element for kind in ("markdown", "subheader", "caption", "warning", "error", "info") for element in at.get(kind)
+        element
+        for kind in ("markdown", "header", "subheader", "caption", "warning", "error", "info")
+        for element in at.get(kind)
     ]
     texts = [str(element.value) for element in shown]
     raw = [said for said in texts if "<img" in said.replace("\\<img", "") or "**bold" in said.replace("\\*", "")]

@@ -81,7 +81,7 @@ def test_what_a_module_takes_from_others_it_imports(module):
     assert not {name: others[name] for name in called & set(others) - imported - local - methods}
 
 
-@pytest.mark.parametrize("entry", ["viewer.js", "surfaces.js"])
+@pytest.mark.parametrize("entry", ["viewer.js", "surfaces.js", "rail.js"])
 def test_the_linked_script_holds_every_module_once_and_no_name_twice(entry):
     script = linked(entry)
     assert not re.search(r"^(import|export (?!default))", script, re.MULTILINE)
@@ -96,7 +96,7 @@ def test_the_linked_script_holds_every_module_once_and_no_name_twice(entry):
 
 
 def test_no_module_is_left_over():
-    scripts = linked("viewer.js") + linked("surfaces.js")
+    scripts = linked("viewer.js") + linked("surfaces.js") + linked("rail.js")
     assert all(TOP.findall(path.read_text())[0] in scripts for path in MODULES)
 
 

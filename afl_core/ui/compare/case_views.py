@@ -30,27 +30,34 @@ _IMAGE, _REFERENCE = "/image", "/reference"
 """No source is called so: their names hold no slash."""
 
 
-def show_slices(workspace: Comparison, case_id: str) -> None:
-    """Linked slices of the reference and of every source, on any sequence."""
+def choose_sequence(workspace: Comparison, case_id: str) -> str:
+    """The sequence behind the masks; "" where the case has masks alone, or is not there."""
+    case = _find(workspace, case_id)
+    if case is None or not case.sequences:
+        return ""
+    names = tuple(case.sequences)
+    return str(
+        st.segmented_control(
+            "Sequence",
+            names,
+            default=names[0],
+            required=True,
+            help=TERMS["Sequence"],
+            label_visibility="collapsed",
+            key="sequence",
+            bind="query-params",
+            width="content",
+        )
+    )
+
+
+def show_slices(workspace: Comparison, case_id: str, sequence: str) -> None:
+    """Linked slices of the reference and of every source, on a sequence; "" shows the masks alone."""
     case = _case(workspace, case_id)
     if case is None:
         return
     with shown_errors():
-        names = tuple(case.sequences)
-        sequence = ""
-        if names:
-            sequence = str(
-                st.segmented_control(
-                    "Sequence",
-                    names,
-                    default=names[0],
-                    required=True,
-                    help=TERMS["Sequence"],
-                    key="sequence",
-                    bind="query-params",
-                )
-            )
-        else:
+        if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
         payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
         if note:
@@ -72,7 +79,6 @@ def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) ->
     from afl_core.ui.viewers.surfaces import show_surface_viewer  # noqa: PLC0415 - PyVista takes a second to import
 
     with place, shown_errors():
-        st.markdown("##### Surfaces")
         sequence = next(iter(case.sequences), "")
         files = (_image_file(case, sequence), *_files(workspace, case))
         show_surface_viewer(
@@ -84,14 +90,18 @@ def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) ->
 
 
 def _case(workspace: Comparison, case_id: str) -> Case | None:
+    """The case; None, with a message on the page, where its images cannot be shown."""
+    case = _find(workspace, case_id)
     if workspace.cohort is None:
         st.warning(plain(f"The images cannot be shown. {workspace.problem}"))
-        return None
-    for case in workspace.cohort.cases:
-        if case.case_id == case_id:
-            return case
-    st.warning(plain(f"{case_id} is no longer in {workspace.cohort.root}, so its images cannot be shown."))
-    return None
+    elif case is None:
+        st.warning(plain(f"{case_id} is no longer in {workspace.cohort.root}, so its images cannot be shown."))
+    return case
+
+
+def _find(workspace: Comparison, case_id: str) -> Case | None:
+    cases = workspace.cohort.cases if workspace.cohort else ()
+    return next((case for case in cases if case.case_id == case_id), None)
 
 
 def _files(workspace: Comparison, case: Case) -> tuple[Stamped, ...]:

@@ -33,7 +33,7 @@ from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.ui.compare.uploaded import PICTURE, show_outcome
 from afl_core.ui.shared.errors import plain, shown_errors
 
-_OF_DATA, _UPLOADED = "Cases of the data set", "A case of your own"
+_OF_DATA, _UPLOADED = "Data set", "Your own case"
 _RAN, _TURN = "upload that was run", "upload turn"
 _NOT_USED = "not used"
 
@@ -58,7 +58,14 @@ class _Session:
 def chooses_upload() -> bool:
     """Whether the reader wants to look at files of their own rather than at a case of the data set."""
     chosen = st.segmented_control(
-        "Cases", (_OF_DATA, _UPLOADED), default=_OF_DATA, required=True, key="whose case", label_visibility="collapsed"
+        "Cases",
+        (_OF_DATA, _UPLOADED),
+        default=_OF_DATA,
+        required=True,
+        key="whose case",
+        label_visibility="collapsed",
+        persist_state="session",
+        width="content",
     )
     return chosen == _UPLOADED
 

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from afl_core.analysis.case_tables import SMALLEST, WORST, order_by
 from afl_core.analysis.statistics.paired import HEADLINE, headline, patients_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -204,8 +205,9 @@ def _empty_rules() -> dict[str, str]:
 def _open_cases(workspace: Comparison, metric: str, column: str) -> None:
     """Go to Compare with the case table sorted by what was clicked."""
     source = column.rsplit(" ", 1)[0]
-    sort = (
-        source if source in workspace.sources else "difference" if column in {"Difference", "95 % interval"} else "size"
-    )
+    if source in workspace.sources:
+        sort = order_by(source)
+    else:
+        sort = WORST if column in {"Difference", "95 % interval"} else SMALLEST
     st.session_state["metric"] = metric  # the selector of that page, which its address follows
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})

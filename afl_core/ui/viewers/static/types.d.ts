@@ -76,6 +76,15 @@ export type Scene = {
 
 export type Call = {
   data: Uint8Array; parentElement: HTMLElement; setStateValue: (name: string, value: unknown) => void;
+  setTriggerValue: (name: string, value: unknown) => void;
+};
+
+// ---- the rail, as afl_core/ui/viewers/rail.py writes it
+
+export type Row = { case: string; picture: string; values: (number | null)[]; told: string; size: string };
+export type Rail = {
+  rows: Row[]; chosen: string; colours: Colour[]; before: [string, string] | null; after: [string, string] | null;
+  folded: boolean;
 };
 
 declare global {

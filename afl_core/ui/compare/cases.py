@@ -1,0 +1,238 @@
+"""Which case is open, and the line of choices and the rail by which a reader comes to it."""
+
+from dataclasses import dataclass
+from urllib.parse import quote
+
+import numpy as np
+import pandas as pd
+import streamlit as st
+
+from afl_core.analysis.case_tables import (
+    ORDERS,
+    case_table,
+    in_order,
+    narrowed,
+    order_by,
+    shown_choices,
+    size_choices,
+)
+from afl_core.errors import AflError
+from afl_core.evaluation.comparison import Comparison
+from afl_core.figures.kept_thumbnails import thumbnail_key
+from afl_core.figures.palette import source_style
+from afl_core.glossary import TERMS
+from afl_core.metrics import METRICS
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.viewers.rail import Rail, Row, show_rail
+
+PAGE = 200
+"""Rows of the rail at a time."""
+
+_NARROWED, _FOLDED = "cases were narrowed", "rail"
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """The case that is open, and the cases around it.
+
+    Attributes:
+        case_id: Its id.
+        metric: Key of the metric that is compared.
+        table: The cases that are shown, in their order; it need not be among them.
+    """
+
+    case_id: str
+    metric: str
+    table: pd.DataFrame
+
+    @property
+    def place(self) -> int | None:
+        """Number of the case among those that are shown, from 0; None where it is not."""
+        places = np.flatnonzero(self.table.index == self.case_id)
+        return int(places[0]) if len(places) else None
+
+    def case_at(self, step: int) -> str:
+        """Id of the case so many places on; "" where there is none."""
+        to = -1 if self.place is None else self.place + step
+        return str(self.table.index[to]) if 0 <= to < len(self.table) else ""
+
+
+def choose_case(workspace: Comparison) -> Chosen | None:
+    """The line of choices; returns the open case, which the address names (`?case=`), or None where there is none."""
+    metric = _choose_metric(workspace)
+    everything = case_table(workspace, metric)
+    if len(everything) == 0:
+        st.info("This data set has no cases.")
+        return None
+    table = _choose_cases(everything, metric, workspace.sources)
+    first = str((table if len(table) else everything).index[0])
+    chosen, narrowed_now = str(st.query_params.get("case", "")), st.session_state.pop(_NARROWED, False)
+    if chosen not in everything.index:
+        if chosen:
+            st.warning(plain(f"There is no case {chosen} in {workspace.name}; this is another one."))
+        go_to_case(first)
+    elif narrowed_now and chosen not in table.index and len(table):
+        go_to_case(first)
+    return Chosen(str(st.query_params["case"]), metric, table)
+
+
+def go_to_case(case_id: str) -> None:
+    """Have the address name a case, and nothing that belongs to the case before."""
+    for name in ("lesion", "at"):
+        st.query_params.pop(name, None)
+    st.query_params["case"] = case_id
+
+
+def offer_steps(chosen: Chosen) -> None:
+    """Buttons to the case before and after in the order of the rail."""
+    for title, step, key in (("‹ Case", -1, "k"), ("Case ›", 1, "j")):
+        there = chosen.case_at(step)
+        st.button(
+            title,
+            key=f"step {title}",
+            disabled=not there,
+            on_click=go_to_case,
+            args=(there,),
+            help="In the order of the cases at the left.",
+            shortcut=key,
+        )
+    if chosen.place is not None:
+        st.caption(f"Case {chosen.place + 1} of {len(chosen.table)}", width="content")
+    else:
+        st.caption(f"Not among the {len(chosen.table)} shown", width="content")
+
+
+def is_folded() -> bool:
+    """Whether the rail is folded away, as the address says."""
+    return st.query_params.get(_FOLDED) == "off"
+
+
+def show_cases(workspace: Comparison, chosen: Chosen) -> None:
+    """The rail: the cases in their order, a few hundred at a time."""
+    table, at = chosen.table, chosen.place or 0
+    if not len(table):
+        st.info("No case fits these choices. Widen them above.")
+        return
+    start = at - at % PAGE
+    stop = min(start + PAGE, len(table))
+    more = len(table) - stop
+    rail = Rail(
+        rows=() if is_folded() else _rows(workspace, chosen.metric, table.iloc[start:stop]),
+        chosen=chosen.case_id,
+        colours=tuple(source_style(i)[0] for i in range(len(workspace.sources))),
+        before=(str(table.index[start - 1]), f"‹ {start:,} before") if start else None,
+        after=(str(table.index[stop]), f"{more:,} more ›") if more else None,
+        folded=is_folded(),
+    )
+    show_rail(rail, key="case rail", on_pick=go_to_case, on_fold=_fold)
+
+
+def _fold() -> None:
+    if is_folded():
+        st.query_params.pop(_FOLDED)
+    else:
+        st.query_params[_FOLDED] = "off"
+
+
+def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row, ...]:
+    sources = [source for source in workspace.sources if source in table]
+    values = table[sources].to_numpy(float) if sources else np.empty((len(table), 0))
+    low, high = _scale(workspace, metric)
+    places = (values - low) / (high - low)
+    pictures = _pictures(workspace, tuple(map(str, table.index)))
+    volumes = table["volume (ml)"].to_numpy(float) if "volume (ml)" in table else np.full(len(table), np.nan)
+    return tuple(
+        Row(
+            case=str(case_id),
+            picture=picture,
+            values=tuple(None if np.isnan(place) else round(float(place), 3) for place in of_case),
+            told=" → ".join("–" if np.isnan(value) else f"{value:.2f}" for value in measured[:2]) or "not evaluated",
+            size="–" if np.isnan(volume) else f"{volume:.1f} ml" if volume >= 10 else f"{volume:.2f} ml",
+        )
+        for case_id, picture, of_case, measured, volume in zip(
+            table.index, pictures, places, values, volumes, strict=True
+        )
+    )
+
+
+def _scale(workspace: Comparison, metric: str) -> tuple[float, float]:
+    """Ends of the scale of a metric: what is possible, or what there is where that has no end."""
+    ends = METRICS[metric].range
+    found = workspace.rows[metric].to_numpy(float) if metric in workspace.rows else np.empty(0)
+    found = found[np.isfinite(found)]
+    if np.isfinite(ends).all() or not found.size:
+        return ends if np.isfinite(ends).all() else (0.0, 1.0)
+    low, high = min(float(found.min()), 0.0), float(found.max())
+    return low, high if high > low else low + 1
+
+
+def _pictures(workspace: Comparison, cases: tuple[str, ...]) -> list[str]:
+    """Address of each case's thumbnail; "" where it has none."""
+    known = _keys(workspace, str(workspace.results.folder), workspace.stamp, cases)
+    root = f"thumbnail/{quote(workspace.name, safe='')}"
+    return [f"{root}/{quote(case, safe='')}?v={known[case]}" if case in known else "" for case in cases]
+
+
+@st.cache_data(max_entries=32, ttl=60, show_spinner=False)
+def _keys(_workspace: Comparison, folder: str, stamp: int, cases: tuple[str, ...]) -> dict[str, str]:
+    wanted, keys = set(cases), {}
+    for case in _workspace.cohort.cases if _workspace.cohort else ():
+        if case.case_id in wanted:
+            try:
+                keys[case.case_id] = thumbnail_key(_workspace, case)
+            except AflError:  # its name is a path
+                continue
+    return keys
+
+
+def _choose_metric(workspace: Comparison) -> str:
+    keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
+    return str(
+        st.selectbox(
+            "Metric",
+            keys,
+            format_func=lambda key: METRICS[key].label,
+            key="metric",
+            bind="query-params",
+            label_visibility="collapsed",
+            width=130,
+        )
+    )
+
+
+def _choose_cases(table: pd.DataFrame, metric: str, sources: tuple[str, ...]) -> pd.DataFrame:
+    """What the search, the filters and the order, all kept in the address, make of the case table."""
+    orders = (*ORDERS, *map(order_by, sources))
+    order = _select("Order", "sort", orders, help_text="Worst: where the second source loses most against the first.")
+    shown = _select("Show", "show", shown_choices(sources), width=125)
+    size = _select("Size", "size", size_choices(table), width=110, help_text=TERMS["Tumour volume"])
+    find = st.text_input(
+        "Find a case",
+        placeholder="Find a case",
+        key="find",
+        bind="query-params",
+        label_visibility="collapsed",
+        width=120,
+        on_change=_narrow,
+    )
+    kept = narrowed(table, metric, sources, shown=shown, size=size, find=find)
+    return in_order(kept, metric, sources, order=order)
+
+
+def _select(label: str, key: str, options: tuple[str, ...], *, width: int = 145, help_text: str = "") -> str:
+    chosen = st.selectbox(
+        label,
+        options,
+        key=key,
+        bind="query-params",
+        label_visibility="collapsed",
+        help=help_text or None,
+        width=width,
+        on_change=_narrow,
+    )
+    return str(chosen)
+
+
+def _narrow() -> None:
+    """The open case gives way to the first that fits, if it does not fit itself."""
+    st.session_state[_NARROWED] = True

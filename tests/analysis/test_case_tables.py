@@ -1,0 +1,74 @@
+"""The order of the cases, and which of them are shown."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core.analysis.case_tables import gains, in_order, narrowed, order_by, shown_choices, size_choices
+
+SOURCES = ("FL", "A-FL")
+TABLE = pd.DataFrame(
+    {
+        "volume (ml)": [5.0, 1.0, 3.0, 0.0, np.nan],
+        "FL": [0.8, 0.5, 0.7, 1.0, np.nan],
+        "A-FL": [0.7, 0.9, 0.3, 1.0, np.nan],
+    },
+    index=pd.Index(["a", "b", "Case_c", "d", "e"], name="case"),
+)
+
+
+def order(metric="dsc", sources=SOURCES, by="Worst first"):
+    return list(in_order(TABLE, metric, sources, order=by).index)
+
+
+def test_worst_first_is_where_the_second_source_loses_most():
+    assert order() == ["Case_c", "a", "d", "b", "e"]  # -0.4, -0.1, 0, +0.4, none
+    assert order(by="Best first") == ["b", "d", "a", "Case_c", "e"]
+
+
+def test_a_distance_that_grows_is_worse():
+    assert order("hd95_mm") == ["b", "d", "a", "Case_c", "e"]
+
+
+def test_an_error_of_volume_is_worse_the_farther_it_lies_from_zero():
+    table = pd.DataFrame({"FL": [2.0, -2.0], "A-FL": [-3.0, 1.0]}, index=["x", "y"])
+    assert gains(table, "volume_error_ml", SOURCES).tolist() == [-1, 1]
+
+
+def test_one_source_sorts_by_its_own_value_and_none_by_name():
+    assert order(sources=("FL",)) == ["b", "Case_c", "a", "d", "e"]
+    assert order(sources=()) == ["a", "b", "Case_c", "d", "e"]
+    assert order(by=order_by("A-FL")) == ["Case_c", "a", "b", "d", "e"]
+
+
+def test_by_size_and_by_name():
+    assert order(by="Smallest first") == ["d", "b", "Case_c", "a", "e"]
+    assert order(by="Largest first") == ["a", "Case_c", "b", "d", "e"]
+    assert order(by="By name") == ["a", "b", "Case_c", "d", "e"]
+
+
+@pytest.mark.parametrize(
+    ("choice", "cases"),
+    [
+        ({}, ["a", "b", "Case_c", "d", "e"]),
+        ({"find": " CASE "}, ["Case_c"]),
+        ({"find": "."}, []),  # text, no pattern
+        ({"shown": "A-FL worse"}, ["a", "Case_c"]),
+        ({"shown": "A-FL better"}, ["b"]),
+        ({"shown": "Not evaluated"}, ["e"]),
+        ({"size": "Small"}, ["b"]),
+        ({"size": "Large"}, ["a"]),
+        ({"size": "No tumour"}, ["d", "e"]),
+        ({"size": "Large", "shown": "A-FL better"}, []),
+    ],
+)
+def test_what_is_shown(choice, cases):
+    assert list(narrowed(TABLE, "dsc", SOURCES, **choice).index) == cases
+
+
+def test_the_choices_that_there_are():
+    assert shown_choices(SOURCES) == ("All cases", "A-FL worse", "A-FL better", "Not evaluated")
+    assert shown_choices(("FL",)) == ("All cases", "Not evaluated")
+    assert size_choices(TABLE) == ("All sizes", "Small", "Medium", "Large", "No tumour")
+    assert size_choices(TABLE[:2]) == ("All sizes",)
+    assert list(narrowed(TABLE, "dsc", ("FL",), shown="Not evaluated").index) == ["e"]
