@@ -125,22 +125,27 @@ def test_a_link_opens_its_results_and_pages_keep_them(page, serve, tmp_path):
     page.wait_for_selector(READY, timeout=60_000)
 
 
-def test_the_case_of_the_link_and_of_back_is_ticked_in_the_table(page, serve):
-    def ticked() -> list[str]:
-        rows = page.locator(".stDataFrame").first.locator("[role=row][aria-selected=true]")
-        return [row.locator("[role=gridcell]").first.inner_text() for row in rows.all()]
-
+def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve):
+    marked = page.locator(".afl-rail [aria-current=true]")
     open_case(page, serve, "Brats18_SYN_test_003")
-    page.wait_for_timeout(1500)
-    assert ticked() == ["Brats18_SYN_test_003"]
-    box = page.locator(".stDataFrame").first.bounding_box()
-    page.mouse.click(box["x"] + 15, box["y"] + 36 * 1.5)
-    page.wait_for_function("location.search.includes('case=Brats18_SYN_test_000')")
-    page.wait_for_timeout(1500)
+    assert marked.get_attribute("data-case") == "Brats18_SYN_test_003"
+    rows = page.locator(".afl-rail .rows button")
+    rows.first.scroll_into_view_if_needed()
+    first = rows.first.get_attribute("data-case")
+    page.wait_for_function("e => e.complete && e.naturalWidth === 96", arg=rows.first.locator("img").element_handle())
+    rows.first.click()
+    page.get_by_role("heading", name=first).wait_for()
+    assert f"case={first}" in page.url
+    assert marked.get_attribute("data-case") == first
+    page.keyboard.press("j")
+    second = rows.nth(1).get_attribute("data-case")
+    page.get_by_role("heading", name=second).wait_for()
+    page.get_by_role("button", name="Fold the cases away").click()
+    page.get_by_role("button", name="Show the cases").wait_for()
+    page.wait_for_function("location.search.includes('rail=off')")
     page.go_back()
-    page.get_by_role("heading", name="Brats18_SYN_test_003").wait_for()
-    page.wait_for_timeout(1500)
-    assert ticked() == ["Brats18_SYN_test_003"]
+    page.go_back()
+    page.get_by_role("heading", name=first).wait_for()
 
 
 def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve, give_pass):

@@ -128,6 +128,13 @@ def test_filters_narrow_the_cases_and_stay_in_the_address(app, results):
     assert not at.exception
 
 
+def test_the_address_keeps_filter_and_order_and_a_case_outside_of_them(app, results):
+    at = app("compare", case="gained", show="Not evaluated", sort="Largest first")
+    assert list(cases_of(at)["case"]) == ["lost"]
+    assert at.header[0].value == "gained"
+    assert "Not among the 1 shown" in text(at)
+
+
 def test_metric_table_of_a_case_shows_both_sources(app, results):
     at = app(case="gained")
     table = next(frame.value for frame in at.dataframe if "metric" in frame.value)

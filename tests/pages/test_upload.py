@@ -26,7 +26,7 @@ def opened(app, cohort, tmp_path, make_checkpoint):
         opened = options.get("opened") or load_cohort(cohort, region=region, **options)
         Results(tmp_path / "results" / "nets").describe_cohort(opened, sources)
         at = app("compare")
-        at.button_group[0].set_value("A case of your own").run()
+        at.button_group[0].set_value("Your own case").run()
         return at
 
     return run
@@ -166,7 +166,7 @@ def test_a_wrong_file_is_one_sentence_and_the_buttons_stay(own, cohort, folders)
 
 def test_results_without_a_checkpoint_say_so(app, results):
     at = app("compare")
-    at.button_group[0].set_value("A case of your own").run()
+    at.button_group[0].set_value("Your own case").run()
     assert "there is nothing to run" in text(at)
     assert not at.file_uploader
 

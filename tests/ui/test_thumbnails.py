@@ -1,6 +1,7 @@
 """The thumbnails of a results folder and the route that serves them."""
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -47,7 +48,8 @@ def ask(path):
         sent.append(message)
 
     scope = {"type": "http", "method": "GET", "path": path, "headers": [], "query_string": b"v=1", "root_path": ""}
-    asyncio.run(Starlette(routes=[thumbnail_route()])(scope, receive, send))
+    with ThreadPoolExecutor(1) as executor:  # a thread of its own: a browser's loop may run in this one
+        executor.submit(lambda: asyncio.run(Starlette(routes=[thumbnail_route()])(scope, receive, send))).result()
     headers = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
     return sent[0]["status"], headers, b"".join(message.get("body", b"") for message in sent[1:])
 

@@ -14,6 +14,7 @@ STYLE = """
 .st-key-compare_facts {gap: .1rem .75rem}
 .st-key-compare_facts h2 {font-size: 1.05rem; padding: 0}
 .st-key-compare_facts p {font-size: .85rem}
+.st-key-compare_steps kbd {display: none}
 .st-key-compare_steps button {min-height: 2rem; padding: 0 .5rem}
 @media (max-width: 900px) {
     .st-key-compare {flex-direction: column}

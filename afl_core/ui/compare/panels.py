@@ -22,9 +22,7 @@ def show_header(workspace: Comparison, case_id: str) -> None:
         return
     first = rows.iloc[0]
     lesions = int(first["reference_lesions"])
-    rough = (
-        f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "too small to carry a roughness"
-    )
+    rough = f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "roughness –"
     dsc = rows["dsc"].to_dict()
     size = [f"{first['reference_volume_ml']:.2f} ml", number_of(lesions, "lesion"), rough]
     facts = [
