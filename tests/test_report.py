@@ -170,9 +170,7 @@ def test_the_headline_has_the_numbers_of_each_metric(with_pictures):
 
 def test_the_conclusion_and_the_fine_print_are_there(with_pictures):
     found, page = with_pictures
-    said = pair_sentence(
-        found.breakdown.pair("FL", "A-FL").iloc[0].to_dict(), found.units, tests=found.breakdown.n_tests
-    )
+    said = pair_sentence(found.breakdown.pair("FL", "A-FL").iloc[0].to_dict(), found.units)
     for text in (
         said,
         "Research use only, not a medical device.",

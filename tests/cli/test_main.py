@@ -614,8 +614,8 @@ def test_breakdown_takes_its_options_in_any_order(afl, made, tmp_path):
     said = exported(tmp_path)
     assert said["options"]["sources"] == ["A-FL", "FL"]
     assert [(b["axis"], b["low"], b["high"], b["how"]) for b in said["bins"]] == [
-        ("roughness", 0.1, 0.2, "fixed edges"),
-        ("size", 2, 9.5, "fixed edges"),
+        ("roughness", 0.1, 0.2, "own edges"),
+        ("size", 2, 9.5, "own edges"),
     ]
     assert said["metric"]["label"] == "Lesion Dice"
     pairs = {(r["minus"], r["source"]) for r in said["records"] if r["minus"]}
@@ -737,7 +737,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     rows = [line for line in lines if line[-1:] == ["0.500"]]
     assert len(rows) == len(found.pair("FL", "A-FL")) > 6
     assert all(row[-6:] == ["1251", "-10.123", "-12.345", "to", "+10.123", "0.500"] for row in rows)
-    assert ["poor", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
+    assert ["rough", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
 
 
 def test_report_embeds_the_same_breakdown(afl, made, tmp_path):
