@@ -283,7 +283,7 @@ def test_names_are_text_wherever_they_stand():
 
 def test_one_source_has_means_and_no_differences():
     page = Page(build_report(findings(Options(sources=("FL",), by=("roughness",)))))
-    assert "FL's mean Dice is" in page.text
+    assert "FL's mean Dice, all cases:" in page.text
     assert [len(row) for row in page.tables["means roughness"]] == [3] * 6
     assert not any(name.startswith("pair") for name in page.tables)
     assert "p (Holm)" not in page.text

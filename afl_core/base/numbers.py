@@ -26,7 +26,7 @@ def number(value: float, digits: int = RATIO, *, sign: bool = False) -> str:
     if not math.isfinite(value):
         return NOTHING
     rounded = round(float(value), digits) + 0.0
-    return f"{rounded:{'+' if sign and rounded else ''},.{digits}f}"
+    return f"{rounded:{'+' if sign else ''},.{digits}f}"
 
 
 def interval(low: float, high: float, digits: int = RATIO, *, sign: bool = False) -> str:

@@ -271,4 +271,4 @@ def _cells(record: dict[Any, Any], digits: int, *, pair: bool, apart: bool) -> t
         number(record[value], digits, sign=pair),
         interval(record[low], record[high], digits, sign=pair),
     )
-    return (*shown, p_number(record["p_holm"])) if pair else shown
+    return (*shown, p_number(record["p_holm"]).replace("< ", "<")) if pair else shown

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.breakdown.units import Units
-from afl_core.base.numbers import NOTHING, interval, log_ticks, number, volume
+from afl_core.base.numbers import NOTHING, interval, log_ticks, number
 from afl_core.figures.palette import source_style
 
 Pair = tuple[str, str]
@@ -95,9 +95,9 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
         is what a browser gets anyway: a chart copies an array of Python objects one by one.
     """
     table = units.table
-    columns = [table["case_id"], table["lesion_id"], table["size"].map(volume)]
+    columns = [table["case_id"], table["lesion_id"], table["size"].map("{:.4g}".format)]
     text = "<b>%{customdata[0]}</b>" + (", lesion %{customdata[1]}" if units.level == "lesion" else "")
-    text += "<br>%{customdata[2]}"
+    text += "<br>%{customdata[2]} ml"
     if pair:
         first, second = (units.values[name] for name in pair)
         digits = units.measure.digits

@@ -584,7 +584,7 @@ def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
     for name in ("mean", "mean_difference", "ci_low", "p_holm", "effect", "n_higher", "high"):
         assert table[name].tolist() == pytest.approx(finite[name].tolist(), abs=0, rel=0, nan_ok=True), name
     assert f"{found.pair('FL', 'A-FL')['mean_difference'][0]:+.3f}" in ran.out
-    assert "A-FL's mean Dice" in ran.out or "No difference in mean Dice shown" in ran.out
+    assert "Dice, all cases: " in ran.out or "No difference in mean Dice shown" in ran.out
 
 
 def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
@@ -718,7 +718,7 @@ def test_breakdown_of_one_source_has_its_means(afl, made, tmp_path):
     ran = afl("breakdown", made, "--source", "FL", "--out", tmp_path)
     assert ran.code == 0
     mean = make_tables()[0].query("source == 'FL'")["dsc"].mean()
-    assert f"FL's mean Dice is {mean:.3f} over all cases (" in ran.out
+    assert f"FL's mean Dice, all cases: {mean:.3f} (" in ran.out
     assert "p (Holm)" not in ran.out
     assert exported(tmp_path)["sentences"] == []
 

@@ -50,7 +50,8 @@ def pair_sentence(record: Mapping[Any, Any], units: Units) -> str:
         low, high = sorted(abs(record[end]) for end in ("ci_low", "ci_high"))
         size = with_unit(number(abs(record["mean_difference"]), measure.digits), measure.unit)
         than = f" than {first}" if over or len(units.pairs) > 1 else ""
-        return f"{where}: {second} {'better' if better else 'worse'}{than} by {size} ({interval(low, high, measure.digits)})."
+        claim = f"{second} {'better' if better else 'worse'}{than}"
+        return f"{where}: {claim} by {size} ({interval(low, high, measure.digits)})."
     difference = with_unit(number(record["mean_difference"], measure.digits, sign=True), measure.unit)
     measured = f"{second} minus {first} {difference}"
     if outcome == "few":
