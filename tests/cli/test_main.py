@@ -736,7 +736,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
     rows = [line for line in lines if line[-1:] == ["0.500"]]
     assert len(rows) == len(found.pair("FL", "A-FL")) > 6
-    assert all(row[-6:] == ["1251", "-10.123", "-12.345", "to", "+10.123", "0.500"] for row in rows)
+    assert all(row[-6:] == ["1251", "-10.1", "-12.3", "to", "+10.1", "0.500"] for row in rows)
     assert ["rough", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
 
 
