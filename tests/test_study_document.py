@@ -12,7 +12,7 @@ TEXT = (DOCS / "study.md").read_text(encoding="utf-8")
 RECORDS = pd.read_csv(DOCS / "study" / "comparisons.csv").set_index(["rule", "level", "minus", "source", "axis", "bin"])
 CASES = pd.read_csv(DOCS / "study" / "cases.csv")
 BINS = [("all", "all"), ("size", "small"), ("size", "medium"), ("size", "large")]
-BINS += [("roughness", "good"), ("roughness", "medium"), ("roughness", "poor")]
+BINS += [("roughness", "smooth"), ("roughness", "medium"), ("roughness", "rough")]
 SECTIONS = {
     "Dice of cases, decided by argmax": ("argmax", "case"),
     "Dice of cases, decided by the tumour channel": ("tumour_channel", "case"),

@@ -24,6 +24,7 @@ from afl_core.analysis.breakdown.sentences import (
     pair_sentence,
 )
 from afl_core.base.catalogue import find_key, pick
+from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
@@ -249,10 +250,10 @@ def print_breakdown(breakdown: Breakdown) -> None:
         if axis != ALL:
             table.add_row(Text(units.axis(str(axis)).label, style="bold"))
         for record in of_axis.to_dict("records"):
-            table.add_row(*_cells(record, pair=bool(pair), apart=apart))
+            table.add_row(*_cells(record, units.measure.digits, pair=bool(pair), apart=apart))
     output.print(table)
     overall = [breakdown.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
-    sentences = [pair_sentence(record, units, tests=breakdown.n_tests) for record in overall]
+    sentences = [pair_sentence(record, units) for record in overall]
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
@@ -260,15 +261,14 @@ def print_breakdown(breakdown: Breakdown) -> None:
         output.print(sentence, markup=False, highlight=False, soft_wrap=True)
 
 
-def _cells(record: dict[Any, Any], *, pair: bool, apart: bool) -> tuple[str, ...]:
+def _cells(record: dict[Any, Any], digits: int, *, pair: bool, apart: bool) -> tuple[str, ...]:
     value, low, high = ("mean_difference", "ci_low", "ci_high") if pair else ("mean", "mean_low", "mean_high")
-    sign = "+" if pair else ""
     bounded = record["axis"] != ALL and not math.isnan(record["high"])
     shown = (
         record["bin"],
         edges_text(record["low"], record["high"], AXES[record["axis"]].unit) if bounded else "",
         f"{record['n']} ({record['units']})" if apart else str(record["n"]),
-        f"{record[value]:{sign}.3f}",
-        "" if math.isnan(record[low]) else f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}",
+        number(record[value], digits, sign=pair),
+        interval(record[low], record[high], digits, sign=pair),
     )
-    return (*shown, "" if math.isnan(record["p_holm"]) else f"{record['p_holm']:.3f}") if pair else shown
+    return (*shown, p_number(record["p_holm"]).replace("< ", "<")) if pair else shown

@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.bins import AXES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import NOTHING, interval, number
 from afl_core.base.words import number_of
 from afl_core.figures.chart_style import Facts, marks_with_intervals, source_marker, swarm
 from afl_core.figures.palette import source_style
@@ -97,7 +98,9 @@ def add_units(
         y=y[order],
         marker={"color": colour, "symbol": symbol, "size": size, "opacity": opacity},
         customdata=carried[order],
-        hovertemplate=hover if len(units.pairs) == 1 else hover.replace("<extra>", f"<br>{source} %{{y:.3f}}<extra>"),
+        hovertemplate=hover
+        if len(units.pairs) == 1
+        else hover.replace("<extra>", f"<br>{source} %{{y:.{units.measure.digits}f}}<extra>"),
         name=source,
         legendgroup=source,
         showlegend=False,
@@ -106,26 +109,25 @@ def add_units(
 
 def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:
     """The mean of a source in each bin with its interval, and no interval where the records have none."""
-    source = units.sources[index]
+    source, digits = units.sources[index], units.measure.digits
     shown = [(x, b, b.records[source]) for x, b in zip(places, bins, strict=True) if source in b.records]
     mean, low, high = (np.array([r[key] for *_, r in shown]) for key in ("mean", "mean_low", "mean_high"))
     figure.add_scatter(
         x=[x for x, *_ in shown],
         **marks_with_intervals(mean, low, high, source_marker(index, len(units.sources))),
-        hovertext=[f"<b>{source}</b>, {b.label[0]}: mean {r['mean']:.3f}<br>{_interval(r)}" for _, b, r in shown],
+        hovertext=[
+            f"<b>{source}</b>, {b.label[0]}: mean {number(r['mean'], digits)}<br>{_interval(r, digits)}"
+            for _, b, r in shown
+        ],
         hoverinfo="text",
         name=source,
         legendgroup=source,
     )
 
 
-def _interval(record: Mapping[Any, Any]) -> str:
-    interval = (
-        "no interval"
-        if np.isnan(record["mean_low"])
-        else (f"95 % interval {record['mean_low']:.3f} to {record['mean_high']:.3f}")
-    )
-    return f"{interval}, n = {record['n']:,}"
+def _interval(record: Mapping[Any, Any], digits: int) -> str:
+    ends = interval(record["mean_low"], record["mean_high"], digits)
+    return f"{'no interval' if ends == NOTHING else f'95 % interval {ends}'}, n = {record['n']:,}"
 
 
 def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:
@@ -137,7 +139,7 @@ def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
         for seed, mean in means.dropna().items():
             x.append(place)
             y.append(mean)
-            text.append(f"<b>{seed}</b>, {b.label[0]}: mean {mean:.3f}")
+            text.append(f"<b>{seed}</b>, {b.label[0]}: mean {number(mean, units.measure.digits)}")
     marker = {"symbol": "diamond-open", "color": source_style(index)[0], "size": 8, "line": {"width": 1.5}}
     named = {"name": source, "legendgroup": source, "showlegend": False}
     figure.add_scatter(x=x, y=y, mode="markers", marker=marker, hovertext=text, hoverinfo="text", **named)

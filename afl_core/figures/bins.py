@@ -113,7 +113,9 @@ def plot_grid(
     for i, j in np.ndindex(n.shape):
         colour = sample_colorscale(scale, (z[i, j] / limit + 1) / 2)[0] if n[i, j] >= least else TOO_FEW
         font = {"size": 12, "color": ink(colour) if n[i, j] else GREY}
-        figure.add_annotation(x=right[j], y=down[i], text=_cell_text(cells[i][j], least), showarrow=False, font=font)
+        figure.add_annotation(
+            x=right[j], y=down[i], text=_cell_text(cells[i][j], least, units.measure.digits), showarrow=False, font=font
+        )
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
         labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
         update(
@@ -152,11 +154,11 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
     return figure.update_layout(chart_layout(220), showlegend=False)
 
 
-def _cell_text(cell: Mapping[Any, Any], least: int) -> str:
+def _cell_text(cell: Mapping[Any, Any], least: int, digits: int) -> str:
     n = cell["n"]
     if n < least:
         return f"n = {n}, too few" if n else "n = 0"
-    mean, interval = signed_interval(cell)
+    mean, interval = signed_interval(cell, digits)
     return "<br>".join(line for line in (f"<b>{mean}</b>", interval, f"n = {n:,}") if line)
 
 
@@ -172,7 +174,7 @@ def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units,
     looks = {1: (BETTER_COLOUR, "circle"), -1: (WORSE_COLOUR, "circle"), 0: (GREY, "circle-open")}
     text = []
     for r in rows.to_dict("records"):
-        mean, interval = signed_interval(r)
+        mean, interval = signed_interval(r, units.measure.digits)
         text.append(
             f"edge {r['edge']:.3g} (quantile {r['quantile']:.2f}), n = {r['n']:,}<br>"
             f"{pair[1]} minus {pair[0]} {mean} ({interval or 'too few'})"

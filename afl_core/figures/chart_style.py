@@ -1,7 +1,6 @@
 """What the charts of a comparison share: layout, axis titles, labels of bins, and what a dot knows of its case."""
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import NOTHING, interval, log_ticks, number
 from afl_core.figures.palette import source_style
 
 Pair = tuple[str, str]
@@ -22,8 +22,6 @@ MANY = 2000
 GREY = "#8C8C8C"
 """Colour of lines and notes that can be read on light pages and on dark ones."""
 
-LOG_AXIS = MappingProxyType({"type": "log", "dtick": "D2", "tickformat": "~g", "zeroline": False})
-"""Logarithmic axis of volumes, with whole numbers at the ticks where Plotly would write 2 for 20."""
 
 GOLDEN = 0.6180339887498949
 
@@ -41,6 +39,14 @@ def chart_layout(height: int) -> dict[str, Any]:
     }
 
 
+def log_axis(values: ArrayLike) -> dict[str, Any]:
+    """Logarithmic axis over these values, those above 0: ticks at 1, 2 and 5 times a power of ten, as plain numbers."""
+    v = np.asarray(values, dtype=np.float64)
+    v = v[np.isfinite(v) & (v > 0)]
+    ticks = log_ticks(float(v.min()) / 1.5, float(v.max()) * 1.5) if v.size else []
+    return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,g}" for tick in ticks], "zeroline": False}
+
+
 def better_title(units: Units) -> str:
     """Title of an axis of the measure."""
     return f"{units.measure.title}, {units.measure.better} is better"
@@ -51,22 +57,10 @@ def difference_title(units: Units, pair: Pair) -> str:
     return f"{units.measure.title}, {pair[1]} minus {pair[0]}"
 
 
-def signed(*values: float) -> tuple[str, ...]:
-    """Differences as text: to three decimals, or to one if there is one of 10 or more.
-
-    >>> signed(0.0342, -0.1), signed(-12.345, 0.0342)
-    (('+0.034', '-0.100'), ('-12.3', '+0.0'))
-    """
-    decimals = 1 if max(abs(value) for value in values) >= 10 else 3
-    return tuple(f"{value:+.{decimals}f}" for value in values)
-
-
-def signed_interval(record: Mapping[Any, Any]) -> tuple[str, str]:
+def signed_interval(record: Mapping[Any, Any], digits: int) -> tuple[str, str]:
     """Mean difference of a record, and its interval; "" where it has none."""
-    if np.isnan(record["ci_low"]):
-        return signed(record["mean_difference"])[0], ""
-    mean, low, high = signed(record["mean_difference"], record["ci_low"], record["ci_high"])
-    return mean, f"{low} to {high}"
+    ends = interval(record["ci_low"], record["ci_high"], digits, sign=True)
+    return number(record["mean_difference"], digits, sign=True), "" if ends == NOTHING else ends
 
 
 def source_marker(index: int, count: int) -> dict[str, Any]:
@@ -106,8 +100,9 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
     text += "<br>%{customdata[2]} ml"
     if pair:
         first, second = (units.values[name] for name in pair)
-        columns += [values.map("{:.3f}".format) for values in (first, second)]
-        columns += [(second - first).map("{:+.3f}".format)]
+        digits = units.measure.digits
+        columns += [values.map(lambda value: number(value, digits)) for values in (first, second)]
+        columns += [(second - first).map(lambda value: number(value, digits, sign=True))]
         text += f"<br>{pair[0]} %{{customdata[3]}}<br>{pair[1]} %{{customdata[4]}}<br>difference %{{customdata[5]}}"
     return np.column_stack([column.to_numpy(dtype=str) for column in columns]), f"{text}<extra></extra>"
 

@@ -5,7 +5,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from afl_core.analysis.statistics.paired import wide
-from afl_core.figures.chart_style import LOG_AXIS
+from afl_core.figures.chart_style import log_axis
 from afl_core.metrics import METRICS
 
 ROUGHNESS_SCALE = "Cividis"
@@ -36,7 +36,9 @@ def plot_differences(rows: pd.DataFrame, metric: str, sources: tuple[str, str]) 
     _dots(figure, table[~measured], sources, metric, hollow=True)
     figure.add_hline(y=0, line_width=1, line_color="gray")
     title = f"{METRICS[metric].title}, {second} minus {first}"
-    figure.update_xaxes(title=f"Tumour volume of the case (ml, logarithmic), n = {len(table)}", **LOG_AXIS)
+    figure.update_xaxes(
+        title=f"Tumour volume of the case (ml, logarithmic), n = {len(table)}", **log_axis(table["reference_volume_ml"])
+    )
     figure.update_yaxes(title=title)
     return figure.update_layout(
         height=380,

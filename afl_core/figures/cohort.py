@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.figures.chart_style import GREY, LOG_AXIS, chart_layout
+from afl_core.figures.chart_style import GREY, chart_layout, log_axis
 from afl_core.figures.palette import REFERENCE_COLOUR
 
 BINS = 24
@@ -24,7 +24,7 @@ def plot_volumes(volumes_ml: Sequence[float]) -> go.Figure:
     # Not by logspace: its ends are rounded, and the least or largest case may lie outside.
     edges = np.geomspace(values.min(), max(values.max(), values.min() * 10**0.1), BINS + 1)
     figure = _bars(values, edges, unit=" ml")
-    figure.update_xaxes(title=f"Tumour volume of a case (ml, logarithmic), n = {len(values)}", **LOG_AXIS)
+    figure.update_xaxes(title=f"Tumour volume of a case (ml, logarithmic), n = {len(values)}", **log_axis(values))
     return figure
 
 

@@ -13,6 +13,7 @@ from plotly.subplots import make_subplots
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
+from afl_core.base.numbers import number
 from afl_core.figures.bin_parts import (
     MAX_LINES,
     Bin,
@@ -50,7 +51,9 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
     gain = gain if units.measure.better == "higher" else -gain
     drawn = [evenly(b.inside, gain, MAX_LINES) for b in bins]
-    titles = [_slope_title(b, of_pair.get(b.label[0]), len(d)) for b, d in zip(bins, drawn, strict=True)]
+    titles = [
+        _slope_title(b, of_pair.get(b.label[0]), len(d), units.measure.digits) for b, d in zip(bins, drawn, strict=True)
+    ]
     facts = case_facts(units, pair)
     figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
     for column, (b, chosen) in enumerate(zip(bins, drawn, strict=True), 1):
@@ -76,11 +79,11 @@ def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
     }
 
 
-def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int) -> str:
+def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int, digits: int) -> str:
     name, *rest = b.label
     lines = [f"<b>{name}</b>", ", ".join(text for text in rest if text)]
     if record is not None:
-        mean, interval = signed_interval(record)
+        mean, interval = signed_interval(record, digits)
         lines.append(f"{mean} ({interval or 'too few'})")
     return "<br>".join(lines + ([f"{drawn} of {len(b.inside):,} drawn"] if drawn < len(b.inside) else []))
 
@@ -127,7 +130,9 @@ def _add_mean_line(figure: go.Figure, column: int, units: Units, pair: Pair, b: 
         mode="lines+markers",
         line={"width": 5, "color": GREY},
         marker=marker,
-        hovertext=[f"<b>{name}</b>: mean {mean:.3f}" for name, mean in zip(pair, means, strict=True)],
+        hovertext=[
+            f"<b>{name}</b>: mean {number(mean, units.measure.digits)}" for name, mean in zip(pair, means, strict=True)
+        ],
         hoverinfo="text",
         name="mean",
         showlegend=False,

@@ -8,18 +8,20 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value
+from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import interval, number, with_unit
 from afl_core.base.words import number_of
 from afl_core.figures.chart_style import (
     GREY,
-    LOG_AXIS,
     Facts,
     Pair,
     add_dots,
     case_facts,
     chart_layout,
     difference_title,
+    log_axis,
     marks_with_intervals,
     source_marker,
     swarm,
@@ -72,9 +74,9 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
     hollow = {"symbol": "circle-open", "color": GREY}
     _add_differences(figure, units, pair, np.setdiff1d(placed, measured), hollow)
     if trend is not None and placed.size:
-        _add_trend(figure, units.table["size"].to_numpy(dtype=float)[placed], trend, units.measure.unit)
+        _add_trend(figure, units.table["size"].to_numpy(dtype=float)[placed], trend, units.measure)
     title = f"{units.axis('size').label} (ml, logarithmic), {number_of(len(placed), units.noun[:-1])}"
-    figure.update_xaxes(title=title, **LOG_AXIS)
+    figure.update_xaxes(title=title, **log_axis(units.table["size"].to_numpy(dtype=float)[placed]))
     figure.update_yaxes(title=difference_title(units, pair), zeroline=False)
     return figure.update_layout(chart_layout(420))
 
@@ -91,7 +93,7 @@ def plot_cumulative(units: Units) -> go.Figure:
     for k, source in enumerate(units.sources):
         y = units.values[source].to_numpy(dtype=float)
         order = np.argsort(y, kind="stable")
-        text = f"<br>{source} %{{x:.3f}}<br>%{{y:.1%}} of the {units.noun} up to here<extra>"
+        text = f"<br>{source} %{{x:.{units.measure.digits}f}}<br>%{{y:.1%}} of the {units.noun} up to here<extra>"
         figure.add_scatter(
             x=np.concatenate([y[order[:1]], y[order]]),
             y=np.arange(n + 1) / max(n, 1) if n else [],
@@ -136,7 +138,7 @@ def plot_recall(units: Units, binning: Binning) -> go.Figure:
         _add_recall(figure, units, k, bins, step)
     _add_bin_labels(figure, size, binning, bins, ends)
     title = f"{units.axis('size').label} (ml, logarithmic), {number_of(len(size), 'lesion')}"
-    figure.update_xaxes(title=title, range=ends, **LOG_AXIS)
+    figure.update_xaxes(title=title, range=ends, **log_axis(size))
     figure.update_yaxes(
         title="Lesion recall, higher is better",
         range=[-RUG - 0.02, 1 + RUG + 0.02],
@@ -187,7 +189,7 @@ def _add_differences(
     )
 
 
-def _add_trend(figure: go.Figure, sizes: NDArray[np.float64], trend: Line, unit: str) -> None:
+def _add_trend(figure: go.Figure, sizes: NDArray[np.float64], trend: Line, measure: Measure) -> None:
     x = np.log2([sizes.min(), float(np.median(sizes)), sizes.max()])
     y = trend.intercept + trend.slope * x
     steep, flat = (y[1] + slope * (x - x[1]) for slope in (trend.low, trend.high))
@@ -196,7 +198,8 @@ def _add_trend(figure: go.Figure, sizes: NDArray[np.float64], trend: Line, unit:
     edge = {"line": {"width": 0, "color": GREY}, "showlegend": False}
     figure.add_scatter(x=2**x, y=lower, **edge, **shown)
     figure.add_scatter(x=2**x, y=upper, fill="tonexty", fillcolor="rgba(140,140,140,0.25)", **edge, **shown)
-    per = f"{trend.slope:+.3f}{f' {unit}' if unit else ''} per doubling ({trend.low:+.3f} to {trend.high:+.3f})"
+    slope = with_unit(number(trend.slope, measure.digits, sign=True), measure.unit)
+    per = f"{slope} per doubling ({interval(trend.low, trend.high, measure.digits, sign=True)})"
     figure.add_scatter(x=2**x, y=y, line={"width": 7, "color": "white"}, showlegend=False, **shown)
     figure.add_scatter(x=2**x, y=y, line={"width": 3, "color": DARK}, name=f"trend: {per}", **shown)
 
@@ -236,7 +239,7 @@ def _add_recall(figure: go.Figure, units: Units, index: int, bins: list[NDArray[
         x=[float(units.table["size"].iloc[inside].median()) * aside for inside, _ in held],
         **marks_with_intervals(recall, low, high, source_marker(index, count)),
         hovertext=[
-            f"<b>{source}</b>: recall {share:.3f}<br>95 % interval {ends[0]:.3f} to {ends[1]:.3f}, n = {len(inside):,}"
+            f"<b>{source}</b>: recall {number(share)}<br>95 % interval {interval(*ends)}, n = {len(inside):,}"
             for share, (inside, ends) in zip(recall, held, strict=True)
         ],
         hoverinfo="text",

@@ -9,7 +9,7 @@ import plotly.graph_objects as go
 from numpy.typing import NDArray
 
 from afl_core.analysis.xray.focusing import kept_at
-from afl_core.figures.chart_style import GREY, LOG_AXIS, chart_layout
+from afl_core.figures.chart_style import GREY, chart_layout, log_axis
 from afl_core.figures.charts import ROUGHNESS_SCALE
 from afl_core.figures.palette import REFERENCE_COLOUR, source_style
 
@@ -67,7 +67,9 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
         hoverinfo="skip",
         showlegend=False,
     )
-    figure.update_xaxes(title=f"Tumour volume (ml, logarithmic), n = {len(table):,}", **LOG_AXIS)
+    figure.update_xaxes(
+        title=f"Tumour volume (ml, logarithmic), n = {len(table):,}", **log_axis(table["size"].to_numpy(np.float64))
+    )
     ticks = {"dtick": 1, "exponentformat": "none", "tickformat": "~r"}
     figure.update_yaxes(title=title, type="log", range=[np.log10(FLOOR), np.log10(6)], zeroline=False, **ticks)
     return figure.update_layout(chart_layout(400))

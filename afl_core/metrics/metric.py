@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
+from afl_core.base.numbers import COUNT, DIGITS
 from afl_core.metrics import lesions, matchers, overlap, released, surface
 
 UNDEFINED = math.nan
@@ -93,6 +94,11 @@ class Metric:
         if rule == "computed":
             return self.function(pair)
         return pair.grid_diagonal_mm if rule == "grid_diagonal_mm" else float(rule)
+
+    @property
+    def digits(self) -> int:
+        """Decimals with which its values are shown: fewer for mm, ml and means of counts than for ratios."""
+        return COUNT if self.better != "zero" and self.unit == "" and self.range[1] > 1 else DIGITS[self.unit]
 
     @property
     def title(self) -> str:

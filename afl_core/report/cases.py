@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from afl_core.analysis.breakdown.options import list_sources
+from afl_core.base.numbers import number, volume
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
@@ -95,9 +96,10 @@ def _figure(change: Change, findings: Findings) -> str:
     except OSError as error:
         shown, note = f'<div class="missing">No picture: a file cannot be read ({escape(error)})</div>', ""
     first, second = findings.pair or ("", "")
-    label = findings.units.measure.title
-    caption = f"{change.size_ml:.3g} ml; {label}: {first} {change.first:.3f}, {second} {change.second:.3f} "
-    caption += f"({change.second - change.first:+.3f}){note}"
+    measure = findings.units.measure
+    values = f"{first} {number(change.first, measure.digits)}, {second} {number(change.second, measure.digits)}"
+    gain = number(change.second - change.first, measure.digits, sign=True)
+    caption = f"{volume(change.size_ml)}; {measure.title}: {values} ({gain}){note}"
     text = f"<strong>{escape(change.name)}</strong><br>{escape(caption)}"
     return f"<figure>{shown}<figcaption>{text}</figcaption></figure>\n"
 

@@ -1,6 +1,5 @@
 """Charts with the sentences that go with them."""
 
-import math
 from dataclasses import replace
 
 from afl_core.analysis.breakdown.bins import Binning
@@ -15,6 +14,7 @@ from afl_core.analysis.breakdown.interaction import interaction_sentence, robust
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
+from afl_core.base.numbers import interval, number
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -111,10 +111,5 @@ def _recall_note(size: Binning) -> str:
 
 
 def _correlation(correlation: Correlation) -> list[str]:
-    interval = "–" if math.isnan(correlation.low) else f"{correlation.low:+.2f} to {correlation.high:+.2f}"
-    return [
-        correlation.what,
-        "–" if math.isnan(correlation.rho) else f"{correlation.rho:+.2f}",
-        interval,
-        str(correlation.n),
-    ]
+    ends = interval(correlation.low, correlation.high, 2, sign=True)
+    return [correlation.what, number(correlation.rho, 2, sign=True), ends, str(correlation.n)]

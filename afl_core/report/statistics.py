@@ -15,17 +15,15 @@ from afl_core.analysis.breakdown.sentences import (
     edges_text,
     false_positives_sentences,
     mean_sentence,
-    p_text,
     pair_sentence,
 )
 from afl_core.analysis.statistics.paired import HEADLINE
+from afl_core.base.numbers import NOTHING, interval, number, p_number
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
 from afl_core.report.parts import bullets, fold, heading, paragraph, table
 
 ARROWS = {"higher": "↑", "lower": "↓"}
-NONE = "–"
-"""Text in place of a number that there is not."""
 
 
 def conclusion(findings: Findings) -> str:
@@ -33,9 +31,7 @@ def conclusion(findings: Findings) -> str:
     units, breakdown = findings.units, findings.breakdown
     if not units.pairs:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead")
-    sentences = [
-        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests) for pair in units.pairs
-    ]
+    sentences = [pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units) for pair in units.pairs]
     rest = bullets(sentences[1:])
     return paragraph(sentences[0], "lead") + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
 
@@ -60,12 +56,12 @@ def headline(findings: Findings) -> str:
 def axis_tables(findings: Findings, axis: str) -> str:
     """Means and differences in the bins of one axis; further pairs than the first are folded."""
     records = findings.breakdown.records
-    whole = records["axis"].isin([ALL, axis])
+    whole, digits = records["axis"].isin([ALL, axis]), findings.units.measure.digits
     if findings.pair is None:
-        return _means_table(records[whole], axis)
+        return _means_table(records[whole], axis, digits)
     html = ""
     if len(findings.units.sources) > 2:
-        html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis)
+        html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis, digits)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
     return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
 
@@ -76,7 +72,7 @@ def sentences_of(findings: Findings, axis: str) -> str:
         return ""
     records = findings.breakdown.pair(*findings.pair)
     rows = records[records["axis"] == axis].to_dict("records")
-    return bullets(pair_sentence(r, findings.units, tests=findings.breakdown.n_tests) for r in rows)
+    return bullets(pair_sentence(r, findings.units) for r in rows)
 
 
 def _others(pairs: Sequence[str]) -> str:
@@ -90,11 +86,12 @@ def _headline_row(findings: Findings, key: str) -> list[str]:
     records = bin_records(units, None)
     measure, n = units.measure, int(records["n"].iloc[0])
     row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(units.table))]
-    row += [_number(mean) for mean in _source_records(records)["mean"]]
+    row += [number(mean, measure.digits) for mean in _source_records(records)["mean"]]
     if findings.pair:
         first, second = findings.pair
         (record,) = records[(records["source"] == second) & (records["minus"] == first)].to_dict("records")
-        row += [_number(record["mean_difference"], sign="+"), _between(record, "ci_low", "ci_high", sign="+")]
+        row.append(number(record["mean_difference"], measure.digits, sign=True))
+        row.append(interval(record["ci_low"], record["ci_high"], measure.digits, sign=True))
     return row
 
 
@@ -103,22 +100,22 @@ def _source_records(records: pd.DataFrame) -> pd.DataFrame:
     return records.drop_duplicates(["axis", "bin", "source"])
 
 
-def _means_table(records: pd.DataFrame, axis: str) -> str:
+def _means_table(records: pd.DataFrame, axis: str, digits: int) -> str:
     sources = list(dict.fromkeys(records["source"]))
     rows = []
     for _, group in records.groupby(["axis", "bin"], sort=False):
         of = {record["source"]: record for record in group.to_dict("records")}
-        rows.append([*_bin(of[sources[0]], axis), *(_mean(of[source]) for source in sources)])
+        rows.append([*_bin(of[sources[0]], axis), *(_mean(of[source], digits) for source in sources)])
     return table(["Bin", "n", *sources], rows, name=f"means {axis}")
 
 
 def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
-    first, second = pair
+    (first, second), digits = pair, findings.units.measure.digits
     means = {(r["axis"], r["bin"]): r for r in _source_records(records).to_dict("records") if r["source"] == first}
     rows = []
     for record in records[(records["source"] == second) & (records["minus"] == first)].to_dict("records"):
         other = means[record["axis"], record["bin"]]
-        rows.append([*_bin(record, axis), _mean(other), _mean(record), *_compared(record)])
+        rows.append([*_bin(record, axis), _mean(other, digits), _mean(record, digits), *_compared(record, digits)])
     columns = ["Bin", "n", first, second, "Difference", "p", "p (Holm)", "Effect", "Higher / lower / equal"]
     caption = f"{findings.units.measure.title}: {second} minus {first}"
     return heading(caption) + table(columns, rows, name=f"pair {axis} {first} {second}")
@@ -137,35 +134,22 @@ def _counts(n: int, units: int) -> str:
     return f"{n}" if n == units else f"{n} ({units})"
 
 
-def _compared(record: Mapping[Any, Any]) -> list[str]:
+def _compared(record: Mapping[Any, Any], digits: int) -> list[str]:
     tested = not math.isnan(record["p"])
-    difference = _number(record["mean_difference"], sign="+")
+    difference = number(record["mean_difference"], digits, sign=True)
     if not math.isnan(record["ci_low"]):
-        difference += f"\n{_between(record, 'ci_low', 'ci_high', sign='+')} ({100 * record['ci_level']:.3g} %)"
+        ends = interval(record["ci_low"], record["ci_high"], digits, sign=True)
+        difference += f"\n{ends} ({100 * record['ci_level']:.3g} %)"
     return [
         difference,
-        _p(record["p"]),
-        _p(record["p_holm"]),
-        f"{record['effect']:+.2f}" if tested else NONE,
-        f"{record['n_higher']:.0f} / {record['n_lower']:.0f} / {record['n_equal']:.0f}" if tested else NONE,
+        p_number(record["p"]),
+        p_number(record["p_holm"]),
+        number(record["effect"], 2, sign=True),
+        f"{record['n_higher']:.0f} / {record['n_lower']:.0f} / {record['n_equal']:.0f}" if tested else NOTHING,
     ]
 
 
-def _mean(record: Mapping[Any, Any]) -> str:
+def _mean(record: Mapping[Any, Any], digits: int) -> str:
     """A mean above its 95 % interval."""
-    interval = "" if math.isnan(record["mean_low"]) else f"\n{_between(record, 'mean_low', 'mean_high')}"
-    return f"{_number(record['mean'])}{interval}"
-
-
-def _number(value: float, *, sign: str = "") -> str:
-    return NONE if math.isnan(value) else f"{value:{sign}.3f}"
-
-
-def _between(record: Mapping[Any, Any], low: str, high: str, *, sign: str = "") -> str:
-    if math.isnan(record[low]):
-        return NONE
-    return f"{record[low]:{sign}.3f} to {record[high]:{sign}.3f}"
-
-
-def _p(p: float) -> str:
-    return NONE if math.isnan(p) else p_text(p).removeprefix("p ").removeprefix("= ")
+    ends = interval(record["mean_low"], record["mean_high"], digits)
+    return number(record["mean"], digits) + ("" if ends == NOTHING else f"\n{ends}")

@@ -23,7 +23,7 @@ def demo_breakdown(**options):
 
 def sentence(breakdown, at: int) -> str:
     record = breakdown.pair("FL", "A-FL").iloc[at].to_dict()
-    return pair_sentence(record, breakdown.units, tests=breakdown.n_tests)
+    return pair_sentence(record, breakdown.units)
 
 
 def open_breakdown(page, serve, address: str = "") -> None:

@@ -21,8 +21,8 @@ from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
 from afl_core.figures.slopes import plot_slopes
 
-SIZE = Binning("size", (2.0, 8.0), "fixed edges")
-ROUGH = Binning("roughness", (0.1, 0.2), "fixed edges")
+SIZE = Binning("size", (2.0, 8.0), "own edges")
+ROUGH = Binning("roughness", (0.1, 0.2), "own edges")
 PAIR = ("FL", "A-FL")
 SWEEP = ["bin", "edge", "quantile", "n", "mean_difference", "ci_low", "ci_high"]
 
@@ -135,7 +135,7 @@ def test_sources_differ_by_colour_and_by_symbol():
 
 def test_an_empty_bin_keeps_its_place_with_n_0():
     units = make_units()
-    found = compute_breakdown(units, (Binning("size", (100.0, 200.0), "fixed edges"),))
+    found = compute_breakdown(units, (Binning("size", (100.0, 200.0), "own edges"),))
     figure = plot_means(found, "size")
     assert list(figure.layout.xaxis.ticktext)[2:] == [
         "medium<br>100 to<br>200 ml<br>n = 0",

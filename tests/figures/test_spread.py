@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend, wilson
 
 PAIR = ("FL", "A-FL")
-SIZE = Binning("size", (2.0, 8.0), "fixed edges")
+SIZE = Binning("size", (2.0, 8.0), "own edges")
 
 
 @dataclass(frozen=True)

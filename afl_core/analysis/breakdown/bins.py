@@ -51,20 +51,23 @@ AXES: Mapping[str, Axis] = MappingProxyType(
         axis.key: axis
         for axis in (
             Axis("size", "Tumour volume", "Lesion volume", "ml", ("small", "medium", "large"), "no tumour"),
-            Axis("roughness", "Roughness", "Lesion roughness", "", ("good", "medium", "poor"), "no roughness"),
+            Axis("roughness", "Roughness", "Lesion roughness", "", ("smooth", "medium", "rough"), "no roughness"),
             Axis(
                 "released_smoothness",
                 "Released smoothness",
                 "Released smoothness",
                 "",
-                ("poor", "medium", "good"),
+                ("rough", "medium", "smooth"),
                 "no tumour",
             ),
         )
     }
 )
-"""Smoothness is good, medium or poor as in the paper's Figure 4: by our size-free roughness, where low is good, or by
-the gamma_mSa of the paper's code, where high would be good."""
+"""Tumours are smooth, medium or rough (good, medium and poor smoothness in the paper's Figure 4): by our size-free
+roughness, where low is smooth, or by the gamma_mSa of the paper's code, where high would be smooth."""
+
+OWN_EDGES = "own edges"
+"""Origin of edges that the reader chose."""
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from afl_core.analysis.breakdown.bins import AXES, Binning, Edges, has_value
+from afl_core.analysis.breakdown.interaction import patient_mean, sizes_and_differences
 from afl_core.analysis.breakdown.records import level_of_each, patient_means
 from afl_core.analysis.breakdown.sentences import in_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -64,7 +65,8 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
         smoothness: Key of a smoothness in AXES, not `size`.
 
     Returns:
-        Volume with smoothness; difference with volume; difference with smoothness; difference with volume, smoothness
+        Volume with smoothness; difference with volume, as `size_correlation`; difference with smoothness; difference
+        with volume, smoothness
         held fixed; difference with smoothness, volume held fixed. The last two correlate what is left of the ranks of
         both after a linear fit on the ranks of the third.
 
@@ -85,11 +87,18 @@ def confounding(units: Units, pair: tuple[str, str], smoothness: str) -> tuple[C
     volume, smooth, gain = (means[name].rank().to_numpy(np.float64) for name in ("size", smoothness, "difference"))
     return (
         _correlation(f"volume with {label}", _pearson(volume, smooth), n),
-        _correlation("difference with volume", _pearson(gain, volume), n),
+        size_correlation(units, pair),
         _correlation(f"difference with {label}", _pearson(gain, smooth), n),
         _correlation(f"difference with volume, {label} held fixed", _partial(gain, volume, smooth), n, fixed=1),
         _correlation(f"difference with {label}, volume held fixed", _partial(gain, smooth, volume), n, fixed=1),
     )
+
+
+def size_correlation(units: Units, pair: tuple[str, str]) -> Correlation:
+    """Rank correlation of the paired difference with volume, over the patients of `size_interaction`, with a tumour."""
+    x, y, patients = sizes_and_differences(units, pair)
+    ranks = [pd.Series(patient_mean(values, patients)).rank().to_numpy(np.float64) for values in (x, y)]
+    return _correlation("difference with volume", _pearson(*ranks), len(ranks[0]))
 
 
 def confounding_sentence(correlations: Sequence[Correlation], smoothness: str, units: Units) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.options import Options, list_sources
 from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
-from afl_core.analysis.breakdown.sentences import pair_sentence
+from afl_core.analysis.breakdown.sentences import evidence_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.base.versions import versions
@@ -105,12 +105,13 @@ def list_records(breakdown: Breakdown) -> list[dict[str, Any]]:
 
 
 def list_sentences(breakdown: Breakdown) -> list[dict[str, str]]:
-    """The record of every pair in words."""
+    """The record of every pair in words, and what stands behind each sentence."""
     pairs = breakdown.records[breakdown.records["minus"] != ""]
     sentences = []
     for record in pairs.to_dict("records"):
         where = {name: str(record[name]) for name in ("axis", "bin", "minus", "source")}
-        sentences.append({**where, "text": pair_sentence(record, breakdown.units, tests=breakdown.n_tests)})
+        evidence = evidence_sentence(record, breakdown.units, tests=breakdown.n_tests)
+        sentences.append({**where, "text": pair_sentence(record, breakdown.units), "evidence": evidence})
     return sentences
 
 

@@ -9,10 +9,11 @@ from numpy.typing import NDArray
 from scipy.special import stdtr, stdtrit
 
 from afl_core.analysis.breakdown.bins import has_value
-from afl_core.analysis.breakdown.sentences import ALPHA, count, in_sentence, p_text
+from afl_core.analysis.breakdown.sentences import ALPHA, count, in_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, DRAWS, SEED
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
+from afl_core.base.numbers import interval, number, p_text, with_unit
 from afl_core.base.words import number_of
 
 PERMUTATIONS = 9999
@@ -98,10 +99,10 @@ def size_interaction(units: Units, pair: tuple[str, str]) -> Interaction:
     Source: DiCiccio and Romano, JASA 112 (2017) 1211 (studentised permutation); MacKinnon and White, J Econometrics 29
     (1985) 305 (HC3, jackknife); Cameron and Miller, J Human Resources 50 (2015) 317 (over clusters).
     """
-    x, y, patients = _sizes_and_differences(units, pair)
+    x, y, patients = sizes_and_differences(units, pair)
     n, many = int(patients.max(initial=-1)) + 1, len(x)
     if units.level == "case":
-        x, y, patients = _means(x, patients), _means(y, patients), np.arange(n)
+        x, y, patients = patient_mean(x, patients), patient_mean(y, patients), np.arange(n)
     if why := _untestable(x, n):
         return _untested(n, many, why)
     method: Literal["permutation", "mixed model"] = "permutation" if units.level == "case" else "mixed model"
@@ -124,9 +125,9 @@ def interaction_sentence(interaction: Interaction, units: Units, pair: tuple[str
     what = f"{second}'s {in_sentence(units.measure.label)} minus {first}'s"
     if not interaction.method:
         return f"Whether {what} depends on {volume} was not tested: {interaction.note}."
-    unit = f" {units.measure.unit}" if units.measure.unit else ""
-    interval = f"{100 * CI_LEVEL:.3g} % interval {interaction.low:+.3f} to {interaction.high:+.3f}"
-    slope = f"{interaction.slope:+.3f}{unit} per doubling, {interval}"
+    digits = units.measure.digits
+    ends = f"{100 * CI_LEVEL:.3g} % interval {interval(interaction.low, interaction.high, digits, sign=True)}"
+    slope = f"{with_unit(number(interaction.slope, digits, sign=True), units.measure.unit)} per doubling, {ends}"
     facts = [
         count({"n": interaction.n, "units": interaction.units}, units),
         f"{p_text(interaction.p)} by {HOW[interaction.method]}",
@@ -155,15 +156,15 @@ def robust_trend(units: Units, pair: tuple[str, str]) -> Trend | None:
     """
     from scipy.stats import theilslopes  # noqa: PLC0415 - takes a second to import
 
-    x, y, patients = _sizes_and_differences(units, pair)
-    x, y = _means(x, patients), _means(y, patients)
+    x, y, patients = sizes_and_differences(units, pair)
+    x, y = patient_mean(x, patients), patient_mean(y, patients)
     if len(x) < MIN_PATIENTS or np.ptp(x) == 0:
         return None
     line = theilslopes(y, x, CI_LEVEL)
     return Trend(float(line.slope), float(line.intercept), float(line.low_slope), float(line.high_slope))
 
 
-def _sizes_and_differences(units: Units, pair: tuple[str, str]) -> tuple[Floats, Floats, Ints]:
+def sizes_and_differences(units: Units, pair: tuple[str, str]) -> tuple[Floats, Floats, Ints]:
     """log2(size in ml), difference, and patients numbered from 0, of the units with a tumour."""
     first, second = pair
     keep = has_value("size", units.table["size"])
@@ -173,7 +174,8 @@ def _sizes_and_differences(units: Units, pair: tuple[str, str]) -> tuple[Floats,
     return np.log2(size).round(DECIMALS), difference.round(DECIMALS), patients
 
 
-def _means(values: Floats, patients: Ints) -> Floats:
+def patient_mean(values: Floats, patients: Ints) -> Floats:
+    """Mean of the values of each patient, numbered from 0."""
     means: Floats = np.bincount(patients, values) / np.bincount(patients)
     return means.round(DECIMALS)
 

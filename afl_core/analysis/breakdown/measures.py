@@ -6,6 +6,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from afl_core.base.catalogue import pick
+from afl_core.base.numbers import DIGITS, RATIO
 from afl_core.metrics import METRICS
 
 Level = Literal["case", "lesion"]
@@ -22,6 +23,7 @@ class Measure:
         better: The direction that is better.
         definition: Definition of the metric in a sentence.
         empty_rule: The value that an empty mask gives, in words.
+        digits: Decimals with which values are shown.
         absolute: True if the sign is dropped first: a metric that is best at zero compares by its distance from it.
     """
 
@@ -31,6 +33,7 @@ class Measure:
     better: Literal["higher", "lower"]
     definition: str
     empty_rule: str
+    digits: int = RATIO
     absolute: bool = False
 
     @property
@@ -65,6 +68,7 @@ _LESION = (
         "lower",
         "The larger of the directed 95th percentiles of distances between a lesion and what is matched to it.",
         f"{_MISSED}diagonal of the grid in mm, or the matcher's penalty",
+        DIGITS["mm"],
     ),
     Measure(
         "assd_mm",
@@ -73,6 +77,7 @@ _LESION = (
         "lower",
         "Mean surface distance between a lesion and what is matched to it.",
         f"{_MISSED}diagonal of the grid in mm, or the matcher's penalty",
+        DIGITS["mm"],
     ),
     Measure(
         "detected",
@@ -94,6 +99,7 @@ def _of_cases() -> dict[str, Measure]:
             "lower" if m.better == "zero" else m.better,
             m.definition,
             m.empty_rule,
+            m.digits,
             absolute=m.better == "zero",
         )
         for m in METRICS.values()

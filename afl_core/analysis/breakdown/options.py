@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, Binning, Edges, has_value, tertiles
+from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, OWN_EDGES, Binning, Edges, has_value, tertiles
 from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds
@@ -159,7 +159,7 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:
     pick(AXES, axis, kind="axis")
     if axis in options.edges:
-        return Binning(axis, options.edges[axis], "fixed edges")
+        return Binning(axis, options.edges[axis], OWN_EDGES)
     if options.bins == TRAINING:
         if training is None:
             raise UsageError("The training split of these results is not known", todo="Choose other bins")

@@ -6,10 +6,12 @@ from typing import Any, Literal
 
 import pandas as pd
 
+from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.numbers import interval, number, p_text, with_unit
 from afl_core.base.words import number_of
 from afl_core.evaluation.facts import false_positives_text
 
@@ -31,36 +33,56 @@ def verdict(record: Mapping[Any, Any]) -> Verdict:
     return "higher" if low > 0 else "lower"
 
 
-def pair_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str:
-    """A pair's record in words.
+def pair_sentence(record: Mapping[Any, Any], units: Units) -> str:
+    """A pair's record in words, short: what is better, by how much, and between which ends.
+
+    Args:
+        record: A row of `Breakdown.records` with `minus`.
+        units: The cases or lesions that were compared.
+    """
+    first, second, measure = record["minus"], record["source"], units.measure
+    over = record["axis"] == ALL
+    where = f"{measure.label}, {place(record, units)}" if over else capital(place(record, units))
+    if not record["n"]:
+        return f"{where}: nothing to compare."
+    if (outcome := verdict(record)) in {"higher", "lower"}:
+        better = outcome == measure.better
+        low, high = sorted(abs(record[end]) for end in ("ci_low", "ci_high"))
+        size = with_unit(number(abs(record["mean_difference"]), measure.digits), measure.unit)
+        than = f" than {first}" if over or len(units.pairs) > 1 else ""
+        claim = f"{second} {'better' if better else 'worse'}{than}"
+        return f"{where}: {claim} by {size} ({interval(low, high, measure.digits)})."
+    difference = with_unit(number(record["mean_difference"], measure.digits, sign=True), measure.unit)
+    measured = f"{second} minus {first} {difference}"
+    if outcome == "few":
+        return f"{where}: {measured}; {count(record, units)}, too few for an interval or a test."
+    ends_text = interval(record["ci_low"], record["ci_high"], measure.digits, sign=True)
+    if outcome == "none":
+        return f"{where}: no difference shown ({measured}, {ends_text})."
+    clash = ("holds", "show") if outcome == "ranks only" else ("leaves out", "do not show")
+    return (
+        f"{where}: unclear ({measured}, {ends_text}): the interval {clash[0]} 0, but the ranks {clash[1]} a difference."
+    )
+
+
+def evidence_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str:
+    """What stands behind `pair_sentence`: the range of the bin, the counts, the level and the test.
 
     Args:
         record: A row of `Breakdown.records` with `minus`.
         units: The cases or lesions that were compared.
         tests: Number of p-values that Holm's correction counts.
     """
-    first, second, label = record["minus"], record["source"], in_sentence(units.measure.label)
-    where = place(record, units)
-    if not record["n"]:
-        return f"There is nothing to compare {where}: none has a {label} of every source."
-    measured = f"{record['mean_difference']:+.3f}"
-    if (outcome := verdict(record)) == "few":
-        few = f"{count(record, units)} {'is' if record['units'] == 1 else 'are'} too few for an interval or a test"
-        few += f" ({MIN_PATIENTS} are needed: below that no p-value can fall under {ALPHA})"
-        return f"{second}'s mean {label} minus {first}'s is {measured} {where}; {few}."
-    measured += f", {100 * record['ci_level']:.3g} % interval {record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
-    p = p_text(record["p_holm"]) + (f" after Holm's correction for {number_of(tests, 'test')}" if tests > 1 else "")
-    numbers = f"({count(record, units)}: {measured}; {p})"
-    if outcome == "none":
-        return f"No difference in mean {label} shown between {second} and {first} {where} {numbers}."
-    if outcome in {"ranks only", "mean only"}:
-        interval, ranks = ("holds", "a") if outcome == "ranks only" else ("leaves out", "no")
-        unclear = f"Whether {second}'s mean {label} differs from {first}'s {where} is unclear"
-        return f"{unclear}: the interval {interval} 0, but the test of the ranks shows {ranks} difference {numbers}."
-    higher = record["mean_difference"] > 0
-    better = higher == (units.measure.better == "higher")
-    direction = f"{'higher' if higher else 'lower'} (so {'better' if better else 'worse'})"
-    return f"{second}'s mean {label} is {direction} than {first}'s {where} {numbers}."
+    range_ = "" if math.isnan(record["high"]) else edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
+    range_ = f"{units.axis(record['axis']).label} {range_}. " if range_ else ""
+    if math.isnan(record["ci_low"]):
+        few = f"Below {MIN_PATIENTS} patients there is neither interval nor test: no p-value could fall under {ALPHA}"
+        return f"{range_}{count(record, units)}. {few}."
+    difference = f"{record['source']} minus {record['minus']}, mean over patients"
+    level = f"{100 * record['ci_level']:.3g} % interval"
+    holm = f" after Holm's correction for {number_of(tests, 'test')}" if tests > 1 else ""
+    p = f"Wilcoxon's signed-rank test: {p_text(record['p_holm'])}{holm}"
+    return f"{range_}{count(record, units)}. {difference}, with its {level}. {p}."
 
 
 def tests_sentence(tests: int) -> str:
@@ -108,12 +130,12 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
         record: A row of `Breakdown.records`.
         units: The cases or lesions that were compared.
     """
-    mean = (
-        f"{record['source']}'s mean {in_sentence(units.measure.label)} is {record['mean']:.3f} {place(record, units)}"
-    )
-    low, high = record["mean_low"], record["mean_high"]
-    interval = "" if math.isnan(low) else f"; {100 * CI_LEVEL:.3g} % interval {low:.3f} to {high:.3f}"
-    return f"{mean} ({count(record, units)}{interval})."
+    measure, low = units.measure, record["mean_low"]
+    mean = with_unit(number(record["mean"], measure.digits), measure.unit)
+    ends = interval(low, record["mean_high"], measure.digits)
+    within = "" if math.isnan(low) else f"; {100 * CI_LEVEL:.3g} % interval {ends}"
+    where = place(record, units)
+    return f"{record['source']}'s mean {in_sentence(measure.label)}, {where}: {mean} ({count(record, units)}{within})."
 
 
 def false_positives_sentences(units: Units) -> tuple[str, ...]:
@@ -125,20 +147,27 @@ def false_positives_sentences(units: Units) -> tuple[str, ...]:
 
 
 def place(record: Mapping[Any, Any], units: Units) -> str:
-    """The place of a record in words: over everything, or in a bin with its edges."""
+    """The place of a record in words: all, or the name of a bin."""
     if record["axis"] == ALL:
-        return f"over all {units.noun}"
-    axis, name = units.axis(record["axis"]), record["bin"]
-    tumours = "tumours" if units.level == "case" else "lesions"
+        return f"all {units.noun}"
+    name, tumours = record["bin"], "tumours" if units.level == "case" else "lesions"
     if math.isnan(record["high"]):
         if name == "no tumour":
-            return f"in {units.noun} without a tumour"
+            return f"{units.noun} without a tumour"
         small = "lesions too small for one" if units.level == "lesion" else "no tumour, or one too small"
-        return f"in {units.noun} without a roughness ({small})"
-    range_ = edges_text(record["low"], record["high"], axis.unit)
-    if axis.key == "size":
-        return f"in {name} {tumours} ({range_})"
-    return f"in {tumours} of {name} smoothness ({axis.label.lower()} {range_})"
+        return f"{units.noun} without a roughness ({small})"
+    if name == "medium":
+        return f"{tumours} of medium {'size' if record['axis'] == 'size' else 'smoothness'}"
+    return f"{name} {tumours}"
+
+
+def capital(text: str) -> str:
+    """The text with a capital letter at its begin.
+
+    >>> capital("small tumours")
+    'Small tumours'
+    """
+    return text[:1].upper() + text[1:]
 
 
 def edges_text(low: float, high: float, unit: str) -> str:
@@ -168,12 +197,3 @@ def in_sentence(label: str) -> str:
     """
     name = label.split(maxsplit=1)[0]
     return label if name == "Dice" or not name[1:].rstrip(",").islower() else label[0].lower() + label[1:]
-
-
-def p_text(p: float) -> str:
-    """A p-value to three decimals.
-
-    >>> p_text(0.0312), p_text(0.00002)
-    ('p = 0.031', 'p < 0.001')
-    """
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"

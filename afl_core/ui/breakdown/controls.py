@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import Binning, Edges
+from afl_core.analysis.breakdown.bins import OWN_EDGES, Binning, Edges
 from afl_core.analysis.breakdown.measures import MEASURES, Level
 from afl_core.analysis.breakdown.options import (
     BINS,
@@ -120,11 +120,11 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     unbinned = tuple(unbinned_axes(units, options, training).values())
     edges = _choose_edges(defaults, units)
     options = replace(options, edges=edges)
-    binnings = tuple(Binning(b.axis, edges[b.axis], "fixed edges") if b.axis in edges else b for b in defaults)
+    binnings = tuple(Binning(b.axis, edges[b.axis], OWN_EDGES) if b.axis in edges else b for b in defaults)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
     breakdown = replace(join_records(units, binnings, parts), unbinned=unbinned)
     sentence = (
-        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units, tests=breakdown.n_tests)
+        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units)
         if pair
         else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
     )

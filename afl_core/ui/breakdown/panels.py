@@ -12,6 +12,7 @@ from afl_core.analysis.breakdown.confounding import confounding, confounding_sen
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
+    evidence_sentence,
     false_positives_sentences,
     levels_sentence,
     pair_sentence,
@@ -20,6 +21,7 @@ from afl_core.analysis.breakdown.sentences import (
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.figures.bins import plot_means
@@ -45,8 +47,9 @@ def show_bins(selection: Selection) -> None:
             if pair:
                 records = selection.breakdown.pair(*pair)
                 of_axis = records[records["axis"] == binning.axis].to_dict("records")
-                sentences = [pair_sentence(record, units, tests=selection.breakdown.n_tests) for record in of_axis]
-                st.caption("\n".join(f"- {plain(text)}" for text in sentences))
+                for record in of_axis:
+                    evidence = evidence_sentence(record, units, tests=selection.breakdown.n_tests)
+                    st.markdown(plain(pair_sentence(record, units)), help=plain(evidence))
     if false := false_positives_sentences(units):
         st.markdown("\n".join(f"- {plain(text)}" for text in false))
     st.caption(plain(_caption(selection)))
@@ -69,7 +72,7 @@ def show_statistics(selection: Selection) -> None:
         hide_index=True,
         height="content" if len(records) < 15 else 500,
         placeholder="–",
-        column_config=_statistic_columns(),
+        column_config=_statistic_columns(selection.units.measure.digits),
     )
     st.caption(
         plain(
@@ -102,9 +105,9 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
             "n": records["n"].tolist(),
             "units": records["units"].tolist(),
             "difference": records["mean_difference"].tolist(),
-            "interval": [_interval(record) for record in records.to_dict("records")],
-            "p": records["p"].tolist(),
-            "p (Holm)": records["p_holm"].tolist(),
+            "interval": [_interval(record, units.measure.digits) for record in records.to_dict("records")],
+            "p": [p_number(p) for p in records["p"]],
+            "p (Holm)": [p_number(p) for p in records["p_holm"]],
             "effect": records["effect"].tolist(),
             "higher": records["n_higher"].tolist(),
             "lower": records["n_lower"].tolist(),
@@ -179,18 +182,18 @@ def _range(record: Mapping[Any, Any]) -> str:
     return edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
 
 
-def _interval(record: Mapping[Any, Any]) -> str:
-    return "" if pd.isna(record["ci_low"]) else f"{record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
+def _interval(record: Mapping[Any, Any], digits: int) -> str:
+    return interval(record["ci_low"], record["ci_high"], digits, sign=True)
 
 
-def _statistic_columns() -> dict[str, Any]:
+def _statistic_columns(digits: int) -> dict[str, Any]:
     number = st.column_config.NumberColumn
     return {
         "units": number(help=TERMS["Unit"]),
         "n": number(help=TERMS["n"]),
-        "difference": number(format="%+.3f", help=TERMS["Difference"]),
-        "p": number(format="%.2g", help=TERMS["p"]),
-        "p (Holm)": number(format="%.2g", help=TERMS["p (Holm)"]),
+        "difference": number(format=f"%+.{digits}f", help=TERMS["Difference"]),
+        "p": st.column_config.TextColumn(help=TERMS["p"]),
+        "p (Holm)": st.column_config.TextColumn(help=TERMS["p (Holm)"]),
         "effect": number(format="%+.2f", help=TERMS["Effect"]),
         "higher": number(help=TERMS["Higher"]),
     }

@@ -91,8 +91,8 @@ def test_bounds_and_names():
 
 def test_smooth_is_good_by_either_measure():
     """A rough tumour has a high roughness; the released code's smoothness is meant to be high where it is smooth."""
-    assert Binning("roughness", (0.1, 0.2), "").names[:3] == ("good", "medium", "poor")
-    assert Binning("released_smoothness", (0.1, 0.2), "").names[:3] == ("poor", "medium", "good")
+    assert Binning("roughness", (0.1, 0.2), "").names[:3] == ("smooth", "medium", "rough")
+    assert Binning("released_smoothness", (0.1, 0.2), "").names[:3] == ("rough", "medium", "smooth")
     assert [axis.title for axis in AXES.values()] == ["Tumour volume (ml)", "Roughness", "Released smoothness"]
 
 

@@ -63,16 +63,16 @@ def test_csv_and_json_hold_the_same_numbers():
 def test_a_sentence_a_pair_and_bin():
     found, sentences = chosen(), document()["sentences"]
     pairs = found.records[found.records["minus"] != ""].to_dict("records")
-    assert [s["text"] for s in sentences] == [pair_sentence(r, found.units, tests=found.n_tests) for r in pairs]
-    assert {(s["axis"], s["bin"]) for s in sentences} >= {("all", "all"), ("size", "small"), ("roughness", "poor")}
+    assert [s["text"] for s in sentences] == [pair_sentence(r, found.units) for r in pairs]
+    assert {(s["axis"], s["bin"]) for s in sentences} >= {("all", "all"), ("size", "small"), ("roughness", "rough")}
 
 
 def test_what_a_reader_needs_to_make_it_again():
     said = document(Options(edges={"size": (2.0, 9.0)}))
     size, roughness = said["bins"]
-    assert (size["low"], size["high"], size["how"], size["unit"]) == (2.0, 9.0, "fixed edges", "ml")
+    assert (size["low"], size["high"], size["how"], size["unit"]) == (2.0, 9.0, "own edges", "ml")
     assert roughness["how"] == "tertiles of the reference set (22 values)"
-    assert roughness["names"] == ["good", "medium", "poor", "no roughness"]
+    assert roughness["names"] == ["smooth", "medium", "rough", "no roughness"]
     assert said["options"]["edges"] == {"size": [2.0, 9.0]}
     assert said["options"]["sources"] == ["FL", "A-FL"]
     assert (said["seed"], said["resamples"], said["published"], said["results"]) == (SEED, RESAMPLES, False, "made")

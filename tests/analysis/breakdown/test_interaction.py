@@ -261,8 +261,8 @@ def test_sentences_say_no_more_than_the_numbers():
     )
     none = Interaction("permutation", -0.5, -1.2, 0.2, 0.3, 24, 30)
     assert interaction_sentence(none, millimetres, PAIR) == (
-        "No dependence on tumour volume shown: A-FL's HD95 minus FL's changes by -0.500 mm per doubling, 95 % interval "
-        "-1.200 to +0.200 (30 cases of 24 patients; p = 0.300 by permutation of sizes over patients)."
+        "No dependence on tumour volume shown: A-FL's HD95 minus FL's changes by -0.5 mm per doubling, 95 % interval "
+        "-1.2 to +0.2 (30 cases of 24 patients; p = 0.300 by permutation of sizes over patients)."
     )
     mixed = Interaction("mixed model", -0.012, -0.02, -0.004, 0.00001, 10, 24, "a note")
     assert interaction_sentence(mixed, units([], [], level="lesion"), PAIR) == (

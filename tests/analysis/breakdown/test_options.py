@@ -93,7 +93,7 @@ def test_tertiles_are_of_every_reference_also_of_those_left_out():
 
 def test_fixed_edges_replace_tertiles_of_their_axis_alone():
     size, roughness = choose_binnings(choose(), Options(edges={"size": (2.0, 3.0)}))
-    assert (size.edges, size.how) == ((2.0, 3.0), "fixed edges")
+    assert (size.edges, size.how) == ((2.0, 3.0), "own edges")
     assert roughness.how.startswith("tertiles")
 
 
@@ -102,7 +102,7 @@ def test_edges_of_the_training_split():
     options = Options(bins="training", edges={"roughness": (0.1, 0.3)})
     size, roughness = choose_binnings(choose(), options, training)
     assert (size.edges, size.how) == ((20.0, 30.0), "tertiles of the training split (4 values)")
-    assert roughness.how == "fixed edges"
+    assert roughness.how == "own edges"
     with pytest.raises(UsageError, match=r"training split of these results is not known.*Choose other bins"):
         choose_binnings(choose(), options)
     with pytest.raises(UsageError, match=r"too few values in the training split .* \(received: 0, 3 are needed\)"):

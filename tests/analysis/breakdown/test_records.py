@@ -26,8 +26,8 @@ from afl_core.analysis.statistics.ranks import holm, signed_ranks
 
 NAN = math.nan
 NUMBERS = ("mean", "mean_low", "mean_high", "mean_difference", "ci_low", "ci_high", "p", "p_holm", "effect")
-SIZE = Binning("size", (1.0, 5.0), "fixed edges")
-ROUGHNESS = Binning("roughness", (0.1, 0.2), "fixed edges")
+SIZE = Binning("size", (1.0, 5.0), "own edges")
+ROUGHNESS = Binning("roughness", (0.1, 0.2), "own edges")
 
 
 def units_of(values, *, size=None, roughness=None, ids=None, metric="dsc"):
@@ -288,7 +288,7 @@ def test_a_metric_that_is_defined_nowhere_has_an_empty_record():
     assert breakdown.records[["axis", "n", "units"]].to_numpy().tolist() == [[ALL, 0, 0]] * 2
     assert breakdown.records[list(NUMBERS)].isna().all(axis=None)
     record = breakdown.pair("FL", "A-FL").iloc[0]
-    assert "nan" not in pair_sentence(record, breakdown.units, tests=0)
+    assert "nan" not in pair_sentence(record, breakdown.units)
     assert compute_grid(breakdown.units, SIZE, ROUGHNESS, ("FL", "A-FL"))["n"].tolist() == [0] * 16
 
 
@@ -330,8 +330,8 @@ def test_grid_by_hand():
     cells = grid.set_index(["row", "column"])
     assert cells["n"].sum() == n
     ends = mean_intervals(np.arange(7)[:, None] / 16)[0]
-    assert cells.loc[("small", "good")].tolist() == pytest.approx([7, 3 / 16, *ends])
-    assert cells.loc[("large", "poor"), ["n", "mean_difference"]].tolist() == [1, -0.25]
+    assert cells.loc[("small", "smooth")].tolist() == pytest.approx([7, 3 / 16, *ends])
+    assert cells.loc[("large", "rough"), ["n", "mean_difference"]].tolist() == [1, -0.25]
     assert cells.loc[("no tumour", "no roughness"), ["n", "mean_difference"]].tolist() == [2, 0.25]
     assert cells["mean_difference"].isna().sum() == 13
     assert cells["ci_low"].notna().sum() == 1
@@ -342,11 +342,11 @@ def test_cells_with_an_interval_share_their_error():
     second = list(np.random.default_rng(1).random(15))
     units = units_of({"FL": [0.5] * 15, "A-FL": second}, size=size, roughness=roughness)
     cells = compute_grid(units, SIZE, ROUGHNESS, ("FL", "A-FL")).set_index(["row", "column"])
-    for column, part in (("good", slice(0, 6)), ("poor", slice(6, 12))):
+    for column, part in (("smooth", slice(0, 6)), ("rough", slice(6, 12))):
         ends = mean_intervals(np.array(second)[part, None] - 0.5, level=0.975)[0]
         assert cells.loc[("small", column), ["ci_low", "ci_high"]].tolist() == pytest.approx(list(ends))
-    assert cells.loc[("large", "poor"), "n"] == 3
-    assert math.isnan(cells.loc[("large", "poor"), "ci_low"])
+    assert cells.loc[("large", "rough"), "n"] == 3
+    assert math.isnan(cells.loc[("large", "rough"), "ci_low"])
     swapped = compute_grid(units, SIZE, ROUGHNESS, ("A-FL", "FL")).set_index(["row", "column"])
     np.testing.assert_allclose(swapped["mean_difference"], -cells["mean_difference"])
 
@@ -355,7 +355,7 @@ def test_a_moved_edge_resamples_only_the_bins_that_it_changes(monkeypatch):
     units = random_units(seed=11)
     sizes = []
     monkeypatch.setattr(module, "mean_intervals", lambda v, **how: sizes.append(len(v)) or mean_intervals(v, **how))
-    before, moved = Binning("size", (0.4, 2.0), "fixed edges"), Binning("size", (0.6, 2.0), "fixed edges")
+    before, moved = Binning("size", (0.4, 2.0), "own edges"), Binning("size", (0.6, 2.0), "own edges")
     first, second = bin_records(units, before), bin_records(units, moved)
     n = [table.groupby("bin", sort=False)["n"].first() for table in (first, second)]
     assert n[0]["large"] == n[1]["large"]
