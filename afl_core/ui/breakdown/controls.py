@@ -128,7 +128,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
         if pair
         else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
     )
-    headline.markdown(f"#### {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
+    headline.markdown(f"## {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
     return Selection(workspace, options, breakdown, pair, key)
 
 

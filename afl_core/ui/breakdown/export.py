@@ -61,7 +61,7 @@ def command_options(options: Options) -> str:
 
 def show_published(selection: Selection) -> None:
     """The paper's tables, which are not ours."""
-    st.markdown("##### Published by the paper, not measured here")
+    st.markdown("### Published by the paper, not measured here")
     st.caption(plain(SOURCE))
     losses, networks = st.columns(2, gap="large")
     losses.dataframe(published_losses(), hide_index=True, height="content")

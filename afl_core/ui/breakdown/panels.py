@@ -41,7 +41,7 @@ def show_bins(selection: Selection) -> None:
         st.info(plain(why))
     for column, binning in zip(st.columns(2, gap="large"), selection.breakdown.binnings, strict=False):
         with column:
-            st.markdown(f"##### By {_axis_words(binning.axis, units)}")
+            st.markdown(f"### By {_axis_words(binning.axis, units)}")
             figure = _means(selection.key, binning, selection.breakdown, pair)
             show_clickable(figure, selection, name=f"means {binning.axis}")
             if pair:
@@ -60,7 +60,7 @@ def show_statistics(selection: Selection) -> None:
     if selection.pair is None:
         return
     breakdown = selection.breakdown
-    st.markdown("##### Paired statistics")
+    st.markdown("### Paired statistics")
     workspace = selection.workspace
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(warning))

@@ -116,7 +116,7 @@ def _show_confounding(selection: Selection) -> None:
         }
     )
     st.dataframe(table, hide_index=True, column_config={"rho": st.column_config.NumberColumn(format="%+.2f")})
-    st.markdown("##### Do the edges decide?")
+    st.markdown("### Do the edges decide?")
     for binning in selection.breakdown.binnings:
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)
         sentence = plain(sweep_sentence(sweep, binning, selection.units, selection.pair))

@@ -40,7 +40,7 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         return
     metrics, lesions = st.columns(2, gap="large")
     with metrics:
-        st.markdown("##### Metrics of this case")
+        st.markdown("### Metrics of this case")
         table = metric_table(rows, workspace.sources)
         right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height="content", column_config=right)
@@ -49,7 +49,7 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         lines += [f"{name}'s mask on this case: {note}" for name, note in notes.items() if note]
         st.caption("  \n".join(map(plain, lines)))
     with lesions:
-        st.markdown("##### Lesions")
+        st.markdown("### Lesions")
         table = lesion_table(workspace, case_id)
         linked = _linked_lesion(table)
         st.dataframe(

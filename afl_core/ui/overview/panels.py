@@ -31,7 +31,8 @@ from afl_core.ui.shared.workspace import nothing_evaluated, open_case
 def show_title(workspace: Comparison) -> None:
     """The kind of data, and the headline comparison in one sentence."""
     st.markdown(
-        "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion. "
+        "What a change of loss does to a tumour segmentation model, case by case and lesion by lesion: the focal loss "
+        "(FL) against the adaptive focal loss (A-FL), or any other pair. "
         "**Research use only, not a medical device.**"
     )
     if workspace.is_demo:
@@ -39,7 +40,7 @@ def show_title(workspace: Comparison) -> None:
             "This is the **synthetic** demo cohort: drawn tumours in the anatomy of the ICBM 2009 template, with two "
             "small networks trained for minutes. It shows the workbench, not what A-FL is worth on patients.",
         )
-    st.markdown(f"#### {_sentence(workspace)}")
+    st.markdown(f"## {_sentence(workspace)}")
     if missing := missing_text(workspace):
         st.warning(plain(missing))
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
@@ -114,12 +115,12 @@ def show_contents(workspace: Comparison) -> None:
     """Data and checkpoints that are loaded."""
     data, sources = st.columns(2, gap="large")
     with data:
-        st.subheader("Data")
+        st.header("Data")
         _show_facts(data_facts(workspace), "Data")
         if workspace.problem:
             st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
     with sources:
-        st.subheader("Sources")
+        st.header("Sources")
         for name, source in workspace.manifest.sources.items():
             with st.expander(f"{plain(name)}: {plain(workspace.summaries[name])}"):
                 _show_facts(source_facts(source), "Card")

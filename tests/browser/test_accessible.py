@@ -1,0 +1,56 @@
+"""Every page for all readers: axe-core's rules in both themes, and no sideways scroll on a narrow screen."""
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+ROOT = Path(__file__).parents[2]
+PAGES = ("", "compare", "breakdown", "loss_xray", "training", "data", "help")
+BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true], .afl[data-ready=false]"
+NARROW = ((800, 800), (700, 450))
+"""A small screen, and one of 1400 x 900 at a zoom of 200 %."""
+
+
+def wait_until_drawn(page) -> None:
+    page.wait_for_selector("h1", timeout=60_000)
+    page.wait_for_function(f"!document.querySelector({BUSY!r})", timeout=60_000)
+    page.wait_for_timeout(500)  # charts fade in
+
+
+def serious(page) -> list[str]:
+    """What axe-core calls serious or critical, a line each."""
+    found = Axe().run(page).response["violations"]
+    return [
+        f"{wrong['id']}: {node['html'][:200]}"
+        for wrong in found
+        if wrong["impact"] in {"serious", "critical"}
+        for node in wrong["nodes"]
+    ]
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_accessible_and_fits_a_narrow_screen(page, serve, name):
+    page.emulate_media(color_scheme="light")
+    page.goto(f"{serve(ROOT / 'app.py')}/{name}")
+    wait_until_drawn(page)
+    headings = page.locator("h1:visible, h2:visible, h3:visible, h4:visible").evaluate_all(
+        "all => all.map(e => Number(e.tagName[1]))"
+    )
+    assert headings[0] == 1
+    assert headings.count(1) == 1
+    assert all(after <= before + 1 for before, after in pairwise(headings)), headings
+    assert serious(page) == []
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+    wait_until_drawn(page)
+    assert serious(page) == []
+    page.emulate_media(color_scheme=None)
+    for width, height in NARROW:
+        page.set_viewport_size({"width": width, "height": height})
+        page.wait_for_timeout(500)
+        wide = page.evaluate(
+            "document.querySelector('.stMain').scrollWidth - document.querySelector('.stMain').clientWidth"
+        )
+        assert wide <= 0, f"{wide} px beyond {width}"
