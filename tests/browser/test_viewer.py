@@ -569,6 +569,46 @@ def test_zoom_keeps_the_voxel_under_the_pointer_and_pan_moves_it(viewer: Page):
     assert (viewer.pixels(0) == before).mean() > 0.99
 
 
+def test_masks_alone_are_cropped_to_where_they_are():
+    affine = np.diag([1.0, 1.0, 5.0, 1.0])
+    mask = np.zeros((60, 60, 20), bool)
+    mask[20:30, 5:10, 2:4] = True
+    nothing = Volume(np.zeros(mask.shape, np.float32), affine)
+    header, *_ = unpack(viewer_payload(ViewerCase(nothing, Mask(mask, affine))))
+    assert header["box"] == [[10, 40], [0, 20], [0, 6]]  # 10 mm around, within the grid
+    header, *_ = unpack(viewer_payload(ViewerCase(nothing, None)))
+    assert header["box"] == [[0, 60], [0, 60], [0, 20]]
+
+
+def test_the_lesion_comes_large_and_z_shows_the_whole(viewer: Page):
+    """The largest lesion is a ball of 22 mm, which half of the view shows; the bar measures what it says."""
+
+    def width() -> int:
+        return int(np.ptp(np.nonzero(viewer.where(0, REFERENCE_COLOUR))[1]))
+
+    header, *_ = unpack(viewer_payload(case_named("near", "T1")))
+    sides = [(last - first) * mm for (first, last), mm in zip(header["box"], header["spacing_mm"], strict=True)]
+    viewer.open("case=near")
+    assert "zoom=" not in viewer.page.url
+    viewer.key("x")  # the crosshair is white as well
+    near, pixels = width(), viewer.pixels(0)
+    bar = pixels[-10, pixels.shape[1] // 2 :].min(axis=1) == 255
+    assert bar.sum() * 22 / near == pytest.approx(20, rel=0.06)
+    inset = pixels[-int(0.2 * len(pixels)) : -12, 12:40]
+    assert len(np.unique(inset)) > 30
+    viewer.key("z")
+    whole = width()
+    assert near / whole == pytest.approx(min(sides) / (4 * header["lesions"][0]["radius_mm"]), rel=0.06)
+    viewer.page.wait_for_function("location.search.includes('zoom=1.00_')")
+    link = viewer.page.evaluate("location.search")[1:]
+    viewer.key("z")
+    assert abs(width() - near) <= 1
+    viewer.page.wait_for_function("!location.search.includes('zoom=')")
+    viewer.page.evaluate("() => sessionStorage.clear()")
+    viewer.open(link)
+    assert abs(width() - whole) <= 1
+
+
 def test_two_fingers_zoom(browser, serve):
     context = browser.new_context(viewport={"width": 1400, "height": 900}, has_touch=True)
     page = context.new_page()

@@ -1,6 +1,7 @@
 """The viewer alone on a page, with phantoms that differ along every axis; `?case=` chooses one."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -113,6 +114,8 @@ def case_named(name: str, sequence: str) -> ViewerCase:
         ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
         scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
         case = ViewerCase(case.image, case.reference, case.predictions, {"Slope": scalars}, case_id=name)
+    if name == "near":
+        case = replace(case, case_id=name, near=True)
     if name == "unlabelled":
         case = ViewerCase(case.image, None, case.predictions, case_id=name)
     return case
@@ -131,6 +134,7 @@ def main() -> None:
         "mapped",
         "twins",
         "sized",
+        "near",
         *STORED,
     ]
     columns = st.columns(6)

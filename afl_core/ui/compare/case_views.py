@@ -136,7 +136,9 @@ def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Vi
     """The payload, and why it has no image, or ""."""
     volume, reference, predictions, note = _read(_case, sequence, files)
     name = sequence if sequence and not note else "masks"
-    return viewer_payload(ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name)), note
+    return viewer_payload(
+        ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name, near=True)
+    ), note
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")

@@ -78,7 +78,7 @@ def choose_case(workspace: Comparison) -> Chosen | None:
 
 def go_to_case(case_id: str) -> None:
     """Have the address name a case, and nothing that belongs to the case before."""
-    for name in ("lesion", "at"):
+    for name in ("lesion", "at", "zoom"):
         st.query_params.pop(name, None)
     st.query_params["case"] = case_id
 

@@ -76,7 +76,8 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
         reference = load_reference(case) if case.reference else None
         predictions = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
         image, note = behind(case, sequence, [*([reference] if reference else []), *predictions.values()])
-        payload = viewer_payload(ViewerCase(image, reference, predictions, sequence=sequence if not note else "masks"))
+        name = sequence if not note else "masks"
+        payload = viewer_payload(ViewerCase(image, reference, predictions, sequence=name, near=True))
         st.session_state[PICTURE] = kept = (sequence, payload, note)
     if kept[2]:
         st.warning(plain(kept[2]))

@@ -54,8 +54,8 @@ def show_viewer(
         report: True to send plane and crosshair back 0.4 s after the last motion; each report reruns page or fragment.
         focus: Voxel to jump to; acts when it differs from the last one given for this case.
         focus_source: Source whose false positive it is, where two may have the same centre.
-        link: Keep plane and crosshair in the page's address (`?at=axial,120,98,70`), and start there. It costs no
-            rerun. For one viewer of a page.
+        link: Keep plane and crosshair in the page's address (`?at=axial-120-98-70`), and start there; another view
+            than at first too (`&zoom=2.50_120.5_98.5_70.5`). It costs no rerun. For one viewer of a page.
 
     Returns:
         The state that the browser last reported; a bare `ViewerState()` without `report`.

@@ -6,13 +6,40 @@ import { buildPanes } from "./panes.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
+export const MAX_ZOOM = 20;
+const LEAST_FIELD_MM = 40;
+
+/** @typedef {{zoom: number, centre: number[], near: boolean}} View What of a case is in sight; `near`: a place alone. */
+
 /**
- * Zoom and centre of a case at first: all of its foreground.
+ * The view of a case at first: its largest lesion where that is wanted, else the whole.
  * @param {import("./types").Header} header
- * @returns {{zoom: number, centre: number[]}}
+ * @returns {View}
  */
 export function home(header) {
-  return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2) };
+  const first = header.near && header.lesions.find(({ voxel }) => String(voxel) === String(header.start));
+  return first ? around(header, first) : whole(header);
+}
+
+/**
+ * The view of all the foreground of a case.
+ * @param {import("./types").Header} header
+ * @returns {View}
+ */
+export function whole(header) {
+  return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2), near: false };
+}
+
+/**
+ * The view of a place: twice as wide as what lies there, 40 mm or more, and never more than the whole.
+ * @param {import("./types").Header} header
+ * @param {{voxel: import("./types").Voxel, radius_mm?: number}} place
+ * @returns {View}
+ */
+export function around(header, { voxel, radius_mm = 0 }) {
+  const sides = header.box.map(([first, last], axis) => (last - first) * header.spacing_mm[axis]);
+  const zoom = clamp(Math.min(...sides) / Math.max(LEAST_FIELD_MM, 4 * radius_mm), 1, MAX_ZOOM);
+  return { zoom, centre: voxel.map((index) => index + 0.5), near: true };
 }
 
 /**
@@ -79,7 +106,8 @@ export function pointAt(viewer, voxel, pane) {
  * @param {number} factor Above 1 to see less, larger.
  */
 export function zoomBy(viewer, factor) {
-  viewer.place.zoom = clamp(viewer.place.zoom * factor, 0.5, 20);
+  const { place } = viewer;
+  Object.assign(place, { zoom: clamp(place.zoom * factor, 0.5, MAX_ZOOM), near: false });
   viewer.invalidate();
 }
 
@@ -90,8 +118,10 @@ export function zoomBy(viewer, factor) {
  * @param {number} j Up the slice.
  */
 export function shiftBy(viewer, i, j) {
-  viewer.place.centre[viewer.plane.h] += i;
-  viewer.place.centre[viewer.plane.v] += j;
+  const { place, plane } = viewer;
+  place.centre[plane.h] += i;
+  place.centre[plane.v] += j;
+  place.near = false;
   viewer.invalidate();
 }
 

@@ -1,6 +1,6 @@
 // Where the crosshair is, told to the surfaces and to the page's address, and read from it.
 
-import { goTo } from "./actions.js";
+import { MAX_ZOOM, goTo, home } from "./actions.js";
 import { findingAt } from "./findings.js";
 import { toMm } from "./geometry.js";
 import { PLANES } from "./voxels.js";
@@ -23,6 +23,9 @@ export function followAddress(viewer) {
   if (!known || (query.get("case") ?? viewer.header.case) !== viewer.header.case) return;
   viewer.ui.axis = axis;
   viewer.place.focus = JSON.stringify([focus, of]); // the address was written after it
+  const [zoom, ...centre] = (query.get("zoom") ?? "").split("_").map(Number);
+  const sight = centre.length === 3 && [zoom, ...centre].every(Number.isFinite) && zoom >= 0.5 && zoom <= MAX_ZOOM;
+  if (sight) Object.assign(viewer.place, { zoom, centre, near: false });
   goTo(viewer, voxel.map(Number));
 }
 
@@ -33,7 +36,9 @@ export function followAddress(viewer) {
 export function announce(viewer) {
   const { header, place, options, ui } = viewer;
   const at = [ui.axis, ...place.cross].join("-");
-  const told = JSON.stringify([header.case, at, place.chosen]);
+  const view = viewOf(place);
+  const zoom = view === viewOf(home(header)) ? "" : view;
+  const told = JSON.stringify([header.case, at, place.chosen, zoom]);
   if (told === viewer.told) return;
   viewer.told = told;
   const radius_mm = place.chosen ? viewer.findings[findingAt(viewer, place.cross)].radius_mm : 0;
@@ -44,6 +49,17 @@ export function announce(viewer) {
   viewer.addressTimer = setTimeout(() => {
     const url = new URL(location.href);
     url.searchParams.set("at", at);
+    if (zoom) url.searchParams.set("zoom", zoom);
+    else url.searchParams.delete("zoom");
     history.replaceState(history.state, "", url);
   }, 300);
+}
+
+/**
+ * What of a case is in sight, as the address has it.
+ * @param {import("./actions.js").View} view
+ * @returns {string}
+ */
+function viewOf({ zoom, centre }) {
+  return [zoom.toFixed(2), ...centre.map((index) => index.toFixed(1))].join("_");
 }

@@ -1,6 +1,6 @@
 // Lesions, false positives and disagreements: the list of places that a reader steps through.
 
-import { goTo } from "./actions.js";
+import { around, goTo, whole } from "./actions.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
@@ -17,7 +17,8 @@ export function goFinding(viewer, index, voxel = viewer.findings[index]?.voxel) 
   viewer.place.finding = index;
   viewer.hover = null; // the read-out tells of the place that was gone to
   // A lesion outside the zoomed view would not be seen.
-  if (viewer.place.zoom > 1) viewer.place.centre = voxel.map((i) => i + 0.5);
+  if (viewer.place.near) Object.assign(viewer.place, around(viewer.header, viewer.findings[index] ?? { voxel }));
+  else if (viewer.place.zoom > 1) viewer.place.centre = voxel.map((i) => i + 0.5);
   viewer.invalidate();
 }
 
@@ -47,4 +48,15 @@ export function stepFinding(viewer, step, kind) {
   const here = viewer.findings[index]?.kind === kind ? index : -1;
   const next = here < 0 ? (step > 0 ? 0 : count - 1) : (here - first + step + count) % count;
   goFinding(viewer, first + next);
+}
+
+/**
+ * Shows the finding at the crosshair, or what lies there, large; or the whole again.
+ * @param {Viewer} viewer
+ */
+export function toggleNear(viewer) {
+  const { place, header } = viewer;
+  const spot = viewer.findings[findingAt(viewer, place.cross)] ?? { voxel: place.cross };
+  Object.assign(place, place.near ? whole(header) : around(header, spot));
+  viewer.invalidate();
 }

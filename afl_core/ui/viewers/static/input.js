@@ -3,7 +3,7 @@
 import {
   goTo, moveBy, pointAt, resetView, setPreset, setSwitch, setWindow, shiftBy, toggleHelp, zoomBy,
 } from "./actions.js";
-import { goFinding, stepFinding } from "./findings.js";
+import { goFinding, stepFinding, toggleNear } from "./findings.js";
 import { matrixOf } from "./geometry.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
@@ -185,7 +185,7 @@ export function listenToStrip(viewer) {
 export function listenToControls(viewer) {
   const { root, opacity, finding, preset, pair } = viewer;
   const actions = {
-    reset: () => resetView(viewer), help: () => toggleHelp(viewer),
+    reset: () => resetView(viewer), help: () => toggleHelp(viewer), near: () => toggleNear(viewer),
   };
   root.addEventListener("click", (event) => {
     const { set, value, flip, step, by, do: action } = event.target.closest("button")?.dataset ?? {};

@@ -2,6 +2,7 @@
 
 import { LETTERS, el, millilitres, remember } from "./common.js";
 import { matrixOf } from "./geometry.js";
+import { drawInset, drawScale } from "./inset.js";
 import { drawCross, drawRegion, hatch } from "./strokes.js";
 import { test, trace } from "./voxels.js";
 
@@ -129,6 +130,10 @@ export function drawPane(viewer, pane) {
   }
   const [x, y] = [matrix.a * (cross[h] + 0.5) + matrix.e, matrix.d * (cross[v] + 0.5) + matrix.f];
   if (ui.cross) drawCross(ctx, Math.round(x) + 0.5, Math.round(y) + 0.5, ratio);
+  if (viewer.place.zoom > 1) {
+    if (pane === viewer.panes[0]) drawInset(viewer, pane, matrix);
+    drawScale(viewer, pane, matrix);
+  }
   labelPane(viewer, pane);
 }
 

@@ -17,7 +17,7 @@ export type Finding = Spot & { kind: string };
 export type Header = {
   case: string; sequence: string; shape: number[]; spacing_mm: number[]; affine: number[][]; oblique_deg: number;
   window: [number, number]; presets: { name: string; low: number; high: number }[]; knots: [number, number][];
-  box: [number, number][]; start: Voxel; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
+  box: [number, number][]; start: Voxel; near: boolean; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
   errors: { TP: Colour; FP: Colour; FN: Colour }; agreement: { both: Colour; neither: Colour };
   lesions: Spot[]; false_positives: Spot[]; disagreements: Spot[];
 };
@@ -33,7 +33,7 @@ export type Switches = {
 };
 export type Place = {
   shape: string; cross: Voxel; zoom: number; centre: number[]; low: number; high: number;
-  picture?: string; focus?: string; chosen?: boolean; finding?: number;
+  near: boolean; picture?: string; focus?: string; chosen?: boolean; finding?: number;
 };
 export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[] };
 export type Look = {

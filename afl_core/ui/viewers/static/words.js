@@ -66,6 +66,7 @@ export function syncControls(viewer) {
     const { set, value, flip } = knob.dataset;
     knob.setAttribute("aria-pressed", String(set ? ui[set] === value : ui[flip]));
   }
+  root.querySelector('[data-do="near"]').setAttribute("aria-pressed", String(place.near));
   opacity.value = ui.opacity;
   opacity.disabled = ui.style === "outline" && !header.maps.length;
   viewer.pair.hidden = !viewer.agreement || viewer.pairs.length < 2;
