@@ -66,7 +66,7 @@ def source_name(folder: Path) -> str:
     """A name for the source that a folder holds.
 
     >>> source_name(Path("out/(best) model"))
-    'best_ model'
+    'best_model'
     """
     return NO_NAME.sub("_", folder.name).strip("_") or "predictions"
 

@@ -2,10 +2,12 @@
 
 import json
 import re
+from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 from dots import click_dot
+from playwright.sync_api import Error as PlaywrightError
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
@@ -51,10 +53,9 @@ def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(page, serve):
     option = page.get_by_role("option", name=re.compile("checkpoint")).first
     for _ in range(10):  # a run of the page that is not over yet closes the menu
         page.get_by_role("combobox", name="Probabilities of").click()
-        page.wait_for_timeout(500)
-        if option.is_visible():
+        with suppress(PlaywrightError):
+            option.click(timeout=1500)
             break
-    option.click()
     page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
     page.get_by_role("button", name="Stop").click()
     page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)

@@ -473,10 +473,10 @@ def test_delete_is_asked_twice(app, made):
 def test_the_address_names_the_run_and_says_when_it_is_gone(app, made):
     made("older", created=1.0)
     made("newer", created=2.0)
-    assert "#### older" in text(app("training", run="older"))
+    assert "## older" in text(app("training", run="older"))
     at = app("training", run="gone")
     assert "There is no run gone; this is the newest" in text(at)
-    assert "#### newer" in text(at)
+    assert "## newer" in text(at)
 
 
 def test_names_and_messages_from_files_are_not_formatted(app, made):
