@@ -4,12 +4,11 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 STYLE = """
-.stMainBlockContainer {padding-top: 3.5rem}
+.stMainBlockContainer {padding-top: 4rem}
 .stMainBlockContainer > .stVerticalBlock {gap: .6rem}
 .st-key-compare_choices {gap: .4rem}
 .st-key-compare_choices button, .st-key-compare_choices input {min-height: 2rem}
 .st-key-compare {flex-wrap: nowrap; align-items: flex-start}
-:has(> .st-key-compare_rail) {position: sticky; top: 3.5rem}
 .st-key-compare_stage {flex: 1 1 0; min-width: 0; gap: .4rem}
 .st-key-compare_facts {gap: .1rem .75rem}
 .st-key-compare_facts h2 {font-size: 1.05rem; padding: 0}
@@ -18,7 +17,7 @@ STYLE = """
 .st-key-compare_steps button {min-height: 2rem; padding: 0 .5rem}
 @media (max-width: 900px) {
     .st-key-compare {flex-direction: column}
-    :has(> .st-key-compare_rail) {position: static; flex: none; width: 100%}
+    :has(> .st-key-compare_rail) {flex: none; width: 100%}
     :has(> .st-key-compare_stage) {width: 100%}
     .st-key-compare_rail {width: 100%}
 }

@@ -9,12 +9,10 @@ import { buildPanes } from "./panes.js";
 export const MAX_ZOOM = 20;
 const LEAST_FIELD_MM = 40;
 
-/** @typedef {{zoom: number, centre: number[], near: boolean}} View What of a case is in sight; `near`: a place alone. */
-
 /**
  * The view of a case at first: its largest lesion where that is wanted, else the whole.
  * @param {import("./types").Header} header
- * @returns {View}
+ * @returns {import("./types").View}
  */
 export function home(header) {
   const first = header.near && header.lesions.find(({ voxel }) => String(voxel) === String(header.start));
@@ -24,7 +22,7 @@ export function home(header) {
 /**
  * The view of all the foreground of a case.
  * @param {import("./types").Header} header
- * @returns {View}
+ * @returns {import("./types").View}
  */
 export function whole(header) {
   return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2), near: false };
@@ -34,7 +32,7 @@ export function whole(header) {
  * The view of a place: twice as wide as what lies there, 40 mm or more, and never more than the whole.
  * @param {import("./types").Header} header
  * @param {{voxel: import("./types").Voxel, radius_mm?: number}} place
- * @returns {View}
+ * @returns {import("./types").View}
  */
 export function around(header, { voxel, radius_mm = 0 }) {
   const sides = header.box.map(([first, last], axis) => (last - first) * header.spacing_mm[axis]);

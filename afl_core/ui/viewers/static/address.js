@@ -57,7 +57,7 @@ export function announce(viewer) {
 
 /**
  * What of a case is in sight, as the address has it.
- * @param {import("./actions.js").View} view
+ * @param {import("./types").View} view
  * @returns {string}
  */
 function viewOf({ zoom, centre }) {

@@ -31,6 +31,7 @@ export type Switches = {
   axis: string; mode: string; style: string; opacity: number; pair: number;
   masks: boolean; rim: boolean; cross: boolean; smooth: boolean; radiological: boolean;
 };
+export type View = { zoom: number; centre: number[]; near: boolean }; // what is in sight; near: one place alone
 export type Place = {
   shape: string; cross: Voxel; zoom: number; centre: number[]; low: number; high: number;
   near: boolean; picture?: string; focus?: string; chosen?: boolean; finding?: number;
