@@ -13,7 +13,7 @@ from afl_core.data.scan import scan_folder
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.job import EVERY, start_job
 from afl_core.evaluation.manifest import MANIFEST
-from afl_core.evaluation.prediction_files import NO_NAME, predictions_of
+from afl_core.evaluation.prediction_files import predictions_of, source_name
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import decide_meanings, parse_sources, source_text
 from afl_core.evaluation.store import describe_new, find_results
@@ -62,15 +62,6 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda candidate: -candidate.cases))
 
 
-def source_name(folder: Path) -> str:
-    """A name for the source that a folder holds.
-
-    >>> source_name(Path("out/(best) model"))
-    'best_model'
-    """
-    return NO_NAME.sub("_", folder.name).strip("_") or "predictions"
-
-
 def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     """Take folders of predictions as sources and start to measure every case; the name of the results.
 
@@ -83,11 +74,12 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     """
     sources = parse_sources([source_text(name, folder) for name, folder in folders.items()])
     sources = decide_meanings(sources, cohort)
-    name = find_results(cohort)
-    if name is None:
+    if name := find_results(cohort):
+        results = Results(paths.RESULTS / name)
+        results.describe_cohort(cohort, sources, settings=results.settings())
+    else:
         name = describe_new(cohort, sources)
-    results = Results(paths.RESULTS / name)
-    results.describe_cohort(cohort, sources, settings=results.settings())
+        results = Results(paths.RESULTS / name)
     start_job(results, data=cohort.root, case_id=EVERY, sources=sources)
     return name
 

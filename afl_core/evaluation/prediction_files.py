@@ -21,7 +21,7 @@ _TAIL = re.compile(rf"(?:_t2w)?[-_.](?:(?P<predicted>{_PREDICTED})|seg(?:mentati
 _BARE = re.compile(rf"(?P<predicted>{_PREDICTED})|seg(?:mentation)?|mask|labels?", re.IGNORECASE)
 """The whole name of a file in a sub-folder that is named like its case."""
 
-NO_NAME = re.compile(r"[^A-Za-z0-9._+-]+|^[^A-Za-z0-9]+")
+_NO_NAME = re.compile(r"[^A-Za-z0-9._+-]+|^[^A-Za-z0-9]+")
 """Signs of a folder's name that the name of a source cannot have."""
 
 
@@ -89,6 +89,15 @@ def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
     return tuple(dict.fromkeys(path for path in paths if path is not None))
 
 
+def source_name(folder: Path) -> str:
+    """A name for the source that a folder holds.
+
+    >>> source_name(Path("out/(best) model"))
+    'best_model'
+    """
+    return _NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+
+
 def check_no_models(folder: Path) -> None:
     """Raise if a folder holds folders of predictions, of which each is a source of its own.
 
@@ -99,7 +108,7 @@ def check_no_models(folder: Path) -> None:
     paths = [masks.path for masks in below]
     if paths:
         models = [m.path for m in below if m.predicted or not REFERENCES.search(PurePosixPath(m.path).name)] or paths
-        texts = [f"{NO_NAME.sub('_', PurePosixPath(path).name)}={folder / path}" for path in models]
+        texts = [f"{source_name(folder / path)}={folder / path}" for path in models]
         raise CheckpointError(
             f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",
             received=named(paths),

@@ -24,8 +24,15 @@ def thumbnail_key(opened: Comparison, case: Case) -> str:
     """What a thumbnail depends on, as 16 digits: the files that it is made from, by path, size and time of change."""
     files = [*list(case.sequences.values())[:1], *([case.reference] if case.reference else [])]
     files += [mask_path(opened.results.folder, source, case.case_id) for source in _sources(opened)]
-    said = [VERSION, case.region.key, case.trust_voxel_order, case.grid, _sources(opened), [_stamped(p) for p in files]]
-    return hashlib.sha256(json.dumps(said).encode()).hexdigest()[:16]
+    facts = [
+        VERSION,
+        case.region.key,
+        case.trust_voxel_order,
+        case.grid,
+        _sources(opened),
+        [_stamped(p) for p in files],
+    ]
+    return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
 
 
 def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:

@@ -5,7 +5,8 @@ from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageColor
+from scipy.ndimage import binary_erosion
 
 from afl_core.errors import DataError
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
@@ -73,9 +74,8 @@ def _levels(values: NDArray[np.generic]) -> Slice:
 
 def _rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The pixels of a mask that touch what is not of it."""
-    padded = np.pad(inside, 1)
-    core = padded[:-2, 1:-1] & padded[2:, 1:-1] & padded[1:-1, :-2] & padded[1:-1, 2:]
-    return inside & ~core
+    rim: NDArray[np.bool_] = inside & ~binary_erosion(inside)
+    return rim
 
 
 def _drawn(cut: _Cut, background: Slice | None, outlines: Sequence[tuple[NDArray[np.bool_], str]]) -> bytes:
@@ -84,7 +84,7 @@ def _drawn(cut: _Cut, background: Slice | None, outlines: Sequence[tuple[NDArray
         picture[:] = cut.sampled(background, Image.Resampling.BILINEAR)[..., None]
     for mask, colour in outlines:
         inside = cut.sampled(mask.astype(np.uint8), Image.Resampling.NEAREST) > 0
-        picture[_rim(inside)] = [int(colour[k : k + 2], 16) for k in (1, 3, 5)]
+        picture[_rim(inside)] = ImageColor.getrgb(colour)
     buffer = BytesIO()
     Image.fromarray(picture).save(buffer, "PNG")
     return buffer.getvalue()

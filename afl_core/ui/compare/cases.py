@@ -16,6 +16,7 @@ from afl_core.analysis.case_tables import (
     shown_choices,
     size_choices,
 )
+from afl_core.base.numbers import NOTHING, number
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.kept_thumbnails import thumbnail_key
@@ -146,8 +147,8 @@ def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row,
             case=str(case_id),
             picture=picture,
             values=tuple(None if np.isnan(place) else round(float(place), 3) for place in of_case),
-            told=" → ".join("–" if np.isnan(value) else f"{value:.2f}" for value in measured[:2]) or "not evaluated",
-            size="–" if np.isnan(volume) else f"{volume:.1f} ml" if volume >= 10 else f"{volume:.2f} ml",
+            told=" → ".join(number(value, 2) for value in measured[:2]) or "not evaluated",
+            size=NOTHING if np.isnan(volume) else f"{volume:.1f} ml" if volume >= 10 else f"{volume:.2f} ml",
         )
         for case_id, picture, of_case, measured, volume in zip(
             table.index, pictures, places, values, volumes, strict=True

@@ -4,7 +4,6 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 STYLE = """
-.stMainBlockContainer {padding-top: 4rem}
 .stMainBlockContainer > .stVerticalBlock {gap: .6rem}
 .st-key-compare_choices {gap: .4rem}
 .st-key-compare_choices button, .st-key-compare_choices input {min-height: 2rem}

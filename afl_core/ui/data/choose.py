@@ -22,7 +22,7 @@ from afl_core.glossary import TERMS
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
-from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
+from afl_core.ui.shared.workspace import FOLDER_KEY, OVERVIEW, leave_for
 
 RECOGNISE, DECLARED = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
@@ -195,11 +195,8 @@ def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) ->
     if left.button("Loss X-ray", disabled=not referenced):
         with shown_errors():
             name = find_results(cohort)
-            st.session_state[OPENED_KEY] = (
-                declare_patients(name, cohort) if name else register(cohort, references_alone=True)
-            )
-            st.session_state.pop(FOLDER_KEY, None)
-            st.switch_page("pages/loss_xray.py")
+            name = declare_patients(name, cohort) if name else register(cohort, references_alone=True)
+            leave_for("pages/loss_xray.py", name)
     right.caption(
         "What A-FL would take from these cases: alpha, gamma, and where the gradient goes. Masks alone will do."
     )
@@ -225,12 +222,12 @@ def _offer_comparing(workspace: Comparison | None, cohort: Cohort, options: Data
     if name is not None:
         if left.button("Open its results", type="primary"):
             with shown_errors():
-                _open(declare_patients(name, cohort))
+                leave_for(OVERVIEW, declare_patients(name, cohort))
         right.caption(f"There are results of this data set and region already: {plain(name)}")
         return
     if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
         with shown_errors():
-            _open(register(cohort))
+            leave_for(OVERVIEW, register(cohort))
     masks = "There are masks alone, so no checkpoint can run. To measure another tool's masks:"
     right.caption(
         plain(
@@ -257,12 +254,6 @@ def _command(cohort: Cohort, options: DataOptions) -> str:
     name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own
     words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{name}"]
     return shlex.join(words)
-
-
-def _open(name: str) -> None:
-    st.session_state[OPENED_KEY] = name
-    st.session_state.pop(FOLDER_KEY, None)
-    st.switch_page("pages/overview.py")
 
 
 def _layout_name(name: str) -> str:

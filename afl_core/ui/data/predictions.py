@@ -5,15 +5,16 @@ from pathlib import Path
 import streamlit as st
 
 from afl_core.base.words import number_of
-from afl_core.data.layouts import Cohort
+from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
-from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates, source_name
+from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection
+from afl_core.evaluation.prediction_files import source_name
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY
+from afl_core.ui.shared.workspace import OVERVIEW, leave_for
 
 
 def show_predictions(workspace: Comparison | None, cohort: Cohort) -> None:
@@ -27,7 +28,7 @@ def show_predictions(workspace: Comparison | None, cohort: Cohort) -> None:
     with shown_errors(on_page):
         chosen = _choose_found(cohort, sources) | _choose_typed(cohort)
         if st.button("Measure and compare", type="primary", disabled=not chosen):
-            _open(add_predictions(cohort, chosen))
+            leave_for(OVERVIEW, add_predictions(cohort, chosen))
 
 
 def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str, Path]:
@@ -35,7 +36,7 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
     known = {source.path for source in sources.values()}
     chosen = dict[str, Path]()
     many = number_of(len(cohort.cases), "case")
-    for candidate in _candidates(str(cohort.root), cohort):
+    for candidate in _candidates(str(cohort.root), cohort.options, cohort):
         if str(candidate.path) in known:
             continue
         name = _free(candidate.name, [*sources, *chosen])
@@ -59,9 +60,9 @@ def _choose_typed(cohort: Cohort) -> dict[str, Path]:
     return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
 
 
-@st.cache_data(max_entries=4, ttl=60, show_spinner="Looking for predictions", hash_funcs={Cohort: id})
-def _candidates(root: str, cohort: Cohort) -> tuple[Candidate, ...]:
-    return find_candidates(cohort)
+@st.cache_data(max_entries=4, ttl=60, show_spinner="Looking for predictions")
+def _candidates(root: str, options: DataOptions, _cohort: Cohort) -> tuple[Candidate, ...]:
+    return find_candidates(_cohort)
 
 
 def _free(name: str, taken: list[str]) -> str:
@@ -74,9 +75,3 @@ def _free(name: str, taken: list[str]) -> str:
 def _shown(path: Path, root: Path) -> str:
     root = root.resolve()
     return path.relative_to(root).as_posix() if path.is_relative_to(root) else str(path)
-
-
-def _open(name: str) -> None:
-    st.session_state[OPENED_KEY] = name
-    st.session_state.pop(FOLDER_KEY, None)
-    st.switch_page("pages/overview.py")

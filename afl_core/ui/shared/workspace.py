@@ -16,6 +16,7 @@ PAGE_KEY = "page to go to"
 FOLDER_KEY = "folder to open"
 OPENED_KEY = "results just opened"
 PROBLEM_KEY = "why nothing is open"
+OVERVIEW = "pages/overview.py"
 
 
 def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
@@ -72,6 +73,13 @@ def _stored(folder: str, stamp: int) -> Stored:
 )
 def _cohort(manifest: Manifest) -> Cohort:
     return whole_cohort(manifest)
+
+
+def leave_for(page: str, name: str) -> None:
+    """Leave for a page with these results open, and no data set waiting to be opened."""
+    st.session_state[OPENED_KEY] = name
+    st.session_state.pop(FOLDER_KEY, None)
+    st.switch_page(page)
 
 
 def open_case(workspace: Comparison, case_id: str, **more: str) -> None:

@@ -20,7 +20,7 @@ from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.ui.viewers.findings import viewer_findings
-from afl_core.volume import Mask, Volume, check_same_grid
+from afl_core.volume import Mask, Spacing, Volume, check_same_grid
 
 MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")
 """Inferno at its quarters: lightness grows with the value, so it reads with any colour vision."""
@@ -122,7 +122,7 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
         "window": [low, high],
         "presets": presets,
         "knots": knots,
-        "box": _sight(case, values > low),
+        "box": _sight(values > low, bits, case.image.spacing_mm),
         "parts": {name: hashlib.sha256(part).hexdigest() for name, part in parts.items()},
     }
     return ViewerPayload(json.dumps(header, separators=(",", ":")).encode(), parts)
@@ -227,18 +227,15 @@ def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
     return rounded
 
 
-def _sight(case: ViewerCase, foreground: NDArray[np.bool_]) -> list[list[int]]:
+def _sight(foreground: NDArray[np.bool_], bits: NDArray[np.uint8], spacing_mm: Spacing) -> list[list[int]]:
     """Box of what is shown at first: the foreground, or the masks with a margin where nothing lies behind them."""
-    marked = np.zeros(foreground.shape, dtype=bool)
-    for mask in _masks(case).values():
-        marked |= mask.array
-    if foreground.any() or not marked.any():
+    if foreground.any() or not bits.any():
         return _box(foreground)
-    box = _box(marked)
-    for axis, (first, last) in enumerate(box):
-        margin = round(MARGIN_MM / case.image.spacing_mm[axis])
-        box[axis] = [max(first - margin, 0), min(last + margin, marked.shape[axis])]
-    return box
+    margins = [round(MARGIN_MM / mm) for mm in spacing_mm]
+    return [
+        [max(first - margin, 0), min(last + margin, n)]
+        for (first, last), margin, n in zip(_box(bits), margins, bits.shape, strict=True)
+    ]
 
 
 def _box(array: NDArray[np.generic]) -> list[list[int]]:

@@ -15,7 +15,7 @@ const LEAST_FIELD_MM = 40;
  * @returns {import("./types").View}
  */
 export function home(header) {
-  const first = header.near && header.lesions.find(({ voxel }) => String(voxel) === String(header.start));
+  const [first] = header.near ? header.lesions : [];
   return first ? around(header, first) : whole(header);
 }
 

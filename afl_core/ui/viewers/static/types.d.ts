@@ -32,9 +32,8 @@ export type Switches = {
   masks: boolean; rim: boolean; cross: boolean; smooth: boolean; radiological: boolean;
 };
 export type View = { zoom: number; centre: number[]; near: boolean }; // what is in sight; near: one place alone
-export type Place = {
-  shape: string; cross: Voxel; zoom: number; centre: number[]; low: number; high: number;
-  near: boolean; picture?: string; focus?: string; chosen?: boolean; finding?: number;
+export type Place = View & {
+  shape: string; cross: Voxel; low: number; high: number; picture?: string; focus?: string; chosen?: boolean; finding?: number;
 };
 export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[] };
 export type Look = {
