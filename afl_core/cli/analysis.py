@@ -136,7 +136,8 @@ def figure(
     Example: afl figure data/results/demo --out examples.png
     """
     from afl_core.figures.example_cases import ROLES, choose_examples, load_examples  # noqa: PLC0415 - imports PyVista
-    from afl_core.figures.examples import FORMATS, figure_bytes, plot_examples  # noqa: PLC0415
+    from afl_core.figures.examples import plot_examples  # noqa: PLC0415
+    from afl_core.figures.files import FORMATS, figure_bytes  # noqa: PLC0415
 
     pick(FORMATS, out.suffix.removeprefix("."), kind="format")
     opened = open_compared(results)

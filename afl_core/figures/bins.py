@@ -34,7 +34,7 @@ from afl_core.figures.chart_style import (
     difference_title,
     signed_interval,
 )
-from afl_core.figures.palette import BETTER_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
+from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -73,11 +73,18 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     title = units.axis(axis).title + ("" if units.table["patient"].is_unique else " (n: patients)")
     if sum(len(b.inside) for b in drawn) < len(units.table):
         title += f"<br>{sum(len(b.inside) for b in drawn):,} of {number_of(len(units.table), units.noun[:-1])} drawn"
+    lines = max(short_lines(b.label).count("<br>") for of in breakdown.binnings for b in shown_bins(breakdown, of.axis))
     labels = [short_lines(b.label) for b in bins]
+    labels[0] += "<br> " * (lines - labels[0].count("<br>"))  # panels side by side are equally high
     ticks = {"tickvals": [*range(len(bins))], "ticktext": labels, "tickangle": 0}
     figure.update_xaxes(title=title, range=[-0.5, len(bins) - 0.5], showgrid=False, zeroline=False, **ticks)
-    figure.update_yaxes(title=better_title(units), zeroline=False)
-    return figure.update_layout(chart_layout(440))
+    drawn_values = np.r_[
+        units.values.to_numpy(dtype=float).ravel(), breakdown.records[["mean_low", "mean_high"]].stack()
+    ]
+    low, high = np.nanmin(drawn_values, initial=np.inf), np.nanmax(drawn_values, initial=-np.inf)
+    room = 0.05 * (high - low) or 0.05
+    figure.update_yaxes(title=better_title(units), zeroline=False, range=[low - room, high + room])
+    return figure.update_layout(chart_layout(400))
 
 
 def plot_grid(
@@ -91,7 +98,11 @@ def plot_grid(
         columns: The binning that runs to the right.
         units: The cases or lesions that were compared.
         pair: First and second source; the difference is second minus first.
-        least: Patients below which a cell is grey: its difference is neither coloured nor written.
+        least: Patients below which a cell is grey: it has no interval, so its units are dots instead of a mean.
+
+    Returns:
+        A figure whose dots carry what those of `plot_means` carry. A dot stands above the middle of its cell by its
+        difference, with one scale for all cells; the middle is 0.
     """
     down, right = (
         [k for k in range(REST + 1) if k < REST or grid.loc[grid[key] == b.names[REST], "n"].sum()]
@@ -114,8 +125,13 @@ def plot_grid(
         colour = sample_colorscale(scale, (z[i, j] / limit + 1) / 2)[0] if n[i, j] >= least else TOO_FEW
         font = {"size": 12, "color": ink(colour) if n[i, j] else GREY}
         figure.add_annotation(
-            x=right[j], y=down[i], text=_cell_text(cells[i][j], least, units.measure.digits), showarrow=False, font=font
+            x=right[j],
+            y=down[i] - (0.4 if 0 < n[i, j] < least else 0),
+            text=_cell_text(cells[i][j], least, units.measure.digits),
+            showarrow=False,
+            font=font,
         )
+    _add_cell_dots(figure, rows, columns, units, pair, least)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
         labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
         update(
@@ -154,10 +170,38 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
     return figure.update_layout(chart_layout(220), showlegend=False)
 
 
+def _add_cell_dots(figure: go.Figure, rows: Binning, columns: Binning, units: Units, pair: Pair, least: int) -> None:
+    """The difference of each unit in the cells of too few patients for an interval."""
+    row, column = (b.assign(units.table[b.axis]) for b in (rows, columns))
+    cell = row * (REST + 1) + column
+    patients = units.table["patient"].groupby(cell).transform("nunique").to_numpy()
+    few = np.flatnonzero(patients < least)
+    difference = (units.values[pair[1]] - units.values[pair[0]]).to_numpy(dtype=float)
+    limit = float(np.nanmax(np.abs(difference[few]), initial=0)) or 1.0
+    sign = np.sign(difference[few]) * (1 if units.measure.better == "higher" else -1)
+    across = np.zeros(len(few))
+    for inside in (np.flatnonzero(cell[few] == c) for c in np.unique(cell[few])):
+        across[inside] = np.linspace(-0.3, 0.3, len(inside) + 2)[1:-1]
+    carried, hover = case_facts(units, pair)
+    figure.add_scatter(
+        x=column[few] + across,
+        y=row[few] - 0.3 * difference[few] / limit,
+        mode="markers",
+        marker={
+            "size": 7,
+            "color": [{1: BETTER_COLOUR, -1: WORSE_COLOUR}.get(k, EQUAL_COLOUR) for k in sign],
+            "line": {"width": 1, "color": "white"},
+        },
+        customdata=carried[few],
+        hovertemplate=hover,
+        showlegend=False,
+    )
+
+
 def _cell_text(cell: Mapping[Any, Any], least: int, digits: int) -> str:
     n = cell["n"]
     if n < least:
-        return f"n = {n}, too few" if n else "n = 0"
+        return f"n = {n}"
     mean, interval = signed_interval(cell, digits)
     return "<br>".join(line for line in (f"<b>{mean}</b>", interval, f"n = {n:,}") if line)
 

@@ -5,16 +5,14 @@ Laid out as Figure 5 of the paper (arXiv 2407.09828); cases, colours and views a
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from io import BytesIO
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
+from afl_core.figures.files import DPI
 from afl_core.figures.slices import (
     MAX_SIDE_MM,
     MIN_SIDE_MM,
@@ -29,8 +27,6 @@ from afl_core.figures.stills import colour_scale, draw_scene, scene_colours
 from afl_core.figures.surfaces import Surfaces, compute_surfaces
 from afl_core.volume import Mask, Volume
 
-DPI = 300
-FORMATS: Mapping[str, str] = {"png": "image/png", "svg": "image/svg+xml", "pdf": "application/pdf"}
 SIDE_INCH = 1.5
 
 
@@ -97,16 +93,6 @@ def plot_examples(examples: Sequence[Example]) -> Figure:
     bar.set_label("mm from the reference", fontsize=8)
     bar.ax.tick_params(labelsize=7)
     return figure
-
-
-def figure_bytes(figure: Figure, kind: str) -> bytes:
-    """A figure as PNG (300 dpi), SVG or PDF; surfaces and images inside the latter two are pixels of 300 dpi."""
-    pick(FORMATS, kind, kind="format")
-    buffer = BytesIO()
-    FigureCanvasAgg(figure)
-    nothing: dict[str, Any] = {"png": {"Software": None}, "svg": {"Date": None}, "pdf": {"CreationDate": None}}[kind]
-    figure.savefig(buffer, format=kind, dpi=DPI, metadata=nothing)
-    return buffer.getvalue()
 
 
 def _reach_mm(surfaces: Surfaces) -> float:

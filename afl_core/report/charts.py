@@ -7,6 +7,8 @@ from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
     confounding_sentence,
+    size_answers_sentence,
+    size_correlation,
     sweep_edges,
     sweep_sentence,
 )
@@ -63,9 +65,12 @@ def show_trend(findings: Findings) -> str:
         return ""
     units, pair = findings.units, findings.pair
     shade = next((b.axis for b in findings.breakdown.binnings if b.axis != "size"), "roughness")
-    figure = plot_trend(units, pair, robust_trend(units, pair), colour_by=shade)
+    interaction, line = size_interaction(units, pair), robust_trend(units, pair)
+    figure = plot_trend(units, pair, line, colour_by=shade)
+    answers = size_answers_sentence(interaction, line, size_correlation(units, pair))
     return (
-        paragraph(interaction_sentence(size_interaction(units, pair), units, pair))
+        paragraph(interaction_sentence(interaction, units, pair))
+        + (paragraph(answers) if answers else "")
         + chart(figure, label=f"Difference against {units.axis('size').label.lower()}", name="trend")
         + paragraph("Line: Theil-Sen over patients, which single cases cannot tilt, with its 95 % interval.", "note")
     )

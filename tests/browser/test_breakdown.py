@@ -91,14 +91,30 @@ def test_the_downloads_hold_the_numbers_of_the_page(page, serve):
     assert all(said["text"] in body for said in document["sentences"])
 
 
-def test_a_chart_is_saved_as_svg_by_the_browser_alone(page, serve):
+def test_figures_for_papers_are_two_clicks_away_and_white_on_a_dark_page(page, serve):
+    page.emulate_media(color_scheme="dark")
     open_breakdown(page, serve, "&view=Export")
-    page.get_by_role("radio", name="SVG").or_(page.get_by_role("button", name="SVG", exact=True)).first.click()
-    page.wait_for_timeout(2000)
+    page.get_by_role("button", name="Save figure").first.click()
+    with page.expect_download() as download:
+        page.get_by_role("button", name="SVG", exact=True).first.click()
+    assert re.fullmatch(r"demo_dsc_by_size_and_smoothness_double\.svg", download.value.suggested_filename)
+    drawn = Path(download.value.path()).read_text(encoding="utf-8")
+    assert 'width="481.889764pt"' in drawn  # 170 mm
+    assert "fill: #ffffff" in drawn
+    page.keyboard.press("Escape")
+    camera = page.get_by_role("radio", name="SVG")
+    camera.scroll_into_view_if_needed()
+    camera.click()
+    page.get_by_text("Draw the charts on white").click()
     chart = page.locator(".stPlotlyChart").first
+    page.wait_for_function(
+        "getComputedStyle(document.querySelector('.stPlotlyChart .main-svg')).backgroundColor == 'rgb(255, 255, 255)'"
+    )
     chart.scroll_into_view_if_needed()
     chart.hover()
     with page.expect_download() as download:
         chart.locator("[data-title*='ownload']").first.click()
     assert download.value.suggested_filename.endswith(".svg")
-    assert "small" in Path(download.value.path()).read_text(encoding="utf-8")
+    saved = Path(download.value.path()).read_text(encoding="utf-8")
+    assert "small" in saved
+    assert "fill: rgb(42, 63, 95)" in saved  # plotly_white's dark letters

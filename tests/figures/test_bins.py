@@ -8,12 +8,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 import pytest
+from made_units import PAIR, ROUGH, SIZE, breakdown, make_units
 
 from afl_core.analysis.breakdown import records as analysis
 from afl_core.analysis.breakdown.bins import Binning
-from afl_core.analysis.breakdown.measures import build_measure
 from afl_core.analysis.breakdown.records import compute_breakdown, compute_grid
-from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.figures import bin_parts, slopes
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
@@ -21,9 +20,6 @@ from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
 from afl_core.figures.slopes import plot_slopes
 
-SIZE = Binning("size", (2.0, 8.0), "own edges")
-ROUGH = Binning("roughness", (0.1, 0.2), "own edges")
-PAIR = ("FL", "A-FL")
 SWEEP = ["bin", "edge", "quantile", "n", "mean_difference", "ci_low", "ci_high"]
 
 
@@ -31,27 +27,6 @@ SWEEP = ["bin", "edge", "quantile", "n", "mean_difference", "ci_low", "ci_high"]
 def _few_resamples(monkeypatch):
     """The charts draw whatever interval they are given."""
     monkeypatch.setattr(analysis, "mean_intervals", partial(mean_intervals, resamples=99))
-
-
-def make_units(n=30, sources=PAIR, *, level="case", metric="dsc", per_patient=1):
-    """Sizes from 0.5 to 16 ml, roughness repeating 0.05, 0.15, 0.25, none; values without ties."""
-    rng = np.random.default_rng(3)
-    table = pd.DataFrame(
-        {
-            "case_id": [f"c{k // per_patient}" for k in range(n)],
-            "patient": [f"p{k // per_patient}" for k in range(n)],
-            "lesion_id": [k % per_patient + 1 if level == "lesion" else 0 for k in range(n)],
-            "size": np.geomspace(0.5, 16, n),
-            "roughness": [(0.05, 0.15, 0.25, np.nan)[k % 4] for k in range(n)],
-            "released_smoothness": np.linspace(0.1, 0.3, n),
-        }
-    )
-    values = pd.DataFrame({name: rng.uniform(0.3, 0.9, n) for name in sources})
-    return Units(level, build_measure(level, metric), tuple(sources), table, table, values, {})
-
-
-def breakdown(units=None):
-    return compute_breakdown(make_units() if units is None else units, (SIZE, ROUGH))
 
 
 def dots(figure):
@@ -311,8 +286,44 @@ def test_cells_of_few_patients_are_grey_and_say_so():
     assert (table["n"] < 6).all()
     assert np.isnan(figure.data[0].z).all()
     assert (figure.data[1].z == 0).all()
-    assert {a.text for a in figure.layout.annotations} == {f"n = {n}, too few" for n in set(table["n"]) if n}
+    assert {a.text for a in figure.layout.annotations} == {f"n = {n}" for n in set(table["n"]) if n}
     assert np.isfinite(grid_of(make_units(30), least=1)[1].data[0].z).all()
+
+
+@pytest.mark.parametrize(("metric", "better"), [("dsc", 1), ("hd95_mm", -1)])
+def test_cells_of_few_patients_show_each_difference_as_a_dot_in_its_cell(metric, better):
+    units = make_units(30, metric=metric)
+    _, figure = grid_of(units)
+    (trace,) = dots(figure)
+    difference = (units.values["A-FL"] - units.values["FL"]).to_dict()
+    at = dict(zip(units.table["case_id"], range(30), strict=True))
+    rows = [at[case] for case, _ in ids(trace)]
+    assert sorted(rows) == list(range(30))
+    row, column = SIZE.assign(units.table["size"])[rows], ROUGH.assign(units.table["roughness"])[rows]
+    largest = max(map(abs, difference.values()))
+    np.testing.assert_allclose(row - np.asarray(trace.y), [0.3 * difference[r] / largest for r in rows])
+    assert (np.abs(np.asarray(trace.x) - column) <= 0.3).all()
+    expected = [BETTER_COLOUR if difference[r] * better > 0 else WORSE_COLOUR for r in rows]
+    assert list(trace.marker.color) == expected
+
+
+def test_cells_with_an_interval_have_no_dots():
+    table, figure = grid_of(make_units(120))
+    assert set(table["n"].where(table["n"] < 6).dropna()) == {0}
+    assert all(len(trace.customdata) == 0 for trace in figure.data if trace.customdata is not None)
+
+
+def test_panels_side_by_side_share_their_axis_and_the_height_of_their_labels():
+    found = breakdown(make_units(sources=("FL", "A-FL", "third")))
+    size, rough = (plot_means(found, axis).layout for axis in ("size", "roughness"))
+    assert size.yaxis.range == rough.yaxis.range
+    low, high = size.yaxis.range
+    values = found.units.values.to_numpy()
+    assert low < min(values.min(), found.records["mean_low"].min())
+    assert high > max(values.max(), found.records["mean_high"].max())
+    assert size.height == rough.height
+    lines = [max(label.count("<br>") for label in panel.xaxis.ticktext) for panel in (size, rough)]
+    assert lines[0] == lines[1]
 
 
 def test_empty_cells_stay_bare_and_a_rest_that_nobody_is_in_is_left_out():

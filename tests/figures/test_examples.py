@@ -10,7 +10,8 @@ from PIL import Image
 
 from afl_core.errors import DataError, UsageError
 from afl_core.figures.example_cases import choose_examples
-from afl_core.figures.examples import Example, figure_bytes, plot_examples
+from afl_core.figures.examples import Example, plot_examples
+from afl_core.figures.files import figure_bytes
 from afl_core.volume import Mask, Volume
 
 SHAPE = (24, 26, 20)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from afl_core.analysis.breakdown.bins import AXES, Binning, Edges, has_value
-from afl_core.analysis.breakdown.interaction import patient_mean, sizes_and_differences
+from afl_core.analysis.breakdown.interaction import Interaction, Trend, patient_mean, sizes_and_differences
 from afl_core.analysis.breakdown.records import level_of_each, patient_means
-from afl_core.analysis.breakdown.sentences import in_sentence
+from afl_core.analysis.breakdown.sentences import ALPHA, in_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
@@ -99,6 +99,45 @@ def size_correlation(units: Units, pair: tuple[str, str]) -> Correlation:
     x, y, patients = sizes_and_differences(units, pair)
     ranks = [pd.Series(patient_mean(values, patients)).rank().to_numpy(np.float64) for values in (x, y)]
     return _correlation("difference with volume", _pearson(*ranks), len(ranks[0]))
+
+
+def size_answers_sentence(interaction: Interaction, trend: Trend | None, correlation: Correlation) -> str:
+    """Whether three answers to one question agree: does the difference change with size, over the same patients?
+
+    Args:
+        interaction: Slope of the mean difference, by `size_interaction`; it shows a change where its interval leaves
+            out 0 and p is below 0.05.
+        trend: Median slope, by `robust_trend`; it shows a change where its interval leaves out 0.
+        correlation: Rank correlation, by `size_correlation`; as the trend.
+
+    Returns:
+        A sentence, or "" where the slope was not tested.
+    """
+    if not interaction.method or trend is None or math.isnan(correlation.low):
+        return ""
+    answers = {
+        "the slope of the mean": _sign(interaction.slope, interaction.low, interaction.high) * (interaction.p < ALPHA),
+        "the median slope": _sign(trend.slope, trend.low, trend.high),
+        "the rank correlation": _sign(correlation.rho, correlation.low, correlation.high),
+    }
+    numbers = f"rank correlation {_rho(correlation)}, {_patients(correlation.n)}"
+    words = {-1: "falls with size", 0: "shows no change with size", 1: "rises with size"}
+    mean, median, ranks = answers.values()
+    if mean == median == ranks:
+        return f"Slope, median slope and rank correlation agree: the difference {words[mean]} ({numbers})."
+    said = ", ".join(f"{name} {words[sign]}" for name, sign in answers.items())
+    if median == ranks and mean:
+        why = "a few patients with large differences carry the slope of the mean"
+    elif median == ranks:
+        why = "many patients differ a little, and a few with large differences hide it in the mean"
+    else:
+        why = "the evidence lies at the limit of what these patients can show"
+    return f"The three answers on size differ ({said}; {numbers}): {why}."
+
+
+def _sign(value: float, low: float, high: float) -> int:
+    """Sign of a value; 0 where its interval holds 0."""
+    return 0 if low <= 0 <= high else int(math.copysign(1, value))
 
 
 def confounding_sentence(correlations: Sequence[Correlation], smoothness: str, units: Units) -> str:

@@ -9,7 +9,7 @@ from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.ui.breakdown.controls import Selection
-from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY
+from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY, WHITE_KEY
 from afl_core.ui.shared.errors import plain
 
 _WHAT = {
@@ -28,9 +28,11 @@ def show_export(selection: Selection) -> None:
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
         what.caption(_WHAT[name])
-    st.segmented_control(
-        "Pictures: the camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
-    )
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
+        )
+        st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY)
     folder = selection.workspace.results.folder
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     st.caption("The same numbers from a terminal, and a report of one file with the worst and best cases as pictures:")

@@ -1,7 +1,7 @@
 """Breakdown page: the charts by bin and the table of statistics."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -27,9 +27,13 @@ from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.figures.bins import plot_means
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def show_bins(selection: Selection) -> None:
@@ -52,7 +56,16 @@ def show_bins(selection: Selection) -> None:
                     st.markdown(plain(pair_sentence(record, units)), help=plain(evidence))
     if false := false_positives_sentences(units):
         st.markdown("\n".join(f"- {plain(text)}" for text in false))
+    if selection.breakdown.binnings:
+        name = f"{selection.workspace.name} {selection.options.metric} by size and smoothness"
+        offer_figure(name, lambda width: _paper_figure(selection, width), key="bins figure")
     st.caption(plain(_caption(selection)))
+
+
+def _paper_figure(selection: Selection, width: str) -> "Figure":
+    from afl_core.figures.paper import plot_paper_figure  # noqa: PLC0415 - Matplotlib takes a moment to import
+
+    return plot_paper_figure(selection.breakdown, selection.pair, width=width)
 
 
 def show_statistics(selection: Selection) -> None:
@@ -120,12 +133,12 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
 
 def show_clickable(figure: go.Figure, selection: Selection, *, name: str) -> None:
     """A chart in which a click on a dot opens its case, on its lesion, in Compare."""
-    event = st.plotly_chart(
+    event = show_chart(
         figure,
+        f"{selection.workspace.name} {selection.options.metric} {name}",
         on_select="rerun",
         selection_mode="points",
         key=f"{name} {selection.workspace.name}",
-        config=chart_config(f"{selection.workspace.name} {selection.options.metric} {name}"),
     )
     points = [point for point in event["selection"]["points"] if point.get("customdata")]
     if points:

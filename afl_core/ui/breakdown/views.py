@@ -12,6 +12,8 @@ from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
     confounding_sentence,
+    size_answers_sentence,
+    size_correlation,
     sweep_edges,
     sweep_sentence,
 )
@@ -27,7 +29,7 @@ from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]
@@ -73,12 +75,16 @@ def _show_grid(selection: Selection) -> None:
 
 def _show_trend(selection: Selection) -> None:
     assert selection.pair
-    figure, interaction = _trend(selection.key, selection.units, selection.pair, selection.breakdown.binnings[1].axis)
+    figure, interaction, answers = _trend(
+        selection.key, selection.units, selection.pair, selection.breakdown.binnings[1].axis
+    )
     st.markdown(plain(interaction_sentence(interaction, selection.units, selection.pair)))
+    if answers:
+        st.markdown(plain(answers))
     show_clickable(figure, selection, name="trend")
     st.caption(
         "The sentence tests the slope of the mean difference. The line is Theil-Sen's, the median slope, "
-        "which single cases cannot tilt: where the two differ, a few cases make the difference."
+        "which single cases cannot tilt."
     )
 
 
@@ -121,10 +127,10 @@ def _show_confounding(selection: Selection) -> None:
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)
         sentence = plain(sweep_sentence(sweep, binning, selection.units, selection.pair))
         st.markdown(f"**{selection.units.axis(binning.axis).label}.** {sentence}")
-        st.plotly_chart(
+        show_chart(
             plot_sweep(sweep, binning, selection.units, selection.pair),
+            f"{selection.workspace.name} {selection.options.metric} sweep {binning.axis}",
             key=f"sweep {binning.axis}",
-            config=chart_config(f"{selection.workspace.name} {selection.options.metric} sweep {binning.axis}"),
         )
 
 
@@ -134,9 +140,10 @@ def _grid(key: str, size: Binning, smoothness: Binning, _units: Units, pair: Pai
 
 
 @st.cache_resource(max_entries=32, show_spinner="Fitting the trend")
-def _trend(key: str, _units: Units, pair: Pair, colour_by: str) -> tuple[go.Figure, Interaction]:
-    figure = plot_trend(_units, pair, robust_trend(_units, pair), colour_by=colour_by)
-    return figure, size_interaction(_units, pair)
+def _trend(key: str, _units: Units, pair: Pair, colour_by: str) -> tuple[go.Figure, Interaction, str]:
+    interaction, trend = size_interaction(_units, pair), robust_trend(_units, pair)
+    answers = size_answers_sentence(interaction, trend, size_correlation(_units, pair))
+    return plot_trend(_units, pair, trend, colour_by=colour_by), interaction, answers
 
 
 @st.cache_resource(max_entries=32, show_spinner="Correlating")

@@ -17,7 +17,7 @@ def show_figure_export(workspace: Comparison) -> None:
         return
     with st.expander("Figure: large, small, smooth and rough tumours as surfaces and slices"), shown_errors():
         from afl_core.figures.example_cases import choose_examples  # noqa: PLC0415 - PyVista takes a second to import
-        from afl_core.figures.examples import FORMATS  # noqa: PLC0415
+        from afl_core.figures.files import FORMATS  # noqa: PLC0415
 
         defaults = choose_examples(workspace.rows)
         if not defaults:
@@ -66,6 +66,7 @@ def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, 
 
 def _figure(workspace: Comparison, chosen: dict[str, str], kind: str) -> bytes:
     from afl_core.figures.example_cases import load_examples  # noqa: PLC0415 - as above
-    from afl_core.figures.examples import figure_bytes, plot_examples  # noqa: PLC0415
+    from afl_core.figures.examples import plot_examples  # noqa: PLC0415 - as above
+    from afl_core.figures.files import figure_bytes  # noqa: PLC0415
 
     return figure_bytes(plot_examples(load_examples(workspace, chosen)), kind)

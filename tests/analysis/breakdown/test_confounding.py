@@ -12,9 +12,12 @@ from afl_core.analysis.breakdown.confounding import (
     Correlation,
     confounding,
     confounding_sentence,
+    size_answers_sentence,
+    size_correlation,
     sweep_edges,
     sweep_sentence,
 )
+from afl_core.analysis.breakdown.interaction import Interaction, Trend, robust_trend, size_interaction
 from afl_core.analysis.breakdown.measures import MEASURES
 from afl_core.analysis.breakdown.records import bin_records
 from afl_core.analysis.breakdown.units import Units
@@ -289,3 +292,49 @@ def test_sentence_says_whether_the_conclusion_depends_on_the_edge():
         "at 1; medium, too few patients at every edge; large, higher at 1, lower at 1, too few patients at 1 (the edge "
         "decides)."
     )
+
+
+def answers(table):
+    """The sentence over the three answers that a table gives."""
+    correlation = size_correlation(table, PAIR)
+    return size_answers_sentence(size_interaction(table, PAIR), robust_trend(table, PAIR), correlation)
+
+
+def test_the_three_answers_on_size_agree_where_the_difference_follows_it():
+    size = np.geomspace(0.5, 50, 40)
+    noise = np.random.default_rng(0).normal(0, 0.02, 40)
+    rising = answers(units(0.05 * np.log2(size) + noise, size=size))
+    assert rising.startswith(
+        "Slope, median slope and rank correlation agree: the difference rises with size (rank corr"
+    )
+    assert "the difference falls with size" in answers(units(-0.05 * np.log2(size) + noise, size=size))
+    assert "agree: the difference shows no change with size" in answers(units(noise, size=size))
+    assert rising.endswith("40 patients).")
+
+
+@pytest.mark.parametrize(
+    ("slope", "median", "rho", "why"),
+    [
+        (1, 0, 0, "a few patients with large differences carry the slope of the mean"),
+        (0, 1, 1, "many patients differ a little, and a few with large differences hide it in the mean"),
+        (1, 0, 1, "the evidence lies at the limit of what these patients can show"),
+    ],
+)
+def test_answers_on_size_that_differ_say_each_and_why(slope, median, rho, why):
+    ends = {1: (0.1, 0.3), 0: (-0.1, 0.5)}
+    interaction = Interaction("permutation", 0.2, *ends[slope], 0.01 if slope else 0.4, 20, 20)
+    sentence = size_answers_sentence(interaction, Trend(0.2, 0.0, *ends[median]), Correlation("", 0.2, *ends[rho], 20))
+    word = {1: "rises with size", 0: "shows no change with size"}
+    assert f"the slope of the mean {word[slope]}, the median slope {word[median]}" in sentence
+    assert f"the rank correlation {word[rho]}; rank correlation rho = 0.20" in sentence
+    assert sentence.endswith(f"20 patients): {why}.")
+
+
+def test_a_slope_whose_test_shows_nothing_does_not_count_as_shown():
+    interaction = Interaction("permutation", 0.2, 0.1, 0.3, 0.2, 20, 20)
+    sentence = size_answers_sentence(interaction, Trend(0.2, 0.0, 0.1, 0.3), Correlation("", 0.2, 0.1, 0.3, 20))
+    assert "the slope of the mean shows no change with size" in sentence
+
+
+def test_too_few_patients_give_no_answer_on_size():
+    assert answers(units([0.1, 0.2, 0.3], size=[1.0, 2.0, 3.0])) == ""
