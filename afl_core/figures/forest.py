@@ -1,0 +1,175 @@
+"""Forest plot: paired differences with their intervals, a row each, the better side always at the right."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from afl_core.base.numbers import NOTHING, RATIO, interval, log_ticks, number, with_unit
+from afl_core.figures.chart_style import GREY, Pair, chart_layout
+from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR
+
+SYMBOLS = ("circle", "square", "diamond")
+"""Symbol of each group of marks: filled where the interval leaves out 0, hollow where it does not."""
+
+ROW_PX, AXIS_PX, TOP_PX, BOTTOM_PX = 30, 62, 56, 46
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A paired difference.
+
+    Attributes:
+        label: Label of the row in which it stands; several marks can share one, each of another group.
+        estimate: The mean difference; NaN where there is none.
+        low: Lower end of its interval; NaN where there is none.
+        high: Upper end of the same interval.
+        n: Patients on whom it rests, in words for a hover text.
+        group: What it is a difference of, such as "Cases", for the legend; "" where there is one kind.
+    """
+
+    label: str
+    estimate: float
+    low: float
+    high: float
+    n: str
+    group: str = ""
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Rows that share an axis: their values have one unit, and one direction is better.
+
+    Attributes:
+        title: Title of the axis.
+        better: The direction of a difference by which the second source is better.
+        marks: The marks, those of one row anywhere; rows stand in the order in which they come first.
+        unit: Unit of the values; "" where they have none.
+        digits: Decimals with which values are shown.
+    """
+
+    title: str
+    better: Literal["higher", "lower"]
+    marks: tuple[Mark, ...]
+    unit: str = ""
+    digits: int = RATIO
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Labels of the rows, from the top down."""
+        return tuple(dict.fromkeys(mark.label for mark in self.marks))
+
+
+def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
+    """Paired differences in rows, under one another, with the line of no difference.
+
+    Quantities of different units have no common scale, and one made up for them would be no result. So each unit has a
+    panel with an axis of its own. An axis on which less is better runs to the left: what is at the right of 0 is
+    better in every panel, and the shaded side says so.
+
+    Args:
+        panels: One a unit and direction; one without marks is left out.
+        pair: First and second source; a difference is second minus first.
+
+    Returns:
+        A figure with one trace a group and panel. A mark is teal (better) or ochre (worse) and filled where its
+        interval leaves out 0, grey and hollow where it does not or where there is none.
+    """
+    shown = [panel for panel in panels if panel.marks]
+    groups = tuple(dict.fromkeys(mark.group for panel in shown for mark in panel.marks))
+    counts = [len(panel.rows) for panel in shown]
+    inner = ROW_PX * sum(counts) + AXIS_PX * (len(shown) - 1)
+    gap = AXIS_PX / inner if len(shown) > 1 else 0
+    figure = make_subplots(max(len(shown), 1), 1, row_heights=counts or None, vertical_spacing=gap)
+    for at, panel in enumerate(shown, 1):
+        _add_panel(figure, at, panel, groups)
+    for group, symbol in zip(groups, SYMBOLS, strict=False):
+        if len(groups) > 1:
+            marker = _marker(symbol, 1) | {"color": GREY}
+            figure.add_scatter(x=[None], y=[None], mode="markers", name=group, marker=marker)
+    for x, anchor, text in ((1, "right", f"<b>{pair[1]} better →</b>"), (0, "left", f"← {pair[0]} better")):
+        place = {"xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": anchor, "yanchor": "bottom"}
+        figure.add_annotation(text=text, showarrow=False, **place)
+    layout = chart_layout(inner + TOP_PX + BOTTOM_PX)
+    layout["margin"] |= {"t": TOP_PX, "b": BOTTOM_PX}
+    layout["legend"] |= {"y": 1 + 24 / inner if inner else 1, "x": 0.5, "xanchor": "center"}
+    return figure.update_layout(layout)
+
+
+def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) -> None:
+    """Axis, shade and marks of a panel; rows stand at whole numbers, the marks of a row beside one another."""
+    rows, where = panel.rows, {"row": at, "col": 1}
+    limit = _limit(panel)
+    end = limit if panel.better == "higher" else -limit
+    edges = {"y0": -0.5, "y1": len(rows) - 0.5, "line_width": 0, "layer": "below"}
+    figure.add_shape(type="rect", x0=0, x1=end, fillcolor=BETTER_COLOUR, opacity=0.14, **edges, **where)
+    figure.add_vline(x=0, line={"width": 1.5, "color": GREY}, **where)
+    for k, group in enumerate(groups):
+        marks = [mark for mark in panel.marks if mark.group == group and math.isfinite(mark.estimate)]
+        if marks:
+            offset = (k - (len(groups) - 1) / 2) * 0.36
+            figure.add_trace(_trace(marks, panel, SYMBOLS[k % len(SYMBOLS)], offset), **where)
+    figure.update_xaxes(
+        title={"text": panel.title, "standoff": 4},
+        range=[-end, end],
+        tickvals=(places := _ticks(limit)),
+        ticktext=[f"{place:+g}" if place else "0" for place in places],
+        zeroline=False,
+        gridcolor="rgba(140,140,140,0.25)",
+        **where,
+    )
+    ticks = {"tickvals": [*range(len(rows))], "ticktext": list(rows), "showgrid": False, "zeroline": False}
+    figure.update_yaxes(range=[len(rows) - 0.5, -0.5], **ticks, **where)
+
+
+def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, offset: float) -> go.Scatter:
+    x, low, high = (np.array([getattr(mark, key) for mark in marks]) for key in ("estimate", "low", "high"))
+    sign = 1 if panel.better == "higher" else -1
+    shows = np.where(low > 0, sign, np.where(high < 0, -sign, 0))
+    looks = [_marker(symbol, int(outcome)) for outcome in shows]
+    return go.Scatter(
+        x=x,
+        y=[panel.rows.index(mark.label) + offset for mark in marks],
+        error_x={"array": high - x, "arrayminus": x - low, "thickness": 2, "width": 4, "color": GREY},
+        mode="markers",
+        marker={
+            "size": 10,
+            "color": (colours := [look["color"] for look in looks]),
+            "symbol": [look["symbol"] for look in looks],
+            "line": {"width": 2, "color": colours},
+        },
+        hovertext=[_hover(mark, panel) for mark in marks],
+        hoverinfo="text",
+        showlegend=False,
+    )
+
+
+def _marker(symbol: str, outcome: int) -> dict[str, Any]:
+    """Marker of a mark: 1 where the second source is better, -1 where it is worse, 0 where neither is shown."""
+    colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: GREY}[outcome]
+    return {"color": colour, "symbol": symbol if outcome else f"{symbol}-open", "size": 10}
+
+
+def _hover(mark: Mark, panel: Panel) -> str:
+    ends = interval(mark.low, mark.high, panel.digits, sign=True)
+    difference = with_unit(number(mark.estimate, panel.digits, sign=True), panel.unit)
+    group = f", {mark.group.lower()}" if mark.group else ""
+    within = "no interval" if ends == NOTHING else f"interval {ends}"
+    return f"<b>{mark.label}{group}</b><br>{difference}, {within}<br>{mark.n}"
+
+
+def _limit(panel: Panel) -> float:
+    """Half the width of the axis: to the outermost end of an interval, with some room."""
+    ends = np.array([[mark.estimate, mark.low, mark.high] for mark in panel.marks])
+    return (float(np.nanmax(np.abs(ends), initial=0)) or 1.0) * 1.12
+
+
+def _ticks(limit: float) -> list[float]:
+    """Two to five places on either side of 0, a step of 1, 2 or 5 times a power of ten apart."""
+    step = min(log_ticks(limit / 5.1, limit / 2))
+    many = int(limit / step)
+    return [float(f"{k * step:.10g}") for k in range(-many, many + 1)]
