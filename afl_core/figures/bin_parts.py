@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.bins import AXES, REST, Binning
+from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
@@ -72,6 +72,11 @@ def short_lines(label: Sequence[str]) -> str:
 def range_text(binning: Binning, number: int) -> str:
     """The edges of a bin in words; "" for what has no value."""
     return "" if number == REST else edges_text(*binning.bounds(number), AXES[binning.axis].unit)
+
+
+def axis_title(units: Units, binning: Binning) -> str:
+    """Title of the axis of bins, which says where a reader moved their edges."""
+    return units.axis(binning.axis).title + (f", {OWN_EDGES}" if binning.how == OWN_EDGES else "")
 
 
 def drawn_units(units: Units, sources: Sequence[str], bins: Sequence[Bin]) -> list[Bin]:

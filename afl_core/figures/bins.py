@@ -9,8 +9,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from afl_core.analysis.breakdown.bins import REST, Binning
-from afl_core.analysis.breakdown.records import Breakdown
+from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, REST, Binning
+from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.sentences import capital, count, edges_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -19,6 +20,7 @@ from afl_core.figures.bin_parts import (
     add_means,
     add_seeds,
     add_units,
+    axis_title,
     drawn_units,
     range_text,
     short_lines,
@@ -34,7 +36,11 @@ from afl_core.figures.chart_style import (
     difference_title,
     signed_interval,
 )
+from afl_core.figures.forest import Mark, Panel, plot_forest
 from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
+
+PANEL_HEIGHT = 400
+"""Height of the panels that stand side by side, in px."""
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -70,7 +76,8 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
         marker = {"symbol": "diamond-open", "color": GREY, "size": 8}
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
-    title = units.axis(axis).title + ("" if units.table["patient"].is_unique else " (n: patients)")
+    binning = next(b for b in breakdown.binnings if b.axis == axis)
+    title = axis_title(units, binning) + ("" if units.table["patient"].is_unique else " (n: patients)")
     if sum(len(b.inside) for b in drawn) < len(units.table):
         title += f"<br>{sum(len(b.inside) for b in drawn):,} of {number_of(len(units.table), units.noun[:-1])} drawn"
     lines = max(short_lines(b.label).count("<br>") for of in breakdown.binnings for b in shown_bins(breakdown, of.axis))
@@ -84,7 +91,39 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     low, high = np.nanmin(drawn_values, initial=np.inf), np.nanmax(drawn_values, initial=-np.inf)
     room = 0.05 * (high - low) or 0.05
     figure.update_yaxes(title=better_title(units), zeroline=False, range=[low - room, high + room])
-    return figure.update_layout(chart_layout(400))
+    return figure.update_layout(chart_layout(PANEL_HEIGHT))
+
+
+def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
+    """Paired difference over everything and in each bin of every axis, one row each.
+
+    Args:
+        breakdown: The breakdown, whose records give the differences and their intervals.
+        pair: First and second source; the difference is second minus first.
+    """
+    units, records = breakdown.units, breakdown.pair(*pair)
+    how = {binning.axis: binning.how for binning in breakdown.binnings}
+    marks = []
+    for r in records[records["n"] > 0].to_dict("records"):
+        label = [_row_name(r, units)]
+        if np.isfinite(r["low"]) and r["axis"] != ALL:
+            label += [edges_text(r["low"], r["high"], AXES[r["axis"]].unit)]
+            label += [OWN_EDGES] if how[r["axis"]] == OWN_EDGES else []
+        label += [f"n = {r['n']:,}"]
+        ends = (r["mean_difference"], r["ci_low"], r["ci_high"])
+        marks.append(Mark(", ".join(label), *ends, count(r, units)))
+    measure = units.measure
+    panel = Panel(difference_title(units, pair), measure.better, tuple(marks), measure.unit, measure.digits)
+    return plot_forest([panel], pair).update_layout(height=PANEL_HEIGHT)
+
+
+def _row_name(record: Mapping[Any, Any], units: Units) -> str:
+    """Name of a row, short; both axes have a medium bin."""
+    if record["axis"] == ALL:
+        return f"All {units.noun}"
+    if record["bin"] == "medium":
+        return f"Medium {'size' if record['axis'] == 'size' else 'smoothness'}"
+    return capital(record["bin"])
 
 
 def plot_grid(
@@ -134,9 +173,7 @@ def plot_grid(
     _add_cell_dots(figure, rows, columns, units, pair, least)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
         labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
-        update(
-            title=units.axis(b.axis).title, tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False
-        )
+        update(title=axis_title(units, b), tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False)
     return figure.update_yaxes(autorange="reversed").update_layout(chart_layout(420))
 
 

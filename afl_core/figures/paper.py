@@ -17,7 +17,7 @@ from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
-from afl_core.figures.bin_parts import LANES, Bin, drawn_units, shown_bins
+from afl_core.figures.bin_parts import LANES, Bin, axis_title, drawn_units, shown_bins
 from afl_core.figures.chart_style import Pair, swarm
 from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, WORSE_COLOUR, source_style
 
@@ -76,7 +76,7 @@ def plot_paper_figure(breakdown: Breakdown, pair: Pair | None, *, width: str = "
             axes[row, column].set_title(f"{'ab'[k]}  By {_axis_words(breakdown, binning)}", loc="left", weight="bold")
             if pair:
                 _draw_differences(axes[row + 1, column], breakdown, binning, bins, pair)
-            _label_bins(axes[row + len(heights) - 1, column], bins, breakdown.units.axis(binning.axis).title)
+            _label_bins(axes[row + len(heights) - 1, column], bins, axis_title(breakdown.units, binning))
             for panel in axes[row : row + len(heights), column]:
                 panel.set_xlim(-0.5, len(bins) - 0.5)
             if pair:

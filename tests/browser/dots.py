@@ -4,12 +4,12 @@ DOTS = ".stPlotlyChart .points path"
 OPENED = "location.search.includes('case=')"
 
 
-def click_dot(page, number: int) -> None:
-    """Move to a dot and click it; Plotly takes a click only where the pointer rests.
+def click_dot(page, number: int, *, chart: int = 0) -> None:
+    """Move to a dot of a chart and click it; Plotly takes a click only where the pointer rests.
 
     A chart that is drawn anew just then, as while the page is still filling, loses the click: then it is clicked again.
     """
-    dot = page.locator(DOTS).nth(number)
+    dot = page.locator(".stPlotlyChart").nth(chart).locator(".points path").nth(number)
     dot.wait_for(state="attached", timeout=60_000)
     for _ in range(4):
         dot.scroll_into_view_if_needed()

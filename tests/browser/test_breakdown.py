@@ -62,7 +62,7 @@ def test_another_metric_and_another_edge_change_every_sentence(page, serve):
 def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     open_breakdown(page, serve, f"&level={level}&size_low=3&view=Pairs")
     left = page.evaluate("location.search")
-    click_dot(page, 3)
+    click_dot(page, 3, chart=1)
     page.wait_for_selector(READY, timeout=60_000)
     address = page.evaluate("location.search")
     assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
@@ -106,11 +106,10 @@ def test_figures_for_papers_are_two_clicks_away_and_white_on_a_dark_page(page, s
     camera.scroll_into_view_if_needed()
     camera.click()
     page.get_by_text("Draw the charts on white").click()
-    chart = page.locator(".stPlotlyChart").first
+    chart = page.locator(".stPlotlyChart").nth(1)
     page.wait_for_function(
         "getComputedStyle(document.querySelector('.stPlotlyChart .main-svg')).backgroundColor == 'rgb(255, 255, 255)'"
     )
-    chart.scroll_into_view_if_needed()
     chart.hover()
     with page.expect_download() as download:
         chart.locator("[data-title*='ownload']").first.click()

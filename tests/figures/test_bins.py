@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.records import compute_breakdown, compute_grid
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.figures import bin_parts, slopes
-from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
+from afl_core.figures.bins import plot_differences, plot_grid, plot_means, plot_sweep
 from afl_core.figures.chart_style import swarm
 from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
 from afl_core.figures.slopes import plot_slopes
@@ -65,14 +65,14 @@ def test_labels_of_bins_say_their_range_and_n():
         "medium<br>2 to 8 ml<br>n = 12",
         "large<br>above 8 ml<br>n = 6",
     ]
-    assert axis.title.text == "Tumour volume (ml)"
+    assert axis.title.text == "Tumour volume (ml), own edges"
     assert plot_means(breakdown(), "roughness").layout.xaxis.ticktext[-1] == "no<br>roughness<br>n = 7"
 
 
 def test_labels_count_patients_and_units_where_they_differ():
     axis = plot_means(breakdown(make_units(level="lesion", per_patient=2)), "size").layout.xaxis
     assert axis.ticktext[0] == "all<br>lesions<br>n = 15<br>30 lesions"
-    assert axis.title.text == "Lesion volume (ml) (n: patients)"
+    assert axis.title.text == "Lesion volume (ml), own edges (n: patients)"
 
 
 @pytest.mark.parametrize("axis", ["size", "roughness"])
@@ -396,3 +396,26 @@ def test_figures_without_backgrounds_serialise(sources):
         for figure in figures:
             assert isinstance(figure, go.Figure)
             assert json.loads(figure.to_json())["layout"]["plot_bgcolor"] == "rgba(0,0,0,0)"
+
+
+@pytest.mark.parametrize("metric", ["dsc", "hd95_mm"])
+def test_the_difference_of_every_bin_is_a_row_of_the_records(metric):
+    found = compute_breakdown(make_units(metric=metric), (SIZE, Binning("roughness", (0.1, 0.2), "tertiles")))
+    figure = plot_differences(found, PAIR)
+    pair = found.pair(*PAIR)
+    assert list(figure.layout.yaxis.ticktext) == [
+        "All cases, n = 30",
+        "Small, up to 2 ml, own edges, n = 12",
+        "Medium size, 2 to 8 ml, own edges, n = 12",
+        "Large, above 8 ml, own edges, n = 6",
+        "Smooth, up to 0.1, n = 8",
+        "Medium smoothness, 0.1 to 0.2, n = 8",
+        "Rough, above 0.2, n = 7",
+        "No roughness, n = 7",
+    ]
+    trace = next(t for t in figure.data if t.error_x.array is not None)
+    np.testing.assert_allclose(trace.x, pair["mean_difference"])
+    np.testing.assert_allclose(trace.x + trace.error_x.array, pair["ci_high"])
+    np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, pair["ci_low"])
+    assert figure.layout.height == plot_means(found, "size").layout.height
+    assert plot_means(found, "size").layout.xaxis.title.text == "Tumour volume (ml), own edges"

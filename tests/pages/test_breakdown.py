@@ -119,7 +119,7 @@ def test_the_confounding_view_correlates_and_moves_the_edges(app, cohort):
     table = next(frame.value for frame in at.dataframe if "rho" in frame.value)
     ranks = pd.DataFrame({"size": SIZES, "rough": cohort.cases().drop_duplicates("case_id")["roughness"].to_numpy()})
     assert table["rho"][0] == pytest.approx(ranks.corr("spearman").iloc[0, 1])
-    assert len(at.get("plotly_chart")) == 4
+    assert len(at.get("plotly_chart")) == 5
 
 
 def test_the_published_tables_are_labelled(app, cohort):
@@ -173,7 +173,7 @@ def test_tumours_without_roughness_are_binned_by_size(app, cohort, view):
     at = app("breakdown", view=view)
     assert not at.error
     assert "There are no bins by roughness: 0 of 30 cases have a value, and three bins need 3" in text(at)
-    assert "By tumour volume" in text(at)
+    assert "Means by tumour volume" in text(at)
     assert len(statistics(at)) == 4
 
 

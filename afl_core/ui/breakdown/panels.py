@@ -24,7 +24,7 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
-from afl_core.figures.bins import plot_means
+from afl_core.figures.bins import plot_differences, plot_means
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
 from afl_core.ui.shared.charts import show_chart
@@ -43,23 +43,36 @@ def show_bins(selection: Selection) -> None:
         _warn_of_released(selection)
     for why in selection.breakdown.unbinned:
         st.info(plain(why))
-    for column, binning in zip(st.columns(2, gap="large"), selection.breakdown.binnings, strict=False):
+    binnings = selection.breakdown.binnings
+    panels = st.columns([4] * bool(pair) + [3] * len(binnings)) if pair or binnings else []
+    if pair:
+        with panels[0]:
+            st.markdown("### Difference in each bin")
+            figure = _differences(selection.key, binnings, selection.breakdown, pair)
+            show_chart(figure, f"{selection.workspace.name} {selection.options.metric} differences", key="differences")
+    for column, binning in zip(panels[len(panels) - len(binnings) :], binnings, strict=True):
         with column:
-            st.markdown(f"### By {_axis_words(binning.axis, units)}")
-            figure = _means(selection.key, binning, selection.breakdown, pair)
-            show_clickable(figure, selection, name=f"means {binning.axis}")
-            if pair:
-                records = selection.breakdown.pair(*pair)
-                of_axis = records[records["axis"] == binning.axis].to_dict("records")
-                for record in of_axis:
-                    evidence = evidence_sentence(record, units, tests=selection.breakdown.n_tests)
-                    st.markdown(plain(pair_sentence(record, units)), help=plain(evidence))
+            st.markdown(f"### Means by {_axis_words(binning.axis, units)}")
+            show_clickable(
+                _means(selection.key, binning, selection.breakdown, pair), selection, name=f"means {binning.axis}"
+            )
+    if pair:
+        _show_sentences(selection, pair)
     if false := false_positives_sentences(units):
         st.markdown("\n".join(f"- {plain(text)}" for text in false))
     if selection.breakdown.binnings:
         name = f"{selection.workspace.name} {selection.options.metric} by size and smoothness"
         offer_figure(name, lambda width: _paper_figure(selection, width), key="bins figure")
     st.caption(plain(_caption(selection)))
+
+
+def _show_sentences(selection: Selection, pair: tuple[str, str]) -> None:
+    """Each bin in a sentence; the test and its level behind the question mark."""
+    records = selection.breakdown.pair(*pair)
+    for column, binning in zip(st.columns(2, gap="large"), selection.breakdown.binnings, strict=False):
+        for record in records[records["axis"] == binning.axis].to_dict("records"):
+            evidence = evidence_sentence(record, selection.units, tests=selection.breakdown.n_tests)
+            column.markdown(plain(pair_sentence(record, selection.units)), help=plain(evidence))
 
 
 def _paper_figure(selection: Selection, width: str) -> "Figure":
@@ -100,6 +113,11 @@ def show_statistics(selection: Selection) -> None:
             f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
         )
     )
+
+
+@st.cache_resource(max_entries=32, show_spinner="Drawing")
+def _differences(key: str, binnings: tuple[Binning, ...], _breakdown: Breakdown, pair: tuple[str, str]) -> go.Figure:
+    return plot_differences(_breakdown, pair)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Drawing")
