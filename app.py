@@ -13,6 +13,7 @@ STYLE = """
 /* Text in the primary colour: lighter than that colour itself on a dark page, for a contrast above 4.5. */
 [data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p {color: light-dark(#0068A3, #7CC4F0)}
 @media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
+    .stMainBlockContainer {padding-inline: 1rem}
     .stHorizontalBlock {flex-wrap: wrap}
     .stColumn {min-width: min(100%, 9.5rem)}
     .stColumn:has(.stPlotlyChart, .stDataFrame, .stTable) {min-width: 100%}

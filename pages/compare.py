@@ -8,23 +8,22 @@ workspace = current_workspace("pages/compare.py")
 
 if workspace is not None:
     layout.set_style(folded=cases.is_folded())
-    with layout.choices():
+    rail, stage = layout.columns()
+    with rail:
         own = upload.chooses_upload()
         chosen = None if own else cases.choose_case(workspace)
-    if own:
-        upload.show_upload(workspace)
-    elif chosen is not None:
-        rail, stage = layout.columns()
-        with rail:
+        if chosen is not None:
             cases.show_cases(workspace, chosen)
+    if own:
+        with stage:
+            upload.show_upload(workspace)
+    elif chosen is not None:
         with stage:
             with layout.facts():
+                cases.offer_steps(chosen)
                 panels.show_header(workspace, chosen.case_id)
             job_panel.show_job(workspace, chosen.case_id)
-            with layout.steps():
-                sequence = case_views.choose_sequence(workspace, chosen.case_id)
-                cases.offer_steps(chosen)
-            case_views.show_slices(workspace, chosen.case_id, sequence)
+            case_views.show_slices(workspace, chosen.case_id)
             surfaces = case_views.place_surfaces()
         panels.show_metrics(workspace, chosen.case_id)
         case_views.show_surfaces(workspace, chosen.case_id, surfaces)

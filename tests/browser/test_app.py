@@ -46,6 +46,34 @@ def test_a_case_link_opens_three_panes_that_scroll_together(page, serve):
         assert np.abs(pixels(panes.nth(i)) - before[i]).max() > 20, f"pane {i} did not scroll"
 
 
+IMAGES = ".picture canvas, .afl-surfaces .scene, .afl-rail img"
+
+
+def shown_share(page, selector: str) -> float:
+    """Share of the window that elements cover without a scroll."""
+    window = page.viewport_size
+    covered = 0.0
+    for box in (element.bounding_box() for element in page.locator(selector).all()):
+        if box:
+            wide = min(box["x"] + box["width"], window["width"]) - max(box["x"], 0)
+            high = min(box["y"] + box["height"], window["height"]) - max(box["y"], 0)
+            covered += max(wide, 0) * max(high, 0)
+    return covered / (window["width"] * window["height"])
+
+
+def test_almost_half_of_a_small_window_is_images(page, serve):
+    page.set_viewport_size({"width": 1000, "height": 800})
+    open_case(page, serve, worth_seeing())
+    page.wait_for_selector(f"{SURFACES}[data-ready=true]", timeout=60_000)
+    assert shown_share(page, IMAGES) >= 0.45
+    assert shown_share(page, ".afl-surfaces .scene") >= 0.2
+    toolbar = page.locator(".afl-viewer .toolbar")
+    assert toolbar.get_by_label("Sequence", exact=True).is_visible()
+    page.set_viewport_size({"width": 1400, "height": 900})
+    page.wait_for_timeout(1000)
+    assert shown_share(page, IMAGES) >= 0.5
+
+
 def test_surfaces_follow_the_case_and_keep_the_camera(page, serve):
     open_case(page, serve, worth_seeing())
     stage = page.locator(f"{SURFACES} .stage")
@@ -55,7 +83,7 @@ def test_surfaces_follow_the_case_and_keep_the_camera(page, serve):
         assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
     page.locator(f"{SURFACES} [data-do=top]").click()
     page.wait_for_function("e => e.dataset.camera.startsWith('0.00 89.90')", arg=page.query_selector(SURFACES))
-    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    page.get_by_label("Sequence", exact=True).select_option("t2")
     page.wait_for_function("location.search.includes('sequence=t2')")
     page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
     assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
@@ -106,7 +134,7 @@ def test_another_sequence_keeps_the_slice(page, serve):
     page.wait_for_timeout(300)
     there = page.locator(READY).get_attribute("data-slice")
     before = pixels(page.locator(PANES).first)
-    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    page.get_by_label("Sequence", exact=True).select_option("t2")
     page.wait_for_function("location.search.includes('sequence=t2')")
     page.wait_for_timeout(3000)  # the viewer is drawn anew
     page.wait_for_selector(READY)

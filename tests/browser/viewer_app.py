@@ -14,7 +14,7 @@ from afl_core.data.formats.files import load_mask, load_volume, save_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
 from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
-from afl_core.ui.viewers.slices import ViewerState, show_viewer
+from afl_core.ui.viewers.slices import OfPage, ViewerState, show_viewer
 from afl_core.ui.viewers.surfaces import show_surface_viewer, surfaces_payload
 from afl_core.volume import Mask, Volume
 
@@ -146,7 +146,7 @@ def main() -> None:
     report = columns[4].checkbox("Report")
     state = ViewerState()
     if not columns[5].checkbox("Hide"):
-        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus, link=True)
+        state = show_viewer(payload(name, sequence), key="viewer", report=report, focus=focus, page=OfPage())
         if "surfaces" in st.query_params:
             meshes, still = surfaces(name)
             show_surface_viewer(meshes, key="surfaces", still=lambda: still)

@@ -2,6 +2,8 @@
 
 import base64
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -70,6 +72,13 @@ class Page:
 
     def hover(self, pane: int, x: float = 0.5, y: float = 0.5) -> None:
         self.page.mouse.move(*self.at(pane, x, y))
+
+    @contextmanager
+    def more(self) -> Iterator[None]:
+        """With the menu of what is rarely changed open."""
+        self.page.get_by_text("More", exact=True).click()
+        yield
+        self.page.keyboard.press("Escape")
 
     def leave(self) -> None:
         self.page.mouse.move(2, 2)

@@ -13,49 +13,35 @@ from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
-from afl_core.glossary import TERMS
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
-from afl_core.ui.viewers.slices import show_viewer
+from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Case, Mask, Volume, check_same_grid
 
 if TYPE_CHECKING:
     from afl_core.figures.surfaces import Surfaces
 
+SURFACES_HEIGHT = 240
+"""CSS pixels, so that slices and surfaces stand on one screen."""
+
 Stamped = tuple[str, str, int]
 """What a file is, its path and its time of change, so that a cache sees a new file."""
+
+_SEQUENCE = "sequence"
 
 _IMAGE, _REFERENCE = "/image", "/reference"
 """No source is called so: their names hold no slash."""
 
 
-def choose_sequence(workspace: Comparison, case_id: str) -> str:
-    """The sequence behind the masks; "" where the case has masks alone, or is not there."""
-    case = _find(workspace, case_id)
-    if case is None or not case.sequences:
-        return ""
-    names = tuple(case.sequences)
-    return str(
-        st.segmented_control(
-            "Sequence",
-            names,
-            default=names[0],
-            required=True,
-            help=TERMS["Sequence"],
-            label_visibility="collapsed",
-            key="sequence",
-            bind="query-params",
-            width="content",
-        )
-    )
-
-
-def show_slices(workspace: Comparison, case_id: str, sequence: str) -> None:
-    """Linked slices of the reference and of every source, on a sequence; "" shows the masks alone."""
+def show_slices(workspace: Comparison, case_id: str) -> None:
+    """Linked slices of the reference and of every source, on the sequence that the address names (`?sequence=`)."""
     case = _case(workspace, case_id)
     if case is None:
         return
+    names = tuple(case.sequences)
+    linked = st.query_params.get(_SEQUENCE, "")
+    sequence = linked if linked in names else next(iter(names), "")
     with shown_errors():
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
@@ -63,7 +49,17 @@ def show_slices(workspace: Comparison, case_id: str, sequence: str) -> None:
         if note:
             st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
-        show_viewer(payload, key="viewer", focus=focus, focus_source=source, link=True)
+        show_viewer(
+            payload,
+            key="viewer",
+            focus=focus,
+            focus_source=source,
+            page=OfPage(names, sequence, _choose_sequence, below=SURFACES_HEIGHT + 2),
+        )
+
+
+def _choose_sequence(name: str) -> None:
+    st.query_params[_SEQUENCE] = name
 
 
 def place_surfaces() -> DeltaGenerator:
@@ -82,7 +78,10 @@ def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) ->
         sequence = next(iter(case.sequences), "")
         files = (_image_file(case, sequence), *_files(workspace, case))
         show_surface_viewer(
-            _surfaces(case, sequence, files), key="surfaces", still=lambda: _still(case, sequence, files)
+            _surfaces(case, sequence, files),
+            key="surfaces",
+            still=lambda: _still(case, sequence, files),
+            height=SURFACES_HEIGHT,
         )
         st.caption(
             "Colours show how far a surface lies from the reference. A click on a surface moves the slices there."

@@ -8,6 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.case_tables import (
+    ALL_SIZES,
     ORDERS,
     case_table,
     in_order,
@@ -23,6 +24,7 @@ from afl_core.figures.kept_thumbnails import thumbnail_key
 from afl_core.figures.palette import source_style
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
+from afl_core.ui.compare import layout
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.viewers.rail import Rail, Row, show_rail
 
@@ -52,6 +54,12 @@ class Chosen:
         places = np.flatnonzero(self.table.index == self.case_id)
         return int(places[0]) if len(places) else None
 
+    @property
+    def where(self) -> str:
+        """The place of the case, in words."""
+        many = len(self.table)
+        return f"Not among the {many:,} shown" if self.place is None else f"Case {self.place + 1:,} of {many:,}"
+
     def case_at(self, step: int) -> str:
         """Id of the case so many places on; "" where there is none."""
         to = -1 if self.place is None else self.place + step
@@ -59,13 +67,24 @@ class Chosen:
 
 
 def choose_case(workspace: Comparison) -> Chosen | None:
-    """The line of choices; returns the open case, which the address names (`?case=`), or None where there is none."""
-    metric = _choose_metric(workspace)
-    everything = case_table(workspace, metric)
+    """The search and its menu; returns the open case, which the address names (`?case=`), or None without one."""
+    with layout.find():
+        find = st.text_input(
+            "Find a case",
+            placeholder="Find a case",
+            key="find",
+            bind="query-params",
+            label_visibility="collapsed",
+            on_change=_narrow,
+        )
+        with st.popover("", icon=":material/tune:", help="Metric, order and filters of the cases"):
+            metric = _choose_metric(workspace)
+            everything = case_table(workspace, metric)
+            table = _choose_cases(everything, metric, workspace.sources, find)
     if len(everything) == 0:
         st.info("This data set has no cases.")
         return None
-    table = _choose_cases(everything, metric, workspace.sources)
+    st.caption(plain(_words(metric, workspace.sources)))
     first = str((table if len(table) else everything).index[0])
     chosen, narrowed_now = str(st.query_params.get("case", "")), st.session_state.pop(_NARROWED, False)
     if chosen not in everything.index:
@@ -75,6 +94,13 @@ def choose_case(workspace: Comparison) -> Chosen | None:
     elif narrowed_now and chosen not in table.index and len(table):
         go_to_case(first)
     return Chosen(str(st.query_params["case"]), metric, table)
+
+
+def _words(metric: str, sources: tuple[str, ...]) -> str:
+    """What the cases are ordered and narrowed by, as the menu has it."""
+    usual = {"sort": "", "show": shown_choices(sources)[0], "size": ALL_SIZES}
+    said = [str(st.session_state[key]) for key, value in usual.items() if st.session_state[key] != value]
+    return f"{METRICS[metric].label}, {', '.join(said).lower()}"
 
 
 def go_to_case(case_id: str) -> None:
@@ -94,13 +120,9 @@ def offer_steps(chosen: Chosen) -> None:
             disabled=not there,
             on_click=go_to_case,
             args=(there,),
-            help="In the order of the cases at the left.",
+            help=f"{chosen.where}, in the order of the rail.",
             shortcut=key,
         )
-    if chosen.place is not None:
-        st.caption(f"Case {chosen.place + 1} of {len(chosen.table)}", width="content")
-    else:
-        st.caption(f"Not among the {len(chosen.table)} shown", width="content")
 
 
 def is_folded() -> bool:
@@ -124,6 +146,7 @@ def show_cases(workspace: Comparison, chosen: Chosen) -> None:
         before=(str(table.index[start - 1]), f"‹ {start:,} before") if start else None,
         after=(str(table.index[stop]), f"{more:,} more ›") if more else None,
         folded=is_folded(),
+        title=chosen.where,
     )
     show_rail(rail, key="case rail", on_pick=go_to_case, on_fold=_fold)
 
@@ -190,46 +213,24 @@ def _choose_metric(workspace: Comparison) -> str:
     keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
     return str(
         st.selectbox(
-            "Metric",
-            keys,
-            format_func=lambda key: METRICS[key].label,
-            key="metric",
-            bind="query-params",
-            label_visibility="collapsed",
-            width=130,
+            "Metric", keys, format_func=lambda key: METRICS[key].label, key="metric", bind="query-params", width=220
         )
     )
 
 
-def _choose_cases(table: pd.DataFrame, metric: str, sources: tuple[str, ...]) -> pd.DataFrame:
+def _choose_cases(table: pd.DataFrame, metric: str, sources: tuple[str, ...], find: str) -> pd.DataFrame:
     """What the search, the filters and the order, all kept in the address, make of the case table."""
     orders = (*ORDERS, *map(order_by, sources))
     order = _select("Order", "sort", orders, help_text="Worst: where the second source loses most against the first.")
-    shown = _select("Show", "show", shown_choices(sources), width=125)
-    size = _select("Size", "size", size_choices(table), width=110, help_text=TERMS["Tumour volume"])
-    find = st.text_input(
-        "Find a case",
-        placeholder="Find a case",
-        key="find",
-        bind="query-params",
-        label_visibility="collapsed",
-        width=120,
-        on_change=_narrow,
-    )
+    shown = _select("Show", "show", shown_choices(sources))
+    size = _select("Size", "size", size_choices(table), help_text=TERMS["Tumour volume"])
     kept = narrowed(table, metric, sources, shown=shown, size=size, find=find)
     return in_order(kept, metric, sources, order=order)
 
 
-def _select(label: str, key: str, options: tuple[str, ...], *, width: int = 145, help_text: str = "") -> str:
+def _select(label: str, key: str, options: tuple[str, ...], *, help_text: str = "") -> str:
     chosen = st.selectbox(
-        label,
-        options,
-        key=key,
-        bind="query-params",
-        label_visibility="collapsed",
-        help=help_text or None,
-        width=width,
-        on_change=_narrow,
+        label, options, key=key, bind="query-params", help=help_text or None, width=220, on_change=_narrow
     )
     return str(chosen)
 

@@ -5,15 +5,18 @@ from streamlit.delta_generator import DeltaGenerator
 
 STYLE = """
 .stMainBlockContainer > .stVerticalBlock {gap: .6rem}
-.st-key-compare_choices {gap: .4rem}
-.st-key-compare_choices button, .st-key-compare_choices input {min-height: 2rem}
 .st-key-compare {flex-wrap: nowrap; align-items: flex-start}
+.st-key-compare_rail {gap: .4rem}
+.st-key-compare_whose button, .st-key-compare_find button, .st-key-compare_find input {min-height: 1.8rem}
+.st-key-compare_whose button {padding: 0 .6rem}
+.st-key-compare_find {gap: .4rem; flex-wrap: nowrap}
+.st-key-compare_find button {padding: 0 .5rem}
 .st-key-compare_stage {flex: 1 1 0; min-width: 0; gap: .4rem}
 .st-key-compare_facts {gap: .1rem .75rem}
 .st-key-compare_facts h2 {font-size: 1.05rem; padding: 0}
 .st-key-compare_facts p {font-size: .85rem}
-.st-key-compare_steps kbd {display: none}
-.st-key-compare_steps button {min-height: 2rem; padding: 0 .5rem}
+.st-key-compare_facts kbd {display: none}
+.st-key-compare_facts button {min-height: 1.6rem; padding: 0 .4rem}
 @media (max-width: 900px) {
     .st-key-compare {flex-direction: column}
     :has(> .st-key-compare_rail) {flex: none; width: 100%}
@@ -25,13 +28,10 @@ STYLE = """
 
 def set_style(*, folded: bool) -> None:
     """Style the page; a rail that is folded away leaves its room to the case."""
-    narrow = "@media (min-width: 901px) {:has(> .st-key-compare_rail) {flex: none; width: 30px}}" if folded else ""
+    tools = ".st-key-compare_whose, .st-key-compare_find {display: none}"
+    narrow = f"@media (min-width: 901px) {{:has(> .st-key-compare_rail) {{flex: none; width: 30px}} {tools}}}"
+    narrow = narrow if folded else ""
     st.html(f"<style>{STYLE}{narrow}</style>")
-
-
-def choices() -> DeltaGenerator:
-    """The line above the cases."""
-    return st.container(key="compare_choices", horizontal=True, vertical_alignment="center")
 
 
 def columns() -> tuple[DeltaGenerator, DeltaGenerator]:
@@ -40,11 +40,16 @@ def columns() -> tuple[DeltaGenerator, DeltaGenerator]:
         return st.container(key="compare_rail", width=208), st.container(key="compare_stage")
 
 
+def whose() -> DeltaGenerator:
+    """The choice between the cases of the data set and one of the reader's own."""
+    return st.container(key="compare_whose")
+
+
+def find() -> DeltaGenerator:
+    """The line of the search, and of the menu of filters and orders."""
+    return st.container(key="compare_find", horizontal=True, vertical_alignment="center")
+
+
 def facts() -> DeltaGenerator:
-    """The line that says what the case is."""
+    """The line that leads to the case before and after, and says what the case is."""
     return st.container(key="compare_facts", horizontal=True, vertical_alignment="center")
-
-
-def steps() -> DeltaGenerator:
-    """The line of the sequences and of the way to the case before and after."""
-    return st.container(key="compare_steps", horizontal=True, vertical_alignment="center")

@@ -30,6 +30,7 @@ from afl_core.evaluation.job import start_job, stop_job
 from afl_core.evaluation.manifest import SourceSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.ui.compare import layout
 from afl_core.ui.compare.uploaded import PICTURE, show_outcome
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -57,16 +58,17 @@ class _Session:
 
 def chooses_upload() -> bool:
     """Whether the reader wants to look at files of their own rather than at a case of the data set."""
-    chosen = st.segmented_control(
-        "Cases",
-        (_OF_DATA, _UPLOADED),
-        default=_OF_DATA,
-        required=True,
-        key="whose case",
-        label_visibility="collapsed",
-        persist_state="session",
-        width="content",
-    )
+    with layout.whose():
+        chosen = st.segmented_control(
+            "Cases",
+            (_OF_DATA, _UPLOADED),
+            default=_OF_DATA,
+            required=True,
+            key="whose case",
+            label_visibility="collapsed",
+            persist_state="session",
+            width="stretch",
+        )
     return chosen == _UPLOADED
 
 

@@ -40,6 +40,7 @@ class Rail:
         colours: Colour of each value of a row.
         before: Id and words of the way to the rows before these; None where these are the first.
         after: The same of the rows after these.
+        title: What the button that folds the rail says.
         folded: Whether the button to show the rows is all that is drawn.
     """
 
@@ -48,6 +49,7 @@ class Rail:
     colours: tuple[str, ...]
     before: tuple[str, str] | None = None
     after: tuple[str, str] | None = None
+    title: str = "Cases"
     folded: bool = False
 
 

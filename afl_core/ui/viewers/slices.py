@@ -6,12 +6,13 @@
 Each part of the payload is mounted as a hidden element of its own, so that Streamlit sends again only what changed:
 another image leaves the masks where they are. Wire format of an element's `data` (integers little-endian):
 
-    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link
+    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link, and what
+                                      `OfPage` holds
     the rest                          of a part: its gzip; of the viewer: the header as JSON
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -37,6 +38,26 @@ class ViewerState:
     voxel: Voxel | None = None
 
 
+@dataclass(frozen=True)
+class OfPage:
+    """What the viewer of a whole page has beyond others; there can be one such viewer in a page.
+
+    Its plane and crosshair are kept in the page's address (`?at=axial-120-98-70`), and so is another view than at first
+    (`&zoom=2.50_120.5_98.5_70.5`); it starts there. It costs no rerun.
+
+    Attributes:
+        sequences: Names of the sequences that can stand behind the masks, for a menu in the toolbar.
+        sequence: The one that does.
+        on_sequence: Takes the name of another one, before the page is drawn anew.
+        below: CSS pixels that are to stay free below the viewer within the window; 0 for a height of its own.
+    """
+
+    sequences: tuple[str, ...] = ()
+    sequence: str = ""
+    on_sequence: Callable[[str], None] | None = None
+    below: int = 0
+
+
 def show_viewer(
     payload: ViewerPayload,
     *,
@@ -44,7 +65,7 @@ def show_viewer(
     report: bool = False,
     focus: Sequence[int] | None = None,
     focus_source: str = "",
-    link: bool = False,
+    page: OfPage | None = None,
 ) -> ViewerState:
     """Mount the viewer; position, zoom and switches live in the browser and survive reruns.
 
@@ -54,15 +75,17 @@ def show_viewer(
         report: True to send plane and crosshair back 0.4 s after the last motion; each report reruns page or fragment.
         focus: Voxel to jump to; acts when it differs from the last one given for this case.
         focus_source: Source whose false positive it is, where two may have the same centre.
-        link: Keep plane and crosshair in the page's address (`?at=axial-120-98-70`), and start there; another view
-            than at first too (`&zoom=2.50_120.5_98.5_70.5`). It costs no rerun. For one viewer of a page.
+        page: What the viewer of a page has beyond others; None for one that is not alone in its page.
 
     Returns:
         The state that the browser last reported; a bare `ViewerState()` without `report`.
     """
     place = None if focus is None else [int(i) for i in focus]
-    options = {"key": key, "report": report, "focus": place, "of": focus_source, "link": link}
+    options: dict[str, Any] = {"key": key, "report": report, "focus": place, "of": focus_source, "link": bool(page)}
     callbacks: dict[str, Any] = {"on_view_change": ignore} if report else {}
+    if page:
+        options |= {"sequences": page.sequences, "sequence": page.sequence, "below": page.below}
+        callbacks["on_sequence_change"] = lambda: _choose(page, st.session_state[key].get("sequence"))
     digests = json.loads(payload.header)["parts"]
     viewer = component("viewer")
     with st.container(gap=None):
@@ -75,3 +98,8 @@ def show_viewer(
         return ViewerState()
     x, y, z = (int(i) for i in view["voxel"])
     return ViewerState(axis=cast("Axis", view["axis"]), voxel=(x, y, z))
+
+
+def _choose(page: OfPage, name: object) -> None:
+    if page.on_sequence and name in page.sequences:
+        page.on_sequence(str(name))

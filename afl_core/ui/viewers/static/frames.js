@@ -40,7 +40,7 @@ export function layout(viewer) {
   const count = viewer.panes.length;
   const columns = columnsFor(width, count);
   viewer.paneWidth = Math.floor((width - GAP * (columns - 1)) / columns);
-  viewer.paneHeight = Math.round(clamp(viewer.paneWidth * 0.85, 180, 380));
+  viewer.paneHeight = Math.round(clamp(viewer.paneWidth * 1.1, 180, viewer.options.height));
   viewer.panes.forEach((pane, i) => {
     pane.left = (i % columns) * (viewer.paneWidth + GAP);
     pane.top = Math.floor(i / columns) * (viewer.paneHeight + GAP);

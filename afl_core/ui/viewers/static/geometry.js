@@ -6,6 +6,8 @@ import { PLANES } from "./voxels.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 const MAX_HEIGHT = 580; // of all rows of panes together: the strip below must stay in sight
+export const LANE = 14; // height of a lane of the strip
+const [TITLE, FOOT] = [22, 36]; // heights of a pane's title, and of the read-out with gaps
 
 /**
  * From a voxel to RAS+ mm.
@@ -57,6 +59,18 @@ export function matrixOf(viewer, { width, height }) {
 }
 
 /**
+ * How high all rows of panes may be together: what stands below the viewer is to be in sight with them.
+ * @param {Viewer} viewer
+ * @returns {number}
+ */
+function roomFor({ grid, lanes, options: { below } }) {
+  if (!below) return MAX_HEIGHT;
+  const page = /** @type {ShadowRoot} */ (grid.getRootNode()).host?.closest(".stMain");
+  const top = grid.getBoundingClientRect().top + (page?.scrollTop ?? 0);
+  return window.innerHeight - top - TITLE - lanes.length * LANE - FOOT - below;
+}
+
+/**
  * Sets the panes out in rows, as large as the element has room, and has them drawn.
  * @param {Viewer} viewer
  */
@@ -69,7 +83,7 @@ export function layout(viewer) {
   const mm = viewer.header.box.map(([first, last], axis) => (last - first) * viewer.header.spacing_mm[axis]);
   const tallest = Math.max(...Object.values(PLANES).map(({ h, v }) => mm[v] / mm[h]));
   const rows = Math.ceil(count / columns);
-  const height = Math.round(Math.min(width * clamp(tallest, 0.6, 1.1), Math.max(MAX_HEIGHT / rows, MIN_PANE)));
+  const height = Math.round(Math.min(width * clamp(tallest, 0.6, 1.1), Math.max(roomFor(viewer) / rows, MIN_PANE)));
   viewer.ratio = window.devicePixelRatio || 1;
   viewer.grid.style.gridTemplateColumns = `repeat(${columns}, ${width}px)`;
   for (const { canvas, patterns } of viewer.panes) {

@@ -183,7 +183,7 @@ export function listenToStrip(viewer) {
  * @param {Viewer} viewer
  */
 export function listenToControls(viewer) {
-  const { root, opacity, finding, preset, pair } = viewer;
+  const { root, opacity, finding, preset, pair, sequence, more } = viewer;
   const actions = {
     reset: () => resetView(viewer), help: () => toggleHelp(viewer), near: () => toggleNear(viewer),
   };
@@ -198,6 +198,10 @@ export function listenToControls(viewer) {
   opacity.addEventListener("input", () => setSwitch(viewer, "opacity", Number(opacity.value)));
   finding.addEventListener("change", () => goFinding(viewer, Number(finding.value)));
   pair.addEventListener("change", () => setSwitch(viewer, "pair", Number(pair.value)));
+  sequence.addEventListener("change", () => viewer.choose(sequence.value));
+  more.addEventListener("focusout", ({ relatedTarget }) => {
+    if (!more.contains(/** @type {Node | null} */ (relatedTarget))) more.open = false;
+  });
   preset.addEventListener("change", () => setPreset(viewer, Number(preset.value)));
   root.addEventListener("keydown", (event) => {
     const typing = event.target.matches("input, select");
@@ -205,6 +209,15 @@ export function listenToControls(viewer) {
     event.preventDefault();
     event.stopPropagation(); // Streamlit has keys of its own
   });
+}
+
+/**
+ * Closes what lies over the panes.
+ * @param {Viewer} viewer
+ */
+function closeMenus(viewer) {
+  toggleHelp(viewer, false);
+  viewer.more.open = false;
 }
 
 /**
@@ -229,7 +242,7 @@ function press(viewer, { key, shiftKey }) {
     e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
     t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
     N: () => stepFinding(viewer, 1, "false_positive"), P: () => stepFinding(viewer, -1, "false_positive"),
-    "+": () => zoomBy(viewer, 1.25), "-": () => zoomBy(viewer, 0.8), Escape: () => toggleHelp(viewer, false),
+    "+": () => zoomBy(viewer, 1.25), "-": () => zoomBy(viewer, 0.8), Escape: () => closeMenus(viewer),
   };
   const knob = [...viewer.root.querySelectorAll("[data-key]")].find((button) => button.dataset.key === key);
   const action = move ? () => moveBy(viewer, ...move) : actions[key] ?? (knob && (() => knob.click()));

@@ -20,7 +20,7 @@ function draw(host, rail, tell) {
   const [root, rows, fold] = [".afl-rail", ".rows", ".fold"].map(find);
   root.dataset.folded = String(rail.folded);
   rows.hidden = rail.folded;
-  fold.textContent = rail.folded ? "›" : "‹ Cases";
+  fold.textContent = rail.folded ? "›" : `‹ ${rail.title}`;
   fold.title = rail.folded ? "Show the cases" : "Fold the cases away";
   fold.setAttribute("aria-label", fold.title);
   fold.setAttribute("aria-expanded", String(!rail.folded));

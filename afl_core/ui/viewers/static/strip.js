@@ -1,6 +1,7 @@
 // The strip below the panes: a row of bars for each lane, one bar a slice.
 
 import { LETTERS } from "./common.js";
+import { LANE } from "./geometry.js";
 import { test } from "./voxels.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
@@ -30,7 +31,7 @@ export function buildLanes({ sources, reference }) {
  */
 export function drawStrip(viewer) {
   const { plane: { n }, ratio, root: { clientWidth: width }, strip, lanes, header, place, ui } = viewer;
-  const [length, mark, height] = [header.shape[n], place.cross[n], 16];
+  const [length, mark, height] = [header.shape[n], place.cross[n], LANE];
   const gutter = Math.min(150, width * 0.25);
   const step = (width - gutter - 18) / length;
   viewer.stripScale = { gutter, step };

@@ -21,6 +21,7 @@ const viewers = new WeakMap(); // mount point -> Surfaces
 
 /** The surfaces of one case, and the camera that turns them. */
 export class Surfaces {
+  /** @type {import("./types").Options} */ options;
   /** @type {SurfacesHeader} */ header;
   /** @type {import("./types").Camera} */ camera;
   /** @type {Mesh[]} One a pane. */ scenes;
@@ -77,6 +78,7 @@ export class Surfaces {
    * @param {Uint8Array} bytes Header and meshes.
    */
   receive(options, bytes) {
+    this.options = options;
     this.camera = remember(cameras, options.key, () => ({ ...START }));
     const { options: header, rest: zipped } = unpack(bytes);
     const digest = JSON.stringify(header) + zipped.length;

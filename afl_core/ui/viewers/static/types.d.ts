@@ -23,6 +23,9 @@ export type Header = {
 };
 export type Options = {
   key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean; part?: string; digest?: string;
+  sequences?: string[]; sequence?: string; // that can stand behind the masks
+  height?: number; // of a pane of surfaces, at most, in CSS pixels
+  below?: number; // CSS pixels to leave below the viewer within the window
 };
 
 // ---- slices: what the viewer holds
@@ -84,7 +87,7 @@ export type Call = {
 export type Row = { case: string; picture: string; values: (number | null)[]; told: string; size: string };
 export type Rail = {
   rows: Row[]; chosen: string; colours: Colour[]; before: [string, string] | null; after: [string, string] | null;
-  folded: boolean;
+  title: string; folded: boolean;
 };
 
 declare global {

@@ -16,7 +16,7 @@ import { drawPane } from "./panes.js";
 import { gather } from "./picture.js";
 import { drawStrip } from "./strip.js";
 import { PLANES, hold } from "./voxels.js";
-import { syncControls, writeReadout } from "./words.js";
+import { fillSequences, syncControls, writeReadout } from "./words.js";
 
 /** @type {import("./types").Switches} */
 const DEFAULTS = {
@@ -64,6 +64,7 @@ export class Viewer {
   /** @type {ReturnType<typeof setTimeout>} */ addressTimer;
   /** @type {ReturnType<typeof setTimeout>} */ timer;
   /** @type {(view: object) => void} */ send;
+  /** @type {(sequence: string) => void} Asks for another sequence behind the masks. */ choose;
   wheel = 0; // what is left of a trackpad's small deltas
   turn = 0; // calls by Streamlit
   slice = new OffscreenCanvas(1, 1);
@@ -86,6 +87,8 @@ export class Viewer {
     this.finding = find(".finding");
     this.preset = find(".preset");
     this.pair = find(".pair");
+    this.sequence = find(".sequence");
+    this.more = find(".more");
     this.opacity = find(".opacity");
     listenToControls(this);
     listenToPanes(this);
@@ -96,12 +99,15 @@ export class Viewer {
     window.addEventListener("afl-goto", this.onGoto);
     this.observer = new ResizeObserver(() => layout(this));
     this.observer.observe(this.root);
+    this.onResize = () => layout(this);
+    window.addEventListener("resize", this.onResize);
   }
 
   /** Lets go of everything outside of the mount point. */
   destroy() {
     this.observer.disconnect();
     window.removeEventListener("afl-goto", this.onGoto);
+    window.removeEventListener("resize", this.onResize);
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
     clearTimeout(this.addressTimer);
@@ -115,6 +121,7 @@ export class Viewer {
   receive(options, bytes) {
     this.options = options;
     this.ui = remember(settings, options.key, () => ({ ...DEFAULTS }));
+    fillSequences(this);
     const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) {
       followFocus(this);
@@ -190,7 +197,7 @@ export class Viewer {
  * @param {import("./types").Call} call
  * @returns {() => void}
  */
-export default function ({ data, parentElement, setStateValue }) {
+export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const { options, rest } = unpack(data);
   if (options.part) return hold(parentElement, options, rest);
   // Streamlit may have put fresh HTML into the same mount point.
@@ -198,6 +205,7 @@ export default function ({ data, parentElement, setStateValue }) {
   const viewer = viewers.get(parentElement);
   const turn = ++viewer.turn;
   viewer.send = (view) => setStateValue("view", view);
+  viewer.choose = (sequence) => setTriggerValue("sequence", sequence);
   viewer.receive(options, rest);
   return () => {
     if (viewer.turn !== turn) return;

@@ -9,6 +9,16 @@ import { drawRegion, hatch } from "./strokes.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 /**
+ * Fills the menu of sequences; there is none where there is nothing to choose.
+ * @param {Viewer} viewer
+ */
+export function fillSequences({ sequence: menu, options: { sequences = [], sequence = "" } }) {
+  menu.replaceChildren(...sequences.map((name) => el("option", { value: name }, name)));
+  menu.value = sequence;
+  menu.hidden = sequences.length < 2;
+}
+
+/**
  * Fills the menus with what a case has, and turns off the buttons that it has nothing for.
  * @param {Viewer} viewer
  */
