@@ -6,8 +6,8 @@
 Each part of the payload is mounted as a hidden element of its own, so that Streamlit sends again only what changed:
 another image leaves the masks where they are. Wire format of an element's `data` (integers little-endian):
 
-    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link, and what
-                                      `OfPage` holds
+    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link, and
+                                      what `OfPage` holds
     the rest                          of a part: its gzip; of the viewer: the header as JSON
 """
 
