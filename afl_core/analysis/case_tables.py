@@ -1,13 +1,15 @@
 """Tables of a comparison: its cases, and the metrics and lesions of one of them."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import MIN_VALUES, Binning, has_value, tertiles
+from afl_core.analysis.breakdown.options import list_sources
+from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.statistics.paired import wide
+from afl_core.base.numbers import number
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics import METRICS
 
@@ -31,6 +33,8 @@ ALL_SIZES = "All sizes"
 def case_table(opened: Comparison, metric: str) -> pd.DataFrame:
     """One row a case: volume, lesions, roughness, the metric of each source and the difference of the first two.
 
+    Seeds of one configuration are averaged: its columns are those of `compared_sources`.
+
     Args:
         opened: The results; cases that were not evaluated yet have NaN.
         metric: Key of the metric in `METRICS`.
@@ -41,13 +45,19 @@ def case_table(opened: Comparison, metric: str) -> pd.DataFrame:
     facts = opened.rows.drop_duplicates("case_id").set_index("case_id")
     facts = facts[["reference_volume_ml", "reference_lesions", "roughness"]]
     facts.columns = pd.Index(["volume (ml)", "lesions", "roughness"])
-    values = wide(opened.rows, metric, opened.sources)
+    values = pool_seeds(wide(opened.rows, metric, opened.sources), compared_sources(opened))
     table = facts.join(values)
-    if len(opened.sources) > 1:
-        table["difference"] = values[opened.sources[1]] - values[opened.sources[0]]
+    if len(values.columns) > 1:
+        table["difference"] = values.iloc[:, 1] - values.iloc[:, 0]
     table = table.reindex(sorted({*ids, *table.index}))
     table.index.name = "case"
     return table
+
+
+def compared_sources(opened: Comparison) -> dict[str, tuple[str, ...]]:
+    """What the cases are compared by, in order: each source, seeds of one configuration as one, to its seeds."""
+    names, seeds = list_sources(opened.manifest, pool_seeds=True)
+    return {name: seeds.get(name, (name,)) for name in names}
 
 
 def gains(table: pd.DataFrame, metric: str, sources: Sequence[str]) -> pd.Series:
@@ -133,29 +143,27 @@ def rows_of(opened: Comparison, case_id: str) -> pd.DataFrame:
     return rows[rows["case_id"] == case_id].set_index("source") if not rows.empty else rows
 
 
-def metric_table(rows: pd.DataFrame, sources: tuple[str, ...]) -> pd.DataFrame:
+def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """One row a metric: the value of each source, and the difference of the first two.
 
     Args:
         rows: The rows of `rows_of`.
-        sources: Names of the sources in their order.
+        sources: Name to its seeds, as `compared_sources` gives them; one that lacks a row is left out.
     """
-    have = [source for source in sources if source in rows.index]
+    have = {name: seeds for name, seeds in sources.items() if set(seeds) <= set(rows.index)}
     keys = [key for key in METRICS if key in rows]
     table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
-    values = rows.loc[have, keys].to_numpy(float)  # (sources, metrics)
-    for source, numbers in zip(have, values, strict=True):
-        table[source] = [_number(n, rows[key].dtype) for key, n in zip(keys, numbers, strict=True)]
+    values = pool_seeds(rows[keys].astype(float).T, have)
+    whole = all(len(seeds) == 1 for seeds in have.values())
+    digits = [0 if whole and rows[key].dtype.kind in "iu" else METRICS[key].digits for key in keys]
+    for source in have:
+        table[source] = list(map(number, values[source], digits))
     if len(have) > 1:
-        changes = zip(keys, values[1] - values[0], strict=True)
-        table["difference"] = [_number(n, rows[key].dtype, "+") for key, n in changes]
+        changes = values.iloc[:, 1] - values.iloc[:, 0]
+        table["difference"] = [
+            number(change, places, sign=True) for change, places in zip(changes, digits, strict=True)
+        ]
     return table
-
-
-def _number(value: float, kind: Any, sign: str = "") -> str:
-    """Three decimals, or none for a count; a dash for what is undefined."""
-    decimals = 0 if kind.kind in "iu" else 3
-    return "–" if np.isnan(value) else f"{round(float(value), decimals) + 0.0:{sign}.{decimals}f}"  # never -0.000
 
 
 def lesion_table(opened: Comparison, case_id: str) -> pd.DataFrame:

@@ -7,6 +7,8 @@ PROJECT = Path(__file__).resolve().parents[2]
 HOME = Path(os.environ.get("AFL_HOME") or PROJECT).absolute()
 MODELS = HOME / "models"
 DEMO = HOME / "data" / "demo"
+DEMO_NAME, DEMO_CASE = "synthetic demo cohort", "Brats18_SYN_"
+"""Name of its data on the card of a network that was trained on them, and how the names of its cases begin."""
 RESULTS = HOME / "data" / "results"
 INDEX = HOME / "data" / "index"
 """Folder of what was read of data sets before; it may be deleted at any time."""

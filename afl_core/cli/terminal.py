@@ -6,16 +6,21 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
+import numpy as np
 import pandas as pd
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.statistics.paired import headline, patients_text
+from afl_core.analysis.breakdown.options import Options, choose_units
+from afl_core.analysis.breakdown.overall import with_tumour
+from afl_core.analysis.breakdown.records import patient_means
+from afl_core.analysis.statistics.paired import patients_text
+from afl_core.base.numbers import NOTHING, number
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.facts import lesions_sentences
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.results import Results
@@ -69,21 +74,18 @@ def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = 
 
 
 def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[str] = ()) -> None:
-    """Mean and median DSC of each source, over all and over those with a tumour; its lesions; missing predictions.
+    """Mean and median Dice of each source, over all and over those with a tumour; its lesions; missing predictions.
 
-    The figures are over patients, as `headline` gives them on every page.
+    The figures are over patients, as `Breakdown` gives them on every page.
     """
     opened = open_comparison(results.folder)
     cases, manifest = opened.rows, opened.manifest
     missing = {source: len(ids) for source, ids in manifest.missing.items()}
     failed = failed_predictions(manifest)
-    title = ("source", "missing", "failed", "mean DSC", "median", "over", "with tumour", "over")
+    title = ("source", "missing", "failed", "mean Dice", "median", "over", "with a tumour", "over")
     table = Table(*title, box=None, padding=(0, 1, 0, 0))
     for source in sources if not cases.empty else ():
-        rows = cases[cases["source"] == source]
-        positive = rows[rows["reference_volume_ml"] > 0]
-        mean, median, over = _dsc(rows, source)
-        there, _, over_there = _dsc(positive, source)
+        mean, median, over, there, over_there = _dice(opened, source)
         absent = map(str, (missing.get(source, 0), failed[source]))
         table.add_row(Text(source), *absent, mean, median, over, there, over_there)
     output.print(table)
@@ -93,11 +95,18 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     print_warnings(opened.left_out_sentences)
 
 
-def _dsc(rows: pd.DataFrame, source: str) -> tuple[str, str, str]:
-    """Mean and median DSC of a source's rows, and what they are over."""
-    (row,) = headline(rows, ("dsc",), (source,)).to_dict("records")
-    mean, median = (f"{row[f'{source} {kind}']:.4f}" if row["n"] else "–" for kind in ("mean", "median"))
-    return mean, median, patients_text(row["n"], row["cases"], row["of"])
+def _dice(opened: Comparison, source: str) -> tuple[str, str, str, str, str]:
+    """Mean and median Dice of a source and what they are over; the mean over cases with a tumour and its own basis."""
+    if source not in set(opened.rows["source"]):
+        return (NOTHING,) * 5
+    options = Options(sources=(source,), pool_seeds=False)
+    units = choose_units(opened.rows, opened.lesions, opened.manifest, options)
+    everything, of = np.ones(len(units.table), dtype=bool), units.reference["patient"].nunique()
+    all_of, there = (patient_means(units, part)[source] for part in (everything, with_tumour(units)))
+    with_one = units.reference.loc[units.reference["size"] > 0, "patient"].nunique()
+    over = patients_text(len(all_of), len(units.table), of)
+    over_there = patients_text(len(there), int(with_tumour(units).sum()), with_one)
+    return number(all_of.mean()), number(all_of.median()), over, number(there.mean()), over_there
 
 
 def command_line() -> str:

@@ -2,7 +2,8 @@
 
 import pandas as pd
 
-from afl_core.base.words import number_of
+from afl_core.base import paths
+from afl_core.base.words import named, number_of
 from afl_core.data.labels import EXAMPLE_CODES, WHOLE, region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
@@ -38,7 +39,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     if rows.empty:
         return ()
     doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
-    sentences = (*filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
+    sentences = (*_drawn(manifest, rows), *filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
     name = manifest.settings.matcher
     if name not in MATCHERS:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
@@ -73,6 +74,24 @@ def _nowhere(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     return [
         f"No reference holds the region {region_title(manifest.settings.region)}: an empty mask scores 1, and every "
         f"other 0. Where the labels have other codes, name them: {EXAMPLE_CODES}."
+    ]
+
+
+def _drawn(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """A warning where networks that learned from the drawn tumours of the demo are measured on other data."""
+    if manifest.of_demo(rows["case_id"]):
+        return []
+    names = [
+        name
+        for name, source in manifest.sources.items()
+        if source.card is not None and source.card.data.get("name") == paths.DEMO_NAME
+    ]
+    if not names:
+        return []
+    learned = "is a network that was" if len(names) == 1 else "are networks that were"
+    return [
+        f"{named(names)} {learned} trained on the drawn tumours of the {paths.DEMO_NAME}, and measured here on other "
+        "data: this says nothing of what a loss is worth on them."
     ]
 
 

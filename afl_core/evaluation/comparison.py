@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pandas as pd
 
-from afl_core.base import paths
 from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort
@@ -85,7 +84,7 @@ class Comparison:
     @property
     def is_demo(self) -> bool:
         """Whether the data are the synthetic demo cohort."""
-        return self.manifest.data.folder == paths.DEMO.resolve()
+        return self.manifest.of_demo(self.rows.get("case_id", ()))
 
     @property
     def summaries(self) -> dict[str, str]:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from afl_core.base import paths
 from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.patients import Patients, recorded
@@ -191,6 +192,12 @@ class Manifest(_Section):
     def patients(self, case_ids: Iterable[str]) -> Patients:
         """The patients of cases; by the names of the cases where nothing is recorded."""
         return recorded(self.data.patients, case_ids)
+
+    def of_demo(self, case_ids: Iterable[str]) -> bool:
+        """Whether the data are the drawn tumours of the demo: by its folder, or by the names of the cases in a copy."""
+        names = list(case_ids)
+        drawn = bool(names) and all(name.startswith(paths.DEMO_CASE) for name in names)
+        return drawn or self.data.folder == paths.DEMO.resolve()
 
     def with_data(self, **changed: object) -> Self:
         """The same with other values in the section of the data set."""

@@ -108,11 +108,13 @@ def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) 
     edges = {"y0": -0.5, "y1": len(rows) - 0.5, "line_width": 0, "layer": "below"}
     figure.add_shape(type="rect", x0=0, x1=end, fillcolor=BETTER_COLOUR, opacity=0.14, **edges, **where)
     figure.add_vline(x=0, line={"width": 1.5, "color": GREY}, **where)
+    labels = [mark.label for mark in panel.marks]
     for k, group in enumerate(groups):
         marks = [mark for mark in panel.marks if mark.group == group and math.isfinite(mark.estimate)]
         if marks:
             offset = (k - (len(groups) - 1) / 2) * 0.36
-            figure.add_trace(_trace(marks, panel, SYMBOLS[k % len(SYMBOLS)], offset), **where)
+            places = [rows.index(mark.label) + offset * (labels.count(mark.label) > 1) for mark in marks]
+            figure.add_trace(_trace(marks, panel, SYMBOLS[k % len(SYMBOLS)], places), **where)
     figure.update_xaxes(
         title={"text": panel.title, "standoff": 4},
         range=[-end, end],
@@ -126,14 +128,14 @@ def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) 
     figure.update_yaxes(range=[len(rows) - 0.5, -0.5], **ticks, **where)
 
 
-def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, offset: float) -> go.Scatter:
+def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[float]) -> go.Scatter:
     x, low, high = (np.array([getattr(mark, key) for mark in marks]) for key in ("estimate", "low", "high"))
     sign = 1 if panel.better == "higher" else -1
     shows = np.where(low > 0, sign, np.where(high < 0, -sign, 0))
     looks = [_marker(symbol, int(outcome)) for outcome in shows]
     return go.Scatter(
         x=x,
-        y=[panel.rows.index(mark.label) + offset for mark in marks],
+        y=places,
         error_x={"array": high - x, "arrayminus": x - low, "thickness": 2, "width": 4, "color": GREY},
         mode="markers",
         marker={

@@ -2,22 +2,19 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import AXES
-from afl_core.analysis.breakdown.measures import MEASURES
-from afl_core.analysis.breakdown.options import choose_units
-from afl_core.analysis.breakdown.records import ALL, bin_records
+from afl_core.analysis.breakdown.overall import Overall, overall, seeds_sentence, tumour_sentence
+from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
     false_positives_sentences,
     mean_sentence,
     pair_sentence,
 )
-from afl_core.analysis.statistics.paired import HEADLINE
 from afl_core.base.numbers import NOTHING, interval, number, p_number
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
@@ -29,21 +26,22 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def conclusion(findings: Findings) -> str:
     """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
+    basis = " ".join(filter(None, (seeds_sentence(units), tumour_sentence(units))))
+    note = paragraph(basis, "note") if basis else ""
     if not units.pairs:
-        return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead")
+        return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead") + note
     sentences = [pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units) for pair in units.pairs]
     rest = bullets(sentences[1:])
-    return paragraph(sentences[0], "lead") + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
+    return paragraph(sentences[0], "lead") + note + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
 
 
 def headline(findings: Findings) -> str:
     """The main metrics over everything: means, and the first pair's difference, all with 95 % intervals."""
-    level = findings.options.level
-    keys = HEADLINE if level == "case" else tuple(MEASURES[level])
-    rows = findings.comparison.rows if level == "case" else findings.comparison.lesions
+    opened = findings.comparison
     pair, sources = findings.pair, findings.units.sources
     columns = ["Metric", "n", *sources] + ([f"{pair[1]} minus {pair[0]}", "95 % interval"] if pair else [])
-    shown = [_headline_row(findings, key) for key in keys if key in rows]
+    metrics = overall((opened.rows, opened.lesions), opened.manifest, findings.options)
+    shown = [_headline_row(metric, findings.pair) for metric in metrics]
     note = (
         "Means over patients; arrows point to the better values. n counts the patients in whom the metric is defined "
         f"for every source (in brackets their {findings.units.noun}, where these are more). "
@@ -80,16 +78,12 @@ def _others(pairs: Sequence[str]) -> str:
     return f"The other {number_of(len(pairs) - 1, 'pair')}"
 
 
-def _headline_row(findings: Findings, key: str) -> list[str]:
-    opened = findings.comparison
-    units = choose_units(opened.rows, opened.lesions, opened.manifest, replace(findings.options, metric=key))
-    records = bin_records(units, None)
-    measure, n = units.measure, int(records["n"].iloc[0])
-    row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(units.table))]
-    row += [number(mean, measure.digits) for mean in _source_records(records)["mean"]]
-    if findings.pair:
-        first, second = findings.pair
-        (record,) = records[(records["source"] == second) & (records["minus"] == first)].to_dict("records")
+def _headline_row(metric: Overall, pair: tuple[str, str] | None) -> list[str]:
+    measure, n = metric.units.measure, int(metric.records["n"].iloc[0])
+    row = [f"{measure.title} {ARROWS[measure.better]}", _counts(n, len(metric.units.table))]
+    row += [number(mean, measure.digits) for mean in metric.means]
+    if pair:
+        record = metric.pair(*pair)
         row.append(number(record["mean_difference"], measure.digits, sign=True))
         row.append(interval(record["ci_low"], record["ci_high"], measure.digits, sign=True))
     return row

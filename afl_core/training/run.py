@@ -10,7 +10,7 @@ from typing import Any, cast, get_args
 
 import torch
 
-from afl_core.base.paths import DEMO, INDEX
+from afl_core.base.paths import DEMO, DEMO_NAME, INDEX
 from afl_core.base.storage import hash_files, write_atomically
 from afl_core.base.versions import versions
 from afl_core.data.check.check import sound_splits
@@ -226,7 +226,7 @@ def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: Train
         if path is not None
     ]
     return {
-        "name": "synthetic demo cohort" if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,
+        "name": DEMO_NAME if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,
         "layout": cohort.layout.name,
         "labels": cohort.scheme.name,
         "region": cohort.region.name,

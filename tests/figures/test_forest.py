@@ -27,7 +27,8 @@ def test_a_mark_stands_in_its_row_with_its_interval():
     assert list(distances.x) == [-3.2]
     assert [round(y) for y in cases.y] == [0, 1]
     assert [round(y) for y in lesions.y] == [0, 2]
-    assert set(cases.y).isdisjoint(lesions.y)  # marks of one row stand beside one another
+    assert cases.y[0] < 0 < lesions.y[0]  # marks of one row stand beside one another
+    assert (cases.y[1], lesions.y[1]) == (1, 2)  # a lone one in the middle
     assert list(cases.error_x.array) == pytest.approx([0.022, 0.01])
     assert list(cases.error_x.arrayminus) == pytest.approx([0.02, 0.01])
     assert "-0.050, interval -0.080 to -0.020" in lesions.hovertext[0]

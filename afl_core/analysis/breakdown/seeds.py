@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from itertools import chain, count
+
+import pandas as pd
 
 from afl_core.evaluation.manifest import SourceSection
 
@@ -41,6 +43,17 @@ def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...
                 tuple(members)
             )
     return configurations
+
+
+def pool_seeds(values: pd.DataFrame, configurations: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """One column a configuration: the mean over its seeds, undefined where one of them has no value.
+
+    Args:
+        values: One column a source, one row a case or lesion.
+        configurations: Name of each column of the result to its sources; one that is no mean names itself alone.
+    """
+    pooled = {name: values[list(seeds)].mean(axis=1, skipna=False) for name, seeds in configurations.items()}
+    return pd.DataFrame(pooled, index=values.index)
 
 
 def _free(label: str, members: list[str], taken: set[str]) -> str:

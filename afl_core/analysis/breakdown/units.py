@@ -8,6 +8,7 @@ import pandas as pd
 
 from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
+from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
 
@@ -119,7 +120,7 @@ def select_units(
         sources=tuple(sources),
         reference=facts,
         table=facts[keep].reset_index(drop=True),
-        values=pd.DataFrame({name: wide[list(group)].mean(axis=1) for name, group in members.items()}),
+        values=pool_seeds(wide, members),
         left_out={why: count for why, count in left_out.items() if count},
         seeds={name: wide[list(group)] for name, group in members.items() if len(group) > 1},
         **(_false_positives(cases, members) if level == "lesion" else {}),
@@ -132,7 +133,7 @@ def _false_positives(cases: pd.DataFrame, members: Mapping[str, Sequence[str]]) 
     if "lesion_fp" not in cases:
         return {}
     counts = cases.pivot(index="case_id", columns="source", values="lesion_fp").reindex(columns=wanted).dropna()
-    total = {name: float(counts[list(group)].mean(axis=1).sum()) for name, group in members.items()}
+    total = {str(name): float(sum_) for name, sum_ in pool_seeds(counts, members).sum().items()}
     return {"false_positives": total, "cases": len(counts)}
 
 

@@ -17,6 +17,7 @@ from types import MappingProxyType
 
 import numpy as np
 
+from afl_core.base.paths import DEMO_CASE
 from afl_core.data.demo.phantom import Look
 from afl_core.errors import UsageError
 
@@ -60,7 +61,7 @@ class DemoSpec:
     def case_ids(self, split: str) -> tuple[str, ...]:
         """Ids of the cases of a split, in order."""
         check_split(split)
-        return tuple(f"Brats18_SYN_{split}_{index:03d}" for index in range(getattr(self, f"n_{split}")))
+        return tuple(f"{DEMO_CASE}{split}_{index:03d}" for index in range(getattr(self, f"n_{split}")))
 
 
 @dataclass(frozen=True)

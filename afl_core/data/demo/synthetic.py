@@ -13,6 +13,7 @@ from dataclasses import dataclass, fields
 from functools import partial
 from pathlib import Path
 
+from afl_core.base.paths import DEMO_CASE
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import finished
 from afl_core.data.demo.case import GROUP, LesionRow, load_case_rows, write_demo_case
@@ -83,7 +84,7 @@ def load_demo(root: Path, spec: DemoSpec) -> DemoCohort:
     splits: dict[str, tuple[str, ...]] = {}
     rows: list[LesionRow] = []
     for split in SPLITS:
-        cases = {p.name: load_case_rows(p, spec) for p in sorted((root / GROUP).glob(f"Brats18_SYN_{split}_*"))}
+        cases = {p.name: load_case_rows(p, spec) for p in sorted((root / GROUP).glob(f"{DEMO_CASE}{split}_*"))}
         complete = {name: kept for name, kept in cases.items() if kept is not None}
         if complete:
             splits[split] = tuple(complete)

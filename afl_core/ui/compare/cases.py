@@ -1,7 +1,6 @@
 """Which case is open, and the line of choices and the rail by which a reader comes to it."""
 
 from dataclasses import dataclass
-from urllib.parse import quote
 
 import numpy as np
 import pandas as pd
@@ -11,6 +10,7 @@ from afl_core.analysis.case_tables import (
     ALL_SIZES,
     ORDERS,
     case_table,
+    compared_sources,
     in_order,
     narrowed,
     order_by,
@@ -18,14 +18,13 @@ from afl_core.analysis.case_tables import (
     size_choices,
 )
 from afl_core.base.numbers import NOTHING, number
-from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.figures.kept_thumbnails import thumbnail_key
 from afl_core.figures.palette import source_style
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.compare import layout
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.thumbnails import thumbnail_addresses
 from afl_core.ui.viewers.rail import Rail, Row, show_rail
 
 PAGE = 200
@@ -78,13 +77,13 @@ def choose_case(workspace: Comparison) -> Chosen | None:
             on_change=_narrow,
         )
         with st.popover("", icon=":material/tune:", help="Metric, order and filters of the cases"):
-            metric = _choose_metric(workspace)
+            metric, sources = _choose_metric(workspace), tuple(compared_sources(workspace))
             everything = case_table(workspace, metric)
-            table = _choose_cases(everything, metric, workspace.sources, find)
+            table = _choose_cases(everything, metric, sources, find)
     if len(everything) == 0:
         st.info("This data set has no cases.")
         return None
-    st.caption(plain(_words(metric, workspace.sources)))
+    st.caption(plain(_words(metric, sources)))
     first = str((table if len(table) else everything).index[0])
     chosen, narrowed_now = str(st.query_params.get("case", "")), st.session_state.pop(_NARROWED, False)
     if chosen not in everything.index:
@@ -142,7 +141,7 @@ def show_cases(workspace: Comparison, chosen: Chosen) -> None:
     rail = Rail(
         rows=() if is_folded() else _rows(workspace, chosen.metric, table.iloc[start:stop]),
         chosen=chosen.case_id,
-        colours=tuple(source_style(i)[0] for i in range(len(workspace.sources))),
+        colours=tuple(source_style(i)[0] for i in range(len(compared_sources(workspace)))),
         before=(str(table.index[start - 1]), f"‹ {start:,} before") if start else None,
         after=(str(table.index[stop]), f"{more:,} more ›") if more else None,
         folded=is_folded(),
@@ -159,11 +158,11 @@ def _fold() -> None:
 
 
 def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row, ...]:
-    sources = [source for source in workspace.sources if source in table]
+    sources = [source for source in compared_sources(workspace) if source in table]
     values = table[sources].to_numpy(float) if sources else np.empty((len(table), 0))
     low, high = _scale(workspace, metric)
     places = (values - low) / (high - low)
-    pictures = _pictures(workspace, tuple(map(str, table.index)))
+    pictures = thumbnail_addresses(workspace, tuple(map(str, table.index)))
     volumes = table["volume (ml)"].to_numpy(float) if "volume (ml)" in table else np.full(len(table), np.nan)
     return tuple(
         Row(
@@ -188,25 +187,6 @@ def _scale(workspace: Comparison, metric: str) -> tuple[float, float]:
         return ends if np.isfinite(ends).all() else (0.0, 1.0)
     low, high = min(float(found.min()), 0.0), float(found.max())
     return low, high if high > low else low + 1
-
-
-def _pictures(workspace: Comparison, cases: tuple[str, ...]) -> list[str]:
-    """Address of each case's thumbnail; "" where it has none."""
-    known = _keys(workspace, str(workspace.results.folder), workspace.stamp, cases)
-    root = f"thumbnail/{quote(workspace.name, safe='')}"
-    return [f"{root}/{quote(case, safe='')}?v={known[case]}" if case in known else "" for case in cases]
-
-
-@st.cache_data(max_entries=32, ttl=60, show_spinner=False)
-def _keys(_workspace: Comparison, folder: str, stamp: int, cases: tuple[str, ...]) -> dict[str, str]:
-    wanted, keys = set(cases), {}
-    for case in _workspace.cohort.cases if _workspace.cohort else ():
-        if case.case_id in wanted:
-            try:
-                keys[case.case_id] = thumbnail_key(_workspace, case)
-            except AflError:  # its name is a path
-                continue
-    return keys
 
 
 def _choose_metric(workspace: Comparison) -> str:

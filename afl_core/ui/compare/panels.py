@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.case_tables import FALSE_POSITIVE, lesion_table, metric_table, rows_of
+from afl_core.analysis.case_tables import FALSE_POSITIVE, compared_sources, lesion_table, metric_table, rows_of
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
@@ -41,7 +41,7 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
     metrics, lesions = st.columns(2, gap="large")
     with metrics:
         st.markdown("### Metrics of this case")
-        table = metric_table(rows, workspace.sources)
+        table = metric_table(rows, compared_sources(workspace))
         right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
         st.dataframe(table, hide_index=True, height="content", column_config=right)
         lines = [f"{name}: {summary}" for name, summary in workspace.summaries.items()]

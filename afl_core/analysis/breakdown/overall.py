@@ -1,0 +1,100 @@
+"""The main metrics over everything, of cases and of lesions: one computation for Overview, report and command line."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from afl_core.analysis.breakdown.measures import MEASURES, Level
+from afl_core.analysis.breakdown.options import Options, choose_units
+from afl_core.analysis.breakdown.records import bin_records, patient_means
+from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import number
+from afl_core.base.words import number_of
+from afl_core.evaluation.manifest import Manifest
+
+HEADLINE: Mapping[Level, tuple[str, ...]] = MappingProxyType(
+    {
+        "case": (
+            *("dsc", "iou", "sensitivity", "precision", "nsd", "hd95_mm", "assd_mm"),
+            *("lesion_f1", "lesion_tp", "lesion_fp"),
+        ),
+        "lesion": tuple(MEASURES["lesion"]),
+    }
+)
+"""The metrics of the headline table, on page and in report."""
+
+
+@dataclass(frozen=True, eq=False)
+class Overall:
+    """A metric over everything.
+
+    Attributes:
+        units: The cases or lesions, with their values.
+        records: The records of `bin_records` over all of them.
+    """
+
+    units: Units
+    records: pd.DataFrame
+
+    @property
+    def means(self) -> pd.Series:
+        """Mean of each source over patients, in the order of the sources."""
+        return self.records.drop_duplicates("source").set_index("source")["mean"]
+
+    @property
+    def medians(self) -> pd.Series:
+        """Median of each source over patients, in the order of the sources."""
+        return patient_means(self.units, np.ones(len(self.units.table), dtype=bool)).median()
+
+    def pair(self, first: str, second: str) -> dict[Any, Any]:
+        """The record of the second source minus the first."""
+        of_pair = self.records[(self.records["source"] == second) & (self.records["minus"] == first)]
+        return of_pair.iloc[0].to_dict()
+
+
+def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, options: Options) -> tuple[Overall, ...]:
+    """Every metric of HEADLINE at the level of the options that the rows have.
+
+    Args:
+        tables: Case rows and lesion rows.
+        manifest: Manifest of the results.
+        options: Level, sources, and whether seeds are averaged.
+    """
+    rows = tables[0] if options.level == "case" else tables[1]
+    found = []
+    for key in HEADLINE[options.level]:
+        if key in rows:
+            units = choose_units(*tables, manifest, replace(options, metric=key))
+            found.append(Overall(units, bin_records(units, None)))
+    return tuple(found)
+
+
+def with_tumour(units: Units) -> NDArray[np.bool_]:
+    """Which of the units have a tumour in the reference; shape (n,)."""
+    there: NDArray[np.bool_] = (units.table["size"] > 0).to_numpy()
+    return there
+
+
+def tumour_sentence(units: Units) -> str:
+    """How cases without a tumour count, and the means without them; "" where every case has one, and for lesions."""
+    there = with_tumour(units)
+    if there.all():
+        return ""
+    cases = f"{number_of(len(there) - int(there.sum()), 'case')} without a tumour counted by the rule for empty masks"
+    if not there.any():
+        return f"{cases}: there is no other."
+    means = patient_means(units, there).mean()
+    measure = units.measure
+    each = ", ".join(f"{source} {number(mean, measure.digits)}" for source, mean in means.items())
+    return f"{cases}. Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
+
+
+def seeds_sentence(units: Units) -> str:
+    """Which sources are means over seeds, and of how many; "" where none is."""
+    each = (f"{name}: mean over {number_of(values.shape[1], 'seed')}" for name, values in units.seeds.items())
+    return "; ".join(each) + "." if units.seeds else ""

@@ -1,0 +1,72 @@
+"""The gallery of the Overview page: the cases that gain and lose most, with pictures, each a way to its voxels."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+import streamlit as st
+
+from afl_core.base.numbers import number, volume
+from afl_core.evaluation.comparison import Comparison
+from afl_core.ui.overview.summary import Pair, Summary
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.thumbnails import thumbnail_addresses
+
+EACH = 3
+"""Cases on either side."""
+
+CARD_PX = 150
+
+
+def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
+    """The three largest gains and losses in Dice, or the best and worst cases where one source stands alone."""
+    best, worst = extremes(summary, pair)
+    titles = ("Largest gains", "Largest losses") if pair else ("Highest Dice", "Lowest Dice")
+    compared = f" in Dice, {pair[1]} against {pair[0]}" if pair else ""
+    st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()}{compared}')}")
+    for place, title, cases in zip(st.columns(2, gap="large"), titles, (best, worst), strict=True):
+        with place:
+            st.caption(title if len(cases) else f"{title}: none")
+            pictures = thumbnail_addresses(workspace, tuple(cases["case_id"]))
+            with st.container(horizontal=True, gap="small"):
+                for case, picture in zip(cases.to_dict("records"), pictures, strict=True):
+                    with st.container(width=CARD_PX, gap="xxsmall"):
+                        _show_card(workspace, case, picture, pair)
+
+
+def extremes(summary: Summary, pair: Pair | None) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The cases of either side, the furthest first; a case without any difference is on neither.
+
+    Returns:
+        Two tables of at most three rows with columns case_id, size in ml, first, second, difference; of one source
+        first is its value, and the two sides share no case.
+    """
+    units = summary.units
+    table = units.table[["case_id", "size"]].copy()
+    if pair is None:
+        table["first"] = units.values[summary.sources[0]]
+        table = table.sort_values(["first", "case_id"], kind="stable")
+        half = min(EACH, len(table) // 2)
+        return table.iloc[::-1].head(half), table.head(min(EACH, len(table) - half))
+    table["first"], table["second"] = units.values[pair[0]], units.values[pair[1]]
+    table["difference"] = table["second"] - table["first"]
+    table = table.sort_values(["difference", "case_id"], kind="stable")
+    moved = table["difference"].round(9)
+    return table[moved > 0].iloc[::-1].head(EACH), table[moved < 0].head(EACH)
+
+
+def _show_card(workspace: Comparison, case: Mapping[Any, Any], picture: str, pair: Pair | None) -> None:
+    case_id = str(case["case_id"])
+    if picture:
+        st.markdown(f"![{plain(case_id)}]({picture})")
+    st.page_link(
+        "pages/compare.py",
+        label=plain(case_id),
+        query_params={"results": workspace.name, "case": case_id, "metric": "dsc"},
+    )
+    first, size = case["first"], volume(case["size"])
+    if pair is None:
+        st.caption(f"{number(first)} · {size}")
+        return
+    second, difference = case["second"], case["difference"]
+    st.caption(f"{number(first)} → {number(second)}  \n{number(difference, sign=True)} · {size}")

@@ -1,0 +1,92 @@
+"""The figure of the Overview page: a forest of paired differences, or Dice against volume of a single source."""
+
+from collections.abc import Mapping
+
+import streamlit as st
+
+from afl_core.analysis.breakdown.measures import Level, Measure
+from afl_core.analysis.breakdown.overall import Overall
+from afl_core.analysis.breakdown.sentences import count
+from afl_core.evaluation.comparison import Comparison
+from afl_core.figures.charts import plot_against_volume
+from afl_core.figures.forest import Mark, Panel, plot_forest
+from afl_core.ui.overview.summary import Pair, Summary
+from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.workspace import open_case
+
+GROUPS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
+
+LEFT_OUT = ("lesion_tp", "dsc_in_region")
+"""Metrics of the table that the forest leaves out: lesion recall shows them already, or they are a variant."""
+
+
+def show_picture(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
+    """The forest of a pair, or Dice against volume of a single source."""
+    if pair:
+        _show_forest(workspace, summary, pair)
+    else:
+        _show_against_volume(workspace, summary)
+
+
+def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
+    """The paired differences of the headline metrics, of cases and of lesions."""
+    figure = plot_forest(forest_panels(summary, pair), pair)
+    st.plotly_chart(figure, key="forest", config=chart_config(f"{workspace.name} differences"))
+    st.caption(
+        plain(
+            f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval; filled where that leaves out 0. "
+            "Right is better everywhere. Quantities of different units have a panel each. The intervals are not "
+            "corrected for the number of metrics: read one that was chosen beforehand."
+        )
+    )
+
+
+def _show_against_volume(workspace: Comparison, summary: Summary) -> None:
+    """Dice of every case against its tumour volume; a click opens the case."""
+    event = st.plotly_chart(
+        plot_against_volume(summary.units),
+        on_select="rerun",
+        selection_mode="points",
+        key=f"volume {workspace.name}",
+        config=chart_config(f"{workspace.name} Dice against volume"),
+    )
+    st.caption("One dot a case; a click opens it. Cases without a tumour have no place on a logarithmic axis.")
+    if event.selection.points:
+        open_case(workspace, str(event.selection.points[0]["customdata"][0]))
+
+
+def forest_panels(summary: Summary, pair: Pair) -> tuple[Panel, ...]:
+    """A panel for each unit and direction, in the order of the metrics; lesions that a case has beside the cases."""
+    panels: dict[tuple[str, str, int], list[Mark]] = {}
+    titles: dict[tuple[str, str, int], Measure] = {}
+    for level, metrics in summary.metrics.items():
+        for metric in metrics:
+            measure = metric.units.measure
+            record = metric.pair(*pair)
+            if measure.key in LEFT_OUT or not record["n"]:
+                continue
+            key = (measure.unit, measure.better, measure.digits)
+            titles.setdefault(key, measure)
+            panels.setdefault(key, []).append(_mark(metric, record, GROUPS[level]))
+    return tuple(
+        Panel(_title(measure), measure.better, tuple(panels[key]), measure.unit, measure.digits)
+        for key, measure in titles.items()
+    )
+
+
+def _mark(metric: Overall, record: Mapping[str, float], group: str) -> Mark:
+    label = metric.units.measure.label
+    if group == "Lesions" and label != "Lesion recall":  # it stands in the row of the same metric of cases
+        label = label.removeprefix("Lesion ")
+    basis = count(record, metric.units)
+    return Mark(label, record["mean_difference"], record["ci_low"], record["ci_high"], basis, group)
+
+
+def _title(measure: Measure) -> str:
+    """Title of an axis, which says where it runs to the left."""
+    turned = ", the axis runs to the left: less is better" if measure.better == "lower" else ""
+    of = {"mm": "Difference (mm)", "": "Difference of scores from 0 to 1"}
+    if measure.digits == 2 and not measure.unit:
+        return f"Difference in number a case{turned}"
+    return f"{of.get(measure.unit, f'Difference ({measure.unit})')}{turned}"
