@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.options import Options, choose_units
-from afl_core.analysis.breakdown.overall import with_tumour
+from afl_core.analysis.breakdown.options import Options, choose_units, evaluated_sources
+from afl_core.analysis.breakdown.overall import basis_sentence, with_tumour
 from afl_core.analysis.breakdown.records import patient_means
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import NOTHING, number
@@ -89,6 +89,10 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
         absent = map(str, (missing.get(source, 0), failed[source]))
         table.add_row(Text(source), *absent, mean, median, over, there, over_there)
     output.print(table)
+    if evaluated_sources(cases, manifest, pool_seeds=True) and (
+        basis := basis_sentence(choose_units(cases, opened.lesions, manifest, Options()))
+    ):
+        print_line(basis)
     for sentence in lesions_sentences(opened):
         print_line(sentence)
     print_caveats(manifest, cases, more)

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import AXES
-from afl_core.analysis.breakdown.overall import Overall, overall, seeds_sentence, tumour_sentence
+from afl_core.analysis.breakdown.overall import Overall, basis_sentence, overall
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
@@ -26,7 +26,7 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def conclusion(findings: Findings) -> str:
     """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
-    basis = " ".join(filter(None, (seeds_sentence(units), tumour_sentence(units))))
+    basis = basis_sentence(units)
     note = paragraph(basis, "note") if basis else ""
     if not units.pairs:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead") + note

@@ -85,16 +85,17 @@ def tumour_sentence(units: Units) -> str:
     there = with_tumour(units)
     if there.all():
         return ""
-    cases = f"{number_of(len(there) - int(there.sum()), 'case')} without a tumour counted by the rule for empty masks"
+    without = number_of(int((~there).sum()), "case without a tumour is", "cases without a tumour are")
+    rule = f"{without} counted by the rule for empty masks."
     if not there.any():
-        return f"{cases}: there is no other."
+        return rule
     means = patient_means(units, there).mean()
     measure = units.measure
     each = ", ".join(f"{source} {number(mean, measure.digits)}" for source, mean in means.items())
-    return f"{cases}. Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
+    return f"{rule} Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
 
 
-def seeds_sentence(units: Units) -> str:
-    """Which sources are means over seeds, and of how many; "" where none is."""
-    each = (f"{name}: mean over {number_of(values.shape[1], 'seed')}" for name, values in units.seeds.items())
-    return "; ".join(each) + "." if units.seeds else ""
+def basis_sentence(units: Units) -> str:
+    """What a mean over everything rests on: sources that are means over seeds, and `tumour_sentence`; "" if neither."""
+    each = ", ".join(f"{name} of {number_of(values.shape[1], 'seed')}" for name, values in units.seeds.items())
+    return " ".join(filter(None, [f"Averaged over seeds: {each}." if each else "", tumour_sentence(units)]))

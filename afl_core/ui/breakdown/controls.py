@@ -20,6 +20,7 @@ from afl_core.analysis.breakdown.options import (
     list_sources,
     unbinned_axes,
 )
+from afl_core.analysis.breakdown.overall import basis_sentence
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
 from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -129,6 +130,8 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
         else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
     )
     headline.markdown(f"## {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
+    if basis := basis_sentence(units):
+        headline.caption(plain(basis))
     return Selection(workspace, options, breakdown, pair, key)
 
 

@@ -3,7 +3,7 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.overall import HEADLINE, seeds_sentence, tumour_sentence
+from afl_core.analysis.breakdown.overall import HEADLINE, basis_sentence
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
@@ -29,12 +29,12 @@ def show_sentence(workspace: Comparison, summary: Summary | None) -> Pair | None
     synthetic = "Synthetic cohort. " if workspace.is_demo else ""
     said = " ".join(summary.sentences(pair)) if summary else nothing_evaluated(workspace)
     st.markdown(f"## {synthetic}{plain(said)}", help=plain(summary.evidence(pair)) if summary and pair else None)
-    basis = [seeds_sentence(summary.units), tumour_sentence(summary.units)] if summary else []
+    basis = f"{plain(basis_sentence(summary.units))} " if summary else ""
     about = (
         "The focal loss (FL) against the adaptive focal loss (A-FL), or any other pair of sources. "
         "**Research use only, not a medical device.**"
     )
-    st.caption(" ".join([plain(text) for text in basis if text] + [about]))
+    st.caption(f"{basis}{about}")
     if workspace.is_demo:
         st.info(
             "These are **drawn tumours** in the anatomy of the ICBM 2009 template, and small networks that were "

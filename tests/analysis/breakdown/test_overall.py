@@ -1,0 +1,76 @@
+"""The main metrics over everything, by hand, and what a mean over everything rests on."""
+
+import math
+
+import pandas as pd
+import pytest
+
+from afl_core.analysis.breakdown.options import Options
+from afl_core.analysis.breakdown.overall import basis_sentence, overall, tumour_sentence
+from afl_core.evaluation.manifest import Manifest, SourceSection
+
+NAN = math.nan
+SIZES = (2.0, 4.0, 8.0, 0.0)
+MASKS = SourceSection(kind="masks", path="/somewhere", files=4)
+
+
+def cases(sizes=SIZES, **values):
+    """Case rows of a, b, c ... from source (A_FL is A-FL) to their Dice; HD95 is ten times that."""
+    facts = {"roughness": 0.1, "released_smoothness": 0.1, "empty": ""}
+    return pd.DataFrame(
+        [
+            {"case_id": chr(97 + k), "source": source.replace("_", "-"), "dsc": dsc, "hd95_mm": 10 * dsc}
+            | facts
+            | {"reference_volume_ml": sizes[k]}
+            for source, scores in values.items()
+            for k, dsc in enumerate(scores)
+        ]
+    )
+
+
+def of(rows, **options):
+    manifest = Manifest().model_copy(update={"sources": dict.fromkeys(rows["source"].unique(), MASKS)})
+    return overall((rows, pd.DataFrame()), manifest, Options(**options))
+
+
+def test_every_metric_is_over_the_cases_that_every_source_has():
+    """Case c lacks a value of A-FL: means and medians are of a, b and d for both."""
+    dice, hd95 = of(cases(FL=[0.5, 0.75, 0.1, 1.0], A_FL=[0.75, 1.0, NAN, 1.0]))
+    assert (dice.units.measure.key, hd95.units.measure.key) == ("dsc", "hd95_mm")
+    assert (len(dice.units.table), len(dice.units.reference)) == (3, 4)
+    assert dice.means.to_dict() == pytest.approx({"FL": 0.75, "A-FL": 2.75 / 3})
+    assert dice.medians.to_dict() == pytest.approx({"FL": 0.75, "A-FL": 1.0})
+    assert dice.pair("FL", "A-FL")["mean_difference"] == pytest.approx(0.5 / 3)
+    assert hd95.pair("FL", "A-FL")["mean_difference"] == pytest.approx(5 / 3)
+    assert math.isnan(dice.pair("FL", "A-FL")["ci_low"])  # three patients
+
+
+def test_one_source_has_means_and_no_common_case_has_none():
+    (dice, _) = of(cases(FL=[0.5, 1.0]))
+    assert dice.means.to_dict() == dice.medians.to_dict() == {"FL": 0.75}
+    nothing = of(cases(FL=[0.5, NAN], A_FL=[NAN, 0.5]))[0]
+    assert nothing.pair("FL", "A-FL")["n"] == 0
+    assert nothing.medians.isna().all()
+
+
+def test_the_rule_for_empty_masks_is_named_once_with_the_mean_without_them():
+    dice = of(cases(FL=[0.5, 0.75, 0.25, 1.0], A_FL=[0.7, 0.8, 0.9, 1.0]))[0]
+    assert dice.means["FL"] == 0.625
+    assert tumour_sentence(dice.units) == (
+        "1 case without a tumour is counted by the rule for empty masks. "
+        "Mean Dice of the 3 with a tumour: FL 0.500, A-FL 0.800."
+    )
+    assert tumour_sentence(of(cases((1.0, 2.0), FL=[0.5, 0.75]))[0].units) == ""
+    none = of(cases((0.0, 0.0), FL=[1.0, 1.0]))[0]
+    assert tumour_sentence(none.units) == "2 cases without a tumour are counted by the rule for empty masks."
+
+
+def test_seeds_are_averaged_and_counted():
+    rows = cases((1.0, 2.0), FL_seed1=[0.2, 0.4], FL_seed2=[0.4, 0.8], A_FL=[0.5, 0.5])
+    rows["source"] = rows["source"].replace({"FL-seed1": "FL seed1", "FL-seed2": "FL seed2"})
+    dice = of(rows)[0]
+    assert dice.means.to_dict() == pytest.approx({"FL": 0.45, "A-FL": 0.5})
+    assert basis_sentence(dice.units) == "Averaged over seeds: FL of 2 seeds."
+    apart = of(rows, pool_seeds=False)[0]
+    assert list(apart.means.index) == ["FL seed1", "FL seed2", "A-FL"]
+    assert basis_sentence(apart.units) == ""
