@@ -11,6 +11,7 @@ import typer
 
 from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.isolation import ERRORS
+from afl_core.base.numbers import number
 from afl_core.base.paths import DEMO
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
@@ -143,7 +144,7 @@ def _train(run: "RunFolder", *, fresh: bool = False) -> None:
         def report(progress: "Progress") -> None:
             nonlocal best
             best = max(best, progress.validation_dsc or 0.0)
-            advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation DSC {best:.3f}")
+            advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation Dice {number(best)}")
 
         try:
             card = run_training(run, report=report)

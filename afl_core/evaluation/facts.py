@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from afl_core.base.numbers import number, volume
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import Manifest, SourceSection, failed_predictions
@@ -24,7 +25,7 @@ def data_facts(opened: Comparison) -> dict[str, str]:
         with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
         facts["Evaluated"] = f"{number_of(len(once), 'case')}, {len(with_tumour)} with a tumour"
         facts["Tumour volume"] = (
-            f"{with_tumour.min():.2f} to {with_tumour.max():.1f} ml, median {with_tumour.median():.1f} ml"
+            f"{volume(with_tumour.min())} to {volume(with_tumour.max())}, median {volume(with_tumour.median())}"
         )
         facts["Lesions"] = str(int(once["reference_lesions"].sum()))
     facts["Results"] = str(opened.results.folder)
@@ -55,7 +56,7 @@ def source_facts(source: SourceSection) -> dict[str, str]:
 def _by_rule(card: Card) -> dict[str, str]:
     """Mean Dice of the checkpoint's own test split under every way of reading its two channels."""
     scores = card.scores.get("test_mean_dsc_by_decision_rule", {})
-    return {"Test Dice by rule": ", ".join(f"{rule} {dsc:.3f}" for rule, dsc in scores.items())} if scores else {}
+    return {"Test Dice by rule": ", ".join(f"{rule} {number(dsc)}" for rule, dsc in scores.items())} if scores else {}
 
 
 def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:

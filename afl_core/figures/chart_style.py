@@ -47,6 +47,16 @@ def log_axis(values: ArrayLike) -> dict[str, Any]:
     return {"type": "log", "tickvals": ticks, "ticktext": [f"{tick:,g}" for tick in ticks], "zeroline": False}
 
 
+def count_axis(largest: int) -> dict[str, Any]:
+    """Axis of counts up to the largest: from 0, with up to five ticks at whole numbers.
+
+    >>> count_axis(3)["dtick"], count_axis(48)["dtick"]
+    (1.0, 10.0)
+    """
+    step = min(log_ticks(max(largest / 5, 1), max(largest, 10)))
+    return {"rangemode": "tozero", "tick0": 0, "dtick": step, "tickformat": ",d"}
+
+
 def better_title(units: Units) -> str:
     """Title of an axis of the measure."""
     return f"{units.measure.title}, {units.measure.better} is better"

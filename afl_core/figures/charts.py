@@ -36,6 +36,6 @@ def plot_against_volume(units: Units) -> go.Figure:
         showlegend=False,
     )
     size = units.table["size"][there]
-    figure.update_xaxes(title=f"{units.axis('size').title}, n = {int(there.sum())}", **log_axis(size))
+    figure.update_xaxes(title=f"{units.axis('size').label} (ml, logarithmic), n = {int(there.sum())}", **log_axis(size))
     figure.update_yaxes(title=better_title(units), zeroline=False)
     return figure.update_layout(chart_layout(400))

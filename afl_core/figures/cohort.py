@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.figures.chart_style import GREY, chart_layout, log_axis
+from afl_core.figures.chart_style import GREY, chart_layout, count_axis, log_axis
 from afl_core.figures.palette import REFERENCE_COLOUR
 
 BINS = 24
@@ -67,7 +67,7 @@ def _bars(values: NDArray[np.float64], edges: NDArray[np.float64], *, unit: str)
         if name == "median":
             place = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}
             figure.add_annotation(x=np.log10(at) if unit else at, text=f"{label}{unit}", **place)
-    figure.update_yaxes(title="cases", rangemode="tozero")
+    figure.update_yaxes(title="cases", **count_axis(int(counts.max())))
     return figure.update_layout(**chart_layout(280), showlegend=False)
 
 

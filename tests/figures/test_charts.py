@@ -16,5 +16,5 @@ def test_a_dot_is_the_value_at_the_volume_and_names_its_case():
     (dots,) = figure.data
     places = {fact[0]: (x, y) for fact, x, y in zip(dots.customdata, dots.x, dots.y, strict=True)}
     assert places == {"a": (2.0, pytest.approx(0.5)), "b": (0.5, pytest.approx(0.8))}
-    assert figure.layout.xaxis.title.text == "Tumour volume (ml), n = 2"
+    assert figure.layout.xaxis.title.text == "Tumour volume (ml, logarithmic), n = 2"
     assert list(figure.layout.xaxis.ticktext) == ["0.5", "1", "2"]

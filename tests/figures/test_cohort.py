@@ -25,3 +25,9 @@ def test_every_case_is_in_a_bar(plot, n):
 def test_cases_without_a_tumour_or_a_value_are_left_out():
     assert counted(plot_volumes([0.0, 1.0, np.nan, 2.0])) == 2
     assert counted(plot_roughness([np.nan, 0.1])) == 1
+
+
+@pytest.mark.parametrize(("n", "step"), [(1, 1), (2, 1), (30, 10)])
+def test_the_axis_of_cases_has_ticks_at_whole_numbers(n, step):
+    """All cases in one bar: an axis up to 1 would otherwise get ticks at 0.2 cases."""
+    assert plot_volumes([2.0] * n).layout.yaxis.dtick == step

@@ -36,11 +36,11 @@ def headline(at) -> pd.DataFrame:
 def test_it_says_what_cases_and_what_lesions_show_in_breakdowns_words(app, tmp_path):
     results = made(tmp_path)
     said = text(app("overview"))
-    for level in ("case", "lesion"):
+    for level, title in {"case": "Cases", "lesion": "Lesions"}.items():
         breakdown = choose_breakdown((results.cases(), results.lesions()), results.manifest(), Options(level=level))
         sentence = pair_sentence(breakdown.pair("FL", "A-FL").iloc[0].to_dict(), breakdown.units)
         assert sentence in said
-        assert sentence in text(app("breakdown", level=level))
+        assert sentence in text(app("breakdown", level=title))
 
 
 def test_seeds_and_empty_cases_count_alike_on_every_page_in_the_report_and_in_the_terminal(app, tmp_path):
@@ -129,7 +129,7 @@ def test_one_source_is_shown_against_volume(app, tmp_path):
     assert list(worst["first"]) == sorted(dsc)[:3]
     (chart,) = at.get("plotly_chart")
     figure = json.loads(chart.proto.spec)
-    assert figure["layout"]["xaxis"]["title"]["text"] == "Tumour volume (ml), n = 23"
+    assert figure["layout"]["xaxis"]["title"]["text"] == "Tumour volume (ml, logarithmic), n = 23"
 
 
 def test_networks_of_drawn_tumours_on_other_data_are_told_at_the_result(app, tmp_path):

@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.case_tables import FALSE_POSITIVE, compared_sources, lesion_table, metric_table, rows_of
+from afl_core.base.numbers import number, volume
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
@@ -22,12 +23,12 @@ def show_header(workspace: Comparison, case_id: str) -> None:
         return
     first = rows.iloc[0]
     lesions = int(first["reference_lesions"])
-    rough = f"roughness {first['roughness']:.2f}" if np.isfinite(first["roughness"]) else "roughness –"
+    rough = f"roughness {number(first['roughness'], 2)}"
     dsc = rows["dsc"].to_dict()
-    size = [f"{first['reference_volume_ml']:.2f} ml", number_of(lesions, "lesion"), rough]
+    size = [volume(first["reference_volume_ml"]), number_of(lesions, "lesion"), rough]
     facts = [
         *(size if lesions else ["no tumour in the reference"]),
-        *(f"{METRICS['dsc'].label} {source} {float(dsc[source]):.3f}" for source in workspace.sources if source in dsc),
+        *(f"{METRICS['dsc'].label} {source} {number(dsc[source])}" for source in workspace.sources if source in dsc),
     ]
     synthetic = "synthetic · " if workspace.is_demo else ""
     st.markdown(f"{synthetic}{' · '.join(plain(fact) for fact in facts)}", width="content")

@@ -21,9 +21,9 @@ CARD_PX = 150
 def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
     """The three largest gains and losses in Dice, or the best and worst cases where one source stands alone."""
     best, worst = extremes(summary, pair)
-    titles = ("Largest gains", "Largest losses") if pair else ("Highest Dice", "Lowest Dice")
-    compared = f" in Dice, {pair[1]} against {pair[0]}" if pair else ""
-    st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()}{compared}')}")
+    titles = ("Largest gains", "Largest losses") if pair else ("Best cases", "Worst cases")
+    compared = f", {pair[1]} against {pair[0]}" if pair else ""
+    st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()} in Dice{compared}')}")
     for place, title, cases in zip(st.columns(2, gap="large"), titles, (best, worst), strict=True):
         with place:
             st.caption(title if len(cases) else f"{title}: none")
@@ -64,7 +64,7 @@ def _show_card(workspace: Comparison, case: Mapping[Any, Any], picture: str, pai
         label=plain(case_id),
         query_params={"results": workspace.name, "case": case_id, "metric": "dsc"},
     )
-    first, size = case["first"], volume(case["size"])
+    first, size = case["first"], volume(case["size"]) if case["size"] > 0 else "no tumour"
     if pair is None:
         st.caption(f"{number(first)} · {size}")
         return

@@ -50,6 +50,9 @@ def show_warnings(workspace: Comparison) -> None:
         *warnings(workspace.manifest, workspace.rows),
         *workspace.left_out_sentences,
         missing_text(workspace),
+        f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"
+        if workspace.problem
+        else "",
         f"{unused_sentence(len(lost))}; the end of this page says which and why." if lost else "",
     ]
     if said := [plain(sentence) for sentence in sentences if sentence]:
@@ -77,8 +80,6 @@ def show_contents(workspace: Comparison) -> None:
     with data:
         st.header("Data")
         _show_facts(data_facts(workspace), "Data")
-        if workspace.problem:
-            st.warning(plain(f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"))
     with sources:
         st.header("Sources")
         for name, source in workspace.manifest.sources.items():

@@ -30,6 +30,7 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
         column_config={
             str(name): st.column_config.TextColumn(
                 alignment="left" if name in {"Metric", "Over"} else "right",
+                pinned=name == "Metric",
                 help={"Over": TERMS["n"], "Difference": TERMS["Difference"]}.get(str(name)),
             )
             for name in shown
@@ -53,14 +54,14 @@ def _row(level: Level, metric: Overall, pair: Pair | None) -> dict[str, str]:
         int(metric.records["n"].iloc[0]), len(units.table), units.reference["patient"].nunique(), level
     )
     row = {"Metric": f"{units.measure.title} {ARROWS[units.measure.better]}", "Over": over}
-    for (source, mean), median in zip(metric.means.items(), metric.medians, strict=True):
-        row |= {f"{source} mean": number(mean, digits), f"{source} median": number(median, digits)}
     if pair:
         record = metric.pair(*pair)
         ends = interval(record["ci_low"], record["ci_high"], digits, sign=True)
         few = f"n below {MIN_PATIENTS}" if record["n"] else NOTHING
         row["Difference"] = number(record["mean_difference"], digits, sign=True)
         row["95 % interval"] = few if ends == NOTHING else ends
+    for (source, mean), median in zip(metric.means.items(), metric.medians, strict=True):
+        row |= {f"{source} mean": number(mean, digits), f"{source} median": number(median, digits)}
     return row
 
 

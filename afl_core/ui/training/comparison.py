@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from afl_core.base.numbers import number
 from afl_core.evaluation.from_runs import cards_of, open_published, open_runs, unique_sources
 from afl_core.model.checkpoints import Card, load_card
 from afl_core.training.runs import RunFolder
@@ -47,10 +48,10 @@ def _offer_comparison(runs: Sequence[RunFolder], key: str) -> None:
 
 def _scores(card: Card) -> str:
     training, rules = card.training, card.scores.get("test_mean_dsc_by_decision_rule", {})
-    text = f"Best validation Dice {training.get('best_validation_dsc', math.nan):.3f}"
+    text = f"Best validation Dice {number(training.get('best_validation_dsc', math.nan))}"
     text += f" at step {training.get('best_step', 0):,}"
     if card.decision_rule in rules:
-        text += f"; {rules[card.decision_rule]:.3f} on the test cases ({card.data.get('cases', {}).get('test', 0)})"
+        text += f"; {number(rules[card.decision_rule])} on the test cases ({card.data.get('cases', {}).get('test', 0)})"
     return f"{text}. The weights of that step are the checkpoint."
 
 
