@@ -11,11 +11,13 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
+from afl_core.ui.shared.workspace import follow
 
 EACH = 3
 """Cases on either side."""
 
-CARD_PX = 150
+CARD_PX, SIDE_PX = 145, 452
+"""Width of a card and of the three of a side: both sides stand beside one another from 1,000 px on."""
 
 
 def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
@@ -24,11 +26,13 @@ def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
     titles = ("Largest gains", "Largest losses") if pair else ("Best cases", "Worst cases")
     compared = f", {pair[1]} against {pair[0]}" if pair else ""
     st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()} in Dice{compared}')}")
-    for place, title, cases in zip(st.columns(2, gap="large"), titles, (best, worst), strict=True):
-        with place:
+    follow([*best["case_id"], *worst["case_id"]])
+    both = st.container(horizontal=True, gap="small")
+    for title, cases in zip(titles, (best, worst), strict=True):
+        with both.container(width=SIDE_PX):
             st.caption(title if len(cases) else f"{title}: none")
             pictures = thumbnail_addresses(workspace, tuple(cases["case_id"]))
-            with st.container(horizontal=True, gap="small"):
+            with st.container(horizontal=True, gap="xsmall"):
                 for case, picture in zip(cases.to_dict("records"), pictures, strict=True):
                     with st.container(width=CARD_PX, gap="xxsmall"):
                         _show_card(workspace, case, picture, pair)

@@ -31,6 +31,7 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
             str(name): st.column_config.TextColumn(
                 alignment="left" if name in {"Metric", "Over"} else "right",
                 pinned=name == "Metric",
+                width=190 if name == "Metric" else None,
                 help={"Over": TERMS["n"], "Difference": TERMS["Difference"]}.get(str(name)),
             )
             for name in shown

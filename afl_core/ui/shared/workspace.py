@@ -1,5 +1,6 @@
 """What is open: a results folder, and the data set it was made on."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import streamlit as st
@@ -15,6 +16,7 @@ RESULTS_KEY = "results"
 PAGE_KEY = "page to go to"
 FOLDER_KEY = "folder to open"
 OPENED_KEY = "results just opened"
+FOLLOWED_KEY = "cases that were led to"
 PROBLEM_KEY = "why nothing is open"
 OVERVIEW = "pages/overview.py"
 
@@ -82,7 +84,21 @@ def leave_for(page: str, name: str) -> None:
     st.switch_page(page)
 
 
+def follow(case_ids: Iterable[str]) -> None:
+    """Note that this session leads to these cases itself.
+
+    The browser's Back comes from a case to an entry of its history with the path of the page before and the query of
+    the case, as a link `/?case=ID` has it; such a one is not to lead to the case again.
+    """
+    st.session_state[FOLLOWED_KEY] = {*st.session_state.get(FOLLOWED_KEY, ()), *case_ids}
+
+
+def was_followed(case_id: str) -> bool:
+    """Whether this session has led to the case itself, or followed a link to it."""
+    return case_id in st.session_state.get(FOLLOWED_KEY, ())
+
+
 def open_case(workspace: Comparison, case_id: str, **more: str) -> None:
     """Leave for a case in Compare; `more` goes into the address, such as a lesion."""
-    st.session_state["followed"] = case_id
+    follow([case_id])
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id, **more})
