@@ -14,7 +14,8 @@ _DATA = {
     "Case": "One study of one patient: its images and, where there is one, its reference.",
     "Component": "Voxels of a mask that hang together, over faces, edges and corners (26-connected).",
     "Empty mask": "A mask without any voxel. Each metric declares what it gives when the prediction, the reference "
-    "or both are empty, so a missed tumour is counted and never left out.",
+    "or both are empty, so a missed tumour is counted and never left out. Means are over all cases, also those without "
+    "a tumour; the mean over those with one is named beside them.",
     "Grid": "The voxels of an image: how many along each axis, how large, and where in the patient. Two masks can be "
     "compared only on one grid.",
     "Label": "The whole number that a reference stores in a voxel, such as 2 for edema. The same number means "

@@ -4,7 +4,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.case_tables import gains, in_order, narrowed, order_by, shown_choices, size_choices
+from afl_core.analysis.case_tables import (
+    gains,
+    in_order,
+    metric_table,
+    narrowed,
+    order_by,
+    shown_choices,
+    size_choices,
+)
 
 SOURCES = ("FL", "A-FL")
 TABLE = pd.DataFrame(
@@ -72,3 +80,19 @@ def test_the_choices_that_there_are():
     assert size_choices(TABLE) == ("All sizes", "Small", "Medium", "Large", "No tumour")
     assert size_choices(TABLE[:2]) == ("All sizes",)
     assert list(narrowed(TABLE, "dsc", ("FL",), shown="Not evaluated").index) == ["e"]
+
+
+def test_the_metrics_of_a_case_are_of_configurations_with_the_digits_of_each_metric():
+    """Two seeds found 1 and 2 lesions, 1.5 in the mean; A-FL found 2, and none has an ASSD."""
+    rows = pd.DataFrame(
+        {"dsc": [0.5, 0.75, 0.7], "hd95_mm": [3.0, 4.5, 2.0], "assd_mm": [np.nan] * 3, "lesion_tp": [1, 2, 2]},
+        index=["FL seed1", "FL seed2", "A-FL"],
+    )
+    table = metric_table(rows, {"FL": ("FL seed1", "FL seed2"), "A-FL": ("A-FL",), "gone": ("x",)}).set_index("metric")
+    assert list(table.columns) == ["FL", "A-FL", "difference"]
+    assert table.loc["Dice ↑"].tolist() == ["0.625", "0.700", "+0.075"]
+    assert table.loc["HD95 (mm) ↓"].tolist() == ["3.8", "2.0", "-1.8"]
+    assert table.loc["ASSD (mm) ↓"].tolist() == ["–", "–", "–"]
+    assert table.loc["Lesions found ↑"].tolist() == ["1.50", "2.00", "+0.50"]
+    alone = metric_table(rows, {name: (name,) for name in rows.index}).set_index("metric")
+    assert alone.loc["Lesions found ↑"].tolist() == ["1", "2", "2", "+1"]
