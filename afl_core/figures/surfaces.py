@@ -9,7 +9,7 @@ import pyvista as pv
 from numpy.typing import NDArray
 
 from afl_core.data.preprocess import foreground
-from afl_core.regions import bounding_box
+from afl_core.regions import BoolArray, bounding_box
 from afl_core.volume import Mask, Volume
 
 SMOOTHING_STEPS = 20
@@ -17,6 +17,17 @@ SMOOTHING_STEPS = 20
 
 OUTLINE_STEP = 4
 """Step in voxels at which the outline of the head is sampled; it is only there for orientation."""
+
+CUT_FACES = 4
+"""A foreground cut off at so many faces of its box is a field of view, as of a prostate, and has no outline of a body.
+A head in a slab of slices is cut at two of them, one with the neck at one."""
+
+CUT_SHARE = 0.5
+"""A face is cut where so much of it is foreground; a head that just touches its box leaves most of the face free."""
+
+FILLED_SHARE = 0.85
+"""A foreground that fills so much of its box is one too, whatever its faces: the corners of a scanner's field are often
+black. A ball fills 0.52 of its box, a head in a slab of slices at most 0.79."""
 
 LIMITS_MM = (1.0, 10.0)
 """Ends of the colour range stay within these, and what lies further off has no say: one far-off false positive must not
@@ -47,7 +58,8 @@ class Surfaces:
     """The surfaces of one case.
 
     Attributes:
-        outline: Coarse surface of the head, or of whatever the image shows; None without an image.
+        outline: Coarse surface of the head, or of whatever the image shows whole; None without an image, and where the
+            image is filled to its edges (`has_outline`).
         scenes: "Reference", if there is one, and every source; None for an empty mask.
         limit_mm: End of the colour range that all sources share.
     """
@@ -92,15 +104,34 @@ def _surface(mask: Mask) -> pv.PolyData | None:
 
 
 def _outline(image: Volume | None) -> pv.PolyData | None:
-    """Coarse surface of the image's foreground; None without one."""
+    """Coarse surface of the image's foreground; None without one that means something."""
     if image is None:
         return None
-    coarse = foreground(image.array)[::OUTLINE_STEP, ::OUTLINE_STEP, ::OUTLINE_STEP]
-    if not coarse.any():
+    inside = foreground(image.array)
+    coarse = inside[::OUTLINE_STEP, ::OUTLINE_STEP, ::OUTLINE_STEP]
+    if not coarse.any() or not has_outline(inside):
         return None
     mesh = _contour(np.pad(coarse, 1).astype(np.float32), 0.5).smooth_taubin(n_iter=SMOOTHING_STEPS, pass_band=0.05)
     mesh = mesh.connectivity("largest")  # the ventricles and other holes inside are no outline
     return _to_world(mesh, image.affine, offset=np.full(3, -OUTLINE_STEP), step=OUTLINE_STEP)
+
+
+def has_outline(inside: BoolArray) -> bool:
+    """Whether the edge of a foreground is that of a body, and not that of what the scanner recorded.
+
+    Args:
+        inside: The foreground, shape (X, Y, Z). Its own box is looked at: constant padding around it changes nothing.
+
+    Returns:
+        False where the foreground fills `FILLED_SHARE` of its box, or `CUT_SHARE` of `CUT_FACES` of its faces, and where
+        there is none.
+    """
+    box = bounding_box(inside)
+    if box is None:
+        return False
+    faces = [inside[box].take(end, axis) for axis in range(3) for end in (0, -1)]
+    cut = sum(float(face.mean()) >= CUT_SHARE for face in faces)
+    return cut < CUT_FACES and float(inside[box].mean()) < FILLED_SHARE
 
 
 def _contour(field: NDArray[np.float32], level: float) -> pv.PolyData:

@@ -1,11 +1,14 @@
 """Surfaces of analytic solids in world millimetres, and what an empty mask gives."""
 
 import io
+import os
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from afl_core.data.formats.files import load_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
 from afl_core.volume import Mask, Volume
@@ -63,6 +66,34 @@ def test_an_empty_mask_has_no_surface_and_gives_no_distances():
 def test_an_image_of_nothing_has_no_outline():
     assert compute_surfaces(IMAGE, ball(8), {}).outline is not None
     assert compute_surfaces(Volume(np.zeros(SHAPE, np.float32), AFFINE), ball(8), {}).outline is None
+
+
+def test_a_field_of_view_has_no_outline_and_a_head_has():
+    """A head whole, tight in its box, in a slab, and cut at the neck; a prostate's block, alone, padded,
+    z-scored, and with a field whose corners are black."""
+    x, y, z = np.meshgrid(*[np.linspace(-1, 1, n) for n in SHAPE], indexing="ij")
+    tissue = np.random.default_rng(1).uniform(1, 2, SHAPE).astype(np.float32)
+    whole = np.where(x**2 + y**2 + z**2 < 0.8, tissue, 0)
+    tight = np.where(x**2 + y**2 + z**2 <= 1, tissue, 0)
+    slab = np.where(x**2 + y**2 < 0.9, tissue, -3)  # cut above and below; z-scored
+    neck = np.where((x**2 + y**2 + z**2 < 0.8) | ((x**2 + y**2 < 0.3) & (z < 0)), tissue, 0)
+    padded, filled = np.pad(tissue, 5), tissue.copy()
+    filled[np.ix_(*[(0, -1)] * 3)] = 0  # the corners alone are equal, as where a coil does not reach
+    round_field = np.where(x**2 + y**2 < 1.2, tissue, 0)  # black corners: tissue on less than half of each side
+
+    def outlined(array: np.ndarray) -> bool:
+        return compute_surfaces(Volume(array, AFFINE), None, {}).outline is not None
+
+    assert [outlined(head) for head in (whole, tight, slab, neck)] == [True] * 4
+    assert [outlined(block) for block in (tissue, padded, padded - 3, filled, round_field)] == [False] * 5
+
+
+@pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="AFL_REAL_DATA names no folder of real cases")
+def test_a_real_prostate_has_no_outline_and_a_real_head_has():
+    root = Path(os.environ["AFL_REAL_DATA"])
+    (prostate,), (head, *_) = root.rglob("*_t2w.mha"), root.rglob("*_t1.nii.gz")
+    assert compute_surfaces(load_volume(prostate), None, {}).outline is None
+    assert compute_surfaces(load_volume(head), None, {}).outline is not None
 
 
 def test_still_picture_shows_orange_outside_and_blue_inside():

@@ -105,6 +105,7 @@ export function syncControls(viewer) {
   const camera = [yaw, pitch, zoom].map((value) => value.toFixed(2)).join(" ");
   Object.assign(viewer.root.dataset, { ready: "true", case: name, camera, sharp: String(!viewer.moving) });
   viewer.root.querySelector('[data-do="outline"]').setAttribute("aria-pressed", String(outline));
+  viewer.root.querySelector('[data-do="outline"]').disabled = !viewer.outline.faces.length; // a field of view has none
   const names = viewer.panes.map(({ mesh }) => mesh.name).join(", ");
   const angles = `${yaw.toFixed(0)}° around, ${pitch.toFixed(0)}° above`;
   viewer.stage.setAttribute("aria-label", `Surfaces of ${names}, ${angles}; the arrow keys turn them`);
