@@ -123,7 +123,7 @@ def has_outline(inside: BoolArray) -> bool:
         inside: The foreground, shape (X, Y, Z). Its own box is looked at: constant padding around it changes nothing.
 
     Returns:
-        False where the foreground fills `FILLED_SHARE` of its box, or `CUT_SHARE` of `CUT_FACES` of its faces, and where
+        False where the foreground fills `FILLED_SHARE` of its box or `CUT_SHARE` of `CUT_FACES` of its faces, and where
         there is none.
     """
     box = bounding_box(inside)

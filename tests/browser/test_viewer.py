@@ -5,6 +5,7 @@ import json
 import re
 import statistics
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -134,7 +135,21 @@ def test_noisy_mask_lists_only_the_largest_components():
     header, *_ = unpack(viewer_payload(case))
     assert header["lesions"] == []
     assert len(header["false_positives"]) == MAX_COMPONENTS
-    assert header["start"] == [30, 30, 10]
+    assert header["start"] == header["false_positives"][0]["voxel"]  # there is no lesion to begin with
+
+
+def test_a_long_lesion_has_its_whole_box_and_a_case_without_one_opens_on_the_largest_false_positive():
+    line = cuboid(slice(0, 1), slice(0, 5), slice(2, 3)) | cuboid(slice(3, 4), slice(0, 1), slice(5, 6))
+    header, *_ = unpack(viewer_payload(replace(case_of(line, line), near=True)))
+    assert [lesion["box"] for lesion in header["lesions"]] == [[[0, 1], [0, 5], [2, 3]], [[3, 4], [0, 1], [5, 6]]]
+    assert header["near"] == header["lesions"][0]
+    small, large = cuboid(slice(0, 1), slice(0, 1), slice(0, 1)), cuboid(slice(2, 4), slice(3, 5), slice(4, 6))
+    header, *_ = unpack(viewer_payload(replace(case_of(line & False, small, large), near=True)))
+    assert (header["near"]["box"], header["start"]) == ([[2, 4], [3, 5], [4, 6]], header["near"]["voxel"])
+    header, *_ = unpack(viewer_payload(replace(case_of(None, small, large), near=True)))
+    assert header["near"]["box"] == [[2, 4], [3, 5], [4, 6]]
+    header, *_ = unpack(viewer_payload(replace(case_of(line & False, line & False), near=True)))
+    assert (header["near"], header["start"]) == (None, [2, 2, 3])
 
 
 def test_position_is_shared_between_sequences_of_an_unnamed_case():
@@ -601,7 +616,8 @@ def test_the_lesion_comes_large_and_z_shows_the_whole(viewer: Page):
     assert len(np.unique(inset)) > 30
     viewer.key("z")
     whole = width()
-    assert near / whole == pytest.approx(min(sides) / (4 * header["lesions"][0]["radius_mm"]), rel=0.06)
+    lengths = [(last - first) * mm for (first, last), mm in zip(header["near"]["box"], (1, 1, 3), strict=True)]
+    assert near / whole == pytest.approx(min(sides) / (2 * max(lengths)), rel=0.06)
     viewer.page.wait_for_function("location.search.includes('zoom=1.00_')")
     link = viewer.page.evaluate("location.search")[1:]
     viewer.key("z")

@@ -1,12 +1,14 @@
 """What a reader steps through in the viewer: lesions, false positives, and where the sources disagree."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import find_objects
 
 from afl_core.metrics.lesions import LesionMetrics, match_lesions
-from afl_core.regions import BoolArray, bounding_box
+from afl_core.regions import BoolArray, bounding_box, label_lesions
 from afl_core.volume import Mask, Spacing
 
 MAX_COMPONENTS = 50
@@ -16,7 +18,10 @@ Spots = list[dict[str, Any]]
 
 
 def viewer_findings(reference: Mask | None, predictions: Mapping[str, Mask]) -> dict[str, Spots]:
-    """Places to step through, each kind by volume, largest first; every place has `voxel`, `volume_ml`, `radius_mm`.
+    """Places to step through, each kind by volume, largest first.
+
+    Every place has `voxel`, `volume_ml`, `radius_mm` (of a ball of that volume) and `box` (first and one-past-last
+    index along each axis).
 
     Args:
         reference: Mask of the lesions, or None.
@@ -56,18 +61,31 @@ class _Crop:
         rows = match_lesions(covered, mask, spacing_mm=self.spacing_mm, origin=self.origin)
         return tuple(row for row in rows if row.kind != "false_positive")
 
+    def spots(self, rows: Iterable[LesionMetrics], mask: BoolArray) -> Spots:
+        """The first `MAX_COMPONENTS` rows about components of a mask, with where each of these lies."""
+        boxes = find_objects(label_lesions(mask)[0])
+        return [_spot(row) | {"box": self._placed(boxes[_number(row) - 1])} for row in islice(rows, MAX_COMPONENTS)]
+
+    def _placed(self, box: tuple[slice, ...]) -> list[list[int]]:
+        return [[side.start + first, side.stop + first] for side, first in zip(box, self.origin, strict=True)]
+
     def lesions(self, truth: BoolArray | None, sources: Mapping[str, BoolArray]) -> tuple[Spots, Spots]:
         if truth is None:
             together = np.logical_or.reduce([*sources.values()])
-            return [_spot(row) | {"missed_by": []} for row in self.components(together)[:MAX_COMPONENTS]], []
-        rows = [match_lesions(m, truth, spacing_mm=self.spacing_mm, origin=self.origin) for m in sources.values()]
+            return [spot | {"missed_by": []} for spot in self.spots(self.components(together), together)], []
+        rows = {
+            name: match_lesions(mask, truth, spacing_mm=self.spacing_mm, origin=self.origin)
+            for name, mask in sources.items()
+        }
         lesions = [
-            _spot(row)
-            | {"missed_by": [n for n, of_source in zip(sources, rows, strict=True) if not of_source[i].detected]}
-            for i, row in enumerate(self.components(truth)[:MAX_COMPONENTS])
+            spot | {"missed_by": [name for name, of_source in rows.items() if not of_source[i].detected]}
+            for i, spot in enumerate(self.spots(self.components(truth), truth))
         ]
-        false = [[row for row in of_source if row.kind == "false_positive"][:MAX_COMPONENTS] for of_source in rows]
-        return lesions, [{"bit": bit} | _spot(row) for bit, of_source in enumerate(false, 1) for row in of_source]
+        false_positives = []
+        for bit, (name, of_source) in enumerate(rows.items(), 1):
+            false = (row for row in of_source if row.kind == "false_positive")
+            false_positives += [{"bit": bit} | spot for spot in self.spots(false, sources[name])]
+        return lesions, false_positives
 
     def disagreements(self, truth: BoolArray | None, sources: Sequence[BoolArray]) -> Spots:
         compared = [*sources, truth] if len(sources) == 1 and truth is not None else sources
@@ -75,10 +93,18 @@ class _Crop:
             return []
         differ = np.logical_or.reduce([mask ^ compared[0] for mask in compared[1:]])
         if truth is None or len(sources) != 2:
-            return [_spot(row) for row in self.components(differ)[:MAX_COMPONENTS]]
-        rows = self.components(differ, differ & (sources[0] == truth))[:MAX_COMPONENTS]
+            return self.spots(self.components(differ), differ)
+        rows = self.components(differ, differ & (sources[0] == truth))
         shares = [row.overlap_ml / row.volume_ml for row in rows]
-        return [_spot(row) | {"right": [share, 1 - share]} for row, share in zip(rows, shares, strict=True)]
+        return [
+            spot | {"right": [share, 1 - share]}
+            for spot, share in zip(self.spots(rows, differ), shares, strict=False)  # the first spots alone are listed
+        ]
+
+
+def _number(row: LesionMetrics) -> int:
+    """Number of the component that a row is about, by volume among those of its mask."""
+    return (row.predicted_components if row.kind == "false_positive" else row.reference_components)[0]
 
 
 def _spot(row: LesionMetrics) -> dict[str, Any]:

@@ -68,7 +68,7 @@ class ViewerCase:
         maps: Name of the pane to a map on the same grid; at most three, after the panes of the masks.
         case_id: Key under which the position is remembered; without it, the content of the reference (or image).
         sequence: Name of the image, shown in the read-out.
-        near: Whether the largest lesion is shown at first, and not the whole image.
+        near: Whether the largest lesion is shown at first, else the largest false positive, and not the whole image.
     """
 
     image: Volume
@@ -162,7 +162,8 @@ def _masks(case: ViewerCase) -> dict[int, Mask]:
 def _described(case: ViewerCase) -> dict[str, Any]:
     """Names, geometry, masks and findings of a case, as the browser shows them."""
     findings = viewer_findings(case.reference, case.predictions)
-    lesions = findings["lesions"]
+    spots = findings["lesions"] or findings["false_positives"]
+    first = max(spots, key=lambda spot: spot["volume_ml"], default=None)
     names = ("Reference", *case.predictions)
     colours = (REFERENCE_COLOUR, *SOURCE_COLOURS)
     return {
@@ -181,8 +182,8 @@ def _described(case: ViewerCase) -> dict[str, Any]:
         "errors": dict(ERROR_COLOURS),
         "agreement": dict(AGREEMENT_COLOURS),
         **findings,
-        "near": case.near,
-        "start": lesions[0]["voxel"] if lesions else [n // 2 for n in case.image.array.shape],
+        "near": first if case.near else None,
+        "start": [n // 2 for n in case.image.array.shape] if first is None else first["voxel"],
     }
 
 

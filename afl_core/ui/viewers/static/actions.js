@@ -10,13 +10,12 @@ export const MAX_ZOOM = 20;
 const LEAST_FIELD_MM = 40;
 
 /**
- * The view of a case at first: its largest lesion where that is wanted, else the whole.
+ * The view of a case at first: the finding that is wanted large, else the whole.
  * @param {import("./types").Header} header
  * @returns {import("./types").View}
  */
 export function home(header) {
-  const [first] = header.near ? header.lesions : [];
-  return first ? around(header, first) : whole(header);
+  return header.near ? around(header, header.near) : whole(header);
 }
 
 /**
@@ -25,20 +24,27 @@ export function home(header) {
  * @returns {import("./types").View}
  */
 export function whole(header) {
-  return { zoom: 1, centre: header.box.map(([first, last]) => (first + last) / 2), near: false };
+  return { zoom: 1, centre: middleOf(header.box), near: false };
 }
 
 /**
- * The view of a place: twice as wide as what lies there, 40 mm or more, and never more than the whole.
+ * The view of a place: twice as wide as what lies there is long, 40 mm or more, and never more than the whole.
  * @param {import("./types").Header} header
- * @param {{voxel: import("./types").Voxel, radius_mm?: number}} place
+ * @param {{voxel: import("./types").Voxel, box?: [number, number][]}} place
  * @returns {import("./types").View}
  */
-export function around(header, { voxel, radius_mm = 0 }) {
-  const sides = header.box.map(([first, last], axis) => (last - first) * header.spacing_mm[axis]);
-  const zoom = clamp(Math.min(...sides) / Math.max(LEAST_FIELD_MM, 4 * radius_mm), 1, MAX_ZOOM);
-  return { zoom, centre: voxel.map((index) => index + 0.5), near: true };
+export function around(header, { voxel, box = voxel.map((index) => [index, index + 1]) }) {
+  const lengths = (sides) => sides.map(([first, last], axis) => (last - first) * header.spacing_mm[axis]);
+  const field = Math.max(LEAST_FIELD_MM, 2 * Math.max(...lengths(box)));
+  const zoom = clamp(Math.min(...lengths(header.box)) / field, 1, MAX_ZOOM);
+  return { zoom, centre: middleOf(box), near: true };
 }
+
+/**
+ * The middle of a box of voxels.
+ * @type {(box: [number, number][]) => import("./types").Voxel}
+ */
+const middleOf = (box) => box.map(([first, last]) => (first + last) / 2);
 
 /**
  * Sets one of the reader's switches.

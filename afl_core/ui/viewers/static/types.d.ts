@@ -11,13 +11,13 @@ export type Test = (code: number) => unknown; // whether a voxel whose mask bits
 export type Mask = { bit: number; name: string; colour: Colour; volume_ml: number };
 export type ScalarMap = { name: string; label: string; limits: [number, number]; colours: Colour[] };
 export type Spot = {
-  voxel: Voxel; volume_ml: number; radius_mm: number; bit?: number; missed_by?: string[]; right?: number[];
+  voxel: Voxel; volume_ml: number; radius_mm: number; box: [number, number][]; bit?: number; missed_by?: string[]; right?: number[];
 };
 export type Finding = Spot & { kind: string };
 export type Header = {
   case: string; sequence: string; shape: number[]; spacing_mm: number[]; affine: number[][]; oblique_deg: number;
   window: [number, number]; presets: { name: string; low: number; high: number }[]; knots: [number, number][];
-  box: [number, number][]; start: Voxel; near: boolean; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
+  box: [number, number][]; start: Voxel; near: Spot | null; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
   errors: { TP: Colour; FP: Colour; FN: Colour }; agreement: { both: Colour; neither: Colour };
   lesions: Spot[]; false_positives: Spot[]; disagreements: Spot[];
 };
