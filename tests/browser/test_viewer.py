@@ -565,6 +565,7 @@ def test_strip_shows_lesions_and_jumps(viewer: Page):
 
 def test_zoom_keeps_the_voxel_under_the_pointer_and_pan_moves_it(viewer: Page):
     viewer.open()
+    viewer.key("Shift")  # the panes have the focus
     viewer.hover(1, 0.35, 0.6)
     under = np.array(viewer.voxel)
     before = viewer.pixels(0)
@@ -763,6 +764,7 @@ def test_scrubs_a_full_case_within_a_frame(viewer: Page):
     script = """async () => {
         const hosts = [...document.querySelectorAll("[data-testid=stBidiComponentIsolated]")];
         const root = hosts.map((host) => host.shadowRoot).find((shadow) => shadow.querySelector("canvas"));
+        root.querySelector(".panes").focus();
         const canvas = root.querySelector("canvas"), frames = [];
         for (let i = 0; i < 60; i++) {
             const deltaY = i < 30 ? 120 : -120;

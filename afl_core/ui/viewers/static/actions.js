@@ -1,11 +1,12 @@
 // What every mouse, key and button of the slices ends in: each action changes what is chosen, and has it drawn.
 
 import { clamp } from "./common.js";
-import { layout } from "./geometry.js";
-import { buildPanes } from "./panes.js";
+import { layout, planeOf } from "./geometry.js";
+import { buildPanes, choosePanes } from "./panes.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
+export const MIN_ZOOM = 0.5;
 export const MAX_ZOOM = 20;
 const LEAST_FIELD_MM = 40;
 
@@ -53,13 +54,15 @@ const middleOf = (box) => box.map(([first, last]) => (first + last) / 2);
  * @param {unknown} value
  */
 export function setSwitch(viewer, name, value) {
-  const before = viewer.beside;
+  const chosen = () => JSON.stringify(choosePanes(viewer));
+  const before = chosen();
+  if (name === "axis") viewer.ui.lead = viewer.axis; // three planes go on with the slices of the one before
   viewer.ui[name] = value;
   if (name === "axis") {
     viewer.hover = null;
     report(viewer);
   }
-  if (before !== viewer.beside) {
+  if (before !== chosen()) {
     buildPanes(viewer);
     layout(viewer);
   }
@@ -100,7 +103,7 @@ export function moveBy(viewer, steps, axis = viewer.plane.n) {
  */
 export function pointAt(viewer, voxel, pane) {
   const known = voxel?.every((index, axis) => index >= 0 && index < viewer.header.shape[axis]);
-  viewer.hover = known ? { voxel, pane: pane.shows.name } : null;
+  viewer.hover = known ? { voxel, pane: pane.canvas.dataset.pane, n: planeOf(viewer, pane).n } : null;
   viewer.invalidate();
 }
 
@@ -111,7 +114,7 @@ export function pointAt(viewer, voxel, pane) {
  */
 export function zoomBy(viewer, factor) {
   const { place } = viewer;
-  Object.assign(place, { zoom: clamp(place.zoom * factor, 0.5, MAX_ZOOM), near: false });
+  Object.assign(place, { zoom: clamp(place.zoom * factor, MIN_ZOOM, MAX_ZOOM), near: false });
   viewer.invalidate();
 }
 
@@ -120,12 +123,37 @@ export function zoomBy(viewer, factor) {
  * @param {Viewer} viewer
  * @param {number} i Across the slice.
  * @param {number} j Up the slice.
+ * @param {import("./types").Plane} plane
  */
-export function shiftBy(viewer, i, j) {
-  const { place, plane } = viewer;
-  place.centre[plane.h] += i;
-  place.centre[plane.v] += j;
+export function shiftBy(viewer, i, j, { h, v }) {
+  const { centre } = viewer.place;
+  centreOn(viewer, centre[h] + i, centre[v] + j, { h, v });
+}
+
+/**
+ * Moves the view so that a place of a slice is in the middle; it stays within the image, which is else lost.
+ * @param {Viewer} viewer
+ * @param {number} i Across the slice.
+ * @param {number} j Up the slice.
+ * @param {{h: number, v: number}} plane
+ */
+export function centreOn(viewer, i, j, { h, v }) {
+  const { place, header: { shape } } = viewer;
+  place.centre[h] = clamp(i, 0, shape[h]);
+  place.centre[v] = clamp(j, 0, shape[v]);
   place.near = false;
+  viewer.invalidate();
+}
+
+/**
+ * Has keys and strip go through the slices of a pane's plane, where three are shown.
+ * @param {Viewer} viewer
+ * @param {import("./types").Pane} pane
+ */
+export function leadWith(viewer, pane) {
+  if (!pane.axis || pane.axis === viewer.axis) return;
+  viewer.ui.lead = pane.axis;
+  report(viewer);
   viewer.invalidate();
 }
 
@@ -163,6 +191,17 @@ export function resetView(viewer) {
 }
 
 /**
+ * Says for a moment why the wheel moved the page and not the slices.
+ * @param {Viewer} viewer
+ * @param {boolean} show
+ */
+export function showHint(viewer, show) {
+  clearTimeout(viewer.hintTimer);
+  viewer.hint.classList.toggle("shown", show);
+  if (show) viewer.hintTimer = setTimeout(() => showHint(viewer, false), 1500);
+}
+
+/**
  * Shows or hides the list of mouse and keys.
  * @param {Viewer} viewer
  * @param {boolean} show
@@ -180,5 +219,5 @@ export function toggleHelp(viewer, show = viewer.help.hidden) {
 function report(viewer) {
   if (!viewer.options.report) return;
   clearTimeout(viewer.timer);
-  viewer.timer = setTimeout(() => viewer.send({ axis: viewer.ui.axis, voxel: viewer.place.cross }), 400);
+  viewer.timer = setTimeout(() => viewer.send({ axis: viewer.axis, voxel: viewer.place.cross }), 400);
 }

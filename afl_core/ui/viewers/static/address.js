@@ -1,12 +1,13 @@
 // Where the crosshair is, told to the surfaces and to the page's address, and read from it.
 
-import { MAX_ZOOM, goTo, home } from "./actions.js";
+import { MAX_ZOOM, MIN_ZOOM, goTo, home } from "./actions.js";
 import { findingAt } from "./findings.js";
 import { toMm } from "./geometry.js";
 import { PLANES } from "./voxels.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
+const VIEW = /^\d+(\.\d+)?(_\d+(\.\d+)?){3}$/; // as viewOf() writes it
 const linked = new Set(); // viewer keys that have followed the address
 
 /**
@@ -19,13 +20,14 @@ export function followAddress(viewer) {
   linked.add(key);
   const query = new URLSearchParams(location.search);
   const [axis, ...voxel] = (query.get("at") ?? "").split("-");
-  const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && axis in PLANES;
+  const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && (axis === "three" || axis in PLANES);
   if (!known || (query.get("case") ?? viewer.header.case) !== viewer.header.case) return;
   viewer.ui.axis = axis;
   viewer.place.focus = JSON.stringify([focus, of]); // the address was written after it
-  const [zoom, ...centre] = (query.get("zoom") ?? "").split("_").map(Number);
-  const sight = centre.length === 3 && [zoom, ...centre].every(Number.isFinite) && zoom >= 0.5 && zoom <= MAX_ZOOM;
-  if (sight) Object.assign(viewer.place, { zoom, centre, near: false });
+  const view = query.get("zoom") ?? "";
+  const [zoom, ...centre] = view.split("_").map(Number);
+  const within = centre.every((index, side) => index <= viewer.header.shape[side]);
+  if (VIEW.test(view) && within && zoom >= MIN_ZOOM && zoom <= MAX_ZOOM) Object.assign(viewer.place, { zoom, centre, near: false });
   goTo(viewer, voxel.map(Number));
 }
 

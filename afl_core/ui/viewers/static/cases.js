@@ -41,11 +41,10 @@ export async function loadCase(viewer, header) {
  * @param {import("./types").Voxels} voxels
  */
 function adopt(viewer, header, voxels) {
-  Object.assign(viewer, { header, ...voxels, hover: null, sliceKey: null });
+  Object.assign(viewer, { header, ...voxels, hover: null, cuts: new Map() });
   const [a, b, c] = header.affine;
   viewer.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
   viewer.levels = byteLevels(header);
-  viewer.mapSlices = header.maps.map(() => new OffscreenCanvas(1, 1));
   viewer.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
   viewer.place = placeOf(viewer.options.key, header);
   viewer.reference = header.masks.find((mask) => mask.bit === 0);

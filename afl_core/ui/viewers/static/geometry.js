@@ -43,17 +43,33 @@ export function intensity(viewer, shown) {
 }
 
 /**
- * The matrix from slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior.
+ * The plane that a pane shows: its own where all three are shown, else that of the viewer.
+ * @type {(viewer: Viewer, pane: import("./types").Pane) => string}
+ */
+export const axisOf = (viewer, pane) => pane.axis ?? viewer.axis;
+
+/**
+ * The axes of that plane.
+ * @type {(viewer: Viewer, pane: import("./types").Pane) => import("./types").Plane}
+ */
+export const planeOf = (viewer, pane) => PLANES[axisOf(viewer, pane)];
+
+/**
+ * The matrix from slice voxels to a pane's device pixels, in true millimetres. Up is anterior or superior. Three planes
+ * beside each other have one scale.
  * @param {Viewer} viewer
- * @param {{width: number, height: number}} canvas
+ * @param {import("./types").Pane} pane
  * @returns {DOMMatrix}
  */
-export function matrixOf(viewer, { width, height }) {
-  const { h, v } = viewer.plane;
+export function matrixOf(viewer, pane) {
+  const { width, height } = pane.canvas;
+  const axis = axisOf(viewer, pane);
+  const { h, v } = PLANES[axis];
   const { spacing_mm: mm, box } = viewer.header;
-  const extent = (axis) => (box[axis][1] - box[axis][0]) * mm[axis] * 1.06;
-  const scale = viewer.place.zoom * Math.min(width / extent(h), height / extent(v));
-  const a = (viewer.flipped ? -1 : 1) * mm[h] * scale;
+  const extent = (side) => (box[side][1] - box[side][0]) * mm[side] * 1.06;
+  const alike = pane.axis ? Object.values(PLANES) : [PLANES[axis]];
+  const scale = viewer.place.zoom * Math.min(...alike.flatMap((plane) => [width / extent(plane.h), height / extent(plane.v)]));
+  const a = (viewer.flipped(axis) ? -1 : 1) * mm[h] * scale;
   const d = -mm[v] * scale;
   return new DOMMatrix([a, 0, 0, d, width / 2 - a * viewer.place.centre[h], height / 2 - d * viewer.place.centre[v]]);
 }

@@ -1,13 +1,25 @@
-// Mouse, touch and keys: every handler ends in one of the actions (actions.js).
+// Mouse and touch over the panes: every handler ends in one of the actions (actions.js).
 
 import {
-  goTo, moveBy, pointAt, resetView, setPreset, setSwitch, setWindow, shiftBy, toggleHelp, zoomBy,
+  centreOn, goTo, leadWith, moveBy, pointAt, resetView, setWindow, shiftBy, showHint, zoomBy,
 } from "./actions.js";
-import { goFinding, stepFinding, toggleNear } from "./findings.js";
-import { matrixOf } from "./geometry.js";
+import { matrixOf, planeOf } from "./geometry.js";
+import { inInset } from "./inset.js";
+import { setEnd, stretch } from "./ruler.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 /** @typedef {import("./types").Pane} Pane */
+
+/**
+ * Device pixels of a pointer event in a pane.
+ * @param {{clientX: number, clientY: number}} event
+ * @param {Pane} pane
+ * @returns {[number, number]}
+ */
+function pixelAt({ clientX, clientY }, { canvas }) {
+  const { left, top, width, height } = canvas.getBoundingClientRect();
+  return [((clientX - left) / width) * canvas.width, ((clientY - top) / height) * canvas.height];
+}
 
 /**
  * Slice coordinates (voxels, with fractions) of a pointer event over a pane.
@@ -16,25 +28,43 @@ import { matrixOf } from "./geometry.js";
  * @param {Pane} pane
  * @returns {{i: number, j: number}}
  */
-function locate(viewer, { clientX, clientY }, { canvas }) {
-  const frame = canvas.getBoundingClientRect();
-  const matrix = matrixOf(viewer, canvas);
-  const x = ((clientX - frame.left) / frame.width) * canvas.width;
-  const y = ((clientY - frame.top) / frame.height) * canvas.height;
+function locate(viewer, event, pane) {
+  const matrix = matrixOf(viewer, pane);
+  const [x, y] = pixelAt(event, pane);
   return { i: (x - matrix.e) / matrix.a, j: (y - matrix.f) / matrix.d };
 }
 
 /**
- * The voxel under the pointer.
+ * The place under the pointer, in voxels with fractions; whole numbers are the edges of voxels.
  * @param {Viewer} viewer
  * @param {PointerEvent} event
  * @param {Pane} pane
  * @returns {import("./types").Voxel}
  */
-function voxelAt(viewer, event, pane) {
-  const { h, v } = viewer.plane;
+function placeAt(viewer, event, pane) {
+  const { h, v } = planeOf(viewer, pane);
   const { i, j } = locate(viewer, event, pane);
-  return viewer.place.cross.map((index, axis) => ({ [h]: Math.floor(i), [v]: Math.floor(j) })[axis] ?? index);
+  return viewer.place.cross.map((index, axis) => ({ [h]: i, [v]: j })[axis] ?? index);
+}
+
+/**
+ * The voxel under the pointer.
+ * @type {(viewer: Viewer, event: PointerEvent, pane: Pane) => import("./types").Voxel}
+ */
+const voxelAt = (viewer, event, pane) => placeAt(viewer, event, pane).map(Math.floor);
+
+/**
+ * Moves the view to the place under the pointer in the inset.
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event
+ * @param {Pane} pane
+ * @returns {boolean} Whether the pointer is over the inset.
+ */
+function goInInset(viewer, event, pane) {
+  const [x, y] = pixelAt(event, pane);
+  const place = inInset(viewer, pane, x, y);
+  if (place) centreOn(viewer, place.x, place.y, planeOf(viewer, pane));
+  return Boolean(place);
 }
 
 /**
@@ -48,7 +78,7 @@ function zoomAt(viewer, factor, event, pane) {
   const before = locate(viewer, event, pane);
   zoomBy(viewer, factor);
   const after = locate(viewer, event, pane);
-  shiftBy(viewer, before.i - after.i, before.j - after.j);
+  shiftBy(viewer, before.i - after.i, before.j - after.j, planeOf(viewer, pane));
 }
 
 /**
@@ -58,19 +88,21 @@ function zoomAt(viewer, factor, event, pane) {
  * @param {number} dy
  * @param {Pane} pane
  */
-function panBy(viewer, dx, dy, { canvas }) {
-  const matrix = matrixOf(viewer, canvas);
-  shiftBy(viewer, (-dx * viewer.ratio) / matrix.a, (-dy * viewer.ratio) / matrix.d);
+function panBy(viewer, dx, dy, pane) {
+  const matrix = matrixOf(viewer, pane);
+  shiftBy(viewer, (-dx * viewer.ratio) / matrix.a, (-dy * viewer.ratio) / matrix.d, planeOf(viewer, pane));
 }
 
 /**
- * Scrolls through the slices, or zooms with Ctrl.
+ * Scrolls through the slices, or zooms with Ctrl; the page scrolls past until the viewer has the focus.
  * @param {Viewer} viewer
  * @param {WheelEvent} event
  * @param {Pane} pane
  */
 function onWheel(viewer, event, pane) {
-  const { n } = viewer.plane;
+  if (!viewer.root.matches(":focus-within")) return showHint(viewer, true);
+  const { n } = planeOf(viewer, pane);
+  leadWith(viewer, pane);
   const last = event.deltaY > 0 ? 0 : viewer.header.shape[n] - 1;
   if (!event.ctrlKey && viewer.place.cross[n] === last) return; // at the last slice the page scrolls on
   event.preventDefault();
@@ -84,11 +116,12 @@ function onWheel(viewer, event, pane) {
   viewer.wheel = Math.abs(delta) >= 50 ? -Math.sign(delta) * notches : viewer.wheel - delta / 30;
   const steps = Math.trunc(viewer.wheel);
   viewer.wheel -= steps;
-  if (steps) moveBy(viewer, steps);
+  if (steps) moveBy(viewer, steps, n);
 }
 
 /**
- * Begins a drag: of the crosshair, of the view (Shift or middle button) or of the window (right button).
+ * Begins a drag: of the crosshair, of the ruler, of the view (Shift, middle button or in the inset) or of the window
+ * (right button).
  * @param {Viewer} viewer
  * @param {PointerEvent} event
  * @param {Pane} pane
@@ -96,10 +129,14 @@ function onWheel(viewer, event, pane) {
 function onDown(viewer, event, pane) {
   event.preventDefault(); // no text selection, no autoscroll on the middle button
   viewer.grid.focus({ preventScroll: true });
+  leadWith(viewer, pane);
   pane.canvas.setPointerCapture(event.pointerId);
-  const drag = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : "cross";
-  viewer.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, drag });
-  if (drag === "cross" && viewer.pointers.size === 1) goTo(viewer, voxelAt(viewer, event, pane));
+  const plain = event.button === 0 && !event.shiftKey && viewer.pointers.size === 0;
+  const left = plain && goInInset(viewer, event, pane) ? "inset" : viewer.measuring ? "ruler" : "cross";
+  const drag = event.button === 2 ? "window" : event.button === 1 || event.shiftKey ? "pan" : left;
+  viewer.pointers.set(event.pointerId, { x: event.clientX, y: event.clientY, drag, path: 0 });
+  if (drag === "ruler" && plain) setEnd(viewer, placeAt(viewer, event, pane), pane);
+  if (drag === "cross" && plain) goTo(viewer, voxelAt(viewer, event, pane));
 }
 
 /**
@@ -111,14 +148,28 @@ function onDown(viewer, event, pane) {
 function onMove(viewer, event, pane) {
   const pointer = viewer.pointers.get(event.pointerId);
   pointAt(viewer, voxelAt(viewer, event, pane), pane);
+  stretch(viewer, placeAt(viewer, event, pane), pane);
   if (!pointer) return;
   const [dx, dy] = [event.clientX - pointer.x, event.clientY - pointer.y];
   const { low, high } = viewer.place;
   if (viewer.pointers.size === 2) onPinch(viewer, event, pane, pointer, dx, dy);
   else if (pointer.drag === "cross") goTo(viewer, voxelAt(viewer, event, pane));
   else if (pointer.drag === "pan") panBy(viewer, dx, dy, pane);
-  else setWindow(viewer, low - dx / 2 + dy / 2, high + dx / 2 + dy / 2);
-  Object.assign(pointer, { x: event.clientX, y: event.clientY });
+  else if (pointer.drag === "inset") goInInset(viewer, event, pane);
+  else if (pointer.drag === "window") setWindow(viewer, low - dx / 2 + dy / 2, high + dx / 2 + dy / 2);
+  Object.assign(pointer, { x: event.clientX, y: event.clientY, path: pointer.path + Math.abs(dx) + Math.abs(dy) });
+}
+
+/**
+ * Ends a drag; a ruler that was drawn in one stroke ends there.
+ * @param {Viewer} viewer
+ * @param {PointerEvent} event
+ * @param {Pane} pane
+ */
+function onUp(viewer, event, pane) {
+  const pointer = viewer.pointers.get(event.pointerId);
+  const drawn = pointer?.drag === "ruler" && viewer.measuring && pointer.path > 5;
+  if (drawn) setEnd(viewer, placeAt(viewer, event, pane), pane);
 }
 
 /**
@@ -154,7 +205,9 @@ export function listenToPanes(viewer) {
   grid.addEventListener("dblclick", over(() => resetView(viewer)));
   grid.addEventListener("pointerdown", over(onDown));
   grid.addEventListener("pointermove", over(onMove));
+  grid.addEventListener("pointerup", over(onUp));
   grid.addEventListener("pointerup", release);
+  grid.addEventListener("focusin", () => showHint(viewer, false));
   grid.addEventListener("pointercancel", release);
   grid.addEventListener("pointerleave", () => pointAt(viewer, null));
 }
@@ -176,76 +229,4 @@ export function listenToStrip(viewer) {
     track.setPointerCapture(event.pointerId);
     jump(event);
   });
-}
-
-/**
- * Listens to the toolbar and to the keys.
- * @param {Viewer} viewer
- */
-export function listenToControls(viewer) {
-  const { root, opacity, finding, preset, pair, sequence, more } = viewer;
-  const actions = {
-    reset: () => resetView(viewer), help: () => toggleHelp(viewer), near: () => toggleNear(viewer),
-  };
-  root.addEventListener("click", (event) => {
-    const { set, value, flip, step, by, do: action } = event.target.closest("button")?.dataset ?? {};
-    if (!viewer.place) return;
-    if (set) setSwitch(viewer, set, value);
-    if (flip) setSwitch(viewer, flip, !viewer.ui[flip]);
-    if (step) stepFinding(viewer, Number(by), step);
-    actions[action]?.();
-  });
-  opacity.addEventListener("input", () => setSwitch(viewer, "opacity", Number(opacity.value)));
-  finding.addEventListener("change", () => goFinding(viewer, Number(finding.value)));
-  pair.addEventListener("change", () => setSwitch(viewer, "pair", Number(pair.value)));
-  sequence.addEventListener("change", () => viewer.choose(sequence.value));
-  more.addEventListener("focusout", ({ relatedTarget }) => {
-    if (!more.contains(/** @type {Node | null} */ (relatedTarget))) more.open = false;
-  });
-  preset.addEventListener("change", () => setPreset(viewer, Number(preset.value)));
-  root.addEventListener("keydown", (event) => {
-    const typing = event.target.matches("input, select");
-    if (!viewer.place || typing || event.ctrlKey || event.metaKey || event.altKey || !press(viewer, event)) return;
-    event.preventDefault();
-    event.stopPropagation(); // Streamlit has keys of its own
-  });
-}
-
-/**
- * Closes what lies over the panes.
- * @param {Viewer} viewer
- */
-function closeMenus(viewer) {
-  toggleHelp(viewer, false);
-  viewer.more.open = false;
-}
-
-/**
- * Does what a key says, and tells whether it means something here. A key that a button carries is that button's click.
- * @param {Viewer} viewer
- * @param {KeyboardEvent} event
- * @returns {boolean}
- */
-function press(viewer, { key, shiftKey }) {
-  const { h, v } = viewer.plane;
-  const right = viewer.flipped ? -1 : 1; // the voxel step that goes right on the screen
-  const other = (name, one, two) => () => setSwitch(viewer, name, viewer.ui[name] === one ? two : one);
-  /** @typedef {Record<string, [number, number?]>} Moves Steps, and the axis where it is not that of the slices. */
-  /** @type {Moves} */
-  const scroll = { ArrowRight: [1], ArrowLeft: [-1], ArrowUp: [1], ArrowDown: [-1], PageUp: [10], PageDown: [-10] };
-  /** @type {Moves} */
-  const within = { ArrowRight: [right, h], ArrowLeft: [-right, h], ArrowUp: [1, v], ArrowDown: [-1, v] };
-  /** @type {Moves} */
-  const moves = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] };
-  const move = moves[key];
-  const actions = {
-    e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
-    t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
-    N: () => stepFinding(viewer, 1, "false_positive"), P: () => stepFinding(viewer, -1, "false_positive"),
-    "+": () => zoomBy(viewer, 1.25), "-": () => zoomBy(viewer, 0.8), Escape: () => closeMenus(viewer),
-  };
-  const knob = [...viewer.root.querySelectorAll("[data-key]")].find((button) => button.dataset.key === key);
-  const action = move ? () => moveBy(viewer, ...move) : actions[key] ?? (knob && (() => knob.click()));
-  action?.();
-  return Boolean(action);
 }

@@ -1,10 +1,12 @@
 // The panes: the slice, the masks as regions and lines over it, and the letters at its edges.
 
 import { LETTERS, el, millilitres, remember } from "./common.js";
-import { matrixOf } from "./geometry.js";
+import { axisOf, matrixOf, planeOf } from "./geometry.js";
 import { drawInset, drawScale } from "./inset.js";
+import { cutOf } from "./picture.js";
+import { drawRuler } from "./ruler.js";
 import { drawCross, drawRegion, hatch } from "./strokes.js";
-import { test, trace } from "./voxels.js";
+import { PLANES, test, trace } from "./voxels.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 /** @typedef {import("./types").Pane} Pane */
@@ -14,28 +16,65 @@ import { test, trace } from "./voxels.js";
 const EDGES = ["left", "right", "top", "bottom"];
 
 /**
- * Makes one pane a mask; behind them, in the mode "agreement", the comparison of two sources; then the maps.
+ * What three planes can show, one of these at a time: in the mode "errors" a source, else all outlines first, as a
+ * comparison in three planes is what they are for.
+ * @param {Viewer} viewer
+ * @returns {import("./types").Shows[]}
+ */
+export function subjects({ header: { masks, maps }, sources, agreement, errors, ui }) {
+  const together = { name: "All outlines", together: true };
+  const mapped = maps.map((map, index) => ({ ...map, map: index }));
+  if (agreement) return [compared(agreement), ...mapped];
+  if (errors) return [...sources, ...mapped];
+  if (ui.mode === "together" && masks.length > 1) return [together, ...mapped];
+  return [...(masks.length > 1 ? [together] : []), ...(masks.length ? masks : [{ name: "Image" }]), ...mapped];
+}
+
+/**
+ * What the panes show: the masks; behind them, in the mode "agreement", the comparison of two sources; then the maps.
+ * Or one of these in three planes.
+ * @param {Viewer} viewer
+ * @returns {{shows: import("./types").Shows, axis?: string}[]}
+ */
+export function choosePanes(viewer) {
+  const { header: { masks, maps }, agreement, beside, ui } = viewer;
+  if (ui.axis === "three") {
+    const choices = subjects(viewer);
+    const shows = choices.find(({ name }) => name === ui.subject) ?? choices[0];
+    return Object.keys(PLANES).map((axis) => ({ shows, axis }));
+  }
+  /** @type {import("./types").Shows[]} */
+  const shown = masks.length ? [...masks] : [{ name: "Image" }];
+  if (agreement) shown.push(compared(agreement));
+  if (beside === "together") shown.push({ name: "All outlines", together: true });
+  shown.push(...maps.map((map, index) => ({ ...map, map: index })));
+  return shown.map((shows) => ({ shows }));
+}
+
+/**
+ * What a pane shows of two sources.
+ * @type {(pair: import("./types").Mask[]) => import("./types").Shows}
+ */
+const compared = (pair) => ({ name: `${pair[0].name} against ${pair[1].name}`, pair });
+
+/**
+ * Makes the panes, with a title each.
  * @param {Viewer} viewer
  */
 export function buildPanes(viewer) {
-  const { header, agreement } = viewer;
-  /** @type {import("./types").Shows[]} */
-  const shown = header.masks.length ? [...header.masks] : [{ name: "Image" }];
-  if (agreement) shown.push({ name: `${agreement[0].name} against ${agreement[1].name}`, pair: agreement });
-  if (viewer.beside === "together") shown.push({ name: "All outlines", together: true });
-  shown.push(...header.maps.map((map, index) => ({ ...map, map: index })));
-  viewer.panes = shown.map((shows) => {
-    const canvas = el("canvas", { "data-pane": shows.name, role: "img" });
+  viewer.panes = choosePanes(viewer).map(({ shows, axis }) => {
+    const name = axis ? `${axis[0].toUpperCase()}${axis.slice(1)} · ${shows.name}` : shows.name;
+    const canvas = el("canvas", { "data-pane": name, role: "img" });
     const letters = EDGES.map((edge) => el("span", { class: `letter ${edge}`, "data-edge": edge }));
     const swatch = el("i", { class: "swatch" });
     swatch.style.background = shows.colour ?? "transparent";
     const { volume_ml: ml } = shows;
     const volume = ml === undefined ? "" : millilitres(ml);
-    const title = el("header", {}, swatch, el("b", { title: shows.name }, shows.name), el("span", {}, volume));
+    const title = el("header", {}, swatch, el("b", { title: name }, name), el("span", {}, volume));
     const frame = el("div", { class: "pane" }, title, el("div", { class: "picture" }, canvas, ...letters));
-    return { shows, canvas, letters, frame, ctx: canvas.getContext("2d", { alpha: false }), patterns: new Map() };
+    return { shows, axis, canvas, letters, frame, ctx: canvas.getContext("2d", { alpha: false }), patterns: new Map() };
   });
-  viewer.grid.replaceChildren(...viewer.panes.map((pane) => pane.frame));
+  viewer.grid.replaceChildren(...viewer.panes.map((pane) => pane.frame), viewer.hint);
 }
 
 /**
@@ -106,44 +145,48 @@ export function agreementKinds(viewer) {
  */
 export function drawPane(viewer, pane) {
   const { canvas, ctx, patterns, shows } = pane;
-  const { plane: { h, v }, place: { cross }, ratio, ui } = viewer;
-  const matrix = matrixOf(viewer, canvas);
+  const { place: { cross }, ratio, ui } = viewer;
+  const { h, v } = planeOf(viewer, pane);
+  const here = cutOf(viewer, axisOf(viewer, pane));
+  const matrix = matrixOf(viewer, pane);
   ctx.resetTransform();
   ctx.fillStyle = "#000";
   ctx.fillRect(0, 0, canvas.width, canvas.height);
   ctx.setTransform(matrix);
   ctx.imageSmoothingEnabled = ui.smooth;
-  ctx.drawImage(viewer.slice, 0, 0);
+  ctx.drawImage(here.slice, 0, 0);
   if (shows.map !== undefined && ui.masks) {
     ctx.imageSmoothingEnabled = false; // a value belongs to its voxel
     ctx.globalAlpha = Math.min(1, 2 * ui.opacity);
-    ctx.drawImage(viewer.mapSlices[shows.map], 0, 0);
+    ctx.drawImage(here.maps[shows.map], 0, 0);
     ctx.globalAlpha = 1;
   }
   ctx.resetTransform();
   for (const layer of layers(viewer, shows)) {
     const path = new Path2D();
-    path.addPath(outline(viewer, layer), matrix); // so that lines keep their width at any zoom and spacing
+    const traced = outline(viewer.header.shape, { h, v }, here, layer);
+    path.addPath(traced, matrix); // so that lines keep their width at any zoom and spacing
     const { hatch: kind, colour } = layer;
     const pattern = kind && remember(patterns, colour + kind, () => hatch(ctx, colour, kind, ratio));
     drawRegion(ctx, path, { ...layer, pattern }, ui.opacity, ratio);
   }
   const [x, y] = [matrix.a * (cross[h] + 0.5) + matrix.e, matrix.d * (cross[v] + 0.5) + matrix.f];
   if (ui.cross) drawCross(ctx, Math.round(x) + 0.5, Math.round(y) + 0.5, ratio);
-  if (viewer.place.zoom > 1) {
-    if (pane === viewer.panes[0]) drawInset(viewer, pane, matrix);
-    drawScale(viewer, pane, matrix);
-  }
+  drawRuler(viewer, pane, matrix);
+  drawInset(viewer, pane, matrix);
+  drawScale(viewer, pane, matrix);
   labelPane(viewer, pane);
 }
 
 /**
  * Outlines of a layer in the shown slice, in voxels; kept until the slice changes.
- * @param {Viewer} viewer
+ * @param {number[]} shape
+ * @param {{h: number, v: number}} plane
+ * @param {import("./types").Cut} cut
  * @param {Layer} layer
  * @returns {Path2D}
  */
-function outline({ plane: { h, v }, header: { shape }, paths, codes }, { name, test: holds }) {
+function outline(shape, { h, v }, { paths, codes }, { name, test: holds }) {
   return remember(paths, name, () => trace(codes, shape[h], shape[v], test(holds)));
 }
 
@@ -152,9 +195,13 @@ function outline({ plane: { h, v }, header: { shape }, paths, codes }, { name, t
  * @param {Viewer} viewer
  * @param {Pane} pane
  */
-function labelPane({ plane: { h, v, n }, flipped, ui, place }, { canvas, letters, shows }) {
-  const [left, right] = flipped ? [1, 0] : [0, 1];
+function labelPane(viewer, pane) {
+  const axis = axisOf(viewer, pane);
+  const { h, v, n } = PLANES[axis];
+  const [left, right] = viewer.flipped(axis) ? [1, 0] : [0, 1];
   const texts = [LETTERS[h][left], LETTERS[h][right], LETTERS[v][1], LETTERS[v][0]];
+  const { canvas, letters, shows, frame } = pane;
   letters.forEach((letter, i) => (letter.textContent = texts[i]));
-  canvas.setAttribute("aria-label", `${shows.name}, ${ui.axis} slice ${place.cross[n]}, ${texts[0]} on the left`);
+  frame.classList.toggle("lead", pane.axis === viewer.axis);
+  canvas.setAttribute("aria-label", `${shows.name}, ${axis} slice ${viewer.place.cross[n]}, ${texts[0]} on the left`);
 }

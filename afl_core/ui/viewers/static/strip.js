@@ -30,17 +30,17 @@ export function buildLanes({ sources, reference }) {
  * @param {Viewer} viewer
  */
 export function drawStrip(viewer) {
-  const { plane: { n }, ratio, root: { clientWidth: width }, strip, lanes, header, place, ui } = viewer;
+  const { plane: { n }, ratio, root: { clientWidth: width }, strip, lanes, header, place, axis } = viewer;
   const [length, mark, height] = [header.shape[n], place.cross[n], LANE];
   const gutter = Math.min(150, width * 0.25);
   const step = (width - gutter - 18) / length;
   viewer.stripScale = { gutter, step };
   viewer.marker.style.transform = `translateX(${gutter + mark * step - 1}px)`;
   viewer.marker.style.width = `${Math.max(step + 1, 4)}px`;
-  const value = `${ui.axis} slice ${mark} of 0 to ${length - 1}`;
-  const aria = { label: `${ui.axis} slice`, valuemax: length - 1, valuenow: mark, valuetext: value };
+  const value = `${axis} slice ${mark} of 0 to ${length - 1}`;
+  const aria = { label: `${axis} slice`, valuemax: length - 1, valuenow: mark, valuetext: value };
   for (const [name, text] of Object.entries(aria)) viewer.track.setAttribute(`aria-${name}`, text);
-  const key = JSON.stringify([viewer.digest, ui.axis, width, ratio]);
+  const key = JSON.stringify([viewer.digest, axis, width, ratio]);
   if (key === viewer.stripKey) return;
   viewer.stripKey = key;
   const total = Math.max(lanes.length, 1) * height + 4;

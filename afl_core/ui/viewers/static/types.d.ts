@@ -31,13 +31,14 @@ export type Options = {
 // ---- slices: what the viewer holds
 
 export type Switches = {
-  axis: string; mode: string; style: string; opacity: number; pair: number;
+  axis: string; lead: string; subject: string; mode: string; style: string; opacity: number; pair: number;
   masks: boolean; rim: boolean; cross: boolean; smooth: boolean; radiological: boolean;
 };
 export type View = { zoom: number; centre: number[]; near: boolean }; // what is in sight; near: one place alone
 export type Place = View & {
-  shape: string; cross: Voxel; low: number; high: number; picture?: string; focus?: string; chosen?: boolean; finding?: number;
+  shape: string; cross: Voxel; low: number; high: number; picture?: string; focus?: string; ruler?: Ruler | null; chosen?: boolean; finding?: number;
 };
+export type Ruler = { axis: string; ends: Voxel[]; done: boolean }; // whole numbers of its voxels are edges of voxels
 export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[] };
 export type Look = {
   colour: Colour; width: number; fill?: boolean; dash?: number[]; hatch?: string; pattern?: CanvasPattern | null;
@@ -47,13 +48,17 @@ export type Kind = Layer & { text: string };
 export type Shows = {
   name: string; bit?: number; colour?: Colour; volume_ml?: number; pair?: Mask[]; together?: boolean; map?: number;
 };
+export type Cut = {
+  at?: string; shown?: string; codes?: Uint8Array; grey?: Uint8Array; slice: OffscreenCanvas; maps: OffscreenCanvas[];
+  paths: Map<string, Path2D>;
+}; // one slice at voxel resolution: of which voxels and window, mask codes, grey bytes, pictures, outlines of the masks
 export type Pane = {
-  shows: Shows; canvas: HTMLCanvasElement; letters: HTMLElement[]; frame: HTMLElement; ctx: CanvasRenderingContext2D;
+  shows: Shows; axis?: string; canvas: HTMLCanvasElement; letters: HTMLElement[]; frame: HTMLElement; ctx: CanvasRenderingContext2D;
   patterns: Map<string, CanvasPattern | null>;
 };
 export type Lane = { label: string; colour?: Colour; source?: boolean; test: Uint8Array };
 export type LaneBox = { most: number; top: number; height: number; gutter: number; step: number };
-export type Pointer = { x: number; y: number; drag: string };
+export type Pointer = { x: number; y: number; drag: string; path: number };
 export type Cross = { case?: string; mm?: Millimetres; radius_mm?: number };
 
 // ---- surfaces

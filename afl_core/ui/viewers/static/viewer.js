@@ -11,7 +11,8 @@ import { announce } from "./address.js";
 import { followFocus, loadCase } from "./cases.js";
 import { remember, unpack } from "./common.js";
 import { layout, toVoxel } from "./geometry.js";
-import { listenToControls, listenToPanes, listenToStrip } from "./input.js";
+import { listenToPanes, listenToStrip } from "./input.js";
+import { listenToControls } from "./keys.js";
 import { drawPane } from "./panes.js";
 import { gather } from "./picture.js";
 import { drawStrip } from "./strip.js";
@@ -20,7 +21,7 @@ import { fillSequences, syncControls, writeReadout } from "./words.js";
 
 /** @type {import("./types").Switches} */
 const DEFAULTS = {
-  axis: "axial", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
+  axis: "axial", lead: "axial", subject: "", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
   masks: true, rim: true, cross: true, smooth: true, radiological: true,
 };
 
@@ -34,7 +35,7 @@ export class Viewer {
   /** @type {import("./types").Switches} */ ui;
   /** @type {import("./types").Header} */ header;
   /** @type {import("./types").Place} */ place;
-  /** @type {{voxel: import("./types").Voxel, pane: string} | null} */ hover;
+  /** @type {{voxel: import("./types").Voxel, pane: string, n: number} | null} */ hover;
   /** @type {Uint8Array} */ image;
   /** @type {Uint8Array} */ masks;
   /** @type {Uint8Array[]} */ maps;
@@ -46,28 +47,25 @@ export class Viewer {
   /** @type {Uint32Array[][]} Marked voxels along each axis, for each lane. */ counts;
   /** @type {DOMMatrix} From voxels to RAS+ mm. */ world;
   /** @type {Float64Array} What each byte of the image stands for. */ levels;
-  /** @type {OffscreenCanvas[]} */ mapSlices;
   /** @type {Uint32Array[]} */ mapRamps;
   /** @type {import("./types").Pane[]} */ panes = [];
-  /** @type {Map<string, Path2D>} Outlines of the shown slice. */ paths = new Map();
+  /** @type {Map<string, import("./types").Cut>} The shown slice of each plane. */ cuts = new Map();
   /** @type {Map<number, import("./types").Pointer>} */ pointers = new Map();
   /** @type {number} Device pixels of a CSS pixel. */ ratio;
   /** @type {{gutter: number, step: number}} */ stripScale;
-  /** @type {Uint8Array} Mask codes of the shown slice. */ codes;
-  /** @type {Uint8Array} Bytes of the image in the shown slice. */ grey;
   /** @type {string} */ digest;
-  /** @type {string | null} What the drawn slice, its greys, the strip and the legend were made of. */ sliceKey;
-  /** @type {string | null} */ greyKey;
-  /** @type {string | null} */ stripKey;
+  /** @type {string | null} What the strip, the legend and the choice of a subject were made of. */ stripKey;
   /** @type {string} */ legendKey;
+  /** @type {string} */ subjectKey;
   /** @type {string} What the surfaces and the address were told last. */ told;
   /** @type {ReturnType<typeof setTimeout>} */ addressTimer;
   /** @type {ReturnType<typeof setTimeout>} */ timer;
   /** @type {(view: object) => void} */ send;
   /** @type {(sequence: string) => void} Asks for another sequence behind the masks. */ choose;
+  measuring = false; // whether the next click sets an end of the ruler
+  /** @type {ReturnType<typeof setTimeout>} */ hintTimer;
   wheel = 0; // what is left of a trackpad's small deltas
   turn = 0; // calls by Streamlit
-  slice = new OffscreenCanvas(1, 1);
 
   /**
    * Takes over the fixed elements of a mount point.
@@ -84,11 +82,13 @@ export class Viewer {
     this.readout = find(".readout");
     this.legend = find(".legend");
     this.help = find(".help");
+    this.hint = find(".hint");
     this.finding = find(".finding");
     this.preset = find(".preset");
     this.pair = find(".pair");
     this.sequence = find(".sequence");
     this.more = find(".more");
+    this.subject = find(".subject");
     this.opacity = find(".opacity");
     listenToControls(this);
     listenToPanes(this);
@@ -110,6 +110,7 @@ export class Viewer {
     window.removeEventListener("resize", this.onResize);
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
+    clearTimeout(this.hintTimer);
     clearTimeout(this.addressTimer);
   }
 
@@ -132,18 +133,24 @@ export class Viewer {
     }
   }
 
-  /** @returns {import("./types").Plane} The axes of the shown plane. */
+  /** @returns {string} The shown plane; of three, the one that was clicked last: keys and strip go through its slices. */
+  get axis() {
+    return this.ui.axis === "three" ? this.ui.lead : this.ui.axis;
+  }
+
+  /** @returns {import("./types").Plane} The axes of that plane. */
   get plane() {
-    return PLANES[this.ui.axis];
+    return PLANES[this.axis];
   }
 
   /**
    * Whether the voxel index falls from left to right on the screen. Sagittal slices are seen from the patient's left
    * (anterior on the left of the screen) in both conventions.
+   * @param {string} axis
    * @returns {boolean}
    */
-  get flipped() {
-    return this.ui.axis === "sagittal" || this.ui.radiological;
+  flipped(axis = this.axis) {
+    return axis === "sagittal" || this.ui.radiological;
   }
 
   /** @returns {boolean} Whether there are errors to show. */

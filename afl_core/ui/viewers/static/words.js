@@ -3,7 +3,8 @@
 import { el, millilitres } from "./common.js";
 import { findingAt } from "./findings.js";
 import { intensity, toMm } from "./geometry.js";
-import { agreementKinds, outlineKinds } from "./panes.js";
+import { agreementKinds, outlineKinds, subjects } from "./panes.js";
+import { rulerText } from "./ruler.js";
 import { drawRegion, hatch } from "./strokes.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
@@ -77,6 +78,7 @@ export function syncControls(viewer) {
     knob.setAttribute("aria-pressed", String(set ? ui[set] === value : ui[flip]));
   }
   root.querySelector('[data-do="near"]').setAttribute("aria-pressed", String(place.near));
+  root.querySelector('[data-do="ruler"]').setAttribute("aria-pressed", String(viewer.measuring));
   opacity.value = ui.opacity;
   opacity.disabled = ui.style === "outline" && !header.maps.length;
   viewer.pair.hidden = !viewer.agreement || viewer.pairs.length < 2;
@@ -86,9 +88,46 @@ export function syncControls(viewer) {
   const [low, high] = [intensity(viewer, place.low), intensity(viewer, place.high)];
   const close = (a, b) => Math.abs(a - b) < (header.window[1] - header.window[0]) * 1e-6;
   preset.value = header.presets.findIndex((p) => close(p.low, low) && close(p.high, high));
-  const legend = JSON.stringify([viewer.errors, viewer.beside, header.maps]);
+  syncSubjects(viewer);
+  const legend = JSON.stringify([viewer.errors, viewer.agreement, outlined(viewer), header.maps]);
   if (legend !== viewer.legendKey) buildLegend(viewer);
   viewer.legendKey = legend;
+}
+
+/**
+ * Has the choice of what three planes show hold what there is in this mode.
+ * @param {Viewer} viewer
+ */
+function syncSubjects(viewer) {
+  const { subject, ui, panes } = viewer;
+  const names = subjects(viewer).map(({ name }) => name);
+  const key = JSON.stringify(names);
+  if (key !== viewer.subjectKey) subject.replaceChildren(...names.map((name) => el("option", { value: name }, name)));
+  viewer.subjectKey = key;
+  subject.hidden = ui.axis !== "three" || names.length < 2;
+  if (!subject.hidden) subject.value = panes[0].shows.name;
+}
+
+/**
+ * Whether a pane shows the outlines of all masks.
+ * @type {(viewer: Viewer) => boolean}
+ */
+const outlined = ({ panes }) => panes.some(({ shows }) => shows.together);
+
+/**
+ * What the legend tells of: each kind of region that the panes show.
+ * @param {Viewer} viewer
+ * @returns {(Omit<import("./types").Look, "width"> & {text: string})[]}
+ */
+export function legendKinds(viewer) {
+  const { TP, FP, FN } = viewer.header.errors;
+  const errors = [
+    { text: "right (TP)", colour: TP },
+    { text: "too much (FP)", colour: FP, hatch: "/", dash: [5, 3] },
+    { text: "missed (FN)", colour: FN, hatch: "\\" },
+  ];
+  const compared = viewer.agreement ? agreementKinds(viewer) : outlined(viewer) ? outlineKinds(viewer) : [];
+  return viewer.errors ? errors : compared;
 }
 
 /**
@@ -96,32 +135,25 @@ export function syncControls(viewer) {
  * @param {Viewer} viewer
  */
 function buildLegend(viewer) {
-  const { TP, FP, FN } = viewer.header.errors;
-  const errors = [
-    { text: "right (TP)", colour: TP },
-    { text: "too much (FP)", colour: FP, hatch: "/", dash: [5, 3] },
-    { text: "missed (FN)", colour: FN, hatch: "\\" },
-  ];
-  const compared = viewer.agreement ? agreementKinds(viewer) : viewer.beside ? outlineKinds(viewer) : [];
-  const kinds = viewer.errors ? errors : compared;
+  const patch = (kind) => el("span", {}, swatch(kind, window.devicePixelRatio || 1), kind.text);
   const maps = new Map(viewer.header.maps.map((map) => [JSON.stringify([map.label, map.limits, map.colours]), map]));
-  viewer.legend.replaceChildren(...kinds.map(swatch), ...[...maps.values()].map(scale));
+  viewer.legend.replaceChildren(...legendKinds(viewer).map(patch), ...[...maps.values()].map(scale));
 }
 
 /**
  * A patch that looks as the region does in the panes.
  * @param {Omit<import("./types").Look, "width"> & {text: string}} kind
- * @returns {HTMLElement}
+ * @param {number} ratio Device pixels of a CSS pixel.
+ * @returns {HTMLCanvasElement}
  */
-function swatch(kind) {
-  const ratio = window.devicePixelRatio || 1;
+export function swatch(kind, ratio) {
   const key = el("canvas", { class: "key", width: Math.round(30 * ratio), height: Math.round(14 * ratio) });
   const ctx = key.getContext("2d");
   const path = new Path2D();
   path.rect(ratio, ratio, key.width - 2 * ratio, key.height - 2 * ratio);
   const pattern = kind.hatch && hatch(ctx, kind.colour, kind.hatch, ratio);
   drawRegion(ctx, path, { fill: true, ...kind, pattern, width: 1.6 }, 0.4, ratio);
-  return el("span", {}, key, kind.text);
+  return key;
 }
 
 /**
@@ -141,9 +173,9 @@ function scale({ label, limits, colours }) {
  * @param {Viewer} viewer
  */
 export function writeReadout(viewer) {
-  const { header, place, hover, plane: { n }, ui: { axis } } = viewer;
+  const { header, place, hover, plane: { n }, axis } = viewer;
   // The wheel changes the slice under a resting pointer.
-  const voxel = (hover?.voxel ?? place.cross).map((index, a) => (a === n ? place.cross[n] : index));
+  const voxel = (hover?.voxel ?? place.cross).map((index, a) => (a === hover?.n ? place.cross[a] : index));
   const [x, y, z] = voxel;
   const at = x + header.shape[0] * (y + header.shape[1] * z);
   const bound = (byte) => ({ 0: "≤ ", 255: "≥ " })[byte] ?? ""; // the bytes end at the window
@@ -168,6 +200,7 @@ export function writeReadout(viewer) {
     ...values,
     inside.length ? `in ${inside.join(", ")}` : "in no mask",
   ];
+  if (rulerText(viewer)) fields.push(rulerText(viewer));
   if (header.oblique_deg >= 1) fields.push(`oblique by ${header.oblique_deg}°: letters name the nearest axes`);
   viewer.readout.replaceChildren(...fields.map((field) => el("span", {}, field)));
 }
