@@ -38,7 +38,8 @@ def test_a_case_link_opens_three_panes_that_scroll_together(page, serve):
     before = [pixels(panes.nth(i)) for i in range(3)]
     assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 50 for picture in before)
     first = int(page.locator(READY).get_attribute("data-slice"))
-    panes.nth(1).hover()
+    panes.nth(1).click()
+    before = [pixels(panes.nth(i)) for i in range(3)]
     page.mouse.wheel(0, 100)
     page.wait_for_function(f"document.querySelector('.afl-viewer')?.dataset.slice != '{first}'")
     page.wait_for_timeout(200)
@@ -132,7 +133,7 @@ def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(page, serve):
 
 def test_another_sequence_keeps_the_slice(page, serve):
     open_case(page, serve, worth_seeing())
-    page.locator(PANES).first.hover()
+    page.locator(PANES).first.click()
     page.mouse.wheel(0, 300)
     page.wait_for_timeout(300)
     there = page.locator(READY).get_attribute("data-slice")

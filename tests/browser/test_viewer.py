@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from viewer_app import SMALL, STORED, case_named, phantom, turned
 from viewer_page import Page, middle
 from watched import nothing_wrong
@@ -629,6 +630,47 @@ def test_the_lesion_comes_large_and_z_shows_the_whole(viewer: Page):
     assert abs(width() - whole) <= 1
 
 
+def test_the_view_follows_the_inset_the_findings_and_a_sound_address(viewer: Page):
+    viewer.open("case=near")
+    header, *_ = unpack(viewer_payload(case_named("near", "T1")))
+
+    def view() -> list[float]:
+        viewer.settle()
+        viewer.page.wait_for_timeout(350)  # the address follows the last motion
+        text = viewer.page.evaluate("new URLSearchParams(location.search).get('zoom') ?? ''")
+        return [float(number) for number in text.split("_")] if text else []
+
+    def middle_of(spot: dict) -> list[float]:
+        return [(first + last) / 2 for first, last in spot["box"]]
+
+    assert view() == []
+    viewer.key("n")  # the next lesion comes large too
+    assert view()[1:] == pytest.approx(middle_of(header["lesions"][1]), abs=0.06)
+    viewer.key("p")
+    assert view() == []
+    size = viewer.pixels(0).shape[1::-1]
+    inset = 0.28 * min(size)
+    viewer.page.mouse.click(*viewer.at(0, (8 + 0.25 * inset) / size[0], 1 - (8 + 0.2 * inset) / size[1]))
+    zoom, *centre = view()
+    assert centre[1] < header["box"][1][0] + 0.3 * (header["box"][1][1] - header["box"][1][0])  # posterior, below
+    viewer.leave()
+    assert viewer.voxel == header["lesions"][0]["voxel"]  # the crosshair stays
+    viewer.key("n")
+    assert view()[0] == zoom  # a view of the reader's own keeps its size
+    viewer.key("0")
+    assert view() == []
+    assert viewer.where(1, "#ffffff").any()
+    viewer.key("z")
+    assert viewer.where(1, "#ffffff")[-10].sum() > 20  # the scale bar of the whole
+    (x, y, z), sound = header["start"], "2.00_40.0_50.0_20.0"
+    for wrong in ("x_1_2_3", "99_40_50_20", "2_40_50", "2_40_50_400"):  # no number, too large, too short, outside
+        viewer.page.evaluate("() => sessionStorage.clear()")
+        viewer.open(f"case=near&at=axial-{x}-{y}-{z}&zoom={wrong}")
+        assert view() == [], wrong
+    viewer.open(f"case=near&at=axial-{x}-{y}-{z}&zoom={sound}")
+    assert view() == [2, 40, 50, 20]
+
+
 def test_two_fingers_zoom(browser, serve):
     context = browser.new_context(viewport={"width": 1400, "height": 900}, has_touch=True)
     page = context.new_page()
@@ -697,6 +739,167 @@ def test_the_wheel_scrolls_the_page_on_from_the_last_slice(viewer: Page):
     )
     assert told == [True, False]  # down, where there is no slice left, is the page's; up is the viewer's
     assert viewer.slice == 1
+
+
+def test_the_wheel_waits_for_the_focus_and_escape_gives_it_back(viewer: Page):
+    viewer.open()
+    hint = viewer.page.locator(".hint")
+    start, picture = viewer.slice, viewer.pixels(1)
+    viewer.hover(1)
+    assert hint.evaluate("e => getComputedStyle(e).opacity") == "0"
+    viewer.page.mouse.wheel(0, -120)
+    viewer.page.locator(".hint.shown").wait_for()
+    assert hint.inner_text() == "Click to scroll through the slices"
+    wheel = """c => c.dispatchEvent(new WheelEvent("wheel",
+        { deltaY: -150, ctrlKey: true, bubbles: true, cancelable: true }))"""
+    canvas = viewer.page.locator(".picture canvas").nth(1)
+    assert canvas.evaluate(wheel)  # left to the page
+    assert viewer.slice == start
+    assert (viewer.pixels(1) == picture).all()
+    viewer.page.mouse.down()
+    viewer.page.mouse.up()
+    assert viewer.page.locator(".hint.shown").count() == 0
+    viewer.page.mouse.wheel(0, -120)
+    assert viewer.slice == start + 1
+    viewer.page.keyboard.press("?")
+    viewer.page.keyboard.press("Escape")  # closes the help alone
+    viewer.page.mouse.wheel(0, -120)
+    assert viewer.slice == start + 2
+    assert not canvas.evaluate(wheel)  # taken: zooms
+    viewer.page.keyboard.press("Escape")
+    viewer.page.mouse.wheel(0, -120)
+    assert viewer.slice == start + 2
+    viewer.page.keyboard.press("ArrowUp")
+    assert viewer.slice == start + 2
+
+
+def test_three_planes_have_one_crosshair_and_one_scale(viewer: Page):
+    viewer.open("case=near")
+    header, *_ = unpack(viewer_payload(case_named("near", "T1")))
+    voxel = header["lesions"][0]["voxel"]
+    viewer.key("z", "4")
+    assert viewer.panes == ["Axial · All outlines", "Coronal · All outlines", "Sagittal · All outlines"]
+    assert viewer.voxel == voxel
+    for pane in range(3):
+        for colour in (REFERENCE_COLOUR, *SOURCE_COLOURS[:2]):
+            assert viewer.where(pane, colour).any()
+    viewer.key("x")
+    bars = [int(viewer.where(pane, "#ffffff", tolerance=0)[-10].sum()) for pane in range(3)]
+    assert bars[0] > 20
+    assert bars == [bars[0]] * 3  # one scale
+    # A click in the coronal pane moves the other two, and keys and strip go on from there.
+    viewer.page.mouse.click(*viewer.at(1, 0.45, 0.6))
+    x, y, z = viewer.voxel
+    assert y == voxel[1]
+    assert x != voxel[0]
+    assert z != voxel[2]
+    viewer.page.wait_for_function(f"location.search.includes('at=three-{x}-{y}-{z}')")
+    assert viewer.slice == y
+    viewer.leave()
+    before = [viewer.pixels(pane) for pane in range(3)]
+    viewer.key("ArrowUp")
+    assert viewer.voxel == [x, y + 1, z]
+    moved = [(viewer.pixels(pane) != before[pane]).mean() for pane in range(3)]
+    assert moved[1] > 0.05
+    assert moved[0] == moved[2] == 0  # their slices stay; the crosshair is off
+    viewer.key("x")
+    viewer.page.wait_for_function(f"location.search.includes('at=three-{x}-{y + 1}-{z}')")
+    # What the planes show follows the mode and the choice.
+    choice = viewer.page.locator(".subject")
+    choice.select_option("A-FL")
+    assert viewer.panes == ["Axial · A-FL", "Coronal · A-FL", "Sagittal · A-FL"]
+    viewer.key("e")
+    viewer.settle()
+    assert choice.locator("option").all_inner_texts() == ["FL", "A-FL"]
+    viewer.key("a")
+    assert viewer.panes[0] == "Axial · FL against A-FL"
+    viewer.key("a", "1")
+    assert viewer.panes == ["Reference", "FL", "A-FL"]
+    assert not choice.is_visible()
+    # The link opens the same three planes.
+    viewer.page.evaluate("() => sessionStorage.clear()")
+    viewer.open(f"case=near&at=three-{x}-{y}-{z}")
+    assert (len(viewer.panes), viewer.voxel) == (3, [x, y, z])
+    assert viewer.panes[0].startswith("Axial · ")
+
+
+def test_the_ruler_measures_by_the_size_of_the_voxels(viewer: Page):
+    """Voxels of 1 x 1 x 3 mm: in the coronal plane 20 voxels across and 10 up are hypot(20, 30) mm."""
+    viewer.open()
+    viewer.key("2", "x")
+
+    def spot(x: float, z: float) -> tuple[float, float]:
+        box = header["box"]
+        width, height = viewer.pixels(0).shape[1::-1]
+        scale = min(width / (1.06 * (box[0][1] - box[0][0])), height / (1.06 * 3 * (box[2][1] - box[2][0])))
+        middle = [(first + last) / 2 for first, last in box]
+        return 0.5 - (x - middle[0]) * scale / width, 0.5 - 3 * (z - middle[2]) * scale / height
+
+    header, *_ = unpack(viewer_payload(phantom()))
+    cross, plain = viewer.voxel, viewer.pixels(0)
+    viewer.key("r")
+    assert "Ruler: click two places" in viewer.readout
+    viewer.page.mouse.click(*viewer.at(0, *spot(30, 12)))
+    viewer.page.mouse.click(*viewer.at(0, *spot(50, 22)))
+    length = float(re.search(r"Ruler ([\d.]+) mm", viewer.readout).group(1))
+    assert length == pytest.approx(np.hypot(20, 30), abs=0.6)  # a pixel of the screen at either end
+    drawn = (viewer.pixels(0) != plain).any(axis=2)
+    assert drawn.sum() > 200
+    viewer.leave()
+    assert viewer.voxel == cross  # the clicks were the ruler's
+    viewer.key("ArrowUp")
+    viewer.key("m")
+    assert "Ruler" in viewer.readout
+    viewer.key("ArrowDown", "m", "Escape")
+    assert "Ruler" not in viewer.readout
+    assert (viewer.pixels(0) == plain).all()
+    # In one stroke.
+    viewer.key("r")
+    viewer.hover(0, *spot(30, 12))
+    viewer.page.mouse.down()
+    viewer.hover(0, *spot(30, 22))
+    viewer.page.mouse.up()
+    assert float(re.search(r"Ruler ([\d.]+) mm", viewer.readout).group(1)) == pytest.approx(30, abs=0.6)
+    viewer.page.mouse.click(*viewer.at(0, 0.5, 0.5))
+    viewer.leave()
+    assert viewer.voxel != cross  # the ruler is put down after its line
+    viewer.key("Escape", "1")
+    # The patient turned in the scanner: the same length as on the straight grid.
+    viewer.open("case=stored+oblique")
+    viewer.key("2", "r")
+    viewer.page.mouse.click(*viewer.at(0, *spot(30, 12)))
+    viewer.page.mouse.click(*viewer.at(0, *spot(50, 22)))
+    assert float(re.search(r"Ruler ([\d.]+) mm", viewer.readout).group(1)) == pytest.approx(length, abs=0.11)
+    viewer.key("Escape", "1")
+
+
+def test_the_picture_is_twice_as_sharp_as_the_panes(viewer: Page):
+    viewer.open("case=near")
+    viewer.key("4", "x", "m")
+    shown, ground = [viewer.pixels(pane) for pane in range(3)], viewer.page.locator(".afl-viewer")
+    ground = ground.evaluate("e => getComputedStyle(e).getPropertyValue('--st-background-color')")
+    boxes = viewer.page.locator(".picture canvas").evaluate_all(
+        "all => all.map(c => c.getBoundingClientRect().toJSON())"
+    )
+    grid = viewer.page.locator(".panes").bounding_box()
+    with viewer.page.expect_download() as download:
+        viewer.page.get_by_role("button", name="Picture").click()
+    x, y, z = viewer.voxel
+    assert download.value.suggested_filename == f"near_three_{x}-{y}-{z}.png"
+    with Image.open(download.value.path()) as file:
+        assert file.format == "PNG"
+        picture = np.asarray(file.convert("RGB")).astype(int)
+    width, height = boxes[-1]["right"] - boxes[0]["left"], boxes[0]["height"]
+    assert picture.shape[1] == pytest.approx(2 * (width + 16), abs=2)
+    assert picture.shape[0] > 2 * height
+    assert bytes(picture[0, 0].astype(np.uint8)).hex() == ground.strip().lower().lstrip("#")
+    for pane, box in zip(shown, boxes, strict=True):
+        left, top = 2 * (box["left"] - grid["x"] + 8), 2 * (box["top"] - grid["y"] + 8)
+        part = picture[round(top) :, round(left) :][: 2 * len(pane), : 2 * pane.shape[1]]
+        assert part.shape == (2 * pane.shape[0], 2 * pane.shape[1], 3)
+        assert np.median(np.abs(part[::2, ::2] - pane)) <= 8
+        assert (part[1::2] != part[::2]).any()  # drawn anew, not enlarged
+    viewer.key("m", "x", "1")
 
 
 def test_name_is_never_read_as_html(viewer: Page):

@@ -55,10 +55,10 @@ function adopt(viewer, header, voxels) {
   viewer.findings = Object.entries(kinds).flatMap(([kind, spots]) => spots.map((spot) => ({ ...spot, kind })));
   viewer.lanes = buildLanes(viewer);
   viewer.counts = profile(viewer.masks, header.shape, viewer.lanes);
-  buildPanes(viewer);
   fillMenus(viewer);
   followAddress(viewer);
   followFocus(viewer);
+  buildPanes(viewer); // the address may say which planes
   layout(viewer);
 }
 
