@@ -30,7 +30,7 @@ class ViewerState:
     """The plane and the voxel at which the reader is.
 
     Attributes:
-        axis: The plane shown.
+        axis: The plane shown; where all three are, the one clicked last.
         voxel: The crosshair's voxel index; None until the browser has reported one.
     """
 
@@ -42,8 +42,8 @@ class ViewerState:
 class OfPage:
     """What the viewer of a whole page has beyond others; there can be one such viewer in a page.
 
-    Its plane and crosshair are kept in the page's address (`?at=axial-120-98-70`), and so is another view than at first
-    (`&zoom=2.50_120.5_98.5_70.5`); it starts there. It costs no rerun.
+    Its plane and crosshair are kept in the page's address (`?at=axial-120-98-70`, with `three` for all planes), and so
+    is another view than at first (`&zoom=2.50_120.5_98.5_70.5`); it starts there. It costs no rerun.
 
     Attributes:
         sequences: Names of the sequences that can stand behind the masks, for a menu in the toolbar.
