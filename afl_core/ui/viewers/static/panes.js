@@ -67,7 +67,8 @@ export function buildPanes(viewer) {
     const canvas = el("canvas", { "data-pane": name, role: "img" });
     const letters = EDGES.map((edge) => el("span", { class: `letter ${edge}`, "data-edge": edge }));
     const swatch = el("i", { class: "swatch" });
-    swatch.style.background = shows.colour ?? "transparent";
+    swatch.hidden = !shows.colour;
+    swatch.style.background = shows.colour;
     const { volume_ml: ml } = shows;
     const volume = ml === undefined ? "" : millilitres(ml);
     const title = el("header", {}, swatch, el("b", { title: name }, name), el("span", {}, volume));

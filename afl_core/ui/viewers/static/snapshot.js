@@ -86,10 +86,12 @@ function addPane(viewer, ctx, pane, { scale, boxOf, write }) {
   ctx.drawImage(canvas, Math.round(left), Math.round(top));
   const title = boxOf(frame.querySelector("header"));
   const middle = title.top + title.height / 2;
-  ctx.fillStyle = shows.colour ?? "transparent";
-  ctx.fillRect(title.left, middle - 5 * scale, 10 * scale, 10 * scale);
+  if (shows.colour) {
+    ctx.fillStyle = shows.colour;
+    ctx.fillRect(title.left, middle - 5 * scale, 10 * scale, 10 * scale);
+  }
   const [name, volume] = ["b", "span"].map((tag) => frame.querySelector(`header ${tag}`).textContent);
-  write(name, title.left + 16 * scale, middle, { weight: 600 });
+  write(name, title.left + (shows.colour ? 16 * scale : 0), middle, { weight: 600 });
   write(volume, title.left + title.width, middle, { align: "right" });
   ctx.save();
   Object.assign(ctx, { shadowColor: "#000", shadowBlur: 3 * scale });
