@@ -16,8 +16,8 @@ from afl_core.ui.shared.workspace import follow
 EACH = 3
 """Cases on either side."""
 
-CARD_PX, SIDE_PX = 145, 452
-"""Width of a card and of the three of a side: both sides stand beside one another from 1,000 px on."""
+CARD_PX, SIDE_PX = 160, 496
+"""Width of a card and of the three of a side: a name of 20 letters fits a card."""
 
 
 def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
