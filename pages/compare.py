@@ -22,10 +22,11 @@ if workspace is not None:
             with layout.facts():
                 cases.offer_steps(chosen)
                 panels.show_header(workspace, chosen.case_id)
+                case_views.show_files(workspace, chosen.case_id)
             job_panel.show_job(workspace, chosen.case_id)
             case_views.show_slices(workspace, chosen.case_id)
             surfaces = case_views.place_surfaces()
         panels.show_metrics(workspace, chosen.case_id)
         case_views.show_surfaces(workspace, chosen.case_id, surfaces)
-        panels.show_table(chosen.table)
+        panels.show_table(workspace, chosen.table, chosen.metric)
         figure_export.show_figure_export(workspace)

@@ -155,7 +155,7 @@ def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd
     table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
     values = pool_seeds(rows[keys].astype(float).T, have)
     whole = all(len(seeds) == 1 for seeds in have.values())
-    digits = [0 if whole and rows[key].dtype.kind in "iu" else METRICS[key].digits for key in keys]
+    digits = [digits_of(rows, key) if whole else METRICS[key].digits for key in keys]
     for source in have:
         table[source] = list(map(number, values[source], digits))
     if len(have) > 1:
@@ -164,6 +164,11 @@ def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd
             number(change, places, sign=True) for change, places in zip(changes, digits, strict=True)
         ]
     return table
+
+
+def digits_of(rows: pd.DataFrame, metric: str) -> int:
+    """Decimals of a metric of one case: those of the metric, or none where the rows hold whole numbers, as counts."""
+    return 0 if metric in rows and rows[metric].dtype.kind in "iu" else METRICS[metric].digits
 
 
 def lesion_table(opened: Comparison, case_id: str) -> pd.DataFrame:

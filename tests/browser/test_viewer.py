@@ -882,9 +882,8 @@ def test_the_picture_is_twice_as_sharp_as_the_panes(viewer: Page):
         "all => all.map(c => c.getBoundingClientRect().toJSON())"
     )
     grid = viewer.page.locator(".panes").bounding_box()
-    with viewer.page.expect_download() as download:
-        with viewer.more():
-            viewer.page.get_by_role("button", name="Picture").click()
+    with viewer.page.expect_download() as download, viewer.more():
+        viewer.page.get_by_role("button", name="Picture").click()
     x, y, z = viewer.voxel
     assert download.value.suggested_filename == f"near_three_{x}-{y}-{z}.png"
     with Image.open(download.value.path()) as file:

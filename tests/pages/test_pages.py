@@ -12,6 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from afl_core.data.layouts import references_cohort
 from afl_core.evaluation.job import EVERY, job_status
+from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
@@ -143,6 +144,19 @@ def test_metric_table_of_a_case_shows_both_sources(app, results):
     assert table.loc["Dice ↑", "FL"] == f"{row['dsc']:.3f}"
     assert table.loc["Lesions found ↑", "FL"] == f"{row['lesion_tp']:.0f}"
     assert table.loc["Dice ↑", "difference"][0] in "+-"
+    assert table.filter(like="HD95", axis=0)["FL"].item() == f"{row['hd95_mm']:.1f}"  # a tenth of a mm, as everywhere
+
+
+def test_the_files_of_a_case_can_be_copied_and_every_column_is_explained(app, results):
+    at = app(case="gained")
+    copied = [block.value for block in at.code]
+    for source in ("FL", "A-FL"):
+        assert str(mask_path(results.folder, source, "gained")) in copied
+    assert sum("gained" in path for path in copied) >= 4  # an image and the reference too
+    for frame in at.dataframe:
+        columns = json.loads(frame.proto.columns)
+        lacking = [name for name in frame.value.columns if not columns.get(name, {}).get("help") and name not in "xyz"]
+        assert not lacking
 
 
 def test_a_false_positive_is_a_row_of_the_lesion_table(app, results):
@@ -325,5 +339,5 @@ def test_compare_offers_the_figure_of_its_extreme_cases(app, results):
     at = app("compare")
     chosen = {box.label: box.value for box in at.selectbox if (box.key or "").startswith("example")}
     assert chosen == {"Large": "gained", "Small": "missed"}  # the only two with a tumour
-    assert "afl figure" in at.code[0].value
+    assert any("afl figure" in block.value for block in at.code)
     assert "--case large=gained --case small=missed --out examples.png" in at.code[0].value

@@ -1,6 +1,7 @@
 """One case in pictures: linked slices and surfaces."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,14 +35,29 @@ _IMAGE, _REFERENCE = "/image", "/reference"
 """No source is called so: their names hold no slash."""
 
 
+def show_files(workspace: Comparison, case_id: str) -> None:
+    """A menu of the files that are shown of a case: image, reference and the mask of each source, to copy."""
+    case = _find(workspace, case_id)
+    if case is None:
+        return
+    sequence = _sequence(case)
+    files = {sequence: case.sequences[sequence]} if sequence else {}
+    files |= {"Reference": case.reference} if case.reference else {}
+    for name in workspace.sources:
+        with suppress(DataError):  # the slices say what is wrong with it
+            files[name] = workspace.mask(case_id, name)
+    with st.popover("Files"):
+        for name, path in files.items():
+            st.caption(plain(name))
+            st.code(str(path), language=None, wrap_lines=True)
+
+
 def show_slices(workspace: Comparison, case_id: str) -> None:
     """Linked slices of the reference and of every source, on the sequence that the address names (`?sequence=`)."""
     case = _case(workspace, case_id)
     if case is None:
         return
-    names = tuple(case.sequences)
-    linked = st.query_params.get(_SEQUENCE, "")
-    sequence = linked if linked in names else next(iter(names), "")
+    names, sequence = tuple(case.sequences), _sequence(case)
     with shown_errors():
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
@@ -56,6 +72,12 @@ def show_slices(workspace: Comparison, case_id: str) -> None:
             focus_source=source,
             page=OfPage(names, sequence, _choose_sequence, below=SURFACES_HEIGHT + 2),
         )
+
+
+def _sequence(case: Case) -> str:
+    """The sequence that the address names, else the first; "" where the case has masks alone."""
+    linked = st.query_params.get(_SEQUENCE, "")
+    return linked if linked in case.sequences else next(iter(case.sequences), "")
 
 
 def _choose_sequence(name: str) -> None:

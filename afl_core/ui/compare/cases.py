@@ -11,6 +11,7 @@ from afl_core.analysis.case_tables import (
     ORDERS,
     case_table,
     compared_sources,
+    digits_of,
     in_order,
     narrowed,
     order_by,
@@ -161,6 +162,7 @@ def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row,
     sources = [source for source in compared_sources(workspace) if source in table]
     values = table[sources].to_numpy(float) if sources else np.empty((len(table), 0))
     low, high = _scale(workspace, metric)
+    digits = min(2, digits_of(workspace.rows, metric))  # there is room for two
     places = (values - low) / (high - low)
     pictures = thumbnail_addresses(workspace, tuple(map(str, table.index)))
     volumes = table["volume (ml)"].to_numpy(float) if "volume (ml)" in table else np.full(len(table), np.nan)
@@ -169,7 +171,7 @@ def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row,
             case=str(case_id),
             picture=picture,
             values=tuple(None if np.isnan(place) else round(float(place), 3) for place in of_case),
-            told=" → ".join(number(value, 2) for value in measured[:2]) or "not evaluated",
+            told=" → ".join(number(value, digits) for value in measured[:2]) or "not evaluated",
             size=NOTHING if np.isnan(volume) else f"{volume:.1f} ml" if volume >= 10 else f"{volume:.2f} ml",
         )
         for case_id, picture, of_case, measured, volume in zip(

@@ -17,6 +17,11 @@ STYLE = """
 .st-key-compare_facts p {font-size: .85rem}
 .st-key-compare_facts kbd {display: none}
 .st-key-compare_facts button {min-height: 1.6rem; padding: 0 .4rem}
+@media (min-width: 901px) {  /* one line, of which a long name or many sources show the start */
+    .st-key-compare_facts {flex-wrap: nowrap}
+    .st-key-compare_facts > .stElementContainer:has(.stMarkdown, .stHeading) {flex: 0 1 auto; min-width: 0}
+    .st-key-compare_facts :is(p, h2) {overflow: hidden; text-overflow: ellipsis; white-space: nowrap}
+}
 @media (max-width: 900px) {
     .st-key-compare {flex-direction: column}
     :has(> .st-key-compare_rail) {flex: none; width: 100%}

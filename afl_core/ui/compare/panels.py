@@ -6,13 +6,22 @@ import numpy as np
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.case_tables import FALSE_POSITIVE, compared_sources, lesion_table, metric_table, rows_of
-from afl_core.base.numbers import number, volume
+from afl_core.analysis.case_tables import (
+    FALSE_POSITIVE,
+    compared_sources,
+    digits_of,
+    lesion_table,
+    metric_table,
+    rows_of,
+)
+from afl_core.base.numbers import DIGITS, NOTHING, RATIO, number, volume
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
+
+_DIFFERENCE = "Second source minus first."
 
 
 def show_header(workspace: Comparison, case_id: str) -> None:
@@ -23,13 +32,11 @@ def show_header(workspace: Comparison, case_id: str) -> None:
         return
     first = rows.iloc[0]
     lesions = int(first["reference_lesions"])
-    rough = f"roughness {number(first['roughness'], 2)}"
+    rough = f"roughness {number(first['roughness'])}"
     dsc = rows["dsc"].to_dict()
     size = [volume(first["reference_volume_ml"]), number_of(lesions, "lesion"), rough]
-    facts = [
-        *(size if lesions else ["no tumour in the reference"]),
-        *(f"{METRICS['dsc'].label} {source} {number(dsc[source])}" for source in workspace.sources if source in dsc),
-    ]
+    scores = [f"{source} {number(dsc[source], METRICS['dsc'].digits)}" for source in workspace.sources if source in dsc]
+    facts = [*(size if lesions else ["no tumour in the reference"]), f"{METRICS['dsc'].label} {', '.join(scores)}"]
     synthetic = "synthetic · " if workspace.is_demo else ""
     st.markdown(f"{synthetic}{' · '.join(plain(fact) for fact in facts)}", width="content")
 
@@ -43,8 +50,7 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
     with metrics:
         st.markdown("### Metrics of this case")
         table = metric_table(rows, compared_sources(workspace))
-        right = {name: st.column_config.TextColumn(alignment="right") for name in table.columns[1:]}
-        st.dataframe(table, hide_index=True, height="content", column_config=right)
+        st.dataframe(table, hide_index=True, height="content", column_config=_metric_columns(workspace, table))
         lines = [f"{name}: {summary}" for name, summary in workspace.summaries.items()]
         notes = rows["note"].fillna("").to_dict() if "note" in rows else {}
         lines += [f"{name}'s mask on this case: {note}" for name, note in notes.items() if note]
@@ -56,7 +62,8 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         st.dataframe(
             table.drop(columns=["x", "y", "z"]),
             hide_index=True,
-            placeholder="–",
+            placeholder=NOTHING,
+            column_config=_number_columns(table, METRICS["dsc"].digits, TERMS["Lesion Dice"]),
             on_select="rerun",
             selection_mode="single-row",
             selection_default={"selection": {"rows": linked}},
@@ -90,19 +97,40 @@ def _lesion_key(case_id: str) -> str:
     return f"lesions {case_id}"
 
 
-def show_table(table: pd.DataFrame) -> None:
-    """All cases that are shown, in their order, as a table that can be sorted, searched and saved."""
+def show_table(workspace: Comparison, table: pd.DataFrame, metric: str) -> None:
+    """All cases that are shown, in their order, as a table that can be sorted, searched and saved.
+
+    Args:
+        workspace: The results.
+        table: The cases.
+        metric: Key of the metric that it holds of each source.
+    """
+    columns = _number_columns(table, digits_of(workspace.rows, metric), TERMS[METRICS[metric].label])
     with st.expander(f"These {number_of(len(table), 'case')} as a table"):
-        st.dataframe(table.reset_index(), hide_index=True, placeholder="–", column_config=_columns(table))
+        st.dataframe(table.reset_index(), hide_index=True, placeholder=NOTHING, column_config=columns)
 
 
-def _columns(table: pd.DataFrame) -> dict[str, Any]:
-    numbers = {name: st.column_config.NumberColumn(format="%.3f") for name in table.columns}
+def _metric_columns(workspace: Comparison, table: pd.DataFrame) -> dict[str, Any]:
+    """Columns of text, flush right, with what a source is."""
+    right = {
+        name: st.column_config.TextColumn(alignment="right", help=plain(workspace.summaries.get(name, TERMS["Source"])))
+        for name in table.columns[1:]
+    }
+    metric = st.column_config.TextColumn(help="Each is explained on the page Help. An arrow points to what is better.")
+    difference = st.column_config.TextColumn(alignment="right", help=_DIFFERENCE)
+    return right | {"metric": metric, "difference": difference}
+
+
+def _number_columns(table: pd.DataFrame, digits: int, about: str) -> dict[str, Any]:
+    """Columns of cases or lesions: the digits and the words of each; what is not a fact is a metric of a source."""
+    column = st.column_config.NumberColumn
+    numbers = {name: column(format=f"%.{digits}f", help=about) for name in table.columns}
     special = {
-        "case": st.column_config.TextColumn(width="medium"),
-        "volume (ml)": st.column_config.NumberColumn(format="%.2f", help=TERMS["Tumour volume"]),
-        "lesions": st.column_config.NumberColumn(format="%d", help=TERMS["Lesion"]),
-        "roughness": st.column_config.NumberColumn(format="%.2f", help=TERMS["Roughness"]),
-        "difference": st.column_config.NumberColumn(format="%+.3f", help="Second source minus first."),
+        "case": st.column_config.TextColumn(width="medium", help=TERMS["Case"]),
+        "lesion": st.column_config.TextColumn(help=TERMS["Lesion"]),
+        "volume (ml)": column(format=f"%.{DIGITS['ml']}f", help=TERMS["Tumour volume"]),
+        "lesions": column(format="%d", help=TERMS["Lesion"]),
+        "roughness": column(format=f"%.{RATIO}f", help=TERMS["Roughness"]),
+        "difference": column(format=f"%+.{digits}f", help=_DIFFERENCE),
     }
     return numbers | special
