@@ -773,16 +773,22 @@ def real(name: str) -> Path:
 
 def test_real_prostate_masks_give_the_dsc_of_two_lines_of_numpy(tmp_path):
     studies = real("picai_masks") / "csPCa_lesion_delineations"
-    references, source = studies / "human_expert" / "resampled", studies / "AI" / "Bosma22a"
-    ran = afl_process("evaluate", "--references", references, "--source", f"AI={source}", "--out", tmp_path)
+    whole, source = studies / "human_expert" / "resampled", studies / "AI" / "Bosma22a"
+    paths = sorted(whole.glob("*.nii.gz"))
+    assert len(paths) == 179
+    references = tmp_path / "references"
+    references.mkdir()
+    for path in paths[::4]:  # all of them take a minute of two cores
+        (references / path.name).symlink_to(path)
+    ran = afl_process("evaluate", "--references", references, "--source", f"AI={source}", "--out", tmp_path / "out")
     assert ran.code == 0, ran
-    rows = Results(tmp_path).cases()
-    assert len(rows) == 179
+    rows = Results(tmp_path / "out").cases()
+    assert len(rows) == 45
     scores = []
-    for path in references.glob("*.nii.gz"):
-        a, b = (np.asarray(nib.load(folder / path.name).dataobj) > 0 for folder in (references, source))
+    for path in paths[::4]:
+        a, b = (np.asarray(nib.load(folder / path.name).dataobj) > 0 for folder in (whole, source))
         scores += [2 * (a & b).sum() / (a.sum() + b.sum())] if a.any() else []
-    assert len(scores) == 159
+    assert 0 < len(scores) < 45
     positive = rows[rows["reference_volume_ml"] > 0]
     assert positive["dsc"].mean() == pytest.approx(np.mean(scores), abs=1e-12)
     assert f"{np.mean(scores):.4f}" in ran.out
