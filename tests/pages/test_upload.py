@@ -84,6 +84,9 @@ def test_a_case_is_predicted_measured_and_removed(own, cohort, folders):
     status, at = wait(at, folder)
     assert status.state == "finished", status
     assert not at.exception
+    again = at.switch_page("pages/overview.py").run().switch_page("pages/compare.py").run()  # and it is still there
+    assert not again.exception
+    assert any(part.proto.component_name.endswith("afl_surfaces") for part in again.get("bidi_component"))
     (frame,) = [frame.value for frame in at.dataframe if "metric" in frame.value]
     row = Results(folder / "results").cases().iloc[0]
     assert frame.set_index("metric").loc["Dice ↑", "FL"] == f"{row['dsc']:.3f}"

@@ -1,7 +1,10 @@
 """What was made of the reader's own case: the progress of the run, slices, metrics or volumes, and the masks."""
 
+import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 import streamlit as st
@@ -21,11 +24,24 @@ from afl_core.ui.compare.case_views import behind
 from afl_core.ui.compare.panels import show_metrics
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.job_panel import show_progress
-from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
+from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import show_viewer
 
+if TYPE_CHECKING:
+    from afl_core.figures.surfaces import Surfaces
+
 PICTURE = "upload picture"
-"""Key in the session of the sequence that is shown, and its slices."""
+"""Key in the session of what is shown of the case."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Picture:
+    """Slices on one sequence, why that is not behind them or "", and surfaces."""
+
+    sequence: str
+    slices: ViewerPayload
+    note: str
+    meshes: "Surfaces"
 
 
 def show_outcome(results: Results, sources: Sequence[Source]) -> None:
@@ -61,27 +77,43 @@ def show_outcome(results: Results, sources: Sequence[Source]) -> None:
 
 
 def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
-    """The viewer; its bytes stay in this session, not in the caches that all share."""
+    """Slices and surfaces; their bytes stay in this session, not in the caches that all share."""
     case = cohort.cases[0] if cohort else None
     if case is None:
         return
+    # PyVista takes a second to import.
+    from afl_core.figures.stills import still_picture  # noqa: PLC0415
+    from afl_core.figures.surfaces import compute_surfaces  # noqa: PLC0415
+    from afl_core.ui.viewers.surfaces import show_surface_viewer, surfaces_payload  # noqa: PLC0415
+
     names = tuple(case.sequences)
     sequence = str(
         st.segmented_control(
-            "Sequence", names, default=names[0], required=True, key="upload sequence", help=TERMS["Sequence"]
+            "Sequence",
+            names,
+            default=names[0],
+            required=True,
+            key="upload sequence",
+            help=TERMS["Sequence"],
+            persist_state="session",
         )
     )
     kept = st.session_state.get(PICTURE)
-    if kept is None or kept[0] != sequence:
+    if kept is None or kept.sequence != sequence:
         reference = load_reference(case) if case.reference else None
         predictions = {name: load_mask(path) for name, path in list(masks.items())[: len(SOURCE_COLOURS)]}
         image, note = behind(case, sequence, [*([reference] if reference else []), *predictions.values()])
         name = sequence if not note else "masks"
         payload = viewer_payload(ViewerCase(image, reference, predictions, sequence=name, near=True))
-        st.session_state[PICTURE] = kept = (sequence, payload, note)
-    if kept[2]:
-        st.warning(plain(kept[2]))
-    show_viewer(kept[1], key="upload viewer")
+        meshes = compute_surfaces(image, reference, predictions)
+        st.session_state[PICTURE] = kept = _Picture(sequence, payload, note, meshes)
+    if kept.note:
+        st.warning(plain(kept.note))
+    show_viewer(kept.slices, key="upload viewer")
+    case_id = str(json.loads(kept.slices.header)["case"])  # the name by which slices and surfaces know each other
+    show_surface_viewer(
+        surfaces_payload(kept.meshes, case_id), key="upload surfaces", still=lambda: still_picture(kept.meshes)
+    )
 
 
 def _show_volumes(masks: dict[str, Path]) -> None:
