@@ -1,6 +1,7 @@
 """The real app on the real demo, in a real Chromium: the page as a reader meets it."""
 
 import io
+import re
 from pathlib import Path
 
 import numpy as np
@@ -178,6 +179,45 @@ def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve)
     page.go_back()
     page.go_back()
     page.get_by_role("heading", name=first).wait_for()
+
+
+def test_a_link_of_compare_shows_a_colleague_the_same(browser, page, serve, give_pass):
+    """Case, sequence, plane, crosshair, zoom, order and folded rail, in a profile that has seen nothing."""
+
+    def state(of) -> list[object]:
+        viewer = of.locator(READY)
+        return [
+            of.locator("h2").first.inner_text(),
+            *(viewer.get_attribute(f"data-{name}") for name in ("case", "axis", "slice")),
+            viewer.locator("[data-do=near]").get_attribute("aria-pressed"),
+            of.locator(".afl-viewer .readout").inner_text(),
+            of.locator(".afl-rail").get_attribute("data-folded"),
+            of.get_by_text(re.compile(r"^\d+ of \d+$")).inner_text(),
+        ]
+
+    page.goto(f"{serve(ROOT / 'app.py')}/compare?sort=Largest+first&find=00")
+    page.wait_for_selector(READY, timeout=60_000)
+    first = page.locator(READY).get_attribute("data-case")
+    page.get_by_role("button", name="›", exact=True).last.click()
+    page.wait_for_function(f"document.querySelector('h2')?.innerText !== '{first}'")
+    page.locator(f"{READY}:not([data-case='{first}'])").wait_for()
+    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
+    page.get_by_role("button", name="Fold the cases away").click()
+    page.get_by_role("button", name="Show the cases").wait_for()
+    page.locator(".panes").focus()
+    for key in ("z", "2", "ArrowUp", "ArrowUp"):
+        page.keyboard.press(key)
+    page.wait_for_function("location.search.includes('at=coronal') && location.search.includes('zoom=1.00_')")
+    page.mouse.move(2, 2)
+    context = browser.new_context(viewport=page.viewport_size)
+    other = context.new_page()
+    give_pass(other, page.url)
+    other.goto(page.url)
+    other.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=60_000)
+    other.locator(f"{READY}[data-axis=coronal]").wait_for()
+    assert state(other) == state(page)
+    context.close()
 
 
 def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve, give_pass):
