@@ -1,7 +1,6 @@
 """The real app on the real demo, in a real Chromium: the page as a reader meets it."""
 
 import io
-import re
 from pathlib import Path
 
 import numpy as np
@@ -182,33 +181,37 @@ def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve)
 
 
 def test_a_link_of_compare_shows_a_colleague_the_same(browser, page, serve, give_pass):
-    """Case, sequence, plane, crosshair, zoom, order and folded rail, in a profile that has seen nothing."""
+    """Case, sequence, mode, plane, crosshair, zoom, camera, search, order and folded rail, in a profile that is new."""
 
     def state(of) -> list[object]:
         viewer = of.locator(READY)
         return [
             of.locator("h2").first.inner_text(),
             *(viewer.get_attribute(f"data-{name}") for name in ("case", "axis", "slice")),
-            viewer.locator("[data-do=near]").get_attribute("aria-pressed"),
+            [knob.inner_text() for knob in viewer.locator("[aria-pressed=true]").all()],
+            of.get_by_label("Sequence", exact=True).input_value(),
             of.locator(".afl-viewer .readout").inner_text(),
+            of.locator(SURFACES).get_attribute("data-camera"),
             of.locator(".afl-rail").get_attribute("data-folded"),
-            of.get_by_text(re.compile(r"^\d+ of \d+$")).inner_text(),
+            of.get_by_label("Find a case").input_value(),
         ]
 
     page.goto(f"{serve(ROOT / 'app.py')}/compare?sort=Largest+first&find=00")
     page.wait_for_selector(READY, timeout=60_000)
     first = page.locator(READY).get_attribute("data-case")
-    page.get_by_role("button", name="›", exact=True).last.click()
-    page.wait_for_function(f"document.querySelector('h2')?.innerText !== '{first}'")
+    page.get_by_role("button", name="Case ›").click()
     page.locator(f"{READY}:not([data-case='{first}'])").wait_for()
-    page.get_by_role("radio", name="t2").or_(page.get_by_role("button", name="t2", exact=True)).first.click()
+    page.get_by_label("Sequence", exact=True).select_option("t2")
     page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
     page.get_by_role("button", name="Fold the cases away").click()
     page.get_by_role("button", name="Show the cases").wait_for()
     page.locator(".panes").focus()
-    for key in ("z", "2", "ArrowUp", "ArrowUp"):
+    for key in ("z", "2", "ArrowUp", "ArrowUp", "e"):
         page.keyboard.press(key)
-    page.wait_for_function("location.search.includes('at=coronal') && location.search.includes('zoom=1.00_')")
+    page.locator(f"{SURFACES}[data-ready=true]").wait_for(timeout=60_000)
+    page.locator(f"{SURFACES} [data-do=left]").click()
+    for part in ("at=coronal", "zoom=1.00_", "mode=errors", "camera=-90.00_0.00", "sequence=t2"):
+        page.wait_for_function(f"location.search.includes('{part}')")
     page.mouse.move(2, 2)
     context = browser.new_context(viewport=page.viewport_size)
     other = context.new_page()
@@ -216,6 +219,7 @@ def test_a_link_of_compare_shows_a_colleague_the_same(browser, page, serve, give
     other.goto(page.url)
     other.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=60_000)
     other.locator(f"{READY}[data-axis=coronal]").wait_for()
+    other.locator(f"{SURFACES}[data-ready=true]").wait_for(timeout=60_000)
     assert state(other) == state(page)
     context.close()
 

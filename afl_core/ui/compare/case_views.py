@@ -104,6 +104,7 @@ def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) ->
             key="surfaces",
             still=lambda: _still(case, sequence, files),
             height=SURFACES_HEIGHT,
+            link=True,
         )
         st.caption(
             "Colours show how far a surface lies from the reference. A click on a surface moves the slices there."

@@ -36,17 +36,21 @@ def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
     return framed(header) + gzip.compress(meshes, compresslevel=1, mtime=0)
 
 
-def show_surface_viewer(payload: bytes, *, key: str, still: Callable[[], bytes], height: int = 380) -> None:
+def show_surface_viewer(
+    payload: bytes, *, key: str, still: Callable[[], bytes], height: int = 380, link: bool = False
+) -> None:
     """Mount the surfaces; the camera lives in the browser and survives reruns, other cases and other pages.
 
     Args:
         payload: The payload of `surfaces_payload`.
         key: Streamlit key, under which the camera is remembered too.
         height: Height of a pane at most, in CSS pixels.
+        link: Keep the camera in the page's address (`?camera=-35.00_20.00_1.00`: degrees around and above, and zoom),
+            and start there. For one viewer of a page.
         still: Function that gives a PNG of the same surfaces, for a browser without WebGL.
     """
     result = component("surfaces")(
-        key=key, data=framed({"key": key, "height": height}) + payload, on_webgl_change=ignore
+        key=key, data=framed({"key": key, "height": height, "link": link}) + payload, on_webgl_change=ignore
     )
     if result.get("webgl") is False:
         st.image(still())

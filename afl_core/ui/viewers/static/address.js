@@ -1,6 +1,7 @@
 // Where the crosshair is, told to the surfaces and to the page's address, and read from it.
 
 import { MAX_ZOOM, MIN_ZOOM, goTo, home } from "./actions.js";
+import { writeAddress } from "./common.js";
 import { findingAt } from "./findings.js";
 import { toMm } from "./geometry.js";
 import { PLANES } from "./voxels.js";
@@ -8,6 +9,7 @@ import { PLANES } from "./voxels.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 const VIEW = /^\d+(\.\d+)?(_\d+(\.\d+)?){3}$/; // as viewOf() writes it
+const MODES = ["masks", "errors", "agreement", "together"]; // the first one needs no word in the address
 const linked = new Set(); // viewer keys that have followed the address
 
 /**
@@ -19,6 +21,8 @@ export function followAddress(viewer) {
   if (!link || linked.has(key)) return;
   linked.add(key);
   const query = new URLSearchParams(location.search);
+  if (MODES.includes(query.get("mode"))) viewer.ui.mode = query.get("mode");
+  viewer.ui.subject = query.get("subject") ?? ""; // of a name that is not there, the first is shown
   const [axis, ...voxel] = (query.get("at") ?? "").split("-");
   const known = voxel.length === 3 && voxel.every((index) => /^\d+$/.test(index)) && (axis === "three" || axis in PLANES);
   if (!known || (query.get("case") ?? viewer.header.case) !== viewer.header.case) return;
@@ -40,21 +44,15 @@ export function announce(viewer) {
   const at = [ui.axis, ...place.cross].join("-");
   const view = viewOf(place);
   const zoom = view === viewOf(home(header)) ? "" : view;
-  const told = JSON.stringify([header.case, at, place.chosen, zoom]);
+  const mode = ui.mode === MODES[0] ? "" : ui.mode;
+  const subject = ui.axis === "three" ? ui.subject : "";
+  const told = JSON.stringify([header.case, at, place.chosen, zoom, mode, subject]);
   if (told === viewer.told) return;
   viewer.told = told;
   const radius_mm = place.chosen ? viewer.findings[findingAt(viewer, place.cross)].radius_mm : 0;
   window.aflCross = { case: header.case, mm: toMm(viewer, place.cross), radius_mm };
   window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
-  if (!options.link) return;
-  clearTimeout(viewer.addressTimer); // browsers limit how often an address may change
-  viewer.addressTimer = setTimeout(() => {
-    const url = new URL(location.href);
-    url.searchParams.set("at", at);
-    if (zoom) url.searchParams.set("zoom", zoom);
-    else url.searchParams.delete("zoom");
-    history.replaceState(history.state, "", url);
-  }, 300);
+  if (options.link) writeAddress({ at, zoom, mode, subject });
 }
 
 /**

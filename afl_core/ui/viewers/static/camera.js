@@ -6,6 +6,32 @@ import { cross, dot } from "./mesh.js";
 
 export const FIELD = (25 * Math.PI) / 180; // of view, up and down
 
+export const MIN_ZOOM = 0.2;
+export const MAX_ZOOM = 12;
+const CAMERA = /^-?\d+(\.\d+)?_-?\d+(\.\d+)?_\d+(\.\d+)?$/; // as the address has it
+export const START = { yaw: -35, pitch: 20, zoom: 1, outline: true };
+
+/**
+ * The camera that the address of a fresh page names (`camera=YAW_PITCH_ZOOM`, in degrees).
+ * @returns {{yaw?: number, pitch?: number, zoom?: number}}
+ */
+export function linkedCamera() {
+  const text = new URLSearchParams(location.search).get("camera") ?? "";
+  const [yaw, pitch, zoom] = text.split("_").map(Number);
+  const known = CAMERA.test(text) && Math.abs(pitch) < 90 && zoom >= MIN_ZOOM && zoom <= MAX_ZOOM;
+  return known ? { yaw: yaw % 360, pitch, zoom } : {};
+}
+
+/**
+ * The camera as the address has it; "" for the first one.
+ * @param {{yaw: number, pitch: number, zoom: number}} camera
+ * @returns {string}
+ */
+export function cameraText(camera) {
+  const numbers = ({ yaw, pitch, zoom }) => [yaw, pitch, zoom].map((value) => value.toFixed(2)).join("_");
+  return numbers(camera) === numbers(START) ? "" : numbers(camera);
+}
+
 /**
  * Eye, directions and distance in mm; from the front the patient's right is on the left.
  * @param {Surfaces} viewer

@@ -74,3 +74,27 @@ export function columnsFor(width, count) {
   const fit = clamp(Math.floor((width + GAP) / (MIN_PANE + GAP)), 1, count);
   return Math.ceil(count / Math.ceil(count / fit));
 }
+
+const ADDRESS_MS = 300; // browsers limit how often an address may change
+/** @type {Record<string, string>} */
+const waiting = {};
+/** @type {ReturnType<typeof setTimeout> | undefined} */
+let addressTimer;
+
+/**
+ * Has the page's address say what is seen, a moment later; "" takes a name out of it.
+ * @param {Record<string, string>} names
+ */
+export function writeAddress(names) {
+  Object.assign(waiting, names);
+  clearTimeout(addressTimer);
+  addressTimer = setTimeout(() => {
+    const url = new URL(location.href);
+    for (const [name, value] of Object.entries(waiting)) {
+      if (value) url.searchParams.set(name, value);
+      else url.searchParams.delete(name);
+      delete waiting[name];
+    }
+    if (url.href !== location.href) history.replaceState(history.state, "", url);
+  }, ADDRESS_MS);
+}

@@ -1,7 +1,7 @@
 // The elements of the surfaces' panes: frames with a title, letters of direction, and the mark of the crosshair.
 
-import { FIELD, project, viewOf } from "./camera.js";
-import { GAP, LETTERS, clamp, columnsFor, el } from "./common.js";
+import { FIELD, cameraText, project, viewOf } from "./camera.js";
+import { GAP, LETTERS, clamp, columnsFor, el, writeAddress } from "./common.js";
 
 /** @typedef {import("./surfaces.js").Surfaces} Surfaces */
 /** @typedef {import("./types").Scene} Scene */
@@ -103,6 +103,7 @@ function put(viewer, word, matrix, mm, hidden) {
 export function syncControls(viewer) {
   const { yaw, pitch, zoom, outline, case: name } = viewer.camera;
   const camera = [yaw, pitch, zoom].map((value) => value.toFixed(2)).join(" ");
+  if (viewer.options.link) writeAddress({ camera: cameraText(viewer.camera) });
   Object.assign(viewer.root.dataset, { ready: "true", case: name, camera, sharp: String(!viewer.moving) });
   viewer.root.querySelector('[data-do="outline"]').setAttribute("aria-pressed", String(outline));
   viewer.root.querySelector('[data-do="outline"]').disabled = !viewer.outline.faces.length; // a field of view has none

@@ -2,7 +2,7 @@
 // Its Python side, afl_core/ui/viewers/surfaces.py, describes the bytes it receives. How it talks with the slices is said
 // in viewer.js.
 
-import { FIELD, matrixOf, viewOf } from "./camera.js";
+import { FIELD, MAX_ZOOM, MIN_ZOOM, START, linkedCamera, matrixOf, viewOf } from "./camera.js";
 import { clamp, remember, unpack } from "./common.js";
 import { buildFrames, layout, placeMark } from "./frames.js";
 import { listen } from "./gestures.js";
@@ -13,7 +13,6 @@ import { paint } from "./scene.js";
 /** @typedef {import("./types").SurfacesHeader} SurfacesHeader */
 
 const VIEWS = { front: [0, 0], left: [-90, 0], top: [0, 89.9] }; // yaw and pitch of the eye, in degrees
-const START = { yaw: -35, pitch: 20, zoom: 1, outline: true };
 
 // Kept by this module, so that a rerun, a remount or a visit to another page leaves the camera where it is.
 const cameras = new Map(); // key -> {yaw, pitch, zoom, outline, case, target}
@@ -79,7 +78,7 @@ export class Surfaces {
    */
   receive(options, bytes) {
     this.options = options;
-    this.camera = remember(cameras, options.key, () => ({ ...START }));
+    this.camera = remember(cameras, options.key, () => ({ ...START, ...(options.link ? linkedCamera() : {}) }));
     const { options: header, rest: zipped } = unpack(bytes);
     const digest = JSON.stringify(header) + zipped.length;
     if (digest === this.digest) return layout(this);
@@ -158,7 +157,7 @@ export class Surfaces {
    * @param {number} factor Above 1 to see less, larger.
    */
   zoomBy(factor) {
-    this.camera.zoom = clamp(this.camera.zoom * factor, 0.2, 12);
+    this.camera.zoom = clamp(this.camera.zoom * factor, MIN_ZOOM, MAX_ZOOM);
     this.disturb();
   }
 

@@ -58,7 +58,6 @@ export class Viewer {
   /** @type {string} */ legendKey;
   /** @type {string} */ subjectKey;
   /** @type {string} What the surfaces and the address were told last. */ told;
-  /** @type {ReturnType<typeof setTimeout>} */ addressTimer;
   /** @type {ReturnType<typeof setTimeout>} */ timer;
   /** @type {(view: object) => void} */ send;
   /** @type {(sequence: string) => void} Asks for another sequence behind the masks. */ choose;
@@ -111,7 +110,6 @@ export class Viewer {
     cancelAnimationFrame(this.frame);
     clearTimeout(this.timer);
     clearTimeout(this.hintTimer);
-    clearTimeout(this.addressTimer);
   }
 
   /**
