@@ -162,7 +162,7 @@ def plot_grid(
     figure.add_heatmap(z=few, colorscale=[[0, TOO_FEW], [1, TOO_FEW]], showscale=False, **places)
     for i, j in np.ndindex(n.shape):
         colour = sample_colorscale(scale, (z[i, j] / limit + 1) / 2)[0] if n[i, j] >= least else TOO_FEW
-        font = {"size": 12, "color": ink(colour) if n[i, j] else GREY}
+        font = {"size": 12, **({"color": ink(colour)} if n[i, j] else {})}
         figure.add_annotation(
             x=right[j],
             y=down[i] - (0.4 if 0 < n[i, j] < least else 0),
@@ -188,7 +188,7 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
         pair: First and second source; the difference is second minus first.
 
     Returns:
-        A figure of three panels; a mark is teal or ochre where its interval leaves out 0, and hollow where it does not.
+        A figure of three panels; a mark is teal or brown where its interval leaves out 0, and hollow where it does not.
     """
     axis = units.axis(binning.axis)
     titles = [f"<b>{name}</b>" for name in binning.names[:REST]]

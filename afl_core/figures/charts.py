@@ -6,9 +6,6 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.figures.chart_style import add_dots, better_title, case_facts, chart_layout, log_axis
 from afl_core.figures.palette import source_style
 
-ROUGHNESS_SCALE = "Cividis"
-"""Colours that are readable with any colour vision, and in grey."""
-
 
 def plot_against_volume(units: Units) -> go.Figure:
     """The metric of one source against tumour volume, one dot a case.

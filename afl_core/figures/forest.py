@@ -76,7 +76,7 @@ def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
         pair: First and second source; a difference is second minus first.
 
     Returns:
-        A figure with one trace a group and panel. A mark is teal (better) or ochre (worse) and filled where its
+        A figure with one trace a group and panel. A mark is teal (better) or brown (worse) and filled where its
         interval leaves out 0, grey and hollow where it does not or where there is none.
     """
     shown = [panel for panel in panels if panel.marks]

@@ -9,12 +9,12 @@ import plotly.graph_objects as go
 from afl_core.analysis.xray.focusing import P_RANGE, focal_loss, focal_slope
 from afl_core.analysis.xray.gradients import PLACES, Shares
 from afl_core.figures.chart_style import GREY, chart_layout
-from afl_core.figures.palette import SOURCE_COLOURS, ink
+from afl_core.figures.palette import FURTHER_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS, ink
 from afl_core.figures.xray import BY_CLASS, DASHES, colour_of
 
 CHANNEL_COLOURS = (GREY, SOURCE_COLOURS[2])
-PLACE_COLOURS = ("#0B5D44", "#009E73", "#F0E442", "#C9B08A", GREY)
-"""Colours from the tumour outwards: greens, yellow, tan, grey; their lightness differs too."""
+PLACE_COLOURS = ("#147A5C", REFERENCE_COLOUR, FURTHER_COLOURS[0], "#A89000", GREY)
+"""Colours from the tumour outwards: greens, brown, yellow, grey; the lightness of neighbours differs too."""
 
 
 def plot_curves(gammas: Mapping[str, float], weights: Mapping[str, float]) -> go.Figure:

@@ -1,6 +1,7 @@
-"""The colours of every figure: Okabe & Ito's colour-blind safe set, each hue with one meaning everywhere.
+"""The colours of every figure: Okabe & Ito's colour-blind safe hues, each with one meaning everywhere.
 
-The errors take hues that no mask has, and no pair that must be told apart is red against green. Where more sources are
+Every colour of a mark has a contrast of at least 3 to a white page and to the dark one, so orange is darker than theirs.
+Colours that lie on an image have it to black. The errors take hues that no mask has, and no pair that must be told apart is red against green. Where more sources are
 compared than the set has hues for, tints follow, and a symbol of its own tells each source apart without any colour.
 """
 
@@ -12,11 +13,11 @@ from plotly.colors import unlabel_rgb
 REFERENCE_COLOUR = "#009E73"
 """The reference segmentation: bluish green."""
 
-SOURCE_COLOURS = ("#E69F00", "#CC79A7", "#0072B2")
+SOURCE_COLOURS = ("#C08800", "#CC79A7", "#0072B2")
 """One colour per source (checkpoint or folder of masks) in the order the reader chose them: orange, purple, blue."""
 
-FURTHER_COLOURS = ("#8A5A00", "#86A3DE", "#A03070", "#C9B08A", "#76808C")
-"""Colours from the fourth source on: brown, pale blue, wine, tan, slate. Each has a lightness of its own too."""
+FURTHER_COLOURS = ("#8A5A00", "#7492D4", "#A8357A", "#A18C68", "#76808C")
+"""Colours from the fourth source on: brown, pale blue, wine, tan, slate."""
 
 SOURCE_SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "triangle-down", "hexagon", "x")
 """Plotly's marker of each source; diamonds are left to seeds."""
@@ -28,8 +29,11 @@ AGREEMENT_COLOURS: Mapping[str, str] = MappingProxyType({"both": "#56B4E9", "nei
 """Colours where two sources are compared: both are right, or neither is. Where one alone is right, its colour is shown.
 Line styles differ too."""
 
-WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#BF812D", "#8C8C8C", "#35978F"
-"""Colours of a difference between two sources: ochre, grey, teal, from ColorBrewer's colour-blind safe BrBG."""
+WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#A6611A", "#8C8C8C", "#35978F"
+"""Colours of a difference between two sources: brown, grey, teal, from ColorBrewer's colour-blind safe BrBG."""
+
+ROUGHNESS_SCALE = ("#3A69C4", "#7D7F88", "#A89000")
+"""From smooth to rough: Cividis, blue to yellow for any colour vision, where it can be seen on white and on black."""
 
 WORSE_TO_BETTER = ("#8C510A", "#D8B365", "#F6E8C3", "#F5F5F5", "#C7EAE5", "#5AB4AC", "#01665E")
 """The colours of a difference as a scale: BrBG with 7 steps."""
@@ -39,7 +43,7 @@ def source_style(index: int) -> tuple[str, str]:
     """Colour and Plotly marker symbol of a source by its place in the order; both start again after the eighth.
 
     >>> source_style(0), source_style(1), source_style(8) == source_style(0)
-    (('#E69F00', 'circle'), ('#CC79A7', 'square'), True)
+    (('#C08800', 'circle'), ('#CC79A7', 'square'), True)
     """
     colours = SOURCE_COLOURS + FURTHER_COLOURS
     return colours[index % len(colours)], SOURCE_SYMBOLS[index % len(SOURCE_SYMBOLS)]
@@ -49,9 +53,36 @@ TOO_FEW = "#D5D5D5"
 """A cell that holds too few to say anything: light grey."""
 
 
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Red, green and blue of a colour, from 0 to 255, written as #RRGGBB or as rgb(r, g, b).
+
+    >>> rgb("#CC79A7"), rgb("rgb(204, 121, 167)")
+    ((204, 121, 167), (204, 121, 167))
+    """
+    if colour.startswith("rgb"):
+        red, green, blue = unlabel_rgb(colour)
+        return round(red), round(green), round(blue)
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def contrast(first: str, second: str) -> float:
+    """Contrast of two colours, from 1 (none) to 21 (black and white), as WCAG 2.2 defines it.
+
+    >>> contrast("#000000", "#FFFFFF"), round(contrast("#777777", "#FFFFFF"), 2)
+    (21.0, 4.48)
+    """
+    dark, light = sorted(map(_luminance, (first, second)))
+    return (light + 0.05) / (dark + 0.05)
+
+
 def ink(colour: str) -> str:
-    """Black or white, whichever reads on a cell."""
+    """Black or white, whichever reads better on a cell."""
+    return max("#1F1F1F", "#FFFFFF", key=lambda letters: contrast(letters, colour))
+
+
+def _luminance(colour: str) -> float:
+    """Relative luminance of an sRGB colour, 0 to 1."""
     red, green, blue = (
-        unlabel_rgb(colour) if colour.startswith("rgb") else (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+        v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in (c / 255 for c in rgb(colour))
     )
-    return "#1F1F1F" if 0.299 * red + 0.587 * green + 0.114 * blue > 140 else "#FFFFFF"
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue

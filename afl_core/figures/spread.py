@@ -26,8 +26,7 @@ from afl_core.figures.chart_style import (
     source_marker,
     swarm,
 )
-from afl_core.figures.charts import ROUGHNESS_SCALE
-from afl_core.figures.palette import source_style
+from afl_core.figures.palette import ROUGHNESS_SCALE, source_style
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px", "2px,6px")
 """Line style of each source, so that colour is never alone."""
@@ -67,7 +66,7 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
     shade = units.table[colour_by].to_numpy(dtype=float)
     measured = placed[np.isfinite(shade[placed])]
     bar = {"title": {"text": units.axis(colour_by).label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
-    scale = {"colorscale": ROUGHNESS_SCALE, "cmin": 0, "colorbar": bar}
+    scale = {"colorscale": list(ROUGHNESS_SCALE), "cmin": 0, "colorbar": bar}
     figure = go.Figure()
     figure.add_hline(y=0, line={"width": 1, "color": GREY})
     _add_differences(figure, units, pair, measured, {"color": shade[measured], **scale})

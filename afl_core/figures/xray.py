@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.xray.focusing import kept_at
 from afl_core.figures.chart_style import GREY, chart_layout, log_axis
-from afl_core.figures.charts import ROUGHNESS_SCALE
-from afl_core.figures.palette import REFERENCE_COLOUR, source_style
+from afl_core.figures.palette import REFERENCE_COLOUR, ROUGHNESS_SCALE, source_style
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +54,13 @@ def plot_gammas(table: pd.DataFrame, gamma: Floats, *, title: str, chosen: str, 
     rough = table["roughness"].to_numpy(np.float64)
     bar = {"title": {"text": "Roughness", "side": "right"}, "thickness": 12, "outlinewidth": 0}
     measured, unmeasured = np.flatnonzero(np.isfinite(rough)), np.flatnonzero(~np.isfinite(rough))
-    shade = {"color": rough[measured], "colorscale": ROUGHNESS_SCALE, "cmin": 0, "cmax": roughest, "colorbar": bar}
+    shade = {
+        "color": rough[measured],
+        "colorscale": list(ROUGHNESS_SCALE),
+        "cmin": 0,
+        "cmax": roughest,
+        "colorbar": bar,
+    }
     _add_cases(figure, table.iloc[measured], gamma[measured], shade)
     _add_cases(figure, table.iloc[unmeasured], gamma[unmeasured], {"symbol": "circle-open", "color": GREY})
     ring = np.flatnonzero(table["case_id"] == chosen)

@@ -17,7 +17,7 @@ from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.figures import bin_parts, slopes
 from afl_core.figures.bins import plot_differences, plot_grid, plot_means, plot_sweep
 from afl_core.figures.chart_style import swarm
-from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR, WORSE_TO_BETTER, source_style
+from afl_core.figures.palette import BETTER_COLOUR, SOURCE_COLOURS, WORSE_COLOUR, WORSE_TO_BETTER, source_style
 from afl_core.figures.slopes import plot_slopes
 
 SWEEP = ["bin", "edge", "quantile", "n", "mean_difference", "ci_low", "ci_high"]
@@ -104,7 +104,7 @@ def test_dots_stay_in_the_lane_of_their_source():
 def test_sources_differ_by_colour_and_by_symbol():
     traces = means_of(plot_means(breakdown(make_units(sources=[f"s{k}" for k in range(8)])), "size"))
     assert len({t.marker.color for t in traces.values()}) == len({t.marker.symbol for t in traces.values()}) == 8
-    assert [t.marker.color for t in traces.values()][:3] == ["#E69F00", "#CC79A7", "#0072B2"]
+    assert [t.marker.color for t in traces.values()][:3] == list(SOURCE_COLOURS)
     assert source_style(9) == source_style(1)
 
 
