@@ -12,11 +12,18 @@ STYLE = """
 [data-testid="stCaptionContainer"] {opacity: 0.8}  /* 0.6 is a contrast of 3.9 */
 /* Text in the primary colour: lighter than that colour itself on a dark page, for a contrast above 4.5. */
 [data-variant][data-selected="true"] p, [data-testid="stSliderThumbValue"] p {color: light-dark(#0068A3, #7CC4F0)}
+/* Letters beside the axes of a chart: Streamlit's grey is a contrast of 3.7 on white. */
+.stPlotlyChart :is([class$="tick"] text, text[class$="title"]) {
+    fill: light-dark(#5B5F6B, #C8C6C2) !important;
+}
 @media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
     .stMainBlockContainer {padding-inline: 1rem}
     .stHorizontalBlock {flex-wrap: wrap}
     .stColumn {min-width: min(100%, 9.5rem)}
     .stColumn:has(.stPlotlyChart, .stDataFrame, .stTable) {min-width: 100%}
+}
+@media (max-width: 900px) {  /* a choice shows its longest word */
+    .stColumn:has(.stSelectbox, .stMultiSelect) {min-width: min(100%, 13rem)}
 }
 """
 

@@ -100,6 +100,7 @@ _LOSS = {
 }
 
 _MEASURING = {
+    "Metrics": "Numbers that say how well a prediction agrees with the reference. The Help page defines each of them.",
     "TP, FP, FN and TN": "Voxels, or lesions, that are rightly tumour (true positive), wrongly tumour (false "
     "positive), missed (false negative) and rightly background (true negative).",
     "DSC": "Dice similarity coefficient, the same as Dice.",
@@ -130,6 +131,14 @@ _STATISTICS = {
     "n": "The number of patients behind a figure.",
     "Difference": "The later source minus the earlier one, on the same patient; shown as the mean over patients.",
     "Higher": "The number of patients on whom the later source is higher.",
+    "Lower": "The number of patients on whom the later source is lower.",
+    "Equal": "The number of patients on whom both sources have the same value.",
+    "Mean": "The average over patients. The cases or lesions of one patient are averaged first.",
+    "Median": "The middle value over patients: half of them have more, half have less.",
+    "Quartile": "One of the three values that cut a sorted list into four parts with equally many cases: q1, the "
+    "median, q3.",
+    "Percentile": "The value below which so many percent of the cases lie, such as p95.",
+    "Pair": "Two sources that are compared, the later one minus the earlier one in their order.",
     "Interval": "A range around a mean. Ranges made in this way hold the true mean in 95 of 100 studies. A difference "
     "is claimed only where its interval leaves 0 out.",
     "BCa interval": "A bootstrap interval that corrects for bias and skewness, here over patients and widened for "

@@ -5,15 +5,22 @@ import re
 from pathlib import Path
 
 import pytest
+from made_units import make_units
 
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.analysis.breakdown.records import compute_breakdown
+from afl_core.analysis.xray.focusing import SETTINGS
 from afl_core.glossary import SECTIONS, TERMS, as_markdown
 from afl_core.metrics import METRICS
 from afl_core.ui.breakdown.controls import SMOOTHNESS as SMOOTHNESS_OF_BINS
-from afl_core.ui.loss_xray.design import ALPHAS
+from afl_core.ui.breakdown.panels import statistic_columns, statistics_table
+from afl_core.ui.loss_xray.design import ALPHAS, YOURS
 from afl_core.ui.loss_xray.design import SMOOTHNESS as READINGS_OF_SMOOTHNESS
+from afl_core.ui.loss_xray.gradient import lesion_help
+from afl_core.ui.loss_xray.panels import summary_help
 from afl_core.ui.loss_xray.why import READINGS
+from afl_core.ui.overview.table import column_help
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,6 +74,9 @@ def test_page_has_one_line_a_term():
     assert re.findall(r"^- \*\*(.+?)\*\*: ", page, flags=re.MULTILINE) == list(TERMS)
 
 
+STATISTICS = ("by", "bin", "range", "pair", "n", "units", "difference", "interval", "p", "p (Holm)", "effect")
+STATISTICS += ("higher", "lower", "equal")
+
 WIDGETS = {
     *("selectbox", "multiselect", "segmented_control", "text_input", "number_input"),
     *("checkbox", "toggle", "slider", "select_slider"),
@@ -89,3 +99,19 @@ def widgets_of_terms():
 @pytest.mark.parametrize(("place", "term", "help_text"), list(widgets_of_terms()))
 def test_widget_that_is_called_by_a_term_has_its_help_from_the_glossary(place, term, help_text):
     assert f"TERMS['{term}']" in help_text or f"'{term}'" in help_text, f"{place}: help=TERMS[{term!r}] is missing"
+
+
+def test_every_column_of_the_tables_has_its_help_from_the_glossary():
+    helps = [statistic_columns(3)[name]["help"] for name in STATISTICS]
+    helps += [
+        column_help(name) for name in ("Metric", "Over", "Difference", "95 % interval", "FL mean", "my A-FL median")
+    ]
+    helps += [summary_help(name) for name in ("quantity", "min", "q1", "median", "q3", "p95", "max", "rho, size")]
+    helps += [lesion_help(name) for name in ("lesion", "volume (ml)", *SETTINGS, YOURS)]
+    assert all(any(text in shown for text in TERMS.values()) for shown in helps)
+
+
+def test_statistics_have_no_column_without_a_help():
+    found = compute_breakdown(make_units(40, sources=["a", "b", "c"]), ())
+    table = statistics_table(found.records[found.records["minus"] != ""], found.units, one_pair=False)
+    assert set(table) | {"units"} == set(statistic_columns(3)) == set(STATISTICS)

@@ -1,8 +1,9 @@
 """The colours of every figure: Okabe & Ito's colour-blind safe hues, each with one meaning everywhere.
 
-Every colour of a mark has a contrast of at least 3 to a white page and to the dark one, so orange is darker than theirs.
-Colours that lie on an image have it to black. The errors take hues that no mask has, and no pair that must be told apart is red against green. Where more sources are
-compared than the set has hues for, tints follow, and a symbol of its own tells each source apart without any colour.
+Every colour of a mark has a contrast of at least 3 to a white page and to the dark one, so orange is darker than
+theirs; a colour that lies on an image has it to black. The errors take hues that no mask has, and no pair that must be
+told apart is red against green. Where more sources are compared than the set has hues for, tints follow, and a symbol
+of its own tells each source apart without any colour.
 """
 
 from collections.abc import Mapping
@@ -16,7 +17,7 @@ REFERENCE_COLOUR = "#009E73"
 SOURCE_COLOURS = ("#C08800", "#CC79A7", "#0072B2")
 """One colour per source (checkpoint or folder of masks) in the order the reader chose them: orange, purple, blue."""
 
-FURTHER_COLOURS = ("#8A5A00", "#7492D4", "#A8357A", "#A18C68", "#76808C")
+FURTHER_COLOURS = ("#8A5A00", "#7492D4", "#AA3A7C", "#A18C68", "#76808C")
 """Colours from the fourth source on: brown, pale blue, wine, tan, slate."""
 
 SOURCE_SYMBOLS = ("circle", "square", "triangle-up", "cross", "star", "triangle-down", "hexagon", "x")
@@ -54,7 +55,7 @@ TOO_FEW = "#D5D5D5"
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue of a colour, from 0 to 255, written as #RRGGBB or as rgb(r, g, b).
+    """Red, green and blue, from 0 to 255, of a colour that is written in either way of CSS.
 
     >>> rgb("#CC79A7"), rgb("rgb(204, 121, 167)")
     ((204, 121, 167), (204, 121, 167))

@@ -50,7 +50,7 @@ def test_another_metric_and_another_edge_change_every_sentence(page, serve):
     page.get_by_role("combobox", name="Metric").click()
     page.get_by_role("option", name=re.compile("HD95")).click()
     page.get_by_text(sentence(demo_breakdown(metric="hd95_mm"), 1)).first.wait_for(timeout=20_000)
-    page.get_by_label(re.compile("small up to")).fill("5")
+    page.get_by_label(re.compile("Small up to")).fill("5")
     page.keyboard.press("Enter")
     high = demo_breakdown().binnings[0].edges[1]
     moved = demo_breakdown(metric="hd95_mm", edges={"size": (5.0, high)})
@@ -79,7 +79,7 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     page.go_back()  # once, and the page is as it was left
     page.wait_for_function(f"location.pathname + location.search == {json.dumps('/breakdown' + left)}", timeout=30_000)
     page.get_by_text(re.compile("[Ss]mall (tumours|lesions)")).first.wait_for(timeout=30_000)
-    assert float(page.get_by_label(re.compile("small up to")).input_value()) == 3
+    assert float(page.get_by_label(re.compile("Small up to")).input_value()) == 3
 
 
 def test_the_downloads_hold_the_numbers_of_the_page(page, serve):

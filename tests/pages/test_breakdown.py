@@ -71,7 +71,7 @@ def test_every_bin_has_its_sentence_and_its_row(app, cohort):
 
 def test_a_typed_edge_moves_the_bin_and_stays_in_the_address(app, cohort):
     at = app("breakdown")
-    field = next(n for n in at.number_input if "small up to" in n.label)
+    field = next(n for n in at.number_input if "Small up to" in n.label)
     assert field.value is None
     field.set_value(1.0).run()
     assert not at.exception
@@ -118,7 +118,7 @@ def test_the_confounding_view_correlates_and_moves_the_edges(app, cohort):
     at = app("breakdown", view="Confounding")
     table = next(frame.value for frame in at.dataframe if "rho" in frame.value)
     ranks = pd.DataFrame({"size": SIZES, "rough": cohort.cases().drop_duplicates("case_id")["roughness"].to_numpy()})
-    assert table["rho"][0] == pytest.approx(ranks.corr("spearman").iloc[0, 1])
+    assert table["rho"][0] == f"{ranks.corr('spearman').iloc[0, 1]:+.2f}"
     assert len(at.get("plotly_chart")) == 5
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import OWN_EDGES, Binning, Edges
+from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, Binning, Edges
 from afl_core.analysis.breakdown.measures import MEASURES, Level
 from afl_core.analysis.breakdown.options import (
     BINS,
@@ -33,7 +33,7 @@ from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated
 
 LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
-SMOOTHNESS = {"roughness": "Roughness (size-free)", "released_smoothness": "Released smoothness"}
+SMOOTHNESS = {"roughness": "Roughness", "released_smoothness": "Released smoothness"}
 BIN_NAMES = {"tertiles": "Tertiles of these cases", TRAINING: "Tertiles of the training split"}
 
 
@@ -165,7 +165,11 @@ def _choose_measure(workspace: Comparison, level: Level, column: Any) -> str:
     rows = workspace.rows if level == "case" else workspace.lesions
     keys = [key for key in MEASURES[level] if key in rows]
     label = {key: MEASURES[level][key].title for key in keys}
-    return str(column.selectbox("Metric", keys, format_func=label.__getitem__, **_bound(f"{level}_metric")))
+    return str(
+        column.selectbox(
+            "Metric", keys, format_func=label.__getitem__, help=TERMS["Metrics"], **_bound(f"{level}_metric")
+        )
+    )
 
 
 def _choose_sources(workspace: Comparison, column: Any) -> tuple[bool, list[str]]:
@@ -177,7 +181,9 @@ def _choose_sources(workspace: Comparison, column: Any) -> tuple[bool, list[str]
             "Show each seed as a source of its own", help=explain("Seed", "Pooled"), **_bound("each_seed")
         )
     names = evaluated_sources(workspace.rows, workspace.manifest, pool_seeds=pool)
-    return pool, column.multiselect("Sources, in order", names, default=names, **_bound("sources"))
+    return pool, column.multiselect(
+        "Sources, in order", names, default=names, help=TERMS["Source"], **_bound("sources")
+    )
 
 
 def _choose_smoothness(level: Level, column: Any) -> str:
@@ -200,21 +206,31 @@ def _choose_pair(units: Units) -> tuple[str, str] | None:
     if len(units.pairs) == 1:
         return units.pairs[0]
     names = {f"{second} minus {first}": (first, second) for first, second in units.pairs}
-    return names[str(st.selectbox("Pair in the panels of one pair", list(names), width=360, **_bound("pair")))]
+    chosen = st.selectbox(
+        "Pair in the panels of one pair", list(names), width=360, help=TERMS["Pair"], **_bound("pair")
+    )
+    return names[str(chosen)]
 
 
 def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges]:
     """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
     edges = {}
-    fields = st.columns(4, gap="medium")
-    for binning, columns in zip(defaults, (fields[:2], fields[2:]), strict=False):
+    for binning, half in zip(defaults, st.columns(2, gap="medium"), strict=False):
         axis = units.axis(binning.axis)
-        labels = (f"{axis.title}: {axis.names[0]} up to", f"{axis.names[2]} above")
+        unit = f" ({axis.unit})" if axis.unit else ""
+        labels = (f"{axis.names[0].capitalize()} up to{unit}", f"{axis.names[2].capitalize()} above{unit}")
         typed = [
             column.number_input(
-                label, min_value=0.0, value=None, placeholder=f"{edge:.3g}", **_bound(f"{axis.key}_{name}")
+                label,
+                min_value=0.0,
+                value=None,
+                placeholder=f"{edge:.3g}",
+                help=explain(AXES[axis.key].label, "Edge"),
+                **_bound(f"{axis.key}_{name}"),
             )
-            for column, label, edge, name in zip(columns, labels, binning.edges, ("low", "high"), strict=True)
+            for column, label, edge, name in zip(
+                half.columns(2, gap="medium"), labels, binning.edges, ("low", "high"), strict=True
+            )
         ]
         if any(value is not None for value in typed):
             low, high = (

@@ -25,7 +25,7 @@ from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.figures.bins import plot_differences, plot_means
-from afl_core.glossary import TERMS
+from afl_core.glossary import TERMS, explain
 from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
@@ -98,7 +98,7 @@ def show_statistics(selection: Selection) -> None:
         hide_index=True,
         height="content" if len(records) < 15 else 500,
         placeholder="–",
-        column_config=_statistic_columns(selection.units.measure.digits),
+        column_config=statistic_columns(selection.units.measure.digits),
     )
     st.caption(
         plain(
@@ -217,14 +217,22 @@ def _interval(record: Mapping[Any, Any], digits: int) -> str:
     return interval(record["ci_low"], record["ci_high"], digits, sign=True)
 
 
-def _statistic_columns(digits: int) -> dict[str, Any]:
-    number = st.column_config.NumberColumn
+def statistic_columns(digits: int) -> dict[str, Any]:
+    """Format of each column, and the help that the glossary has for it."""
+    number, text = st.column_config.NumberColumn, st.column_config.TextColumn
     return {
-        "units": number(help=TERMS["Unit"]),
+        "by": text(help=explain("Tumour volume", "Roughness")),
+        "bin": text(help=TERMS["Bin"]),
+        "range": text(help=TERMS["Edge"]),
+        "pair": text(help=TERMS["Pair"]),
         "n": number(help=TERMS["n"]),
+        "units": number(help=TERMS["Unit"]),
         "difference": number(format=f"%+.{digits}f", help=TERMS["Difference"]),
-        "p": st.column_config.TextColumn(help=TERMS["p"]),
-        "p (Holm)": st.column_config.TextColumn(help=TERMS["p (Holm)"]),
+        "interval": text(help=TERMS["BCa interval"]),
+        "p": text(help=TERMS["p"]),
+        "p (Holm)": text(help=TERMS["p (Holm)"]),
         "effect": number(format="%+.2f", help=TERMS["Effect"]),
         "higher": number(help=TERMS["Higher"]),
+        "lower": number(help=TERMS["Lower"]),
+        "equal": number(help=TERMS["Equal"]),
     }

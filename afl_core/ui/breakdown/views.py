@@ -22,10 +22,12 @@ from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import interval, number
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
 from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
+from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
@@ -33,6 +35,9 @@ from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]
+
+RHO = 2
+"""Decimals of a rank correlation."""
 
 
 def show_views(selection: Selection) -> None:
@@ -116,12 +121,19 @@ def _show_confounding(selection: Selection) -> None:
     table = pd.DataFrame(
         {
             "rank correlation of": [c.what for c in correlations],
-            "rho": [c.rho for c in correlations],
-            "95 % interval": ["" if pd.isna(c.low) else f"{c.low:+.2f} to {c.high:+.2f}" for c in correlations],
+            "rho": [number(c.rho, RHO, sign=True) for c in correlations],
+            "95 % interval": [interval(c.low, c.high, RHO, sign=True) for c in correlations],
             "n": [c.n for c in correlations],
         }
     )
-    st.dataframe(table, hide_index=True, column_config={"rho": st.column_config.NumberColumn(format="%+.2f")})
+    text = st.column_config.TextColumn
+    columns = {
+        "rank correlation of": text(help=TERMS["Confounding"]),
+        "rho": text(alignment="right", help=TERMS["Spearman's rho"]),
+        "95 % interval": text(help=TERMS["Interval"]),
+        "n": st.column_config.NumberColumn(help=TERMS["n"]),
+    }
+    st.dataframe(table, hide_index=True, column_config=columns)
     st.markdown("### Do the edges decide?")
     for binning in selection.breakdown.binnings:
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)

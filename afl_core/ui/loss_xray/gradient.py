@@ -22,11 +22,13 @@ from afl_core.analysis.xray.gradients import (
     shares,
 )
 from afl_core.analysis.xray.table import PREPARATIONS, Row, measure_mask
+from afl_core.base.numbers import DIGITS, number
 from afl_core.data.layouts import load_background, load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.probabilities import case_probabilities
 from afl_core.evaluation.sources import parse_sources, source_text
 from afl_core.figures.gradients import plot_shares
+from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.design import YOURS, show_design
 from afl_core.ui.loss_xray.panels import Selection
 from afl_core.ui.shared.charts import chart_config
@@ -47,6 +49,17 @@ MODELS: Mapping[str, float] = {
 USUAL = "model: 0.95 sure"
 
 CHANNELS = ("tumour channel", "background channel")
+_LESION_TERMS: Mapping[str, tuple[str, ...]] = {
+    "lesion": ("Lesion",),
+    "volume (ml)": ("Tumour volume",),
+    "FL": ("Focal loss (FL)",),
+    "CE by class": ("Cross-entropy (CE)", "By class"),
+    "A-FL released": ("A-FL", "As released"),
+    "A-FL paper": ("A-FL", "Over the boundary"),
+    "A-FL scale-free": ("A-FL", "Scale-free"),
+}
+"""Columns of the table of lesions to the terms that explain them; the others are losses of the reader's own."""
+
 MAPPED = ("FL", "A-FL released", YOURS)
 
 
@@ -128,13 +141,15 @@ def show_gradient(selection: Selection, setting: Setting) -> None:
         )
         if looked.gathered.lesion_ml:
             st.markdown("#### Share of each lesion in the gradient, both channels")
-            st.dataframe(_lesion_table(looked, loss_shares), hide_index=True, height="content")
+            table = _lesion_table(looked, loss_shares)
+            config = {str(name): st.column_config.TextColumn(help=lesion_help(str(name))) for name in table}
+            st.dataframe(table, hide_index=True, height="content", column_config=config)
         st.caption(
             "Bars: how strongly a loss pulls at each part of the network's output. The mask is read from the tumour "
             f"channel alone. Boundary: the voxels on its two sides. Near: up to {NEAR_MM:g} mm away. CE by class: "
             "cross-entropy, with tumour and background of equal weight in total."
         )
-        if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params"):
+        if st.toggle("Show it as a map in the slices", key="xray map", bind="query-params", help=TERMS["Gradient"]):
             _show_map(selection, looked, {name: settings[name] for name in MAPPED}, gamma)
 
 
@@ -153,10 +168,15 @@ def _lesion_table(looked: Looked, loss_shares: Mapping[str, Shares]) -> pd.DataF
     """Share of each lesion in every loss's gradient."""
     lesions = {
         "lesion": [str(k + 1) for k in range(len(looked.gathered.lesion_ml))],
-        "volume (ml)": [f"{ml:.3g}" for ml in looked.gathered.lesion_ml],
+        "volume (ml)": [number(ml, DIGITS["ml"]) for ml in looked.gathered.lesion_ml],
     }
     share = {name: [f"{100 * s:.3g} %" for s in one.lesions] for name, one in loss_shares.items()}
     return pd.DataFrame(lesions | share)
+
+
+def lesion_help(column: str) -> str:
+    """What the glossary says of a column of the table of lesions."""
+    return explain(*_LESION_TERMS.get(column, ("A-FL", "Scale of gamma", "Offset of gamma")))
 
 
 def _checkpoints(selection: Selection) -> dict[str, str]:
@@ -218,7 +238,14 @@ def _show_map(
     selection: Selection, looked: Looked, settings: Mapping[str, Setting], gamma: Mapping[str, float]
 ) -> None:
     channel = str(
-        st.segmented_control("Gradient of the", CHANNELS, default=CHANNELS[0], required=True, key="xray channel")
+        st.segmented_control(
+            "Gradient of the",
+            CHANNELS,
+            default=CHANNELS[0],
+            required=True,
+            key="xray channel",
+            help=explain("Tumour channel", "Background channel"),
+        )
     )
     maps = {}
     for name, setting in settings.items():

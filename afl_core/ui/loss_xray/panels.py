@@ -10,11 +10,12 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import Binning, tertiles
+from afl_core.analysis.breakdown.bins import AXES, Binning, tertiles
 from afl_core.analysis.xray.findings import all_tumours, figure, findings, headline
 from afl_core.analysis.xray.focusing import gammas
 from afl_core.analysis.xray.store import kept_table
 from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
+from afl_core.base.numbers import NOTHING, number
 from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
@@ -87,7 +88,8 @@ def choose(workspace: Comparison) -> Selection | None:
     shown = there
     for (axis, binning), column, label in zip(bins.items(), columns[1:3], ("Tumour size", "Roughness"), strict=True):
         names = [EVERY, *(binning.names[:3] if binning else ())]
-        wanted = str(column.selectbox(label, names, key=f"{axis}_bin", bind="query-params"))
+        meaning = explain(AXES[axis].label, "Tertile")
+        wanted = str(column.selectbox(label, names, key=f"{axis}_bin", bind="query-params", help=meaning))
         if binning and wanted != EVERY:
             shown = shown[binning.assign(shown[axis]) == names.index(wanted) - 1]
     if shown.empty:
@@ -154,7 +156,9 @@ def show_findings(selection: Selection) -> None:
     st.plotly_chart(
         plot_distributions(values), key="distributions", config=chart_config(f"{selection.workspace.name} quantities")
     )
-    st.dataframe(_summary_table(selection.shown), hide_index=True, height="content", placeholder="–")
+    table = summary_table(selection.shown)
+    columns = {str(name): st.column_config.TextColumn(help=summary_help(str(name))) for name in table}
+    st.dataframe(table, hide_index=True, height="content", placeholder=NOTHING, column_config=columns)
     st.caption(
         f"Over the {number_of(len(selection.shown), 'tumour')} chosen above. "
         "Boxes: quartiles, and 5th to 95th percentile. "
@@ -165,12 +169,20 @@ def show_findings(selection: Selection) -> None:
             st.markdown("\n".join(f"- {plain(problem)}" for problem in selection.problems.values()))
 
 
-def _summary_table(shown: pd.DataFrame) -> pd.DataFrame:
+def summary_help(column: str) -> str:
+    """What the glossary says of a column of the table of quantities."""
+    if column == "quantity":
+        return explain("Alpha (alpha_va)", "gamma_va", "gamma_mSa", "gamma_adaptive")
+    terms = {"q1": "Quartile", "median": "Median", "q3": "Quartile"}
+    return TERMS["Spearman's rho" if column.startswith("rho") else terms.get(column, "Percentile")]
+
+
+def summary_table(shown: pd.DataFrame) -> pd.DataFrame:
+    """The distribution of every quantity as text, and its rank correlations."""
     quantities = summary(shown)
     text = {name: [figure(v) if v < 0.9 else f"{v:.4f}" for v in quantities[name]] for name in quantities.columns[:6]}
     rho = {
-        f"rho, {axis}": ["–" if pd.isna(v) else f"{v:+.2f}" for v in quantities[f"rho_{axis}"]]
-        for axis in ("size", "roughness")
+        f"rho, {axis}": [number(v, 2, sign=True) for v in quantities[f"rho_{axis}"]] for axis in ("size", "roughness")
     }
     return pd.DataFrame({"quantity": [QUANTITIES[str(key)] for key in quantities.index]} | text | rho)
 
@@ -182,7 +194,7 @@ def _choose_case(shown: pd.DataFrame, column: Any) -> str:
     wanted = st.query_params.get(CASE_KEY)
     if wanted and wanted not in ids:
         st.caption(plain(f"{wanted} has no tumour among those that are shown, so another case stands in for it."))
-    return str(column.selectbox(label, ids, len(ids) // 4, key=CASE_KEY, bind="query-params"))
+    return str(column.selectbox(label, ids, len(ids) // 4, key=CASE_KEY, bind="query-params", help=TERMS["Case"]))
 
 
 def _tertiles(axis: str, there: pd.DataFrame) -> Binning | None:

@@ -96,7 +96,8 @@ def _choose_pair(summary: Summary | None) -> Pair | None:
     if len(pairs) < 2:
         return pairs[0] if pairs else None
     names = {f"{second} minus {first}": (first, second) for first, second in pairs}
-    return names[str(st.selectbox("Pair", list(names), width=360, key="pair", bind="query-params"))]
+    chosen = st.selectbox("Pair", list(names), width=360, key="pair", bind="query-params", help=TERMS["Pair"])
+    return names[str(chosen)]
 
 
 def _show_facts(facts: dict[str, str], title: str) -> None:

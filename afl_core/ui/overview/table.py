@@ -32,7 +32,7 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
                 alignment="left" if name in {"Metric", "Over"} else "right",
                 pinned=name == "Metric",
                 width=190 if name == "Metric" else None,
-                help={"Over": TERMS["n"], "Difference": TERMS["Difference"]}.get(str(name)),
+                help=column_help(str(name)),
             )
             for name in shown
         },
@@ -47,6 +47,12 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
     if event.selection.cells:
         row, column = event.selection.cells[0]
         _open_cases(workspace, summary, metrics[row][1].units.measure.key, column)
+
+
+def column_help(name: str) -> str:
+    """What the glossary says of a column; those of a source end in the word that it explains."""
+    terms = {"Metric": "Metrics", "Over": "n", "95 % interval": "BCa interval"}
+    return TERMS[terms.get(name) or name.rsplit(" ", 1)[-1].capitalize()]
 
 
 def _row(level: Level, metric: Overall, pair: Pair | None) -> dict[str, str]:
