@@ -103,22 +103,20 @@ def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
 def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) -> None:
     """Axis, shade and marks of a panel; rows stand at whole numbers, the marks of a row beside one another."""
     rows, where = panel.rows, {"row": at, "col": 1}
-    limit = _limit(panel)
+    limit = half_width(panel)
     end = limit if panel.better == "higher" else -limit
     edges = {"y0": -0.5, "y1": len(rows) - 0.5, "line_width": 0, "layer": "below"}
     figure.add_shape(type="rect", x0=0, x1=end, fillcolor=BETTER_COLOUR, opacity=0.14, **edges, **where)
     figure.add_vline(x=0, line={"width": 1.5, "color": GREY}, **where)
-    labels = [mark.label for mark in panel.marks]
     for k, group in enumerate(groups):
         marks = [mark for mark in panel.marks if mark.group == group and math.isfinite(mark.estimate)]
         if marks:
-            offset = (k - (len(groups) - 1) / 2) * 0.36
-            places = [rows.index(mark.label) + offset * (labels.count(mark.label) > 1) for mark in marks]
+            places = [place_of(mark, panel, groups) for mark in marks]
             figure.add_trace(_trace(marks, panel, SYMBOLS[k % len(SYMBOLS)], places), **where)
     figure.update_xaxes(
         title={"text": panel.title, "standoff": 4},
         range=[-end, end],
-        tickvals=(places := _ticks(limit)),
+        tickvals=(places := tick_places(limit)),
         ticktext=[f"{place:+g}" if place else "0" for place in places],
         zeroline=False,
         gridcolor="rgba(140,140,140,0.25)",
@@ -130,9 +128,7 @@ def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) 
 
 def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[float]) -> go.Scatter:
     x, low, high = (np.array([getattr(mark, key) for mark in marks]) for key in ("estimate", "low", "high"))
-    sign = 1 if panel.better == "higher" else -1
-    shows = np.where(low > 0, sign, np.where(high < 0, -sign, 0))
-    looks = [_marker(symbol, int(outcome)) for outcome in shows]
+    looks = [_marker(symbol, outcome(mark, panel.better)) for mark in marks]
     return go.Scatter(
         x=x,
         y=places,
@@ -150,10 +146,22 @@ def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[fl
     )
 
 
-def _marker(symbol: str, outcome: int) -> dict[str, Any]:
-    """Marker of a mark: 1 where the second source is better, -1 where it is worse, 0 where neither is shown."""
-    colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: GREY}[outcome]
-    return {"color": colour, "symbol": symbol if outcome else f"{symbol}-open", "size": 10}
+def outcome(mark: Mark, better: str) -> int:
+    """What a mark shows: 1 that the second source is better, -1 that it is worse, 0 neither."""
+    sign = 1 if better == "higher" else -1
+    return sign if mark.low > 0 else -sign if mark.high < 0 else 0
+
+
+def place_of(mark: Mark, panel: Panel, groups: Sequence[str]) -> float:
+    """Place of a mark across the rows: a whole number, and a little off it where another mark shares the row."""
+    shared = sum(other.label == mark.label for other in panel.marks) > 1
+    return panel.rows.index(mark.label) + shared * (groups.index(mark.group) - (len(groups) - 1) / 2) * 0.36
+
+
+def _marker(symbol: str, shows: int) -> dict[str, Any]:
+    """Marker of a mark, by its `outcome`."""
+    colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: GREY}[shows]
+    return {"color": colour, "symbol": symbol if shows else f"{symbol}-open", "size": 10}
 
 
 def _hover(mark: Mark, panel: Panel) -> str:
@@ -164,13 +172,13 @@ def _hover(mark: Mark, panel: Panel) -> str:
     return f"<b>{mark.label}{group}</b><br>{difference}, {within}<br>{mark.n}"
 
 
-def _limit(panel: Panel) -> float:
+def half_width(panel: Panel) -> float:
     """Half the width of the axis: to the outermost end of an interval, with some room."""
     ends = np.array([[mark.estimate, mark.low, mark.high] for mark in panel.marks])
     return (float(np.nanmax(np.abs(ends), initial=0)) or 1.0) * 1.12
 
 
-def _ticks(limit: float) -> list[float]:
+def tick_places(limit: float) -> list[float]:
     """Two to five places on either side of 0, a step of 1, 2 or 5 times a power of ten apart."""
     step = min(log_ticks(limit / 5.1, limit / 2))
     many = int(limit / step)

@@ -41,7 +41,16 @@ LABEL_CHARACTERS = 13
 """Characters in a line of a bin's label, so that five stand side by side."""
 
 MARKERS: Mapping[str, str] = MappingProxyType(
-    {"circle": "o", "square": "s", "triangle-up": "^", "cross": "P", "star": "*", "triangle-down": "v", "hexagon": "h"}
+    {
+        "circle": "o",
+        "square": "s",
+        "triangle-up": "^",
+        "cross": "P",
+        "star": "*",
+        "triangle-down": "v",
+        "hexagon": "h",
+        "diamond": "D",
+    }
 )
 """Plotly's symbols of the sources in Matplotlib; "x" is filled."""
 

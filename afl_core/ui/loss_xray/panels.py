@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import streamlit as st
@@ -19,13 +19,17 @@ from afl_core.base.numbers import NOTHING, number
 from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.figures.xray import plot_distributions, plot_gammas
+from afl_core.figures.xray import Floats, plot_distributions, plot_gammas
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.why import FORMULA, FORMULA_HELP, READINGS, show_why
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
 from afl_core.volume import Case
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 EVERY = "all"
 CASE_KEY = "xray_case"
@@ -123,13 +127,9 @@ def show_cohort(selection: Selection) -> None:
     with chart:
         key = _choose_reading()
         shown, reading = selection.shown, READINGS[key]
-        figure_ = plot_gammas(
-            shown,
-            gammas(reading.setting, shown),
-            title=f"gamma, {reading.name.lower()} (logarithmic)",
-            chosen=selection.case_id,
-            roughest=float(selection.table["roughness"].max()),
-        )
+        gamma, title = gammas(reading.setting, shown), f"gamma, {reading.name.lower()} (logarithmic)"
+        roughest = float(selection.table["roughness"].max())
+        figure_ = plot_gammas(shown, gamma, title=title, chosen=selection.case_id, roughest=roughest)
         event = st.plotly_chart(
             figure_,
             on_select="rerun",
@@ -141,10 +141,21 @@ def show_cohort(selection: Selection) -> None:
             "One dot a case; a click opens it in Compare. The ring is the case on the right. Roughness is the share of "
             "the tumour that moves when it is made smooth; hollow dots are too small to carry one."
         )
+        offer_figure(
+            f"{selection.workspace.name} gamma {key}",
+            lambda width: _paper_figure(shown, gamma, title, roughest, width),
+            key="gamma figure",
+        )
         if points := [point for point in event["selection"]["points"] if point.get("customdata")]:
             open_case(selection.workspace, str(points[0]["customdata"][0]))
     with why:
         show_why(selection.row, key, tumours(selection.table))
+
+
+def _paper_figure(shown: pd.DataFrame, gamma: Floats, title: str, roughest: float, width: str) -> "Figure":
+    from afl_core.figures.paper_xray import plot_paper_gammas  # noqa: PLC0415 - Matplotlib takes a moment to import
+
+    return plot_paper_gammas(shown, gamma, title=title, roughest=roughest, width=width)
 
 
 def show_findings(selection: Selection) -> None:

@@ -1,6 +1,7 @@
 """The figure of the Overview page: a forest of paired differences, or Dice against volume of a single source."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -13,7 +14,11 @@ from afl_core.figures.forest import Mark, Panel, plot_forest
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.charts import chart_config
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 GROUPS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
 
@@ -31,8 +36,8 @@ def show_picture(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
 
 def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
     """The paired differences of the headline metrics, of cases and of lesions."""
-    figure = plot_forest(forest_panels(summary, pair), pair)
-    st.plotly_chart(figure, key="forest", config=chart_config(f"{workspace.name} differences"))
+    panels, name = forest_panels(summary, pair), f"{workspace.name} differences"
+    st.plotly_chart(plot_forest(panels, pair), key="forest", config=chart_config(name))
     st.caption(
         plain(
             f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval; filled where that leaves out 0. "
@@ -40,6 +45,13 @@ def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
             "corrected for the number of metrics: read one that was chosen beforehand."
         )
     )
+    offer_figure(name, lambda width: _paper_figure(panels, pair, width), key="forest figure")
+
+
+def _paper_figure(panels: Sequence[Panel], pair: Pair, width: str) -> "Figure":
+    from afl_core.figures.paper_forest import plot_paper_forest  # noqa: PLC0415 - Matplotlib takes a moment to import
+
+    return plot_paper_forest(panels, pair, width=width)
 
 
 def _show_against_volume(workspace: Comparison, summary: Summary) -> None:
