@@ -26,7 +26,8 @@ STYLE = """
     .st-key-compare {flex-direction: column}
     :has(> .st-key-compare_rail) {flex: none; width: 100%}
     :has(> .st-key-compare_stage) {width: 100%}
-    .st-key-compare_rail {width: 100%}
+    .st-key-compare_rail {width: 100%; display: grid; grid-template-columns: 15rem minmax(0, 1fr); align-items: center}
+    .st-key-compare_rail > :nth-child(n+3) {grid-column: 1 / -1}
 }
 """
 
