@@ -93,16 +93,22 @@ def test_the_downloads_hold_the_numbers_of_the_page(page, serve):
     assert all(said["text"] in body for said in document["sentences"])
 
 
-def test_figures_for_papers_are_two_clicks_away_and_white_on_a_dark_page(page, serve):
+def test_figures_for_papers_are_a_click_away_and_white_on_a_dark_page(page, serve):
     page.emulate_media(color_scheme="dark")
     open_breakdown(page, serve, "&view=Export")
-    page.get_by_role("button", name="Save figure").first.click()
     with page.expect_download() as download:
-        page.get_by_role("button", name="SVG", exact=True).first.click()
+        page.get_by_role("button", name="Save figure as SVG").click()
     assert re.fullmatch(r"demo_dsc_by_size_and_smoothness_double\.svg", download.value.suggested_filename)
     drawn = Path(download.value.path()).read_text(encoding="utf-8")
     assert 'width="481.889764pt"' in drawn  # 170 mm
     assert "fill: #ffffff" in drawn
+    page.get_by_role("button", name="Other formats").click()
+    page.get_by_text("One column, 85 mm").click()
+    page.wait_for_timeout(2500)  # the page is drawn anew
+    with page.expect_download() as download:
+        page.get_by_role("button", name="PDF", exact=True).click()
+    assert download.value.suggested_filename.endswith("_single.pdf")
+    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
     page.keyboard.press("Escape")
     camera = page.get_by_role("radio", name="SVG")
     camera.scroll_into_view_if_needed()

@@ -132,7 +132,7 @@ def test_the_export_names_the_command_that_gives_the_same(app, cohort):
     at = app("breakdown", view="Export", size_low="1.0", size_high="4.5")
     assert "--edges size=1.0,4.5" in at.code[0].value
     assert "--separate-seeds" not in at.code[0].value
-    assert [button.label for button in at.get("download_button")][3:] == [
+    assert [button.label for button in at.get("download_button")][4:] == [
         "breakdown.json",
         "breakdown.csv",
         "units.csv",
