@@ -1,12 +1,13 @@
 # make app    set up and serve the workbench on http://localhost:8501; it prints the link (ARGS=--no-token: no token)
 # make test   set up with the test tools and run every test
 # make check  style and types
+# make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 
-.PHONY: app setup test check
+.PHONY: app setup test check pictures
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.app
@@ -29,6 +30,10 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	@if command -v node >/dev/null; then for file in $(wildcard afl_core/ui/viewers/static/*.js); do \
 		node --input-type=module --check < $$file || exit 1; done; else echo "No node: the scripts were not checked."; fi
+
+pictures: $(VENV)/.dev
+	@if test ! -d data/results/demo; then $(BIN)/afl demo; fi
+	$(BIN)/python docs/pictures.py
 
 $(VENV)/.app: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and f"Python 3.11 is needed, this is {v}. Try: make PYTHON=/path/to/python3.11")'

@@ -14,7 +14,7 @@ from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.volume import Case, Mask, Volume
 
 FOLDER = "thumbnails"
-VERSION = 1
+VERSION = 2
 """Raise it when thumbnails are drawn otherwise."""
 
 MAX_BYTES = 2**17

@@ -54,6 +54,6 @@ def plot_paper_gammas(
             figure.colorbar(dots, ax=axes, label="Roughness", aspect=30).outline.set_visible(False)
         marks = log_ticks(float(size.min()) / 1.5, float(size.max()) * 1.5)
         axes.set_xticks(marks, [f"{mark:,g}" for mark in marks])
-        axes.set_yticks(marks := log_ticks(FLOOR, 1), [f"{mark:g}" for mark in marks])
+        axes.set_yticks(marks := log_ticks(FLOOR, 1), [np.format_float_positional(mark, trim="-") for mark in marks])
         axes.minorticks_off()
     return figure

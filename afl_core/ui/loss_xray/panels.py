@@ -138,7 +138,7 @@ def show_cohort(selection: Selection) -> None:
             config=chart_config(f"{selection.workspace.name} gamma {key}"),
         )
         st.caption(
-            "One dot a case; a click opens it in Compare. The ring is the case on the right. Roughness is the share of "
+            "One dot a case; a click opens it in Compare. The ring is the case in detail. Roughness is the share of "
             "the tumour that moves when it is made smooth; hollow dots are too small to carry one."
         )
         offer_figure(

@@ -1,0 +1,114 @@
+"""Renew the pictures of the pages in docs: `make pictures`, in light and dark, with the demo open.
+
+Each picture is 1400 x 900 pixels, what a reader sees first. Runs under models/runs show on the picture of Training.
+"""
+
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.error import URLError
+
+from PIL import Image, ImageChops, ImageStat
+from playwright.sync_api import Page, sync_playwright
+
+DOCS = Path(__file__).parent
+PAGES = {
+    "overview": "?results=demo",
+    "compare": "compare?results=demo",
+    "viewer": "compare?results=demo",
+    "breakdown": "breakdown?results=demo",
+    "loss_xray": "loss_xray?results=demo",
+    "training": "training?results=demo",
+    "data": "data?results=demo",
+    "help": "help?results=demo",
+}
+"""Name of a picture to the address that it shows."""
+
+CLICKS = {"viewer": "Agreement"}
+"""Button that is clicked before the picture is taken."""
+
+BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stStatusWidget], [data-stale=true]"
+BUSY += ", .afl[data-ready=false]"
+START_S, SETTLE_MS, PATIENCE_MS = 60, 2000, 60_000
+SAME = 1.0
+"""Mean difference in grey levels, from 0 to 255, up to which 256 colours look the same."""
+
+
+def main() -> None:
+    """Take every picture in both themes."""
+    with served() as address, sync_playwright() as playwright:
+        path = shutil.which("chromium") or playwright.chromium.executable_path
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
+        for theme, ending in (("light", ""), ("dark", "_dark")):
+            context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme, bypass_csp=True)
+            page = context.new_page()
+            for name, query in PAGES.items():
+                page.goto(f"{address}/{query}")
+                settle(page)
+                if name in CLICKS:
+                    page.get_by_role("button", name=CLICKS[name], exact=True).click()
+                    settle(page)
+                target = DOCS / f"{name}{ending}.png"
+                target.write_bytes(small(page.screenshot()))
+                sys.stdout.write(f"{target.name}: {target.stat().st_size / 1000:.0f} kB\n")
+            context.close()
+        browser.close()
+
+
+@contextmanager
+def served() -> Iterator[str]:
+    """The workbench on a free port; gives its address."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--", "--no-token"]
+    process = subprocess.Popen(command, cwd=DOCS.parent, stdout=subprocess.DEVNULL)
+    address, deadline = f"http://localhost:{port}", time.monotonic() + START_S
+    try:
+        while not answers(f"{address}/_stcore/health"):
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise SystemExit(f"The workbench did not answer on {address} within {START_S} s.")
+            time.sleep(0.2)
+        yield address
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def answers(url: str) -> bool:
+    """Whether a server answers there."""
+    try:
+        with urllib.request.urlopen(url, timeout=1):
+            return True
+    except (URLError, OSError):
+        return False
+
+
+def settle(page: Page) -> None:
+    """Wait until nothing of the page is drawn any more."""
+    page.wait_for_selector("h1", timeout=PATIENCE_MS)
+    page.wait_for_timeout(SETTLE_MS)  # the viewers begin
+    page.wait_for_function("busy => !document.querySelector(busy)", arg=BUSY, timeout=PATIENCE_MS)
+    page.wait_for_timeout(SETTLE_MS)  # charts fade in
+
+
+def small(png: bytes) -> bytes:
+    """A PNG of the same look: with a palette of 256 colours where they suffice."""
+    picture = Image.open(io.BytesIO(png)).convert("RGB")
+    reduced = picture.quantize(256, dither=Image.Dither.NONE)
+    if max(ImageStat.Stat(ImageChops.difference(picture, reduced.convert("RGB"))).mean) <= SAME:
+        picture = reduced
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+if __name__ == "__main__":
+    main()
