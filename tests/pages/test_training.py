@@ -14,13 +14,11 @@ from afl_core.cli import main, training
 from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
-from afl_core.evaluation import from_runs
-from afl_core.evaluation.job import EVERY
 from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
-from afl_core.training.run_records import STARTING, RunStatus
+from afl_core.training.run_records import RunStatus
 from afl_core.training.runs import LOG, METRICS, RunFolder, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import OFFERED
@@ -389,7 +387,7 @@ def test_the_table_tells_every_run_newest_first(app, made):
     made("newer", "running", config=ADAPTIVE, created=2.0, message="Training")
     table = app("training").dataframe[0].value
     assert table["run"].tolist() == ["newer", "older"]
-    assert table["state"].tolist() == ["step 30 of 60", "stopped"]
+    assert table["state"].tolist() == ["running", "stopped"]
     assert table["loss"].tolist() == ["A-FL alpha released", "FL"]
     assert table["progress"].tolist() == [50.0, 50.0]
     assert table["time left"].tolist() == ["30 s", ""]  # 30 steps at 20 steps in 20 s
@@ -427,7 +425,6 @@ def test_a_run_without_a_report_yet_has_no_curve_and_no_time_left(app, made):
 @pytest.mark.parametrize(
     ("state", "message", "said", "actions"),
     [
-        ("waiting", STARTING, "its process has not reported yet", ["Stop"]),
         ("waiting", "Waiting for demo-focal-seed0", "this one starts by itself", ["Stop"]),
         ("failed", "The loss is nan at step 7 (received: Case_B)", "(received: Case_B)", ["Resume", "Delete"]),
         ("interrupted", "Training", "ended at step 30 without a word, perhaps because", ["Resume", "Delete"]),
@@ -439,7 +436,7 @@ def test_every_state_says_what_happened_and_what_can_be_done(app, made, state, m
     made("it", state, message=message)
     at = app("training")
     assert said in text(at)
-    assert f"badge[{'starting' if message == STARTING else state}]" in text(at)
+    assert f"badge[{state}]" in text(at)
     assert [label for label in labels(at) if label in ("Stop", "Resume", "Delete")] == actions
 
 
@@ -511,21 +508,15 @@ def tick(at, *rows):
 
 
 @pytest.fixture
-def opened(app, monkeypatch) -> Callable[..., Results]:
-    """The results folder that a press of a button opened in Compare, which shows the one test case, being measured."""
-    jobs = []
-    monkeypatch.setattr(from_runs, "start_job", lambda results, **job: jobs.append((results.folder.name, job)))
+def opened(app) -> Callable[..., Results]:
+    """The results folder that a press of a button opened in Compare, which shows the one test case alone."""
 
     def follow(at):
         name = at.query_params["results"]
         shown = app("compare", results=name)
         assert "No result yet" in text(shown)
         assert shown.dataframe[0].value["case"].tolist() == ["Case_D"]
-        results = Results(paths.RESULTS / name)
-        folder, job = jobs[-1]
-        assert (folder, job["case_id"]) == (name, EVERY)
-        assert [source.name for source in job["sources"]] == list(results.manifest().sources)
-        return results
+        return Results(paths.RESULTS / name)
 
     return follow
 
@@ -586,7 +577,7 @@ def test_two_ticked_runs_open_as_a_comparison(app, made, opened):
     made("seed0", "finished", created=2.0)
     made("seed1", "finished", config=FOCAL.model_copy(update={"seed": 1}), created=1.0)
     at = tick(app("training"), 0, 1)
-    assert at.query_params["run"] == ["seed1", "seed0"]  # ticked last
+    assert at.query_params["run"] == "seed1"  # ticked last
     results = opened(press(at, "Compare FL seed0 and FL seed1"))
     assert list(results.manifest().sources) == ["FL seed0", "FL seed1"]
 
