@@ -6,6 +6,7 @@ from afl_core.base import paths
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
+from afl_core.evaluation.job import EVERY, start_job
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.store import results_name
@@ -42,10 +43,18 @@ def open_published(run: RunFolder, name: str) -> str:
 
 
 def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSource]) -> str:
-    """Name of the results folder; other weights make another one, so that rows never mix."""
-    cohort = _trained_on(runs)
+    """Name of the results folder; other weights make another one, so that rows never mix.
+
+    Its test cases are being measured then, those of which there is no row yet.
+    """
+    cohort, cases = _trained_on(runs), test_cases(runs)
     name = results_name(name.replace(" ", "_"), [load_card(source.path).weights_sha256 for source in sources])
-    Results(paths.RESULTS / name).describe_cohort(cohort, sources, cases=test_cases(runs))
+    results = Results(paths.RESULTS / name)
+    results.describe_cohort(cohort, sources, cases=cases)
+    rows = results.cases()
+    measured = set() if rows.empty else set(zip(rows["case_id"], rows["source"], strict=True))
+    if {(case, source) for case in cases for source in results.manifest().sources} - measured:
+        start_job(results, data=cohort.root, case_id=EVERY, sources=sources)
     return name
 
 

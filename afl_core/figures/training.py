@@ -17,28 +17,32 @@ FACTOR_COLOUR, BAND = SOURCE_COLOURS[2], "rgba(0, 114, 178, 0.18)"
 """Colours of alpha and gamma: blue for the line, and the same blue, nearly transparent, for the band."""
 
 
-def plot_loss(rows: Rows, *, index: int, steps: int) -> go.Figure:
-    """Training loss against steps, each value the mean since the one before; a first thing to look at, not a result.
+def plot_loss(curves: Mapping[str, Rows], *, steps: int) -> go.Figure:
+    """Training loss of runs against steps, each value the mean since the one before; a first thing to look at.
 
-    Its axis is logarithmic as long as every value is above 0: losses fall by orders of magnitude.
+    Values of different losses say nothing about each other. The axis is logarithmic as long as every value is above 0:
+    losses fall by orders of magnitude.
 
     Args:
-        rows: The rows of the run.
-        index: Place of the run among those that are shown, which gives it its colour.
+        curves: Name on screen to rows; the first in the first colour.
         steps: Number of steps of the whole run; 0 where that is not known.
     """
-    losses = [row["loss"] for row in rows]
-    figure = go.Figure()
-    figure.add_scatter(
-        x=[row["step"] for row in rows],
-        y=losses,
-        mode="lines" if len(rows) > 1 else "markers",
-        line={"width": 1.5, "color": source_style(index)[0]},
-        hovertemplate="step %{x:,}<br>loss %{y:.4g}<extra></extra>",
-        showlegend=False,
-    )
+    figure, losses = go.Figure(), list[float]()
+    for k, (name, rows) in enumerate(curves.items()):
+        if not rows:
+            continue
+        losses += (values := [row["loss"] for row in rows])
+        figure.add_scatter(
+            x=[row["step"] for row in rows],
+            y=values,
+            mode="lines" if len(rows) > 1 else "markers",
+            line={"width": 1.5, "color": source_style(k)[0]},
+            name=name,
+            hovertemplate=f"{name}<br>step %{{x:,}}<br>loss %{{y:.4g}}<extra></extra>",
+            showlegend=len(curves) > 1,
+        )
     figure.update_yaxes(title="Training loss", tickformat="~g", zeroline=False)
-    if min(losses) > 0:
+    if losses and min(losses) > 0:
         figure.update_yaxes(type="log", dtick="D2" if max(losses) < 100 * min(losses) else 1)
     return _finish(figure, steps)
 

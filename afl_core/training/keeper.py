@@ -21,7 +21,7 @@ from afl_core.base.storage import write_atomically
 from afl_core.errors import DataError
 from afl_core.model.weights import load_torch
 from afl_core.training.loop import Keeper, Progress
-from afl_core.training.run_records import RunStatus, State
+from afl_core.training.run_records import TRAINING, VALIDATING, RunStatus, State
 from afl_core.training.runs import LAST, METRICS, RunFolder
 
 log = logging.getLogger(__name__)
@@ -105,7 +105,7 @@ class FolderKeeper(Keeper):
         """Save now, or when the last time is long enough ago."""
         begin = time.monotonic()
         if begin - self.told > 1:
-            self.tell("Training", step)
+            self.tell(TRAINING, step)
         if now or begin - self.saved > max(SAVE_SECONDS, self.cost / SAVE_SHARE):
             buffer = io.BytesIO()
             torch.save(state() | {"seconds": self.seconds()}, buffer)
@@ -113,12 +113,16 @@ class FolderKeeper(Keeper):
             self.saved = time.monotonic()
             self.cost = self.saved - begin
 
+    def validating(self, step: int) -> None:
+        """Tell that the steps pause for a validation."""
+        self.tell(VALIDATING, step)
+
     def report(self, progress: Progress) -> None:
         """Append to the metrics, and tell."""
         row = json.dumps(asdict(progress) | {"seconds": round(self.seconds(), 2)})
         with (self.run.path / METRICS).open("a", encoding="utf-8") as file:
             file.write(row + "\n")
-        self.tell("Training", progress.step)
+        self.tell(TRAINING, progress.step)
         if progress.validation_dsc is not None:
             log.info("Step %d: loss %.4g, validation DSC %.3f", progress.step, progress.loss, progress.validation_dsc)
         self.also(progress)

@@ -40,11 +40,18 @@ def start_run(run: RunFolder) -> None:
         status = run.status()
         if status.state == "finished":
             raise UsageError("The run is finished", received=run.name)
-        starting = replace(status, state="waiting", message=STARTING)
-        folder = run.path.resolve()
-        processes.start(
-            "afl_core.training.process", folder, lock, told=lambda pid: run.write_status(replace(starting, pid=pid))
-        )
+        starting = replace(status, state="waiting", message=STARTING, pid=0)
+        run.write_status(starting)  # before there is a process: a slow machine takes its time to make one
+        try:
+            processes.start(
+                "afl_core.training.process",
+                run.path.resolve(),
+                lock,
+                told=lambda pid: run.write_status(replace(starting, pid=pid)),
+            )
+        except BaseException:
+            run.write_status(status)
+            raise
 
 
 def stop_run(run: RunFolder) -> None:

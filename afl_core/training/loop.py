@@ -47,6 +47,9 @@ class Keeper:
     def save(self, state: Callable[[], dict[str, Any]], *, step: int, now: bool) -> None:
         """Keep the state: tensors and plain values. Without `now`, a keeper may leave it for a later step."""
 
+    def validating(self, step: int) -> None:
+        """Called before every validation."""
+
     def report(self, progress: Progress) -> None:
         """Called after every 10th step and every validation."""
 
@@ -94,6 +97,8 @@ def train(
         following = loader.submit(draw, run.step + 1)  # the next batch is made while a step runs
         while True:
             due = run.step > run.scored and (run.step % every == 0 or run.step == run.total)
+            if due:
+                keeper.validating(run.step)
             dsc = run.validate(validation, keeper.stopped) if due else None
             if dsc is not None or (run.losses and run.step % REPORT_EVERY == 0 and not due):
                 keeper.report(_progress(run, dsc))

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.training.names import duration, network_name, short_loss
-from afl_core.training.run_records import RunSpec, RunStatus
+from afl_core.training.names import duration, first_unique, network_name, short_loss
+from afl_core.training.run_records import STARTING, TRAINING, VALIDATING, RunSpec, RunStatus
 from afl_core.training.runs import RunFolder
 
 Rows = Sequence[Mapping[str, Any]]
@@ -43,6 +43,20 @@ class Seen:
         return self.status.step / self.status.steps if self.status.steps else 0.0
 
     @property
+    def phase(self) -> str:
+        """What the run does now, in few words; of one that is not under way its state."""
+        state, message = self.status.state, self.status.message
+        if state == "waiting":
+            return "starting" if message == STARTING else "waiting"
+        if state != "running":
+            return state
+        if message == VALIDATING:
+            return "validating"
+        if message == TRAINING:
+            return f"step {self.steps}"
+        return "testing" if self.progress >= 1 else "preparing"
+
+    @property
     def steps(self) -> str:
         """Steps done and due, in words; "" as long as it is not known how many are due."""
         return f"{self.status.step:,} of {self.status.steps:,}" if self.status.steps else ""
@@ -57,8 +71,19 @@ def partners_of(chosen: Seen, everything: Sequence[Seen]) -> list[Seen]:
     """The run and those that differ from it in the loss alone; FL first, as in Compare: a run keeps its colour."""
     pair = chosen.spec.pair
     paired = [seen for seen in everything if pair and seen.spec.pair == pair] or [chosen]
-    same_seed = [seen for seen in paired if seen.spec.config.seed == chosen.spec.config.seed]
-    return sorted(same_seed, key=lambda seen: (seen.spec.config.loss != "focal", seen.spec.created))
+    return in_order([seen for seen in paired if seen.spec.config.seed == chosen.spec.config.seed])
+
+
+def in_order(runs: Sequence[Seen]) -> list[Seen]:
+    """Runs with FL first, then as they were made."""
+    return sorted(runs, key=lambda seen: (seen.spec.config.loss != "focal", seen.spec.created))
+
+
+def titles_of(runs: Sequence[Seen]) -> tuple[str, ...]:
+    """The shortest names that tell runs apart: by loss, by loss and seed, or by folder."""
+    losses = [short_loss(seen.spec.config) for seen in runs]
+    seeds = [f"{loss}, seed {seen.spec.config.seed}" for loss, seen in zip(losses, runs, strict=True)]
+    return first_unique(losses, seeds, [seen.run.name for seen in runs])
 
 
 def seconds_left(status: RunStatus, rows: Rows) -> float | None:
@@ -76,7 +101,7 @@ def runs_table(everything: Sequence[Seen]) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "run": [seen.run.name for seen in everything],
-            "state": [seen.status.state for seen in everything],
+            "state": [seen.phase for seen in everything],
             "progress": [100 * seen.progress for seen in everything],
             "time left": [duration(left) if (left := seen.seconds_left) is not None else "" for seen in everything],
             "validation Dice": [seen.best for seen in everything],

@@ -27,7 +27,7 @@ from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, TrainResult, train
-from afl_core.training.run_records import RunSpec
+from afl_core.training.run_records import TESTING, TRAINING, RunSpec
 from afl_core.training.runs import CHECKPOINT, RunFolder
 from afl_core.training.state import scores_by_rule
 from afl_core.volume import Case
@@ -97,11 +97,11 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
     keeper.steps = config.total_steps(len(cases["train"]))
     write_atomically(run.path / "environment.json", json.dumps(_environment(), indent=2).encode())
-    keeper.tell("Training")
+    keeper.tell(TRAINING)
     result = train(config, cases["train"], cases["validation"], keeper)
     if result.steps < keeper.steps:
         return None
-    keeper.tell("Scoring the test split")
+    keeper.tell(TESTING)
     test = _load(cohort, splits, "test", config, keeper) if splits.get("test") else []
     counts = {name: len(loaded) for name, loaded in (cases | {"test": test}).items()}
     rules: tuple[DecisionRule, ...] = get_args(DecisionRule)

@@ -19,6 +19,9 @@ UNDER_WAY = ("waiting", "running")
 STARTING = "Starting"
 """Message of a run from its start until it writes one itself."""
 
+TRAINING, VALIDATING, TESTING = "Training", "Validating", "Scoring the test split"
+"""Messages of a run that takes steps, measures on the validation cases, and on the test cases."""
+
 
 class RunSpec(BaseModel):
     """The specification of a run: what it is to do.

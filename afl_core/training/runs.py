@@ -64,7 +64,7 @@ class RunFolder:
         """The status of the run; one that says it is under way and whose lock is free is interrupted."""
         alive = self.alive()  # before the file is read: a run that ends in between has then said so
         if not os.path.lexists(self.path / STATUS):
-            return RunStatus("interrupted", "It has not begun")
+            return RunStatus("waiting", STARTING) if alive else RunStatus("interrupted", "It has not begun")
         try:
             status = read_as(RunStatus, self.path / STATUS, largest=2**16)
         except DataError as error:

@@ -25,7 +25,7 @@ ROWS = [
 
 
 def test_the_loss_curve_is_the_reports_in_the_colour_of_the_run():
-    (trace,) = plot_loss(ROWS, index=1, steps=60).data
+    (trace,) = plot_loss({"FL": [], "A-FL": ROWS}, steps=60).data
     assert list(trace.x) == [10, 15, 20, 30, 45]
     assert list(trace.y) == [0.5, 0.2, 0.1, 0.05, 0.04]
     assert trace.line.color == source_style(1)[0]
@@ -33,19 +33,19 @@ def test_the_loss_curve_is_the_reports_in_the_colour_of_the_run():
 
 @pytest.mark.parametrize(("losses", "kind"), [((0.5, 0.1), "log"), ((0.5, -0.1), None), ((0.5, 0.0), None)])
 def test_the_loss_axis_is_logarithmic_as_long_as_every_loss_is_above_0(losses, kind):
-    figure = plot_loss([report(10 * k, loss) for k, loss in enumerate(losses)], index=0, steps=60)
+    figure = plot_loss({"FL": [report(10 * k, loss) for k, loss in enumerate(losses)]}, steps=60)
     assert figure.layout.yaxis.type == kind
 
 
 def test_the_first_report_alone_can_be_seen():
-    (trace,) = plot_loss(ROWS[:1], index=0, steps=60).data
+    (trace,) = plot_loss({"FL": ROWS[:1]}, steps=60).data
     assert trace.mode == "markers"
 
 
 @pytest.mark.parametrize(("steps", "end"), [(60, 60), (0, None)])
 def test_the_axis_ends_at_the_last_step_that_is_due(steps, end):
     figures = [
-        plot_loss(ROWS, index=0, steps=steps),
+        plot_loss({"FL": ROWS}, steps=steps),
         plot_validation({"FL": ROWS}, steps=steps),
         plot_factor(ROWS, "gamma", steps=steps),
     ]

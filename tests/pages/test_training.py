@@ -14,11 +14,13 @@ from afl_core.cli import main, training
 from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
+from afl_core.evaluation import from_runs
+from afl_core.evaluation.job import EVERY
 from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
-from afl_core.training.run_records import RunStatus
+from afl_core.training.run_records import STARTING, RunStatus
 from afl_core.training.runs import LOG, METRICS, RunFolder, create_run, list_runs, runs_folder
 from afl_core.ui.data import choose as data_page
 from afl_core.ui.shared.train_on import OFFERED
@@ -219,7 +221,7 @@ def test_start_makes_a_pair_with_its_splits_and_starts_it_in_order(form, propose
     unlike = {"loss", "loss_settings"}
     assert specs[0].config.model_dump(exclude=unlike) == specs[1].config.model_dump(exclude=unlike)
     assert not any(spec.random_split for spec in specs)  # each run reads the data set's own
-    assert at.query_params["run"] == "demo-focal-seed0"
+    assert at.query_params["run"] == ["demo-focal-seed0", "demo-adaptive_focal-released_code-seed0"]
     press(press(at, "Check and estimate"), "Start 2 runs")  # the same once more, from the same measurement
     assert len(proposed) == 1
     assert started[2:] == ["demo-focal-seed0-2", "demo-adaptive_focal-released_code-seed0-2"]
@@ -328,7 +330,7 @@ def test_a_designed_loss_is_chosen_beside_fl_and_trained_with_its_settings(form,
     assert focal.loss_settings == {"gamma": 2.0}
     assert designed.loss_settings == {"preset": "released_code", **DESIGNED}
     assert "loss" not in at.query_params
-    assert at.query_params["run"] == started[0]
+    assert at.query_params["run"] == started  # the batch is ticked
     table = at.dataframe[0].value.set_index("run")
     assert table.loc[started[1], "loss"] == "A-FL released code gamma_scale 4 normali"
     assert name in at.multiselect[0].options  # as long as the tab is open
@@ -387,7 +389,7 @@ def test_the_table_tells_every_run_newest_first(app, made):
     made("newer", "running", config=ADAPTIVE, created=2.0, message="Training")
     table = app("training").dataframe[0].value
     assert table["run"].tolist() == ["newer", "older"]
-    assert table["state"].tolist() == ["running", "stopped"]
+    assert table["state"].tolist() == ["step 30 of 60", "stopped"]
     assert table["loss"].tolist() == ["A-FL alpha released", "FL"]
     assert table["progress"].tolist() == [50.0, 50.0]
     assert table["time left"].tolist() == ["30 s", ""]  # 30 steps at 20 steps in 20 s
@@ -425,6 +427,7 @@ def test_a_run_without_a_report_yet_has_no_curve_and_no_time_left(app, made):
 @pytest.mark.parametrize(
     ("state", "message", "said", "actions"),
     [
+        ("waiting", STARTING, "its process has not reported yet", ["Stop"]),
         ("waiting", "Waiting for demo-focal-seed0", "this one starts by itself", ["Stop"]),
         ("failed", "The loss is nan at step 7 (received: Case_B)", "(received: Case_B)", ["Resume", "Delete"]),
         ("interrupted", "Training", "ended at step 30 without a word, perhaps because", ["Resume", "Delete"]),
@@ -436,7 +439,7 @@ def test_every_state_says_what_happened_and_what_can_be_done(app, made, state, m
     made("it", state, message=message)
     at = app("training")
     assert said in text(at)
-    assert f"badge[{state}]" in text(at)
+    assert f"badge[{'starting' if message == STARTING else state}]" in text(at)
     assert [label for label in labels(at) if label in ("Stop", "Resume", "Delete")] == actions
 
 
@@ -508,15 +511,21 @@ def tick(at, *rows):
 
 
 @pytest.fixture
-def opened(app) -> Callable[..., Results]:
-    """The results folder that a press of a button opened in Compare, which shows the one test case alone."""
+def opened(app, monkeypatch) -> Callable[..., Results]:
+    """The results folder that a press of a button opened in Compare, which shows the one test case, being measured."""
+    jobs = []
+    monkeypatch.setattr(from_runs, "start_job", lambda results, **job: jobs.append((results.folder.name, job)))
 
     def follow(at):
         name = at.query_params["results"]
         shown = app("compare", results=name)
         assert "No result yet" in text(shown)
         assert shown.dataframe[0].value["case"].tolist() == ["Case_D"]
-        return Results(paths.RESULTS / name)
+        results = Results(paths.RESULTS / name)
+        folder, job = jobs[-1]
+        assert (folder, job["case_id"]) == (name, EVERY)
+        assert [source.name for source in job["sources"]] == list(results.manifest().sources)
+        return results
 
     return follow
 
@@ -577,9 +586,22 @@ def test_two_ticked_runs_open_as_a_comparison(app, made, opened):
     made("seed0", "finished", created=2.0)
     made("seed1", "finished", config=FOCAL.model_copy(update={"seed": 1}), created=1.0)
     at = tick(app("training"), 0, 1)
-    assert at.query_params["run"] == "seed1"  # ticked last
+    assert at.query_params["run"] == ["seed1", "seed0"]  # ticked last
     results = opened(press(at, "Compare FL seed0 and FL seed1"))
     assert list(results.manifest().sources) == ["FL seed0", "FL seed1"]
+
+
+def test_a_batch_in_the_address_is_ticked_and_drawn_in_one_chart(app, made):
+    made("seed1", "running", config=FOCAL.model_copy(update={"seed": 1}), created=3.0, message="Training")
+    made("seed0", "finished", created=2.0)
+    made("other", created=1.0)
+    at = app("training", run=["seed1", "seed0"])
+    assert "## seed1" in text(at)
+    assert "wait until these are finished: seed1" in text(at)
+    for chart in at.get("plotly_chart")[:2]:
+        names = {trace["name"] for trace in json.loads(chart.proto.spec)["data"] if "name" in trace}
+        assert names == {"FL, seed 0", "FL, seed 1"}
+    assert at.query_params["run"] == ["seed1", "seed0"]
 
 
 def test_ticked_runs_that_are_not_finished_are_named(app, made):

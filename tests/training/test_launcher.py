@@ -228,6 +228,25 @@ def test_a_run_that_has_only_just_begun_is_ended_at_once(tmp_path, cohort, monke
     assert (run.status().state, run.status().message) == ("stopped", "Stopped at step 0")
 
 
+@pytest.mark.parametrize("before", [None, RunStatus("failed", "The loss is nan", 7, 10)])
+def test_a_run_is_starting_before_it_has_a_process_and_as_it_was_when_it_gets_none(tmp_path, monkeypatch, before):
+    run = make_run(tmp_path, tmp_path)
+    if before:
+        run.write_status(before)
+    seen = []
+
+    def start(*_, **__):
+        seen.append(run.status())
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(processes, "start", start)
+    with pytest.raises(OSError, match="no more processes"):
+        start_run(run)
+    assert [(status.state, status.message) for status in seen] == [("waiting", "Starting")]
+    after = run.status()
+    assert (after.state, after.step) == (("failed", 7) if before else ("interrupted", 0))
+
+
 def test_a_run_that_many_start_at_once_is_started_once(tmp_path, cohort):
     """Threads of one server, as tabs are, and processes."""
     run = make_run(tmp_path, cohort)

@@ -16,10 +16,14 @@ def show_job(workspace: Comparison, case_id: str) -> None:
     if status is not None and status.state == "running":
         show_progress(workspace.results, case_id)
         return
+    every = job_status(workspace.results, EVERY)
     rows = workspace.rows
     have = set(rows.loc[rows["case_id"] == case_id, "source"]) if not rows.empty else set()
     missing = [name for name in workspace.sources if name not in have]
     if not missing:
+        return
+    if every is not None and every.state == "running":
+        show_progress(workspace.results, EVERY, stamp=workspace.results.stamp())
         return
     if status is not None and status.state == "failed":
         st.error(plain(status.message))
@@ -61,10 +65,10 @@ def show_every(workspace: Comparison) -> None:
 
 
 @st.fragment(run_every=1.0)
-def show_progress(results: Results, case_id: str) -> None:
-    """Bar and Stop of a running job; the page is drawn anew when it ends."""
+def show_progress(results: Results, case_id: str, *, stamp: int | None = None) -> None:
+    """Bar and Stop of a running job; the page is drawn anew when it ends, or the results have another stamp."""
     status = job_status(results, case_id)
-    if status is None or status.state != "running":
+    if status is None or status.state != "running" or stamp not in (None, results.stamp()):
         st.rerun()
         return
     bar, stop = st.columns([6, 1], vertical_alignment="center")

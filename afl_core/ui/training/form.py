@@ -131,8 +131,8 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     return f"{text}. Reading the cases and {count} a run come on top."
 
 
-def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
-    """Make and start all runs; returns the name of the first. Each waits for those before it."""
+def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> list[str]:
+    """Make and start all runs; returns their names. Each waits for those before it."""
     begin, runs = time.time(), []
     pair = f"{begin:.3f}" if len(wish.request.losses) > 1 else ""
     for k, (name, spec) in enumerate(specs.items()):
@@ -140,7 +140,7 @@ def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> str:
         runs.append(run)
     for run in runs:
         start_run(run)
-    return runs[0].name
+    return [run.name for run in runs]
 
 
 def _choose(workspace: Comparison | None) -> Wish:

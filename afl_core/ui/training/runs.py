@@ -10,9 +10,9 @@ from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import AflError
 from afl_core.glossary import TERMS
 from afl_core.training.launcher import start_run, stop_run
-from afl_core.training.names import duration, first_unique, network_name, short_loss
-from afl_core.training.progress import Seen, partners_of, runs_table
-from afl_core.training.run_records import UNDER_WAY
+from afl_core.training.names import duration, network_name, short_loss
+from afl_core.training.progress import Seen, in_order, partners_of, runs_table, titles_of
+from afl_core.training.run_records import STARTING, UNDER_WAY
 from afl_core.training.runs import SPEC, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.training.comparison import show_comparison, show_use
@@ -22,7 +22,13 @@ from afl_core.ui.training.seen import look
 RUN_KEY = "run"
 REFRESH_SECONDS = 2.0
 DELETE_KEY = "run that is perhaps to be deleted"
-COLOURS: dict[str, Any] = {"running": "blue", "finished": "green", "failed": "red", "waiting": "gray"}
+COLOURS: dict[str, Any] = {
+    "running": "blue",
+    "finished": "green",
+    "failed": "red",
+    "waiting": "gray",
+    "starting": "blue",
+}
 """Colours of the badge of a state; the others, which can go on, are orange."""
 
 
@@ -60,27 +66,31 @@ def _panel(live: bool) -> None:
     if len(ticked) > 1:
         show_comparison([seen.run for seen in ticked])
     chosen = _linked_run(everything)
-    _show(chosen, partners_of(chosen, everything))
+    _show(chosen, partners_of(chosen, everything), ticked if len(ticked) > 1 and chosen in ticked else [])
 
 
 def _linked_run(everything: Sequence[Seen]) -> Seen:
-    """The run that the address names, or else the newest, which it then names."""
-    names = [seen.run.name for seen in everything]
-    linked = str(st.query_params.get(RUN_KEY, ""))
-    if linked and linked not in names:
-        st.warning(plain(f"There is no run {linked}; this is the newest."))
-    chosen = everything[names.index(linked) if linked in names else 0]
-    st.query_params[RUN_KEY] = chosen.run.name
-    return chosen
+    """The first run that the address names, or else the newest, which it then names."""
+    names, linked = [seen.run.name for seen in everything], st.query_params.get_all(RUN_KEY)
+    there = [name for name in linked if name in names] or names[:1]
+    if gone := [name for name in linked if name not in names]:
+        instead = "" if set(linked) & set(names) else "; this is the newest"
+        st.warning(plain(f"There is no run {', '.join(gone)}{instead}."))
+    if there != linked:
+        st.query_params[RUN_KEY] = there
+    return everything[names.index(there[0])]
 
 
 def _choose(everything: Sequence[Seen]) -> list[Seen]:
-    """The table; the run that was ticked last is shown below it, several are offered for a comparison."""
-    names = [seen.run.name for seen in everything]
+    """The table; the run that was ticked last is shown below it, several are drawn together and can be compared.
+
+    The address names the ticked runs, the one that is shown first.
+    """
+    names, linked = [seen.run.name for seen in everything], st.query_params.get_all(RUN_KEY)
     key = f"runs {hash(tuple(names))}"
-    linked = st.query_params.get(RUN_KEY)
-    at_first = st.session_state.setdefault(f"first {key}", names.index(linked) if linked in names else 0)
-    before: list[str] = st.session_state.setdefault(f"ticked {key}", [names[at_first]])
+    rows = [names.index(name) for name in linked if name in names] or [0]
+    at_first: list[int] = st.session_state.setdefault(f"first {key}", rows)
+    before: list[str] = st.session_state.setdefault(f"ticked {key}", [names[row] for row in sorted(at_first)])
     number = st.column_config.NumberColumn
     event = st.dataframe(
         runs_table(everything),
@@ -96,24 +106,26 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
         placeholder="–",
         on_select="rerun",
         selection_mode="multi-row",
-        selection_default={"selection": {"rows": [at_first]}},
+        selection_default={"selection": {"rows": at_first}},
         key=key,
     )
-    st.caption("Tick a run to see it, or several to compare them.")
-    ticked = [everything[row] for row in event["selection"]["rows"] if row < len(everything)]
+    st.caption("Tick a run to see it, or several to see their curves in one chart and to compare them.")
+    ticked = [everything[row] for row in sorted(event["selection"]["rows"]) if row < len(everything)]
     now = [seen.run.name for seen in ticked]
     new = [name for name in now if name not in before]
-    if now != before and (new or len(now) == 1):
-        st.query_params[RUN_KEY] = (new or now)[-1]
+    if now and now != before:
+        shown = new[-1] if new else linked[0] if linked and linked[0] in now else now[-1]
+        st.query_params[RUN_KEY] = [shown, *(name for name in now if name != shown)]
     st.session_state[f"ticked {key}"] = now
     return ticked
 
 
-def _show(seen: Seen, partners: Sequence[Seen]) -> None:
-    """The chosen run: what it is, what can be done with it, and how it goes."""
+def _show(seen: Seen, partners: Sequence[Seen], ticked: Sequence[Seen]) -> None:
+    """The chosen run: what it is, what can be done with it, and how it goes, beside the ticked ones or its partners."""
     run, status, config = seen.run, seen.status, seen.spec.config
     with st.container(horizontal=True, vertical_alignment="center"):
-        badge = f":{COLOURS.get(status.state, 'orange')}-badge[{status.state}]"
+        word = "running" if status.state == "running" else seen.phase
+        badge = f":{COLOURS.get(word, 'orange')}-badge[{word}]"
         st.markdown(f"## {plain(run.name)} &nbsp; {badge}", width="stretch")
         _show_actions(seen)
     _show_question(run)
@@ -127,10 +139,12 @@ def _show(seen: Seen, partners: Sequence[Seen]) -> None:
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     _show_state(seen)
     if status.state == "finished":
-        show_use(run, [partner.run for partner in partners if partner.status.state == "finished"])
-    names = first_unique([short_loss(p.spec.config) for p in partners], [p.run.name for p in partners])
-    curves = {name: partner.rows for name, partner in zip(names, partners, strict=True)}
-    show_curves(curves, chosen=names[partners.index(seen)], steps=status.steps, key=run.name)
+        show_use(run, [] if ticked else [of.run for of in partners if of.status.state == "finished"])
+    together = in_order(ticked or partners)
+    titles = titles_of(together)
+    curves = {title: other.rows for title, other in zip(titles, together, strict=True)}
+    steps = max(other.status.steps for other in together)
+    show_curves(curves, chosen=titles[together.index(seen)], steps=steps, key=run.name)
     with st.expander("Log", expanded=status.state in ("failed", "interrupted")):
         st.code(run.log_tail() or "Nothing yet", language=None, wrap_lines=True)
     with st.expander("Settings"):
@@ -146,6 +160,8 @@ def _show_state(seen: Seen) -> None:
         facts = [status.message, f"step {seen.steps}" * bool(seen.steps)]
         facts += [f"{duration(left)} left"] if left is not None else []
         st.progress(min(seen.progress, 1.0), text=plain(" · ".join(fact for fact in facts if fact)))
+    elif status.message == STARTING and status.state == "waiting":
+        st.info("Starting: its process has not reported yet. On a busy machine this takes up to a minute.")
     elif status.state == "waiting":
         st.info(plain(f"{status.message}. Runs go one at a time; this one starts by itself."))
     elif status.state == "failed":
