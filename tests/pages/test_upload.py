@@ -78,6 +78,8 @@ def test_a_case_is_predicted_measured_and_removed(own, cohort, folders):
     roles = [box for box in at.selectbox if "_" in box.label]
     assert [box.value for box in roles] == ["flair", None, "reference"]
     roles[1].set_value("t1ce").run()
+    at = at.switch_page("pages/overview.py").run().switch_page("pages/compare.py").run()  # what was given stays
+    assert [box.value for box in at.selectbox if "_" in box.label] == ["flair", "t1ce", "reference"]
     assert "temporary folder of this session" in text(at)
     press(at, "Run FL")
     (folder,) = folders

@@ -36,6 +36,7 @@ from afl_core.ui.shared.errors import plain, shown_errors
 
 _OF_DATA, _UPLOADED = "Data set", "Your own case"
 _RAN, _TURN = "upload that was run", "upload turn"
+_GIVEN, _SHOWN = "upload that was given", "files in the field"
 _NOT_USED = "not used"
 
 
@@ -119,7 +120,9 @@ def _sequences(checkpoint: SourceSection) -> tuple[str, ...]:
 
 def _drop(files: Sequence[UploadedFile]) -> None:
     """Take files off the page and out of the server's memory, once they are on disk."""
-    st.session_state[_TURN] += 1
+    st.session_state[_TURN] = st.session_state.get(_TURN, 0) + 1
+    for name in (_GIVEN, _SHOWN):
+        st.session_state.pop(name, None)
     context = get_script_run_ctx()
     if context and isinstance(context.uploaded_file_mgr, MemoryUploadedFileManager):
         for file in files:
@@ -142,20 +145,36 @@ def _choose_files(workspace: Comparison, names: Sequence[str], needed: Sequence[
             f"{scheme.title_of(region)} counts as tumour."
         )
     )
-    turn = st.session_state.setdefault(_TURN, 0)
     files = st.file_uploader(
         f"NIfTI, MHA or NRRD files, one for each sequence, up to {MAX_MIB} MB each and {MAX_SUM_MIB} MB together",
         type=[suffix.removeprefix(".") for suffix in ACCEPTED],
         accept_multiple_files=True,
         max_upload_size=MAX_MIB,
-        key=f"upload {turn}",
+        key=_field(),
+        on_change=_keep,
     )
+    if not files and st.session_state.get(_GIVEN):
+        st.session_state[_SHOWN] = []  # the field is a new one, as after another page
     st.caption(
         "The files go to the workbench's own server, on this machine unless somebody set it up elsewhere, and into a "
         "temporary folder of this session. They are removed when you close the page or press Remove; nothing is added "
         "to the results."
     )
-    return list(files)
+    return list(st.session_state.get(_GIVEN, files))
+
+
+def _field() -> str:
+    """Key of the field of files, another one after each Run and Remove."""
+    return f"upload {st.session_state.setdefault(_TURN, 0)}"
+
+
+def _keep() -> None:
+    """Keep what was given where another page would lose it: the field's files, and those that it has lost already."""
+    now, shown = list(st.session_state[_field()]), st.session_state.get(_SHOWN, [])
+    lost = [file for file in st.session_state.get(_GIVEN, []) if file.file_id not in shown]
+    names = {file.name for file in now}
+    st.session_state[_GIVEN] = [file for file in lost if file.name not in names] + now
+    st.session_state[_SHOWN] = [file.file_id for file in now]
 
 
 def _choose_roles(files: Sequence[UploadedFile], needed: Sequence[str]) -> list[str]:
@@ -172,6 +191,7 @@ def _choose_roles(files: Sequence[UploadedFile], needed: Sequence[str]) -> list[
                 index=options.index(guess) if guess else None,
                 placeholder="Which sequence is it?",
                 key=f"role {file.file_id}",
+                persist_state="session",
             )
         roles.append(role or "")
     return roles
