@@ -15,6 +15,7 @@ from afl_core.evaluation.job import EVERY, start_job
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.prediction_files import predictions_of, source_name
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import NAME as SOURCE_NAME
 from afl_core.evaluation.sources import decide_meanings, parse_sources, source_text
 from afl_core.evaluation.store import describe_new, find_results
 
@@ -92,6 +93,20 @@ def change_sources(results: Results, names: Sequence[str]) -> None:
     """
     _check_idle(results.folder.name)
     results.keep_sources(names)
+
+
+def rename_source(results: Results, name: str, to: str) -> None:
+    """Give a source of results another name; its place, rows and masks stay.
+
+    Raises:
+        UsageError: If it cannot have that name, or something is being measured into the results.
+    """
+    if not SOURCE_NAME.fullmatch(to):
+        todo = "Use letters, digits, space and . _ + -, at most 40, with a letter or digit first"
+        raise UsageError("A source cannot have that name", received=to, todo=todo)
+    _check_idle(results.folder.name)
+    if to != name:
+        results.rename_source(name, to)
 
 
 def rename_results(name: str, to: str) -> None:

@@ -179,6 +179,21 @@ class Manifest(_Section):
     empty_masks: dict[str, dict[Literal["both", "reference", "prediction"], int]] = {}
     updated: str = ""
 
+    def with_source_renamed(self, name: str, to: str) -> "Manifest":
+        """The manifest in which a source has another name, at its place."""
+
+        def renamed(of: dict[str, Any]) -> dict[str, Any]:
+            return {to if key == name else key: value for key, value in of.items()}
+
+        return self.model_copy(
+            update={
+                "sources": renamed(self.sources),
+                "problems": {case: renamed(texts) for case, texts in self.problems.items()},
+                "missing": renamed(self.missing),
+                "empty_masks": renamed(self.empty_masks),
+            }
+        )
+
     @property
     def described(self) -> bool:
         """Whether it says what was evaluated: a data set and sources."""

@@ -20,6 +20,15 @@ def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, s
     table = pd.concat(tables, ignore_index=True)
     texts = sorted(TEXTS & set(table))
     table[texts] = table[texts].fillna("")  # rows of an earlier version lack some
+    return _in_order(table)
+
+
+def with_source_renamed(table: pd.DataFrame, name: str, to: str) -> pd.DataFrame:
+    """The rows in which a source has another name, in the fixed order."""
+    return _in_order(table.assign(source=table["source"].replace(name, to)))
+
+
+def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in table else [])
     return table.sort_values(order, kind="stable", ignore_index=True)
 

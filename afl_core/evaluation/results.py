@@ -28,7 +28,7 @@ from afl_core.evaluation.manifest import (
     SourceSection,
     load_manifest,
 )
-from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing
+from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing, with_source_renamed
 from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.rows import SETTINGS, VERSION, Settings, settings_for
 from afl_core.evaluation.sources import Source
@@ -192,6 +192,26 @@ class Results:
             self._write_manifest(manifest, sources={name: manifest.sources[name] for name in names})
             for name in gone:
                 shutil.rmtree(self.folder / "masks" / name, ignore_errors=True)
+
+    def rename_source(self, name: str, to: str) -> None:
+        """Give a source another name, in manifest, rows and masks; it keeps its place.
+
+        Raises:
+            UsageError: If there is no such source, or another one has the new name.
+        """
+        with self._turn():
+            manifest = self.manifest()
+            others = {other.lower() for other in manifest.sources if other != name}
+            if name not in manifest.sources or to.lower() in others:
+                what = "Another source has that name" if name in manifest.sources else "There is no such source"
+                raise UsageError(what, received=f"{name} as {to}", todo="Choose another name, or reload the page")
+            if (masks := self.folder / "masks" / name).is_dir():
+                shutil.rmtree(self.folder / "masks" / to, ignore_errors=True)  # left by a source that is gone
+                masks.rename(self.folder / "masks" / to)
+            for table in (LESIONS, CASES):
+                if not (rows := load_table(self.folder, table)).empty:
+                    write_table(self.folder / table, with_source_renamed(rows, name, to))
+            self._write_manifest(manifest.with_source_renamed(name, to))
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""

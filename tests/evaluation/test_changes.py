@@ -13,6 +13,7 @@ from afl_core.evaluation.changes import (
     delete_results,
     find_candidates,
     rename_results,
+    rename_source,
 )
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import EVERY, job_status
@@ -76,6 +77,44 @@ def test_sources_are_ordered_and_removed(stored):
     assert [path.name for path in (stored.folder / "masks").iterdir()] == ["B"]
     with pytest.raises(UsageError, match="not the sources"):
         change_sources(stored, ["A"])
+
+
+def test_a_source_is_renamed_in_manifest_tables_and_masks_and_keeps_its_place(stored):
+    before = stored.cases().query("source == 'A'").set_index("case_id")["dsc"].to_dict()
+    manifest = stored.manifest()
+    told = {
+        "problems": {"Case_A": {"A": "a word", "": "of the case"}},
+        "missing": {"A": ("Case_B",), "B": ("Case_C",)},
+        "empty_masks": {"A": {"both": 1}},
+    }
+    stored._write_manifest(manifest, **told)
+    rename_source(stored, "A", "Z tool")
+    manifest = stored.manifest()
+    assert list(manifest.sources) == ["Z tool", "B"]
+    assert manifest.problems == {"Case_A": {"Z tool": "a word", "": "of the case"}}
+    assert manifest.missing == {"Z tool": ("Case_B",), "B": ("Case_C",)}
+    assert manifest.empty_masks == {"Z tool": {"both": 1}}
+    cases = stored.cases()
+    assert set(cases["source"]) == set(stored.lesions()["source"]) == {"B", "Z tool"}
+    assert cases.query("source == 'Z tool'").set_index("case_id")["dsc"].to_dict() == before
+    assert sorted(path.name for path in (stored.folder / "masks").iterdir()) == ["B", "Z tool"]
+    assert open_comparison(stored.folder).sources == ("Z tool", "B")
+
+
+@pytest.mark.parametrize(
+    ("name", "to", "said"),
+    [
+        ("A", "b", "Another source"),
+        ("A", "../x", "cannot have"),
+        ("A", "", "cannot have"),
+        ("X", "Y", "no such source"),
+    ],
+)
+def test_a_source_is_not_renamed_where_the_name_clashes_or_cannot_be(stored, name, to, said):
+    with pytest.raises(UsageError, match=said):
+        rename_source(stored, name, to)
+    assert list(stored.manifest().sources) == ["A", "B"]
+    assert set(stored.cases()["source"]) == {"A", "B"}
 
 
 def test_results_are_renamed(stored):

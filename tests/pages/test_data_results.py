@@ -50,6 +50,19 @@ def test_sources_are_moved_and_removed(page, results):
     assert not at.exception
 
 
+def test_a_source_is_renamed_and_a_clash_is_said(page, results):
+    at = page()
+    rename = [box for box in at.text_input if box.label == "New name of the source"]
+    rename[0].set_value("a-fl")
+    next(b for b in at.button if b.label == "Rename FL").click().run()
+    assert any("Another source has that name" in e.value for e in at.error)
+    next(b for b in at.text_input if b.label == "New name of the source").set_value("focal")
+    next(b for b in at.button if b.label == "Rename FL").click().run()
+    assert not at.exception
+    assert list(results.manifest().sources) == ["focal", "A-FL"]
+    assert set(results.cases()["source"]) == {"focal", "A-FL"}
+
+
 def test_results_are_renamed(page, results):
     at = page()
     (name,) = [b for b in at.text_input if b.label == "New name"]

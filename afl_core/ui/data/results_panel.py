@@ -6,10 +6,12 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.base.words import number_of
-from afl_core.evaluation.changes import change_sources, delete_results, rename_results
+from afl_core.evaluation.changes import change_sources, delete_results, rename_results, rename_source
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import OPENED_KEY
+
+_RENAMING = "Rows and masks stay. `afl evaluate --source` that measures it again is to give the new name."
 
 
 def show_results(workspace: Comparison) -> None:
@@ -17,7 +19,7 @@ def show_results(workspace: Comparison) -> None:
     st.header(f"Results: {plain(workspace.name)}")
     if workspace.manifest.sources:
         st.caption("The first two sources are compared everywhere, the second against the first.")
-    order = _choose_order(workspace)
+    order, renamed = _choose_sources(workspace)
     with st.container(horizontal=True):
         _offer_rows(workspace)
         to = _choose_name(workspace)
@@ -25,6 +27,9 @@ def show_results(workspace: Comparison) -> None:
     with shown_errors():  # below the line: a popover may be closed when an error comes
         if order is not None:
             change_sources(workspace.results, order)
+            st.rerun()
+        if renamed:
+            rename_source(workspace.results, *renamed)
             st.rerun()
         if to:
             rename_results(workspace.name, to)
@@ -34,22 +39,26 @@ def show_results(workspace: Comparison) -> None:
             _go_on(None)
 
 
-def _choose_order(workspace: Comparison) -> list[str] | None:
-    """The sources in their order, each with its files; the new order once one was moved or removed."""
+def _choose_sources(workspace: Comparison) -> tuple[list[str] | None, tuple[str, str] | None]:
+    """The sources, each with its files; the new order once one was moved or removed, or a name and its new one."""
     names = list(workspace.manifest.sources)
     counts = {} if workspace.rows.empty else workspace.rows["source"].value_counts().to_dict()
-    order = None
+    order, renamed = None, None
     for place, name in enumerate(names):
         with st.container(horizontal=True, vertical_alignment="center"):
             measured = number_of(int(counts.get(name, 0)), "case")
             st.markdown(f"**{plain(name)}** {plain(workspace.summaries[name])}, {measured} measured", width="stretch")
             if st.button("↑ Earlier", key=f"earlier {name}", disabled=place == 0):
                 order = [*names[: place - 1], name, names[place - 1], *names[place + 1 :]]
+            with st.popover("Rename", width="content", key=f"name of {name}"), st.form(f"rename {name}", border=False):
+                to = st.text_input("New name of the source", name, help=_RENAMING).strip()
+                if st.form_submit_button(f"Rename {plain(name)}") and to != name:
+                    renamed = name, to
             with st.popover("Remove", width="content"):
                 st.markdown(f"The rows and masks of {plain(name)} in these results go; its own files stay.")
                 if st.button(f"Remove {plain(name)}", type="primary", key=f"remove {name}"):
                     order = [other for other in names if other != name]
-    return order
+    return order, renamed
 
 
 def _offer_rows(workspace: Comparison) -> None:
