@@ -9,6 +9,7 @@ from made_runs import FOCAL, make_run
 from playwright.sync_api import Page, expect
 
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import stop_run
 from afl_core.training.run_records import RunStatus
@@ -80,7 +81,12 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     page.wait_for_function(
         "location.pathname == '/compare' && location.search.includes('case=Case_D')", timeout=PATIENCE
     )
-    page.get_by_text("No result yet for FL on this case").wait_for(timeout=PATIENCE)
+    (results,) = (home / "data" / "results").iterdir()
+    while Results(results).cases().empty:  # measured without a further click
+        page.wait_for_timeout(200)
+    expect(page.get_by_text("predicting and measuring")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=PATIENCE)
+    expect(page.get_by_text("No result yet")).to_have_count(0)
     assert load_card(home / "models" / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
 
 

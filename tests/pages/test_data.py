@@ -102,6 +102,28 @@ def test_opening_makes_results_of_the_region_that_was_chosen(page, tmp_path, mak
     assert at.session_state[OPENED_KEY] == manifest.parent.name  # app.py, which AppTest does not run again, opens it
 
 
+def test_a_link_opens_the_same_report_in_another_session(page, app, tmp_path):
+    made_trees.brats2021(tmp_path / "data")
+    (tmp_path / "data" / "stray.nii.gz").write_bytes(b"")
+    at = page(tmp_path / "data")
+    assert at.query_params["folder"] == str(tmp_path / "data")
+    assert "Read: 2 cases with 8 images and 2 references. Not read: 1 image file that belongs to no case" in text(at)
+    choice(at, "Layout").select("brats2021").run()
+    at.session_state[f"region {tmp_path / 'data'} brats2021 "] = "tc"
+    next(box for box in at.checkbox if box.label == "Trust the order of voxels").check().run()
+    assert not at.exception
+    link = {key: at.query_params[key] for key in at.query_params}
+    assert {key: link[key] for key in ("layout", "region", "trust_voxel_order")} == {
+        "layout": "brats2021",
+        "region": "tc",
+        "trust_voxel_order": "on",
+    }
+    other = app("data", **link)
+    assert text(other) == text(at)
+    assert numbers(other) == numbers(at)
+    assert {key: other.query_params[key] for key in other.query_params} == link
+
+
 def test_without_a_fitting_checkpoint_opening_says_so(page, tmp_path):
     made_trees.picai(tmp_path / "data")
     at = page(tmp_path / "data")

@@ -177,6 +177,18 @@ def test_running_a_case_from_the_page_stores_its_rows(app, results):
     assert set(results.cases().query("case_id == 'lost'")["source"]) == {"FL", "A-FL"}
 
 
+def test_a_case_shows_the_progress_of_a_job_of_every_case(app, results):
+    folder = results.folder / "jobs" / EVERY
+    folder.mkdir(parents=True)
+    status = {"state": "running", "message": "1 of 4 cases", "done": 1, "total": 4}
+    (folder / "status.json").write_text(json.dumps(status))
+    with processes.hold(folder):
+        at = app(case="lost")
+        assert at.get("progress")[0].text == "1 of 4 cases"
+        assert not any("Run FL" in b.label for b in at.button)
+        assert not app(case="gained").get("progress")  # it has its results
+
+
 def test_every_case_is_measured_from_the_overview(app, results):
     at = app()
     assert "1 of 4 cases has no result yet" in text(at)

@@ -19,7 +19,8 @@ from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import declare_patients, find_results, register
 from afl_core.glossary import TERMS
-from afl_core.ui.data.wording import on_page
+from afl_core.ui.data.address import linked_folder, options_at_first, write_address
+from afl_core.ui.data.wording import on_page, read_sentence
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OVERVIEW, leave_for
@@ -46,18 +47,17 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
 
     None where there is no data set; a message on the page says why.
     """
-    proposed = st.session_state.get(FOLDER_KEY) or (workspace.manifest.data.path if workspace else "")
+    proposed = st.session_state.get(FOLDER_KEY) or linked_folder(workspace)
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
     text = folder.text_input(
         "Folder of the data set", proposed, key=f"data {proposed}", placeholder="/path/to/BraTS2021"
     )
-    is_open = workspace is not None and text == workspace.manifest.data.path
+    at_first = options_at_first(text, workspace)
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
-    masks = is_open and workspace is not None and workspace.manifest.data.kind == MASKS_ALONE.name
     layout = layouts.selectbox(
         "Layout",
         names,
-        index=names.index(MASKS_ALONE.name) if masks else 0,
+        index=names.index(at_first.layout) if at_first.layout in names else 0,
         format_func=_layout_name,
         key=f"layout {text}",
         help=TERMS["Layout"],
@@ -65,7 +65,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     if not text.strip():
         st.info("Give the folder of a data set, or run `afl demo` in a terminal for the demo cohort.")
         return None
-    opened = workspace.cohort if is_open and workspace is not None else None
+    write_address(text, replace(at_first, layout=layout or None), workspace)
     try:
         root = typed_folder(text)
         cohort = _cohort(str(root), DataOptions(layout or None))
@@ -74,9 +74,12 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
         return None
     how = "Read as" if layout else "Recognised as"
     st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
+    st.caption(plain(read_sentence(cohort)))
     with shown_errors(on_page):
-        options = _choose_options(root, layout, cohort, opened)
-        return (_cohort(str(root), options), options) if options else None
+        options = _choose_options(root, layout, cohort, at_first)
+        if options:
+            write_address(text, options, workspace)
+            return _cohort(str(root), options), options
     return None
 
 
@@ -91,14 +94,14 @@ def _show_wrong(error: AflError) -> None:
     st.table(pd.DataFrame({key: plain(text) for key, text in row.items()} for row in known).set_index("Layout"))
 
 
-def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | None) -> DataOptions | None:
+def _choose_options(root: Path, layout: str, cohort: Cohort, at_first: DataOptions) -> DataOptions | None:
     """Labels, region, patients and trust as the reader chooses them; None while own codes are still to be written."""
     left, right = st.columns([4, 5], vertical_alignment="top")
     with left:
-        labels = _choose_labels(f"{root} {layout}", cohort, opened)
+        labels = _choose_labels(f"{root} {layout}", cohort, at_first.labels or DECLARED)
     table = right.text_input(
         "Table of patients",
-        opened.patients.table if opened else "",
+        at_first.patients or "",
         key=f"patients {root} {layout}",
         placeholder="/path/to/patients.csv, where the names do not say who is one patient",
         help=f"{TERMS['Table of patients']} {TERMS['Patient']}",
@@ -106,7 +109,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
     if labels is None:
         return None
     scheme = find_scheme(labels) if labels else cohort.scheme
-    known = opened.region.name if opened and opened.region.name in scheme.regions else WHOLE
+    known = at_first.region if at_first.region in scheme.regions else WHOLE
     region = st.segmented_control(
         "Region that counts as tumour",
         tuple(scheme.regions),
@@ -118,7 +121,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
     )
     trust = left.checkbox(
         "Trust the order of voxels",
-        value=opened is not None and opened.trust_voxel_order,
+        value=at_first.trust_voxel_order,
         key=f"trust {root} {layout}",
         help=TERMS["Trust the order of voxels"],
     )
@@ -126,10 +129,9 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, opened: Cohort | No
     return DataOptions(layout or None, labels or None, str(region), trust, patients)
 
 
-def _choose_labels(key: str, cohort: Cohort, opened: Cohort | None) -> str | None:
+def _choose_labels(key: str, cohort: Cohort, before: str) -> str | None:
     """A scheme, `DECLARED`, or codes that the reader writes; None, with a message on the page, while there are none."""
     schemes = (DECLARED, *(name for name in SCHEMES if name != cohort.scheme.name), CODES)
-    before = opened.labels if opened else DECLARED
     labels = st.selectbox(
         "Labels",
         schemes,

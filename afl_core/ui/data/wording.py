@@ -4,8 +4,9 @@ import re
 from collections.abc import Callable
 from types import MappingProxyType
 
+from afl_core.base.words import number_of
 from afl_core.data.labels import SCHEMES
-from afl_core.data.layouts import LAYOUTS
+from afl_core.data.layouts import LAYOUTS, Cohort
 from afl_core.data.layouts.hints import MASKS
 
 _VALUE = r"(?!with\b|and\b|or\b|in\b|for\b)('[^']*'|[A-Za-z0-9_=-]+(?:,[A-Za-z0-9_-]+=[0-9]+)*)"
@@ -40,6 +41,22 @@ _CONTROLS: MappingProxyType[str, str | Callable[[re.Match[str]], str]] = Mapping
     }
 )
 """What advice says of options and commands, to what the page has in their place; the longest first."""
+
+
+def read_sentence(cohort: Cohort) -> str:
+    """What is read of a folder, and how much of it is not; the findings name each file."""
+    images = sum(len(case.sequences) for case in cohort.cases)
+    references = sum(case.reference is not None for case in cohort.cases)
+    read = f"{number_of(len(cohort.cases), 'case')} with {number_of(images, 'image')} and "
+    read += number_of(references, "reference")
+    left = [
+        (cohort.problems, "case or file that cannot be used", "cases or files that cannot be used"),
+        (cohort.strays, "image file that belongs to no case", "image files that belong to no case"),
+        (cohort.aside, "image file that is not needed", "image files that are not needed"),
+    ]
+    not_read = "; ".join(number_of(len(files), one, many) for files, one, many in left if files)
+    rest = f"Not read: {not_read}. The findings below name them" if not_read else "No image file is left aside"
+    return f"Read: {read}. {rest}."
 
 
 def on_page(text: str) -> str:
