@@ -10,6 +10,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from afl_core.base import processes
 from afl_core.data.layouts import references_cohort
 from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.pipeline import mask_path
