@@ -79,13 +79,13 @@ def _as_csv(rows: pd.DataFrame) -> bytes:
 
 def _choose_name(workspace: Comparison) -> str:
     """A new name for the results, or ""."""
-    with st.popover("Rename", width="content"), st.form("rename results", border=False):
+    with st.popover("Rename results", width="content"), st.form("rename results", border=False):
         to = st.text_input("New name", workspace.name).strip()
         return to if st.form_submit_button("Rename") and to != workspace.name else ""
 
 
 def _choose_deletion(workspace: Comparison) -> bool:
-    with st.popover("Delete", width="content"):
+    with st.popover("Delete results", width="content"):
         rows = number_of(len(workspace.rows), "row")
         st.markdown(f"{rows} and their masks go for good. The data set and the predictions stay where they are.")
         return st.button(f"Delete {plain(workspace.name)} for good", type="primary")
