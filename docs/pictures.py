@@ -16,7 +16,7 @@ from pathlib import Path
 from urllib.error import URLError
 
 import numpy as np
-from PIL import Image, ImageChops
+from PIL import Image
 from playwright.sync_api import Page, sync_playwright
 
 DOCS = Path(__file__).parent
@@ -40,6 +40,9 @@ BUSY += ", .afl[data-ready=false]"
 START_S, SETTLE_MS, PATIENCE_MS = 60, 2000, 60_000
 SAME, MOST = 24, 0.9999
 """Difference of a pixel, from 0 to 255, up to which it looks the same, and the share of the pixels that must."""
+
+OFTEN = 24
+"""Colours that a palette holds unchanged."""
 
 SHORT_PATHS = """() => {
   for (const field of document.querySelectorAll("input"))
@@ -110,19 +113,23 @@ def settle(page: Page) -> None:
 def small(png: bytes) -> bytes:
     """A PNG of the same look: with a palette of 256 colours where they suffice.
 
-    In choosing them a colour counts less than its pixels do: else the many greys of an image leave no room for the few
-    pixels of an outline.
+    The most frequent colours stay as they are, such as the page's own. In choosing the others a colour counts less than
+    its pixels do: else the many greys of an image leave no room for the few pixels of an outline.
     """
-    picture = Image.open(io.BytesIO(png)).convert("RGB")
-    colours, pixels = np.unique(np.asarray(picture).reshape(-1, 3), axis=0, return_counts=True)
-    chosen = np.repeat(colours, np.ceil(pixels**0.35).astype(int), axis=0)
-    palette = Image.fromarray(chosen[None]).quantize(256, kmeans=1)
-    reduced = picture.quantize(palette=palette, dither=Image.Dither.NONE)
-    off = np.asarray(ImageChops.difference(picture, reduced.convert("RGB"))).max(axis=2)
-    if (off <= SAME).mean() >= MOST:
-        picture = reduced
+    picture = np.asarray(Image.open(io.BytesIO(png)).convert("RGB")).astype(int)
+    colours, place, pixels = np.unique(picture.reshape(-1, 3), axis=0, return_inverse=True, return_counts=True)
+    chosen = np.repeat(colours, np.ceil(pixels**0.35).astype(int), axis=0).astype(np.uint8)
+    others = Image.fromarray(chosen[None]).quantize(256 - OFTEN, kmeans=1).getpalette() or []
+    palette = np.vstack([colours[np.argsort(pixels)[-OFTEN:]], np.reshape(others, (-1, 3))])
+    nearest = np.array([np.square(palette - colour).sum(axis=1).argmin() for colour in colours])
+    reduced = nearest[place].reshape(picture.shape[:2])
+    if (np.abs(palette[reduced] - picture).max(axis=2) <= SAME).mean() >= MOST:
+        image = Image.fromarray(reduced.astype(np.uint8))
+        image.putpalette(palette.flatten().tolist())
+    else:
+        image = Image.fromarray(picture.astype(np.uint8))
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    image.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()
 
 
