@@ -174,8 +174,8 @@ def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp
     ran = afl("evaluate", "--references", references, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert ran.code == 0
     figures = ran.out.splitlines()[-1].split()
-    everything = ["A", "0", "0", f"{(0.75 + 1 + 1) / 3:.4f}", "1.0000", "3", "patients"]
-    assert figures == [*everything, f"{(0.75 + 1) / 2:.4f}", "2", "patients"]
+    everything = ["A", "0", "0", f"{(0.75 + 1 + 1) / 3:.3f}", "1.000", "3", "patients"]
+    assert figures == [*everything, f"{(0.75 + 1) / 2:.3f}", "2", "patients"]
     assert "A: 2 of 2 lesions found; false positives: 0, in 3 cases" in ran.err
 
 
@@ -188,7 +188,7 @@ def test_figures_are_over_patients_and_say_so(afl, masks, cohort, tmp_path):
     assert ran.code == 0, ran
     dsc = Results(tmp_path / "out").cases().set_index("case_id")["dsc"]
     patients = [(dsc["Case_A"] + dsc["Case_B"]) / 2, dsc["Case_C"], dsc["Case_D"]]
-    mean, median = f"{np.mean(patients):.4f}", f"{np.median(patients):.4f}"
+    mean, median = f"{np.mean(patients):.3f}", f"{np.median(patients):.3f}"
     words = ran.out.splitlines()[-1].split()
     assert words[3:9] == [mean, median, "3", "patients,", "4", "cases"]
 

@@ -195,7 +195,13 @@ def _choose_metric(workspace: Comparison) -> str:
     keys = [key for key in METRICS if workspace.rows.empty or key in workspace.rows]
     return str(
         st.selectbox(
-            "Metric", keys, format_func=lambda key: METRICS[key].label, key="metric", bind="query-params", width=220
+            "Metric",
+            keys,
+            format_func=lambda key: METRICS[key].label,
+            help=TERMS["Metrics"],
+            key="metric",
+            bind="query-params",
+            width=220,
         )
     )
 

@@ -3,9 +3,9 @@
 import shlex
 from pathlib import Path
 
-import numpy as np
 import streamlit as st
 
+from afl_core.base.numbers import number, volume
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.errors import shown_errors
 
@@ -52,8 +52,8 @@ def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, 
     facts = facts[facts["reference_volume_ml"] > 0]
 
     def label(case_id: str) -> str:
-        volume, rough = facts.loc[case_id, ["reference_volume_ml", "roughness"]].to_numpy(dtype=float)
-        return f"{case_id} · {volume:.1f} ml" + ("" if np.isnan(rough) else f" · roughness {rough:.2f}")
+        ml, rough = facts.loc[case_id, ["reference_volume_ml", "roughness"]].to_numpy(dtype=float)
+        return f"{case_id} · {volume(ml)} · roughness {number(rough, 2)}"
 
     chosen = {}
     for column, (role, default) in zip(st.columns(len(defaults)), defaults.items(), strict=True):

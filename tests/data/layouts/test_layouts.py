@@ -323,7 +323,8 @@ def test_pipes_devices_and_broken_links_are_named_and_never_opened(cohort, monke
         "HGG/Case_A/socket.mha",
     ]
     assert all("a pipe, device, socket or broken link" in said for _, said in found.problems)
-    assert scan_folder(Path("/dev")).files == ()
+    # /dev/shm holds ordinary files, of any process.
+    assert [file for file in scan_folder(Path("/dev")).files if not str(file).startswith("shm/")] == []
 
 
 @pytest.mark.parametrize("text", ["~nosuchuser", "a\0b", "/" + "a" * 300, "/" + "a/" * 3000, "/dev/zero/x", " "])
