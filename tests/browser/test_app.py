@@ -104,18 +104,18 @@ def test_figure_is_made_by_one_click(page, serve):
 def test_a_picture_of_the_overview_leads_to_its_case_and_back(page, serve):
     page.goto(serve(ROOT / "app.py"))
     page.get_by_text("Synthetic cohort.").wait_for(timeout=60_000)
-    page.locator(FOREST).first.wait_for(timeout=30_000)
+    page.locator(FOREST).first.wait_for(timeout=60_000)
     pictures = page.locator("img[src*='thumbnail/demo/']")
     page.wait_for_function(
         "[...document.querySelectorAll(\"img[src*='thumbnail/demo/']\")].filter(i => i.naturalWidth > 50).length == 6",
-        timeout=30_000,
+        timeout=60_000,
     )
     case_id = pictures.last.get_attribute("alt")
     page.get_by_role("link", name=case_id).click()
     page.wait_for_selector(READY, timeout=60_000)
     assert f"case={case_id}" in page.url
     page.go_back()
-    page.locator(FOREST).first.wait_for(timeout=30_000)
+    page.locator(FOREST).first.wait_for(timeout=60_000)
 
 
 def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(page, serve):

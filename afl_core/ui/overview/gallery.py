@@ -66,7 +66,7 @@ def _show_card(workspace: Comparison, case: Mapping[Any, Any], picture: str, pai
     st.page_link(
         "pages/compare.py",
         label=plain(case_id),
-        query_params={"results": workspace.name, "case": case_id, "metric": "dsc"},
+        query_params={"results": workspace.name, "case": case_id},
     )
     first, size = case["first"], volume(case["size"]) if case["size"] > 0 else "no tumour"
     if pair is None:
