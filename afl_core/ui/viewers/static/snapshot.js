@@ -2,7 +2,7 @@
 
 import { el } from "./common.js";
 import { drawPane } from "./panes.js";
-import { legendKinds, swatch } from "./words.js";
+import { legendKinds, legendScales, swatch } from "./words.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
@@ -36,11 +36,12 @@ const caseName = ({ case: name }) => (/^[0-9a-f]{64}$/.test(name) ? "case" : nam
  * @returns {HTMLCanvasElement}
  */
 export function drawView(viewer) {
-  const { grid, root, panes } = viewer;
+  const { grid, root, panes, legend } = viewer;
   const scale = SHARPER * viewer.ratio;
   const from = grid.getBoundingClientRect();
   const right = Math.max(...panes.map(({ frame }) => frame.getBoundingClientRect().right));
-  const [width, height] = [right - from.left + 2 * EDGE, from.height + 2 * LINE + 2 * EDGE];
+  const words = [...legend.children].reduce((sum, { offsetWidth }) => sum + offsetWidth + 16, 0); // in one line
+  const [width, height] = [Math.max(right - from.left, words) + 2 * EDGE, from.height + 2 * LINE + 2 * EDGE];
   const picture = el("canvas", { width: Math.round(width * scale), height: Math.round(height * scale) });
   const ctx = picture.getContext("2d");
   const style = getComputedStyle(root);
@@ -117,8 +118,7 @@ function addLegend(viewer, ctx, y, { scale, write }) {
     x += key.width + 5 * scale;
     x += write(kind.text, x, y) + 14 * scale;
   }
-  const maps = new Map(viewer.header.maps.map((map) => [JSON.stringify([map.label, map.limits, map.colours]), map]));
-  for (const { label, limits: [low, high], colours } of maps.values()) {
+  for (const { label, limits: [low, high], colours } of legendScales(viewer)) {
     x += write(`${label}: ${low.toPrecision(3)}`, x, y) + 5 * scale;
     const ramp = ctx.createLinearGradient(x, 0, x + 90 * scale, 0);
     colours.forEach((colour, i) => ramp.addColorStop(i / (colours.length - 1), colour));

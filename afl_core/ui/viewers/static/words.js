@@ -131,13 +131,21 @@ export function legendKinds(viewer) {
 }
 
 /**
+ * The scales of the maps; maps of one scale share it.
+ * @param {Viewer} viewer
+ * @returns {import("./types").ScalarMap[]}
+ */
+export function legendScales({ header: { maps } }) {
+  return [...new Map(maps.map((map) => [JSON.stringify([map.label, map.limits, map.colours]), map])).values()];
+}
+
+/**
  * Makes the legend: a patch for each kind of region, a bar for each scale.
  * @param {Viewer} viewer
  */
 function buildLegend(viewer) {
   const patch = (kind) => el("span", {}, swatch(kind, window.devicePixelRatio || 1), kind.text);
-  const maps = new Map(viewer.header.maps.map((map) => [JSON.stringify([map.label, map.limits, map.colours]), map]));
-  viewer.legend.replaceChildren(...legendKinds(viewer).map(patch), ...[...maps.values()].map(scale));
+  viewer.legend.replaceChildren(...legendKinds(viewer).map(patch), ...legendScales(viewer).map(scale));
 }
 
 /**
