@@ -53,7 +53,7 @@ def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, 
 
     def label(case_id: str) -> str:
         ml, rough = facts.loc[case_id, ["reference_volume_ml", "roughness"]].to_numpy(dtype=float)
-        return f"{case_id} · {volume(ml)} · roughness {number(rough, 2)}"
+        return f"{case_id} · {volume(float(ml))} · roughness {number(float(rough), 2)}"
 
     chosen = {}
     for column, (role, default) in zip(st.columns(len(defaults)), defaults.items(), strict=True):
