@@ -18,15 +18,16 @@ if workspace is not None:
         with stage:
             upload.show_upload(workspace)
     elif chosen is not None:
+        masks = case_views.find_masks(workspace, chosen.case_id)
         with stage:
             with layout.facts():
                 cases.offer_steps(chosen)
                 panels.show_header(workspace, chosen.case_id)
-                case_views.show_files(workspace, chosen.case_id)
+                case_views.show_files(workspace, chosen.case_id, masks)
             job_panel.show_job(workspace, chosen.case_id)
-            case_views.show_slices(workspace, chosen.case_id)
+            case_views.show_slices(workspace, chosen.case_id, masks)
             surfaces = case_views.place_surfaces()
         panels.show_metrics(workspace, chosen.case_id)
-        case_views.show_surfaces(workspace, chosen.case_id, surfaces)
+        case_views.show_surfaces(workspace, chosen.case_id, masks, surfaces)
         panels.show_table(workspace, chosen.table, chosen.metric)
         figure_export.show_figure_export(workspace)

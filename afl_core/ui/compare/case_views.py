@@ -1,7 +1,7 @@
 """One case in pictures: linked slices and surfaces."""
 
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,29 @@ _IMAGE, _REFERENCE = "/image", "/reference"
 """No source is called so: their names hold no slash."""
 
 
-def show_files(workspace: Comparison, case_id: str) -> None:
+@dataclass(frozen=True)
+class StoredMasks:
+    """The masks that were measured on a case, by source, and what is wrong with those that are not there any more."""
+
+    paths: Mapping[str, Path]
+    lost: Mapping[str, str]
+
+
+def find_masks(workspace: Comparison, case_id: str) -> StoredMasks:
+    """The masks of every source that measured one; each is read whole, to see that it is the one that was measured."""
+    rows = workspace.rows
+    measured = set(rows.loc[rows["case_id"] == case_id, "source"]) if not rows.empty else set()
+    paths, lost = {}, {}
+    for name in workspace.sources:
+        if name in measured:
+            try:
+                paths[name] = workspace.mask(case_id, name)
+            except DataError as error:
+                lost[name] = str(error)
+    return StoredMasks(paths, lost)
+
+
+def show_files(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
     """A menu of the files that are shown of a case: image, reference and the mask of each source, to copy."""
     case = _find(workspace, case_id)
     if case is None:
@@ -43,16 +65,14 @@ def show_files(workspace: Comparison, case_id: str) -> None:
     sequence = _sequence(case)
     files = {sequence: case.sequences[sequence]} if sequence else {}
     files |= {"Reference": case.reference} if case.reference else {}
-    for name in workspace.sources:
-        with suppress(DataError):  # the slices say what is wrong with it
-            files[name] = workspace.mask(case_id, name)
+    files |= masks.paths
     with st.popover("Files"):
         for name, path in files.items():
             st.caption(plain(name))
             st.code(str(path), language=None, wrap_lines=True)
 
 
-def show_slices(workspace: Comparison, case_id: str) -> None:
+def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
     """Linked slices of the reference and of every source, on the sequence that the address names (`?sequence=`)."""
     case = _case(workspace, case_id)
     if case is None:
@@ -61,7 +81,7 @@ def show_slices(workspace: Comparison, case_id: str) -> None:
     with shown_errors():
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
-        payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case)))
+        payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case, masks)))
         if note:
             st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
@@ -89,7 +109,7 @@ def place_surfaces() -> DeltaGenerator:
     return st.container()
 
 
-def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) -> None:
+def show_surfaces(workspace: Comparison, case_id: str, masks: StoredMasks, place: DeltaGenerator) -> None:
     """Surfaces side by side, coloured by their distance from the reference."""
     case = _case(workspace, case_id)
     if case is None:
@@ -98,7 +118,7 @@ def show_surfaces(workspace: Comparison, case_id: str, place: DeltaGenerator) ->
 
     with place, shown_errors():
         sequence = next(iter(case.sequences), "")
-        files = (_image_file(case, sequence), *_files(workspace, case))
+        files = (_image_file(case, sequence), *_files(workspace, case, masks))
         show_surface_viewer(
             _surfaces(case, sequence, files),
             key="surfaces",
@@ -126,20 +146,13 @@ def _find(workspace: Comparison, case_id: str) -> Case | None:
     return next((case for case in cases if case.case_id == case_id), None)
 
 
-def _files(workspace: Comparison, case: Case) -> tuple[Stamped, ...]:
-    """The reference, by its region, and the mask of every source that measured one, by its source."""
+def _files(workspace: Comparison, case: Case, masks: StoredMasks) -> tuple[Stamped, ...]:
+    """The reference, by its region, and the masks that are drawn, by their source; says which are lost."""
     read_as = f"{_REFERENCE}{case.region}{case.trust_voxel_order}"
     files = [] if case.reference is None else [_stamped(read_as, case.reference)]
-    rows = workspace.rows
-    measured = set(rows.loc[rows["case_id"] == case.case_id, "source"]) if not rows.empty else set()
-    lost = []
-    for name in workspace.sources[: len(SOURCE_COLOURS)]:
-        if name in measured:
-            try:
-                files.append(_stamped(name, workspace.mask(case.case_id, name)))
-            except DataError as error:
-                lost.append(plain(str(error)))
-    if lost:
+    drawn = workspace.sources[: len(SOURCE_COLOURS)]
+    files += [_stamped(name, masks.paths[name]) for name in drawn if name in masks.paths]
+    if lost := [plain(masks.lost[name]) for name in drawn if name in masks.lost]:
         st.warning("\n\n".join(lost))
     return tuple(files)
 

@@ -36,12 +36,13 @@ PICTURE = "upload picture"
 
 @dataclass(frozen=True, eq=False)
 class _Picture:
-    """Slices on one sequence, why that is not behind them or "", and surfaces."""
+    """Slices on one sequence, why that is not behind them or "", and surfaces, also as the viewer takes them."""
 
     sequence: str
     slices: ViewerPayload
     note: str
     meshes: "Surfaces"
+    surfaces: bytes
 
 
 def show_outcome(results: Results, sources: Sequence[Source]) -> None:
@@ -106,14 +107,13 @@ def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
         name = sequence if not note else "masks"
         payload = viewer_payload(ViewerCase(image, reference, predictions, sequence=name, near=True))
         meshes = compute_surfaces(image, reference, predictions)
-        st.session_state[PICTURE] = kept = _Picture(sequence, payload, note, meshes)
+        case_id = str(json.loads(payload.header)["case"])  # the name by which slices and surfaces know each other
+        surfaces = surfaces_payload(meshes, case_id)
+        st.session_state[PICTURE] = kept = _Picture(sequence, payload, note, meshes, surfaces)
     if kept.note:
         st.warning(plain(kept.note))
     show_viewer(kept.slices, key="upload viewer")
-    case_id = str(json.loads(kept.slices.header)["case"])  # the name by which slices and surfaces know each other
-    show_surface_viewer(
-        surfaces_payload(kept.meshes, case_id), key="upload surfaces", still=lambda: still_picture(kept.meshes)
-    )
+    show_surface_viewer(kept.surfaces, key="upload surfaces", still=lambda: still_picture(kept.meshes))
 
 
 def _show_volumes(masks: dict[str, Path]) -> None:

@@ -16,12 +16,12 @@ def show_job(workspace: Comparison, case_id: str) -> None:
     if status is not None and status.state == "running":
         show_progress(workspace.results, case_id)
         return
-    every = job_status(workspace.results, EVERY)
     rows = workspace.rows
     have = set(rows.loc[rows["case_id"] == case_id, "source"]) if not rows.empty else set()
     missing = [name for name in workspace.sources if name not in have]
     if not missing:
         return
+    every = job_status(workspace.results, EVERY)
     if every is not None and every.state == "running":
         show_progress(workspace.results, EVERY, stamp=workspace.results.stamp())
         return
