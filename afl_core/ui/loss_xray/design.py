@@ -18,7 +18,7 @@ from afl_core.figures.gradients import plot_curves
 from afl_core.figures.xray import plot_focusing
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.panels import Selection
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 
 SMOOTHNESS: Mapping[str, str] = {
@@ -51,9 +51,7 @@ def show_design(selection: Selection) -> Setting:
     gamma = {name: case_gamma(one, selection.row) for name, one in settings.items()}
     with curve:
         weights = {name: 1.0 if one.alpha == "none" else alpha for name, one in settings.items()}
-        st.plotly_chart(
-            plot_curves(gamma, weights), key="curves", config=chart_config(f"{selection.workspace.name} curves")
-        )
+        show_chart(plot_curves(gamma, weights), f"{selection.workspace.name} curves", key="curves")
         sentences = [distance_sentence(name, gamma[name], selection.case_id) for name in ("A-FL released", "FL", YOURS)]
         st.markdown("\n".join(f"- {plain(text)}" for text in sentences))
         st.caption("Alpha multiplies a loss and its cross-entropy alike, so it does not change how far apart they are.")
@@ -180,9 +178,7 @@ def _show_bins(selection: Selection, settings: Mapping[str, Setting]) -> None:
         f"{name}<br>{edges_text(*selection.size.bounds(k), AXES['size'].unit)}"
         for k, name in enumerate(selection.size.names[:3])
     ]
-    st.plotly_chart(
-        plot_focusing(medians, labels), key="focusing", config=chart_config(f"{selection.workspace.name} focusing")
-    )
+    show_chart(plot_focusing(medians, labels), f"{selection.workspace.name} focusing", key="focusing")
     of_loss = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
     st.markdown(
         "\n".join(f"- {plain(f'{name}: {bin_sentence(of, selection.size.names)}')}" for name, of in of_loss.items())

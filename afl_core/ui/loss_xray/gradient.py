@@ -31,7 +31,7 @@ from afl_core.figures.gradients import plot_shares
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.design import YOURS, show_design
 from afl_core.ui.loss_xray.panels import Selection
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
@@ -136,9 +136,7 @@ def show_gradient(selection: Selection, setting: Setting) -> None:
         columns[1].markdown(_shares_sentence(loss_shares))
         if chosen not in MODELS and selection.preparation != "own":
             st.info(f"A checkpoint runs on the case's own grid, not on {PREPARATIONS[selection.preparation].title}.")
-        st.plotly_chart(
-            plot_shares(loss_shares), key="shares", config=chart_config(f"{selection.workspace.name} gradient")
-        )
+        show_chart(plot_shares(loss_shares), f"{selection.workspace.name} gradient", key="shares")
         if looked.gathered.lesion_ml:
             st.markdown("#### Share of each lesion in the gradient, both channels")
             table = _lesion_table(looked, loss_shares)

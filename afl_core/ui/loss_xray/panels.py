@@ -22,7 +22,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.xray import Floats, plot_distributions, plot_gammas
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.why import FORMULA, FORMULA_HELP, READINGS, show_why
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
@@ -130,19 +130,20 @@ def show_cohort(selection: Selection) -> None:
         gamma, title = gammas(reading.setting, shown), f"gamma, {reading.name.lower()} (logarithmic)"
         roughest = float(selection.table["roughness"].max())
         figure_ = plot_gammas(shown, gamma, title=title, chosen=selection.case_id, roughest=roughest)
-        event = st.plotly_chart(
+        name = f"{selection.workspace.name} gamma {key}"
+        event = show_chart(
             figure_,
+            name,
             on_select="rerun",
             selection_mode="points",
             key=f"gammas {selection.workspace.name} {selection.preparation} {key}",
-            config=chart_config(f"{selection.workspace.name} gamma {key}"),
         )
         st.caption(
             "One dot a case; a click opens it in Compare. The ring is the case in detail. Roughness is the share of "
             "the tumour that moves when it is made smooth; hollow dots are too small to carry one."
         )
         offer_figure(
-            f"{selection.workspace.name} gamma {key}",
+            name,
             lambda width: _paper_figure(shown, gamma, title, roughest, width),
             key="gamma figure",
         )
@@ -164,9 +165,7 @@ def show_findings(selection: Selection) -> None:
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(selection.table)))
     st.markdown("### All quantities")
     values = {name: selection.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}
-    st.plotly_chart(
-        plot_distributions(values), key="distributions", config=chart_config(f"{selection.workspace.name} quantities")
-    )
+    show_chart(plot_distributions(values), f"{selection.workspace.name} quantities", key="distributions")
     table = summary_table(selection.shown)
     columns = {str(name): st.column_config.TextColumn(help=summary_help(str(name))) for name in table}
     st.dataframe(table, hide_index=True, height="content", placeholder=NOTHING, column_config=columns)

@@ -12,7 +12,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.charts import plot_against_volume
 from afl_core.figures.forest import Mark, Panel, plot_forest
 from afl_core.ui.overview.summary import Pair, Summary
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
@@ -37,7 +37,7 @@ def show_picture(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
 def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
     """The paired differences of the headline metrics, of cases and of lesions."""
     panels, name = forest_panels(summary, pair), f"{workspace.name} differences"
-    st.plotly_chart(plot_forest(panels, pair), key="forest", config=chart_config(name))
+    show_chart(plot_forest(panels, pair), name, key="forest")
     st.caption(
         plain(
             f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval; filled where that leaves out 0. "
@@ -56,12 +56,12 @@ def _paper_figure(panels: Sequence[Panel], pair: Pair, width: str) -> "Figure":
 
 def _show_against_volume(workspace: Comparison, summary: Summary) -> None:
     """Dice of every case against its tumour volume; a click opens the case."""
-    event = st.plotly_chart(
+    event = show_chart(
         plot_against_volume(summary.units),
+        f"{workspace.name} Dice against volume",
         on_select="rerun",
         selection_mode="points",
         key=f"volume {workspace.name}",
-        config=chart_config(f"{workspace.name} Dice against volume"),
     )
     st.caption("One dot a case; a click opens it. Cases without a tumour have no place on a logarithmic axis.")
     if event.selection.points:

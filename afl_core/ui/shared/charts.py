@@ -18,10 +18,10 @@ def show_chart(figure: go.Figure, name: str, **options: Any) -> Any:
     if white := st.session_state.get(WHITE_KEY, False):
         figure = go.Figure(figure).update_layout(template="plotly_white", paper_bgcolor="white", plot_bgcolor="white")
     theme: Any = None if white else "streamlit"
-    return st.plotly_chart(figure, theme=theme, config=chart_config(name), **options)
+    return st.plotly_chart(figure, theme=theme, config=_config(name), **options)
 
 
-def chart_config(name: str) -> dict[str, Any]:
+def _config(name: str) -> dict[str, Any]:
     """Plotly's settings of a chart whose camera button saves a picture of that name, drawn by the browser."""
     kind = st.session_state.get(PICTURES_KEY, PICTURES[0]).lower()
     picture = {"format": kind, "filename": re.sub(r"[^A-Za-z0-9_-]+", "_", name), "scale": 3 if kind == "png" else 1}

@@ -7,7 +7,7 @@ import streamlit as st
 
 from afl_core.figures.training import plot_factor, plot_loss, plot_validation
 from afl_core.training.progress import Rows
-from afl_core.ui.shared.charts import chart_config
+from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 
 
@@ -41,4 +41,4 @@ def show_curves(curves: Mapping[str, Rows], *, chosen: str, steps: int, key: str
 
 
 def _draw(figure: go.Figure, name: str) -> None:
-    st.plotly_chart(figure, key=name, config=chart_config(name))
+    show_chart(figure, name, key=name)
