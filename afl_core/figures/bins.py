@@ -36,8 +36,8 @@ from afl_core.figures.chart_style import (
     difference_title,
     signed_interval,
 )
-from afl_core.figures.forest import Mark, Panel, plot_forest
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, TOO_FEW, WORSE_COLOUR, WORSE_TO_BETTER, ink
+from afl_core.figures.forest import Mark, Panel, outcome, plot_forest
+from afl_core.figures.palette import EQUAL_COLOUR, OUTCOME_COLOURS, TOO_FEW, WORSE_TO_BETTER, ink
 
 PANEL_HEIGHT = 400
 """Height of the panels that stand side by side, in px."""
@@ -226,7 +226,7 @@ def _add_cell_dots(figure: go.Figure, rows: Binning, columns: Binning, units: Un
         mode="markers",
         marker={
             "size": 7,
-            "color": [{1: BETTER_COLOUR, -1: WORSE_COLOUR}.get(k, EQUAL_COLOUR) for k in sign],
+            "color": [OUTCOME_COLOURS.get(k, EQUAL_COLOUR) for k in sign],
             "line": {"width": 1, "color": "white"},
         },
         customdata=carried[few],
@@ -250,9 +250,8 @@ def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units,
         line = {"width": 0, "color": GREY}
         shade = {"fill": fill, "fillcolor": "rgba(140,140,140,0.25)", "hoverinfo": "skip"}
         figure.add_scatter(x=banded["edge"], y=banded[bound], mode="lines", line=line, **shade, **at)
-    sign = 1 if units.measure.better == "higher" else -1
-    sure = np.where(rows["ci_low"] > 0, sign, np.where(rows["ci_high"] < 0, -sign, 0))
-    looks = {1: (BETTER_COLOUR, "circle"), -1: (WORSE_COLOUR, "circle"), 0: (GREY, "circle-open")}
+    shows = [outcome(low, high, units.measure.better) for low, high in rows[["ci_low", "ci_high"]].to_numpy()]
+    symbols = ["circle" if k else "circle-open" for k in shows]
     text = []
     for r in rows.to_dict("records"):
         mean, interval = signed_interval(r, units.measure.digits)
@@ -265,7 +264,7 @@ def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units,
         y=rows["mean_difference"],
         mode="lines+markers",
         line={"width": 1.5, "color": GREY},
-        marker={"size": 7, "color": [looks[k][0] for k in sure], "symbol": [looks[k][1] for k in sure]},
+        marker={"size": 7, "color": [OUTCOME_COLOURS[k] for k in shows], "symbol": symbols},
         hovertext=text,
         hoverinfo="text",
         **at,

@@ -9,9 +9,10 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
+from afl_core.analysis.statistics.bootstrap import side_of_zero
 from afl_core.base.numbers import NOTHING, RATIO, interval, log_ticks, number, with_unit
 from afl_core.figures.chart_style import GREY, Pair, chart_layout
-from afl_core.figures.palette import BETTER_COLOUR, WORSE_COLOUR
+from afl_core.figures.palette import BETTER_COLOUR, OUTCOME_COLOURS
 
 SYMBOLS = ("circle", "square", "diamond")
 """Symbol of each group of marks: filled where the interval leaves out 0, hollow where it does not."""
@@ -128,7 +129,7 @@ def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) 
 
 def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[float]) -> go.Scatter:
     x, low, high = (np.array([getattr(mark, key) for mark in marks]) for key in ("estimate", "low", "high"))
-    looks = [_marker(symbol, outcome(mark, panel.better)) for mark in marks]
+    looks = [_marker(symbol, outcome(mark.low, mark.high, panel.better)) for mark in marks]
     return go.Scatter(
         x=x,
         y=places,
@@ -146,10 +147,9 @@ def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[fl
     )
 
 
-def outcome(mark: Mark, better: str) -> int:
-    """What a mark shows: 1 that the second source is better, -1 that it is worse, 0 neither."""
-    sign = 1 if better == "higher" else -1
-    return sign if mark.low > 0 else -sign if mark.high < 0 else 0
+def outcome(low: float, high: float, better: str) -> int:
+    """What the interval of a difference shows: 1 that the second source is better, -1 that it is worse, 0 neither."""
+    return side_of_zero(low, high) * (1 if better == "higher" else -1)
 
 
 def place_of(mark: Mark, panel: Panel, groups: Sequence[str]) -> float:
@@ -160,8 +160,7 @@ def place_of(mark: Mark, panel: Panel, groups: Sequence[str]) -> float:
 
 def _marker(symbol: str, shows: int) -> dict[str, Any]:
     """Marker of a mark, by its `outcome`."""
-    colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: GREY}[shows]
-    return {"color": colour, "symbol": symbol if shows else f"{symbol}-open", "size": 10}
+    return {"color": OUTCOME_COLOURS[shows], "symbol": symbol if shows else f"{symbol}-open", "size": 10}
 
 
 def _hover(mark: Mark, panel: Panel) -> str:

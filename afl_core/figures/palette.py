@@ -36,6 +36,9 @@ WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#A6611A", "#8C8C8C", "#35978F"
 ROUGHNESS_SCALE = ("#3A69C4", "#7D7F88", "#A89000")
 """From smooth to rough: Cividis, blue to yellow for any colour vision, where it can be seen on white and on black."""
 
+OUTCOME_COLOURS: Mapping[int, str] = MappingProxyType({1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: EQUAL_COLOUR})
+"""Colour of a difference by what it shows: 1 better, -1 worse, 0 neither."""
+
 WORSE_TO_BETTER = ("#8C510A", "#D8B365", "#F6E8C3", "#F5F5F5", "#C7EAE5", "#5AB4AC", "#01665E")
 """The colours of a difference as a scale: BrBG with 7 steps."""
 

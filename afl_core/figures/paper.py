@@ -19,7 +19,8 @@ from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.bin_parts import LANES, Bin, axis_title, drawn_units, shown_bins
 from afl_core.figures.chart_style import Pair, swarm
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, WORSE_COLOUR, source_style
+from afl_core.figures.forest import outcome
+from afl_core.figures.palette import EQUAL_COLOUR, OUTCOME_COLOURS, source_style
 
 WIDTHS_MM: Mapping[str, float] = MappingProxyType({"double": 170.0, "single": 85.0})
 """Widths of two columns and of one column of a journal."""
@@ -132,13 +133,11 @@ def _draw_differences(axes: Axes, breakdown: Breakdown, binning: Binning, bins: 
     """Mean paired difference of each bin with its interval; filled and coloured where the interval leaves out 0."""
     units = breakdown.units
     records = breakdown.pair(*pair)
-    higher = 1 if units.measure.better == "higher" else -1
     for place, b in enumerate(bins):
         of_axis = records["axis"] == (ALL if place == 0 else binning.axis)
         for r in records[of_axis & (records["bin"] == b.label[0])].to_dict("records"):
             low, high = r["ci_low"], r["ci_high"]
-            sign = higher if low > 0 else -higher if high < 0 else 0
-            colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: EQUAL_COLOUR}[sign]
+            colour = OUTCOME_COLOURS[outcome(low, high, units.measure.better)]
             _mark(axes, np.array([place]), np.array([[r["mean_difference"], low, high]]), colour, "D", None)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.axvline(0.5, color=EQUAL_COLOUR, linewidth=0.6, linestyle=":")

@@ -12,7 +12,7 @@ from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.chart_style import Pair
 from afl_core.figures.forest import SYMBOLS, Panel, half_width, outcome, place_of, tick_places
-from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, WORSE_COLOUR
+from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, OUTCOME_COLOURS
 from afl_core.figures.paper import MARKERS, STYLE, WIDTHS_MM
 
 ROW_INCHES, AXIS_INCHES, TOP_INCHES = 0.19, 0.42, 0.4
@@ -59,14 +59,15 @@ def _draw_panel(axes: Axes, panel: Panel, groups: Sequence[str]) -> None:
     axes.axvspan(0, end, color=BETTER_COLOUR, alpha=0.14, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.6)
     for mark in panel.marks:
-        colour = {1: BETTER_COLOUR, -1: WORSE_COLOUR, 0: EQUAL_COLOUR}[outcome(mark, panel.better)]
+        shows = outcome(mark.low, mark.high, panel.better)
+        colour = OUTCOME_COLOURS[shows]
         axes.errorbar(
             mark.estimate,
             place_of(mark, panel, groups),
             xerr=np.array([[mark.estimate - mark.low], [mark.high - mark.estimate]]),
             fmt=MARKERS[SYMBOLS[groups.index(mark.group) % len(SYMBOLS)]],
             color=colour,
-            markerfacecolor=colour if outcome(mark, panel.better) else "white",
+            markerfacecolor=colour if shows else "white",
             markersize=4.5,
             elinewidth=1,
             ecolor=EQUAL_COLOUR,

@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.interaction import Interaction, Trend, patient_
 from afl_core.analysis.breakdown.records import level_of_each, patient_means
 from afl_core.analysis.breakdown.sentences import ALPHA, in_sentence
 from afl_core.analysis.breakdown.units import Units
-from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
+from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals, side_of_zero
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS
 from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
@@ -116,9 +116,9 @@ def size_answers_sentence(interaction: Interaction, trend: Trend | None, correla
     if not interaction.method or trend is None or math.isnan(correlation.low):
         return ""
     answers = {
-        "the slope of the mean": _sign(interaction.slope, interaction.low, interaction.high) * (interaction.p < ALPHA),
-        "the median slope": _sign(trend.slope, trend.low, trend.high),
-        "the rank correlation": _sign(correlation.rho, correlation.low, correlation.high),
+        "the slope of the mean": side_of_zero(interaction.low, interaction.high) * (interaction.p < ALPHA),
+        "the median slope": side_of_zero(trend.low, trend.high),
+        "the rank correlation": side_of_zero(correlation.low, correlation.high),
     }
     numbers = f"rank correlation {_rho(correlation)}, {_patients(correlation.n)}"
     words = {-1: "falls with size", 0: "shows no change with size", 1: "rises with size"}
@@ -133,11 +133,6 @@ def size_answers_sentence(interaction: Interaction, trend: Trend | None, correla
     else:
         why = "the evidence lies at the limit of what these patients can show"
     return f"The three answers on size differ ({said}; {numbers}): {why}."
-
-
-def _sign(value: float, low: float, high: float) -> int:
-    """Sign of a value; 0 where its interval holds 0."""
-    return 0 if low <= 0 <= high else int(math.copysign(1, value))
 
 
 def confounding_sentence(correlations: Sequence[Correlation], smoothness: str, units: Units) -> str:

@@ -24,6 +24,15 @@ ROUNDING = 1e-12
 """Values are equal whose difference is no larger than this share of the largest."""
 
 
+def side_of_zero(low: float, high: float) -> int:
+    """The side of 0 on which an interval lies: 1 above, -1 below, 0 where it holds 0 or there is none (NaN).
+
+    >>> side_of_zero(0.1, 0.2), side_of_zero(-0.2, -0.1), side_of_zero(-0.1, 0.1), side_of_zero(math.nan, math.nan)
+    (1, -1, 0, 0)
+    """
+    return int(low > 0) - int(high < 0)
+
+
 def expanded_level(level: float, n: int) -> float:
     """The nominal level at which a bootstrap of n values reaches `level`, or nearly.
 

@@ -12,7 +12,7 @@ from afl_core.glossary import TERMS
 from afl_core.training.launcher import start_run, stop_run
 from afl_core.training.names import duration, network_name, short_loss
 from afl_core.training.progress import Seen, in_order, partners_of, runs_table, titles_of
-from afl_core.training.run_records import STARTING, UNDER_WAY
+from afl_core.training.run_records import UNDER_WAY
 from afl_core.training.runs import SPEC, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.training.comparison import show_comparison, show_use
@@ -160,7 +160,7 @@ def _show_state(seen: Seen) -> None:
         facts = [status.message, f"step {seen.steps}" * bool(seen.steps)]
         facts += [f"{duration(left)} left"] if left is not None else []
         st.progress(min(seen.progress, 1.0), text=plain(" · ".join(fact for fact in facts if fact)))
-    elif status.message == STARTING and status.state == "waiting":
+    elif seen.phase == "starting":
         st.info("Starting: its process has not reported yet. On a busy machine this takes up to a minute.")
     elif status.state == "waiting":
         st.info(plain(f"{status.message}. Runs go one at a time; this one starts by itself."))
