@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 
+from afl_core.base.extras import missing
 from afl_core.base.paths import LOGS
 from afl_core.errors import AflError, DataError
 
@@ -41,6 +42,8 @@ def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:
         return DataError(
             "A file could not be read or written", received=error, todo="Check the path and the free space"
         )
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("afl_core"):
+        return missing(error.name, of=of[:1].upper() + of[1:])
     if isinstance(error, MemoryError):
         return DataError(
             f"There is not enough memory for {of}", received=str(error) or None, todo="Take fewer --workers"

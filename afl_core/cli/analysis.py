@@ -24,21 +24,26 @@ from afl_core.analysis.breakdown.sentences import (
     pair_sentence,
 )
 from afl_core.base.catalogue import find_key, pick
+from afl_core.base.extras import need
 from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
+from afl_core.cli.output_options import command
 from afl_core.cli.terminal import (
     command_line,
-    output,
     print_caveats,
+    print_json,
     print_line,
     print_problems,
+    print_result,
     print_warnings,
     progress_bar,
 )
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
+
+commands = typer.Typer()
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
 ByOption = Annotated[
@@ -64,6 +69,7 @@ SeedsOption = Annotated[
 ]
 
 
+@command(commands, table=True)
 def breakdown(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
@@ -88,11 +94,13 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     for name, content in files.items():
         write_atomically(out / name, content)
     print_breakdown(breakdown)
+    print_json(files["breakdown.json"].decode())
     print_caveats(opened.manifest, opened.rows)
     print_warnings(opened.left_out_sentences)
     print_line(f"{', '.join(files)} written to {out}")
 
 
+@command(commands)
 def report(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
@@ -122,6 +130,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     print_warnings(opened.left_out_sentences)
 
 
+@command(commands)
 def figure(
     results: ResultsArgument,
     *,
@@ -135,6 +144,7 @@ def figure(
 
     Example: afl figure data/results/demo --out examples.png
     """
+    need("app", of="`afl figure`")
     from afl_core.figures.example_cases import ROLES, choose_examples, load_examples  # noqa: PLC0415 - imports PyVista
     from afl_core.figures.examples import plot_examples  # noqa: PLC0415
     from afl_core.figures.files import FORMATS, figure_bytes  # noqa: PLC0415
@@ -252,14 +262,13 @@ def print_breakdown(breakdown: Breakdown) -> None:
             table.add_row(Text(units.axis(str(axis)).label, style="bold"))
         for record in of_axis.to_dict("records"):
             table.add_row(*_cells(record, units.measure.digits, pair=bool(pair), apart=apart))
-    output.print(table)
+    print_result(table)
     overall = [breakdown.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     sentences = [pair_sentence(record, units) for record in overall]
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
-    for sentence in filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)):
-        output.print(sentence, markup=False, highlight=False, soft_wrap=True)
+    print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 
 
 def _cells(record: dict[Any, Any], digits: int, *, pair: bool, apart: bool) -> tuple[str, ...]:

@@ -22,7 +22,8 @@ from afl_core.cli.options import (
     TrustOption,
     data_options,
 )
-from afl_core.cli.terminal import output, print_line, print_warnings, progress_bar
+from afl_core.cli.output_options import command
+from afl_core.cli.terminal import print_json, print_line, print_result, print_warnings, progress_bar
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
@@ -32,14 +33,16 @@ from afl_core.errors import UsageError
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 
 SHOWN = 5
-"""Cases listed of a finding; --json has them all."""
+"""Cases listed of a finding; --out and --json have them all."""
 
 _COLOURS = {"error": "red", "question": "magenta", "warning": "yellow", "note": "cyan"}
 
 data_app = typer.Typer(help="Check a data set, and split it by patient.", no_args_is_help=True)
+commands = typer.Typer()
+commands.add_typer(data_app, name="data")
 
 
-@data_app.command()
+@command(data_app, table=True)
 def check(  # noqa: PLR0913 - one parameter an option
     path: PathArgument,
     *,
@@ -50,11 +53,11 @@ def check(  # noqa: PLR0913 - one parameter an option
     patients: PatientsOption = None,
     masks: Annotated[bool, typer.Option("--masks", help="The folder holds masks alone, CASE.nii.gz.")] = False,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Do not read the references.")] = False,
-    json_: Annotated[Path | None, typer.Option("--json", help="Also write the whole report to this file.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Also write the whole report, as JSON, to this file.")] = None,
 ) -> None:
     """Report what a data set holds and what is wrong with it; exit status 1 if there is an error.
 
-    Example: afl data check BraTS2021 --json report.json
+    Example: afl data check BraTS2021 --out report.json
     """
     options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
@@ -64,14 +67,16 @@ def check(  # noqa: PLR0913 - one parameter an option
     with progress_bar("Reading") as advance, worker_pool(tasks=tasks) as executor:
         report = check_cohort(cohort, index=INDEX, read=not headers_only, progress=advance, executor=executor)
     _print_report(report)
-    if json_ is not None:
-        write_atomically(json_, json.dumps(report.as_dict(), indent=1, ensure_ascii=False).encode())
-        print_line(f"The whole report is in {json_}")
+    document = json.dumps(report.as_dict(), indent=1, ensure_ascii=False)
+    print_json(document)
+    if out is not None:
+        write_atomically(out, document.encode())
+        print_line(f"The whole report is in {out}")
     if report.worst == "error":
         raise typer.Exit(1)
 
 
-@data_app.command()
+@command(data_app)
 def split(  # noqa: PLR0913 - one parameter an option
     path: PathArgument,
     *,
@@ -125,18 +130,17 @@ def _print_report(report: Report) -> None:
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for key, value in facts.items():
         table.add_row(Text(key, style="bold"), Text(value))
-    output.print(table)
+    print_result(table)
     _print_tables(report)
     for finding in report.findings:
-        output.print(Text.assemble((f"\n{finding.level}: ", _COLOURS[finding.level]), (finding.what, "bold")))
-        for item in finding.items[:SHOWN]:
-            output.print(Text(f"  {item}"))
+        print_result(Text.assemble((f"\n{finding.level}: ", _COLOURS[finding.level]), (finding.what, "bold")))
+        print_result(*(Text(f"  {item}") for item in finding.items[:SHOWN]))
         if len(finding.items) > SHOWN:
-            output.print(Text(f"  and {len(finding.items) - SHOWN} more"))
+            print_result(f"  and {len(finding.items) - SHOWN} more")
         if finding.todo:
-            output.print(Text(f"  {finding.todo}.", style="italic"))
+            print_result(Text(f"  {finding.todo}.", style="italic"))
     if not report.findings:
-        output.print("\nNothing is wrong.")
+        print_result("\nNothing is wrong.")
 
 
 def _print_tables(report: Report) -> None:
@@ -144,13 +148,11 @@ def _print_tables(report: Report) -> None:
     for row in report.grids[:12]:
         shape, spacing = "x".join(map(str, row.shape)), " x ".join(f"{s:g}" for s in row.spacing_mm)
         grids.add_row(Text(row.what), shape, spacing, row.stored, str(row.cases))
-    output.print()
-    output.print(grids)
+    print_result("", grids)
     if len(report.grids) > 12:
-        output.print(f"and {len(report.grids) - 12} more grids")
+        print_result(f"and {len(report.grids) - 12} more grids")
     if report.values:
         values = Table("label", "meaning", "references", box=None, padding=(0, 2, 0, 0))
         for label in report.values:
             values.add_row(str(label.value), Text(label.meaning or "not declared"), str(label.cases))
-        output.print()
-        output.print(values)
+        print_result("", values)

@@ -1,229 +1,105 @@
-"""The command line, `afl`."""
+"""The command line, `afl`: which commands there are. Each is loaded when it is called, so that help comes at once."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping
 from concurrent.futures import BrokenExecutor
-from functools import partial
+from importlib import import_module
 from io import TextIOWrapper
-from pathlib import Path
-from typing import Annotated, NoReturn
+from types import MappingProxyType
+from typing import Annotated, Any, NoReturn
 
 import typer
-from rich.table import Table
-from rich.text import Text
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_group
 
-from afl_core.base.catalogue import pick
-from afl_core.base.isolation import explained
-from afl_core.base.paths import DEMO, RESULTS
-from afl_core.base.words import number_of
-from afl_core.base.workers import finished, worker_pool
-from afl_core.cli.analysis import breakdown, figure, report
-from afl_core.cli.data import data_app
-from afl_core.cli.demo import demo_sources
-from afl_core.cli.doctor import run_checks
-from afl_core.cli.options import (
-    DATA_HELP,
-    LabelsOption,
-    LayoutOption,
-    NamedPaths,
-    PatientsOption,
-    RegionOption,
-    TrustOption,
-    data_options,
-    open_cohort,
+import afl_core
+from afl_core.errors import AflError
+
+COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "app": ("app", "Serve the workbench on this machine, and open it in the browser."),
+        "demo": ("demo", "Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split."),
+        "evaluate": ("evaluate", "Measure every source on every case: per case and per lesion."),
+        "breakdown": (
+            "analysis",
+            "Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every "
+            "bin.",
+        ),
+        "report": (
+            "analysis",
+            "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",
+        ),
+        "figure": (
+            "analysis",
+            "Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.",
+        ),
+        "xray": (
+            "xray",
+            "Show what A-FL takes from every case: alpha, gamma under each reading, and what that does to the loss.",
+        ),
+        "data": ("data", "Check a data set, and split it by patient."),
+        "train": (
+            "training",
+            "Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.",
+        ),
+        "study": (
+            "study",
+            "Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test "
+            "split.",
+        ),
+        "predict": ("evaluate", "Segment cases with a checkpoint, on all cores; needs no reference."),
+        "doctor": (
+            "doctor",
+            "Check the installation: versions, cores, memory, checkpoints, demo data; exit status 2 if something is "
+            "amiss.",
+        ),
+    }
 )
-from afl_core.cli.study import study
-from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_summary, progress_bar
-from afl_core.cli.training import evaluate_cases, train, write_demo_cohort
-from afl_core.cli.xray import xray
-from afl_core.data.demo.design import DemoSpec
-from afl_core.data.labels import WHOLE
-from afl_core.data.layouts import Cohort, load_cohort
-from afl_core.data.layouts.masks import composed
-from afl_core.data.splits import SPLITS_FILE, load_splits
-from afl_core.errors import AflError, UsageError
-from afl_core.evaluation.grids import OTHER_GRID
-from afl_core.evaluation.pipeline import predict_mask
-from afl_core.evaluation.prediction_values import MEANINGS
-from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Settings
-from afl_core.evaluation.run import pending
-from afl_core.evaluation.sources import Source, parse_sources
-from afl_core.metrics.matchers import MATCHERS, find_matcher
-from afl_core.volume import Case
+"""Name of a command to its module in this folder, and to its line in the list; a test holds it to the command's own."""
+
+
+class Commands(TyperGroup):
+    """The commands by name alone, until one of them is called."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = {name: TyperCommand(name, help=line) for name, (_, line) in COMMANDS.items()}
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        """The command that is called, loaded, and its arguments."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else load_command(name), rest
+
+
+def load_command(name: str) -> Any:
+    """A command of `COMMANDS` with its options, from its module."""
+    module = import_module(f"afl_core.cli.{COMMANDS[name][0]}")
+    return get_group(module.commands).commands[name]
+
 
 app = typer.Typer(
+    cls=Commands,
     help="Compare tumour segmentation losses case by case: focal loss (FL) against adaptive focal loss (A-FL).\n\n"
     "Research use only, not a medical device.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
-app.command()(breakdown)
-app.command()(report)
-app.command()(figure)
-app.command(cls=NamedPaths)(train)
-app.command()(study)
-app.command(cls=NamedPaths)(xray)
-WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
-app.add_typer(data_app, name="data")
-CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 
-@app.command()
-def demo(
+def _print_version(*, asked: bool) -> None:
+    if asked:
+        typer.echo(f"afl-workbench {afl_core.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
     *,
-    test: Annotated[int, typer.Option(help="Number of test cases.")] = 24,
-    validation: Annotated[int, typer.Option(help="Number of validation cases; `afl train` makes 8.")] = 0,
-    train: Annotated[int, typer.Option(help="Number of training cases; `afl train` makes 48.")] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
 ) -> None:
-    """Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split.
-
-    What is there already is kept, so the second run takes a second or two.
-    """
-    write_demo_cohort(DemoSpec(n_train=train, n_validation=validation, n_test=test))
-    cohort = load_cohort(DEMO)
-    wanted = set(load_splits(DEMO / SPLITS_FILE)["test"])
-    results = Results(RESULTS / "demo")
-    cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
-    if cases:
-        evaluate_cases(cohort, cases, demo_sources(), results, split=sorted(wanted))
-
-
-@app.command(cls=NamedPaths)
-def evaluate(  # noqa: PLR0913 - one parameter an option
-    *,
-    data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
-    references: Annotated[
-        Path | None, typer.Option(help="Folder of reference masks alone, in place of --data; matched by case id.")
-    ] = None,
-    source: Annotated[
-        list[str],
-        typer.Option(
-            help="NAME=PATH: a checkpoint folder, a weights file of the paper's authors (FILE@picai or FILE@brats if "
-            "its channels do not tell), or a folder of predicted masks or probabilities. Give one or more."
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
-    case: CaseOption = None,
-    split: Annotated[str | None, typer.Option(help=f"Only this part of the data set's {SPLITS_FILE}, as test.")] = None,
-    layout: LayoutOption = None,
-    labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
-    patients: PatientsOption = None,
-    matcher: Annotated[
-        str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
-    ] = SETTINGS.matcher,
-    nsd_tolerance: Annotated[
-        float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
-    ] = SETTINGS.nsd_tolerance_mm,
-    other_grid: Annotated[
-        str,
-        typer.Option(help="Predicted masks on another grid: " + "; ".join(f"{k}: {v}" for k, v in OTHER_GRID.items())),
-    ] = "refuse",
-    prediction_labels: Annotated[
-        str | None,
-        typer.Option(
-            help="What folders of predictions hold, where their files do not tell: "
-            + "; ".join(f"{k}: {v}" for k, v in MEANINGS.items())
-        ),
-    ] = None,
-    trust_voxel_order: TrustOption = False,
-    workers: WorkersOption = None,
-) -> None:
-    """Measure every source on every case: per case and per lesion.
-
-    Writes cases.parquet, lesions.parquet, masks/SOURCE/CASE.nii.gz and manifest.json to the results folder.
-
-    Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
-    """
-    sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
-    options = data_options(
-        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
-    )
-    cohort = open_cohort(data, references, options)
-    results = Results(out)
-    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
-    chosen, ids = _select(cohort, case), _split(cohort, split)
-    evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
-    print_line(f"Tables, masks and manifest are in {out}")
-
-
-@app.command(cls=NamedPaths)
-def predict(  # noqa: PLR0913 - one parameter an option
-    *,
-    model: Annotated[Path, typer.Option(help="Checkpoint folder, or a weights file of the authors.")],
-    data: Annotated[Path, typer.Option(help=DATA_HELP)],
-    out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
-    case: CaseOption = None,
-    layout: LayoutOption = None,
-    trust_voxel_order: TrustOption = False,
-    workers: WorkersOption = None,
-) -> None:
-    """Segment cases with a checkpoint, on all cores; needs no reference."""
-    (source,) = parse_sources([f"model={model}"])
-    if not source.sequences():
-        raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
-    cohort = load_cohort(data, layout=layout, trust_voxel_order=trust_voxel_order)
-    cases = _select(cohort, case)
-    failed = dict(cohort.problems) if case is None else {}
-    work = partial(_predict_into, source=source, out=out)
-    with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
-        advance(0, len(cases))
-        tasks = finished(work, cases, of=lambda case: f"predicting {case.case_id}", executor=executor)
-        for done, (chosen, outcome) in enumerate(tasks, start=1):
-            if isinstance(outcome, AflError):
-                failed[chosen.case_id] = str(outcome)
-            advance(done, len(cases), chosen.case_id)
-    written = sum(chosen.case_id not in failed for chosen in cases)
-    print_line(f"{written} of {number_of(len(cases), 'mask')} written to {out}")
-    print_problems(failed)
-    if not written:
-        raise UsageError(
-            "No case could be segmented", received=number_of(len(cases), "case"), todo="See the reasons above"
-        )
-
-
-def _predict_into(case: Case, source: Source, out: Path) -> None:
-    predict_mask(case, source, out / f"{case.case_id}.nii.gz")
-
-
-@app.command()
-def doctor() -> None:
-    """Check the installation: versions, cores, memory, checkpoints, demo data; exit status 2 if something is amiss."""
-    checks = run_checks()
-    table = Table("", "check", "found", box=None)
-    for check in checks:
-        table.add_row("[green]ok[/green]" if check.fine else "[red]no[/red]", check.name, Text(check.detail))
-    output.print(table)
-    if not all(check.fine for check in checks):
-        todo = "Mend what stands beside no: `make setup` installs, `afl demo` makes the demo data"
-        if not all(check.fine for check in checks if "folder" in check.name):
-            todo += "; AFL_HOME names a folder that can be written"
-        raise UsageError("Some checks failed", todo=todo)
-
-
-def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
-    if not wanted:
-        return list(cohort.cases)
-    cases = {case.case_id: case for case in cohort.cases}
-    problem_of = dict(cohort.problems)
-    wanted = [composed(case_id) for case_id in wanted]
-    for case_id in wanted:
-        if case_id in problem_of:
-            raise UsageError(problem_of[case_id])
-        pick(cases, case_id, kind="case")
-    return [cases[case_id] for case_id in wanted]
-
-
-def _split(cohort: Cohort, name: str | None) -> tuple[str, ...]:
-    """The cases of a part of the data set's split file; () where none is asked for."""
-    if name is None:
-        return ()
-    splits = load_splits(cohort.root / SPLITS_FILE)
-    pick(splits, name, kind="split")
-    return splits[name]
+    pass
 
 
 def main() -> None:
@@ -233,13 +109,20 @@ def main() -> None:
             stream.reconfigure(errors="backslashreplace")  # a terminal may have no letter for a name
     try:
         app()
-    except BrokenExecutor:
+    except BrokenExecutor as error:
         todo = "Run the command again: cases that were finished are kept"
-        _end(AflError("A worker process was ended from outside, perhaps for lack of memory", todo=todo))
+        _end(AflError("A worker process was ended from outside, perhaps for lack of memory", todo=todo), error)
     except Exception as error:  # noqa: BLE001 - a person gets one message, and the log the rest
-        _end(explained(error, of=f"running {command_line()}"))
+        from afl_core.base.isolation import explained  # noqa: PLC0415 - as above
+        from afl_core.cli.terminal import command_line  # noqa: PLC0415
+
+        _end(explained(error, of=f"running {command_line()}"), error)
 
 
-def _end(error: AflError) -> NoReturn:
-    print_line(f"Error: {error}")
+def _end(error: AflError, cause: Exception) -> NoReturn:
+    from afl_core.cli import terminal  # noqa: PLC0415 - a command has loaded it
+
+    if terminal.shown.verbose and error is not cause:
+        terminal.console.print_exception()
+    terminal.print_always(f"Error: {error}")
     sys.exit(2)

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from afl_core.base.extras import need
 from afl_core.base.paths import RESULTS
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
@@ -16,6 +17,7 @@ from afl_core.cli.options import (
     TrustOption,
     data_options,
 )
+from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, progress_bar
 from afl_core.cli.training import evaluate_cases, training_data
 from afl_core.data.labels import WHOLE
@@ -25,7 +27,10 @@ from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import Results
 from afl_core.training.config import PRESETS, parse_setting
 
+commands = typer.Typer()
 
+
+@command(commands)
 def study(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path, typer.Option(help="Folder for the tables.")] = Path("docs/study"),
@@ -43,6 +48,7 @@ def study(  # noqa: PLR0913 - one parameter an option
 
     Hours on two cores. A run that was interrupted goes on when the command is given again; finished ones are kept.
     """
+    need("train", of="`afl study`")
     from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])

@@ -1,18 +1,20 @@
-"""What the command line prints: progress bars, tables and problems, all on standard error except the tables."""
+"""What the command line prints: tables and findings on standard output, all else on standard error."""
 
 import shlex
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
 import pandas as pd
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.analysis.breakdown.export import json_text
 from afl_core.analysis.breakdown.options import Options, choose_units, evaluated_sources
 from afl_core.analysis.breakdown.overall import basis_sentence, with_tumour
 from afl_core.analysis.breakdown.records import patient_means
@@ -29,6 +31,25 @@ console = Console(stderr=True)
 output = Console()
 
 
+@dataclass(frozen=True)
+class Shown:
+    """How much is printed.
+
+    Attributes:
+        quiet: Warnings, problems and errors alone.
+        verbose: A line a step too, and tracebacks.
+        json: Tables as JSON, and nothing else on standard output.
+    """
+
+    quiet: bool = False
+    verbose: bool = False
+    json: bool = False
+
+
+shown = Shown()
+"""What the command that is running was given; set as it starts."""
+
+
 class Advance(Protocol):
     """Moves a progress bar on: to `completed` of `total`, with a note beside it."""
 
@@ -40,30 +61,52 @@ class Advance(Protocol):
 def progress_bar(title: str) -> Iterator[Advance]:
     """A progress bar on standard error for as long as the context lasts."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TextColumn("{task.fields[note]}"))
-    with Progress(TextColumn("{task.description}"), *columns, console=console) as progress:
+    described = TextColumn("{task.description}")
+    with Progress(described, *columns, console=console, disable=shown.quiet) as progress:
         task = progress.add_task(title, total=None, note="")
 
         def advance(completed: int, total: int, note: str = "") -> None:
             progress.update(task, completed=completed, total=total, note=note)
+            if shown.verbose:
+                print_line(f"{title}: {completed} of {total} {note}".rstrip())
 
         yield advance
 
 
 def print_line(text: str) -> None:
-    """A line of plain text on standard error; brackets in names are no markup."""
+    """A note on standard error, unless --quiet was given; brackets in names are no markup."""
+    if not shown.quiet:
+        print_always(text)
+
+
+def print_always(text: str) -> None:
+    """A line on standard error that --quiet does not keep back: a warning, a problem or an error."""
     console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def print_result(*what: RenderableType) -> None:
+    """Tables or findings on standard output, a line each; text is no markup. Not with --json or --quiet."""
+    if not (shown.json or shown.quiet):
+        for one in what:
+            output.print(one, markup=False, highlight=False, soft_wrap=isinstance(one, (str, Text)))
+
+
+def print_json(document: str) -> None:
+    """The JSON of a command's table on standard output, where --json was given."""
+    if shown.json:
+        sys.stdout.write(document.rstrip() + "\n")
 
 
 def print_problems(problems: Mapping[str, str]) -> None:
     """Print problems, a line a cause."""
     for names, problem in group_problems(problems):
-        print_line(f"{listed(names)}: {problem}" if len(names) == 1 else f"{listed(names)}. The first: {problem}")
+        print_always(f"{listed(names)}: {problem}" if len(names) == 1 else f"{listed(names)}. The first: {problem}")
 
 
 def print_warnings(sentences: Iterable[str]) -> None:
     """Print warnings, a line each."""
     for sentence in filter(None, sentences):
-        print_line(f"Warning: {sentence}")
+        print_always(f"Warning: {sentence}")
 
 
 def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
@@ -80,15 +123,13 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     """
     opened = open_comparison(results.folder)
     cases, manifest = opened.rows, opened.manifest
-    missing = {source: len(ids) for source, ids in manifest.missing.items()}
-    failed = failed_predictions(manifest)
+    records = [_record(opened, source) for source in sources if not cases.empty]
     title = ("source", "missing", "failed", "mean Dice", "median", "over", "with a tumour", "over")
     table = Table(*title, box=None, padding=(0, 1, 0, 0))
-    for source in sources if not cases.empty else ():
-        mean, median, over, there, over_there = _dice(opened, source)
-        absent = map(str, (missing.get(source, 0), failed[source]))
-        table.add_row(Text(source), *absent, mean, median, over, there, over_there)
-    output.print(table)
+    for record in records:
+        table.add_row(*(Text(value if isinstance(value, str) else _cell(value)) for value in record.values()))
+    print_result(table)
+    print_json(json_text({"results": str(results.folder), "sources": records}))
     if evaluated_sources(cases, manifest, pool_seeds=True) and (
         basis := basis_sentence(choose_units(cases, opened.lesions, manifest, Options()))
     ):
@@ -99,18 +140,37 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     print_warnings(opened.left_out_sentences)
 
 
-def _dice(opened: Comparison, source: str) -> tuple[str, str, str, str, str]:
-    """Mean and median Dice of a source and what they are over; the mean over cases with a tumour and its own basis."""
+def _cell(value: float | None) -> str:
+    return str(value) if isinstance(value, int) else NOTHING if value is None else number(value)
+
+
+def _record(opened: Comparison, source: str) -> Mapping[str, str | float | None]:
+    """A source's line: Dice over all, and over those with a tumour, each with what it is over."""
+    manifest = opened.manifest
+    absent = {"missing": len(manifest.missing.get(source, ())), "failed": failed_predictions(manifest)[source]}
     if source not in set(opened.rows["source"]):
-        return (NOTHING,) * 5
+        nothing = {"mean_dsc": None, "median_dsc": None, "over": NOTHING, "mean_dsc_with_tumour": None}
+        return {"source": source} | absent | nothing | {"over_with_tumour": NOTHING}
     options = Options(sources=(source,), pool_seeds=False)
-    units = choose_units(opened.rows, opened.lesions, opened.manifest, options)
+    units = choose_units(opened.rows, opened.lesions, manifest, options)
     everything, of = np.ones(len(units.table), dtype=bool), units.reference["patient"].nunique()
     all_of, there = (patient_means(units, part)[source] for part in (everything, with_tumour(units)))
     with_one = units.reference.loc[units.reference["size"] > 0, "patient"].nunique()
-    over = patients_text(len(all_of), len(units.table), of)
-    over_there = patients_text(len(there), int(with_tumour(units).sum()), with_one)
-    return number(all_of.mean()), number(all_of.median()), over, number(there.mean()), over_there
+    return (
+        {"source": source}
+        | absent
+        | {
+            "mean_dsc": _value(all_of.mean()),
+            "median_dsc": _value(all_of.median()),
+            "over": patients_text(len(all_of), len(units.table), of),
+            "mean_dsc_with_tumour": _value(there.mean()),
+            "over_with_tumour": patients_text(len(there), int(with_tumour(units).sum()), with_one),
+        }
+    )
+
+
+def _value(mean: float) -> float | None:
+    return None if np.isnan(mean) else float(mean)
 
 
 def command_line() -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from afl_core.analysis.statistics.paired import mean_scores
+from afl_core.base.extras import need
 from afl_core.base.isolation import ERRORS
 from afl_core.base.numbers import number
 from afl_core.base.paths import DEMO
@@ -18,11 +19,13 @@ from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
+    NamedPaths,
     PatientsOption,
     RegionOption,
     TrustOption,
     data_options,
 )
+from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.demo.design import SPLITS, DemoSpec
@@ -43,11 +46,14 @@ from afl_core.training.config import PRESETS, parse_setting
 from afl_core.training.request import TrainingRequest
 from afl_core.volume import Case
 
+commands = typer.Typer()
+
 if TYPE_CHECKING:
     from afl_core.training.loop import Progress
     from afl_core.training.runs import RunFolder
 
 
+@command(commands, cls=NamedPaths)
 def train(  # noqa: PLR0913 - one parameter an option
     *,
     loss: Annotated[
@@ -84,6 +90,7 @@ def train(  # noqa: PLR0913 - one parameter an option
 
     Two runs that differ only in --loss start from the same weights and see the same batches.
     """
+    need("train", of="`afl train`")
     from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
     from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
 
@@ -187,7 +194,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     settings: Settings = SETTINGS,
     split: Sequence[str] = (),
     workers: int | None = None,
-) -> None:
+) -> dict[str, str]:
     """Evaluate cases into a results folder, with a progress bar; what failed is listed.
 
     Args:
@@ -198,6 +205,9 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         settings: Settings of the measurement.
         split: The cases that count, such as a test split; () is as recorded before, or all.
         workers: Largest number of processes.
+
+    Returns:
+        The problems by case, and by source where they are of one.
 
     Raises:
         UsageError: If nothing could be evaluated.
@@ -235,3 +245,4 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         raise UsageError(
             "No case could be evaluated", received=number_of(len(cases), "case"), todo="See the reasons above"
         )
+    return problems

@@ -32,18 +32,30 @@ from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
+    NamedPaths,
     PatientsOption,
     RegionOption,
     TrustOption,
     data_options,
     open_cohort,
 )
-from afl_core.cli.terminal import command_line, output, print_line, print_problems, print_warnings, progress_bar
+from afl_core.cli.output_options import command
+from afl_core.cli.terminal import (
+    command_line,
+    print_json,
+    print_line,
+    print_problems,
+    print_result,
+    print_warnings,
+    progress_bar,
+)
 from afl_core.data.check.doubts import doubt_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
+
+commands = typer.Typer()
 
 LEGEND = (
     "gamma_adaptive, A-FL's gamma: gamma_va + gamma_mSa. gamma_va: the tumour's share of all voxels; alpha_va: "
@@ -53,6 +65,7 @@ LEGEND = (
 )
 
 
+@command(commands, table=True, cls=NamedPaths)
 def xray(  # noqa: PLR0913 - one parameter an option
     *,
     data: Annotated[Path | None, typer.Option(help="Folder of the data set, as afl evaluate takes it.")] = None,
@@ -92,9 +105,11 @@ def xray(  # noqa: PLR0913 - one parameter an option
         raise DataError("No reference could be measured", received=data or references, todo="See the reasons above")
     print_xray(table, preparation)
     print_problems(problems)
+    findings_json = document(table, preparation, problems)
+    print_json(findings_json)
     if out:
         write_atomically(out / "xray.csv", table.to_csv(index=False).encode())
-        write_atomically(out / "xray.json", document(table, preparation, problems))
+        write_atomically(out / "xray.json", findings_json.encode())
         print_line(f"xray.csv, xray.json written to {out}")
 
 
@@ -151,14 +166,13 @@ def print_xray(table: pd.DataFrame, preparation: Preparation) -> None:
     there = tumours(table)
     print_line(f"The loss sees: {preparation.title}. {len(there)} of {number_of(len(table), 'case')} with a tumour.")
     sentences = [f"- {f.claim} {f.measured}" for f in findings(table)]
-    output.print(Text(headline(table), style="bold"), soft_wrap=True)
+    print_result(Text(headline(table), style="bold"))
     if not there.empty:
-        output.print(_quantities(table))
+        print_result(_quantities(table))
         if len(there) >= 3:
-            output.print(_by_size(there))
+            print_result(_by_size(there))
         sentences.insert(0, LEGEND)
-    for text in sentences:
-        output.print(text, markup=False, highlight=False, soft_wrap=True)
+    print_result(*sentences)
 
 
 def _quantities(table: pd.DataFrame) -> Table:
@@ -191,7 +205,7 @@ def _by_size(there: pd.DataFrame) -> Table:
     return shown
 
 
-def document(table: pd.DataFrame, preparation: Preparation, problems: dict[str, str]) -> bytes:
+def document(table: pd.DataFrame, preparation: Preparation, problems: dict[str, str]) -> str:
     """What is printed, as JSON."""
     content = {
         "command": command_line(),
@@ -202,4 +216,4 @@ def document(table: pd.DataFrame, preparation: Preparation, problems: dict[str, 
         "findings": [asdict(finding) for finding in findings(table)],
         "problems": problems,
     }
-    return (json.dumps(content, indent=1) + "\n").encode()
+    return json.dumps(content, indent=1) + "\n"

@@ -35,7 +35,7 @@ def open_published(run: RunFolder, name: str) -> str:
         UsageError: If the name is not plain, or taken.
     """
     publish_run(run, name, models=paths.MODELS)
-    cards = find_checkpoints(paths.MODELS)
+    cards = {folder.name: card for folder, card in find_checkpoints(paths.MODELS).items()}
     same = cards[name].data.get("training_files_sha256")
     beside = {of: card for of, card in cards.items() if card.data.get("training_files_sha256") == same}
     sources = [CheckpointSource(label, paths.MODELS / of) for label, of in unique_sources(beside).items()]

@@ -79,8 +79,8 @@ def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
     Raises:
         UsageError: If there is none; says which sequences the checkpoints need.
     """
-    cards = find_checkpoints(paths.MODELS)
-    fitting = {name: card for name, card in cards.items() if set(card.sequences) <= sequences}
+    cards = find_checkpoints(*dict.fromkeys((paths.SHIPPED_MODELS, paths.MODELS)))
+    fitting = {folder: card for folder, card in cards.items() if set(card.sequences) <= sequences}
     if not fitting:
         needed = "; ".join(sorted({", ".join(card.sequences) for card in cards.values()})) or "no checkpoint in models/"
         raise UsageError(
@@ -89,11 +89,11 @@ def fitting_checkpoints(sequences: set[str]) -> tuple[CheckpointSource, ...]:
             todo=f"The checkpoints need: {needed}. Train one with afl train --sequences",
         )
     most = max(len(card.sequences) for card in fitting.values())
-    chosen = {name: card for name, card in fitting.items() if len(card.sequences) == most}
+    chosen = {folder: card for folder, card in fitting.items() if len(card.sequences) == most}
     labels = [card.label for card in chosen.values()]
     return tuple(
-        CheckpointSource(card.label if labels.count(card.label) == 1 else name, paths.MODELS / name)
-        for name, card in sorted(chosen.items(), key=lambda item: (item[1].loss != "focal", item[0]))
+        CheckpointSource(card.label if labels.count(card.label) == 1 else folder.name, folder)
+        for folder, card in sorted(chosen.items(), key=lambda item: (item[1].loss != "focal", item[0].name))
     )
 
 

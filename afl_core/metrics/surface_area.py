@@ -56,25 +56,16 @@ def _areas(spacing_mm: Spacing) -> NDArray[np.float64]:
 @cache
 def _normals() -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Normals of the triangles of marching cubes, as long as their area at 1 mm, shape (N, 3); and the code of each."""
-    from vtkmodules.util.numpy_support import numpy_to_vtk, vtk_to_numpy  # noqa: PLC0415 - a quarter of a second
-    from vtkmodules.vtkCommonDataModel import vtkImageData  # noqa: PLC0415
-    from vtkmodules.vtkFiltersCore import vtkMarchingCubes  # noqa: PLC0415
+    from skimage.measure import marching_cubes  # noqa: PLC0415 - a tenth of a second
 
     normals, owners = list[NDArray[np.float64]](), list[int]()
     for code in range(1, 255):
         bits = np.array([code >> bit & 1 for bit in range(8)], dtype=np.float32).reshape(2, 2, 2)
-        cube = vtkImageData()
-        cube.SetDimensions(2, 2, 2)
-        cube.GetPointData().SetScalars(numpy_to_vtk(bits.ravel(order="F"), deep=1))  # VTK's x runs fastest
-        surface = vtkMarchingCubes()
-        surface.SetInputData(cube)
-        surface.SetValue(0, 0.5)
-        surface.Update()
-        corners = vtk_to_numpy(surface.GetOutput().GetPoints().GetData()).astype(np.float64)
-        for a, b, c in vtk_to_numpy(surface.GetOutput().GetPolys().GetConnectivityArray()).reshape(-1, 3):
-            normals.append(np.cross(corners[b] - corners[a], corners[c] - corners[a]) / 2)
-            owners.append(code)
-    return np.array(normals), np.array(owners)
+        corners, triangles, _, _ = marching_cubes(bits, 0.5, method="lorensen")
+        a, b, c = corners.astype(np.float64)[triangles.T]
+        normals.append(np.cross(b - a, c - a) / 2)
+        owners += [code] * len(triangles)
+    return np.concatenate(normals), np.array(owners)
 
 
 def _encode(padded: Codes, codes: Codes) -> None:

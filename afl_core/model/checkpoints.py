@@ -178,12 +178,12 @@ def add_scores(folder: Path, scores: Mapping[str, Any]) -> None:
     write_atomically(folder / CARD, (card.model_dump_json(indent=2) + "\n").encode())
 
 
-def find_checkpoints(root: Path) -> dict[str, Card]:
-    """Cards of the checkpoints directly under a folder, by folder name; damaged ones are left out."""
+def find_checkpoints(*roots: Path) -> dict[Path, Card]:
+    """Cards of the checkpoints directly under some folders, by their own folder; damaged ones are left out."""
     cards = {}
-    for path in sorted(root.glob(f"*/{CARD}")):
+    for path in (found for root in roots for found in sorted(root.glob(f"*/{CARD}"))):
         try:
-            cards[path.parent.name] = load_card(path.parent)
+            cards[path.parent] = load_card(path.parent)
         except CheckpointError:
             continue
     return cards

@@ -3,11 +3,16 @@
 import logging
 import os
 import secrets
+import socket
 import sys
+import threading
+import time
+import webbrowser
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from logging.handlers import RotatingFileHandler
 from typing import Any
+from urllib.parse import urlsplit
 
 import streamlit as st
 from starlette.middleware import Middleware
@@ -41,8 +46,11 @@ def server_options() -> dict[str, Any]:
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         _log_to_file()
         remove_leftovers()  # of a server that was killed
-        sys.stdout.write(f"\n  The workbench is open at {_link(token)}\n\n")
+        link = _link(token, os.environ.get("AFL_PAGE", ""))
+        sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
         sys.stdout.flush()
+        if os.environ.get("AFL_BROWSER"):  # `afl app` sets it
+            threading.Thread(target=_open_browser, args=(link,), daemon=True).start()
         yield
         remove_process_folder()
 
@@ -84,11 +92,22 @@ def choose_token(arguments: list[str], given: str, address: str) -> str:
     return given or secrets.token_urlsafe(32)
 
 
-def _link(token: str) -> str:
+def _link(token: str, page: str = "") -> str:
+    """The address of a page, such as "data?folder=/scans", of this server."""
     host = st.get_option("server.allowedHosts")[0]
-    query = f"/?{TOKEN}={token}" if token else ""
+    more = f"{'&' if '?' in page else '?'}{TOKEN}={token}" if token else ""
     scheme = "https" if st.get_option("server.sslCertFile") else "http"
-    return f"{scheme}://{host}:{st.get_option('server.port')}{query}"
+    return f"{scheme}://{host}:{st.get_option('server.port')}{f'/{page}{more}' if page or more else ''}"
+
+
+def _open_browser(link: str) -> None:
+    """Open the link once the server answers, which it does a moment after it has started."""
+    parts = urlsplit(link)
+    for _ in range(600):
+        with suppress(OSError), socket.create_connection((str(parts.hostname), int(parts.port or 0)), timeout=1):
+            webbrowser.open(link)
+            return
+        time.sleep(0.1)
 
 
 def _log_to_file() -> None:

@@ -24,7 +24,7 @@ from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.base import paths
-from afl_core.cli import analysis, doctor, main, training
+from afl_core.cli import doctor, main, terminal, training
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -732,7 +732,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     records = found.records.assign(**wide)
     records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
     text = StringIO()
-    monkeypatch.setattr(analysis, "output", Console(file=text, width=80))
+    monkeypatch.setattr(terminal, "output", Console(file=text, width=80))
     analysis.print_breakdown(replace(found, records=records))
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]

@@ -174,7 +174,7 @@ def test_finding_checkpoints_leaves_out_damaged_ones(tmp_path, make_checkpoint):
     make_checkpoint(tmp_path / "bad")
     (tmp_path / "bad" / CARD).write_text("{}")
     (tmp_path / "other").mkdir()
-    assert list(find_checkpoints(tmp_path)) == ["good"]
+    assert list(find_checkpoints(tmp_path)) == [tmp_path / "good"]
     assert find_checkpoints(tmp_path / "nowhere") == {}
 
 

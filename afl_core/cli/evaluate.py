@@ -1,0 +1,171 @@
+"""`afl evaluate` and `afl predict`: measure sources on cases, and segment cases with a checkpoint."""
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afl_core.base.catalogue import pick
+from afl_core.base.words import number_of
+from afl_core.base.workers import finished, worker_pool
+from afl_core.cli.options import (
+    DATA_HELP,
+    LabelsOption,
+    LayoutOption,
+    NamedPaths,
+    PatientsOption,
+    RegionOption,
+    TrustOption,
+    data_options,
+    open_cohort,
+)
+from afl_core.cli.output_options import command
+from afl_core.cli.terminal import print_always, print_line, print_problems, print_summary, progress_bar
+from afl_core.cli.training import evaluate_cases
+from afl_core.data.labels import WHOLE
+from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.layouts.masks import composed
+from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.grids import OTHER_GRID
+from afl_core.evaluation.pipeline import predict_mask
+from afl_core.evaluation.prediction_values import MEANINGS
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.rows import SETTINGS, Settings
+from afl_core.evaluation.sources import Source, parse_sources
+from afl_core.metrics.matchers import MATCHERS, find_matcher
+from afl_core.volume import Case
+
+commands = typer.Typer()
+WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
+CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
+
+
+@command(commands, table=True, cls=NamedPaths)
+def evaluate(  # noqa: PLR0913 - one parameter an option
+    *,
+    data: Annotated[Path | None, typer.Option(help=DATA_HELP)] = None,
+    references: Annotated[
+        Path | None, typer.Option(help="Folder of reference masks alone, in place of --data; matched by case id.")
+    ] = None,
+    source: Annotated[
+        list[str],
+        typer.Option(
+            help="NAME=PATH: a checkpoint folder, a weights file of the paper's authors (FILE@picai or FILE@brats if "
+            "its channels do not tell), or a folder of predicted masks or probabilities. Give one or more."
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],
+    case: CaseOption = None,
+    split: Annotated[str | None, typer.Option(help=f"Only this part of the data set's {SPLITS_FILE}, as test.")] = None,
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
+    patients: PatientsOption = None,
+    matcher: Annotated[
+        str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
+    ] = SETTINGS.matcher,
+    nsd_tolerance: Annotated[
+        float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
+    ] = SETTINGS.nsd_tolerance_mm,
+    other_grid: Annotated[
+        str,
+        typer.Option(help="Predicted masks on another grid: " + "; ".join(f"{k}: {v}" for k, v in OTHER_GRID.items())),
+    ] = "refuse",
+    prediction_labels: Annotated[
+        str | None,
+        typer.Option(
+            help="What folders of predictions hold, where their files do not tell: "
+            + "; ".join(f"{k}: {v}" for k, v in MEANINGS.items())
+        ),
+    ] = None,
+    trust_voxel_order: TrustOption = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="End with exit status 1 if a case failed or a prediction is missing.")
+    ] = False,
+    workers: WorkersOption = None,
+) -> None:
+    """Measure every source on every case: per case and per lesion.
+
+    Writes cases.parquet, lesions.parquet, masks/SOURCE/CASE.nii.gz and manifest.json to the results folder.
+
+    Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
+    """
+    sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
+    options = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort = open_cohort(data, references, options)
+    results = Results(out)
+    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
+    chosen, ids = _select(cohort, case), _split(cohort, split)
+    problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
+    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
+    print_line(f"Tables, masks and manifest are in {out}")
+    missing = sum(len(ids) for ids in results.manifest().missing.values())
+    if strict and (problems or missing):
+        print_always(f"{number_of(len(problems), 'problem')}, {number_of(missing, 'missing prediction')} (--strict)")
+        raise typer.Exit(1)
+
+
+@command(commands, cls=NamedPaths)
+def predict(  # noqa: PLR0913 - one parameter an option
+    *,
+    model: Annotated[Path, typer.Option(help="Checkpoint folder, or a weights file of the authors.")],
+    data: Annotated[Path, typer.Option(help=DATA_HELP)],
+    out: Annotated[Path, typer.Option(help="Folder for the masks, CASE.nii.gz on each case's own grid.")],
+    case: CaseOption = None,
+    layout: LayoutOption = None,
+    trust_voxel_order: TrustOption = False,
+    workers: WorkersOption = None,
+) -> None:
+    """Segment cases with a checkpoint, on all cores; needs no reference."""
+    (source,) = parse_sources([f"model={model}"])
+    if not source.sequences():
+        raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
+    cohort = load_cohort(data, layout=layout, trust_voxel_order=trust_voxel_order)
+    cases = _select(cohort, case)
+    failed = dict(cohort.problems) if case is None else {}
+    work = partial(_predict_into, source=source, out=out)
+    with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
+        advance(0, len(cases))
+        tasks = finished(work, cases, of=lambda case: f"predicting {case.case_id}", executor=executor)
+        for done, (chosen, outcome) in enumerate(tasks, start=1):
+            if isinstance(outcome, AflError):
+                failed[chosen.case_id] = str(outcome)
+            advance(done, len(cases), chosen.case_id)
+    written = sum(chosen.case_id not in failed for chosen in cases)
+    print_line(f"{written} of {number_of(len(cases), 'mask')} written to {out}")
+    print_problems(failed)
+    if not written:
+        raise UsageError(
+            "No case could be segmented", received=number_of(len(cases), "case"), todo="See the reasons above"
+        )
+
+
+def _predict_into(case: Case, source: Source, out: Path) -> None:
+    predict_mask(case, source, out / f"{case.case_id}.nii.gz")
+
+
+def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
+    if not wanted:
+        return list(cohort.cases)
+    cases = {case.case_id: case for case in cohort.cases}
+    problem_of = dict(cohort.problems)
+    wanted = [composed(case_id) for case_id in wanted]
+    for case_id in wanted:
+        if case_id in problem_of:
+            raise UsageError(problem_of[case_id])
+        pick(cases, case_id, kind="case")
+    return [cases[case_id] for case_id in wanted]
+
+
+def _split(cohort: Cohort, name: str | None) -> tuple[str, ...]:
+    """The cases of a part of the data set's split file; () where none is asked for."""
+    if name is None:
+        return ()
+    splits = load_splits(cohort.root / SPLITS_FILE)
+    pick(splits, name, kind="split")
+    return splits[name]
