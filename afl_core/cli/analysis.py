@@ -24,7 +24,6 @@ from afl_core.analysis.breakdown.sentences import (
     pair_sentence,
 )
 from afl_core.base.catalogue import find_key, pick
-from afl_core.base.extras import need
 from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
@@ -144,7 +143,6 @@ def figure(
 
     Example: afl figure data/results/demo --out examples.png
     """
-    need("app", of="`afl figure`")
     from afl_core.figures.example_cases import ROLES, choose_examples, load_examples  # noqa: PLC0415 - imports PyVista
     from afl_core.figures.examples import plot_examples  # noqa: PLC0415
     from afl_core.figures.files import FORMATS, figure_bytes  # noqa: PLC0415

@@ -39,11 +39,11 @@ def demo(
 
     What is there already is kept, so the second run takes a second or two.
     """
+    need("train", of="`afl demo`")
     write_demo_cohort(DemoSpec(n_train=train, n_validation=validation, n_test=test))
     cohort = load_cohort(DEMO)
     wanted = set(load_splits(DEMO / SPLITS_FILE)["test"])
     results = Results(RESULTS / "demo")
     cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
     if cases:
-        need("train", of="The evaluation of the demo's checkpoints")
         evaluate_cases(cohort, cases, demo_sources(), results, split=sorted(wanted))

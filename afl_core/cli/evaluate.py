@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from afl_core.base.catalogue import pick
+from afl_core.base.extras import need
 from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
 from afl_core.cli.options import (
@@ -94,6 +95,8 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
     sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
+    if any(source.sequences() for source in sources):
+        need("train", of="A checkpoint as a source")
     options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
@@ -104,9 +107,11 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
-    missing = sum(len(ids) for ids in results.manifest().missing.values())
-    if strict and (problems or missing):
-        print_always(f"{number_of(len(problems), 'problem')}, {number_of(missing, 'missing prediction')} (--strict)")
+    missing = {f"{case_id} {name}" for name, ids in results.manifest().missing.items() for case_id in ids}
+    if strict and (failed := missing | problems.keys()):
+        print_always(
+            f"{number_of(len(failed), 'prediction or case', 'predictions or cases')} failed or missing (--strict)"
+        )
         raise typer.Exit(1)
 
 
@@ -122,6 +127,7 @@ def predict(  # noqa: PLR0913 - one parameter an option
     workers: WorkersOption = None,
 ) -> None:
     """Segment cases with a checkpoint, on all cores; needs no reference."""
+    need("train", of="`afl predict`")
     (source,) = parse_sources([f"model={model}"])
     if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")

@@ -37,7 +37,10 @@ def command(app: typer.Typer, *, table: bool = False, **settings: Any) -> Callab
             return function(*args, **kwargs)
 
         signature = inspect.signature(function)
-        more = [inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False) for name in options]
+        more = [
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=kind)
+            for name, kind in options.items()
+        ]
         run.__signature__ = signature.replace(parameters=[*signature.parameters.values(), *more])  # type: ignore[attr-defined]
         run.__annotations__ = function.__annotations__ | options
         app.command(**settings)(run)

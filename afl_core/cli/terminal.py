@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import pandas as pd
@@ -144,7 +144,7 @@ def _cell(value: float | None) -> str:
     return str(value) if isinstance(value, int) else NOTHING if value is None else number(value)
 
 
-def _record(opened: Comparison, source: str) -> Mapping[str, str | float | None]:
+def _record(opened: Comparison, source: str) -> dict[str, Any]:
     """A source's line: Dice over all, and over those with a tumour, each with what it is over."""
     manifest = opened.manifest
     absent = {"missing": len(manifest.missing.get(source, ())), "failed": failed_predictions(manifest)[source]}
@@ -156,17 +156,10 @@ def _record(opened: Comparison, source: str) -> Mapping[str, str | float | None]
     everything, of = np.ones(len(units.table), dtype=bool), units.reference["patient"].nunique()
     all_of, there = (patient_means(units, part)[source] for part in (everything, with_tumour(units)))
     with_one = units.reference.loc[units.reference["size"] > 0, "patient"].nunique()
-    return (
-        {"source": source}
-        | absent
-        | {
-            "mean_dsc": _value(all_of.mean()),
-            "median_dsc": _value(all_of.median()),
-            "over": patients_text(len(all_of), len(units.table), of),
-            "mean_dsc_with_tumour": _value(there.mean()),
-            "over_with_tumour": patients_text(len(there), int(with_tumour(units).sum()), with_one),
-        }
-    )
+    means: dict[str, Any] = {"mean_dsc": _value(all_of.mean()), "median_dsc": _value(all_of.median())}
+    means |= {"over": patients_text(len(all_of), len(units.table), of), "mean_dsc_with_tumour": _value(there.mean())}
+    over_there = patients_text(len(there), int(with_tumour(units).sum()), with_one)
+    return {"source": source} | absent | means | {"over_with_tumour": over_there}
 
 
 def _value(mean: float) -> float | None:

@@ -32,7 +32,7 @@ def afl(monkeypatch, capsys, tmp_path):
 
 def test_check_says_what_is_there_and_writes_json(afl, tmp_path):
     made_trees.brats2018(tmp_path / "data")
-    code, out, _ = afl("data", "check", tmp_path / "data", "--json", tmp_path / "report.json")
+    code, out, _ = afl("data", "check", tmp_path / "data", "--out", tmp_path / "report.json")
     assert code == 0
     for said in ("BraTS 2018", "2, of 2 patients; 2 with a reference", "6x7x5", "1 x 1 x 3", "Nothing is wrong"):
         assert said in out

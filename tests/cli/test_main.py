@@ -20,15 +20,17 @@ import pytest
 from made_results import make_manifest, make_tables, write_results
 from rich.console import Console
 
+import afl_core
 from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.base import paths
-from afl_core.cli import doctor, main, terminal, training
+from afl_core.cli import doctor, evaluate, main, terminal, training
+from afl_core.cli.analysis import print_breakdown
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[2]
-COMMANDS = ("demo", "evaluate", "predict", "train", "study", "breakdown", "report", "figure", "doctor")
+COMMANDS = tuple(main.COMMANDS)
 
 
 @dataclass
@@ -90,6 +92,73 @@ def add_case(cohort: Path, case_id: str, *, like: str) -> dict[str, Path]:
     for name, path in files(like, cohort).items():
         (folder / f"{case_id}_{name}.nii.gz").write_bytes(path.read_bytes())
     return files(case_id, cohort)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_list_of_commands_says_what_each_says_of_itself(command):
+    listed = " ".join(main.COMMANDS[command][1].split())
+    assert " ".join(main.load_command(command).help.split()).startswith(listed)
+
+
+def test_help_loads_no_command():
+    loaded = "bool({'numpy', 'pandas', 'torch', 'streamlit'} & set(sys.modules))"
+    code = f"import sys; from afl_core.cli.main import app; app(['--help'], standalone_mode=False); sys.exit({loaded})"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True).returncode == 0
+
+
+def test_the_version_is_printed(afl):
+    ran = afl("--version")
+    assert (ran.code, ran.out) == (0, f"afl-workbench {afl_core.__version__}\n")
+
+
+def test_a_table_is_printed_as_json_and_nothing_else(afl, cohort, masks, tmp_path):
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--json")
+    (record,) = json.loads(ran.out)["sources"]
+    dice = Results(tmp_path / "out").cases()["dsc"]
+    assert record["source"] == "A"
+    assert record["mean_dsc"] == pytest.approx(dice.mean())
+    assert record["median_dsc"] == pytest.approx(dice.median())
+    document = json.loads(afl("breakdown", tmp_path / "out", "--json", "--out", tmp_path / "b").out)
+    assert document == exported(tmp_path / "b")
+    assert json.loads(afl("xray", "--data", cohort, "--json").out)["cases"] == len(dice)
+    assert "findings" in json.loads(afl("data", "check", cohort, "--json").out)
+
+
+def test_quiet_keeps_problems_and_verbose_adds_steps(afl, cohort, masks, tmp_path):
+    (case_id, *_) = sorted(path.name.removesuffix(".nii.gz") for path in masks.iterdir())
+    (masks / f"{case_id}.nii.gz").write_bytes(b"no image")
+    evaluated = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
+    verbose = afl(*evaluated, "--verbose")
+    assert any(line.startswith("Evaluating: 1 of ") for line in verbose.err.splitlines())
+    quiet = afl(*evaluated, "-q")
+    assert quiet.code == 0
+    assert quiet.out == ""
+    assert case_id in quiet.err
+    assert "Tables, masks and manifest" in verbose.err
+    assert "Tables, masks and manifest" not in quiet.err
+    strict = afl(*evaluated, "-q", "--strict")
+    assert strict.code == 1
+    assert strict.err.endswith("1 prediction or case failed or missing (--strict)\n")
+
+
+def test_strict_ends_with_an_error_for_a_missing_prediction(afl, cohort, masks, tmp_path):
+    evaluated = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--strict")
+    assert afl(*evaluated).code == 0
+    next(masks.iterdir()).unlink()
+    ran = afl(*evaluated)
+    assert ran.code == 1
+    assert "1 prediction or case failed or missing (--strict)" in ran.err
+
+
+def test_an_unexpected_error_shows_its_traceback_with_verbose_alone(afl, made, tmp_path, monkeypatch):
+    def broken(*_, **__):
+        raise ZeroDivisionError("of ours")
+
+    monkeypatch.setattr("afl_core.cli.analysis.open_compared", broken)
+    asked = ("breakdown", made, "--out", tmp_path / "out")
+    assert "Traceback" not in afl(*asked).err
+    assert "ZeroDivisionError: of ours" in afl(*asked, "--verbose").err.replace("│", "")
+    assert "Traceback" in afl(*asked, "--verbose").err
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -329,7 +398,7 @@ def unused(*_):
 def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make_checkpoint, monkeypatch, workers):
     """Without references; a case that cannot be read is one message and the others go on, here or in a pool."""
     if workers > 1:
-        monkeypatch.setattr(main, "predict_mask", unused)
+        monkeypatch.setattr(evaluate, "predict_mask", unused)
     for case_id in ("Case_A", "Case_B", "Case_D"):
         files(case_id, cohort)["seg"].unlink()
     files("Case_A", cohort)["flair"].write_bytes(gzip.compress(b"not an image"))
@@ -478,21 +547,25 @@ def test_a_study_with_a_wrong_setting_is_one_message(afl, cohort, tmp_path):
 
 
 @pytest.mark.parametrize("home", ["empty", "missing"])
-def test_doctor_finds_an_empty_home_amiss(tmp_path, home):
+def test_doctor_is_content_before_anything_was_made(tmp_path, home):
+    """The checkpoints of the demo come with the workbench, and are not looked for in the home folder."""
     folder = tmp_path / "home"
     if home == "empty":
         folder.mkdir()
-    ran = afl_process("doctor", AFL_HOME=str(folder))
-    assert "Some checks failed" in ran.error
-    assert "demo cohort" in ran.out
-    assert f"none in {folder / 'models'}" in ran.out
+    ran = afl_process("doctor", "--json", AFL_HOME=str(folder))
+    assert ran.code == 0, ran
+    checks = {check["name"]: check for check in json.loads(ran.out)["checks"]}
+    assert all(check["fine"] for check in checks.values())
+    assert checks["demo cohort"]["detail"] == "not made yet; `afl demo` makes it"
+    assert "checkpoint demo_afl" in checks
 
 
 def test_doctor_is_content_with_a_sound_installation(afl, cohort, tmp_path, monkeypatch, make_checkpoint):
     net = make_checkpoint(tmp_path / "models" / "net")
     (tmp_path / "requirements.txt").write_text("numpy==1.0  # too old\nno-such-package==2.0\n")
     monkeypatch.setattr(doctor, "HOME", tmp_path)
-    monkeypatch.setattr(doctor, "PROJECT", tmp_path)
+    monkeypatch.setattr(doctor, "SHIPPED", tmp_path)
+    monkeypatch.setattr(doctor, "SHIPPED_MODELS", tmp_path / "models")
     monkeypatch.setattr(doctor, "MODELS", tmp_path / "models")
     monkeypatch.setattr(doctor, "DEMO", cohort)
     ran = afl("doctor")
@@ -733,7 +806,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
     text = StringIO()
     monkeypatch.setattr(terminal, "output", Console(file=text, width=80))
-    analysis.print_breakdown(replace(found, records=records))
+    print_breakdown(replace(found, records=records))
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
     rows = [line for line in lines if line[-1:] == ["0.500"]]
