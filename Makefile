@@ -2,12 +2,20 @@
 # make test   set up with the test tools and run every test
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
+# For a release (CONTRIBUTING.md):
+# make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
+# make lock      renew requirements.txt, and requirements-hashed.txt with the hash of every file
+# make lowest    test the core with the lowest versions that pyproject.toml allows
+# make licences  the licence of every package that is installed with the workbench
+# make sbom      dist/sbom.json, the bill of materials (CycloneDX)
+# make tag       tag this commit with the version of afl_core/__init__.py
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
+TORCH := 2.13.0
 
-.PHONY: app setup test check pictures
+.PHONY: app setup test check pictures wheel lock lowest licences sbom tag
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.app
@@ -35,6 +43,37 @@ pictures: $(VENV)/.dev
 	@if test ! -d data/results/demo; then $(BIN)/afl demo; fi
 	$(BIN)/python docs/pictures.py
 
+wheel: $(VENV)/.dev
+	$(BIN)/python -m hatchling build -t wheel
+
+# What is pinned is asked of pip, which takes torch's CPU wheel where that is the one at hand; pip names it 2.13.0+cpu.
+COMPILE = $(VENV)/tools/bin/pip-compile --quiet --extra app --extra train --strip-extras --allow-unsafe --no-header \
+	--no-emit-options --no-emit-index-url --no-emit-find-links
+lock: $(VENV)/.tools
+	$(COMPILE) --upgrade --upgrade-package torch==$(TORCH) --output-file requirements.txt pyproject.toml
+	$(COMPILE) --no-annotate --generate-hashes --constraint requirements.txt --output-file requirements-hashed.txt pyproject.toml
+	sed -i 's/^\(torch==[0-9.]*\)+cpu/\1/' requirements.txt
+
+lowest: $(VENV)/.dev
+	rm -rf $(VENV)/lowest
+	$(PYTHON) -m venv $(VENV)/lowest
+	$(BIN)/python -c 'import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["dependencies"], sep="\n")' \
+		| sed 's/>=/==/' > $(VENV)/lowest/requirements.txt
+	grep -E '^(pytest|hypothesis|simpleitk|statsmodels|edt)' requirements-dev.txt > $(VENV)/lowest/tools.txt
+	$(VENV)/lowest/bin/python -m pip install --quiet -r $(VENV)/lowest/requirements.txt -r $(VENV)/lowest/tools.txt
+	PYTHONPATH=. $(VENV)/lowest/bin/python -m pytest -n auto -p no:cacheprovider -o filterwarnings= \
+		tests/metrics tests/analysis tests/base tests/data tests/figures tests/test_shape.py tests/test_regions.py
+
+licences: $(VENV)/.dev $(VENV)/.tools
+	$(VENV)/tools/bin/pip-licenses --python $(BIN)/python --packages $$(sed -n 's/==.*//p' requirements.txt)
+
+sbom: $(VENV)/.tools
+	mkdir -p dist
+	$(VENV)/tools/bin/cyclonedx-py requirements --pyproject pyproject.toml --output-file dist/sbom.json requirements.txt
+
+tag:
+	git tag -a "v$$(sed -n 's/^__version__ = "\(.*\)"/\1/p' afl_core/__init__.py)" -m "A-FL workbench"
+
 $(VENV)/.app: requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(v != (3, 11) and f"Python 3.11 is needed, this is {v}. Try: make PYTHON=/path/to/python3.11")'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -45,4 +84,9 @@ $(VENV)/.app: requirements.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || echo "No browser: the browser tests will be skipped."
+	touch $@
+
+$(VENV)/.tools:
+	$(PYTHON) -m venv $(VENV)/tools
+	$(VENV)/tools/bin/python -m pip install --quiet --disable-pip-version-check pip-tools==7.6.2 pip-licenses==5.5.5 cyclonedx-bom==7.5.0
 	touch $@

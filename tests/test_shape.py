@@ -318,6 +318,7 @@ def test_refuses_what_is_not_a_mask(measure):
 
 @pytest.fixture(scope="module")
 def bench():
+    pytest.importorskip("pyvista", reason="the lesions of the benchmark are drawn with the extra app")
     path = Path(__file__).parents[1] / "benchmarks" / "shape.py"
     spec = importlib.util.spec_from_file_location("benchmark_shape", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
