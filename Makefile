@@ -3,6 +3,7 @@
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
 # For a release (CONTRIBUTING.md):
+# make schemas   renew the JSON Schemas in docs/schemas
 # make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
 # make lock      renew requirements.txt, and requirements-hashed.txt with the hash of every file
 # make lowest    test the core with the lowest versions that pyproject.toml allows
@@ -15,7 +16,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 TORCH := 2.13.0
 
-.PHONY: app setup test check pictures wheel lock lowest licences sbom tag
+.PHONY: app setup test check pictures schemas wheel lock lowest licences sbom tag
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.app
@@ -42,6 +43,9 @@ check: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	@if test ! -d data/results/demo; then $(BIN)/afl demo; fi
 	$(BIN)/python docs/pictures.py
+
+schemas: $(VENV)/.dev
+	$(BIN)/python docs/schemas.py
 
 wheel: $(VENV)/.dev
 	$(BIN)/python -m hatchling build -t wheel

@@ -1,8 +1,7 @@
 """`afl xray`: what A-FL does on a data set, before anything is trained."""
 
-import json
 import math
-from dataclasses import asdict, replace
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Annotated, cast, get_args
@@ -14,6 +13,7 @@ from rich.text import Text
 
 from afl_core.analysis.breakdown.bins import AXES, tertiles
 from afl_core.analysis.breakdown.sentences import edges_text
+from afl_core.analysis.xray.document import xray_json
 from afl_core.analysis.xray.findings import figure, findings, headline, percent
 from afl_core.analysis.xray.focusing import SETTINGS, distance_from_ce
 from afl_core.analysis.xray.table import (
@@ -105,7 +105,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
         raise DataError("No reference could be measured", received=data or references, todo="See the reasons above")
     print_xray(table, preparation)
     print_problems(problems)
-    findings_json = document(table, preparation, problems)
+    findings_json = xray_json(table, preparation, problems=problems, command=command_line())
     print_json(findings_json)
     if out:
         write_atomically(out / "xray.csv", table.to_csv(index=False).encode())
@@ -203,17 +203,3 @@ def _by_size(there: pd.DataFrame) -> Table:
         far = float(distance_from_ce(medians[name].max()))
         shown.add_row(Text(name), *(figure(value) for value in medians[name]), percent(far))
     return shown
-
-
-def document(table: pd.DataFrame, preparation: Preparation, problems: dict[str, str]) -> str:
-    """What is printed, as JSON."""
-    content = {
-        "command": command_line(),
-        "preparation": asdict(preparation),
-        "cases": len(table),
-        "tumours": len(tumours(table)),
-        "summary": json.loads(summary(table).to_json(orient="index")) if len(tumours(table)) else {},
-        "findings": [asdict(finding) for finding in findings(table)],
-        "problems": problems,
-    }
-    return json.dumps(content, indent=1) + "\n"

@@ -9,6 +9,7 @@ from io import StringIO
 from typing import Any
 
 from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.document import BreakdownDocument
 from afl_core.analysis.breakdown.options import Options, list_sources
 from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
 from afl_core.analysis.breakdown.sentences import evidence_sentence, pair_sentence
@@ -37,6 +38,7 @@ def export_files(breakdown: Breakdown, options: Options, manifest: Manifest, *, 
         results: Name of the results folder.
     """
     document = breakdown_json(breakdown, options, manifest, results=results)
+    BreakdownDocument.model_validate(document)
     return {
         JSON: json_text(document).encode(),
         CSV: records_csv(breakdown).encode(),
