@@ -1,5 +1,6 @@
 """A tiny cohort whose every number can be computed by hand, masks for it, and untrained checkpoints."""
 
+import gc
 import json
 import os
 import shutil
@@ -7,7 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a background job,
 
 os.environ["COLUMNS"] = "160"  # of the terminal, wherever the tests run
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # there is a process a core: threads would wait for one another, spinning
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # else each process compiles every file of the project anew
+sys.dont_write_bytecode = False
 
 SPACING_MM = 2.0
 SEQUENCES = ("flair", "t1", "t1ce", "t2")
@@ -38,6 +41,16 @@ LONGEST = (
 )
 """Files that begin first: one that began last would keep a core waiting. Only the first of those that begin together
 needs the demo, which others would wait for."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays to the end, so it is never searched for garbage."""
+    gc.disable()
+    found = yield
+    gc.freeze()
+    gc.enable()
+    return found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
