@@ -31,7 +31,7 @@ test: $(VENV)/.dev
 	@# One more process than cores: pages in a browser wait for one another.
 	$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder -m "not timed"
 	@# Times are compared while nothing else runs; only the files that do so are read.
-	$(BIN)/python -m pytest -m timed $$(grep -rl "pytest.mark.timed" tests)
+	$(BIN)/python -m pytest -m timed $$(grep -rl --include="*.py" "pytest.mark.timed" tests)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

@@ -112,10 +112,11 @@ def window(browser) -> Iterator[object]:
 
     def wait(expression: str, *, arg: object = None, timeout: float = 30_000) -> None:
         """Playwright's own evaluates text in the page, which the pages' policy forbids."""
-        deadline = time.monotonic() + timeout / 1000
+        deadline, pause_ms = time.monotonic() + timeout / 1000, 25
         while not page.evaluate(expression, arg):
             assert time.monotonic() < deadline, expression
-            page.wait_for_timeout(50)
+            page.wait_for_timeout(pause_ms)
+            pause_ms = min(2 * pause_ms, 400)  # what takes long is not made longer by the questions
 
     page.goto, page.wait_for_function = visit, wait
     yield page

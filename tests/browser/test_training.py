@@ -55,8 +55,15 @@ def wait_for_more_than(page: Page, points: int) -> int:
     return int(page.evaluate(POINTS))
 
 
-def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compare(page, site, home, cohort):
-    page.goto(f"{site()}/training")
+def proposals() -> list[Path]:
+    """Processes that time a step."""
+    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"training.proposal" in path.read_bytes()]
+
+
+def test_a_timing_stops_and_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compare(
+    page, site, home, cohort
+):
+    page.goto(f"{site()}/training?loss=focal")
     page.get_by_role("combobox", name="Data set").click(timeout=PATIENCE)
     page.get_by_role("option", name="A folder on this machine").click()
     fill(page, "Folder", str(cohort))
@@ -64,8 +71,15 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     fill(page, "Steps", "400")
     page.get_by_text("Advanced settings").click()
     fill(page, "Patch (voxels)", "16 16 16")
-    page.get_by_role("button", name="Check and estimate the time").click()
-    page.get_by_role("button", name="Start 2 runs").click(timeout=PATIENCE)
+    check = page.get_by_role("button", name="Check and estimate the time")
+    check.click()
+    page.get_by_text("Checking the settings and timing two steps").wait_for(timeout=PATIENCE)
+    page.get_by_role("button", name="Stop").click()
+    check.wait_for(timeout=PATIENCE)
+    assert page.get_by_role("button", name="Start the run").count() == 0
+    assert proposals() == []
+    check.click()
+    page.get_by_role("button", name="Start the run").click(timeout=PATIENCE)
     wait_for_state(page, "running")
     before = wait_for_more_than(page, wait_for_more_than(page, 0))
     assert page.get_by_role("button", name="Stop").is_visible()
@@ -83,30 +97,11 @@ def test_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compar
     )
     (results,) = (home / "data" / "results").iterdir()
     while Results(results).cases().empty:  # measured without a further click
-        page.wait_for_timeout(200)
+        page.wait_for_timeout(500)
     expect(page.get_by_text("predicting and measuring")).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_role("button", name="Stop")).to_have_count(0, timeout=PATIENCE)
     expect(page.get_by_text("No result yet")).to_have_count(0)
     assert load_card(home / "models" / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
-
-
-def proposals() -> list[Path]:
-    """Processes that time a step."""
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"training.proposal" in path.read_bytes()]
-
-
-def test_stop_ends_the_timing_of_a_step(page, site, cohort):
-    page.goto(f"{site()}/training")
-    page.get_by_role("combobox", name="Data set").click(timeout=PATIENCE)
-    page.get_by_role("option", name="A folder on this machine").click()
-    fill(page, "Folder", str(cohort))
-    page.get_by_text("1 validation, 1 test)").wait_for(timeout=PATIENCE)
-    page.get_by_role("button", name="Check and estimate the time").click()
-    page.get_by_text("Checking the settings and timing two steps").wait_for(timeout=PATIENCE)
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Check and estimate the time").wait_for(timeout=PATIENCE)
-    assert page.get_by_role("button", name="Start 2 runs").count() == 0
-    assert proposals() == []
 
 
 def test_a_run_outlives_the_server_and_the_next_one_takes_it_over(page, site, stop_server, home, cohort):
