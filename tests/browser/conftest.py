@@ -8,6 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 from urllib.parse import urlsplit
@@ -123,9 +124,9 @@ def window(browser) -> Iterator[object]:
     context.close()
 
 
-@pytest.fixture
-def empty_page(window) -> Iterator[object]:
-    """A page that keeps nothing of the tests before it, on which nothing may go wrong."""
+@contextmanager
+def emptied(window) -> Iterator[object]:
+    """The page, which keeps nothing of the tests before it, on which nothing may go wrong."""
     window.set_viewport_size({"width": 1400, "height": 1000})
     with nothing_wrong(window):
         yield window
@@ -133,6 +134,20 @@ def empty_page(window) -> Iterator[object]:
             window.evaluate("() => { localStorage.clear(); sessionStorage.clear(); }")
         window.goto("about:blank")
     window.context.clear_cookies()
+
+
+@pytest.fixture
+def empty_page(window) -> Iterator[object]:
+    """A page that keeps nothing of the tests before it, on which nothing may go wrong."""
+    with emptied(window) as page:
+        yield page
+
+
+@pytest.fixture(scope="class")
+def class_page(window, demo) -> Iterator[object]:
+    """The same where the demo is ready, for the tests of a class: each goes on where the one before it ended."""
+    with emptied(window) as page:
+        yield page
 
 
 @pytest.fixture

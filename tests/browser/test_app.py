@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from afl_core.base.paths import RESULTS
@@ -31,22 +32,6 @@ def worth_seeing() -> str:
     return str(dsc.mean(axis=1).idxmax())
 
 
-def test_a_case_link_opens_three_panes_that_scroll_together(page, serve):
-    open_case(page, serve, worth_seeing())
-    panes = page.locator(PANES)
-    assert [panes.nth(i).get_attribute("data-pane") for i in range(3)] == ["Reference", "FL", "A-FL"]
-    before = [pixels(panes.nth(i)) for i in range(3)]
-    assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 50 for picture in before)
-    first = int(page.locator(READY).get_attribute("data-slice"))
-    panes.nth(1).click()
-    before = [pixels(panes.nth(i)) for i in range(3)]
-    page.mouse.wheel(0, 100)
-    page.wait_for_function(f"document.querySelector('.afl-viewer')?.dataset.slice != '{first}'")
-    page.wait_for_timeout(200)
-    for i in range(3):
-        assert np.abs(pixels(panes.nth(i)) - before[i]).max() > 20, f"pane {i} did not scroll"
-
-
 IMAGES = ".picture canvas, .afl-surfaces .scene, .afl-rail img"
 
 
@@ -62,99 +47,122 @@ def shown_share(page, selector: str) -> float:
     return covered / (window["width"] * window["height"])
 
 
-def test_almost_half_of_a_small_window_is_images(page, serve):
-    page.set_viewport_size({"width": 1000, "height": 800})
-    open_case(page, serve, worth_seeing())
-    page.wait_for_selector(f"{SURFACES}[data-ready=true]", timeout=60_000)
-    assert shown_share(page, IMAGES) >= 0.45
-    assert shown_share(page, ".afl-surfaces .scene") >= 0.2
-    toolbar = page.locator(".afl-viewer .toolbar")
-    assert toolbar.get_by_label("Sequence", exact=True).is_visible()
-    page.set_viewport_size({"width": 1400, "height": 900})
-    page.wait_for_timeout(1000)
-    assert shown_share(page, IMAGES) >= 0.5
+@pytest.fixture(scope="class")
+def case_page(class_page, serve):
+    """The page of one case, opened once in a small window."""
+    class_page.set_viewport_size({"width": 1000, "height": 800})
+    open_case(class_page, serve, worth_seeing())
+    return class_page
 
 
-def test_surfaces_follow_the_case_and_keep_the_camera(page, serve):
-    open_case(page, serve, worth_seeing())
-    stage = page.locator(f"{SURFACES} .stage")
-    stage.scroll_into_view_if_needed()
-    assert page.locator(".scene").evaluate_all("all => all.map(s => s.dataset.scene)") == ["Reference", "FL", "A-FL"]
-    for third in np.array_split(pixels(stage), 3, axis=1):
-        assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
-    page.locator(f"{SURFACES} [data-do=top]").click()
-    page.wait_for_function("e => e.dataset.camera.startsWith('0.00 89.90')", arg=page.query_selector(SURFACES))
-    page.get_by_label("Sequence", exact=True).select_option("t2")
-    page.wait_for_function("location.search.includes('sequence=t2')")
-    page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
-    assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
+class TestOneCase:
+    """What the page of one case shows and does; each test leaves a window of 1400 x 1000."""
+
+    @pytest.fixture
+    def page(self, case_page):
+        yield case_page
+        case_page.set_viewport_size({"width": 1400, "height": 1000})
+
+    def test_almost_half_of_a_small_window_is_images(self, page):
+        assert shown_share(page, IMAGES) >= 0.45
+        assert shown_share(page, ".afl-surfaces .scene") >= 0.2
+        toolbar = page.locator(".afl-viewer .toolbar")
+        assert toolbar.get_by_label("Sequence", exact=True).is_visible()
+        page.set_viewport_size({"width": 1400, "height": 900})
+        page.wait_for_timeout(1000)
+        assert shown_share(page, IMAGES) >= 0.5
+
+    def test_three_panes_scroll_together(self, page):
+        panes = page.locator(PANES)
+        assert [panes.nth(i).get_attribute("data-pane") for i in range(3)] == ["Reference", "FL", "A-FL"]
+        before = [pixels(panes.nth(i)) for i in range(3)]
+        assert all(len(np.unique(picture.reshape(-1, 3), axis=0)) > 50 for picture in before)
+        first = int(page.locator(READY).get_attribute("data-slice"))
+        panes.nth(1).click()
+        before = [pixels(panes.nth(i)) for i in range(3)]
+        page.mouse.wheel(0, 100)
+        page.wait_for_function(f"document.querySelector('.afl-viewer')?.dataset.slice != '{first}'")
+        page.wait_for_timeout(200)
+        for i in range(3):
+            assert np.abs(pixels(panes.nth(i)) - before[i]).max() > 20, f"pane {i} did not scroll"
+
+    def test_another_sequence_keeps_slice_and_camera(self, page):
+        page.locator(PANES).first.click()
+        page.mouse.wheel(0, 300)
+        page.wait_for_timeout(300)
+        there = page.locator(READY).get_attribute("data-slice")
+        before = pixels(page.locator(PANES).first)
+        stage = page.locator(f"{SURFACES} .stage")
+        stage.scroll_into_view_if_needed()
+        names = page.locator(".scene").evaluate_all("all => all.map(s => s.dataset.scene)")
+        assert names == ["Reference", "FL", "A-FL"]
+        for third in np.array_split(pixels(stage), 3, axis=1):
+            assert len(np.unique(third.reshape(-1, 3), axis=0)) > 30
+        page.locator(f"{SURFACES} [data-do=top]").click()
+        page.wait_for_function("e => e.dataset.camera.startsWith('0.00 89.90')", arg=page.query_selector(SURFACES))
+        page.get_by_label("Sequence", exact=True).select_option("t2")
+        page.wait_for_function("location.search.includes('sequence=t2')")
+        page.locator(".afl-viewer .readout", has_text="t2").wait_for(timeout=30_000)
+        page.wait_for_selector(READY)
+        assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
+        assert np.abs(pixels(page.locator(PANES).first) - before).max() >= 20
+        assert page.locator(READY).get_attribute("data-slice") == there
+
+    def test_figure_is_made_by_one_click(self, page):
+        page.get_by_text("Figure: large, small, smooth and rough").click()
+        page.get_by_text("PDF", exact=True).click()
+        page.get_by_text("--out examples.pdf").wait_for(timeout=20_000)
+        with page.expect_download(timeout=120_000) as download:
+            page.get_by_role("button", name="Make and download the figure").click()
+        assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+        assert download.value.suggested_filename == "examples.pdf"
 
 
-def test_figure_is_made_by_one_click(page, serve):
-    open_case(page, serve, worth_seeing())
-    page.get_by_text("Figure: large, small, smooth and rough").click()
-    page.get_by_text("PDF", exact=True).click()
-    page.get_by_text("--out examples.pdf").wait_for(timeout=20_000)
-    with page.expect_download(timeout=120_000) as download:
-        page.get_by_role("button", name="Make and download the figure").click()
-    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
-    assert download.value.suggested_filename == "examples.pdf"
+class TestOverviewAndBack:
+    """The overview, reached from the link of a case, and the ways from it to the cases."""
 
+    @pytest.fixture
+    def overview(self, class_page, serve):
+        if class_page.url == "about:blank":
+            class_page.goto(serve(ROOT / "app.py"))
+        class_page.get_by_text("Synthetic cohort.").wait_for(timeout=60_000)
+        class_page.locator(FOREST).first.wait_for(timeout=60_000)
+        return class_page
 
-def test_a_picture_of_the_overview_leads_to_its_case_and_back(page, serve):
-    page.goto(serve(ROOT / "app.py"))
-    page.get_by_text("Synthetic cohort.").wait_for(timeout=60_000)
-    page.locator(FOREST).first.wait_for(timeout=60_000)
-    pictures = page.locator("img[src*='thumbnail/demo/']")
-    page.wait_for_function(
-        "[...document.querySelectorAll(\"img[src*='thumbnail/demo/']\")].filter(i => i.naturalWidth > 50).length == 6",
-        timeout=60_000,
-    )
-    case_id = pictures.last.get_attribute("alt")
-    page.get_by_role("link", name=case_id).click()
-    page.wait_for_selector(READY, timeout=60_000)
-    assert f"case={case_id}" in page.url
-    page.go_back()
-    page.locator(FOREST).first.wait_for(timeout=60_000)
+    def test_a_link_opens_its_results_and_pages_keep_them(self, class_page, serve):
+        page = class_page
+        page.goto(f"{serve(ROOT / 'app.py')}/?results=demo&case={worth_seeing()}")
+        page.wait_for_selector(READY, timeout=60_000)
+        page.wait_for_function("location.search.includes('results=demo')")
+        page.get_by_role("link", name="Overview").click()
+        page.locator(FOREST).first.wait_for(timeout=30_000)
+        page.get_by_role("link", name="Compare").click()
+        page.wait_for_selector(READY, timeout=60_000)
+        page.get_by_role("link", name="Overview").click()
 
+    def test_a_picture_leads_to_its_case_and_back(self, overview):
+        page = overview
+        pictures = page.locator("img[src*='thumbnail/demo/']")
+        images = "[...document.querySelectorAll(\"img[src*='thumbnail/demo/']\")]"
+        page.wait_for_function(f"{images}.filter(i => i.naturalWidth > 50).length == 6", timeout=60_000)
+        case_id = pictures.last.get_attribute("alt")
+        page.get_by_role("link", name=case_id).click()
+        page.wait_for_selector(READY, timeout=60_000)
+        assert f"case={case_id}" in page.url
+        page.go_back()
+        page.locator(FOREST).first.wait_for(timeout=60_000)
 
-def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(page, serve):
-    page.goto(serve(ROOT / "app.py"))
-    table = page.locator(".stDataFrame").first
-    table.wait_for(timeout=60_000)
-    page.wait_for_timeout(1500)
-    table.scroll_into_view_if_needed()
-    page.wait_for_timeout(500)
-    box = table.bounding_box()
-    page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 36 * 1.5)
-    page.wait_for_function("location.search.includes('sort=')", timeout=20_000)
-    page.wait_for_function("location.pathname == '/compare'")
-
-
-def test_another_sequence_keeps_the_slice(page, serve):
-    open_case(page, serve, worth_seeing())
-    page.locator(PANES).first.click()
-    page.mouse.wheel(0, 300)
-    page.wait_for_timeout(300)
-    there = page.locator(READY).get_attribute("data-slice")
-    before = pixels(page.locator(PANES).first)
-    page.get_by_label("Sequence", exact=True).select_option("t2")
-    page.wait_for_function("location.search.includes('sequence=t2')")
-    page.wait_for_timeout(3000)  # the viewer is drawn anew
-    page.wait_for_selector(READY)
-    assert np.abs(pixels(page.locator(PANES).first) - before).max() >= 20
-    assert page.locator(READY).get_attribute("data-slice") == there
-
-
-def test_a_link_opens_its_results_and_pages_keep_them(page, serve, tmp_path):
-    url = serve(ROOT / "app.py")
-    page.goto(f"{url}/?results=demo&case={worth_seeing()}")
-    page.wait_for_selector(READY, timeout=60_000)
-    page.wait_for_function("location.search.includes('results=demo')")
-    page.get_by_role("link", name="Overview").click()
-    page.locator(FOREST).first.wait_for(timeout=30_000)
-    page.get_by_role("link", name="Compare").click()
-    page.wait_for_selector(READY, timeout=60_000)
+    def test_a_click_on_a_headline_number_sorts_the_cases_behind_it(self, overview):
+        page = overview
+        table = page.locator(".stDataFrame").first
+        table.wait_for(timeout=60_000)
+        page.wait_for_timeout(1500)
+        table.scroll_into_view_if_needed()
+        page.wait_for_timeout(500)
+        box = table.bounding_box()
+        page.mouse.click(box["x"] + box["width"] * 0.5, box["y"] + 36 * 1.5)
+        page.wait_for_function("location.search.includes('sort=')", timeout=20_000)
+        page.wait_for_function("location.pathname == '/compare'")
 
 
 def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve):
