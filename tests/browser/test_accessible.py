@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("", "compare", "breakdown", "loss_xray", "training", "data", "help")
+PAGES = ("Overview", "Compare", "Breakdown", "Loss X-ray", "Training", "Data", "Help")
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true], .afl[data-ready=false]"
 NARROW = ((800, 800), (700, 450))
 """A small screen, and one of 1400 x 900 at a zoom of 200 %."""
@@ -33,23 +33,40 @@ def serious(page) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("name", PAGES)
-def test_a_page_is_accessible_and_fits_a_narrow_screen(page, serve, name):
-    page.emulate_media(color_scheme="light")
-    page.goto(f"{serve(ROOT / 'app.py')}/{name}")
-    wait_until_drawn(page)
-    headings = page.locator("h1:visible, h2:visible, h3:visible, h4:visible").evaluate_all(
-        "all => all.map(e => Number(e.tagName[1]))"
-    )
-    assert headings[0] == 1
-    assert headings.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(headings)), headings
-    assert serious(page) == []
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
-    wait_until_drawn(page)
-    assert serious(page) == []
-    page.emulate_media(color_scheme=None)
-    for width, height in NARROW:
-        page.set_viewport_size({"width": width, "height": height})
-        page.wait_for_function(FITS, timeout=10_000)  # once what is drawn to measure has followed
+@pytest.fixture(scope="class")
+def opened(class_page, serve):
+    class_page.goto(serve(ROOT / "app.py"))
+    wait_until_drawn(class_page)
+    return class_page
+
+
+class TestEveryPage:
+    """The workbench is opened once; each page is reached by its link."""
+
+    @pytest.fixture
+    def page(self, opened):
+        return opened
+
+    @pytest.mark.parametrize("name", PAGES)
+    def test_a_page_is_accessible_and_fits_a_narrow_screen(self, page, name):
+        page.emulate_media(color_scheme="light")
+        page.set_viewport_size({"width": 1400, "height": 1000})
+        page.get_by_role("link", name=name, exact=True).first.click()
+        title = "A-FL workbench" if name == "Overview" else name
+        page.get_by_role("heading", name=title, level=1, exact=True).wait_for(timeout=60_000)
+        wait_until_drawn(page)
+        headings = page.locator("h1:visible, h2:visible, h3:visible, h4:visible").evaluate_all(
+            "all => all.map(e => Number(e.tagName[1]))"
+        )
+        assert headings[0] == 1
+        assert headings.count(1) == 1
+        assert all(after <= before + 1 for before, after in pairwise(headings)), headings
+        assert serious(page) == []
+        page.emulate_media(color_scheme="dark")
+        page.wait_for_function("getComputedStyle(document.querySelector('.stApp')).colorScheme === 'dark'")
+        wait_until_drawn(page)
+        assert serious(page) == []
+        page.emulate_media(color_scheme=None)
+        for width, height in NARROW:
+            page.set_viewport_size({"width": width, "height": height})
+            page.wait_for_function(FITS, timeout=10_000)  # once what is drawn to measure has followed

@@ -38,33 +38,52 @@ def open_breakdown(page, serve, address: str = "") -> None:
     page.wait_for_selector(DOTS, state="attached")
 
 
-def test_choices_and_charts_have_room_in_a_small_window(page, serve):
-    page.set_viewport_size({"width": 800, "height": 1000})
-    open_breakdown(page, serve)
-    for width in (700, 800, 1000):
-        page.set_viewport_size({"width": width, "height": 1000})
-        page.wait_for_timeout(1000)
-        for choice in page.locator(".stSelectbox").all():
-            assert choice.bounding_box()["width"] > 110
-        for chart in page.locator(".stPlotlyChart").all()[:3]:
-            assert chart.bounding_box()["width"] > 400
-        assert page.evaluate(CUT) == []
+@pytest.fixture(scope="class")
+def small_page(class_page, serve):
+    """The page as it opens in a small window."""
+    class_page.set_viewport_size({"width": 800, "height": 1000})
+    open_breakdown(class_page, serve)
+    return class_page
 
 
-def test_another_metric_and_another_edge_change_every_sentence(page, serve):
-    open_breakdown(page, serve)
-    page.get_by_text(sentence(demo_breakdown(), 1)).first.wait_for()
-    page.get_by_role("combobox", name="Metric").click()
-    page.get_by_role("option", name=re.compile("HD95")).click()
-    page.get_by_text(sentence(demo_breakdown(metric="hd95_mm"), 1)).first.wait_for(timeout=20_000)
-    page.get_by_role("spinbutton", name="Small up to (ml)").fill("5")
-    page.keyboard.press("Enter")
-    high = demo_breakdown().binnings[0].edges[1]
-    moved = demo_breakdown(metric="hd95_mm", edges={"size": (5.0, high)})
-    page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=20_000)
-    page.wait_for_function("location.search.includes('size_low=5') && location.search.includes('HD95')")
-    page.reload()
-    page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=60_000)
+@pytest.fixture(scope="class")
+def dark_export(class_page, serve):
+    """The downloads, on a dark page."""
+    class_page.emulate_media(color_scheme="dark")
+    open_breakdown(class_page, serve, "&view=Export")
+    yield class_page
+    class_page.emulate_media(color_scheme=None)
+
+
+class TestSmallPage:
+    @pytest.fixture
+    def page(self, small_page):
+        return small_page
+
+    def test_choices_and_charts_have_room_in_a_small_window(self, page):
+        for width in (700, 800, 1000):
+            page.set_viewport_size({"width": width, "height": 1000})
+            page.wait_for_timeout(1000)
+            for choice in page.locator(".stSelectbox").all():
+                assert choice.bounding_box()["width"] > 110
+            for chart in page.locator(".stPlotlyChart").all()[:3]:
+                assert chart.bounding_box()["width"] > 400
+            assert page.evaluate(CUT) == []
+
+    def test_another_metric_and_another_edge_change_every_sentence(self, page):
+        page.set_viewport_size({"width": 1400, "height": 1000})
+        page.get_by_text(sentence(demo_breakdown(), 1)).first.wait_for()
+        page.get_by_role("combobox", name="Metric").click()
+        page.get_by_role("option", name=re.compile("HD95")).click()
+        page.get_by_text(sentence(demo_breakdown(metric="hd95_mm"), 1)).first.wait_for(timeout=20_000)
+        page.get_by_role("spinbutton", name="Small up to (ml)").fill("5")
+        page.keyboard.press("Enter")
+        high = demo_breakdown().binnings[0].edges[1]
+        moved = demo_breakdown(metric="hd95_mm", edges={"size": (5.0, high)})
+        page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=20_000)
+        page.wait_for_function("location.search.includes('size_low=5') && location.search.includes('HD95')")
+        page.reload()
+        page.get_by_text(sentence(moved, 1)).first.wait_for(timeout=60_000)
 
 
 @pytest.mark.parametrize("level", ["Cases", "Lesions"])
@@ -89,46 +108,48 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     assert float(page.get_by_role("spinbutton", name="Small up to (ml)").input_value()) == 3
 
 
-def test_the_downloads_hold_the_numbers_of_the_page(page, serve):
-    open_breakdown(page, serve, "&view=Export")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="breakdown.json").click()
-    document = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
-    breakdown = demo_breakdown()
-    assert [r["mean"] for r in document["records"]] == breakdown.records["mean"].tolist()
-    body = page.locator("body").inner_text()
-    assert all(said["text"] in body for said in document["sentences"])
+class TestDarkExport:
+    @pytest.fixture
+    def page(self, dark_export):
+        return dark_export
 
+    def test_the_downloads_hold_the_numbers_of_the_page(self, page):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="breakdown.json").click()
+        document = json.loads(Path(download.value.path()).read_text(encoding="utf-8"))
+        breakdown = demo_breakdown()
+        assert [r["mean"] for r in document["records"]] == breakdown.records["mean"].tolist()
+        body = page.locator("body").inner_text()
+        assert all(said["text"] in body for said in document["sentences"])
 
-def test_figures_for_papers_are_a_click_away_and_white_on_a_dark_page(page, serve):
-    page.emulate_media(color_scheme="dark")
-    open_breakdown(page, serve, "&view=Export")
-    with page.expect_download() as download:
-        page.get_by_role("button", name="Save figure as SVG").click()
-    assert re.fullmatch(r"demo_dsc_by_size_and_smoothness_double\.svg", download.value.suggested_filename)
-    drawn = Path(download.value.path()).read_text(encoding="utf-8")
-    assert 'width="481.889764pt"' in drawn  # 170 mm
-    assert "fill: #ffffff" in drawn
-    page.get_by_role("button", name="Other formats").click()
-    page.get_by_text("One column, 85 mm").click()
-    page.wait_for_timeout(2500)  # the page is drawn anew
-    with page.expect_download() as download:
-        page.get_by_role("button", name="PDF", exact=True).click()
-    assert download.value.suggested_filename.endswith("_single.pdf")
-    assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
-    page.keyboard.press("Escape")
-    camera = page.get_by_role("radio", name="SVG")
-    camera.scroll_into_view_if_needed()
-    camera.click()
-    page.get_by_text("Draw the charts on white").click()
-    chart = page.locator(".stPlotlyChart").nth(1)
-    page.wait_for_function(
-        "getComputedStyle(document.querySelector('.stPlotlyChart .main-svg')).backgroundColor == 'rgb(255, 255, 255)'"
-    )
-    chart.hover()
-    with page.expect_download() as download:
-        chart.locator("[data-title*='ownload']").first.click()
-    assert download.value.suggested_filename.endswith(".svg")
-    saved = Path(download.value.path()).read_text(encoding="utf-8")
-    assert "small" in saved
-    assert "fill: rgb(42, 63, 95)" in saved  # plotly_white's dark letters
+    def test_figures_for_papers_are_a_click_away_and_white_on_a_dark_page(self, page):
+        with page.expect_download() as download:
+            page.get_by_role("button", name="Save figure as SVG").click()
+        assert re.fullmatch(r"demo_dsc_by_size_and_smoothness_double\.svg", download.value.suggested_filename)
+        drawn = Path(download.value.path()).read_text(encoding="utf-8")
+        assert 'width="481.889764pt"' in drawn  # 170 mm
+        assert "fill: #ffffff" in drawn
+        page.get_by_role("button", name="Other formats").click()
+        page.get_by_text("One column, 85 mm").click()
+        page.wait_for_timeout(2500)  # the page is drawn anew
+        with page.expect_download() as download:
+            page.get_by_role("button", name="PDF", exact=True).click()
+        assert download.value.suggested_filename.endswith("_single.pdf")
+        assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
+        page.keyboard.press("Escape")
+        camera = page.get_by_role("radio", name="SVG")
+        camera.scroll_into_view_if_needed()
+        camera.click()
+        page.get_by_text("Draw the charts on white").click()
+        chart = page.locator(".stPlotlyChart").nth(1)
+        page.wait_for_function(
+            "getComputedStyle(document.querySelector('.stPlotlyChart .main-svg')).backgroundColor"
+            " == 'rgb(255, 255, 255)'"
+        )
+        chart.hover()
+        with page.expect_download() as download:
+            chart.locator("[data-title*='ownload']").first.click()
+        assert download.value.suggested_filename.endswith(".svg")
+        saved = Path(download.value.path()).read_text(encoding="utf-8")
+        assert "small" in saved
+        assert "fill: rgb(42, 63, 95)" in saved  # plotly_white's dark letters

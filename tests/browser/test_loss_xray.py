@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from dots import click_dot
 from playwright.sync_api import Error as PlaywrightError
 
@@ -13,34 +14,10 @@ ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
 
 
-def open_xray(page, serve) -> None:
-    page.goto(f"{serve(ROOT / 'app.py')}/loss_xray?results=demo")
-    page.get_by_text("All quantities", exact=True).wait_for(timeout=120_000)
-
-
-def test_a_slider_the_map_and_the_way_to_training(page, serve):
-    open_xray(page, serve)
-    page.get_by_text(re.compile("yours: Small tumours get more focus")).wait_for()
-    offset = page.get_by_role("slider", name="Offset of gamma")
-    offset.focus()
-    page.keyboard.press("Home")
-    page.get_by_text(re.compile("yours: Small and large tumours get the same focus: median gamma 0")).wait_for()
-    page.get_by_text("Show it as a map in the slices").click()
-    page.wait_for_selector(READY, timeout=60_000)
-    assert page.get_by_text("A-FL released", exact=True).count() > 0
-    page.get_by_role("button", name="Train with this setting").click()
-    page.wait_for_url(re.compile("/training"), timeout=60_000)
-    address = parse_qs(urlsplit(page.url).query)
-    assert address["loss"] == ["adaptive_focal"]
-    assert json.loads(address["loss_settings"][0])["gamma_offset"] == 0
-
-
-def test_a_dot_opens_its_case(page, serve):
-    open_xray(page, serve)
-    click_dot(page, 2)
-    page.wait_for_selector(READY, timeout=60_000)
-    address = parse_qs(urlsplit(page.url).query)
-    assert page.get_by_role("heading", name=address["case"][0]).is_visible()
+@pytest.fixture(scope="class")
+def opened(class_page, serve):
+    class_page.goto(f"{serve(ROOT / 'app.py')}/loss_xray?results=demo")
+    return class_page
 
 
 def predicting() -> list[Path]:
@@ -48,16 +25,46 @@ def predicting() -> list[Path]:
     return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"evaluation.probabilities" in path.read_bytes()]
 
 
-def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(page, serve):
-    open_xray(page, serve)
-    option = page.get_by_role("option", name=re.compile("checkpoint")).first
-    for _ in range(10):  # a run of the page that is not over yet closes the menu
-        page.get_by_role("combobox", name="Probabilities of").click()
-        with suppress(PlaywrightError):
-            option.click(timeout=1500)
-            break
-    page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
-    page.get_by_role("button", name="Stop").click()
-    page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
-    assert page.get_by_role("combobox", name="Probabilities of").input_value() == "model: 0.95 sure"
-    assert predicting() == []
+class TestLossXray:
+    """The page is opened once; a test that left it comes back by its link."""
+
+    @pytest.fixture
+    def page(self, opened):
+        if "/loss_xray" not in opened.url:
+            opened.get_by_role("link", name="Loss X-ray").first.click()
+        opened.get_by_text("All quantities", exact=True).wait_for(timeout=120_000)
+        return opened
+
+    def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(self, page):
+        option = page.get_by_role("option", name=re.compile("checkpoint")).first
+        for _ in range(10):  # a run of the page that is not over yet closes the menu
+            page.get_by_role("combobox", name="Probabilities of").click()
+            with suppress(PlaywrightError):
+                option.click(timeout=1500)
+                break
+        page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
+        page.get_by_role("button", name="Stop").click()
+        page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
+        assert page.get_by_role("combobox", name="Probabilities of").input_value() == "model: 0.95 sure"
+        assert predicting() == []
+
+    def test_a_slider_the_map_and_the_way_to_training(self, page):
+        page.get_by_text(re.compile("yours: Small tumours get more focus")).wait_for()
+        offset = page.get_by_role("slider", name="Offset of gamma")
+        offset.focus()
+        page.keyboard.press("Home")
+        page.get_by_text(re.compile("yours: Small and large tumours get the same focus: median gamma 0")).wait_for()
+        page.get_by_text("Show it as a map in the slices").click()
+        page.wait_for_selector(READY, timeout=60_000)
+        assert page.get_by_text("A-FL released", exact=True).count() > 0
+        page.get_by_role("button", name="Train with this setting").click()
+        page.wait_for_url(re.compile("/training"), timeout=60_000)
+        address = parse_qs(urlsplit(page.url).query)
+        assert address["loss"] == ["adaptive_focal"]
+        assert json.loads(address["loss_settings"][0])["gamma_offset"] == 0
+
+    def test_a_dot_opens_its_case(self, page):
+        click_dot(page, 2)
+        address = parse_qs(urlsplit(page.url).query)
+        page.get_by_role("heading", name=address["case"][0]).wait_for(timeout=60_000)
+        page.wait_for_selector(READY, timeout=60_000)
