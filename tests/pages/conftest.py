@@ -1,11 +1,13 @@
 """A small evaluated cohort, and the app pointed at it."""
 
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
 import streamlit as st
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 
 from afl_core.data.formats.files import save_volume
@@ -15,6 +17,9 @@ from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
 
 ROOT = Path(__file__).parents[2]
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+"""Every AppTest looks through all installed packages for components; the same every time, so once is enough."""
+
 SHAPE = (24, 24, 20)
 AFFINE = np.diag([1.0, 1.0, 2.0, 1.0])
 
@@ -74,9 +79,9 @@ def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..
         at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60)
         for key, value in query.items():
             at.query_params[key] = value
-        at.run()
         if page != "overview":
-            at.switch_page(f"pages/{page}.py").run()
+            at.switch_page(f"pages/{page}.py")
+        at.run()
         assert not at.exception, at.exception
         return at
 
