@@ -20,6 +20,7 @@ from afl_core.glossary import TERMS, explain
 from afl_core.ui.loss_xray.panels import Selection
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.kept import kept
 
 SMOOTHNESS: Mapping[str, str] = {
     "released": "As released",
@@ -119,10 +120,9 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         "Alpha of the curves",
         0.0,
         1.0,
-        float(selection.row["alpha_va"]),
-        0.0001,
+        step=0.0001,
         format="%.4f",
-        key=f"alpha {selection.case_id} {selection.preparation}",
+        key=_alpha_key(selection),
         disabled=weighting == "none",
         help="Weight of a voxel in every curve but FL's. It starts at the case's alpha_va; training takes each's.",
     )
@@ -130,6 +130,12 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         cast(Alpha, weighting), bool(volume), cast(Smoothness, smoothness), float(scale) if adaptive else 1.0, offset
     )
     return setting, alpha
+
+
+def _alpha_key(selection: Selection) -> str:
+    """Key of the slider of alpha, which each case begins at its own."""
+    key = f"alpha {selection.case_id} {selection.preparation}"
+    return kept(key, float(selection.row["alpha_va"]), name="alpha", within=(0.0, 1.0))
 
 
 def _set(setting: Setting) -> None:

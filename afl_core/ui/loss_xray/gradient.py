@@ -35,7 +35,7 @@ from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
 from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
-from afl_core.ui.viewers.slices import show_viewer
+from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Case, Mask, Volume
 
 MODELS: Mapping[str, float] = {
@@ -203,7 +203,8 @@ def _look(selection: Selection, chosen: str, checkpoints: Mapping[str, str]) -> 
 
 def _choice(selection: Selection, checkpoints: Mapping[str, str]) -> str:
     """Key under which the session keeps whose probabilities are chosen."""
-    return kept(f"probabilities {selection.workspace.name}", USUAL, [*MODELS, *checkpoints])
+    options = [*MODELS, *checkpoints]
+    return kept(f"probabilities {selection.workspace.name}", USUAL, options, name="probabilities")
 
 
 def _stamped(case: Case) -> str:
@@ -242,6 +243,7 @@ def _show_map(
             default=CHANNELS[0],
             required=True,
             key="xray channel",
+            bind="query-params",
             help=explain("Tumour channel", "Background channel"),
         )
     )
@@ -250,7 +252,7 @@ def _show_map(
         gradient = gradient_map(looked.logits, looked.mask, setting, gamma[name])
         of_channel = gradient[1 - CHANNELS.index(channel)]
         maps[name] = ScalarMap(of_channel, f"gradient of the {channel}, the loss's largest is 1", (0.0, 1.0))
-    show_viewer(_payload(selection, looked, maps), key="xray viewer")
+    show_viewer(_payload(selection, looked, maps), key="xray viewer", page=OfPage())
     st.caption(
         "Each loss is scaled by the largest gradient of its two channels: where nothing is coloured, its gradient is "
         "almost 0. A checkpoint's own grid of voxels can show as a pattern."
