@@ -19,7 +19,7 @@ STUCK = "stuck"
 
 
 def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
-    """What `python -m afl_core.training.process FOLDER` does, for a run that is so short that it would never save.
+    """What the process of a run does, for a run that is so short that it would never save.
 
     Args:
         folder: The run's.

@@ -1,7 +1,6 @@
 """`afl train`, and what it shares with the other commands."""
 
 import shutil
-import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -34,8 +33,8 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.from_runs import describe_runs, ended_batch, test_cases
 from afl_core.evaluation.manifest import counted
-from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings
@@ -88,6 +87,8 @@ def train(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.
 
+    After the last run the test cases are measured into a results folder, which Compare opens.
+
     Two runs that differ only in --loss start from the same weights and see the same batches.
     """
     need("train", of="`afl train`")
@@ -98,7 +99,9 @@ def train(  # noqa: PLR0913 - one parameter an option
         given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
         if any((*given, trust_voxel_order, random_split)) or region != WHOLE:
             raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
-        _train(find_run(resume))
+        run = find_run(resume)
+        _train(run)
+        _measure(run)
         return
     settings = dict(parse_setting(text) for text in set_ or [])
     if sequences:
@@ -126,6 +129,7 @@ def train(  # noqa: PLR0913 - one parameter an option
             out.name if out and not name else run_name, spec.model_copy(update={"out": out and out.resolve()})
         )
         _train(run, fresh=True)
+    _measure(run)
 
 
 def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort, DataOptions]:
@@ -138,13 +142,12 @@ def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort
 
 
 def _train(run: "RunFolder", *, fresh: bool = False) -> None:
-    """Train in this process, with a progress bar; what `--out` asked for is evaluated on the test split.
+    """Train in this process, with a progress bar.
 
     A fresh run that fails before its first step leaves no folder.
     """
     from afl_core.training.run import run_training  # noqa: PLC0415 - imports torch and MONAI
 
-    spec = run.spec()
     with progress_bar(f"Training {run.name}") as advance:
         best = max((row["validation_dsc"] or 0.0 for row in run.metrics()), default=0.0)
 
@@ -162,17 +165,27 @@ def _train(run: "RunFolder", *, fresh: bool = False) -> None:
     if card is None:
         print_line(f"Stopped at step {run.status().step}; go on with: afl train --resume {run.name}")
         raise typer.Exit(130)
-    if spec.out is None:
-        print_line(f"Checkpoint written to {run.checkpoint}")
+    print_line(f"Checkpoint written to {run.spec().out or run.checkpoint}")
+
+
+def _measure(run: "RunFolder") -> None:
+    """Measure the test cases of a batch whose last run has ended, as a run of the page does in a process of its own.
+
+    What `--out` asked for gets the scores as well. What goes wrong is said; the checkpoints are finished.
+    """
+    runs = ended_batch(run)
+    try:
+        if not runs or not test_cases(runs):
+            return
+        batch = describe_runs(runs)
+        cases = [case for case in batch.cohort.cases if case.case_id in batch.cases]
+        evaluate_cases(batch.cohort, cases, batch.sources, batch.results, again="open the results in Compare to go on")
+    except AflError as error:
+        print_warnings([f"The test cases are not measured: {error}"])
         return
-    cohort = spec.data_options.load(spec.data)
-    test = set(load_splits(run.path / SPLITS_FILE).get("test", ()))
-    if cases := [case for case in cohort.cases if case.case_id in test]:
-        with tempfile.TemporaryDirectory() as folder:
-            results = Results(Path(folder))
-            evaluate_cases(cohort, cases, (CheckpointSource(card.label, spec.out),), results, split=sorted(test))
-            add_scores(spec.out, {"test": mean_scores(results.cases())})
-    print_line(f"Checkpoint written to {spec.out}; its card.json holds the scores on the test split")
+    print_line(f"Results on the test split written to {batch.results.folder}")
+    if out := run.spec().out:
+        add_scores(out, {"test": mean_scores(batch.results.cases())})
 
 
 def _demo_has_training_cases() -> bool:
@@ -194,6 +207,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     settings: Settings = SETTINGS,
     split: Sequence[str] = (),
     workers: int | None = None,
+    again: str = "give the command again to go on",
 ) -> dict[str, str]:
     """Evaluate cases into a results folder, with a progress bar; what failed is listed.
 
@@ -205,6 +219,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         settings: Settings of the measurement.
         split: The cases that count, such as a test split; () is as recorded before, or all.
         workers: Largest number of processes.
+        again: What goes on with an evaluation that was stopped.
 
     Returns:
         The problems by case, and by source where they are of one.
@@ -236,7 +251,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
             evaluate_into(results, cases, sources, executor=executor, report=report)
         except KeyboardInterrupt:
             where = f"{done} of {number_of(len(cases), 'case')}"
-            print_line(f"Stopped after {where}. What is done is kept: give the command again to go on.")
+            print_line(f"Stopped after {where}. What is done is kept: {again}.")
             raise typer.Exit(130) from None
     print_problems(problems)
     if not measured:

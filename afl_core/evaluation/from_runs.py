@@ -1,31 +1,106 @@
 """Finished trainings as results: their checkpoints become the sources of a results folder."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 from afl_core.base import paths
 from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
-from afl_core.evaluation.job import EVERY, start_job
+from afl_core.evaluation.job import EVERY, JobStatus, job_status, start_job, stop_job
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.store import results_name
 from afl_core.model.checkpoints import Card, find_checkpoints, load_card
 from afl_core.training.names import first_unique, source_name
-from afl_core.training.runs import CHECKPOINT, RunFolder, publish_run
+from afl_core.training.run_records import UNDER_WAY
+from afl_core.training.runs import CHECKPOINT, RunFolder, list_runs, publish_run
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """The results folder of finished runs, in which their test cases are measured.
+
+    Attributes:
+        results: Results folder; other weights have another one, so that rows never mix.
+        cohort: Data set of the runs.
+        cases: Cases of the test split that all runs share; () where they have none.
+        sources: Checkpoints of the runs, FL first.
+    """
+
+    results: Results
+    cohort: Cohort
+    cases: tuple[str, ...]
+    sources: tuple[CheckpointSource, ...]
+
+    @property
+    def due(self) -> bool:
+        """Whether a row of a test case is missing."""
+        rows = self.results.cases()
+        measured = set() if rows.empty else set(zip(rows["case_id"], rows["source"], strict=True))
+        return bool({(case, source) for case in self.cases for source in self.results.manifest().sources} - measured)
 
 
 def open_runs(runs: Sequence[RunFolder]) -> str:
-    """Name of a results folder with the checkpoints of runs as sources, FL first; its cases are their test split.
+    """Name of a results folder with the checkpoints of runs as sources; missing rows are being measured then.
 
     Raises:
         UsageError: If they were trained on different data sets, or no case is in all their test splits.
     """
-    cards = cards_of(runs)
+    return _start(describe_runs(runs))
+
+
+def describe_runs(runs: Sequence[RunFolder]) -> BatchResults:
+    """The results folder of runs, with their checkpoints as sources; nothing is measured yet.
+
+    Raises:
+        UsageError: As `open_runs`.
+    """
+    return _describe(results_of(runs), runs, _sources(runs))
+
+
+def results_of(runs: Sequence[RunFolder]) -> str:
+    """Name that the results folder of these finished runs has, or will have."""
+    sources = _sources(runs)
+    return _name("-vs-".join(source.name for source in sources)[:120], sources)
+
+
+def ended_batch(run: RunFolder) -> list[RunFolder]:
+    """The finished runs of a run's batch, in the order of their start; none while another one is under way."""
+    pair = run.spec().pair
+    batch = [other for other in reversed(list_runs(run.path.parent)) if pair and other.spec().pair == pair] or [run]
+    if any(other.status().state in UNDER_WAY for other in batch if other.name != run.name):
+        return []
+    return [other for other in batch if other.checkpoint]
+
+
+def measure_batch(run: RunFolder) -> str:
+    """Start to measure the test cases once the last run of a batch has ended; the name of the results, or "".
+
+    Raises:
+        UsageError: As `open_runs`.
+    """
+    runs = ended_batch(run)
+    return open_runs(runs) if runs and test_cases(runs) else ""
+
+
+def measuring_job(runs: Sequence[RunFolder]) -> JobStatus | None:
+    """How the measurement of these finished runs stands; None where there never was one."""
+    return job_status(Results(paths.RESULTS / results_of(runs)), EVERY)
+
+
+def stop_measuring(runs: Sequence[RunFolder]) -> None:
+    """End the measurement of these finished runs; what was measured stays.
+
+    Raises:
+        UsageError: If its process goes on nevertheless.
+    """
+    stop_job(Results(paths.RESULTS / results_of(runs)), EVERY)
+
+
+def _sources(runs: Sequence[RunFolder]) -> list[CheckpointSource]:
     checkpoints = {run.name: run.path / CHECKPOINT for run in runs}
-    names = unique_sources(cards)
-    sources = [CheckpointSource(name, checkpoints[of].resolve()) for name, of in names.items()]
-    return _open("-vs-".join(names.values())[:120], runs, sources)
+    return [CheckpointSource(name, checkpoints[of].resolve()) for name, of in unique_sources(cards_of(runs)).items()]
 
 
 def open_published(run: RunFolder, name: str) -> str:
@@ -39,23 +114,25 @@ def open_published(run: RunFolder, name: str) -> str:
     same = cards[name].data.get("training_files_sha256")
     beside = {of: card for of, card in cards.items() if card.data.get("training_files_sha256") == same}
     sources = [CheckpointSource(label, paths.MODELS / of) for label, of in unique_sources(beside).items()]
-    return _open(name, [run], sources)
+    return _start(_describe(_name(name, sources), [run], sources))
 
 
-def _open(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSource]) -> str:
-    """Name of the results folder; other weights make another one, so that rows never mix.
+def _name(name: str, sources: Sequence[CheckpointSource]) -> str:
+    return results_name(name.replace(" ", "_"), [load_card(source.path).weights_sha256 for source in sources])
 
-    Its test cases are being measured then, those of which there is no row yet.
-    """
+
+def _describe(name: str, runs: Sequence[RunFolder], sources: Sequence[CheckpointSource]) -> BatchResults:
     cohort, cases = _trained_on(runs), test_cases(runs)
-    name = results_name(name.replace(" ", "_"), [load_card(source.path).weights_sha256 for source in sources])
-    results = Results(paths.RESULTS / name)
-    results.describe_cohort(cohort, sources, cases=cases)
-    rows = results.cases()
-    measured = set() if rows.empty else set(zip(rows["case_id"], rows["source"], strict=True))
-    if {(case, source) for case in cases for source in results.manifest().sources} - measured:
-        start_job(results, data=cohort.root, case_id=EVERY, sources=sources)
-    return name
+    of = BatchResults(Results(paths.RESULTS / name), cohort, cases, tuple(sources))
+    of.results.describe_cohort(cohort, sources, cases=cases)
+    return of
+
+
+def _start(of: BatchResults) -> str:
+    """Name of the results; the test cases of which there is no row yet are being measured then."""
+    if of.due:
+        start_job(of.results, data=of.cohort.root, case_id=EVERY, sources=of.sources)
+    return of.results.folder.name
 
 
 def _trained_on(runs: Sequence[RunFolder]) -> Cohort:

@@ -12,6 +12,9 @@ from afl_core.training.request import TrainingRequest
 from afl_core.training.run_records import STARTING, UNDER_WAY, RunSpec
 from afl_core.training.runs import RunFolder
 
+PROCESS = "afl_core.evaluation.training_process"
+"""Module of a run's process: it trains, and the last one of a batch has the test cases measured."""
+
 STOP_SECONDS = 5
 """Seconds in which a run saves and ends after a stop was requested."""
 
@@ -44,7 +47,7 @@ def start_run(run: RunFolder) -> None:
         run.write_status(starting)  # before there is a process: a slow machine takes its time to make one
         try:
             processes.start(
-                "afl_core.training.process",
+                PROCESS,
                 run.path.resolve(),
                 lock,
                 told=lambda pid: run.write_status(replace(starting, pid=pid)),

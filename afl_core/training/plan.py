@@ -36,7 +36,7 @@ def plan_runs(request: TrainingRequest) -> dict[str, RunSpec]:
     if not isinstance(given, dict):
         raise UsageError("loss_settings must be JSON", received=given, todo='Such as loss_settings={"gamma":1}')
     plans: dict[str, RunSpec] = {}
-    pair = f"{time.time():.0f}" if len(losses) > 1 else ""
+    pair = f"{time.time():.0f}" if len(losses) * len(request.seeds or (None,)) > 1 else ""
     for seed in request.seeds or (None,):
         for text in losses:
             loss, variant, loss_settings = _parse_loss(text)

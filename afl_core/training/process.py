@@ -1,4 +1,4 @@
-"""The process of a run that somebody started, `python -m afl_core.training.process FOLDER`: its turn, then training.
+"""The process of a run that somebody started: its turn, then training, then what the caller does with an ended run.
 
 PyTorch is imported when it is its turn: many may wait, and each would hold it.
 """
@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Literal
 
@@ -14,7 +15,7 @@ from filelock import FileLock, Timeout
 
 from afl_core.base import processes
 from afl_core.errors import AflError
-from afl_core.training.run_records import RunSpec
+from afl_core.training.run_records import ENDED, RunSpec
 from afl_core.training.runs import RunFolder, list_runs
 
 QUEUE = ".queue"
@@ -53,8 +54,13 @@ def _is_ahead(other: RunFolder, run: RunFolder, spec: RunSpec) -> bool:
     return state == "running" or (state == "waiting" and (other.spec().created, other.name) < (spec.created, run.name))
 
 
-def main() -> None:
-    """The process's own work; the lock of the run is held from before its start."""
+def main(then: Callable[[RunFolder], None] = lambda run: None) -> None:
+    """The process's own work; the lock of the run is held from before its start.
+
+    Args:
+        then: Function that is called once the run is finished or failed, and has said so; not where it was stopped.
+    """
+    failure = None
     run = RunFolder(processes.begin())
     logging.basicConfig(format="%(asctime)s %(message)s", datefmt="%Y-%m-%d %H:%M:%S", level=logging.INFO)
     logging.info("Process %d begins", os.getpid())
@@ -64,8 +70,8 @@ def main() -> None:
 
             train_locked(run)
     except (AflError, OSError) as error:
-        sys.exit(f"Error: {error}")
-
-
-if __name__ == "__main__":
-    main()
+        failure = f"Error: {error}"
+    if run.status().state in ENDED:
+        then(run)
+    if failure:
+        sys.exit(failure)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.training.names import duration, first_unique, network_name, short_loss
-from afl_core.training.run_records import STARTING, TRAINING, VALIDATING, RunSpec, RunStatus
+from afl_core.training.run_records import STARTING, TRAINING, UNDER_WAY, VALIDATING, RunSpec, RunStatus
 from afl_core.training.runs import RunFolder
 
 Rows = Sequence[Mapping[str, Any]]
@@ -24,12 +24,24 @@ class Seen:
         spec: Specification of the run.
         status: Status of the run.
         rows: Rows of its metrics.
+        measuring: What is said while the test cases of its batch are measured; "" where they are not.
     """
 
     run: RunFolder
     spec: RunSpec
     status: RunStatus
     rows: Rows
+    measuring: str = ""
+
+    @property
+    def batch(self) -> str:
+        """Name that all runs have that were started together."""
+        return self.spec.pair or self.run.name
+
+    @property
+    def busy(self) -> bool:
+        """Whether something works at the run: its own process, or one that measures the test cases of its batch."""
+        return self.status.state in UNDER_WAY or bool(self.measuring)
 
     @property
     def best(self) -> float:
@@ -49,7 +61,7 @@ class Seen:
         if state == "waiting":
             return "starting" if message == STARTING else "waiting"
         if state != "running":
-            return state
+            return self.measuring or state
         if message == VALIDATING:
             return "validating"
         if message == TRAINING:

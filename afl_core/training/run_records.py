@@ -16,6 +16,9 @@ Finite = Annotated[float, Field(allow_inf_nan=False)]
 UNDER_WAY = ("waiting", "running")
 """States of a run that has a process."""
 
+ENDED = ("finished", "failed")
+"""States of a run that ended by itself."""
+
 STARTING = "Starting"
 """Message of a run from its start until it writes one itself."""
 
@@ -32,7 +35,7 @@ class RunSpec(BaseModel):
         data_options: Options by which the data set is read: layout, labels, and which of them are the tumour.
         random_split: True if a split is drawn at random though the data set has one of its own.
         out: Folder into which the checkpoint also goes; None leaves it in the run alone.
-        pair: Name that runs share which differ in the loss alone; "" where there are none.
+        pair: Name that runs share which were started together, and differ in loss or seed; "" for one alone.
         command: Command that repeats the run, for the card.
         created: Time at which the run was created, in seconds since 1970; runs wait for those created before.
     """

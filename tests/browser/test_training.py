@@ -91,11 +91,11 @@ def test_a_timing_stops_and_a_run_started_from_the_page_moves_survives_a_reload_
     expect(page.get_by_text("The weights of that step are the checkpoint")).to_be_visible()
     page.wait_for_function(f"({POINTS}) == {len(run.metrics())}", timeout=PATIENCE)  # the chart is drawn anew
     fill(page, "Name as a checkpoint", "my_fl")
-    page.get_by_role("button", name="Use in Compare").click()
+    page.get_by_role("button", name="Publish and open").click()
     page.wait_for_function(
         "location.pathname == '/compare' && location.search.includes('case=Case_D')", timeout=PATIENCE
     )
-    (results,) = (home / "data" / "results").iterdir()
+    (results,) = (home / "data" / "results").glob("my_fl*")
     while Results(results).cases().empty:  # measured without a further click
         page.wait_for_timeout(500)
     expect(page.get_by_text("predicting and measuring")).to_have_count(0, timeout=PATIENCE)

@@ -27,6 +27,7 @@ from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.base import paths
 from afl_core.cli import doctor, evaluate, main, terminal, training
 from afl_core.cli.analysis import print_breakdown
+from afl_core.errors import DataError
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -50,9 +51,10 @@ class Ran:
 
 @pytest.fixture
 def afl(monkeypatch, capsys, tmp_path):
-    """Run a command in this process, without a pool and with runs of its own: what `afl ...` does after its imports."""
+    """Run a command in this process, without a pool and with runs and results of its own: what `afl ...` does after its imports."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
     monkeypatch.setenv("COLUMNS", "300")
 
     def run(*arguments: object) -> Ran:
@@ -473,6 +475,21 @@ def test_several_losses_and_seeds_are_paired_runs_under_models(afl, cohort, tmp_
     assert [card["loss"] for card in cards] == ["dice", "focal"]
     assert len({card["training"]["initial_weights_sha256"] for card in cards}) == 1
     assert len({card["weights_sha256"] for card in cards}) == 2
+    (results,) = paths.RESULTS.iterdir()  # measured once, when the last one was finished
+    rows = Results(results).cases()
+    assert sorted(zip(rows["case_id"], rows["source"], strict=True)) == [("Case_D", "Dice"), ("Case_D", "FL")]
+
+
+def test_test_cases_that_cannot_be_measured_are_said_after_the_checkpoint(afl, cohort, monkeypatch):
+    def full(*args, **kwargs):
+        raise DataError("The disk is full")
+
+    monkeypatch.setattr(training, "evaluate_into", full)
+    settings = [f"--set={text}" for text in ("steps=1", "batch_size=1", "patch_size=[16,16,16]")]
+    ran = afl("train", "--loss", "focal", "--data", cohort, *settings, "--name", "x")
+    assert ran.code == 0, ran
+    assert "The test cases are not measured: The disk is full" in ran.err
+    assert (paths.MODELS / "runs" / "x" / "checkpoint" / "card.json").is_file()
 
 
 def test_training_takes_layout_labels_and_region(afl, cohort, tmp_path):

@@ -9,13 +9,13 @@ from contextlib import ExitStack
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
 
-from afl_core.base import paths
+from afl_core.base import paths, processes
 from afl_core.cli import main, training
 from afl_core.data.layouts import DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation import from_runs
-from afl_core.evaluation.job import EVERY
+from afl_core.evaluation.job import EVERY, STATUS
 from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
 from afl_core.training.launcher import Proposal
@@ -228,14 +228,14 @@ def test_start_makes_a_pair_with_its_splits_and_starts_it_in_order(form, propose
     assert len({run.spec().pair for run in list_runs()}) == 2
 
 
-def test_seeds_and_losses_make_a_run_each_and_a_single_loss_no_pair(form, proposed, started):
+def test_seeds_make_a_run_each_which_share_a_batch(form, proposed, started):
     at = form()
     field(at, "multiselect", "Losses").set_value(["dice"]).run()
     field(at, "text_input", "Seeds").input("3, 5").run()
     STEP_SECONDS["dice"] = 0.5
     press(press(at, "Check and estimate"), "Start 2 runs")
     assert started == ["demo-dice-seed3", "demo-dice-seed5"]
-    assert {run.spec().pair for run in list_runs()} == {""}
+    assert len({run.spec().pair for run in list_runs()} - {""}) == 1
 
 
 def test_a_full_disk_is_one_message(form, proposed, started, monkeypatch):
@@ -534,7 +534,7 @@ def test_use_in_compare_publishes_the_checkpoint_with_its_card_and_opens_the_tes
     run = made("it", "finished")
     at = app("training")
     field(at, "text_input", "Name as a checkpoint").input("my_fl").run()
-    results = opened(press(at, "Use in Compare"))
+    results = opened(press(at, "Publish and open"))
     assert load_card(paths.MODELS / "my_fl").weights_sha256 == load_card(run.path / "checkpoint").weights_sha256
     assert list(results.manifest().sources) == ["FL"]
     assert results.manifest().data.cases == ("Case_D",)
@@ -543,8 +543,8 @@ def test_use_in_compare_publishes_the_checkpoint_with_its_card_and_opens_the_tes
 def test_a_second_checkpoint_of_the_same_cases_opens_beside_the_first(app, made, opened):
     made("a", "finished", config=ADAPTIVE, created=2.0)
     made("focal", "finished", created=1.0)
-    press(app("training", run="a"), "Use in Compare")
-    results = opened(press(app("training", run="focal"), "Use in Compare"))
+    press(app("training", run="a"), "Publish and open")
+    results = opened(press(app("training", run="focal"), "Publish and open"))
     assert list(results.manifest().sources) == ["FL", "A-FL"]
 
 
@@ -557,7 +557,7 @@ def test_a_name_that_is_not_possible_publishes_nothing(app, made, make_checkpoin
     made("it", "finished")
     at = app("training")
     field(at, "text_input", "Name as a checkpoint").input(name).run()
-    assert said in text(press(at, "Use in Compare"))
+    assert said in text(press(at, "Publish and open"))
     assert load_card(paths.MODELS / "taken") == before
     assert not list(paths.RESULTS.iterdir())
 
@@ -570,6 +570,42 @@ def test_a_finished_pair_opens_as_a_comparison_in_one_click(app, made, opened):
     assert list(sources) == ["FL", "A-FL"]
     assert sources["FL"].path == str((focal.path / "checkpoint").resolve())
     assert not (paths.MODELS / "fl").exists()
+
+
+def test_a_finished_batch_tells_how_its_test_cases_are_measured_and_can_be_stopped(app, made, monkeypatch):
+    """The folder of the measurement is held as its process would hold it."""
+    runs = [made("afl", "finished", config=ADAPTIVE, pair="p", created=2.0, message="Finished")]
+    runs.append(made("fl", "finished", pair="p", created=1.0, message="Finished"))
+    made("alone", "finished", created=0.5, message="Finished")
+    job = paths.RESULTS / from_runs.results_of(runs) / "jobs" / EVERY
+    job.mkdir(parents=True)
+
+    def tell(state, message):
+        record = {"state": state, "message": message, "done": 3, "total": 8}
+        (job / STATUS).write_text(json.dumps(record))
+        return app("training", run="afl")
+
+    stopped = []
+    monkeypatch.setattr(training_runs, "stop_measuring", lambda batch: stopped.append({run.name for run in batch}))
+    with processes.hold(job):
+        at = tell("running", "3 of 8 cases measured")
+        assert at.dataframe[0].value["state"].tolist() == ["measuring 3 of 8 cases"] * 2 + ["finished"]
+        assert "Measuring the test cases: 3 of 8 cases. The checkpoint is finished." in at.get("progress")[
+            0
+        ].proto.text.replace("\\", "")
+        assert "Delete" not in labels(at)
+        press(at, "Stop")
+    assert stopped == [{"afl", "fl"}]
+    assert "open it in Compare to go on" in text(tell("stopped", "Stopped"))
+    assert "2 of 8 cases could not be measured" in text(tell("failed", "2 of 8 cases could not be measured"))
+    assert "Compare FL and A-FL" in labels(at)
+
+
+def test_what_kept_the_test_cases_from_being_measured_is_said_with_the_finished_run(app, made):
+    made("fl", "finished", message="Finished. Its test cases are not measured: The disk is full")
+    at = app("training")
+    assert "Its test cases are not measured: The disk is full" in text(at)
+    assert "Open FL in Compare" in labels(at)
 
 
 def test_a_pair_is_one_chart_with_fl_first_whichever_is_shown(app, made):

@@ -6,19 +6,39 @@ from collections.abc import Sequence
 import streamlit as st
 
 from afl_core.base.numbers import number
-from afl_core.evaluation.from_runs import cards_of, open_published, open_runs, unique_sources
+from afl_core.evaluation.from_runs import cards_of, measuring_job, open_published, open_runs, unique_sources
 from afl_core.model.checkpoints import Card, load_card
+from afl_core.training.progress import Seen
 from afl_core.training.runs import RunFolder
 from afl_core.ui.shared.errors import plain, shown_errors
 
+MOST_NAMED = 3
+"""Runs that a button names."""
 
-def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
-    """What a finished run scored, and the ways to Compare."""
+
+def show_measuring(seen: Seen, batch: Sequence[RunFolder]) -> None:
+    """How the measurement of the test cases of a finished run's batch goes, or how it ended before its end."""
+    if seen.status.message != "Finished":
+        st.warning(plain(seen.status.message))
+    with shown_errors():
+        job = measuring_job(batch)
+        if seen.measuring:
+            share = job.done / max(job.total, 1) if job and job.state == "running" else 0.0
+            what = "Measuring the test cases" + seen.measuring.removeprefix("measuring").replace(" ", ": ", 1)
+            st.progress(share, text=plain(f"{what}. The checkpoint is finished."))
+        elif job and job.state == "stopped":
+            st.info("Measuring the test cases was stopped. What is measured is kept; open it in Compare to go on.")
+        elif job and job.state == "failed":
+            st.warning(plain(f"Of the test cases: {job.message.rstrip('.')}. Compare says why, and tries again."))
+
+
+def show_use(run: RunFolder, batch: Sequence[RunFolder]) -> None:
+    """What a finished run scored, and the ways to Compare: with its batch, or published, beside other checkpoints."""
     with shown_errors():
         st.success(plain(_scores(load_card(run.path / "checkpoint"))))
         with st.container(horizontal=True, vertical_alignment="bottom"):
-            if len(partners) > 1:
-                _offer_comparison(partners, f"pair {run.name}")
+            if batch:
+                _offer_comparison(batch, f"pair {run.name}")
             name = st.text_input(
                 "Name as a checkpoint",
                 run.name,
@@ -26,7 +46,11 @@ def show_use(run: RunFolder, partners: Sequence[RunFolder]) -> None:
                 width=360,
                 help="Becomes the folder models/NAME, beside the shipped checkpoints; the run stays.",
             )
-            if st.button("Use in Compare", key=f"use {run.name}", help="Publish it, and open it in Compare."):
+            if st.button(
+                "Publish and open",
+                key=f"use {run.name}",
+                help="Open it in Compare beside the other published checkpoints of the same training cases.",
+            ):
                 _go(open_published(run, name.strip()))
 
 
@@ -41,8 +65,10 @@ def show_comparison(runs: Sequence[RunFolder]) -> None:
 
 
 def _offer_comparison(runs: Sequence[RunFolder], key: str) -> None:
-    names = " and ".join(unique_sources(cards_of(runs)))
-    if st.button(plain(f"Compare {names}"), key=key, type="primary", help="Open them on their test cases."):
+    names = list(unique_sources(cards_of(runs)))
+    what = " and ".join(names) if len(names) <= MOST_NAMED else f"these {len(names)} runs"
+    label = f"Compare {what}" if len(names) > 1 else f"Open {what} in Compare"
+    if st.button(plain(label), key=key, type="primary", help="Opens the results on the test cases."):
         _go(open_runs(runs))
 
 

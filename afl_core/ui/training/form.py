@@ -134,7 +134,7 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
 def _start(wish: Wish, specs: Mapping[str, RunSpec]) -> list[str]:
     """Make and start all runs; returns their names. Each waits for those before it."""
     begin, runs = time.time(), []
-    pair = f"{begin:.3f}" if len(wish.request.losses) > 1 else ""
+    pair = f"{begin:.3f}" if len(specs) > 1 else ""
     for k, (name, spec) in enumerate(specs.items()):
         run = create_run(name, spec.model_copy(update={"created": begin + k / 1000, "pair": pair}))
         runs.append(run)

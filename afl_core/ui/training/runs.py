@@ -8,6 +8,7 @@ import streamlit as st
 from afl_core.base.words import number_of
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.errors import AflError
+from afl_core.evaluation.from_runs import stop_measuring
 from afl_core.glossary import TERMS
 from afl_core.training.launcher import start_run, stop_run
 from afl_core.training.names import duration, network_name, short_loss
@@ -15,7 +16,7 @@ from afl_core.training.progress import Seen, in_order, partners_of, runs_table, 
 from afl_core.training.run_records import UNDER_WAY
 from afl_core.training.runs import SPEC, RunFolder, delete_run, list_runs, runs_folder
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.training.comparison import show_comparison, show_use
+from afl_core.ui.training.comparison import show_comparison, show_measuring, show_use
 from afl_core.ui.training.curves import show_curves
 from afl_core.ui.training.seen import look
 
@@ -28,6 +29,7 @@ COLOURS: dict[str, Any] = {
     "failed": "red",
     "waiting": "gray",
     "starting": "blue",
+    "measuring": "blue",
 }
 """Colours of the badge of a state; the others, which can go on, are orange."""
 
@@ -42,7 +44,7 @@ def show_runs() -> None:
             "look takes minutes. A run goes on when this page is closed, and shows here when it is opened again."
         )
         return
-    live = any(run.status().state in UNDER_WAY for run in list_runs())
+    live = any(seen.busy for seen in look())
     st.fragment(_panel, run_every=REFRESH_SECONDS if live else None)(live)
 
 
@@ -58,15 +60,16 @@ def _unread() -> list[str]:
 
 
 def _panel(live: bool) -> None:
-    everything = [seen for run in list_runs() if (seen := look(run))]
-    under_way = any(seen.status.state in UNDER_WAY for seen in everything)
-    if not everything or live != under_way:
+    everything = look()
+    if not everything or live != any(seen.busy for seen in everything):
         st.rerun()  # the whole page: refreshing begins or ends
     ticked = _choose(everything)
     if len(ticked) > 1:
         show_comparison([seen.run for seen in ticked])
     chosen = _linked_run(everything)
-    _show(chosen, partners_of(chosen, everything), ticked if len(ticked) > 1 and chosen in ticked else [])
+    batch = [seen.run for seen in everything if seen.batch == chosen.batch and seen.status.state == "finished"]
+    together = ticked if len(ticked) > 1 and chosen in ticked else []
+    _show(chosen, together or partners_of(chosen, everything), batch=batch, open_batch=not together)
 
 
 def _linked_run(everything: Sequence[Seen]) -> Seen:
@@ -120,14 +123,21 @@ def _choose(everything: Sequence[Seen]) -> list[Seen]:
     return ticked
 
 
-def _show(seen: Seen, partners: Sequence[Seen], ticked: Sequence[Seen]) -> None:
-    """The chosen run: what it is, what can be done with it, and how it goes, beside the ticked ones or its partners."""
+def _show(seen: Seen, beside: Sequence[Seen], *, batch: Sequence[RunFolder], open_batch: bool) -> None:
+    """The chosen run: what it is, what can be done with it, and how it goes.
+
+    Args:
+        seen: The run.
+        beside: Runs whose curves are drawn together, itself among them.
+        batch: Finished runs that were started together with it, itself among them if it is finished.
+        open_batch: Whether the batch is offered to Compare here; else the ticked ones are, above.
+    """
     run, status, config = seen.run, seen.status, seen.spec.config
     with st.container(horizontal=True, vertical_alignment="center"):
-        word = "running" if status.state == "running" else seen.phase
-        badge = f":{COLOURS.get(word, 'orange')}-badge[{word}]"
+        word = "running" if status.state == "running" else "measuring" if seen.measuring else seen.phase
+        badge = f":{COLOURS.get(word, 'orange')}-badge[{plain(word)}]"
         st.markdown(f"## {plain(run.name)} &nbsp; {badge}", width="stretch")
-        _show_actions(seen)
+        _show_actions(seen, batch)
     _show_question(run)
     length = (
         number_of(status.steps, "step") if status.steps else number_of(config.epochs, "epoch") if config.epochs else ""
@@ -139,8 +149,9 @@ def _show(seen: Seen, partners: Sequence[Seen], ticked: Sequence[Seen]) -> None:
     st.caption(plain(" · ".join(fact for fact in facts if fact)))
     _show_state(seen)
     if status.state == "finished":
-        show_use(run, [] if ticked else [of.run for of in partners if of.status.state == "finished"])
-    together = in_order(ticked or partners)
+        show_measuring(seen, batch)
+        show_use(run, batch if open_batch else [])
+    together = in_order(beside)
     titles = titles_of(together)
     curves = {title: other.rows for title, other in zip(titles, together, strict=True)}
     steps = max(other.status.steps for other in together)
@@ -179,8 +190,14 @@ def _show_state(seen: Seen) -> None:
         st.info(plain(f"{status.message}{at}. Resume goes on from there, to the same weights."))
 
 
-def _show_actions(seen: Seen) -> None:
+def _show_actions(seen: Seen, batch: Sequence[RunFolder]) -> None:
     run, state = seen.run, seen.status.state
+    if seen.measuring:
+        if st.button("Stop", key=f"stop measuring {run.name}", help="What is measured is kept; Compare goes on."):
+            with shown_errors():
+                stop_measuring(batch)
+                st.rerun()
+        return
     if state in UNDER_WAY:
         if st.button("Stop", key=f"stop {run.name}", help="It saves its state and ends; it can be resumed."):
             with shown_errors():
