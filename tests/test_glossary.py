@@ -9,11 +9,13 @@ from made_units import make_units
 
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.measures import MEASURES
+from afl_core.analysis.breakdown.published import published_losses, published_networks
 from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.xray.focusing import SETTINGS
 from afl_core.glossary import SECTIONS, TERMS, as_markdown
 from afl_core.metrics import METRICS
 from afl_core.ui.breakdown.controls import SMOOTHNESS as SMOOTHNESS_OF_BINS
+from afl_core.ui.breakdown.export import published_columns
 from afl_core.ui.breakdown.panels import statistic_columns, statistics_table
 from afl_core.ui.loss_xray.design import ALPHAS, YOURS
 from afl_core.ui.loss_xray.design import SMOOTHNESS as READINGS_OF_SMOOTHNESS
@@ -109,6 +111,13 @@ def test_every_column_of_the_tables_has_its_help_from_the_glossary():
     helps += [summary_help(name) for name in ("quantity", "min", "q1", "median", "q3", "p95", "max", "rho, size")]
     helps += [lesion_help(name) for name in ("lesion", "volume (ml)", *SETTINGS, YOURS)]
     assert all(any(text in shown for text in TERMS.values()) for shown in helps)
+
+
+@pytest.mark.parametrize("table", [published_losses(), published_networks()])
+def test_the_published_tables_have_help_from_the_glossary(table):
+    columns = published_columns(table)
+    assert list(columns) == list(table)
+    assert all(column["help"] in TERMS.values() for column in columns.values())
 
 
 def test_statistics_have_no_column_without_a_help():

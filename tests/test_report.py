@@ -18,7 +18,7 @@ from afl_core.analysis.breakdown.export import breakdown_json, json_text
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.published import DISCREPANCIES, PUBLISHED_LOSSES, PUBLISHED_NETWORKS
 from afl_core.analysis.breakdown.sentences import pair_sentence
-from afl_core.base import paths
+from afl_core.base import numbers, paths
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.results import Results
@@ -140,9 +140,9 @@ def test_the_tables_show_the_numbers_of_the_records(with_pictures):
             assert cells["Bin"].split("\n")[0] == record["bin"]
             assert cells["n"] == str(record["n"])
             assert cells["A-FL"].split("\n")[0] == f"{record['mean']:.3f}"
-            assert cells["Difference"].split("\n")[0] == f"{record['mean_difference']:+.3f}"
+            assert cells["Difference"].split("\n")[0] == numbers.number(record["mean_difference"], sign=True)
             if record["n"] >= 6:
-                interval = f"{record['ci_low']:+.3f} to {record['ci_high']:+.3f}"
+                interval = numbers.interval(record["ci_low"], record["ci_high"], sign=True)
                 assert cells["Difference"].split("\n")[1].startswith(interval)
                 counts = [int(count) for count in cells["Higher / lower / equal"].split(" / ")]
                 assert counts == [record["n_higher"], record["n_lower"], record["n_equal"]]
@@ -164,8 +164,8 @@ def test_the_headline_has_the_numbers_of_each_metric(with_pictures):
     assert [row[0] for row in rows] == ["Dice ↑", "HD95 (mm) ↓"]
     everything = found.breakdown.pair("FL", "A-FL").iloc[0]
     dice = dict(zip(head, rows[0], strict=True))
-    assert dice["A-FL minus FL"] == f"{everything['mean_difference']:+.3f}"
-    assert dice["95 % interval"] == f"{everything['ci_low']:+.3f} to {everything['ci_high']:+.3f}"
+    assert dice["A-FL minus FL"] == numbers.number(everything["mean_difference"], sign=True)
+    assert dice["95 % interval"] == numbers.interval(everything["ci_low"], everything["ci_high"], sign=True)
 
 
 def test_the_conclusion_and_the_fine_print_are_there(with_pictures):

@@ -33,7 +33,8 @@ ALL_SIZES = "All sizes"
 def case_table(opened: Comparison, metric: str) -> pd.DataFrame:
     """One row a case: volume, lesions, roughness, the metric of each source and the difference of the first two.
 
-    Seeds of one configuration are averaged: its columns are those of `compared_sources`.
+    Seeds of one configuration are averaged: its columns are those of `compared_sources`. A metric that is best at zero
+    compares by its distance from it, as on Breakdown: so do the difference, and means of seeds and what stands beside.
 
     Args:
         opened: The results; cases that were not evaluated yet have NaN.
@@ -45,13 +46,30 @@ def case_table(opened: Comparison, metric: str) -> pd.DataFrame:
     facts = opened.rows.drop_duplicates("case_id").set_index("case_id")
     facts = facts[["reference_volume_ml", "reference_lesions", "roughness"]]
     facts.columns = pd.Index(["volume (ml)", "lesions", "roughness"])
-    values = pool_seeds(wide(opened.rows, metric, opened.sources), compared_sources(opened))
+    signed = wide(opened.rows, metric, opened.sources).astype(float)
+    values, difference = _pooled(signed, _distances(signed, [metric] * len(signed)), compared_sources(opened))
     table = facts.join(values)
-    if len(values.columns) > 1:
-        table["difference"] = values.iloc[:, 1] - values.iloc[:, 0]
+    if difference is not None:
+        table["difference"] = difference
     table = table.reindex(sorted({*ids, *table.index}))
     table.index.name = "case"
     return table
+
+
+def _distances(values: pd.DataFrame, metrics: Sequence[str]) -> pd.DataFrame:
+    """Values without their sign where their metric, one a row, is best at zero."""
+    signed = pd.Series([METRICS[key].better == "zero" for key in metrics], index=values.index, dtype=bool)
+    return values.mask(signed, values.abs(), axis=0)
+
+
+def _pooled(
+    values: pd.DataFrame, distances: pd.DataFrame, sources: Mapping[str, Sequence[str]]
+) -> tuple[pd.DataFrame, pd.Series | None]:
+    """One column a configuration, and the difference of the first two, by distance; with seeds the columns are too."""
+    means = pool_seeds(distances, sources)
+    difference = means.iloc[:, 1] - means.iloc[:, 0] if len(means.columns) > 1 else None
+    seeds = any(len(members) > 1 for members in sources.values())
+    return means if seeds else pool_seeds(values, sources), difference
 
 
 def compared_sources(opened: Comparison) -> dict[str, tuple[str, ...]]:
@@ -152,16 +170,19 @@ def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd
     """
     have = {name: seeds for name, seeds in sources.items() if set(seeds) <= set(rows.index)}
     keys = [key for key in METRICS if key in rows]
-    table = pd.DataFrame({"metric": [METRICS[key].titled_direction for key in keys]})
-    values = pool_seeds(rows[keys].astype(float).T, have)
+    signed = rows[keys].astype(float).T
+    values, difference = _pooled(signed, _distances(signed, keys), have)
     whole = all(len(seeds) == 1 for seeds in have.values())
+    absolute = ["" if whole or METRICS[key].better != "zero" else ", absolute" for key in keys]
+    table = pd.DataFrame(
+        {"metric": [f"{METRICS[key].titled_direction}{text}" for key, text in zip(keys, absolute, strict=True)]}
+    )
     digits = [digits_of(rows, key) if whole else METRICS[key].digits for key in keys]
     for source in have:
         table[source] = list(map(number, values[source], digits))
-    if len(have) > 1:
-        changes = values.iloc[:, 1] - values.iloc[:, 0]
+    if difference is not None:
         table["difference"] = [
-            number(change, places, sign=True) for change, places in zip(changes, digits, strict=True)
+            number(change, places, sign=True) for change, places in zip(difference, digits, strict=True)
         ]
     return table
 

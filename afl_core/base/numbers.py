@@ -18,15 +18,17 @@ def number(value: float, digits: int = RATIO, *, sign: bool = False) -> str:
     Args:
         value: The number; NaN and infinity give `NOTHING`.
         digits: Decimals.
-        sign: Whether numbers above 0 get a +.
+        sign: Whether numbers above 0 get a +; one that rounds to 0 has no sign.
 
     >>> number(0.03421), number(-12.345, 1, sign=True), number(0.5, sign=True), number(-0.0001), number(math.nan)
     ('0.034', '-12.3', '+0.500', '0.000', '–')
+    >>> number(0.04, 1, sign=True), number(-0.04, 1, sign=True), number(0, sign=True)
+    ('0.0', '0.0', '0.000')
     """
     if not math.isfinite(value):
         return NOTHING
     rounded = round(float(value), digits) + 0.0
-    return f"{rounded:{'+' if sign else ''},.{digits}f}"
+    return f"{rounded:{'+' if sign and rounded else ''},.{digits}f}"
 
 
 def interval(low: float, high: float, digits: int = RATIO, *, sign: bool = False) -> str:

@@ -1,4 +1,4 @@
-"""`afl evaluate` and `afl predict`: measure sources on cases, and segment cases with a checkpoint."""
+"""`afl evaluate`, `rename` and `predict`: measure sources on cases, name them, and segment cases with a checkpoint."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -30,7 +30,9 @@ from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.grids import OTHER_GRID
+from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
@@ -149,6 +151,19 @@ def predict(  # noqa: PLR0913 - one parameter an option
         raise UsageError(
             "No case could be segmented", received=number_of(len(cases), "case"), todo="See the reasons above"
         )
+
+
+@command(commands)
+def rename(
+    results: Annotated[Path, typer.Argument(help="Results folder.")],
+    source: Annotated[str, typer.Argument(help="Name of a source in it.")],
+    to: Annotated[str, typer.Argument(help="Its new name.")],
+) -> None:
+    """Give a source of results another name; its rows and masks stay, and are not measured again."""
+    if not (results / MANIFEST).is_file():
+        raise UsageError("There are no such results", received=results, todo="Give a folder that afl evaluate made")
+    rename_source(Results(results), source, to)
+    print_line(f"{source} is now {to} in {results}")
 
 
 def _predict_into(case: Case, source: Source, out: Path) -> None:

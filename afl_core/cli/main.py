@@ -47,6 +47,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test "
             "split.",
         ),
+        "rename": (
+            "evaluate",
+            "Give a source of results another name; its rows and masks stay, and are not measured again.",
+        ),
         "predict": ("evaluate", "Segment cases with a checkpoint, on all cores; needs no reference."),
         "doctor": (
             "doctor",

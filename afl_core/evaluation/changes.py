@@ -1,4 +1,4 @@
-"""What the page changes in results as a whole: predictions are added, a folder is renamed or deleted."""
+"""What is changed in results as a whole: predictions are added, a folder is renamed or deleted."""
 
 import re
 import shutil
@@ -91,7 +91,7 @@ def change_sources(results: Results, names: Sequence[str]) -> None:
     Raises:
         UsageError: If a name is no source's, or something is being measured into the results.
     """
-    _check_idle(results.folder.name)
+    _check_idle(results.folder)
     results.keep_sources(names)
 
 
@@ -104,7 +104,7 @@ def rename_source(results: Results, name: str, to: str) -> None:
     if not SOURCE_NAME.fullmatch(to):
         todo = "Use letters, digits, space and . _ + -, at most 40, with a letter or digit first"
         raise UsageError("A source cannot have that name", received=to, todo=todo)
-    _check_idle(results.folder.name)
+    _check_idle(results.folder)
     if to != name:
         results.rename_source(name, to)
 
@@ -120,7 +120,7 @@ def rename_results(name: str, to: str) -> None:
         raise UsageError("Results cannot have that name", received=to, todo=todo)
     if (paths.RESULTS / to).exists():
         raise UsageError("There are results of that name already", received=to, todo="Choose another")
-    _check_idle(name)
+    _check_idle(paths.RESULTS / name)
     (paths.RESULTS / name).rename(paths.RESULTS / to)
 
 
@@ -133,17 +133,17 @@ def delete_results(name: str) -> None:
     folder = paths.RESULTS / name
     if Path(name).name != name or not (folder / MANIFEST).is_file():
         raise UsageError("There are no such results", received=name, todo="Reload the page")
-    _check_idle(name)
+    _check_idle(folder)
     (folder / MANIFEST).unlink()  # first: a folder without it is no results folder, however far this gets
     shutil.rmtree(folder)
 
 
-def _check_idle(name: str) -> None:
-    """Raise if a job works in the folder."""
-    jobs = [folder for folder in (paths.RESULTS / name / "jobs").glob("*") if processes.alive(folder)]
+def _check_idle(folder: Path) -> None:
+    """Raise if a job works in the results folder."""
+    jobs = [job for job in (folder / "jobs").glob("*") if processes.alive(job)]
     if jobs:
         cases = named(["every case" if job.name == EVERY else job.name for job in jobs])
-        raise UsageError(f"{name} is being measured", received=cases, todo="Wait for the end, or stop it")
+        raise UsageError(f"{folder.name} is being measured", received=cases, todo="Wait for the end, or stop it")
 
 
 def _folders_in(folder: Path) -> list[Path]:

@@ -16,7 +16,7 @@ from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.case_reader import CaseReader, UnusableReferenceError
 from afl_core.evaluation.prediction_files import MissingPredictionError
-from afl_core.evaluation.rows import SETTINGS, Settings, measure_rows, row_key
+from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_rows, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
 
@@ -47,7 +47,7 @@ def evaluate_cases(
     sources: Sequence[Source],
     out: Path,
     *,
-    known: frozenset[str] = frozenset(),
+    known: frozenset[Known] = frozenset(),
     settings: Settings = SETTINGS,
     executor: Executor | None = None,
 ) -> Iterator[CaseResult]:
@@ -57,7 +57,7 @@ def evaluate_cases(
         cases: Cases with references.
         sources: Sources of the predicted masks.
         out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
-        known: Keys of rows that are already stored.
+        known: Source and key of the rows that are already stored.
         settings: Settings of the measurement.
         executor: Executor of the tasks; without one they run here, one after the other.
     """
@@ -72,7 +72,7 @@ def evaluate_case(
     sources: Sequence[Source],
     out: Path,
     *,
-    known: frozenset[str] = frozenset(),
+    known: frozenset[Known] = frozenset(),
     settings: Settings = SETTINGS,
     on_source: Callable[[str], None] = lambda name: None,
 ) -> CaseResult:
@@ -99,7 +99,7 @@ def evaluate_case(
             for path in source.files(case):
                 seen.setdefault(path, _state(path))
             key = row_key(case, source, settings)
-            if key in known:
+            if (source.name, key) in known:
                 unchanged.append(source.name)
                 continue
             reference, shape = reader.reference

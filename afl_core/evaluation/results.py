@@ -30,7 +30,7 @@ from afl_core.evaluation.manifest import (
 )
 from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing, with_source_renamed
 from afl_core.evaluation.pipeline import CaseResult, mask_path
-from afl_core.evaluation.rows import SETTINGS, VERSION, Settings, settings_for
+from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, load_table
 from afl_core.metrics import METRICS
@@ -71,12 +71,11 @@ class Results:
         """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
         return self.manifest().settings.choice()
 
-    def known_keys(self) -> frozenset[str]:
-        """Keys of the rows whose mask is still the one that was measured: these need no new computation."""
+    def known_keys(self) -> frozenset[Known]:
+        """Source and key of the rows whose mask is still the one that was measured: these need no new computation."""
         table = self.cases()
-        if not {"key", "mask_sha256"} <= set(table):
-            return frozenset()
-        return frozenset(str(row["key"]) for row in table.to_dict("records") if is_measured_mask(self.folder, row))
+        rows = table.to_dict("records") if {"key", "mask_sha256"} <= set(table) else []
+        return frozenset((str(row["source"]), str(row["key"])) for row in rows if is_measured_mask(self.folder, row))
 
     def add(self, results: Sequence[CaseResult]) -> None:
         """Merge finished cases in: new rows replace those of the same case and source."""

@@ -47,14 +47,21 @@ def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
     return replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
 
 
+Known = tuple[str, str]
+"""Name of a source and key of a row, which together say that the row is there."""
+
+
 def row_key(case: Case, source: Source, settings: Settings) -> str:
-    """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on."""
+    """Content address of a row: version, settings, the reference's bytes and everything the prediction depends on.
+
+    The name of the source is no part of it: a source that was renamed is the same.
+    """
     reference = hash_files([case.reference] if case.reference else [])
     measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
     region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
     trusted = case.reference if case.trust_voxel_order else None
     placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []
-    parts = [VERSION, measured, case.case_id, source.name, reference, source.key(case), *region, *placed]
+    parts = [VERSION, measured, case.case_id, reference, source.key(case), *region, *placed]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

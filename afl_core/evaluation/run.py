@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from afl_core.errors import AflError
 from afl_core.evaluation.pipeline import CaseResult, evaluate_cases
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import Settings, row_key
+from afl_core.evaluation.rows import Known, Settings, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
 
@@ -51,11 +51,11 @@ def evaluate_into(
 def pending(cases: Iterable[Case], sources: Sequence[Source], results: Results) -> list[Case]:
     """Cases that lack an up-to-date row of at least one source."""
     known, settings = results.known_keys(), results.settings()
-    return [case for case in cases if any(_key(case, source, settings) not in known for source in sources)]
+    return [case for case in cases if any(_known(case, source, settings) not in known for source in sources)]
 
 
-def _key(case: Case, source: Source, settings: Settings) -> str:
+def _known(case: Case, source: Source, settings: Settings) -> Known:
     try:
-        return row_key(case, source, settings)
+        return source.name, row_key(case, source, settings)
     except (AflError, OSError):
-        return ""
+        return source.name, ""

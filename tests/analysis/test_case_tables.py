@@ -38,6 +38,20 @@ def test_a_distance_that_grows_is_worse():
     assert order("hd95_mm") == ["b", "d", "a", "Case_c", "e"]
 
 
+def test_errors_of_opposite_sign_compare_by_their_distance_from_zero():
+    rows = pd.DataFrame({"volume_error_ml": [-5.0, 3.0]}, index=["FL", "A-FL"])
+    table = metric_table(rows, {"FL": ("FL",), "A-FL": ("A-FL",)})
+    assert table.drop(columns="metric").loc[0].tolist() == ["-5.00", "3.00", "-2.00"]
+
+
+def test_seeds_of_opposite_errors_do_not_cancel_out():
+    """Errors of -4 and 4 ml are 4 ml on average, as on Breakdown; what stands beside them has no sign either."""
+    rows = pd.DataFrame({"volume_error_ml": [-1.0, -4.0, 4.0]}, index=["FL", "A-FL seed0", "A-FL seed1"])
+    table = metric_table(rows, {"FL": ("FL",), "A-FL": ("A-FL seed0", "A-FL seed1")})
+    assert table.drop(columns="metric").loc[0].tolist() == ["1.00", "4.00", "+3.00"]
+    assert table["metric"][0].endswith(", absolute")
+
+
 def test_an_error_of_volume_is_worse_the_farther_it_lies_from_zero():
     table = pd.DataFrame({"FL": [2.0, -2.0], "A-FL": [-3.0, 1.0]}, index=["x", "y"])
     assert gains(table, "volume_error_ml", SOURCES).tolist() == [-1, 1]

@@ -51,7 +51,7 @@ class Ran:
 
 @pytest.fixture
 def afl(monkeypatch, capsys, tmp_path):
-    """Run a command in this process, without a pool and with runs and results of its own: what `afl ...` does after its imports."""
+    """Run a command here, without a pool, with runs and results of its own: what `afl ...` does after its imports."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     monkeypatch.setattr(paths, "MODELS", tmp_path / "models")
     monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
@@ -415,6 +415,22 @@ def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make
         assert mask.shape == image.shape
         assert np.array_equal(mask.affine, image.affine)
         assert set(np.unique(np.asarray(mask.dataobj))) <= {0, 1}
+
+
+def test_a_renamed_source_is_not_measured_again(afl, cohort, masks, tmp_path):
+    out = tmp_path / "out"
+    command = ("evaluate", "--data", cohort, "--out", out, "--source")
+    assert afl(*command, f"A={masks}").code == 0
+    before = Results(out).cases()
+    assert afl("rename", out, "A", "B tool").code == 0
+    assert afl(*command, f"B tool={masks}").code == 0
+    after = Results(out).cases()
+    assert set(after["source"]) == {"B tool"}
+    assert after["seconds"].tolist() == before["seconds"].tolist()  # the time that each took, then
+    assert afl(*command, f"C={masks}").code == 0  # the same masks under another name are another source
+    assert sorted(Results(out).cases()["source"].unique()) == ["B tool", "C"]
+    assert "There is no such source" in afl("rename", out, "A", "D").error
+    assert "There are no such results" in afl("rename", tmp_path / "gone", "A", "D").error
 
 
 def test_train_writes_a_checkpoint_with_scores_of_the_test_split(afl, cohort, tmp_path):

@@ -2,12 +2,15 @@
 
 import shlex
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
+from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY, WHITE_KEY
 from afl_core.ui.shared.errors import plain
@@ -61,12 +64,21 @@ def command_options(options: Options) -> str:
     return f" {shlex.join(words)}"
 
 
+def published_columns(table: pd.DataFrame) -> dict[str, Any]:
+    """The help of every column of a table of the paper."""
+    terms = {"loss": "Loss", "data_set": "Cohort", "network": "Network", "DSC": "DSC"}
+    return {
+        name: st.column_config.Column(help=TERMS[terms.get(name, name if name in TERMS else name.capitalize())])
+        for name in table.columns
+    }
+
+
 def show_published(selection: Selection) -> None:
     """The paper's tables, which are not ours."""
     st.markdown("### Published by the paper, not measured here")
     st.caption(plain(SOURCE))
     losses, networks = st.columns(2, gap="large")
-    losses.dataframe(published_losses(), hide_index=True, height="content")
-    networks.dataframe(published_networks(), hide_index=True, height="content")
+    for place, table in ((losses, published_losses()), (networks, published_networks())):
+        place.dataframe(table, hide_index=True, height="content", column_config=published_columns(table))
     st.markdown("**Where the sources disagree**")
     st.markdown("\n".join(f"- {plain(text)}" for text in DISCREPANCIES))

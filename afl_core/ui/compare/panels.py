@@ -21,7 +21,7 @@ from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
 
-_DIFFERENCE = "Second source minus first."
+_DIFFERENCE = "Second source minus first; of a metric that is best at 0, of its distance from 0."
 
 
 def show_header(workspace: Comparison, case_id: str) -> None:

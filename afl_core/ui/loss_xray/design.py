@@ -124,7 +124,8 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         format="%.4f",
         key=_alpha_key(selection),
         disabled=weighting == "none",
-        help="Weight of a voxel in every curve but FL's. It starts at the case's alpha_va; training takes each's.",
+        help="Weight of a voxel in every curve but FL's; training takes each case's own. "
+        f"It starts at alpha_va. {TERMS['Alpha (alpha_va)']}",
     )
     setting = Setting(
         cast(Alpha, weighting), bool(volume), cast(Smoothness, smoothness), float(scale) if adaptive else 1.0, offset

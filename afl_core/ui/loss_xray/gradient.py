@@ -123,7 +123,8 @@ def show_gradient(selection: Selection, setting: Setting) -> None:
             [*MODELS, *checkpoints],
             format_func=lambda key: key if key in MODELS else f"checkpoint {key}",
             key=_choice(selection, checkpoints),
-            help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it.",
+            help="A simple model: so sure of the right class from 3 mm off the boundary on, unsure at it. "
+            f"{TERMS['p_t']} {TERMS['Checkpoint']}",
         )
     )
     with shown_errors():
