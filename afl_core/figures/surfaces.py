@@ -29,6 +29,10 @@ FILLED_SHARE = 0.85
 """A foreground that fills so much of its box is one too, whatever its faces: the corners of a scanner's field are often
 black. A ball fills 0.52 of its box, a head in a slab of slices at most 0.79."""
 
+FLAT_SHARE = 0.45
+"""A foreground whose box is so much flatter than it is wide, in mm, is a field too, such as the diffusion images of a
+prostate: a few slices across a body. A head, whole or in a slab, is at least half as high as it is wide."""
+
 LIMITS_MM = (1.0, 10.0)
 """Ends of the colour range stay within these, and what lies further off has no say: one far-off false positive must not
 bleach the rest."""
@@ -109,25 +113,29 @@ def _outline(image: Volume | None) -> pv.PolyData | None:
         return None
     inside = foreground(image.array)
     coarse = inside[::OUTLINE_STEP, ::OUTLINE_STEP, ::OUTLINE_STEP]
-    if not coarse.any() or not has_outline(inside):
+    if not coarse.any() or not has_outline(inside, image.spacing_mm):
         return None
     mesh = _contour(np.pad(coarse, 1).astype(np.float32), 0.5).smooth_taubin(n_iter=SMOOTHING_STEPS, pass_band=0.05)
     mesh = mesh.connectivity("largest")  # the ventricles and other holes inside are no outline
     return _to_world(mesh, image.affine, offset=np.full(3, -OUTLINE_STEP), step=OUTLINE_STEP)
 
 
-def has_outline(inside: BoolArray) -> bool:
+def has_outline(inside: BoolArray, spacing_mm: tuple[float, float, float]) -> bool:
     """Whether the edge of a foreground is that of a body, and not that of what the scanner recorded.
 
     Args:
         inside: The foreground, shape (X, Y, Z). Its own box is looked at: constant padding around it changes nothing.
+        spacing_mm: Spacing of the voxels.
 
     Returns:
-        False where the foreground fills `FILLED_SHARE` of its box or `CUT_SHARE` of `CUT_FACES` of its faces, and where
-        there is none.
+        False where the foreground fills `FILLED_SHARE` of its box or `CUT_SHARE` of `CUT_FACES` of its faces, where the
+        box is flat by `FLAT_SHARE`, and where there is none.
     """
     box = bounding_box(inside)
     if box is None:
+        return False
+    flattest, middle, _ = sorted((side.stop - side.start) * mm for side, mm in zip(box, spacing_mm, strict=True))
+    if flattest < FLAT_SHARE * middle:
         return False
     faces = [inside[box].take(end, axis) for axis in range(3) for end in (0, -1)]
     cut = sum(float(face.mean()) >= CUT_SHARE for face in faces)

@@ -88,11 +88,22 @@ def test_a_field_of_view_has_no_outline_and_a_head_has():
     assert [outlined(block) for block in (tissue, padded, padded - 3, filled, round_field)] == [False] * 5
 
 
+def test_a_few_slices_across_a_body_have_no_outline():
+    """As diffusion images of a prostate: a body of 200 x 300 mm with air around it, 57 mm high."""
+    x, y, _ = np.meshgrid(*[np.linspace(-1, 1, n) for n in (40, 60, 19)], indexing="ij")
+    body = np.where(x**2 + y**2 < 0.8, 1.0, 0.0).astype(np.float32)
+    for high_mm, shown in ((3.0, False), (9.0, True)):
+        image = Volume(body, np.diag([5.0, 5.0, high_mm, 1.0]))
+        assert (compute_surfaces(image, None, {}).outline is not None) == shown
+
+
 @pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="AFL_REAL_DATA names no folder of real cases")
 def test_a_real_prostate_has_no_outline_and_a_real_head_has():
     root = Path(os.environ["AFL_REAL_DATA"])
     (prostate,), (head, *_) = root.rglob("*_t2w.mha"), root.rglob("*_t1.nii.gz")
-    assert compute_surfaces(load_volume(prostate), None, {}).outline is None
+    for sequence in ("t2w", "adc", "hbv"):
+        path = prostate.with_name(prostate.name.replace("t2w", sequence))
+        assert compute_surfaces(load_volume(path), None, {}).outline is None
     assert compute_surfaces(load_volume(head), None, {}).outline is not None
 
 
