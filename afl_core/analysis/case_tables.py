@@ -78,6 +78,11 @@ def compared_sources(opened: Comparison) -> dict[str, tuple[str, ...]]:
     return {name: seeds.get(name, (name,)) for name in names}
 
 
+def drawn_sources(opened: Comparison) -> list[str]:
+    """The sources whose masks are drawn: of each configuration the first seed, in its place, and so in its colour."""
+    return [seeds[0] for seeds in compared_sources(opened).values()]
+
+
 def gains(table: pd.DataFrame, metric: str, sources: Sequence[str]) -> pd.Series:
     """By how much the second source is better than the first on each case; with one source, how good that is.
 

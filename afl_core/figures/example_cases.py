@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from afl_core.analysis.case_tables import drawn_sources
 from afl_core.base.catalogue import pick
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference
@@ -71,7 +72,7 @@ def load_examples(comparison: Comparison, chosen: Mapping[str, str]) -> list[Exa
         if reference is None:
             raise DataError("The figure needs cases with a reference", received=case_id, todo="Choose another case")
         of_case = rows[rows["case_id"] == case_id].set_index("source")["dsc"]
-        names = [name for name in comparison.sources if name in of_case.index][: len(SOURCE_COLOURS)]
+        names = [name for name in drawn_sources(comparison) if name in of_case.index][: len(SOURCE_COLOURS)]
         masks = {name: load_mask(comparison.mask(case_id, name)) for name in names}
         sequence = next(iter(case.sequences), None)
         image, note = (None, "") if sequence is None else load_background(case, sequence, reference)

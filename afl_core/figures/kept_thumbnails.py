@@ -4,6 +4,7 @@ import hashlib
 import json
 from pathlib import Path
 
+from afl_core.analysis.case_tables import drawn_sources
 from afl_core.base.storage import read_bounded, write_atomically
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
@@ -64,7 +65,7 @@ def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
 
 
 def _sources(opened: Comparison) -> tuple[str, ...]:
-    return opened.sources[: len(SOURCE_COLOURS)]
+    return tuple(drawn_sources(opened)[: len(SOURCE_COLOURS)])
 
 
 def _stamped(path: Path) -> tuple[str, int, int]:

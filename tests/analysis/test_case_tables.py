@@ -3,8 +3,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from made_results import write_results
 
 from afl_core.analysis.case_tables import (
+    compared_sources,
+    drawn_sources,
     gains,
     in_order,
     metric_table,
@@ -13,6 +16,7 @@ from afl_core.analysis.case_tables import (
     shown_choices,
     size_choices,
 )
+from afl_core.evaluation.comparison import open_comparison
 
 SOURCES = ("FL", "A-FL")
 TABLE = pd.DataFrame(
@@ -50,6 +54,13 @@ def test_seeds_of_opposite_errors_do_not_cancel_out():
     table = metric_table(rows, {"FL": ("FL",), "A-FL": ("A-FL seed0", "A-FL seed1")})
     assert table.drop(columns="metric").loc[0].tolist() == ["1.00", "4.00", "+3.00"]
     assert table["metric"][0].endswith(", absolute")
+
+
+def test_of_each_configuration_one_seed_is_drawn_so_that_places_and_colours_are_those_of_the_rail(tmp_path):
+    write_results(tmp_path / "results", sources={"B": 0.0, "FL seed1": 0.1, "FL seed2": 0.2, "Dice": 0.3})
+    opened = open_comparison(tmp_path / "results")
+    assert list(compared_sources(opened)) == ["B", "FL", "Dice"]
+    assert drawn_sources(opened) == ["B", "FL seed1", "Dice"]
 
 
 def test_an_error_of_volume_is_worse_the_farther_it_lies_from_zero():

@@ -9,6 +9,7 @@ import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
+from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.errors import DataError
@@ -92,6 +93,8 @@ def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None
             focus_source=source,
             page=OfPage(names, sequence, _choose_sequence, below=SURFACES_HEIGHT + 2),
         )
+        if seeded := [members[0] for members in compared_sources(workspace).values() if len(members) > 1]:
+            st.caption(plain(f"Seeds are drawn by their first: {', '.join(seeded)}. Numbers are the means of all."))
 
 
 def _sequence(case: Case) -> str:
@@ -150,7 +153,7 @@ def _files(workspace: Comparison, case: Case, masks: StoredMasks) -> tuple[Stamp
     """The reference, by its region, and the masks that are drawn, by their source; says which are lost."""
     read_as = f"{_REFERENCE}{case.region}{case.trust_voxel_order}"
     files = [] if case.reference is None else [_stamped(read_as, case.reference)]
-    drawn = workspace.sources[: len(SOURCE_COLOURS)]
+    drawn = drawn_sources(workspace)[: len(SOURCE_COLOURS)]
     files += [_stamped(name, masks.paths[name]) for name in drawn if name in masks.paths]
     if lost := [plain(masks.lost[name]) for name in drawn if name in masks.lost]:
         st.warning("\n\n".join(lost))
