@@ -31,7 +31,7 @@ STYLE = """
 def show() -> None:
     """The page that the address names."""
     from afl_core.ui.shared.bar import show_bar  # noqa: PLC0415 - caches need a server
-    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, follow, was_followed  # noqa: PLC0415 - as above
+    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, follow, query, was_followed  # noqa: PLC0415 - as above
 
     st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide")
     overview = st.Page("pages/overview.py", title="Overview", default=True)
@@ -46,11 +46,11 @@ def show() -> None:
     st.session_state["workspace"] = show_bar("A-FL workbench" if page == overview else page.title)
     if target := st.session_state.pop(PAGE_KEY, None):
         # A folder that was opened from the line on top does not take along what the page before had in its address.
-        st.switch_page(target, query_params={} if FOLDER_KEY in st.session_state else st.query_params.to_dict())
+        st.switch_page(target, query_params={} if FOLDER_KEY in st.session_state else query())
     case = st.query_params.get("case")
     if page == overview and case is not None and not was_followed(case):  # a case is a link: /?case=ID
         follow([case])  # once, so that the browser's Back does not bounce
-        st.switch_page(compare, query_params=st.query_params.to_dict())
+        st.switch_page(compare, query_params=query())
     page.run()
 
 

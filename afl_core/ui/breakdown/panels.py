@@ -91,9 +91,7 @@ def show_statistics(selection: Selection) -> None:
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(warning))
     records = breakdown.records[breakdown.records["minus"] != ""]
-    if len(selection.units.pairs) > 1 and not st.toggle(
-        "All pairs of sources", key="all_pairs", bind="query-params"
-    ):
+    if len(selection.units.pairs) > 1 and not st.toggle("All pairs of sources", key="all_pairs", bind="query-params"):
         records = breakdown.pair(*selection.pair)
     st.dataframe(
         statistics_table(records, selection.units, one_pair=len(selection.units.pairs) == 1),

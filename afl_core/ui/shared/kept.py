@@ -61,9 +61,7 @@ def linked_once(name: str) -> list[str]:
     return values
 
 
-def _linked(
-    name: str, value: Any, default: Any, options: Sequence[Any] | None, within: tuple[float, float]
-) -> Any:
+def _linked(name: str, value: Any, default: Any, options: Sequence[Any] | None, within: tuple[float, float]) -> Any:
     """What the address gives, or else the value; a word says where it gives what cannot be."""
     given = linked_once(name)
     if not given:

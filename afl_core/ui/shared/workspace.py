@@ -29,7 +29,7 @@ def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
     """
     if "workspace" not in st.session_state:
         st.session_state[PAGE_KEY] = page
-        st.switch_page("app.py", query_params=st.query_params.to_dict())
+        st.switch_page("app.py", query_params=query())
     workspace: Comparison | None = st.session_state["workspace"]
     if workspace is None and needed:
         if problem := st.session_state[PROBLEM_KEY]:
@@ -37,6 +37,11 @@ def current_workspace(page: str, *, needed: bool = True) -> Comparison | None:
         else:
             st.info("There are no results yet. Run `afl demo` in a terminal, or open a data set by the button above.")
     return workspace
+
+
+def query() -> dict[str, list[str]]:
+    """What the address holds, for another page to take along; a name may stand there several times."""
+    return {key: st.query_params.get_all(key) for key in st.query_params}
 
 
 def nothing_evaluated(workspace: Comparison) -> str:
