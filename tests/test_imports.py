@@ -27,6 +27,7 @@ LAYERS = (
     {"analysis.breakdown"},
     {"analysis.xray"},
     {"analysis"},
+    {"api"},
     {"figures", "glossary"},
     {"report", "study"},
     {"cli", "ui.shared"},

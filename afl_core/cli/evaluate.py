@@ -28,7 +28,7 @@ from afl_core.cli.training import evaluate_cases
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed
-from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.grids import OTHER_GRID
@@ -105,7 +105,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = open_cohort(data, references, options)
     results = Results(out)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
-    chosen, ids = _select(cohort, case), _split(cohort, split)
+    chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
@@ -181,12 +181,3 @@ def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:
             raise UsageError(problem_of[case_id])
         pick(cases, case_id, kind="case")
     return [cases[case_id] for case_id in wanted]
-
-
-def _split(cohort: Cohort, name: str | None) -> tuple[str, ...]:
-    """The cases of a part of the data set's split file; () where none is asked for."""
-    if name is None:
-        return ()
-    splits = load_splits(cohort.root / SPLITS_FILE)
-    pick(splits, name, kind="split")
-    return splits[name]

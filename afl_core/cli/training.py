@@ -34,12 +34,11 @@ from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.from_runs import describe_runs, ended_batch, test_cases
-from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings
-from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.sources import Source, decide_meanings
+from afl_core.evaluation.run import begin, evaluate_into
+from afl_core.evaluation.sources import Source
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.training.request import TrainingRequest
@@ -228,13 +227,11 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         UsageError: If nothing could be evaluated.
     """
     problems, fresh = dict(cohort.problems), not results.folder.exists()
-    sources = decide_meanings(sources, cohort)
-    results.describe_cohort(cohort, sources, settings=settings, cases=split)
-    counting = {case.case_id for case in counted(cohort, results.manifest()).cases}
-    if others := [case for case in cases if case.case_id not in counting]:
-        left = number_of(len(others), "other is", "others are")
-        print_line(f"These results are of a split of {number_of(len(counting), 'case')}: {left} left out")
-        cases = [case for case in cases if case.case_id in counting]
+    count = len(cases)
+    cases, sources = begin(results, cohort, cases, sources, settings=settings, split=split)
+    if others := count - len(cases):
+        left = number_of(others, "other is", "others are")
+        print_line(f"These results are of a split of {number_of(len(cases), 'case')}: {left} left out")
     with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         done, measured = 0, 0
         advance(done, len(cases))

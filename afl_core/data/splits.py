@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from afl_core.base.catalogue import pick
 from afl_core.base.storage import read_json, write_atomically
 from afl_core.errors import DataError
 
@@ -28,6 +29,11 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
     splits = {str(name): tuple(unicodedata.normalize("NFC", case) for case in ids) for name, ids in stored.items()}
     _check_disjoint(splits, path)
     return splits
+
+
+def pick_split(path: Path, name: str) -> tuple[str, ...]:
+    """The cases of one part of a split file; raises `UsageError` where there is none of the name, else as above."""
+    return pick(load_splits(path), name, kind="split")
 
 
 def random_splits(case_ids: Sequence[str], *, patients: Mapping[str, str], seed: int = 0) -> dict[str, tuple[str, ...]]:

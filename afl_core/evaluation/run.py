@@ -4,15 +4,48 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 
+from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError
+from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import CaseResult, evaluate_cases
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import Known, Settings, row_key
-from afl_core.evaluation.sources import Source
+from afl_core.evaluation.rows import SETTINGS, Known, Settings, row_key
+from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.volume import Case
 
 STORE_SECONDS = 2.0
 """Finished cases are stored this often: each time, all tables are written anew."""
+
+
+def begin(
+    results: Results,
+    cohort: Cohort,
+    cases: Sequence[Case],
+    sources: Sequence[Source],
+    *,
+    settings: Settings = SETTINGS,
+    split: Sequence[str] = (),
+) -> tuple[list[Case], tuple[Source, ...]]:
+    """Record in a results folder what is about to be evaluated.
+
+    Args:
+        results: Results folder.
+        cohort: The data set.
+        cases: Cases of the data set that are wanted.
+        sources: Sources of the masks.
+        settings: Settings of the measurement.
+        split: The cases that count, such as a test split; () is as recorded before, or all.
+
+    Returns:
+        The wanted cases that count in these results, and the sources with what their files hold decided.
+
+    Raises:
+        AflError: If the folder holds results of something else, or a source's files cannot be understood.
+    """
+    decided = decide_meanings(sources, cohort)
+    results.describe_cohort(cohort, decided, settings=settings, cases=split)
+    counting = {case.case_id for case in counted(cohort, results.manifest()).cases}
+    return [case for case in cases if case.case_id in counting], decided
 
 
 def evaluate_into(
