@@ -1,16 +1,18 @@
 """Renew the pictures of the pages in docs: `make pictures`, in light and dark, with the demo open.
 
-Each picture is 1400 x 900 pixels, what a reader sees first. Runs under models/runs show on the picture of Training.
+Each picture is 1400 x 900 pixels, what a reader sees first. `python docs/pictures.py training help` renews these alone.
+On the picture of Training FL and A-FL were trained for 200 steps, under build/pictures, where the runs are kept.
 """
 
 import io
+import os
 import shutil
 import socket
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
@@ -26,11 +28,15 @@ PAGES = {
     "viewer": "compare?results=demo&case=Brats18_SYN_test_008",
     "breakdown": "breakdown?results=demo",
     "loss_xray": "loss_xray?results=demo",
-    "training": "training?results=demo",
+    "training": "training",
     "data": "data?results=demo",
     "help": "help?results=demo",
 }
 """Name of a picture to the address that it shows."""
+
+TRAIN = ("train", "--loss", "focal", "--loss", "adaptive_focal:released_code", "--set", "steps=200")
+HOME = DOCS.parent / "build" / "pictures"
+"""Where the pair of runs on the picture of Training lies, apart from the reader's own."""
 
 CLICKS = {"viewer": "Agreement"}
 """Button that is clicked before the picture is taken."""
@@ -52,14 +58,39 @@ SHORT_PATHS = """() => {
 
 
 def main() -> None:
-    """Take every picture in both themes."""
-    with served() as address, sync_playwright() as playwright:
+    """Take the pictures that the command line names, or every one, in both themes."""
+    chosen = {name: query for name, query in PAGES.items() if name in sys.argv[1:] or not sys.argv[1:]}
+    if others := {name: query for name, query in chosen.items() if name != "training"}:
+        take(others, os.environ)
+    if "training" in chosen:
+        environment = trained()
+        take({"training": "training?" + "&".join(f"run={run}" for run in finished())}, environment)
+
+
+def trained() -> Mapping[str, str]:
+    """The environment in which a finished pair of runs is there; they are trained where they are not."""
+    environment = os.environ | {"AFL_HOME": str(HOME)}
+    if not finished():
+        shutil.rmtree(HOME / "models", ignore_errors=True)
+        subprocess.run([sys.executable, "-m", "afl_core", *TRAIN], cwd=DOCS.parent, env=environment, check=True)
+    return environment
+
+
+def finished() -> list[str]:
+    """Names of the runs of the pair, if both are finished."""
+    runs = sorted(path.parent.parent.name for path in HOME.glob("models/runs/*/checkpoint/card.json"))
+    return runs if len(runs) == 2 else []
+
+
+def take(pages: Mapping[str, str], environment: Mapping[str, str]) -> None:
+    """Take the picture of each page in both themes, with the workbench in this environment."""
+    with served(environment) as address, sync_playwright() as playwright:
         path = shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox", "--enable-unsafe-swiftshader"])
         for theme, ending in (("light", ""), ("dark", "_dark")):
             context = browser.new_context(viewport={"width": 1400, "height": 900}, color_scheme=theme, bypass_csp=True)
             page = context.new_page()
-            for name, query in PAGES.items():
+            for name, query in pages.items():
                 page.goto(f"{address}/{query}")
                 settle(page)
                 if name in CLICKS:
@@ -74,13 +105,13 @@ def main() -> None:
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The workbench on a free port; gives its address."""
+def served(environment: Mapping[str, str]) -> Iterator[str]:
+    """The workbench on a free port, in an environment; gives its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "app.py", "--server.port", str(port), "--", "--no-token"]
-    process = subprocess.Popen(command, cwd=DOCS.parent, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, cwd=DOCS.parent, env=environment, stdout=subprocess.DEVNULL)
     address, deadline = f"http://localhost:{port}", time.monotonic() + START_S
     try:
         while not answers(f"{address}/_stcore/health"):
