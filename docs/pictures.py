@@ -1,7 +1,7 @@
 """Renew the pictures of the pages in docs: `make pictures`, in light and dark, with the demo open.
 
 Each picture is 1400 x 900 pixels, what a reader sees first. `python docs/pictures.py training help` renews these alone.
-On the picture of Training FL and A-FL were trained for 200 steps, under build/pictures, where the runs are kept.
+On the picture of Training FL and A-FL were trained for 120 steps, under build/pictures, where the runs are kept.
 """
 
 import io
@@ -34,7 +34,17 @@ PAGES = {
 }
 """Name of a picture to the address that it shows."""
 
-TRAIN = ("train", "--loss", "focal", "--loss", "adaptive_focal:released_code", "--set", "steps=200")
+TRAIN = (
+    "train",
+    "--loss",
+    "focal",
+    "--loss",
+    "adaptive_focal:released_code",
+    "--set",
+    "steps=120",
+    "--set",
+    "validate_every=20",
+)
 HOME = DOCS.parent / "build" / "pictures"
 """Where the pair of runs on the picture of Training lies, apart from the reader's own."""
 

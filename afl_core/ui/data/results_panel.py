@@ -45,9 +45,10 @@ def _choose_sources(workspace: Comparison) -> tuple[list[str] | None, tuple[str,
     counts = {} if workspace.rows.empty else workspace.rows["source"].value_counts().to_dict()
     order, renamed = None, None
     for place, name in enumerate(names):
-        with st.container(horizontal=True, vertical_alignment="center"):
-            measured = number_of(int(counts.get(name, 0)), "case")
-            st.markdown(f"**{plain(name)}** {plain(workspace.summaries[name])}, {measured} measured", width="stretch")
+        text, buttons = st.columns([5, 4], vertical_alignment="center")  # a long text wraps, not the buttons
+        measured = number_of(int(counts.get(name, 0)), "case")
+        text.markdown(f"**{plain(name)}** {plain(workspace.summaries[name])}, {measured} measured")
+        with buttons.container(horizontal=True, horizontal_alignment="right", vertical_alignment="center"):
             if st.button("↑ Earlier", key=f"earlier {name}", disabled=place == 0):
                 order = [*names[: place - 1], name, names[place - 1], *names[place + 1 :]]
             with st.popover("Rename", width="content", key=f"name of {name}"), st.form(f"rename {name}", border=False):

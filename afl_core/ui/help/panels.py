@@ -6,7 +6,7 @@ import re
 import pandas as pd
 import streamlit as st
 
-from afl_core.glossary import SECTIONS
+from afl_core.glossary import SECTIONS, explain
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.viewers.component import page_of
@@ -49,7 +49,7 @@ def show_keys() -> None:
 
 def show_metrics() -> None:
     """Each metric with its unit, its definition, and what it gives for an empty mask."""
-    st.header("Metrics")
+    st.header("Metrics", help=explain("Metrics", "Empty mask", "Undefined"))
     rows = {
         plain(metric.titled_direction): {
             "Definition": plain(metric.definition),
