@@ -1,7 +1,7 @@
 """Renew the pictures of the pages in docs: `make pictures`, in light and dark, with the demo open.
 
 Each picture is 1400 x 900 pixels, what a reader sees first. `python docs/pictures.py training help` renews these alone.
-On the picture of Training FL and A-FL were trained for 120 steps, under build/pictures, where the runs are kept.
+On the picture of Training FL and A-FL were trained for 50 steps, under build/pictures, where the runs are kept.
 """
 
 import io
@@ -41,9 +41,9 @@ TRAIN = (
     "--loss",
     "adaptive_focal:released_code",
     "--set",
-    "steps=120",
+    "steps=50",
     "--set",
-    "validate_every=20",
+    "validate_every=10",
 )
 HOME = DOCS.parent / "build" / "pictures"
 """Where the pair of runs on the picture of Training lies, apart from the reader's own."""
