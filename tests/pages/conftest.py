@@ -68,7 +68,10 @@ def results(tmp_path: Path, cohort_folder: Path) -> Results:
 
 @pytest.fixture
 def app(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., AppTest]]:
-    """`app(page, **query)` runs a page with results under `tmp_path/results` and fails on an uncaught exception."""
+    """`app(page, **query)` runs a page with results under `tmp_path/results` and fails on an uncaught exception.
+
+    The page is the first of its server: app.py, which it needs, has never run.
+    """
     from afl_core.base import paths
 
     (tmp_path / "results").mkdir(exist_ok=True)

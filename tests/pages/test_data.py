@@ -118,7 +118,7 @@ def test_a_link_opens_the_same_report_in_another_session(page, app, tmp_path):
         "region": "tc",
         "trust_voxel_order": "on",
     }
-    other = app("data", **link)
+    other = app("data", **link).run()
     assert text(other) == text(at)
     assert numbers(other) == numbers(at)
     assert {key: other.query_params[key] for key in other.query_params} == link
