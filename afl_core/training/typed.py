@@ -90,7 +90,7 @@ def parse_numbers(text: str) -> tuple[int, ...]:
     >>> parse_numbers("0, 1 2"), parse_numbers("64 × 64 x 32")
     ((0, 1, 2), (64, 64, 32))
     """
-    if re.search(r"[^\d\s,;x×]", text):
+    if re.search(r"[^\d\s,;x×]|\d{16}", text):  # Python takes no number of thousands of digits
         raise UsageError("Whole numbers are expected", received=text, todo="Such as 0, 1, 2")
     return tuple(int(number) for number in re.findall(r"\d+", text))
 

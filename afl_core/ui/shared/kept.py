@@ -13,7 +13,7 @@ KEPT_KEY, FOLLOWED_KEY = "kept entries", "names that were followed"
 LARGEST = 2**53 - 1
 """The largest whole number that a browser tells from its neighbours."""
 
-LONGEST = 1000
+LONGEST = 4000
 """Largest number of characters that are taken from an address."""
 
 WORDS = {"on": True, "off": False}

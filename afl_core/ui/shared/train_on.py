@@ -7,14 +7,19 @@ import streamlit as st
 from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort, DataOptions
 
-DATA_KEY, OFFERED = "training data", "data set to train on"
+DATA_KEY, OFFERED, BROUGHT = "training data", "data set to train on", "data set that was brought"
 
 
 def train_on(cohort: Cohort) -> None:
     """Offer a data set, with its layout, labels and region, as the one to train on."""
-    offered = cohort.root.resolve(), cohort.options
-    st.session_state[OFFERED] = offered
-    st.session_state[DATA_KEY] = title_of(*offered)
+    offer(cohort.root.resolve(), cohort.options)
+    st.session_state[BROUGHT] = str(cohort.root)
+
+
+def offer(root: Path, options: DataOptions) -> None:
+    """Choose a folder, read by these options, on the Training page."""
+    st.session_state[OFFERED] = root, options
+    st.session_state[DATA_KEY] = title_of(root, options)
 
 
 def title_of(root: Path, options: DataOptions) -> str:

@@ -17,11 +17,12 @@ from afl_core.training.dataset import (
     training_data,
     with_random_split,
 )
-from afl_core.ui.shared.kept import kept
-from afl_core.ui.shared.train_on import DATA_KEY, OFFERED, title_of
+from afl_core.ui.shared.folder_address import FOLDER, forget_folder, linked_options, write_folder
+from afl_core.ui.shared.kept import kept, linked_once
+from afl_core.ui.shared.train_on import DATA_KEY, OFFERED, offer, title_of
 
 DEMO_TITLE, FOLDER_TITLE = "Demo cohort (synthetic)", "A folder on this machine"
-DECLARED, RANDOM = "Its own (splits.json)", "Random, 60 / 20 / 20 %"
+SPLITS = {"declared": "Its own (splits.json)", "random": "Random, 60 / 20 / 20 %"}
 
 
 def choose_data(workspace: Comparison | None) -> TrainingData:
@@ -30,6 +31,7 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
     Raises:
         AflError: If the folder is no data set, or the split lacks training or validation cases.
     """
+    _follow_address(workspace)
     places = _places(workspace)
     columns = st.columns([3, 4, 3], vertical_alignment="bottom")
     titles = [*places, FOLDER_TITLE]
@@ -42,23 +44,49 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
         help="Its layout is recognised, and every label is tumour. Other layouts, labels, regions and "
         "patients are chosen on the page Data, where 'Train on it' leads back here. Nothing is copied.",
     )
+    options = places[title][1] if title in places else AS_RECOGNISED
+    _write_address(title, text.strip(), options)
     if not text.strip():
         raise UsageError("Give the folder of the data set")
     root = typed_folder(text)
     demo = demo_to_be_drawn() if title == DEMO_TITLE else None
-    options = places[title][1] if title in places else AS_RECOGNISED
     data = demo or training_data(root, options, _cohort(str(root), options))
-    kinds = [DECLARED, RANDOM] if data.splits else [RANDOM]
+    kinds = list(SPLITS) if data.splits else ["random"]
     kind = columns[2].selectbox(
         "Split",
         kinds,
-        key=kept(f"split {root}", kinds[0], kinds),
+        format_func=SPLITS.__getitem__,
+        key=kept(f"split {root}", kinds[0], kinds, name="split"),
         help=f"{TERMS['Split']} Random: always the same. Its own: the splits.json in its folder.",
     )
-    if kind == RANDOM:
+    if kind == "random":
         data = with_random_split(data, None if demo else _cohort(str(root), options))
     check_splits(data)
     return data
+
+
+def _follow_address(workspace: Comparison | None) -> None:
+    """Choose the data set that the address names, when the session comes to the page."""
+    if not (folder := linked_once(FOLDER)):
+        return
+    options = linked_options(AS_RECOGNISED)
+    for title, (root, of_place) in _places(workspace).items():
+        if str(root) == folder[0] and of_place == options:
+            st.session_state[DATA_KEY] = title
+            return
+    if options == AS_RECOGNISED:
+        st.session_state[DATA_KEY] = FOLDER_TITLE
+        st.session_state[f"training folder {FOLDER_TITLE}"] = folder[0]
+    else:
+        offer(typed_folder(folder[0]), options)
+
+
+def _write_address(title: str, folder: str, options: DataOptions) -> None:
+    """Write the folder and how it is read; that of the demo is where the program has it."""
+    if title == DEMO_TITLE:
+        forget_folder()
+    else:
+        write_folder(folder, options, usual=("", AS_RECOGNISED))
 
 
 def _places(workspace: Comparison | None) -> dict[str, tuple[Path, DataOptions]]:

@@ -31,7 +31,7 @@ from afl_core.training.typed import (
     preset_value,
 )
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.kept import LARGEST, kept
 from afl_core.ui.training.data import choose_data
 from afl_core.ui.training.losses import choose_losses, forget_linked
 from afl_core.ui.training.timing import TIMED, proposed
@@ -47,6 +47,9 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 """Settings with few values."""
 
 STARTED = "trainings started"
+
+COUNTS = (1, LARGEST)
+"""Of steps, epochs, minutes or cases of a batch."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +151,13 @@ def _choose(workspace: Comparison | None) -> Wish:
     data, problem = _try_data(workspace)
     columns = st.columns([6, 4])
     losses = choose_losses(columns[0])
-    preset = _choose_one(columns[1], "Preset", "training preset", PRESET_NAMES, "demo")
+    preset = _choose_one(columns[1], "Preset", "training preset", PRESET_NAMES, "demo", name="preset")
     columns = st.columns([4, 2, 2, 2], vertical_alignment="bottom")
-    network = _choose_one(columns[0], "Network", f"{preset} network", NETWORK_NAMES, preset_value(preset, "network"))
+    usual = preset_value(preset, "network")
+    network = _choose_one(columns[0], "Network", f"{preset} network", NETWORK_NAMES, usual, name="network")
     unit, amount = _choose_length(preset, columns[1], columns[2])
     seeds = columns[3].text_input(
-        "Seeds", key=kept("training seeds", "0"), help=f"One or more, such as 0, 1, 2. {TERMS['Seed']}"
+        "Seeds", key=kept("training seeds", "0", name="seeds"), help=f"One or more, such as 0, 1, 2. {TERMS['Seed']}"
     )
     with st.expander("Advanced settings"):
         settings = {"network": network} | _choose_advanced(preset, data)
@@ -185,18 +189,19 @@ def _try_data(workspace: Comparison | None) -> tuple[TrainingData | None, AflErr
         return None, error
 
 
-def _choose_one(column: Any, title: str, key: str, names: Mapping[str, str], default: str) -> str:
+def _choose_one(column: Any, title: str, key: str, names: Mapping[str, str], default: str, *, name: str) -> str:
     options = list(names)
-    key = kept(key, default, options)
+    key = kept(key, default, options, name=name)
     return str(column.selectbox(title, options, format_func=names.__getitem__, key=key, help=TERMS.get(title)))
 
 
 def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
     epochs = preset_value(preset, "epochs")
     units = dict(zip(UNITS, UNITS, strict=True))
-    unit = _choose_one(first, "Length in", f"{preset} unit", units, "epochs" if epochs else "steps")
+    unit = _choose_one(first, "Length in", f"{preset} unit", units, "epochs" if epochs else "steps", name="unit")
     default = {"steps": preset_value(preset, "steps"), "epochs": epochs or 20, "minutes": 10}[unit]
-    return unit, int(second.number_input(unit.capitalize(), 1, step=1, key=kept(f"{preset} {unit}", default)))
+    key = kept(f"{preset} {unit}", default, name="length", within=COUNTS)
+    return unit, int(second.number_input(unit.capitalize(), 1, step=1, key=key))
 
 
 def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
@@ -204,9 +209,10 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     first, second = st.columns([4, 2, 2, 2]), st.columns(4)
     there = data.sequences if data else ()
     usual = [name for name in preset_value(preset, "sequences") if name in there] or list(there)
-    sequences = kept(f"{preset} sequences {data and data.root}", usual)
-    patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))))
-    batch, rate = (kept(f"{preset} {name}", preset_value(preset, name)) for name in ("batch_size", "learning_rate"))
+    sequences = kept(f"{preset} sequences {data and data.root}", usual, there, name="sequences")
+    patch = kept(f"{preset} patch", " × ".join(map(str, preset_value(preset, "patch_size"))), name="patch")
+    batch = kept(f"{preset} batch_size", preset_value(preset, "batch_size"), name="batch", within=COUNTS)
+    rate = kept(f"{preset} learning_rate", preset_value(preset, "learning_rate"), name="learning_rate")
     chosen: dict[str, Any] = {
         "sequences": tuple(first[0].multiselect("Sequences, in order", there, key=sequences, help=TERMS["Sequence"])),
         "patch_size": parse_numbers(first[1].text_input("Patch (voxels)", key=patch, help=TERMS["Patch"])),
@@ -217,7 +223,8 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     }
     for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
         names = dict(zip(choices, choices, strict=True))
-        chosen[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, preset_value(preset, name))
+        standard = preset_value(preset, name)
+        chosen[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, standard, name=name)
     if data and not chosen["sequences"]:
         raise UsageError("Choose a sequence, or several")
     if len(chosen["patch_size"]) != 3:

@@ -4,7 +4,8 @@ import streamlit as st
 
 from afl_core.evaluation.comparison import Comparison
 from afl_core.training.runs import list_runs
-from afl_core.ui.shared.train_on import OFFERED
+from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.train_on import BROUGHT
 from afl_core.ui.training.form import STARTED, show_form
 from afl_core.ui.training.losses import LOSS_KEY, SETTINGS_KEY
 
@@ -22,7 +23,10 @@ def show_new(workspace: Comparison | None) -> None:
     """The form for new runs; open where there are none yet or the address brings a loss, closed after a start."""
     linked = st.query_params.get(SETTINGS_KEY, st.query_params.get(LOSS_KEY, ""))
     started = st.session_state.get(STARTED, 0)
-    brought = st.session_state.get(OFFERED, ("",))[0]  # a data set from the Data page
-    unfold = bool(linked or not list_runs() or (brought and not started))
-    with st.expander("New training", expanded=unfold, key=f"new training {started} {linked} {brought}"):
+    brought = st.session_state.get(BROUGHT, "")  # a data set from the Data page
+    key = f"new training {started} {linked} {brought}"
+    if brought and not started:
+        st.session_state.setdefault(key, True)
+    kept(key, bool(linked or not list_runs()), name="form")
+    with st.expander("New training", key=key, on_change="rerun"):
         show_form(workspace)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import streamlit as st
@@ -14,6 +15,9 @@ from afl_core.ui.shared.kept import kept
 
 LOSS_KEY, SETTINGS_KEY = "loss", "loss_settings"
 """Names in the page's address of a loss, and of its settings as JSON."""
+
+LOSSES_KEY = "losses"
+"""Name there of the losses that are chosen, where they are not those with which the page begins."""
 
 CHOSEN_KEY, DESIGNED_KEY, FOLLOWED_KEY = "training losses", "designed losses", "loss that was followed"
 DEFAULT_LOSSES = ("focal", "adaptive_focal:released_code")
@@ -32,15 +36,27 @@ def choose_losses(column: DeltaGenerator) -> tuple[str, ...]:
     except UsageError as error:
         st.warning(plain(f"The loss in the address is left out. {error}"))
         linked = {}
-    designed |= {text: name for text, name in linked.items() if text not in LOSS_NAMES}
+    designed |= {text: name for text, name in linked.items() if text not in LOSS_NAMES} | _designed()
     if linked and st.session_state.get(FOLLOWED_KEY) != linked:
         st.session_state[FOLLOWED_KEY] = linked
         st.session_state[CHOSEN_KEY] = list(dict.fromkeys(["focal", *linked]))
     names = {**LOSS_NAMES, **designed}
-    key = kept(CHOSEN_KEY, list(DEFAULT_LOSSES))
+    usual = list(dict.fromkeys(["focal", *linked])) if linked else list(DEFAULT_LOSSES)
+    key = kept(CHOSEN_KEY, usual, list(names), name=LOSSES_KEY)
     return tuple(
         column.multiselect("Losses, each a run of its own", list(names), format_func=names.__getitem__, key=key)
     )
+
+
+def _designed() -> dict[str, str]:
+    """The designed losses among those that the address names as chosen."""
+    found: dict[str, str] = {}
+    for text in st.query_params.get_all(LOSSES_KEY):
+        loss, _, settings = text.partition(":")
+        if settings.startswith("{"):
+            with suppress(UsageError):  # then it is no choice, and the page says so
+                found |= linked_loss({LOSS_KEY: loss, SETTINGS_KEY: settings})
+    return found
 
 
 def forget_linked() -> None:
