@@ -61,6 +61,7 @@ def core(wheel, tmp_path_factory):
         command = [sys.executable, "-c", code, *map(str, arguments)]
         return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
 
+    run.place, run.home = place, folder / "share"
     return run
 
 
@@ -80,12 +81,17 @@ def test_the_wheel_holds_the_app_the_demo_checkpoints_and_the_licences_and_nothi
     }
 
 
-def test_the_core_evaluates_masks_without_any_extra(core, tmp_path):
+def cubes(folder):
+    """A reference of one cube, and a prediction of which half is right."""
     cube = np.zeros((12, 12, 12), dtype=np.uint8)
     cube[2:6, 2:6, 2:6] = 1
     for name, shift in (("reference", 0), ("prediction", 2)):
-        (tmp_path / name).mkdir()
-        nib.save(nib.Nifti1Image(np.roll(cube, shift, axis=0), np.eye(4)), tmp_path / name / "case_1.nii.gz")
+        (folder / name).mkdir()
+        nib.save(nib.Nifti1Image(np.roll(cube, shift, axis=0), np.eye(4)), folder / name / "case_1.nii.gz")
+
+
+def test_the_core_evaluates_masks_without_any_extra(core, tmp_path):
+    cubes(tmp_path)
     out = tmp_path / "results"
     pair = ("--references", tmp_path / "reference", "--source", f"A={tmp_path / 'prediction'}", "--out", out)
     ran = core("evaluate", *pair, "--json")
@@ -96,6 +102,16 @@ def test_the_core_evaluates_masks_without_any_extra(core, tmp_path):
         assert ran.returncode == 0, ran.stderr
     assert core("xray", "--references", tmp_path / "reference").returncode == 0
     assert core("doctor").returncode == 0
+
+
+def test_nothing_is_written_beside_the_code(core, tmp_path):
+    """So that uninstalling leaves nothing but the user's own folder."""
+    cubes(tmp_path)
+    pair = ("--references", tmp_path / "reference", "--source", f"A={tmp_path / 'prediction'}")
+    assert core("evaluate", *pair, "--out", tmp_path / "out").returncode == 0
+    left = {path.suffix for path in core.place.rglob("*") if path.is_file()}
+    assert not left & {".nbi", ".nbc"}
+    assert list(core.home.rglob("*.nbi"))
 
 
 @pytest.mark.parametrize(

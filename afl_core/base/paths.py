@@ -26,5 +26,7 @@ RESULTS = Path(os.environ.get("AFL_RESULTS") or HOME / "data" / "results").absol
 """Folder of the results folders; `afl app --results` names another one for its server."""
 INDEX = HOME / "data" / "index"
 """Folder of what was read of data sets before; it may be deleted at any time."""
+COMPILED = HOME / "data" / "compiled"
+"""Folder of the loops that Numba compiled, if the workbench is installed; it may be deleted at any time."""
 LOGS = HOME / "data" / "logs"
 """Folder of the logs of errors that nobody foresaw; it may be deleted at any time."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from afl_core.base.numbers import number
+from afl_core.base.words import number_of
 from afl_core.evaluation.from_runs import cards_of, measuring_job, open_published, open_runs, unique_sources
 from afl_core.model.checkpoints import Card, load_card
 from afl_core.training.progress import Seen
@@ -66,7 +67,7 @@ def show_comparison(runs: Sequence[RunFolder]) -> None:
 
 def _offer_comparison(runs: Sequence[RunFolder], key: str) -> None:
     names = list(unique_sources(cards_of(runs)))
-    what = " and ".join(names) if len(names) <= MOST_NAMED else f"these {len(names)} runs"
+    what = " and ".join(names) if len(names) <= MOST_NAMED else f"these {number_of(len(names), 'run')}"
     label = f"Compare {what}" if len(names) > 1 else f"Open {what} in Compare"
     if st.button(plain(label), key=key, type="primary", help="Opens the results on the test cases."):
         _go(open_runs(runs))
