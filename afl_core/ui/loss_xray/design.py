@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import fields, replace
-from typing import cast
+from typing import Any, cast
 
 import pandas as pd
 import streamlit as st
@@ -22,6 +22,7 @@ from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
 
+STARTED_KEY = "loss that the controls began with"
 SMOOTHNESS: Mapping[str, str] = {
     "released": "As released",
     "surface": "Over the boundary",
@@ -65,6 +66,7 @@ def show_design(selection: Selection) -> Setting:
 def _choose_setting(selection: Selection) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
     start = _linked_setting() or _example(selection)
+    _follow(start)
     note, first, second = st.columns([6, 2, 3], vertical_alignment="center")
     note.caption("**yours** begins as an example: small tumours get more focus than large ones, the reverse of A-FL.")
     first.button("As released", on_click=_set, args=(RELEASED,), width="stretch", help="A-FL as the authors ran it.")
@@ -141,15 +143,30 @@ def _alpha_key(selection: Selection) -> str:
 
 def _set(setting: Setting) -> None:
     """Put a loss into the controls."""
-    st.session_state.update(
-        {
-            "smoothness": setting.gamma_smoothness,
-            "gamma_va": setting.gamma_volume,
-            "weights": setting.alpha,
-            "scale": setting.gamma_scale,
-            "offset": setting.gamma_offset,
-        }
-    )
+    st.session_state.update(_controls(setting))
+
+
+def _controls(setting: Setting) -> dict[str, Any]:
+    """Key of a control to its value."""
+    return {
+        "smoothness": setting.gamma_smoothness,
+        "gamma_va": setting.gamma_volume,
+        "weights": setting.alpha,
+        "scale": setting.gamma_scale,
+        "offset": setting.gamma_offset,
+    }
+
+
+def _follow(start: Setting) -> None:
+    """Controls that still stand where the setting at first had them follow it, as when the loss sees other masks.
+
+    A link leaves out what stands at first, so another session would see them there.
+    """
+    now = _controls(start)
+    before = st.session_state.get(STARTED_KEY, now)
+    moved = {key: value for key, value in now.items() if value != before[key] == st.session_state.get(key)}
+    st.session_state.update(moved)
+    st.session_state[STARTED_KEY] = now
 
 
 def _linked_setting() -> Setting | None:
