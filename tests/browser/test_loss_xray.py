@@ -20,9 +20,11 @@ def opened(class_page, serve):
     return class_page
 
 
-def predicting() -> list[Path]:
-    """Processes that run a checkpoint."""
-    return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"evaluation.probabilities" in path.read_bytes()]
+def predicting(server: int) -> list[str]:
+    """Processes of a server that run a checkpoint."""
+    children = Path(f"/proc/{server}/task").glob("*/children")
+    pids = [pid for path in children for pid in path.read_text().split()]
+    return [pid for pid in pids if b"evaluation.probabilities" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
 
 class TestLossXray:
@@ -35,18 +37,23 @@ class TestLossXray:
         opened.get_by_text("All quantities", exact=True).wait_for(timeout=120_000)
         return opened
 
-    def test_stop_ends_a_checkpoint_and_a_model_is_shown_again(self, page):
+    def test_a_checkpoint_outlives_a_reload_and_stop_ends_it(self, page, servers):
         option = page.get_by_role("option", name=re.compile("checkpoint")).first
         for _ in range(10):  # a run of the page that is not over yet closes the menu
             page.get_by_role("combobox", name="Probabilities of").click()
             with suppress(PlaywrightError):
                 option.click(timeout=1500)
                 break
+        (server,) = (process.pid for process, url in servers.values() if page.url.startswith(url))
         page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
+        assert len(predicting(server)) == 1
+        page.reload()
+        page.get_by_text(re.compile("Running .* usually a quarter of a minute")).wait_for(timeout=60_000)
+        assert len(predicting(server)) == 1  # not a second one
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
         assert page.get_by_role("combobox", name="Probabilities of").input_value() == "model: 0.95 sure"
-        assert predicting() == []
+        assert predicting(server) == []
 
     def test_a_slider_the_map_and_the_way_to_training(self, page):
         page.get_by_text(re.compile("yours: Small tumours get more focus")).wait_for()
