@@ -8,6 +8,7 @@ from made_results import write_results
 from playwright.sync_api import Page, expect
 
 from afl_core.base import processes
+from afl_core.base.paths import DEMO
 from afl_core.base.storage import write_atomically
 from afl_core.evaluation.job import EVERY
 
@@ -62,3 +63,12 @@ def test_two_tabs_keep_their_own_results(empty_page: Page, serve, home):
     assert second.get_by_text("new minus plain").first.is_visible()
     assert first.get_by_text("new minus plain").count() == second.get_by_text("A-FL minus FL").count() == 0
     second.close()
+
+
+def test_a_check_that_is_reloaded_in_the_middle_comes_to_its_report(empty_page: Page, demo, serve, tmp_path_factory):
+    page, fresh = empty_page, tmp_path_factory.mktemp("home")  # nothing of the data set was read before
+    page.goto(f"{serve(ROOT / 'app.py', AFL_HOME=str(fresh))}/data?folder={DEMO}")
+    expect(page.get_by_text("Reading", exact=False).first).to_be_visible(timeout=60_000)
+    page.reload()
+    expect(page.get_by_role("heading", name="Findings")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("Reading", exact=False)).to_have_count(0, timeout=20_000)
