@@ -17,10 +17,9 @@ from afl_core.cli.options import LabelsOption, PatientsOption, data_options
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import print_caveats, print_json, print_line, print_problems, print_result
 from afl_core.data.labels import WHOLE
-from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS
-from afl_core.evaluation.imported.importing import Request, import_tables
+from afl_core.evaluation.imported.importing import Request, import_tables, parse_files
 from afl_core.evaluation.imported.values import SIZE_UNITS, Choice, parse_metric
 
 commands = typer.Typer()
@@ -80,29 +79,13 @@ def import_(  # noqa: PLR0913 - one parameter an option
     choice = Choice(tuple(map(parse_metric, metric or ())), *columns, column, unit or "ml")
     options = data_options(labels=labels, region=reference_region, patients=patients)
     cohort = options.references(references) if references else None
-    request = Request(_named(files), format_, tool, region, choice, voxel_mm3, cohort, patients)
+    request = Request(parse_files(files), format_, tool, region, choice, voxel_mm3, cohort, patients)
     opened = open_comparison(import_tables(request, out).folder)
     metrics = overall((opened.rows, opened.lesions), opened.manifest, Options(pool_seeds=False))
     _print(opened, metrics)
     print_problems(opened.manifest.data.skipped)
     print_caveats(opened.manifest, opened.rows)
     print_line(f"Table and manifest are in {out}")
-
-
-def _named(files: Sequence[str]) -> tuple[tuple[str, Path], ...]:
-    """Names and paths from `NAME=FILE`; a path that is there is never cut.
-
-    >>> _named(["FL=a/summary.json", "b.csv"])
-    (('FL', PosixPath('a/summary.json')), ('', PosixPath('b.csv')))
-    """
-    named = []
-    for text in files:
-        name, equals, path = text.partition("=")
-        whole = not equals or Path(text).exists()
-        named.append(("", Path(text)) if whole else (name, Path(path)))
-    if len(set(named)) < len(named):
-        raise UsageError("Give each table once", received=", ".join(files))
-    return tuple(named)
 
 
 def _print(opened: Comparison, metrics: Sequence[Overall]) -> None:

@@ -31,16 +31,21 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     return tuple(sentence for sentence in sentences if sentence)
 
 
+def imported_sentence(manifest: Manifest) -> str:
+    """Who measured imported tables; "" for results that were measured here."""
+    tools = named(list(dict.fromkeys(source.option for source in manifest.sources.values())))
+    return f"Measured by {tools}, imported: none of it was measured here." if manifest.imported else ""
+
+
 def _imported(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     """Who measured imported tables, on which region, and where volume and roughness come from."""
-    tools = named(list(dict.fromkeys(source.option for source in manifest.sources.values())))
     references = manifest.data.references
     sizes = f"Volume and roughness are those of the references in {references}."
     if not references:
         sizes = "Volume is as the table has it; there is no roughness: import with --references for it."
         if not (rows["reference_volume_ml"] >= 0).any():
             sizes = "There is neither volume nor roughness: import with --references, or with a size, for bins."
-    return [f"Measured by {tools}, imported: none of it was measured here.", f"Region: {manifest.data.labels}.", sizes]
+    return [imported_sentence(manifest), f"Region: {manifest.data.labels}.", sizes]
 
 
 def meanings(manifest: Manifest) -> list[str]:

@@ -24,7 +24,7 @@ TODO = "Delete the folder and evaluate again"
 IMPORTED = "imported"
 """Kind of the data of results whose metrics another tool has measured."""
 
-FORMAT = 1
+FORMAT: Literal[1] = 1
 """Version of the file's form; raised when a reader of the form before would take it wrongly."""
 
 

@@ -65,6 +65,25 @@ class Request:
     patients: Path | None = None
 
 
+def parse_files(files: Sequence[str]) -> tuple[tuple[str, Path], ...]:
+    """Names and paths from `NAME=FILE`; a path that is there is never cut.
+
+    >>> parse_files(["FL=a/summary.json", "b.csv"])
+    (('FL', PosixPath('a/summary.json')), ('', PosixPath('b.csv')))
+
+    Raises:
+        UsageError: If one is given twice.
+    """
+    named = []
+    for text in files:
+        name, equals, path = text.partition("=")
+        whole = not equals or Path(text).exists()
+        named.append(("", Path(text)) if whole else (name, Path(path)))
+    if len(set(named)) < len(named):
+        raise UsageError("Give each table once", received=", ".join(files))
+    return tuple(named)
+
+
 def import_tables(request: Request, out: Path) -> Results:
     """Read tables and make a results folder of them; nothing is written where one cannot be used.
 
