@@ -98,7 +98,7 @@ def test_without_the_volume_of_a_voxel_there_is_no_size_and_it_is_said(tmp_path,
 
 def test_audit_takes_the_region_that_is_chosen_and_its_models(tmp_path):
     (tmp_path / "m.csv").write_text(AUDIT)
-    with pytest.raises(UsageError, match="several regions.*'BKG', 'EDE'"):
+    with pytest.raises(UsageError, match=r"several regions.*'BKG', 'EDE'"):
         imported(tmp_path, tmp_path / "m.csv")
     opened = imported(tmp_path, tmp_path / "m.csv", region="EDE")
     assert means(opened)["Dice (AUDIT)"] == pytest.approx({"nn_unet": 0.7, "mednext": 0.8})
