@@ -75,6 +75,11 @@ AUDIT = Tool(
         Column("spec", "Specificity", "higher", "", "Share of the background that is not predicted."),
         Column("accu", "Accuracy", "higher", "", "Share of all voxels that are right."),
         Column("haus", "Hausdorff distance", "lower", "mm", "Largest surface distance, in one direction in AUDIT 0.2."),
+        Column("dsc", "Dice, MetricsReloaded", "higher", "", "Dice of the region, by AUDIT's MetricsReloaded backend."),
+        Column("iou", "IoU, MetricsReloaded", "higher", "", "Intersection over union, by the same backend."),
+        Column("nsd", "NSD, MetricsReloaded", "higher", "", "Normalised surface Dice, by the same backend."),
+        Column("hd", "Hausdorff distance, MetricsReloaded", "lower", "mm", "Hausdorff distance, by the same backend."),
+        Column("assd", "ASSD, MetricsReloaded", "lower", "mm", "Mean surface distance, by the same backend."),
     ),
 )
 
