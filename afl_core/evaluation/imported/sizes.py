@@ -4,8 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from afl_core.base import paths
 from afl_core.base.catalogue import pick
-from afl_core.base.paths import INDEX
 from afl_core.data.check.index import Index
 from afl_core.data.check.references import ReferenceFacts, read_references
 from afl_core.data.layouts import Cohort
@@ -56,7 +56,7 @@ def _measured(
         received = f"{case_ids[0]} where there is {cohort.cases[0].case_id if cohort.cases else 'none'}"
         todo = "The file of a reference is named as its case is in the table"
         raise DataError("No reference in this folder is of a case of the tables", received=received, todo=todo)
-    read = read_references(Index(cohort.root, INDEX), cases, progress=lambda *_: None)
+    read = read_references(Index(cohort.root, paths.INDEX), cases, progress=lambda *_: None)
     problems = {c: "There is no reference of this case" for c in case_ids if c not in read}
     problems |= {c: of.problem for c, of in read.items() if of.problem}
     facts = {c: of for c, of in read.items() if not of.problem}

@@ -11,6 +11,7 @@ from made_imports import DICE, write_nnunet
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.overall import overall
+from afl_core.base import paths
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
 from afl_core.errors import AflError, DataError, UsageError
@@ -45,6 +46,11 @@ BRATS = (
     "WT,1,{fp},0,0.9,0.99,0.93,2.0,{mm3},{lesionwise},374.0\n"
     "TC,1,0,0,0.9,0.99,0.8,2.0,900.0,0.7,3.0\n"
 )
+
+
+@pytest.fixture(autouse=True)
+def own_index(tmp_path, monkeypatch):
+    monkeypatch.setattr(paths, "INDEX", tmp_path / "index")
 
 
 def means(opened):
