@@ -69,3 +69,17 @@ def test_data_page_says_why_a_table_is_none(app, tmp_path):
     next(a for a in at.text_area if a.label.startswith("Or tables")).set_value(str(tmp_path / "t.csv"))
     next(b for b in at.button if b.label == "Import").click().run()
     assert any("no column is chosen" in e.value for e in at.error)
+
+
+def test_uploaded_tables_take_the_names_that_are_typed(tmp_path):
+    from types import SimpleNamespace
+
+    from afl_core.errors import UsageError
+    from afl_core.ui.data.tables import _uploaded
+
+    uploads = [SimpleNamespace(name="../summary.json", getvalue=lambda: b"{}") for _ in range(2)]
+    files = _uploaded(uploads, "FL, A-FL", tmp_path)
+    assert [name for name, _ in files] == ["FL", "A-FL"]
+    assert all(path.is_relative_to(tmp_path) and ".." not in path.parts for _, path in files)
+    with pytest.raises(UsageError, match="one a table"):
+        _uploaded(uploads, "a, b, c", tmp_path / "other")

@@ -93,7 +93,7 @@ def import_tables(request: Request, out: Path) -> Results:
         todo = "Give another --out folder: imported tables are never mixed with what is there"
         raise UsageError(f"The folder {out.name} holds results already", received=out, todo=todo)
     paths = _paths(request.files)
-    format_ = request.format or _one_format([path for _, path in paths])
+    format_ = _format(request, [path for _, path in paths])
     tool = _tool(format_, request)
     entries = [(entry, path) for name, path in paths for entry in _named(path, name, format_, request)]
     entries = _of_region(entries, request.region)
@@ -150,7 +150,7 @@ def _paths(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
             )
             if not within:
                 raise DataError("This folder holds no table", received=path, todo="Give a .json, .csv or .tsv file")
-            paths += [(name or path.name, p) for p in within]
+            paths += [(name, p) for p in within]
         else:
             paths.append((name, path))
     if not paths or len(paths) > MAX_FILES:
@@ -158,7 +158,13 @@ def _paths(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
     return paths
 
 
-def _one_format(paths: Sequence[Path]) -> str:
+def _format(request: Request, paths: Sequence[Path]) -> str:
+    """The format that was given, that of chosen columns, or that which all files have."""
+    if request.choice.metrics and request.format in TOOLS:
+        received, todo = request.format, f"Leave out the metrics, or give the format {TABLE}"
+        raise UsageError("Columns are chosen in tables of no known tool alone", received=received, todo=todo)
+    if request.format or request.choice.metrics:
+        return request.format or TABLE
     formats = dict.fromkeys(map(tell_format, paths))
     if len(formats) > 1:
         received, todo = ", ".join(formats), "Import each tool's tables into a folder of their own"
@@ -180,6 +186,9 @@ def _named(path: Path, name: str, format_: str, request: Request) -> list[Entry]
     own = path.resolve().parent.name if format_ in ("nnunet", "brats") else path.name.removesuffix(path.suffix)
     named = []
     for entry in entries:
+        if name and entry.source and name != entry.source:
+            received, todo = f"{name} where it has {entry.source}", "Give the file without a name"
+            raise UsageError(f"{path.name} names its models itself", received=received, todo=todo)
         source = entry.source or name or own
         if not NAME.fullmatch(source):
             todo = "Give it one: NAME=FILE, of letters, digits, blanks and . _ + -, at most 40"

@@ -85,12 +85,12 @@ def _choose_columns() -> tuple[str, str, Choice]:
 def _uploaded(uploads: list[Any], names: str, folder: Path) -> tuple[tuple[str, Path], ...]:
     """The uploaded files, written to a folder of their own each, with the names that were typed."""
     given = [name.strip() for name in names.split(",") if name.strip()]
-    if given and uploads and len(given) != len(uploads):
-        raise UsageError("Give one name a table", received=f"{len(given)} names of {len(uploads)} tables")
+    if len(given) > 1 and len(given) != len(uploads):
+        raise UsageError("Give one name, or one a table", received=f"{len(given)} names of {len(uploads)} tables")
     files = []
     for k, upload in enumerate(uploads):
-        path = folder / str(k) / Path(upload.name).name
-        path.parent.mkdir()
+        path = folder / str(k) / "uploaded" / Path(upload.name).name
+        path.parent.mkdir(parents=True)
         path.write_bytes(upload.getvalue())
-        files.append((given[k] if given else path.stem if path.suffix == ".json" else "", path))
+        files.append((given[min(k, len(given) - 1)] if given else path.stem if path.suffix == ".json" else "", path))
     return tuple(files)

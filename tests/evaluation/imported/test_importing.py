@@ -262,6 +262,17 @@ def test_lesions_are_refused_in_a_sentence(tmp_path, nnunet):
     assert math.isnan(opened.rows["roughness"].iloc[0])
 
 
+def test_a_name_for_a_table_that_has_its_own_and_columns_of_a_known_tool_are_refused(tmp_path):
+    (tmp_path / "m.csv").write_text(AUDIT)
+    with pytest.raises(UsageError, match="names its models itself"):
+        imported(tmp_path, f"mine={tmp_path / 'm.csv'}", region="EDE")
+    choice = Choice((parse_metric("dice=higher"),), "ID", "model", "region")
+    with pytest.raises(UsageError, match="no known tool alone"):
+        imported(tmp_path, tmp_path / "m.csv", region="EDE", format="audit", choice=choice)
+    opened = imported(tmp_path, tmp_path / "m.csv", region="EDE", tool="mine", choice=choice)
+    assert means(opened) == {"dice (mine)": pytest.approx({"nn_unet": 0.7, "mednext": 0.8})}
+
+
 def test_names_and_paths_of_files(tmp_path):
     (tmp_path / "a=b.csv").touch()
     whole = str(tmp_path / "a=b.csv")
