@@ -192,6 +192,8 @@ _RESULTS = {
     "says how they were made.",
     "Manifest": "The file manifest.json of a results folder: data set, region, sources, versions, settings and "
     "problems.",
+    "Imported table": "Metrics that another tool has computed, one value a case. Each keeps the tool's name, such as "
+    "Dice (nnU-Net), and is never compared with one that was measured here.",
     "Source": "Where predictions come from: a checkpoint, a weights file of the paper's authors, or a folder of "
     "masks or probabilities. A comparison has one or more, each in its own colour.",
     "Probability map": "An image that says for each voxel how likely it is tumour, from 0 to 1.",

@@ -1,12 +1,14 @@
 """Compare: the cases at the left; at the right one case in slices, surfaces and numbers."""
 
-from afl_core.ui.compare import case_views, cases, figure_export, layout, panels, upload
+from afl_core.ui.compare import case_views, cases, figure_export, imported, layout, panels, upload
 from afl_core.ui.shared import job_panel
 from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/compare.py")
 
-if workspace is not None:
+if workspace is not None and workspace.manifest.imported:
+    imported.show_imported(workspace)
+elif workspace is not None:
     layout.set_style(folded=cases.is_folded())
     rail, stage = layout.columns()
     with rail:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from afl_core.analysis.breakdown.bins import AXES, Edges
 from afl_core.analysis.breakdown.export import export_files
-from afl_core.analysis.breakdown.measures import MEASURES, Level
+from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
@@ -76,7 +76,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     by: ByOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
-    metric: MetricOption = "dsc",
+    metric: MetricOption = MAIN,
     level: LevelOption = "case",
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
@@ -107,7 +107,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     by: ByOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
-    metric: MetricOption = "dsc",
+    metric: MetricOption = MAIN,
     level: LevelOption = "case",
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
@@ -172,7 +172,6 @@ def build_options(
     """The options as they were typed; raises `UsageError` where one is wrong."""
     level = find_key(dict.fromkeys(get_args(Level)), level, kind="level")
     bins = find_key(BINS, bins, kind="kind of bins")
-    metric = find_key(MEASURES[cast(Level, level)], metric, kind=f"metric of {level}s")
     named = None if by is None else tuple(find_key(AXES, part.strip(), kind="axis") for part in by.split(","))
     axes = DEFAULT_AXES if named is None else named
     if len(set(axes)) < len(axes):
@@ -226,6 +225,7 @@ def open_compared(folder: Path) -> Comparison:
 def open_breakdown(folder: Path, options: Options) -> tuple[Comparison, Breakdown]:
     """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
     opened = open_compared(folder)
+    choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
     training = training_facts(opened, options.level) if options.bins == TRAINING else None
     return opened, choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
 

@@ -146,18 +146,7 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]
     Tab, semicolon or comma stands between: the one that the first line names, as Excel's `sep=;` does, else the first
     by which the header has the columns that are needed.
     """
-    try:
-        raw = read_bounded(path, MAX_BYTES)
-        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
-        named = _SEPARATOR.match(text)
-        tables = [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,")]
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise DataError("There is no such table", received=path, todo="Check the path") from error
-    except UnicodeDecodeError as error:
-        todo = "Save the table as UTF-8, in Excel as CSV UTF-8"
-        raise DataError(f"{path.name} is not UTF-8 text", received=f"byte {error.start + 1}", todo=todo) from error
-    except (OSError, ValueError, csv.Error) as error:
-        raise DataError(f"{path.name} cannot be read as a table of patients", received=error, todo=_TODO) from error
+    tables = read_tables(path, kind="table of patients", todo=_TODO)
     heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
     fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in _COLUMNS)]
     chosen = fits[0] if fits else max(range(len(heads)), key=lambda n: len(heads[n]))
@@ -169,6 +158,31 @@ def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]
             raise DataError(f"{path.name} has a row with more cells than columns", received=received, todo=todo)
     rows = [(line, dict(zip(columns, (*row, *[""] * len(columns)), strict=False))) for line, row in tables[chosen][1:]]
     return columns, rows
+
+
+def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, list[str]]]]:
+    """The lines and cells of a text table, once by each sign that may stand between cells: tab, semicolon, comma.
+
+    Args:
+        path: The file, of at most `MAX_BYTES`; UTF-8, or UTF-16 with its mark.
+        kind: What it is to be, in words.
+        todo: What to do where it is none.
+
+    Raises:
+        DataError: If it is missing or no such text.
+    """
+    try:
+        raw = read_bounded(path, MAX_BYTES)
+        text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
+        named = _SEPARATOR.match(text)
+        return [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,")]
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise DataError("There is no such table", received=path, todo="Check the path") from error
+    except UnicodeDecodeError as error:
+        utf8 = "Save the table as UTF-8, in Excel as CSV UTF-8"
+        raise DataError(f"{path.name} is not UTF-8 text", received=f"byte {error.start + 1}", todo=utf8) from error
+    except (OSError, ValueError, csv.Error) as error:
+        raise DataError(f"{path.name} cannot be read as a {kind}", received=error, todo=todo) from error
 
 
 def _cells(text: str, mark: str) -> list[tuple[int, list[str]]]:

@@ -22,11 +22,30 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """
     if rows.empty:
         return ()
+    if manifest.imported:
+        return (f"{manifest.patients(rows['case_id']).sentence()}.", *_imported(manifest, rows))
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = _ignored(manifest, rows)
     region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
     sentences = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def imported_sentence(manifest: Manifest) -> str:
+    """Who measured imported tables; "" for results that were measured here."""
+    tools = named(list(dict.fromkeys(source.option for source in manifest.sources.values())))
+    return f"Measured by {tools}, imported: none of it was measured here." if manifest.imported else ""
+
+
+def _imported(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """Who measured imported tables, on which region, and where volume and roughness come from."""
+    references = manifest.data.references
+    sizes = f"Volume and roughness are those of the references in {references}."
+    if not references:
+        sizes = "Volume is as the table has it; there is no roughness: import with --references for it."
+        if not (rows["reference_volume_ml"] >= 0).any():
+            sizes = "There is neither volume nor roughness: import with --references, or with a size, for bins."
+    return [imported_sentence(manifest), f"Region: {manifest.data.labels}.", sizes]
 
 
 def meanings(manifest: Manifest) -> list[str]:
@@ -38,6 +57,8 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """Warnings about labels, patients and matcher; arguments as `notes`."""
     if rows.empty:
         return ()
+    if manifest.imported:
+        return manifest.patients(rows["case_id"]).warnings
     doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
     sentences = (*_drawn(manifest, rows), *filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
     name = manifest.settings.matcher

@@ -182,6 +182,8 @@ def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> 
 
 def files_text(source: SourceSection) -> str:
     """How many files a folder of predictions has, and what they were read as."""
+    if source.kind == "table":
+        return f"measured by {source.option}, imported from {Path(source.path).name}"
     files = source.files or 0
     if not source.meaning:
         return f"{number_of(files, 'mask')} from a folder"

@@ -24,10 +24,12 @@ def data_facts(opened: Comparison) -> dict[str, str]:
         once = rows.drop_duplicates("case_id")
         with_tumour = once.loc[once["reference_volume_ml"] > 0, "reference_volume_ml"]
         facts["Evaluated"] = f"{number_of(len(once), 'case')}, {len(with_tumour)} with a tumour"
-        facts["Tumour volume"] = (
-            f"{volume(with_tumour.min())} to {volume(with_tumour.max())}, median {volume(with_tumour.median())}"
-        )
-        facts["Lesions"] = str(int(once["reference_lesions"].sum()))
+        if len(with_tumour):
+            facts["Tumour volume"] = (
+                f"{volume(with_tumour.min())} to {volume(with_tumour.max())}, median {volume(with_tumour.median())}"
+            )
+        if once["reference_lesions"].notna().any():
+            facts["Lesions"] = str(int(once["reference_lesions"].sum()))
     facts["Results"] = str(opened.results.folder)
     return facts
 
@@ -35,6 +37,8 @@ def data_facts(opened: Comparison) -> dict[str, str]:
 def source_facts(source: SourceSection) -> dict[str, str]:
     """Name to fact of a source: the card of a checkpoint, or what is known of a folder of masks."""
     card = source.card
+    if source.kind == "table":
+        return {"Table": source.path, "Measured by": source.option}
     if card is None:
         facts = {"Folder": source.path, "Masks on another grid": source.option, "Not read": source.ignored}
         return {name: text for name, text in facts.items() if text}

@@ -21,7 +21,10 @@ from afl_core.model.checkpoints import Card
 MANIFEST = "manifest.json"
 TODO = "Delete the folder and evaluate again"
 
-FORMAT = 1
+IMPORTED = "imported"
+"""Kind of the data of results whose metrics another tool has measured."""
+
+FORMAT: Literal[1] = 1
 """Version of the file's form; raised when a reader of the form before would take it wrongly."""
 
 
@@ -67,12 +70,13 @@ class DataSection(_Section):
 
     Attributes:
         path: Path of the data set's folder, or of the folder of references.
-        kind: Name of its layout, or `references`.
+        kind: Name of its layout, or `references`, or `IMPORTED`.
         skipped: Case id to why it could not be read.
         cases: The cases that count, where not all do.
         patients: Record of the patients (`Patients.record`).
         labels: Meaning of the labels, in words.
         doubt: Why they may be coded otherwise (`doubt_cohort`).
+        references: Folder of references that volume and roughness of imported tables come from, or "".
     """
 
     path: str
@@ -82,6 +86,7 @@ class DataSection(_Section):
     patients: Annotated[dict[str, Any], AfterValidator(_patients)] = {}
     labels: str = ""
     doubt: str = ""
+    references: str = ""
 
     @property
     def folder(self) -> Path:
@@ -98,18 +103,19 @@ class SourceSection(_Section):
     """A source.
 
     Attributes:
-        kind: A checkpoint, or a folder of masks.
-        path: Path of the checkpoint, the weights or the folder.
+        kind: A checkpoint, a folder of masks, or a table of another tool.
+        path: Path of the checkpoint, the weights, the folder or the table.
         fingerprint: Hash of a checkpoint's weights and card.
         card: Card of a checkpoint.
         files: Number of files in a folder of masks.
-        option: Setting of the authors' checkpoint (`RELEASED`), or name in `OTHER_GRID` for a folder of masks.
+        option: Setting of the authors' checkpoint (`RELEASED`), or name in `OTHER_GRID` for a folder of masks; of a
+            table the tool that measured it.
         ignored: Files in a folder of masks that are not read, in words.
         meaning: Key of `DECIDED`: what the files of a folder hold.
         doubt: Why they may hold something else, in sentences.
     """
 
-    kind: Literal["checkpoint", "masks"]
+    kind: Literal["checkpoint", "masks", "table"]
     path: str
     fingerprint: str = ""
     card: Card | None = None
@@ -144,12 +150,13 @@ class SettingsSection(_Section):
 
 
 class MetricSection(_Section):
-    """A metric as it was when the rows were made."""
+    """A metric as it was when the rows were made; of an imported one, its definition."""
 
     label: str
     unit: str
-    better: str
+    better: Literal["higher", "lower", "zero"]
     empty_rule: str
+    definition: str = ""
 
 
 class Manifest(_Section):
@@ -160,7 +167,7 @@ class Manifest(_Section):
         data: The data set.
         sources: Name to source, in the order in which they were given.
         settings: Settings of the measurement.
-        metrics: Key of `METRICS` to the metric.
+        metrics: Key of `METRICS` to the metric; of imported tables, column of the rows to the metric.
         versions: Package to its version.
         problems: Case to source, or "" for the case as a whole, to what went wrong.
         missing: Source to the cases of which it has no prediction.
@@ -198,6 +205,11 @@ class Manifest(_Section):
     def described(self) -> bool:
         """Whether it says what was evaluated: a data set and sources."""
         return {"data", "sources"} <= self.model_fields_set
+
+    @property
+    def imported(self) -> bool:
+        """Whether the metrics are those of another tool's tables: there are neither masks nor images."""
+        return self.data.kind == IMPORTED
 
     @property
     def measured(self) -> bool:
@@ -252,6 +264,9 @@ def whole_cohort(manifest: Manifest) -> Cohort:
         AflError: If it is gone, or no longer follows that layout.
     """
     data, settings = manifest.data, manifest.settings
+    if manifest.imported:
+        todo = "To see cases, measure their masks: afl evaluate --references FOLDER --source NAME=MASKS"
+        raise DataError("These results are imported tables, without images and masks", todo=todo)
     options = DataOptions(data.kind, settings.labels or None, settings.region, settings.trust_voxel_order)
     cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
     if not data.patients:

@@ -1,12 +1,17 @@
 """How new results of cases replace what a results folder holds of them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import pandas as pd
 
+from afl_core.errors import DataError
+from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.tables import TEXTS
+from afl_core.metrics.matchers import find_matcher
 
 
 def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
@@ -61,3 +66,36 @@ def empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
     touched = cases[cases["empty"] != ""]
     counts = touched.groupby("source")["empty"].value_counts()
     return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}
+
+
+def check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: Settings) -> None:
+    """Raise unless a results folder is of this data set (path, layout), and measured in this way."""
+    if manifest.imported:
+        what = f"The results folder {name} holds imported tables, which are never mixed with what is measured here"
+        raise DataError(what, todo="Give another --out folder")
+    held = (manifest.data.path, manifest.data.kind)
+    faults = ("belongs to another data set", "was made with another layout")
+    for had, now, what in zip(held, place, faults, strict=True):
+        if had not in ("", now):
+            raise DataError(
+                f"The results folder {name} {what}",
+                received=f"{now} where it holds {had}",
+                todo="Give another --out folder",
+            )
+    if not manifest.measured:
+        return
+    recorded = manifest.settings.choice()
+    find_matcher(recorded.matcher)  # one of an earlier version says so
+    if recorded != settings:
+        raise DataError(
+            f"The results folder {name} was measured with other settings",
+            received=_difference(asdict(settings), asdict(recorded)),
+            todo="Give another --out folder",
+        )
+
+
+def _difference(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
+    """The settings that are not the same, in words."""
+    return "; ".join(
+        f"{key} {settings[key]} where it holds {recorded[key]}" for key in settings if settings[key] != recorded[key]
+    )

@@ -28,13 +28,12 @@ from afl_core.evaluation.manifest import (
     SourceSection,
     load_manifest,
 )
-from afl_core.evaluation.merging import empty_counts, is_redone, merged, still_missing, with_source_renamed
+from afl_core.evaluation.merging import check_fits, empty_counts, is_redone, merged, still_missing, with_source_renamed
 from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.tables import CASES, LESIONS, load_table
 from afl_core.metrics import METRICS
-from afl_core.metrics.matchers import find_matcher
 
 TURN_SECONDS = 120
 """Seconds that a writer waits for its turn; writing takes a second or two."""
@@ -154,7 +153,7 @@ class Results:
         with self._turn():
             manifest = self.manifest()
             path = str(data.resolve())
-            _check_fits(self.folder.name, manifest, (path, kind), settings)
+            check_fits(self.folder.name, manifest, (path, kind), settings)
             before = manifest.sources
             now = {source.name: SourceSection(**source.describe()) for source in sources}
             for name, source in now.items():
@@ -267,33 +266,3 @@ def _identity(source: SourceSection) -> tuple[str, ...]:
     if source.kind == "checkpoint":
         return source.kind, source.fingerprint
     return source.kind, source.path, source.option, source.meaning
-
-
-def _check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: Settings) -> None:
-    """Raise unless a results folder is of this data set (path, layout), and measured in this way."""
-    held = (manifest.data.path, manifest.data.kind)
-    faults = ("belongs to another data set", "was made with another layout")
-    for had, now, what in zip(held, place, faults, strict=True):
-        if had not in ("", now):
-            raise DataError(
-                f"The results folder {name} {what}",
-                received=f"{now} where it holds {had}",
-                todo="Give another --out folder",
-            )
-    if not manifest.measured:
-        return
-    recorded = manifest.settings.choice()
-    find_matcher(recorded.matcher)  # one of an earlier version says so
-    if recorded != settings:
-        raise DataError(
-            f"The results folder {name} was measured with other settings",
-            received=_difference(asdict(settings), asdict(recorded)),
-            todo="Give another --out folder",
-        )
-
-
-def _difference(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
-    """The settings that are not the same, in words."""
-    return "; ".join(
-        f"{key} {settings[key]} where it holds {recorded[key]}" for key in settings if settings[key] != recorded[key]
-    )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from afl_core.analysis.breakdown.export import breakdown_json, json_text
 from afl_core.base.words import number_of
+from afl_core.evaluation.caveats import imported_sentence
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
 from afl_core.report.findings import Findings
@@ -69,6 +70,7 @@ def _subtitle(findings: Findings) -> str:
         "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."
     )
+    subtitle = f"{subtitle} {imported_sentence(findings.comparison.manifest)}".strip()
     return paragraph(subtitle, "soft") + (paragraph(synthetic, "warn") if findings.comparison.is_demo else "")
 
 

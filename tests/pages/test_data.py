@@ -25,7 +25,8 @@ def page(app, tmp_path, monkeypatch):
     def run(folder: Path | None = None):
         at = app("data")
         if folder is not None:
-            at.text_input[-1].set_value(str(folder)).run()
+            (box,) = [b for b in at.text_input if b.label == "Folder of the data set"]
+            box.set_value(str(folder)).run()
         assert not at.exception
         return at
 

@@ -116,7 +116,7 @@ class VersionsPart(_Part):
 
 
 class BreakdownDocument(_Part):
-    """The whole file."""
+    """The whole file; imported tables have no settings of ours."""
 
     results: str
     published: Literal[False]
@@ -134,5 +134,5 @@ class BreakdownDocument(_Part):
     seed: int
     resamples: int
     sources: dict[str, SourcePart]
-    settings: SettingsPart
+    settings: SettingsPart | None
     versions: VersionsPart

@@ -57,7 +57,7 @@ def breakdown_json(breakdown: Breakdown, options: Options, manifest: Manifest, *
         "published": False,
         "data": {"name": manifest.data.folder.name, "kind": manifest.data.kind},
         "metric": {key: value for key, value in asdict(units.measure).items() if key != "absolute"},
-        "options": {**options.as_dict(), "sources": list(units.sources)},
+        "options": {**options.as_dict(), "metric": units.measure.key, "sources": list(units.sources)},
         "bins": [
             {"axis": b.axis, "low": b.edges[0], "high": b.edges[1], "unit": AXES[b.axis].unit, "how": b.how}
             | {"names": list(b.names)}
@@ -73,7 +73,7 @@ def breakdown_json(breakdown: Breakdown, options: Options, manifest: Manifest, *
         "seed": SEED,
         "resamples": RESAMPLES,
         "sources": describe_sources(units, manifest, options),
-        "settings": manifest.settings.record(),
+        "settings": None if manifest.imported else manifest.settings.record(),
         "versions": {"evaluation": dict(manifest.versions), "breakdown": versions(PACKAGES)},
     }
 

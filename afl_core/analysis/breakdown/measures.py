@@ -5,11 +5,16 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from afl_core.base.catalogue import pick
-from afl_core.base.numbers import DIGITS, RATIO
+from afl_core.base.catalogue import find_key, pick
+from afl_core.base.numbers import COUNT, DIGITS, RATIO
+from afl_core.errors import UsageError
+from afl_core.evaluation.manifest import Manifest
 from afl_core.metrics import METRICS
 
 Level = Literal["case", "lesion"]
+
+MAIN = "dsc"
+"""Key of the metric that is compared where none is chosen."""
 
 
 @dataclass(frozen=True)
@@ -110,6 +115,39 @@ MEASURES: Mapping[Level, Mapping[str, Measure]] = MappingProxyType(
     {"case": MappingProxyType(_of_cases()), "lesion": MappingProxyType({m.key: m for m in _LESION})}
 )
 """Every measure of a level by its key."""
+
+
+def measures_of(manifest: Manifest, level: Level) -> Mapping[str, Measure]:
+    """Every measure that results can have: `MEASURES`, or of imported tables those that the manifest declares."""
+    if not manifest.imported:
+        return MEASURES[level]
+    return {
+        key: Measure(
+            key,
+            metric.label,
+            metric.unit,
+            "lower" if metric.better == "lower" else "higher",
+            metric.definition,
+            metric.empty_rule,
+            DIGITS.get(metric.unit, COUNT),
+        )
+        for key, metric in manifest.metrics.items()
+        if level == "case"
+    }
+
+
+def choose_measure(manifest: Manifest, level: Level, name: str) -> Measure:
+    """The measure of a key or label, as a person may type it; of imported tables the first one stands for `MAIN`.
+
+    Raises:
+        UsageError: If the results cannot have it.
+    """
+    known = measures_of(manifest, level)
+    if manifest.imported and name == MAIN and known:
+        return next(iter(known.values()))
+    if not known:
+        raise UsageError("Imported tables hold cases alone", received=level, todo="Compare cases")
+    return known[find_key(known, name, kind=f"metric of {level}s")]
 
 
 def build_measure(level: Level, key: str) -> Measure:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, OWN_EDGES, Binning, Edges, has_value, tertiles
-from afl_core.analysis.breakdown.measures import Level
+from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds
 from afl_core.analysis.breakdown.units import Units, select_units
@@ -28,7 +28,7 @@ class Options:
     """The choices behind a breakdown.
 
     Attributes:
-        metric: Key of the metric in `MEASURES[level]`.
+        metric: Key of the metric in `measures_of`.
         level: Level of the units: cases or lesions.
         sources: Names of the sources to compare, in order; empty for all.
         by: Keys of the axes in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
@@ -37,7 +37,7 @@ class Options:
         pool_seeds: True if sources that are seeds of one configuration are averaged.
     """
 
-    metric: str = "dsc"
+    metric: str = MAIN
     level: Level = "case"
     sources: tuple[str, ...] = ()
     by: tuple[str, ...] | None = None
@@ -77,7 +77,7 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
     return select_units(
         cases,
         lesions,
-        metric=options.metric,
+        metric=choose_measure(manifest, options.level, options.metric),
         sources=wanted,
         level=options.level,
         seeds={name: members for name, members in seeds.items() if name in wanted},

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.measures import MEASURES, Level
+from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.analysis.breakdown.records import bin_records, patient_means
 from afl_core.analysis.breakdown.units import Units
@@ -67,16 +67,21 @@ def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, optio
     """
     rows = tables[0] if options.level == "case" else tables[1]
     found = []
-    for key in HEADLINE[options.level]:
+    for key in headline_keys(manifest, options.level):
         if key in rows:
             units = choose_units(*tables, manifest, replace(options, metric=key))
             found.append(Overall(units, bin_records(units, None)))
     return tuple(found)
 
 
+def headline_keys(manifest: Manifest, level: Level) -> tuple[str, ...]:
+    """The metrics of the headline table: HEADLINE, or all of imported tables."""
+    return tuple(measures_of(manifest, level)) if manifest.imported else HEADLINE[level]
+
+
 def with_tumour(units: Units) -> NDArray[np.bool_]:
-    """Which of the units have a tumour in the reference; shape (n,)."""
-    there: NDArray[np.bool_] = (units.table["size"] > 0).to_numpy()
+    """Which of the units have a tumour in the reference, or a size that is not known; shape (n,)."""
+    there: NDArray[np.bool_] = ~(units.table["size"] == 0).to_numpy()
     return there
 
 

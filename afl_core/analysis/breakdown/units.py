@@ -68,7 +68,7 @@ def select_units(
     cases: pd.DataFrame,
     lesions: pd.DataFrame,
     *,
-    metric: str,
+    metric: str | Measure,
     sources: Sequence[str],
     level: Level = "case",
     seeds: Mapping[str, Sequence[str]] | None = None,
@@ -78,7 +78,7 @@ def select_units(
     Args:
         cases: `Results.cases()`: its column `patient` is the unit of the statistics.
         lesions: `Results.lesions()`; needed at lesion level.
-        metric: Key of the metric in `MEASURES[level]`.
+        metric: Key of the metric in `MEASURES[level]`, or the measure of an imported one.
         sources: Names of the sources to compare, in order, or keys of `seeds`.
         level: `case` if a unit is a case, `lesion` if it is a lesion of the reference.
         seeds: Name to the sources that are seeds of one configuration; their mean is compared.
@@ -87,7 +87,8 @@ def select_units(
         UsageError: If the metric or a source is not in the results.
         DataError: If nothing was evaluated.
     """
-    measure = build_measure(level, metric)
+    measure = metric if isinstance(metric, Measure) else build_measure(level, metric)
+    metric = measure.key
     if cases.empty:
         raise DataError("These results hold no evaluated case", todo="Run afl evaluate first")
     members = {name: tuple((seeds or {}).get(name, (name,))) for name in sources}

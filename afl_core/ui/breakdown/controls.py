@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, Binning, Edges
-from afl_core.analysis.breakdown.measures import MEASURES, Level
+from afl_core.analysis.breakdown.measures import Level, measures_of
 from afl_core.analysis.breakdown.options import (
     BINS,
     DEFAULT_AXES,
@@ -69,8 +69,9 @@ def choose(workspace: Comparison) -> Selection | None:
     _return_to_settings()
     headline = st.container()
     first = st.columns([2, 3, 4, 3, 3], vertical_alignment="bottom")
+    levels = [level for level in LEVELS if measures_of(workspace.manifest, level)]
     level: Level = first[0].selectbox(
-        "Compare", list(LEVELS), format_func=LEVELS.__getitem__, help=TERMS["Unit"], **_bound("level")
+        "Compare", levels, format_func=LEVELS.__getitem__, help=TERMS["Unit"], **_bound("level")
     )
     measure = _choose_measure(workspace, level, first[1])
     pool, sources = _choose_sources(workspace, first[2])
@@ -163,8 +164,9 @@ def _bound(key: str) -> dict[str, Any]:
 
 def _choose_measure(workspace: Comparison, level: Level, column: Any) -> str:
     rows = workspace.rows if level == "case" else workspace.lesions
-    keys = [key for key in MEASURES[level] if key in rows]
-    label = {key: MEASURES[level][key].title for key in keys}
+    measures = measures_of(workspace.manifest, level)
+    keys = [key for key in measures if key in rows]
+    label = {key: measures[key].title for key in keys}
     return str(
         column.selectbox(
             "Metric", keys, format_func=label.__getitem__, help=TERMS["Metrics"], **_bound(f"{level}_metric")

@@ -32,7 +32,7 @@ def write_address(text: str, options: DataOptions, workspace: Comparison | None)
 
 
 def _opened_folder(workspace: Comparison | None) -> str:
-    return workspace.manifest.data.path if workspace else ""
+    return workspace.manifest.data.path if workspace and not workspace.manifest.imported else ""
 
 
 def _usual(text: str, workspace: Comparison | None) -> DataOptions:

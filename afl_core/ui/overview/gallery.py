@@ -21,11 +21,11 @@ CARD_PX, SIDE_PX = 160, 496
 
 
 def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
-    """The three largest gains and losses in Dice, or the best and worst cases where one source stands alone."""
+    """The three largest gains and losses in the main metric, or the best and worst cases of a single source."""
     best, worst = extremes(summary, pair)
     titles = ("Largest gains", "Largest losses") if pair else ("Best cases", "Worst cases")
     compared = f", {pair[1]} against {pair[0]}" if pair else ""
-    st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()} in Dice{compared}')}")
+    st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()} in {summary.units.measure.label}{compared}')}")
     follow([*best["case_id"], *worst["case_id"]])
     both = st.container(horizontal=True, gap="small")
     for title, cases in zip(titles, (best, worst), strict=True):
@@ -46,16 +46,17 @@ def extremes(summary: Summary, pair: Pair | None) -> tuple[pd.DataFrame, pd.Data
         first is its value, and the two sides share no case.
     """
     units = summary.units
+    better = 1 if units.measure.better == "higher" else -1
     table = units.table[["case_id", "size"]].copy()
     if pair is None:
         table["first"] = units.values[summary.sources[0]]
-        table = table.sort_values(["first", "case_id"], kind="stable")
+        table = table.assign(gain=better * table["first"]).sort_values(["gain", "case_id"], kind="stable")
         half = min(EACH, len(table) // 2)
         return table.iloc[::-1].head(half), table.head(min(EACH, len(table) - half))
     table["first"], table["second"] = units.values[pair[0]], units.values[pair[1]]
     table["difference"] = table["second"] - table["first"]
-    table = table.sort_values(["difference", "case_id"], kind="stable")
-    moved = table["difference"].round(9)
+    table = table.assign(gain=better * table["difference"]).sort_values(["gain", "case_id"], kind="stable")
+    moved = table["gain"].round(9)
     return table[moved > 0].iloc[::-1].head(EACH), table[moved < 0].head(EACH)
 
 
@@ -68,7 +69,7 @@ def _show_card(workspace: Comparison, case: Mapping[Any, Any], picture: str, pai
         label=plain(case_id),
         query_params={"results": workspace.name, "case": case_id},
     )
-    first, size = case["first"], volume(case["size"]) if case["size"] > 0 else "no tumour"
+    first, size = case["first"], "no tumour" if case["size"] == 0 else volume(case["size"])
     if pair is None:
         st.caption(f"{number(first)} · {size}")
         return

@@ -3,7 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.overall import HEADLINE, basis_sentence
+from afl_core.analysis.breakdown.measures import measures_of
+from afl_core.analysis.breakdown.overall import basis_sentence, headline_keys
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
@@ -17,7 +18,6 @@ from afl_core.evaluation.facts import (
     unused_sentence,
 )
 from afl_core.glossary import TERMS
-from afl_core.metrics import METRICS
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated
@@ -50,7 +50,9 @@ def show_warnings(workspace: Comparison) -> None:
         *warnings(workspace.manifest, workspace.rows),
         *workspace.left_out_sentences,
         missing_text(workspace),
-        f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"
+        workspace.problem
+        if workspace.manifest.imported
+        else f"The data set cannot be opened, so its images cannot be shown. {workspace.problem}"
         if workspace.problem
         else "",
         f"{unused_sentence(len(lost))}; the end of this page says which and why." if lost else "",
@@ -66,7 +68,7 @@ def show_method(workspace: Comparison, summary: Summary) -> None:
         "first. Seeds of one configuration are averaged before that.",
         *([f"95 % interval: {TERMS['BCa interval']}"] if len(summary.sources) > 1 else []),
         f"Cases with an empty mask: {empty_counts_text(workspace.manifest)}.",
-        *(f"{names}: {rule}." for names, rule in _empty_rules().items()),
+        *(f"{names}: {rule}." for names, rule in _empty_rules(workspace).items()),
         *notes(workspace.manifest, workspace.rows),
         *filter(None, [changed_sentence(workspace)]),
     ]
@@ -105,9 +107,10 @@ def _show_facts(facts: dict[str, str], title: str) -> None:
     st.table(pd.DataFrame({title: {plain(name): plain(str(text)) for name, text in facts.items()}}))
 
 
-def _empty_rules() -> dict[str, str]:
-    """The metrics of the table, by what an empty mask gives, as METRICS declares it."""
+def _empty_rules(workspace: Comparison) -> dict[str, str]:
+    """The metrics of the table, by what an empty mask gives, as they declare it."""
     labels: dict[str, list[str]] = {}
-    for key in HEADLINE["case"]:
-        labels.setdefault(METRICS[key].empty_rule, []).append(METRICS[key].label)
+    measures = measures_of(workspace.manifest, "case")
+    for key in headline_keys(workspace.manifest, "case"):
+        labels.setdefault(measures[key].empty_rule, []).append(measures[key].label)
     return {", ".join(names): rule for rule, names in labels.items()}

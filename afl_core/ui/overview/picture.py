@@ -58,7 +58,7 @@ def _show_against_volume(workspace: Comparison, summary: Summary) -> None:
     """Dice of every case against its tumour volume; a click opens the case."""
     event = show_chart(
         plot_against_volume(summary.units),
-        f"{workspace.name} Dice against volume",
+        f"{workspace.name} {summary.units.measure.label} against volume",
         on_select="rerun",
         selection_mode="points",
         key=f"volume {workspace.name}",

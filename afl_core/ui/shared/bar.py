@@ -8,6 +8,7 @@ from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import load_cohort
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
+from afl_core.evaluation.caveats import imported_sentence
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import find_results, result_folders
 from afl_core.glossary import TERMS
@@ -70,6 +71,7 @@ def _facts(workspace: Comparison) -> str:
     trusted = workspace.cohort is not None and workspace.cohort.trust_voxel_order
     return " ".join(
         [
+            *filter(None, [imported_sentence(workspace.manifest)]),
             *([f"Tumour is the {region_title(region)}."] if region != WHOLE else []),
             *(["Files of one shape lie on one grid, whatever their headers say."] if trusted else []),
         ]

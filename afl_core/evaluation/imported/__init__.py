@@ -1,0 +1,1 @@
+"""Tables of metrics that other tools have computed, as results."""

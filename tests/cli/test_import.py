@@ -1,0 +1,64 @@
+"""`afl import`, and the commands that read what it made."""
+
+import json
+
+import pytest
+from made_imports import write_nnunet
+from typer.testing import CliRunner
+
+from afl_core.cli.main import app
+
+
+@pytest.fixture
+def tables(tmp_path):
+    first = write_nnunet(tmp_path / "FL" / "summary.json")
+    return [str(first), f"A-FL={write_nnunet(tmp_path / 'net' / 'summary.json', gain=0.1)}"]
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_import_prints_means_and_what_they_are(tmp_path, tables):
+    done = run("import", *tables, "--voxel-mm3", 10, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "Dice (nnU-Net)" in done.output
+    assert "0.650" in done.output
+    assert "0.750" in done.output
+    assert "6 of 7 patients" in done.output
+    assert "Measured by nnU-Net, imported" in done.output
+
+
+def test_json_holds_the_means(tmp_path, tables):
+    done = run("import", *tables, "--json", "--quiet", "--out", tmp_path / "out")
+    metrics = {m["metric"]: m["means"] for m in json.loads(done.stdout)["metrics"]}
+    assert metrics["nnunet.dice"] == pytest.approx({"FL": 0.65, "A-FL": 0.75})
+
+
+def test_breakdown_and_report_read_what_was_imported(tmp_path, tables):
+    assert run("import", *tables, "--voxel-mm3", 10, "--out", tmp_path / "out").exit_code == 0
+    done = run("breakdown", tmp_path / "out", "--metric", "iou (nnu-net)", "--out", tmp_path / "b")
+    assert done.exit_code == 0, done.output
+    document = json.loads((tmp_path / "b" / "breakdown.json").read_text())
+    assert document["metric"]["label"] == "IoU (nnU-Net)"
+    assert document["options"]["metric"] == "nnunet.iou"
+    assert document["settings"] is None
+    done = run("report", tmp_path / "out", "--out", tmp_path / "r.html")
+    assert done.exit_code == 0, done.output
+    html = (tmp_path / "r.html").read_text()
+    assert "Dice (nnU-Net)" in html
+    assert "Measured by nnU-Net, imported" in html
+    assert "Surface tolerance" not in html
+
+
+def test_a_wrong_metric_of_imported_results_names_those_there_are(tmp_path, tables):
+    run("import", *tables, "--out", tmp_path / "out")
+    done = run("breakdown", tmp_path / "out", "--metric", "hd95_mm", "--out", tmp_path / "b")
+    assert done.exit_code != 0
+    assert "nnunet.dice, nnunet.iou" in str(done.exception)
+
+
+def test_a_folder_with_results_is_refused(tmp_path, tables):
+    run("import", *tables, "--out", tmp_path / "out")
+    done = run("import", *tables, "--out", tmp_path / "out")
+    assert "holds results already" in str(done.exception)
