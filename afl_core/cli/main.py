@@ -29,6 +29,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "analysis",
             "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",
         ),
+        "export": (
+            "export",
+            "Write the tables, the methods paragraph and the references of a paper; all formats unless some are named.",
+        ),
         "figure": (
             "analysis",
             "Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.",
