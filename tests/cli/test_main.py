@@ -695,6 +695,18 @@ def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
     assert "Dice, all cases: " in ran.out or "No difference in mean Dice shown" in ran.out
 
 
+def test_export_writes_the_formats_that_are_named_or_all(afl, made, tmp_path):
+    ran = afl("export", made, "--metric", "hd95_mm", "--latex", "--docx-table-csv", "--out", tmp_path / "new" / "paper")
+    assert ran.code == 0, ran
+    names = {path.name for path in (tmp_path / "new" / "paper").iterdir()}
+    assert {"main.tex", "table_bins.tex", "table_bins_printed.csv", "references.bib", "breakdown.json"} <= names
+    assert not [name for name in names if name.endswith(".md")]
+    assert exported(tmp_path / "new" / "paper")["metric"]["key"] == "hd95_mm"
+    assert afl("export", made, "--out", tmp_path / "all").code == 0
+    assert (tmp_path / "all" / "methods.md").is_file()
+    assert "The paper kit is a folder" in afl("export", made, "--out", tmp_path / "all" / "methods.md").error
+
+
 def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
     rows = pd.read_parquet(made / "cases.parquet")
     rows.loc[rows["case_id"] > "case_02", "roughness"] = np.nan  # two cases carry one
