@@ -1,4 +1,4 @@
-"""The command of `afl` that writes what a paper takes: tables, methods and references."""
+"""Commands of `afl` that write results for elsewhere: what a paper takes, and a case for other viewers."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from afl_core.base.storage import write_atomically
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import replacing, write_atomically
 from afl_core.cli.analysis import (
     BinsOption,
     ByOption,
@@ -18,6 +19,7 @@ from afl_core.cli.analysis import (
     SourceOption,
     build_options,
     open_breakdown,
+    open_compared,
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_caveats, print_line, print_warnings
@@ -65,3 +67,27 @@ def export(  # noqa: PLR0913 - one parameter an option
     print_caveats(opened.manifest, opened.rows)
     print_warnings(opened.left_out_sentences)
     print_line(f"{', '.join(files)} written to {out}")
+
+
+@command(commands)
+def bundle(
+    results: ResultsArgument,
+    case: Annotated[str, typer.Argument(help="Id of the case.")],
+    *,
+    out: Annotated[Path, typer.Option(help="ZIP file to write.")],
+) -> None:
+    """Write a case as one ZIP for 3D Slicer and ITK-SNAP: images, reference, masks, colours and the commands to start.
+
+    Example: afl bundle data/results/demo Brats18_demo_001 --out case.zip
+    """
+    from afl_core.elsewhere.bundle import write_bundle  # noqa: PLC0415 - help comes at once
+
+    if out.is_dir():
+        raise UsageError("The bundle is one file", received=out, todo=f"Such as --out {out / 'case.zip'}")
+    opened = open_compared(results)
+    measured = dict.fromkeys(opened.rows["case_id"]) if not opened.rows.empty else {}
+    pick(measured, case, kind="case")
+    with replacing(out) as temporary, temporary.open("wb") as file:
+        notes = write_bundle(opened, case, file)
+    print_warnings(notes)
+    print_line(f"{out} written, {out.stat().st_size / 1e6:.1f} MB")

@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import nibabel as nib
 import numpy as np
@@ -705,6 +706,16 @@ def test_export_writes_the_formats_that_are_named_or_all(afl, made, tmp_path):
     assert afl("export", made, "--out", tmp_path / "all").code == 0
     assert (tmp_path / "all" / "methods.md").is_file()
     assert "The paper kit is a folder" in afl("export", made, "--out", tmp_path / "all" / "methods.md").error
+
+
+def test_bundle_writes_one_case_for_other_viewers(afl, tmp_path):
+    made = write_results(tmp_path / "pictures", pictures=True)
+    assert afl("bundle", made, "case_03", "--out", tmp_path / "new" / "case.zip").code == 0
+    with ZipFile(tmp_path / "new" / "case.zip") as archive:
+        assert "case_03/scene.mrml" in archive.namelist()
+    assert "case_03" in afl("bundle", made, "case_033", "--out", tmp_path / "other.zip").error
+    assert not (tmp_path / "other.zip").exists()
+    assert "The bundle is one file" in afl("bundle", made, "case_03", "--out", tmp_path).error
 
 
 def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
