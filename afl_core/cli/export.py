@@ -78,7 +78,7 @@ def bundle(
 ) -> None:
     """Write a case as one ZIP for 3D Slicer and ITK-SNAP: images, reference, masks, colours and the commands to start.
 
-    Example: afl bundle data/results/demo Brats18_demo_001 --out case.zip
+    Example: afl bundle data/results/demo Brats18_SYN_test_000 --out case.zip
     """
     from afl_core.elsewhere.bundle import write_bundle  # noqa: PLC0415 - help comes at once
 

@@ -8,8 +8,10 @@ from io import BytesIO
 from xml.etree import ElementTree as ET
 from zipfile import ZipFile
 
+import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK
 
 from afl_core.data.formats.files import load_labels, load_mask, load_volume
 from afl_core.elsewhere import bundle as module
@@ -113,6 +115,33 @@ def test_scene_loader_and_commands_name_files_that_are_there(opened, tmp_path):
     for node in scene.iter():
         assert set(re.findall(r":(vtkMRML\w+)", node.get("references", ""))) <= ids
     assert [node.get("name") for node in scene.iter("Segmentation")] == ["Reference", "FL", "A-FL"]
+
+
+def test_a_second_reader_finds_the_masks_where_they_are(opened, tmp_path):
+    """SimpleITK, on which 3D Slicer's and ITK-SNAP's own readers of these formats rest."""
+    folder, _ = unpacked(opened, tmp_path)
+    stored = SimpleITK.ReadImage(str(opened.mask(CASE, "FL")))
+    for name in ("slicer/2_FL.seg.nrrd", "itksnap/2_FL.nii.gz"):
+        read = SimpleITK.ReadImage(str(folder / name))
+        shape = SimpleITK.LabelShapeStatisticsImageFilter()
+        expected = SimpleITK.LabelShapeStatisticsImageFilter()
+        shape.Execute(read != 0)
+        expected.Execute(stored != 0)
+        np.testing.assert_allclose(shape.GetCentroid(1), expected.GetCentroid(1), atol=1e-4)
+        assert shape.GetNumberOfPixels(1) == expected.GetNumberOfPixels(1) == 125
+
+
+def test_an_image_that_is_read_otherwise_than_stored_comes_as_it_is_read(opened, tmp_path):
+    """A channel of a 4-D file: neither viewer would choose it by itself."""
+    case = next(case for case in opened.cohort.cases if case.case_id == CASE)
+    image = nib.load(case.sequences["flair"])
+    array = np.asarray(image.dataobj).astype(np.float32)
+    nib.save(nib.Nifti1Image(np.stack([array, 2 * array], axis=-1), image.affine), tmp_path / "both.nii.gz")
+    other = replace(case, sequences={"t1": tmp_path / "both.nii.gz"}, channels={"t1": 1})
+    folder, notes = unpacked(replace(opened, cohort=replace(opened.cohort, cases=(other,))), tmp_path)
+    assert notes == ("images/1_t1.nii.gz is not a file of the data set: it is the t1 image as it is read.",)
+    np.testing.assert_array_equal(load_volume(folder / "images" / "1_t1.nii.gz").array, 2 * array)
+    assert notes[0] in (folder / "README.txt").read_text()
 
 
 def test_a_case_without_images(opened, tmp_path):

@@ -71,9 +71,6 @@ def show_files(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
     files |= {"Reference": case.reference} if case.reference else {}
     files |= masks.paths
     with st.popover("Files"):
-        for name, path in files.items():
-            st.caption(plain(name))
-            st.code(str(path), language=None, wrap_lines=True)
         st.download_button(
             "Open elsewhere: ZIP for 3D Slicer and ITK-SNAP",
             partial(_bundle, workspace, case_id),
@@ -82,7 +79,12 @@ def show_files(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
             on_click="ignore",
             key="open elsewhere",
         )
-        st.caption("Images, reference and masks in the colours of this page; its README.txt says how to start.")
+        st.caption(
+            "Images, reference and masks in the colours of this page; its README.txt says how to start. The files:"
+        )
+        for name, path in files.items():
+            st.caption(plain(name))
+            st.code(str(path), language=None, wrap_lines=True)
 
 
 def _bundle(workspace: Comparison, case_id: str) -> bytes:
