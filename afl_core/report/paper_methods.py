@@ -98,7 +98,7 @@ def _metrics(metrics: Sequence[Overall], findings: Findings) -> Iterator[Stateme
     rules: dict[str, list[str]] = {}
     for measure in measures.values():
         rules.setdefault(measure.empty_rule, []).append(measure.label)
-    each = "; ".join(f"{', '.join(labels)} ({rule})" for rule, labels in rules.items())
+    each = "; ".join(f"{' / '.join(labels)} ({rule})" for rule, labels in rules.items())
     yield Statement(f"Values where a mask is empty or a lesion missed: {each}.")
     if not findings.comparison.manifest.measured:
         return

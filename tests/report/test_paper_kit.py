@@ -11,7 +11,7 @@ import pytest
 import afl_core
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.base.numbers import interval, number, p_number
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.report.findings import Findings
 from afl_core.report.paper_kit import FORMATS, paper_kit, zipped
 from afl_core.report.paper_references import REFERENCES
@@ -116,6 +116,11 @@ def test_the_table_of_sources_has_the_headline_metrics_and_agrees_with_the_break
     ]  # fmt: skip
     records = json.loads(files["breakdown.json"])["records"]
     assert [float(row["mean"]) for row in rows[:2]] == [r["mean"] for r in records if r["axis"] == "all"]
+    hd95 = json.loads(kit(tmp_path / "hd95", metric="hd95_mm")["breakdown.json"])["records"]
+    for row, record in zip(rows[2:], hd95, strict=False):
+        assert [float(row[key]) for key in ("n", "mean", "mean_low", "mean_high")] == [
+            record[key] for key in ("n", "mean", "mean_low", "mean_high")
+        ]
     first = latex_rows(files["table_sources.tex"])[0]
     assert first[:3] == ("Dice (higher is better)", "FL", "24")
     assert first[3] == number(float(rows[0]["mean"]))
@@ -131,6 +136,15 @@ def test_the_methods_say_what_the_results_record(tmp_path):
     assert "FL failed on 1 case: none of its means has it." in text
     assert "afl-workbench 0.1.0, python 3.11;" in text, "what the masks were measured with"
     assert "\\cite{wilcoxon1945}" in files["methods.tex"]
+
+
+def test_a_synthetic_cohort_is_called_so_in_every_table(tmp_path, monkeypatch):
+    monkeypatch.setattr(Comparison, "is_demo", property(lambda _: True))
+    files = kit(tmp_path)
+    assert "The cohort is synthetic" in files["methods.md"]
+    for name in ("sources", "bins", "differences"):
+        for kind in ("tex", "md"):
+            assert "Synthetic cohort" in files[f"table_{name}.{kind}"]
 
 
 def test_the_bibliography_holds_what_is_cited_and_nothing_else(tmp_path):
