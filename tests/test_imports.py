@@ -29,7 +29,7 @@ LAYERS = (
     {"analysis"},
     {"api"},
     {"figures", "glossary"},
-    {"report", "study"},
+    {"elsewhere", "report", "study"},
     {"cli", "ui.shared"},
     {"ui.viewers"},
     {"ui.breakdown", "ui.compare", "ui.data", "ui.help", "ui.loss_xray", "ui.overview", "ui.training"},

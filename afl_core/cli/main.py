@@ -33,6 +33,15 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "analysis",
             "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",
         ),
+        "export": (
+            "export",
+            "Write the tables, the methods paragraph and the references of a paper; all formats unless some are named.",
+        ),
+        "bundle": (
+            "export",
+            "Write a case as one ZIP for 3D Slicer and ITK-SNAP: images, reference, masks, colours and the commands to "
+            "start.",
+        ),
         "figure": (
             "analysis",
             "Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.",

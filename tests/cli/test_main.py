@@ -12,6 +12,7 @@ from concurrent.futures import BrokenExecutor
 from dataclasses import dataclass, replace
 from io import StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import nibabel as nib
 import numpy as np
@@ -693,6 +694,28 @@ def test_breakdown_writes_the_files_of_what_is_computed(afl, made, tmp_path):
         assert table[name].tolist() == pytest.approx(finite[name].tolist(), abs=0, rel=0, nan_ok=True), name
     assert f"{found.pair('FL', 'A-FL')['mean_difference'][0]:+.3f}" in ran.out
     assert "Dice, all cases: " in ran.out or "No difference in mean Dice shown" in ran.out
+
+
+def test_export_writes_the_formats_that_are_named_or_all(afl, made, tmp_path):
+    ran = afl("export", made, "--metric", "hd95_mm", "--latex", "--docx-table-csv", "--out", tmp_path / "new" / "paper")
+    assert ran.code == 0, ran
+    names = {path.name for path in (tmp_path / "new" / "paper").iterdir()}
+    assert {"main.tex", "table_bins.tex", "table_bins_printed.csv", "references.bib", "breakdown.json"} <= names
+    assert not [name for name in names if name.endswith(".md")]
+    assert exported(tmp_path / "new" / "paper")["metric"]["key"] == "hd95_mm"
+    assert afl("export", made, "--out", tmp_path / "all").code == 0
+    assert (tmp_path / "all" / "methods.md").is_file()
+    assert "The paper kit is a folder" in afl("export", made, "--out", tmp_path / "all" / "methods.md").error
+
+
+def test_bundle_writes_one_case_for_other_viewers(afl, tmp_path):
+    made = write_results(tmp_path / "pictures", pictures=True)
+    assert afl("bundle", made, "case_03", "--out", tmp_path / "new" / "case.zip").code == 0
+    with ZipFile(tmp_path / "new" / "case.zip") as archive:
+        assert "case_03/scene.mrml" in archive.namelist()
+    assert "case_03" in afl("bundle", made, "case_033", "--out", tmp_path / "other.zip").error
+    assert not (tmp_path / "other.zip").exists()
+    assert "The bundle is one file" in afl("bundle", made, "case_03", "--out", tmp_path).error
 
 
 def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):

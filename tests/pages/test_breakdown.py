@@ -136,7 +136,9 @@ def test_the_export_names_the_command_that_gives_the_same(app, cohort):
         "breakdown.json",
         "breakdown.csv",
         "units.csv",
+        "Paper kit",
     ]
+    assert "afl export" in at.code[0].value
 
 
 def test_one_source_has_means_but_no_comparison(app, cohort):

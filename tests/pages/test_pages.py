@@ -348,6 +348,11 @@ def test_html_in_names_is_shown_as_text(app, results, page):
         assert "Missing predictions: FL: 1 of 4" in text(at)
 
 
+def test_compare_offers_the_case_for_other_viewers(app, results):
+    labels = [button.label for button in app("compare").get("download_button")]
+    assert "Open elsewhere: ZIP for 3D Slicer and ITK-SNAP" in labels
+
+
 def test_compare_offers_the_figure_of_its_extreme_cases(app, results):
     at = app("compare")
     chosen = {box.label: box.value for box in at.selectbox if (box.key or "").startswith("example")}

@@ -1,5 +1,6 @@
 """Breakdown page: downloads, and the paper's own tables."""
 
+import re
 import shlex
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.glossary import TERMS
+from afl_core.report.findings import Findings
+from afl_core.report.paper_kit import paper_kit, zipped
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY, WHITE_KEY
 from afl_core.ui.shared.errors import plain
@@ -31,6 +34,16 @@ def show_export(selection: Selection) -> None:
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
         what.caption(_WHAT[name])
+    button, what = st.columns([2, 8], vertical_alignment="center")
+    button.download_button(
+        "Paper kit",
+        lambda: _paper_kit(selection),
+        file_name=f"{re.sub(r'[^A-Za-z0-9_-]+', '_', selection.workspace.name)}_paper.zip",
+        mime="application/zip",
+        on_click="ignore",
+        width="stretch",
+    )
+    what.caption("Tables for LaTeX, Markdown and Word, a methods paragraph and its BibTeX references, as ZIP")
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
@@ -38,13 +51,18 @@ def show_export(selection: Selection) -> None:
         st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY)
     folder = selection.workspace.results.folder
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    st.caption("The same numbers from a terminal, and a report of one file with the worst and best cases as pictures:")
+    st.caption("The same from a terminal, and a report of one file with the worst and best cases as pictures:")
     options = command_options(selection.options)
     st.code(
         f"afl breakdown {shlex.quote(str(folder))}{options} --out DIR\n"
-        f"afl report {shlex.quote(str(folder))}{options} --out report.html",
+        f"afl report {shlex.quote(str(folder))}{options} --out report.html\n"
+        f"afl export {shlex.quote(str(folder))}{options} --out paper",
         language="bash",
     )
+
+
+def _paper_kit(selection: Selection) -> bytes:
+    return zipped(paper_kit(Findings(selection.breakdown, selection.options, selection.workspace, "")))
 
 
 def command_options(options: Options) -> str:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from streamlit.delta_generator import DeltaGenerator
 from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
+from afl_core.elsewhere.bundle import safe, write_bundle
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
@@ -59,7 +62,7 @@ def find_masks(workspace: Comparison, case_id: str) -> StoredMasks:
 
 
 def show_files(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
-    """A menu of the files that are shown of a case: image, reference and the mask of each source, to copy."""
+    """A menu of the files of a case, to copy (image, reference, the mask of each source) or to open elsewhere."""
     case = _find(workspace, case_id)
     if case is None:
         return
@@ -68,9 +71,26 @@ def show_files(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:
     files |= {"Reference": case.reference} if case.reference else {}
     files |= masks.paths
     with st.popover("Files"):
+        st.download_button(
+            "Open elsewhere: ZIP for 3D Slicer and ITK-SNAP",
+            partial(_bundle, workspace, case_id),
+            file_name=f"{safe(case_id)}.zip",
+            mime="application/zip",
+            on_click="ignore",
+            key="open elsewhere",
+        )
+        st.caption(
+            "Images, reference and masks in the colours of this page; its README.txt says how to start. The files:"
+        )
         for name, path in files.items():
             st.caption(plain(name))
             st.code(str(path), language=None, wrap_lines=True)
+
+
+def _bundle(workspace: Comparison, case_id: str) -> bytes:
+    file = BytesIO()
+    write_bundle(workspace, case_id, file)
+    return file.getvalue()
 
 
 def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None:

@@ -35,7 +35,8 @@ def show_start() -> None:
     st.markdown(START)
     st.markdown(
         "More is in the folder `docs`: the layouts of data sets (data.md), sources of predictions (sources.md), "
-        "statistics (statistics.md), roughness (shape.md), training (training.md), security (security.md)."
+        "statistics (statistics.md), roughness (shape.md), training (training.md), what a paper takes "
+        "(paper.md), a case in 3D Slicer or ITK-SNAP (elsewhere.md), security (security.md)."
     )
 
 

@@ -1,0 +1,93 @@
+"""Commands of `afl` that write results for elsewhere: what a paper takes, and a case for other viewers."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import replacing, write_atomically
+from afl_core.cli.analysis import (
+    BinsOption,
+    ByOption,
+    EdgesOption,
+    LevelOption,
+    MetricOption,
+    ResultsArgument,
+    SeedsOption,
+    SourceOption,
+    build_options,
+    open_breakdown,
+    open_compared,
+)
+from afl_core.cli.output_options import command
+from afl_core.cli.terminal import command_line, print_caveats, print_line, print_warnings
+from afl_core.errors import UsageError
+
+commands = typer.Typer()
+
+
+@command(commands)
+def export(  # noqa: PLR0913 - one parameter an option
+    results: ResultsArgument,
+    *,
+    out: Annotated[Path, typer.Option(help="Folder to write.")],
+    latex: Annotated[bool, typer.Option("--latex", help="Tables (booktabs), methods and main.tex for LaTeX.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Tables and methods in Markdown.")] = False,
+    docx_table_csv: Annotated[
+        bool, typer.Option("--docx-table-csv", help="Tables with rounded numbers, for a word processor.")
+    ] = False,
+    by: ByOption = None,
+    bins: BinsOption = "tertiles",
+    edges: EdgesOption = None,
+    metric: MetricOption = "dsc",
+    level: LevelOption = "case",
+    source: SourceOption = None,
+    separate_seeds: SeedsOption = False,
+) -> None:
+    """Write the tables, the methods paragraph and the references of a paper; all formats unless some are named.
+
+    Beside each table stands a .csv in full precision, and breakdown.json holds what the tables show.
+
+    Example: afl export data/results/demo --out paper --latex
+    """
+    from afl_core.report.findings import Findings  # noqa: PLC0415 - help comes at once
+    from afl_core.report.paper_kit import FORMATS, paper_kit  # noqa: PLC0415
+
+    if out.is_file():
+        raise UsageError("The paper kit is a folder", received=out, todo="Give a folder as --out")
+    named = {"latex": latex, "markdown": markdown, "docx_table_csv": docx_table_csv}
+    formats = [name for name, wanted in named.items() if wanted] or list(FORMATS)
+    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    opened, breakdown = open_breakdown(results, options)
+    files = paper_kit(Findings(breakdown, options, opened, command_line()), formats)
+    for name, content in files.items():
+        write_atomically(out / name, content)
+    print_caveats(opened.manifest, opened.rows)
+    print_warnings(opened.left_out_sentences)
+    print_line(f"{', '.join(files)} written to {out}")
+
+
+@command(commands)
+def bundle(
+    results: ResultsArgument,
+    case: Annotated[str, typer.Argument(help="Id of the case.")],
+    *,
+    out: Annotated[Path, typer.Option(help="ZIP file to write.")],
+) -> None:
+    """Write a case as one ZIP for 3D Slicer and ITK-SNAP: images, reference, masks, colours and the commands to start.
+
+    Example: afl bundle data/results/demo Brats18_SYN_test_000 --out case.zip
+    """
+    from afl_core.elsewhere.bundle import write_bundle  # noqa: PLC0415 - help comes at once
+
+    if out.is_dir():
+        raise UsageError("The bundle is one file", received=out, todo=f"Such as --out {out / 'case.zip'}")
+    opened = open_compared(results)
+    measured = dict.fromkeys(opened.rows["case_id"]) if not opened.rows.empty else {}
+    pick(measured, case, kind="case")
+    with replacing(out) as temporary, temporary.open("wb") as file:
+        notes = write_bundle(opened, case, file)
+    print_warnings(notes)
+    print_line(f"{out} written, {out.stat().st_size / 1e6:.1f} MB")

@@ -1,0 +1,1 @@
+"""A case for viewers that people already have."""
