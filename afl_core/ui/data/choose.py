@@ -168,7 +168,8 @@ def read(cohort: Cohort) -> Report:
         return kept[1]  # type: ignore[no-any-return]
     place = st.empty()
     unread = count_unread(cohort.root, paths.INDEX, cohort.cases)
-    wanted = unread <= AT_ONCE
+    asked = _asked()
+    wanted = unread <= AT_ONCE or key in asked  # also by the page before a reload
     if not wanted:
         hint, button = st.columns([5, 2], vertical_alignment="center")
         hint.info(
@@ -176,6 +177,8 @@ def read(cohort: Cohort) -> Report:
             "not known."
         )
         wanted = button.button(f"Read {number_of(unread, 'reference')}", type="primary")
+    if wanted:
+        asked.add(key)
 
     def progress(done: int, total: int, note: str) -> None:
         if note:
@@ -184,8 +187,15 @@ def read(cohort: Cohort) -> Report:
     report = check_cohort(cohort, index=paths.INDEX, read=wanted, progress=progress)
     place.empty()
     if wanted:
+        asked.discard(key)
         st.session_state[REPORT_KEY] = (key, report, id(cohort))
     return report
+
+
+@st.cache_resource
+def _asked() -> set[tuple[str, DataOptions]]:
+    """Data sets whose references a reader asked for and that are not all read yet."""
+    return set()
 
 
 def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
