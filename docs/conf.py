@@ -6,8 +6,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
-import afl_core  # noqa: E402 - found by the line above
-import reference  # noqa: E402 - as above
+import reference  # noqa: E402 - found by the line above
+
+import afl_core  # noqa: E402 - as above
 
 project = "A-FL workbench"
 author = "The A-FL workbench's authors"
@@ -15,6 +16,8 @@ release = afl_core.__version__
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["study"]
 myst_heading_anchors = 4
+smartquotes = False  # two hyphens begin an option
+default_role = "code"  # single backticks in docstrings
 html_theme = "furo"
 html_title = project
 html_show_copyright = False

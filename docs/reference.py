@@ -12,14 +12,16 @@ EXIT_STATUS = """## Exit status
 | status | means |
 |---|---|
 | 0 | everything went well |
-| 1 | finished, with a finding: `afl data check` found an error, or `--strict` met a case that failed |
+| 1 | a finding: an error in `afl data check`; with `--strict`, a case that failed or a prediction that is missing |
 | 2 | wrong input, or nothing could be done |
 | 130 | stopped with Ctrl-C |
 """
 BETTER = {"higher": "higher values", "lower": "lower values", "zero": "values nearer to 0"}
 API = """# Names of the Python API
 
-[From Python](../api.md) shows them at work.
+[From Python](../api.md) shows them at work. The files that they write have a form of their own:
+[manifest.json](../schemas/manifest.schema.json), [breakdown.json](../schemas/breakdown.schema.json) and
+[xray.json](../schemas/xray.schema.json), as JSON Schemas.
 
 ```{eval-rst}
 .. automodule:: afl_core.api
@@ -61,7 +63,10 @@ def commands() -> str:
 
 
 def _command(title: str, command: Any) -> str:
-    parts = [f"## {title}\n\n{_plain(command.help or '')}\n"]
+    text, _, example = (command.help or "").partition("Example:")
+    parts = [f"## {title}\n\n{_plain(text)}\n"]
+    if example:
+        parts.append(f"```sh\n{' '.join(example.split())}\n```\n")
     rows = [_option(option) for option in command.params if not option.hidden]
     if rows:
         parts.append("| option | does | default |\n|---|---|---|\n" + "\n".join(rows) + "\n")
