@@ -27,7 +27,10 @@ API = """# Names of the Python API
 .. automodule:: afl_core.api
    :members: DataOptions, ResultTables, evaluate, open_results, breakdown
 .. autofunction:: afl_core.api.describe
+.. autofunction:: afl_core.metrics.evaluate_masks
 .. autofunction:: afl_core.loss.build_loss
+.. autofunction:: afl_core.loss.factors
+.. autofunction:: afl_core.model.networks.build_model
 ```
 """
 

@@ -111,6 +111,16 @@ def test_a_command_of_the_texts_has_the_options_that_it_names(words):
         assert parser.parse_args(rest)[1] == []  # an unknown option is an error of its own
 
 
+@pytest.mark.parametrize("page", TEXTS, ids=lambda page: page.name)
+def test_a_block_that_needs_data_or_time_says_so(page):
+    text = page.read_text()
+    assert not re.search(r"^```\n(\S*/)?(afl|make) ", text, re.MULTILINE), "the block is not marked as sh"
+    for block in FENCE.finditer(text):
+        commands = {words[1] for line in block[1].splitlines() if (words := line.split())[:1] == ["afl"]}
+        if commands - {"demo", "app"}:
+            assert re.search(r"<!-- needs [^\n]+ -->\n\Z", text[: block.start()]), block[1]
+
+
 @pytest.mark.parametrize("words", command_lines("make"))
 def test_a_target_of_the_texts_is_in_the_makefile(words):
     assert re.search(rf"^{re.escape(words[0])}:", (ROOT / "Makefile").read_text(), re.MULTILINE)
