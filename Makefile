@@ -2,6 +2,7 @@
 # make test   set up with the test tools and run every test
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
+# make docs   build the documentation site in site/, strictly and offline
 # For a release (CONTRIBUTING.md):
 # make schemas   renew the JSON Schemas in docs/schemas
 # make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
@@ -16,7 +17,7 @@ BIN := $(VENV)/bin
 PORT ?= 8501
 TORCH := 2.13.0
 
-.PHONY: app setup test check pictures schemas wheel lock lowest licences sbom tag
+.PHONY: app setup test check pictures docs schemas wheel lock lowest licences sbom tag
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.app
@@ -43,6 +44,10 @@ check: $(VENV)/.dev
 pictures: $(VENV)/.dev
 	@if test ! -d data/results/demo; then $(BIN)/afl demo; fi
 	$(BIN)/python docs/pictures.py
+
+docs: $(VENV)/.dev
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs site
+	@echo "Open site/index.html"
 
 schemas: $(VENV)/.dev
 	$(BIN)/python docs/schemas.py

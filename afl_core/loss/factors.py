@@ -45,7 +45,7 @@ class Factors:
 def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: Spacing = UNIT_SPACING) -> Factors:
     """Compute the adaptive factors of each sample from its reference mask.
 
-    gamma_msa has these readings, the first two from |grad(mask)| by central differences of unit spacing (one-sided at
+    gamma_msa has these readings, the first two from `|grad(mask)|` by central differences of unit spacing (one-sided at
     the border of the array), whatever the voxel size, as in the authors' code:
 
     - `released`: mean over all voxels, as in that code. About surface area over number of voxels, so it grows with
