@@ -34,10 +34,11 @@ SPLITS = {"train": ["Case_A", "Case_B"], "validation": ["Case_C"], "test": ["Cas
 Corners = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
 
 LONGEST = (
-    *("browser/test_training", "cli/test_main", "browser/test_viewer", "test_benchmarks", "browser/test_app"),
-    *("browser/test_breakdown", "browser/test_report", "evaluation/test_probabilities", "browser/test_loss_xray"),
-    *("test_study", "training/test_killed", "model/test_resnet_unet", "training/test_launcher", "pages/test_upload"),
-    *("pages/test_breakdown", "browser/test_surfaces"),
+    *("browser/test_app", "cli/test_main", "browser/test_viewer", "browser/test_training", "test_benchmarks"),
+    *("browser/test_breakdown", "browser/test_loss_xray", "browser/test_accessible", "browser/test_report"),
+    *("evaluation/test_probabilities", "training/test_launcher", "test_study", "evaluation/test_from_runs"),
+    *("training/test_killed", "pages/test_upload", "browser/test_long_tasks", "browser/test_links"),
+    *("model/test_resnet_unet", "test_wheel", "pages/test_breakdown", "browser/test_surfaces"),
 )
 """Files that begin first: one that began last would keep a core waiting. Only the first of those that begin together
 needs the demo, which others would wait for."""
