@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -9,7 +10,10 @@ from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
+
+from afl_core import evaluate
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = ("torch", "monai", "safetensors", "streamlit", "pyvista", "vtkmodules", "starlette", "pydeck")
@@ -102,6 +106,34 @@ def test_the_core_evaluates_masks_without_any_extra(core, tmp_path):
         assert ran.returncode == 0, ran.stderr
     assert core("xray", "--references", tmp_path / "reference").returncode == 0
     assert core("doctor").returncode == 0
+
+
+@pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="AFL_REAL_DATA names no folder of real cases")
+def test_the_core_measures_real_masks_as_the_whole_installation_does(core, tmp_path):
+    """Every twelfth of PI-CAI's public masks, the AI delineation against the expert's."""
+    masks = Path(os.environ["AFL_REAL_DATA"]) / "picai_masks" / "csPCa_lesion_delineations"
+    for name, folder in (("expert", masks / "human_expert" / "resampled"), ("AI", masks / "AI" / "Bosma22a")):
+        (tmp_path / name).mkdir()
+        for path in sorted(folder.glob("*.nii.gz"))[::12]:
+            shutil.copy(path, tmp_path / name)
+    ran = core(
+        "evaluate",
+        "--references",
+        tmp_path / "expert",
+        "--source",
+        f"AI={tmp_path / 'AI'}",
+        "--out",
+        tmp_path / "o",
+        "-q",
+    )
+    assert ran.returncode == 0, ran.stderr
+    measured = pd.read_parquet(tmp_path / "o" / "cases.parquet").set_index("case_id")
+    here = evaluate({"AI": tmp_path / "AI"}, tmp_path / "here", references=tmp_path / "expert").cases.set_index(
+        "case_id"
+    )
+    assert len(measured) == 15
+    for metric in ("dsc", "hd95_mm", "nsd", "nsd_area", "lesion_f1"):
+        assert measured[metric].to_dict() == pytest.approx(here[metric].to_dict(), nan_ok=True)
 
 
 def test_nothing_is_written_beside_the_code(core, tmp_path):

@@ -111,7 +111,7 @@ class TestOneCase:
     def test_figure_is_made_by_one_click(self, page):
         page.get_by_text("Figure: large, small, smooth and rough").click()
         page.get_by_text("PDF", exact=True).click()
-        page.get_by_text("--out examples.pdf").wait_for(timeout=20_000)
+        page.get_by_text("--out examples.pdf").wait_for(timeout=60_000)
         with page.expect_download(timeout=120_000) as download:
             page.get_by_role("button", name="Make and download the figure").click()
         assert Path(download.value.path()).read_bytes().startswith(b"%PDF")
@@ -184,6 +184,8 @@ def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve)
     page.get_by_role("button", name="Show the cases").wait_for()
     page.wait_for_function("location.search.includes('rail=off')")
     page.go_back()
+    page.wait_for_function("!location.search.includes('rail=off')")
+    page.get_by_role("button", name="Fold the cases away").wait_for()
     page.go_back()
     page.get_by_role("heading", name=first).wait_for()
 

@@ -82,6 +82,7 @@ CHANGES = {
         choose("Case in detail, small to large", 3),
         press("radio", "Scale-free"),
     ],
+    "data": [choose("Labels", 2), toggle("Trust the order of voxels")],
     "training": [choose("Network", 2), fill("Steps", "60"), fill("Seeds", "3, 5")],
 }
 

@@ -269,7 +269,7 @@ def test_the_command_of_a_run_makes_the_same_runs(form, proposed, started, monke
 
 def test_a_data_set_of_the_data_page_is_trained_with_its_labels_and_region(app, proposed, started, monkeypatch, cohort):
     at = app("data")
-    at.text_input[-1].set_value(str(cohort)).run()
+    field(at, "text_input", "Folder of the data set").set_value(str(cohort)).run()
     at.session_state[f"region {cohort}  "] = "et"
     at.run()
     monkeypatch.setattr(data_page.st, "switch_page", lambda page: None)
