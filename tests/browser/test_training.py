@@ -1,6 +1,7 @@
 """A real training, started from the page in a real Chromium, that survives whatever happens to the page."""
 
 import json
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -51,8 +52,11 @@ def wait_for_state(page: Page, state: str) -> None:
 
 def wait_for_more_than(page: Page, points: int) -> int:
     """Until the curve has more points than that; returns how many."""
-    page.wait_for_function(f"({POINTS}) > {points}", timeout=PATIENCE)
-    return int(page.evaluate(POINTS))
+    deadline = time.monotonic() + PATIENCE / 1000
+    while (there := int(page.evaluate(POINTS))) <= points:  # a chart that is drawn anew has none for a moment
+        assert time.monotonic() < deadline, f"{there} points"
+        page.wait_for_timeout(200)
+    return there
 
 
 def proposals() -> list[Path]:
