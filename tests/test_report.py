@@ -14,11 +14,12 @@ import pytest
 from made_results import SOURCES, make_manifest, make_tables, write_results
 from PIL import Image
 
-from afl_core.analysis.breakdown.export import breakdown_json, json_text
+from afl_core.analysis.breakdown.export import breakdown_json
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.published import DISCREPANCIES, PUBLISHED_LOSSES, PUBLISHED_NETWORKS
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import numbers, paths
+from afl_core.base.storage import json_text
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.results import Results

@@ -8,12 +8,12 @@ import stat
 import sys
 import tomllib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from isal import isal_zlib
@@ -80,6 +80,11 @@ def write_atomically(path: Path, data: bytes) -> None:
     """Write a file whole or not at all: temporary file, fsync, rename. Makes the parent folder."""
     with replacing(path) as temporary:
         temporary.write_bytes(data)
+
+
+def json_text(document: Mapping[str, Any]) -> str:
+    """The JSON of a document; numbers in full precision."""
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:

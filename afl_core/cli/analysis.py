@@ -29,9 +29,9 @@ from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
 from afl_core.cli.output_options import command
+from afl_core.cli.summary import print_caveats
 from afl_core.cli.terminal import (
     command_line,
-    print_caveats,
     print_json,
     print_line,
     print_problems,

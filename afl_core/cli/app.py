@@ -14,7 +14,6 @@ from afl_core.base.extras import need
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import print_line
 from afl_core.errors import UsageError
-from afl_core.evaluation.manifest import MANIFEST
 
 commands = typer.Typer()
 
@@ -67,6 +66,8 @@ def results_root(folder: Path) -> tuple[Path, str]:
     Raises:
         UsageError: If there is no such folder.
     """
+    from afl_core.evaluation.manifest import MANIFEST  # noqa: PLC0415 - half a second that a plain start need not wait
+
     folder = _existing(folder, "--results")
     return (folder.parent, f"?results={quote(folder.name)}") if (folder / MANIFEST).is_file() else (folder, "")
 

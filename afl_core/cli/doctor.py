@@ -16,9 +16,9 @@ from packaging.requirements import Requirement
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.export import json_text
 from afl_core.base.extras import EXTRAS, need
 from afl_core.base.paths import DEMO, HOME, IN_CHECKOUT, MODELS, RESULTS, SHIPPED, SHIPPED_MODELS
+from afl_core.base.storage import json_text
 from afl_core.base.versions import package_version
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import print_json, print_result

@@ -23,7 +23,8 @@ from afl_core.cli.options import (
     open_cohort,
 )
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import print_always, print_line, print_problems, print_summary, progress_bar
+from afl_core.cli.summary import print_summary
+from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
 from afl_core.cli.training import evaluate_cases
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort

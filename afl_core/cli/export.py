@@ -22,7 +22,8 @@ from afl_core.cli.analysis import (
     open_compared,
 )
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import command_line, print_caveats, print_line, print_warnings
+from afl_core.cli.summary import print_caveats
+from afl_core.cli.terminal import command_line, print_line, print_warnings
 from afl_core.errors import UsageError
 
 commands = typer.Typer()

@@ -8,14 +8,15 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.export import json_text
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.overall import Overall, overall
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import number
+from afl_core.base.storage import json_text
 from afl_core.cli.options import LabelsOption, PatientsOption, data_options
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import print_caveats, print_json, print_line, print_problems, print_result
+from afl_core.cli.summary import print_caveats
+from afl_core.cli.terminal import print_json, print_line, print_problems, print_result
 from afl_core.data.labels import WHOLE
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS

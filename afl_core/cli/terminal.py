@@ -2,30 +2,16 @@
 
 import shlex
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import numpy as np
-import pandas as pd
 from rich.console import Console, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.export import json_text
-from afl_core.analysis.breakdown.options import Options, choose_units, evaluated_sources
-from afl_core.analysis.breakdown.overall import basis_sentence, with_tumour
-from afl_core.analysis.breakdown.records import patient_means
-from afl_core.analysis.statistics.paired import patients_text
-from afl_core.base.numbers import NOTHING, number
 from afl_core.errors import group_problems, listed
-from afl_core.evaluation.caveats import notes, unmeasured, warnings
-from afl_core.evaluation.comparison import Comparison, open_comparison
-from afl_core.evaluation.facts import lesions_sentences
-from afl_core.evaluation.manifest import Manifest, failed_predictions
-from afl_core.evaluation.results import Results
 
 console = Console(stderr=True)
 output = Console()
@@ -107,63 +93,6 @@ def print_warnings(sentences: Iterable[str]) -> None:
     """Print warnings, a line each."""
     for sentence in filter(None, sentences):
         print_always(f"Warning: {sentence}")
-
-
-def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
-    """Print notes and warnings on results: cases in no mean, patients, ignored lesions, and what looks wrong."""
-    for sentence in (*unmeasured(manifest), *notes(manifest, rows)):
-        print_line(sentence)
-    print_warnings(dict.fromkeys((*more, *warnings(manifest, rows))))
-
-
-def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[str] = ()) -> None:
-    """Mean and median Dice of each source, over all and over those with a tumour; its lesions; missing predictions.
-
-    The figures are over patients, as `Breakdown` gives them on every page.
-    """
-    opened = open_comparison(results.folder)
-    cases, manifest = opened.rows, opened.manifest
-    records = [_record(opened, source) for source in sources if not cases.empty]
-    title = ("source", "missing", "failed", "mean Dice", "median", "over", "with a tumour", "over")
-    table = Table(*title, box=None, padding=(0, 1, 0, 0))
-    for record in records:
-        table.add_row(*(Text(value if isinstance(value, str) else _cell(value)) for value in record.values()))
-    print_result(table)
-    print_json(json_text({"results": str(results.folder), "sources": records}))
-    if evaluated_sources(cases, manifest, pool_seeds=True) and (
-        basis := basis_sentence(choose_units(cases, opened.lesions, manifest, Options()))
-    ):
-        print_line(basis)
-    for sentence in lesions_sentences(opened):
-        print_line(sentence)
-    print_caveats(manifest, cases, more)
-    print_warnings(opened.left_out_sentences)
-
-
-def _cell(value: float | None) -> str:
-    return str(value) if isinstance(value, int) else NOTHING if value is None else number(value)
-
-
-def _record(opened: Comparison, source: str) -> dict[str, Any]:
-    """A source's line: Dice over all, and over those with a tumour, each with what it is over."""
-    manifest = opened.manifest
-    absent = {"missing": len(manifest.missing.get(source, ())), "failed": failed_predictions(manifest)[source]}
-    if source not in set(opened.rows["source"]):
-        nothing = {"mean_dsc": None, "median_dsc": None, "over": NOTHING, "mean_dsc_with_tumour": None}
-        return {"source": source} | absent | nothing | {"over_with_tumour": NOTHING}
-    options = Options(sources=(source,), pool_seeds=False)
-    units = choose_units(opened.rows, opened.lesions, manifest, options)
-    everything, of = np.ones(len(units.table), dtype=bool), units.reference["patient"].nunique()
-    all_of, there = (patient_means(units, part)[source] for part in (everything, with_tumour(units)))
-    with_one = units.reference.loc[units.reference["size"] > 0, "patient"].nunique()
-    means: dict[str, Any] = {"mean_dsc": _value(all_of.mean()), "median_dsc": _value(all_of.median())}
-    means |= {"over": patients_text(len(all_of), len(units.table), of), "mean_dsc_with_tumour": _value(there.mean())}
-    over_there = patients_text(len(there), int(with_tumour(units).sum()), with_one)
-    return {"source": source} | absent | means | {"over_with_tumour": over_there}
-
-
-def _value(mean: float) -> float | None:
-    return None if np.isnan(mean) else float(mean)
 
 
 def command_line() -> str:

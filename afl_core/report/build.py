@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from afl_core.analysis.breakdown.export import breakdown_json, json_text
+from afl_core.analysis.breakdown.export import breakdown_json
+from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
 from afl_core.report.cases import show_changes

@@ -9,7 +9,8 @@ from made_results import CARD, make_tables, write_results
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import paths
-from afl_core.cli.terminal import output, print_summary
+from afl_core.cli.summary import print_summary
+from afl_core.cli.terminal import output
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.report.build import Findings, build_report

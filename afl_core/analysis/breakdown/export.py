@@ -1,9 +1,8 @@
 """A breakdown as files: the same bytes from the page, the command line and inside a report."""
 
 import csv
-import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from io import StringIO
 from typing import Any
@@ -15,6 +14,7 @@ from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
 from afl_core.analysis.breakdown.sentences import evidence_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.base.storage import json_text
 from afl_core.base.versions import versions
 from afl_core.evaluation.comparison import files_text
 from afl_core.evaluation.manifest import Manifest, SourceSection
@@ -76,11 +76,6 @@ def breakdown_json(breakdown: Breakdown, options: Options, manifest: Manifest, *
         "settings": None if manifest.imported else manifest.settings.record(),
         "versions": {"evaluation": dict(manifest.versions), "breakdown": versions(PACKAGES)},
     }
-
-
-def json_text(document: Mapping[str, Any]) -> str:
-    """The JSON of a document; numbers in full precision."""
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
 def records_csv(breakdown: Breakdown) -> str:

@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -193,7 +193,7 @@ def _named(path: Path, name: str, format_: str, request: Request) -> list[Entry]
         if not NAME.fullmatch(source):
             todo = "Give it one: NAME=FILE, of letters, digits, blanks and . _ + -, at most 40"
             raise UsageError("This is no name of a source", received=source[:60], todo=todo)
-        named.append(Entry(entry.case_id, source, entry.region, entry.values, entry.size))
+        named.append(replace(entry, source=source))
     return named
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import pytest
 from made_results import make_manifest, make_tables
 
-from afl_core.analysis.breakdown.export import breakdown_json, export_files, json_text, records_csv, units_csv
+from afl_core.analysis.breakdown.export import breakdown_json, export_files, records_csv, units_csv
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.base.storage import json_text
 
 OPTIONS = Options()
 MANIFEST = make_manifest(Path("/home/someone/brats"))
