@@ -22,6 +22,7 @@ from afl_core.glossary import TERMS
 from afl_core.ui.data.address import linked_folder, options_at_first, write_address
 from afl_core.ui.data.wording import on_page, read_sentence
 from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.folder_address import warn_unless_known
 from afl_core.ui.shared.train_on import train_on
 from afl_core.ui.shared.workspace import FOLDER_KEY, OVERVIEW, leave_for
 
@@ -54,6 +55,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     )
     at_first = options_at_first(text, workspace)
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
+    warn_unless_known("layout", names)
     layout = layouts.selectbox(
         "Layout",
         names,
@@ -109,6 +111,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, at_first: DataOptio
     if labels is None:
         return None
     scheme = find_scheme(labels) if labels else cohort.scheme
+    warn_unless_known("region", scheme.regions)
     known = at_first.region if at_first.region in scheme.regions else WHOLE
     region = st.segmented_control(
         "Region that counts as tumour",
