@@ -176,6 +176,9 @@ def test_advice_is_in_terms_of_the_page(page, tmp_path):
     deep = text(page(tmp_path / "deep"))
     assert f"Folder: '{tmp_path}/deep/SET images' with Layout: \"Masks alone\"" in deep
     assert "--" not in text(at) + deep
+    at = page(tmp_path / "flat")
+    next(b for b in at.button if b.label == "Read as masks alone").click().run()
+    assert numbers(at)["Cases"] == "2"
 
 
 def test_masks_alone_by_choice(page, tmp_path):
