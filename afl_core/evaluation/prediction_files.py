@@ -95,7 +95,7 @@ def source_name(folder: Path) -> str:
     >>> source_name(Path("out/(best) model"))
     'best_model'
     """
-    return _NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+    return _NO_NAME.sub("_", folder.name[:70]).strip("_") or "predictions"
 
 
 def check_no_models(folder: Path) -> None:
