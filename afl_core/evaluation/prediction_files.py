@@ -126,6 +126,14 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     return next(other for other in names if other.lower() not in lower)
 
 
+def named_folders(folders: Iterable[Path]) -> dict[str, Path]:
+    """Folders by names for sources of which no two are the same."""
+    names = dict[str, Path]()
+    for folder in folders:
+        names[free_name(source_name(folder.resolve()), names)] = folder
+    return names
+
+
 def check_no_models(folder: Path) -> None:
     """Raise if a folder holds folders of predictions, or models of nnU-Net, of which each is a source of its own.
 

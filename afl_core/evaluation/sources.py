@@ -23,10 +23,9 @@ from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
     check_no_models,
     find_prediction,
-    free_name,
     list_predictions,
+    named_folders,
     predictions_of,
-    source_name,
 )
 from afl_core.evaluation.prediction_reading import declared_region, load_declared, load_prediction
 from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
@@ -184,10 +183,7 @@ def _named(text: str) -> tuple[str, ...]:
     models = (folder,) if is_model(folder) else find_models(folder)
     if not models:
         return (text,)
-    names = dict[str, Path]()
-    for model in models:
-        names[free_name(source_name(model.resolve()), names)] = model
-    return tuple(source_text(name, path) for name, path in names.items())
+    return tuple(source_text(name, path) for name, path in named_folders(models).items())
 
 
 def _parse(text: str, other_grid: str, meaning: str) -> Source:

@@ -6,12 +6,13 @@ import streamlit as st
 
 from afl_core.base.words import number_of
 from afl_core.data.layouts import Cohort, DataOptions
+from afl_core.data.layouts.nnunet_results import find_models
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection
-from afl_core.evaluation.prediction_files import free_name, source_name
+from afl_core.evaluation.prediction_files import free_name, named_folders, source_name
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
@@ -57,6 +58,9 @@ def _choose_typed(cohort: Cohort) -> dict[str, Path]:
     path = typed_folder(text)
     if not path.is_dir():
         raise UsageError("There is no such folder", received=path, todo="Check the path")
+    if models := find_models(path):
+        name.caption(f"{number_of(len(models), 'model')} of nnU-Net, named by trainer and configuration")
+        return named_folders(models)
     return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
 
 
