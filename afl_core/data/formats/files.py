@@ -85,7 +85,7 @@ def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
     """
     header = _header(path, dims=(4,))
     stack = np.moveaxis(finite(_voxels(path, header), path), axis, -1)
-    ras, affine, stored = _to_ras(stack, header.affine)
+    ras, affine, stored = to_ras(stack, header.affine)
     return tuple(Volume(ras[..., channel], affine, stored) for channel in range(ras.shape[3]))
 
 
@@ -125,8 +125,8 @@ def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
         nib.save(_image(array, affine), temporary)
 
 
-def save_mask(path: Path, mask: Mask, *, like: Path) -> str:
-    """Write a RAS+ mask atomically, on the grid and in the axis order in which `like` is stored.
+def save_mask(path: Path, mask: Volume, *, like: Path) -> str:
+    """Write a RAS+ mask, or labels, atomically, on the grid and in the axis order in which `like` is stored.
 
     Returns:
         SHA-256 of the file's bytes, by which a reader knows that it is still the one that was written.
@@ -209,10 +209,10 @@ def _read(
         raise _unopened(path, error) from error
     if channel is not None:
         array = array[..., channel]
-    return _to_ras(convert(array, path), header.affine)
+    return to_ras(convert(array, path), header.affine)
 
 
-def _to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64], str]:
+def to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64], str]:
     """The array with its first three axes in RAS+ order, its affine there, and the order in which it was stored."""
     orientation = nib.orientations.io_orientation(affine)
     ras: Array = nib.orientations.apply_orientation(array, orientation)
