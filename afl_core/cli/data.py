@@ -1,14 +1,17 @@
-"""`afl data`: check a data set, and split it by patient."""
+"""`afl data`: check a data set, split it by patient, and write it for nnU-Net."""
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
+from types import MappingProxyType
 from typing import Annotated
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from afl_core.base.catalogue import pick
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.words import number_in_parts, number_of
@@ -23,11 +26,13 @@ from afl_core.cli.options import (
     data_options,
 )
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import print_json, print_line, print_result, print_warnings, progress_bar
+from afl_core.cli.terminal import print_json, print_line, print_problems, print_result, print_warnings, progress_bar
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
+from afl_core.elsewhere.nnunet_classes import EXPLAINED
+from afl_core.elsewhere.nnunet_dataset import FOLDS_FILE, Request, export_nnunet, save_folds
 from afl_core.errors import UsageError
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
@@ -37,7 +42,10 @@ SHOWN = 5
 
 _COLOURS = {"error": "red", "question": "magenta", "warning": "yellow", "note": "cyan"}
 
-data_app = typer.Typer(help="Check a data set, and split it by patient.", no_args_is_help=True)
+FORMS = MappingProxyType({"nnunet": "nnU-Net raw"})
+"""Forms in which a data set can be written."""
+
+data_app = typer.Typer(help="Check a data set, split it by patient, and write it for nnU-Net.", no_args_is_help=True)
 commands = typer.Typer()
 commands.add_typer(data_app, name="data")
 
@@ -105,6 +113,65 @@ def split(  # noqa: PLR0913 - one parameter an option
     print_line(f"{number_in_parts({name: len(ids) for name, ids in splits.items()}, 'case')} written to {target}")
     print_line(report.patients)
     print_warnings(cohort.patients.warnings)
+
+
+@command(data_app)
+def export(  # noqa: PLR0913 - one parameter an option
+    path: PathArgument,
+    *,
+    form: Annotated[str, typer.Option("--as", help=f"Form of the copy: {', '.join(FORMS)}.")],
+    out: Annotated[Path, typer.Option(help="Folder to write, nnUNet_raw/DatasetNNN_Name.")],
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = WHOLE,
+    trust_voxel_order: TrustOption = False,
+    patients: PatientsOption = None,
+    classes: Annotated[str, typer.Option(help=f"What nnU-Net is to tell apart. {EXPLAINED}.")] = "labels",
+    splits: Annotated[
+        Path | None, typer.Option(help=f"Split file; the data set's own {SPLITS_FILE} by default.")
+    ] = None,
+    folds: Annotated[
+        int,
+        typer.Option(help="Folds of whole patients; 0: the validation part of the split is the one fold.", min=0),
+    ] = 0,
+    preprocessed: Annotated[
+        Path | None,
+        typer.Option(help=f"Folder nnUNet_preprocessed, to have {FOLDS_FILE} where nnU-Net looks for it."),
+    ] = None,
+    link: Annotated[bool, typer.Option("--link", help="Hard links in place of copies of the images.")] = False,
+) -> None:
+    """Write a data set of any layout as one that nnU-Net trains on.
+
+    The test part goes to imagesTs and labelsTs, all else to imagesTr and labelsTr. Labels are counted 1, 2, 3.
+
+    Example: afl data export BraTS2021 --as nnunet --out nnUNet_raw/Dataset501_BraTS2021
+    """
+    pick(FORMS, form, kind="form of a data set")
+    options = data_options(
+        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+    )
+    cohort, request = options.load(path), Request(out, classes, folds, splits, link)
+    with progress_bar("Writing") as advance, worker_pool(tasks=len(cohort.cases) // 4) as executor:
+        exported = export_nnunet(cohort, request, executor=executor, progress=advance)
+    print_problems(exported.problems)
+    numbers = {part: len(ids) for part, ids in exported.cases.items()}
+    print_line(f"{number_in_parts(numbers, 'case')} written to {out}")
+    print_line(f"Channels: {', '.join(f'{n} {name}' for n, name in enumerate(exported.channels))}")
+    print_line(f"Classes: {exported.classes.told()}")
+    print_line(cohort.patients.sentence([*exported.cases["train"], *exported.cases["validation"]]))
+    _save_folds(exported.folds, out, preprocessed)
+
+
+def _save_folds(folds: Sequence[Mapping[str, list[str]]], out: Path, preprocessed: Path | None) -> None:
+    """Put the folds where nnU-Net looks for them, or say where that is."""
+    if not folds:
+        print_warnings(["No folds were made, of one patient: nnU-Net would make its own, of cases, not of patients"])
+    elif preprocessed is None:
+        there = f"nnUNet_preprocessed/{out.name}/{FOLDS_FILE}"
+        print_warnings([f"Copy {out / FOLDS_FILE} to {there} before training: else nnU-Net makes folds of its own"])
+    else:
+        save_folds(folds, preprocessed / out.name)
+        print_line(f"{number_of(len(folds), 'fold')} written to {preprocessed / out.name / FOLDS_FILE}")
 
 
 def _print_report(report: Report) -> None:

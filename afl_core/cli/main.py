@@ -50,7 +50,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "xray",
             "Show what A-FL takes from every case: alpha, gamma under each reading, and what that does to the loss.",
         ),
-        "data": ("data", "Check a data set, and split it by patient."),
+        "data": ("data", "Check a data set, split it by patient, and write it for nnU-Net."),
         "train": (
             "training",
             "Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.",

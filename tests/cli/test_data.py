@@ -212,3 +212,33 @@ def test_a_layout_by_name_or_file(afl, tmp_path):
     assert "Hospital A" in out
     assert "p 1 adc = p 2 adc" not in out
     assert code == 0
+
+
+def test_export_writes_a_data_set_of_nnunet_and_says_what_it_holds(afl, tmp_path):
+    made_trees.brats2018(tmp_path / "data")
+    out = tmp_path / "nnUNet_raw" / "Dataset501_Made"
+    code, _, said = afl("data", "export", tmp_path / "data", "--as", "nnunet", "--out", out)
+    assert code == 0
+    assert "2 cases (2 train, 0 validation, 0 test) written" in said
+    assert "Channels: 0 flair, 1 t1, 2 t1ce, 3 t2" in said
+    assert "4 is 3" in said
+    assert "Copy " in said
+    assert f"nnUNet_preprocessed/{out.name}/splits_final.json before training" in said
+    assert afl("data", "check", out)[0] == 0
+
+
+def test_export_puts_the_folds_where_nnunet_looks_for_them(afl, tmp_path):
+    made_trees.brats2018(tmp_path / "data")
+    out, preprocessed = tmp_path / "Dataset501_Made", tmp_path / "preprocessed"
+    code, _, said = afl(
+        "data", "export", tmp_path / "data", "--as", "nnunet", "--out", out, "--preprocessed", preprocessed
+    )
+    assert code == 0
+    assert "2 folds written" in said
+    assert len(json.loads((preprocessed / out.name / "splits_final.json").read_text())) == 2
+
+
+def test_export_knows_the_forms_that_there_are(afl, tmp_path):
+    code, _, said = afl("data", "export", tmp_path, "--as", "nnU", "--out", tmp_path / "Dataset501_Made")
+    assert code == 2
+    assert "Did you mean nnunet?" in said

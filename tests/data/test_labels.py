@@ -160,7 +160,7 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
     ],
 )
 def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int, ...]]) -> None:
-    scheme = declared_scheme(labels, Path("dataset.json"))
+    scheme = declared_scheme({"labels": labels}, Path("dataset.json"))
     assert dict(scheme.regions) == regions
     assert 0 not in scheme.values
     assert ("ignore" in labels) == (2 in scheme.values and len(regions["whole"]) == 1)

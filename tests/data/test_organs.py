@@ -41,7 +41,7 @@ LITS = {"background": 0, "liver": 1, "tumor": 2}
     ],
 )
 def test_organs_that_dataset_json_declares(labels, ways, tmp_path):
-    scheme = declared_scheme(labels, tmp_path)
+    scheme = declared_scheme({"labels": labels}, tmp_path)
     said = doubt_whole(scheme, scheme.region("whole"))
     assert bool(said) == bool(ways)
     assert all(way in said for way in ways)

@@ -125,8 +125,8 @@ def save_volume(path: Path, array: NDArray[np.generic], affine: NDArray[np.float
         nib.save(_image(array, affine), temporary)
 
 
-def save_mask(path: Path, mask: Mask, *, like: Path) -> str:
-    """Write a RAS+ mask atomically, on the grid and in the axis order in which `like` is stored.
+def save_mask(path: Path, mask: Volume, *, like: Path) -> str:
+    """Write a RAS+ mask, or labels, atomically, on the grid and in the axis order in which `like` is stored.
 
     Returns:
         SHA-256 of the file's bytes, by which a reader knows that it is still the one that was written.

@@ -18,6 +18,9 @@ VOLUMES = ("flair", "t1", "t1ce", "t2")
 DECLARATION, MAX_BYTES = "dataset.json", 2**24
 """Name and largest size of the file in which a data set declares its channels and labels."""
 
+REGIONS = "afl_regions"
+"""Key of dataset.json under which an exported data set says its regions, whatever the labels are called."""
+
 _KINDS = (
     (re.compile(r"(?i)\bnon.?enhanc|necro|\bncr\b|\bnetc?\b"), CORE),
     (re.compile(r"(?i)enhanc|\bet\b|\bat\b"), ENHANCING),
@@ -48,22 +51,24 @@ def declare(root: Path, layout: Layout) -> Layout:
     declaration = _read(paths[0])
     channels = declaration.get("channel_names", declaration.get("modality"))
     names = _sequences(_strings(channels, paths[0])) if channels else layout.volumes
-    scheme = declared_scheme(declaration["labels"], paths[0]) if declaration.get("labels") else layout.scheme
+    scheme = declared_scheme(declaration, paths[0]) if declaration.get("labels") else layout.scheme
     if layout.volumes:
         return replace(layout, volumes=names, sequences=names, scheme=scheme)
     aliases = MappingProxyType({f"{number:04d}": name for number, name in enumerate(names)})
     return replace(layout, aliases=aliases, sequences=names, scheme=scheme)
 
 
-def declared_scheme(labels: object, path: Path) -> Scheme:
+def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     """Labels as dataset.json declares them: value to name, name to value, or name to the values of a region.
 
-    TC and ET are there where the names tell edema, core and enhancing tumour apart; any other declared name is a region
-    of its own. A label called `ignore` is known and no tumour.
+    The regions are those under `REGIONS`, if it is there. Else TC and ET are there where the names tell edema, core and
+    enhancing tumour apart, and any other declared name is a region of its own. A label called `ignore` is known and no
+    tumour.
 
     Raises:
         DataError: If it declares something else.
     """
+    labels = declaration.get("labels")
     if not isinstance(labels, dict) or not labels:
         raise _wrong(path, "labels", labels)
     named = {str(name): _values(value, path) for name, value in _turned(labels).items()}
@@ -73,7 +78,9 @@ def declared_scheme(labels: object, path: Path) -> Scheme:
     everything = tuple(sorted({value for values in tumour.values() for value in values} - {0}))
     kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in tumour}
     regions: dict[str, tuple[int, ...]] = {WHOLE: everything}
-    if any(len(values) > 1 for values in tumour.values()):
+    if REGIONS in declaration:
+        regions |= _said_regions(declaration[REGIONS], everything, path)
+    elif any(len(values) > 1 for values in tumour.values()):
         regions |= {_region(name): values for name, values in tumour.items()}
     elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
         by_kind = {kind: tumour[name] for name, kind in kinds.items()}
@@ -85,6 +92,16 @@ def declared_scheme(labels: object, path: Path) -> Scheme:
     meanings = {v: " / ".join(n for n, values in named.items() if v in values) for v in sorted({*everything, *ignored})}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
     return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions))
+
+
+def _said_regions(regions: object, known: Sequence[int], path: Path) -> dict[str, tuple[int, ...]]:
+    """The regions that dataset.json names itself, each of labels that it has."""
+    if not isinstance(regions, dict):
+        raise _wrong(path, REGIONS, regions)
+    said = {str(name).lower(): _values(values, path) for name, values in regions.items()}
+    if not all(set(values) <= set(known) for values in said.values()):
+        raise _wrong(path, REGIONS, regions)
+    return said
 
 
 def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:

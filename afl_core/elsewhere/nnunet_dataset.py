@@ -1,0 +1,295 @@
+"""A data set as nnU-Net's raw data: images, references, dataset.json and the folds, from a cohort of any layout."""
+
+import json
+import os
+import random
+import re
+import shutil
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from afl_core.base.catalogue import pick
+from afl_core.base.storage import replacing, write_atomically
+from afl_core.base.words import number_of
+from afl_core.base.workers import finished
+from afl_core.data.check.index import Progress
+from afl_core.data.formats.files import read_header, save_mask, save_volume
+from afl_core.data.layouts import Cohort, LoadedCase, load_case
+from afl_core.data.layouts.decathlon import DECLARATION, REGIONS
+from afl_core.data.layouts.labelling import label_values
+from afl_core.data.loading import load_reference_labels
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.elsewhere.nnunet_classes import CLASSES, Classes
+from afl_core.errors import AflError, DataError, UsageError
+from afl_core.volume import Case, Volume
+
+FOLDS_FILE = "splits_final.json"
+"""Name under which nnU-Net looks for folds, in the data set's folder of nnUNet_preprocessed."""
+
+ENDING = ".nii.gz"
+
+FOLDS = 5
+"""Folds where the data set has no validation part; nnU-Net's own number."""
+
+_NAME = re.compile(r"Dataset(\d{3})_[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class Request:
+    """How a data set is written.
+
+    Attributes:
+        out: The folder to write, `DatasetNNN_Name`.
+        classes: Name in `CLASSES`.
+        folds: Number of folds, of whole patients; 0 takes the validation part of the split as the one fold.
+        splits: Split file; None for the data set's own.
+        link: Whether images that stay as they are become hard links instead of copies.
+    """
+
+    out: Path
+    classes: str = "labels"
+    folds: int = 0
+    splits: Path | None = None
+    link: bool = False
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written.
+
+    Attributes:
+        cases: Part (`train`, `validation`, `test`) to the cases that were written.
+        folds: Every fold's training and validation cases.
+        classes: The labels, by name and number.
+        channels: The sequences, in the order of their numbers.
+        problems: Case to why it was left out.
+    """
+
+    cases: Mapping[str, tuple[str, ...]]
+    folds: tuple[Mapping[str, list[str]], ...]
+    classes: Classes
+    channels: tuple[str, ...]
+    problems: Mapping[str, str]
+
+
+def export_nnunet(
+    cohort: Cohort,
+    request: Request,
+    *,
+    executor: Executor | None = None,
+    progress: Progress = lambda done, total, note: None,
+) -> Exported:
+    """Write a cohort as a raw data set of nnU-Net; a case that cannot be written is left out and named.
+
+    Test cases go to imagesTs and labelsTs, all others to imagesTr and labelsTr. Images are copied where nnU-Net reads
+    them as they are; else, and references always, they are written in RAS+ order on the case's own grid.
+
+    Raises:
+        UsageError: If the folder has no name of nnU-Net's, or is there; or if the labels make no classes of that kind.
+        DataError: If there is too little to train on, or the split file cannot be used.
+    """
+    _check_folder(request.out)
+    classes = pick(CLASSES, request.classes, kind="kind of classes")(cohort.scheme, cohort.region, _values(cohort))
+    if not (channels := cohort.sequences):
+        raise DataError("nnU-Net trains on images, and this data set has none", received=cohort.root)
+    parts, problems = _parts(cohort, request.splits)
+    part_of = {case_id: part for part, ids in parts.items() for case_id in ids}
+    cases = [case for case in cohort.cases if case.case_id in part_of]
+    patients = {case.case_id: case.patient for case in cases if part_of[case.case_id] != "test"}
+    _check_patients(len(set(patients.values())), max(1, request.folds))
+    writer = _Writer(request, channels, dict(classes.numbers), frozenset(parts["test"]))
+    for done, (case, outcome) in enumerate(
+        finished(writer.write, cases, of=lambda case: f"exporting {case.case_id}", executor=executor), start=1
+    ):
+        if isinstance(outcome, AflError):
+            problems[case.case_id] = str(outcome)
+        progress(done, len(cases), case.case_id)
+    written = {part: tuple(case_id for case_id in ids if case_id not in problems) for part, ids in parts.items()}
+    if not written["train"] and not written["validation"]:
+        reason = next(iter(problems.values()))
+        raise DataError("No case to train on could be written", received=reason, todo="Look at afl data check")
+    exported = Exported(written, _folds(written, patients, request.folds), classes, channels, problems)
+    _declare(exported, request.out)
+    return exported
+
+
+def save_folds(folds: Sequence[Mapping[str, list[str]]], folder: Path) -> None:
+    """Write `FOLDS_FILE` into a folder, such as the data set's of nnUNet_preprocessed.
+
+    Raises:
+        UsageError: If another one is there.
+    """
+    path, data = folder / FOLDS_FILE, (json.dumps(folds, indent=1) + "\n").encode()
+    if path.exists() and path.read_bytes() != data:
+        raise UsageError("There are other folds already", received=path, todo="Remove the file to have these")
+    write_atomically(path, data)
+
+
+@dataclass(frozen=True)
+class _Writer:
+    """Writes single cases, in processes too."""
+
+    request: Request
+    channels: tuple[str, ...]
+    numbers: Mapping[int, int]
+    tests: frozenset[str]
+
+    def write(self, case: Case) -> None:
+        """Write images and reference of a case, or nothing of it."""
+        part = "Ts" if case.case_id in self.tests else "Tr"
+        loaded = load_case(case, sequences=self.channels)
+        labels = self._numbered(load_reference_labels(case)) if case.reference else None
+        out, name = self.request.out, case.case_id
+        images = [out / f"images{part}" / f"{name}_{number:04d}{ENDING}" for number in range(len(self.channels))]
+        reference = out / f"labels{part}" / f"{name}{ENDING}"
+        try:
+            self._write_images(loaded, images)
+            if labels is not None:
+                save_mask(reference, labels, like=images[0])
+        except BaseException:
+            for path in (*images, reference):
+                path.unlink(missing_ok=True)
+            raise
+
+    def _write_images(self, loaded: LoadedCase, targets: Sequence[Path]) -> None:
+        files = [loaded.case.sequences[name] for name in self.channels]
+        as_they_are = _are_nnunets(loaded.case, files)
+        grid = loaded.images[self.channels[0]].affine
+        for name, file, target in zip(self.channels, files, targets, strict=True):
+            if not as_they_are:
+                save_volume(target, loaded.images[name].array, grid)
+            elif self.request.link:
+                _link(file, target)
+            else:
+                with replacing(target) as temporary:
+                    shutil.copyfile(file, temporary)
+
+    def _numbered(self, labels: Volume) -> Volume:
+        table = np.zeros(max([int(labels.array.max()), *self.numbers]) + 1, np.uint16)
+        for value, number in self.numbers.items():
+            table[value] = number
+        array = table[labels.array]
+        return Volume(array.astype(np.uint8) if table.max() < 255 else array, labels.affine, labels.stored)
+
+
+def _are_nnunets(case: Case, files: Sequence[Path]) -> bool:
+    """Whether nnU-Net reads the images as they are: each a 3-D file of its ending, all with the same grid stored."""
+    if case.channels or case.trust_voxel_order or not all(file.name.lower().endswith(ENDING) for file in files):
+        return False
+    first, *others = (read_header(file, any_axes=True) for file in files)
+    same = all(h.shape == first.shape and np.allclose(h.affine, first.affine, atol=1e-4) for h in others)
+    return len(first.shape) == 3 and same
+
+
+def _link(file: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        os.link(file.resolve(), target)
+    except OSError as error:
+        todo = "Leave --link out: the images are then copied"
+        raise DataError("The image cannot be linked", received=error.strerror or error, todo=todo) from error
+
+
+def _values(cohort: Cohort) -> list[int]:
+    """The labels of the references, where the data set does not say which there are.
+
+    Raises:
+        DataError: If there is none.
+    """
+    if cohort.scheme.values:
+        return []
+    values = sorted(label_values(cohort.cases) - {0})
+    if not values:
+        raise DataError("No reference holds a tumour: there is nothing to train on", received=cohort.root)
+    return values
+
+
+def _parts(cohort: Cohort, splits: Path | None) -> tuple[dict[str, list[str]], dict[str, str]]:
+    """Part to cases, and the cases of none; without a split file, those of a folder Ts or without a reference test."""
+    problems, parts = dict(cohort.problems), dict[str, list[str]](train=[], validation=[], test=[])
+    file = splits or cohort.root / SPLITS_FILE
+    split = load_splits(file) if splits or file.is_file() else {}
+    part_of = {case_id: part for part, ids in split.items() for case_id in ids}
+    for case in cohort.cases:
+        alone = "test" if case.reference is None or case.group == "Ts" else "train"
+        part = part_of.get(case.case_id, "") if split else alone
+        if part not in parts:
+            where = f"it is in the part {part}, which is neither {', '.join(parts)}" if part else "it is in no part"
+            problems[case.case_id] = f"{case.case_id} is left out: by {file.name} {where}."
+        elif part != "test" and case.reference is None:
+            problems[case.case_id] = f"{case.case_id} is left out: it has no reference to train on."
+        else:
+            parts[part].append(case.case_id)
+    return parts, problems
+
+
+def _folds(
+    written: Mapping[str, Sequence[str]], patients: Mapping[str, str], number: int
+) -> tuple[dict[str, list[str]], ...]:
+    """The folds of the training cases, whole patients each; () where one patient cannot be divided."""
+    if written["validation"] and written["train"] and not number:
+        return ({"train": list(written["train"]), "val": list(written["validation"])},)
+    cases = [*written["train"], *written["validation"]]
+    owners = sorted({patients[case_id] for case_id in cases})
+    number = min(number or FOLDS, len(owners))
+    if number < 2:
+        return ()
+    random.Random(0).shuffle(owners)
+    fold_of = {owner: place % number for place, owner in enumerate(owners)}
+    places = {case_id: fold_of[patients[case_id]] for case_id in cases}
+    return tuple(
+        {
+            "train": [case_id for case_id in cases if places[case_id] != fold],
+            "val": [case_id for case_id in cases if places[case_id] == fold],
+        }
+        for fold in range(number)
+    )
+
+
+def _check_patients(number: int, folds: int) -> None:
+    if number < folds:
+        raise DataError(
+            "There are too few patients to train on",
+            received=f"{number_of(number, 'patient')} for {number_of(folds, 'fold')}",
+            todo=f"Put more cases into train in {SPLITS_FILE}, or give --splits",
+        )
+
+
+def _check_folder(out: Path) -> None:
+    name = _NAME.fullmatch(out.name)
+    if name is None:
+        raise UsageError(
+            "nnU-Net knows a data set by its folder: Dataset, three digits, _ and letters, digits, _ and -",
+            received=out.name,
+            todo="For example --out nnUNet_raw/Dataset501_Prostate",
+        )
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise UsageError("The folder is there already", received=out, todo="Give another, or remove it")
+    others = (
+        [p.name for p in out.parent.glob(f"Dataset{name[1]}_*") if p.name != out.name] if out.parent.is_dir() else []
+    )
+    if others:
+        what = "nnU-Net takes each number once, and the folder has a data set of this one"
+        raise UsageError(what, received=others[0], todo="Give another number")
+
+
+def _declare(exported: Exported, out: Path) -> None:
+    """Write dataset.json last: without it the folder is no data set."""
+    cases, classes = exported.cases, exported.classes
+    save_splits(out / SPLITS_FILE, {part: ids for part, ids in cases.items() if ids})
+    if exported.folds:
+        save_folds(exported.folds, out)
+    declaration: dict[str, Any] = {
+        "channel_names": {str(number): name for number, name in enumerate(exported.channels)},
+        "labels": {"background": 0, **classes.labels},
+        **({"regions_class_order": classes.order} if classes.order else {}),
+        "numTraining": len(cases["train"]) + len(cases["validation"]),
+        "file_ending": ENDING,
+        REGIONS: classes.regions,
+    }
+    write_atomically(out / DECLARATION, (json.dumps(declaration, indent=1) + "\n").encode())
