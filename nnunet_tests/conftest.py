@@ -12,11 +12,11 @@ import pytest
 
 from afl_core.nnunet.catalogue import FOLDER, VARIABLE
 
-ZOOMS = (0.8, 1.0, 2.0)
-"""Edges along X, Y and Z: nnU-Net reads Z first, and so would mix them up if we took the wrong order."""
+ZOOMS = (0.8, 2.0, 1.0)
+"""Edges along X, Y and Z in mm: nnU-Net reads Z first, and then moves the axis of the longest edge to the front."""
 
-SHAPE = (28, 32, 20)
-RADII_MM = (5.0, 7.0, 8.0)
+SHAPE = (28, 20, 32)
+RADII_MM = (5.0, 8.0, 7.0)
 CASES = tuple(f"case_{k}" for k in range(5))
 
 _WORDS = {f"nnUNet_{name}": name for name in ("raw", "preprocessed", "results")}
@@ -36,7 +36,7 @@ def folders(tmp_path_factory):
     """The folders and variables of nnU-Net, with one data set of five cases."""
     root = tmp_path_factory.mktemp("nnunet")
     os.environ.update({name: str(root / folder) for name, folder in _WORDS.items()})
-    os.environ.update({VARIABLE: str(FOLDER), "nnUNet_n_proc_DA": "0", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"})
+    os.environ.update({VARIABLE: str(FOLDER), "nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"})
     raw = root / "raw" / "Dataset501_Balls"
     for name in ("imagesTr", "labelsTr"):
         (raw / name).mkdir(parents=True)
