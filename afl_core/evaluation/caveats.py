@@ -8,6 +8,7 @@ from afl_core.data.labels import EXAMPLE_CODES, WHOLE, region_title
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest, failed_predictions
+from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import BYTES, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.metrics.matchers import MATCHERS, task_warning
@@ -66,7 +67,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
-    return (*sentences, *_perfect(rows), *_scaled(rows), *_trained_on(manifest, rows))
+    return (*sentences, *_perfect(rows), *_scaled(rows), *_archives(rows), *_trained_on(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:
@@ -131,6 +132,23 @@ def _scaled(rows: pd.DataFrame) -> list[str]:
         "times 255: save 0 to 1 to be sure."
         for source, n in _noted(rows, BYTES).items()
     ]
+
+
+def _archives(rows: pd.DataFrame) -> list[str]:
+    """Sources whose probabilities do not belong to their masks, or could not be read; the masks are what counts."""
+    sentences = [
+        f"The probabilities of {source} give another mask in {number_of(n, 'case')}: post-processing was applied, and "
+        "the masks were measured."
+        for source, n in _noted(rows, POSTPROCESSED).items()
+    ]
+    for source, n in _noted(rows, UNREAD).items():
+        note = str(
+            rows.loc[(rows["source"] == source) & rows["note"].str.contains(UNREAD, regex=False), "note"].iloc[0]
+        )
+        reason = note.partition(f"{UNREAD}: ")[2].partition("; ")[0]
+        files = number_of(n, ".npz file", ".npz files")
+        sentences.append(f"{files} of {source} could not be used, the first since {reason}; its mask was measured.")
+    return sentences
 
 
 def _noted(rows: pd.DataFrame, words: str) -> dict[str, int]:

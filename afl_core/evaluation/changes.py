@@ -9,6 +9,7 @@ from pathlib import Path
 from afl_core.base import paths, processes
 from afl_core.base.words import named
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.nnunet_results import models_near
 from afl_core.data.scan import scan_folder
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.job import EVERY, start_job
@@ -42,7 +43,9 @@ class Candidate:
 
 
 def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
-    """Folders of predictions for the cases of a data set: below its folder, and beside it; the fullest first.
+    """Folders of predictions for the cases of a data set: below its folder, beside it, and nnU-Net's models of it.
+
+    The fullest come first.
 
     Files that the data set has as its own are no predictions.
     """
@@ -53,7 +56,11 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
         below for folder in _folders_in(root.parent) if folder != root for below in (folder, *_folders_in(folder))
     ]
     found = list[Candidate]()
-    for folder in (*_folders_below(root), *beside[:MOST_BESIDE]):
+    models = models_near(root)
+    others = (
+        path for path in (*_folders_below(root), *beside[:MOST_BESIDE]) if not set(models) & {path, *path.parents}
+    )
+    for folder in (*models, *others):
         try:
             count = sum(path.resolve() not in own for path in predictions_of(folder, ids))
         except (AflError, OSError):  # it is offered, not asked for: who names it is told why it does not do

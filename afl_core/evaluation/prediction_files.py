@@ -11,6 +11,7 @@ from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
 from afl_core.data.layouts.masks import composed
+from afl_core.data.layouts.nnunet_results import find_models, mask_folders, model_name
 from afl_core.data.scan import scan_folder
 from afl_core.errors import CheckpointError, DataError
 
@@ -56,13 +57,29 @@ def find_prediction(folder: Path, case_id: str) -> Path:
 
 
 def list_predictions(folder: Path) -> dict[str, Path]:
-    """The predictions of a folder and of its sub-folders, by case id.
+    """The predictions of a folder and of its sub-folders, by case id; of a model of nnU-Net those of all its folds.
 
     A file that calls itself a prediction (`_pred`) goes first, then one that is named as its case alone.
 
     Raises:
-        DataError: If two files may be the prediction of one case, or if one is a link out of the folder.
+        DataError: If two files may be the prediction of one case, or if one is a link out of the folder; or if
+            `mask_folders` raises it.
     """
+    joined = dict[str, Path]()
+    for part in mask_folders(folder):
+        for case_id, path in _list_one(part).items():
+            if case_id in joined:
+                both = [one.relative_to(folder) for one in (joined[case_id], path)]
+                raise DataError(
+                    f"Two folds of {folder.name} hold a mask of {case_id}",
+                    received=" and ".join(map(str, both)),
+                    todo=f"Remove the fold of another split, or give one fold, such as {folder / both[0].parts[0]}",
+                )
+            joined[case_id] = path
+    return joined
+
+
+def _list_one(folder: Path) -> dict[str, Path]:
     scan = scan_folder(folder, depth=1)
     if scan.refused:
         raise DataError("A mask is a link that leaves its folder", received=scan.refused[0], todo="Copy the file")
@@ -90,25 +107,50 @@ def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
 
 
 def source_name(folder: Path) -> str:
-    """A name for the source that a folder holds.
+    """A name for the source that a folder holds; of nnU-Net's, by trainer and configuration.
 
-    >>> source_name(Path("out/(best) model"))
-    'best_model'
+    >>> source_name(Path("out/(best) model")), source_name(Path("nnUNetTrainerAFL__nnUNetPlans__2d"))
+    ('best_model', 'AFL 2d')
     """
-    return _NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+    return model_name(folder) or _NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """The name, or the name with the first number that makes it another, in capitals or not.
+
+    >>> free_name("FL", ["fl", "FL 2"])
+    'FL 3'
+    """
+    lower = {other.lower() for other in taken}
+    names = (name, *(f"{name[:36]} {k}" for k in range(2, len(lower) + 3)))
+    return next(other for other in names if other.lower() not in lower)
+
+
+def named_folders(folders: Iterable[Path]) -> dict[str, Path]:
+    """Folders by names for sources of which no two are the same."""
+    names = dict[str, Path]()
+    for folder in folders:
+        names[free_name(source_name(folder.resolve()), names)] = folder
+    return names
 
 
 def check_no_models(folder: Path) -> None:
-    """Raise if a folder holds folders of predictions, of which each is a source of its own.
+    """Raise if a folder holds folders of predictions, or models of nnU-Net, of which each is a source of its own.
 
     Raises:
         CheckpointError: Names them, as the command takes them.
     """
+    if models := find_models(folder):
+        raise CheckpointError(
+            f"{folder.name} holds several models of nnU-Net" if len(models) > 1 else f"{folder.name} holds a model",
+            received=named([model.name for model in models]),
+            todo=f"Give it without a name to compare all of them: --source {shlex.quote(str(folder))}",
+        )
     below = [masks for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
     paths = [masks.path for masks in below]
     if paths:
-        models = [m.path for m in below if m.predicted or not REFERENCES.search(PurePosixPath(m.path).name)] or paths
-        texts = [f"{source_name(folder / path)}={folder / path}" for path in models]
+        predicted = [m.path for m in below if m.predicted or not REFERENCES.search(PurePosixPath(m.path).name)] or paths
+        texts = [f"{source_name(folder / path)}={folder / path}" for path in predicted]
         raise CheckpointError(
             f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",
             received=named(paths),

@@ -10,8 +10,10 @@ from numpy.typing import NDArray
 
 from afl_core.data.formats.files import load_channels, load_labels, load_mask, load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
+from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.data.loading import region_mask
 from afl_core.errors import DataError
+from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD, archive_of, load_probabilities
 from afl_core.evaluation.prediction_values import (
     BYTE,
     BYTE_MAPS,
@@ -37,11 +39,13 @@ OUTSIDE = 0.1
 SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
 """Name in notes of a file that by itself could be a mask."""
 
-_SELECTION = re.compile(r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)")
+_SELECTION = re.compile(
+    rf"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)|{UNREAD}.*|{re.escape(POSTPROCESSED)}"
+)
 
 
 def changes(note: str) -> str:
-    """Changes of a prediction by the note of its row: without the selection of a region, which changes nothing.
+    """Changes of a prediction by the note of its row: without what was read of it, which changes nothing.
 
     >>> changes("a file of labels, of which et: 3 was taken; placed by a.nii, voxel by voxel")
     'placed by a.nii, voxel by voxel'
@@ -90,6 +94,32 @@ def load_prediction(
     if (box := bounding_box(tumour)) is not None:
         check_plausible(labels.array[box], region.known, file=path.name)
     return Mask(tumour, labels.affine, labels.stored), None, ""
+
+
+def declared_region(declaration: Declaration, region: Region) -> Region:
+    """A region of the data set as labels of a model, which may have other numbers for them.
+
+    Raises:
+        DataError: If the model declares no region of that name; names those that it does.
+    """
+    scheme = declaration.scheme
+    if region.name not in scheme.regions:
+        raise DataError(
+            f"The {declaration.path.name} of {declaration.path.parent.name} declares no region {region.name}",
+            received=f"{', '.join(scheme.regions)}; {scheme.title}",
+            todo="Take one of these regions, or give --prediction-labels labels if its labels are those of the data "
+            "set, or mask if its masks are of this region",
+        )
+    return Region(region.name, scheme.regions[region.name], tuple(scheme.values))
+
+
+def load_declared(path: Path, declaration: Declaration, region: Region) -> tuple[Mask, NDArray[np.float32] | None, str]:
+    """A mask of nnU-Net's and its probabilities, if an archive lies beside it; the rest as `load_prediction`."""
+    taken = declared_region(declaration, region)
+    mask, _, note = load_prediction(path, taken, "labels")
+    archive = archive_of(path)
+    tumour, said = load_probabilities(archive, path, declaration, taken) if archive else (None, "")
+    return mask, tumour, "; ".join(filter(None, (note, said)))
 
 
 def _of_channels(path: Path, region: Region) -> tuple[Mask, NDArray[np.float32] | None, str]:

@@ -42,8 +42,16 @@ MIXED: Mapping[str, str] = MappingProxyType(
 BYTE_MAPS = "byte-probabilities"
 """Meaning of a folder in which every map is one of whole numbers, and some lie above 100."""
 
+DECLARED = "declared"
+"""Meaning of a folder with the dataset.json of the model that made it."""
+
 DECIDED: Mapping[str, str] = MappingProxyType(
-    {**MEANINGS, **MIXED, BYTE_MAPS: "maps of 0 to 255, which is a probability of 1, cut at 0.5"}
+    {
+        **MEANINGS,
+        **MIXED,
+        BYTE_MAPS: "maps of 0 to 255, which is a probability of 1, cut at 0.5",
+        DECLARED: "files of labels, of which the region is taken as the model's dataset.json declares it",
+    }
 )
 """Meanings that may be decided for a folder; a user can also name the first of them, `MEANINGS`."""
 

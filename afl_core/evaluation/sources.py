@@ -1,5 +1,6 @@
 """Where predictions come from: a network (`network_sources`), or a folder of predictions from any tool."""
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,23 +13,26 @@ from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
 from afl_core.data.formats.files import stored_axes
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.nnunet_results import Declaration, find_models, is_model, load_declaration, results_doubts
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
 from afl_core.evaluation.network_sources import CheckpointSource, ReleasedSource, combined_hash
+from afl_core.evaluation.nnunet_probabilities import archive_of
 from afl_core.evaluation.prediction_files import (
     MissingPredictionError,
     check_no_models,
     find_prediction,
     list_predictions,
+    named_folders,
     predictions_of,
 )
-from afl_core.evaluation.prediction_reading import load_prediction
-from afl_core.evaluation.prediction_values import DECIDED, MEANINGS, decide_meaning, sort_by_kind
+from afl_core.evaluation.prediction_reading import declared_region, load_declared, load_prediction
+from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
 from afl_core.evaluation.source_doubts import doubt_source
 from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card
-from afl_core.volume import Case, Mask, Prediction, Volume
+from afl_core.volume import Case, Mask, Prediction, Region, Volume
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}")
 
@@ -54,7 +58,7 @@ class MaskSource:
     def describe(self) -> dict[str, Any]:
         """The record of the source in the manifest."""
         record = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
-        archives = sum(1 for _ in self.path.glob("*.npz"))  # nnU-Net's probabilities: its masks say the same
+        archives = 0 if self.meaning == DECLARED else sum(1 for _ in self.path.glob("*.npz"))
         record |= {"ignored": f"{archives} .npz files"} if archives else {}
         record |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
         return record | ({"option": self.option} if self.option != "refuse" else {})
@@ -62,11 +66,16 @@ class MaskSource:
     def key(self, case: Case) -> str:
         """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
         options = [self.option] if self.option != "refuse" else []
-        return combined_hash(hash_files(self.files(case)), *options, *([self.meaning] if self.meaning else []))
+        meaning = [self.meaning] if self.meaning else []
+        if declaration := self._declaration():
+            meaning += [str(declared_region(declaration, case.region).inside)]
+        return combined_hash(hash_files(self.files(case)), *options, *meaning)
 
     def files(self, case: Case) -> list[Path]:
-        """The prediction of a case."""
-        return [self._file(case)]
+        """The prediction of a case, and nnU-Net's probabilities where they are read."""
+        mask = self._file(case)
+        archive = archive_of(mask) if self._declaration() else None
+        return [mask, archive] if archive else [mask]
 
     def sequences(self) -> tuple[str, ...]:
         """None: images are not needed."""
@@ -75,7 +84,10 @@ class MaskSource:
     def predict(self, case: Case, images: Mapping[str, Volume], reference: Mask | None) -> Prediction:
         """Read the file; the mask lies on the reference's grid if there is one."""
         path = self._file(case)
-        mask, tumour, note = load_prediction(path, case.region, self.meaning)
+        if declaration := self._declaration():
+            mask, tumour, note = load_declared(path, declaration, case.region)
+        else:
+            mask, tumour, note = load_prediction(path, case.region, self.meaning)
         notes, stored = [note] if note else [], stored_axes(path)
         mask = Mask(mask.array, mask.affine, stored)
         if (by := placed_by(case, path)) != path:
@@ -91,6 +103,9 @@ class MaskSource:
         both = None if tumour is None else np.stack([1 - tumour, tumour])
         return Prediction(mask, both, "; ".join(notes))
 
+    def _declaration(self) -> Declaration | None:
+        return load_declaration(self.path) if self.meaning == DECLARED else None
+
     def _file(self, case: Case) -> Path:
         try:
             return find_prediction(self.path, case.case_id)
@@ -102,21 +117,29 @@ Source = CheckpointSource | ReleasedSource | MaskSource
 
 
 def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, ...]:
-    """The sources, each folder of predictions with what its files mean (`decide_meaning`), unless that was given.
+    """The sources, each folder of predictions with what its files mean, unless that was given, and what is doubtful.
+
+    A dataset.json that a model left with its masks says it, else their values do (`decide_meaning`).
 
     Raises:
-        DataError: If `list_predictions` raises it.
+        DataError: If `list_predictions` or `load_declaration` raises it.
     """
     ids = [case.case_id for case in cohort.cases]
     decided = list[Source]()
     for source in sources:
-        if isinstance(source, MaskSource) and not source.meaning:
-            files = sort_by_kind(predictions_of(source.path, ids))
-            meaning = decide_meaning(files, cohort.region)
-            doubt = doubt_source(source.name, files, meaning, cohort.region)
-            source = replace(source, meaning=meaning, doubt=doubt)  # noqa: PLW2901 - the same with what it means
-        decided.append(source)
+        decided.append(_decided(source, ids, cohort.region) if isinstance(source, MaskSource) else source)
     return tuple(decided)
+
+
+def _decided(source: MaskSource, ids: Sequence[str], region: Region) -> MaskSource:
+    meaning, doubts = source.meaning, list(results_doubts(source.path))
+    if not meaning and load_declaration(source.path):
+        meaning = DECLARED
+    elif not meaning:
+        files = sort_by_kind(predictions_of(source.path, ids))
+        meaning = decide_meaning(files, region)
+        doubts.append(doubt_source(source.name, files, meaning, region))
+    return replace(source, meaning=meaning, doubt=" ".join(filter(None, doubts)))
 
 
 def source_text(name: str, path: Path | str, option: str = "", meaning: str = "") -> str:
@@ -133,7 +156,7 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
 
     Args:
         texts: `NAME=PATH`, or `NAME=PATH@OPTION`: one of `RELEASED` for a weights file, of `OTHER_GRID` or `DECIDED`,
-            or of both, for a folder of masks.
+            or of both, for a folder of masks. `PATH` alone is a model of nnU-Net, or a folder of several.
         other_grid: Option of the folders of masks that name none.
         meaning: Meaning of the folders of masks that name none; "" lets `decide_meanings` tell.
 
@@ -145,11 +168,22 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     pick(OTHER_GRID, other_grid, kind="way with another grid")
     if meaning:
         pick(MEANINGS, meaning, kind="meaning of predicted files")
-    sources = tuple(_parse(text, other_grid, meaning) for text in texts)
+    sources = tuple(_parse(text, other_grid, meaning) for given in texts for text in _named(given))
     names = [source.name.lower() for source in sources]
     if len(set(names)) < len(names):
         raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources))
     return sources
+
+
+def _named(text: str) -> tuple[str, ...]:
+    """The text itself, or NAME=PATH of every model of nnU-Net in the folder that it is."""
+    if not os.path.isdir(text):  # noqa: PTH112 - a Path's own raises where the text is too long
+        return (text,)
+    folder = Path(text)
+    models = (folder,) if is_model(folder) else find_models(folder)
+    if not models:
+        return (text,)
+    return tuple(source_text(name, path) for name, path in named_folders(models).items())
 
 
 def _parse(text: str, other_grid: str, meaning: str) -> Source:
@@ -158,7 +192,7 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
         raise UsageError(
             "A source is written NAME=PATH, NAME of letters, digits, space and . _ + -",
             received=text,
-            todo="For example --source FL=models/demo_fl",
+            todo="For example --source FL=models/demo_fl; a folder of nnU-Net's results needs no name",
         )
     path, option, named_meaning = Path(path_text).expanduser(), "", ""
     before, at, after = path_text.rpartition("@")

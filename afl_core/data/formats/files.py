@@ -85,7 +85,7 @@ def load_channels(path: Path, *, axis: int) -> tuple[Volume, ...]:
     """
     header = _header(path, dims=(4,))
     stack = np.moveaxis(finite(_voxels(path, header), path), axis, -1)
-    ras, affine, stored = _to_ras(stack, header.affine)
+    ras, affine, stored = to_ras(stack, header.affine)
     return tuple(Volume(ras[..., channel], affine, stored) for channel in range(ras.shape[3]))
 
 
@@ -209,10 +209,10 @@ def _read(
         raise _unopened(path, error) from error
     if channel is not None:
         array = array[..., channel]
-    return _to_ras(convert(array, path), header.affine)
+    return to_ras(convert(array, path), header.affine)
 
 
-def _to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64], str]:
+def to_ras(array: Array, affine: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64], str]:
     """The array with its first three axes in RAS+ order, its affine there, and the order in which it was stored."""
     orientation = nib.orientations.io_orientation(affine)
     ras: Array = nib.orientations.apply_orientation(array, orientation)

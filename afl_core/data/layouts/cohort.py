@@ -9,6 +9,7 @@ from pathlib import Path
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.assembly import Part, build_case, match_part, outside_link, place_of
+from afl_core.data.layouts.decathlon import reference_scheme
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.labelling import with_region
@@ -171,10 +172,14 @@ def references_cohort(
     trust_voxel_order: bool = False,
     patients: Path | None = None,
 ) -> Cohort:
-    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`."""
+    """The masks of a folder as cases without images; arguments as `load_cohort`, errors also as `find_references`.
+
+    Where they are a folder of a data set with a dataset.json, such as labelsTr, that says what the labels are.
+    """
     masks, strays, problems = find_references(folder)
     cases = tuple(Case(case_id, {}, path) for case_id, path in masks.items())
-    cohort = Cohort(folder, MASKS_ALONE, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
+    layout = replace(MASKS_ALONE, scheme=reference_scheme(folder) or MASKS_ALONE.scheme)
+    cohort = Cohort(folder, layout, cases, problems, strays=strays, trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
 
 

@@ -18,6 +18,9 @@ VOLUMES = ("flair", "t1", "t1ce", "t2")
 DECLARATION, MAX_BYTES = "dataset.json", 2**24
 """Name and largest size of the file in which a data set declares its channels and labels."""
 
+_REFERENCES = re.compile(r"labelsT[rs]|gt_segmentations")
+"""Names of the folders of references of a raw and of a preprocessed data set of nnU-Net."""
+
 REGIONS = "afl_regions"
 """Key of dataset.json under which an exported data set says its regions, whatever the labels are called."""
 
@@ -56,6 +59,19 @@ def declare(root: Path, layout: Layout) -> Layout:
         return replace(layout, volumes=names, sequences=names, scheme=scheme)
     aliases = MappingProxyType({f"{number:04d}": name for number, name in enumerate(names)})
     return replace(layout, aliases=aliases, sequences=names, scheme=scheme)
+
+
+def reference_scheme(folder: Path) -> Scheme | None:
+    """The labels of a folder of references by the dataset.json beside it; None where it is in no such data set.
+
+    Raises:
+        DataError: If the file cannot be used.
+    """
+    path = folder.resolve().parent / DECLARATION
+    if not _REFERENCES.fullmatch(folder.resolve().name) or not path.is_file():
+        return None
+    declaration = _read(path)
+    return declared_scheme(declaration, path) if declaration.get("labels") else None
 
 
 def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:

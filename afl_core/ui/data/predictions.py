@@ -6,12 +6,13 @@ import streamlit as st
 
 from afl_core.base.words import number_of
 from afl_core.data.layouts import Cohort, DataOptions
+from afl_core.data.layouts.nnunet_results import find_models
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import SourceSection
-from afl_core.evaluation.prediction_files import source_name
+from afl_core.evaluation.prediction_files import free_name, named_folders, source_name
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
@@ -39,7 +40,7 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
     for candidate in _candidates(str(cohort.root), cohort.options, cohort):
         if str(candidate.path) in known:
             continue
-        name = _free(candidate.name, [*sources, *chosen])
+        name = free_name(candidate.name, [*sources, *chosen])
         below = _shown(candidate.path, cohort.root)
         label = f"{plain(name)}: {candidate.cases} of {many}, in {plain(below)}"
         if st.checkbox(label, value=candidate.cases == len(cohort.cases), key=f"predictions {candidate.path}"):
@@ -57,19 +58,15 @@ def _choose_typed(cohort: Cohort) -> dict[str, Path]:
     path = typed_folder(text)
     if not path.is_dir():
         raise UsageError("There is no such folder", received=path, todo="Check the path")
+    if models := find_models(path):
+        name.caption(f"{number_of(len(models), 'model')} of nnU-Net, named by trainer and configuration")
+        return named_folders(models)
     return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner="Looking for predictions")
 def _candidates(root: str, options: DataOptions, _cohort: Cohort) -> tuple[Candidate, ...]:
     return find_candidates(_cohort)
-
-
-def _free(name: str, taken: list[str]) -> str:
-    """The name, or the name with the first number that makes it another."""
-    lower = {other.lower() for other in taken}
-    names = (name, *(f"{name} {k}" for k in range(2, len(taken) + 3)))
-    return next(other for other in names if other.lower() not in lower)
 
 
 def _shown(path: Path, root: Path) -> str:
