@@ -95,7 +95,7 @@ class Runner:
         return time.perf_counter() - begin
 
 
-def train(out: Path, trainer: str, run: Runner) -> float:
+def train(trainer: str, run: Runner) -> float:
     """Seconds of one training with its validation."""
     return run("nnUNetv2_train", "501", CONFIGURATION, "0", "-tr", trainer, "-p", PLANS, "-device", "cpu", "--npz")
 
@@ -120,19 +120,20 @@ def dice_by_nnunet(folder: Path) -> dict[str, float]:
 
 def compare(out: Path, seconds: Mapping[str, float], run: Runner) -> list[Record]:
     """Measure the folders of the trainers as they are, and hold each case to nnU-Net's own number."""
-    sources = [word for name in seconds for word in ("--source", f"{name}={folder_of(out, name)}")]
+    names = {trainer: trainer.removeprefix("nnUNetTrainer") for trainer in seconds}
+    sources = [word for of, name in names.items() for word in ("--source", f"{name}={folder_of(out, of)}")]
     command = (sys.executable, "-m", "afl_core", "evaluate", "--data", out / "raw" / DATASET)
-    run(*command, *sources, "--out", out / "comparison")
+    run(*command, "--split", "validation", *sources, "--out", out / "comparison")
     measured = pd.read_parquet(out / "comparison" / "cases.parquet")
     records = []
-    for name, took in seconds.items():
-        folder = folder_of(out, name)
+    for trainer, took in seconds.items():
+        folder = folder_of(out, trainer)
         theirs = dice_by_nnunet(folder)
-        rows = measured[measured["source"] == name].set_index("case_id")["dsc"]
+        rows = measured[measured["source"] == names[trainer]].set_index("case_id")["dsc"]
         ours = {case: float(rows[case]) for case in theirs}
         records.append(
             Record(
-                trainer=name,
+                trainer=trainer,
                 seconds=took,
                 epoch_seconds=epoch_seconds(folder),
                 cases=len(theirs),
@@ -160,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     prepare(out, given.cases, run)
     ending = f"_{given.epochs}epochs_{given.iterations}iterations"
     trainers = [f"{name}{ending}" for name in given.trainer or TRAINERS]
-    records = compare(out, {name: train(out, name, run) for name in trainers}, run)
+    records = compare(out, {name: train(name, run) for name in trainers}, run)
     table = pd.DataFrame([asdict(record) for record in records])
     print(table.to_string(index=False, float_format=lambda value: f"{value:.3g}"))
     print(f"The comparison: afl app, and open {out / 'comparison'}")
