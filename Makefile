@@ -3,6 +3,7 @@
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
 # make docs   build the documentation site in site/, strictly and offline
+# make nnunet  test the trainers inside nnU-Net; make nnunet-env makes the environment of its own that it needs (6 GB)
 # For a release (CONTRIBUTING.md):
 # make schemas   renew the JSON Schemas in docs/schemas
 # make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
@@ -16,8 +17,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8501
 TORCH := 2.13.0
+NNUNET := torch==2.14.1 torchvision==0.29.1 nnunetv2==2.8.1
 
-.PHONY: app setup test check pictures docs schemas wheel lock lowest licences sbom tag
+.PHONY: app setup test check pictures docs nnunet nnunet-env schemas wheel lock lowest licences sbom tag
 .DELETE_ON_ERROR:
 
 setup: $(VENV)/.app
@@ -48,6 +50,11 @@ pictures: $(VENV)/.dev
 docs: $(VENV)/.dev
 	$(BIN)/python -m sphinx -W --keep-going -n -q docs site
 	@echo "Open site/index.html"
+
+nnunet-env: $(VENV)/nnunet/.ready
+
+nnunet: $(VENV)/nnunet/.ready
+	$(VENV)/nnunet/bin/python -m pytest --rootdir=. -o addopts=--import-mode=importlib -o testpaths= nnunet_tests tests/nnunet
 
 schemas: $(VENV)/.dev
 	$(BIN)/python docs/schemas.py
@@ -93,6 +100,13 @@ $(VENV)/.app: requirements.txt pyproject.toml
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
 	command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || echo "No browser: the browser tests will be skipped."
+	touch $@
+
+$(VENV)/nnunet/.ready: pyproject.toml
+	@# PyPI's torchvision, which nnU-Net brings, goes with PyPI's torch alone, and not with the CPU wheel of the lock.
+	test -x $(VENV)/nnunet/bin/python || $(PYTHON) -m venv $(VENV)/nnunet
+	$(VENV)/nnunet/bin/python -m pip install --quiet --disable-pip-version-check $(NNUNET) --editable '.[app,nnunet]' \
+		$$(grep -E '^pytest(-timeout)?==' requirements-dev.txt)
 	touch $@
 
 $(VENV)/.tools:

@@ -172,6 +172,8 @@ _TRAINING = {
     "Decision rule": "How the two outputs of a network become a mask: from the tumour channel (above 0.5), from the "
     "background channel (its complement above 0.5), or by argmax.",
     "Epoch": "One pass over the training cases.",
+    "Factors from": "Where A-FL takes alpha and gamma from in training: from each patch, or from the whole case of "
+    "which the patch is a part.",
     "Fingerprint": "A SHA-256 number over files. It changes with any byte of them, so a result is measured again "
     "when its weights or files changed.",
     "Learning rate": "How far one step moves the weights.",

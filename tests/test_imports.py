@@ -20,7 +20,7 @@ LAYERS = (
     {"data"},
     {"data.layouts"},
     {"data.check", "data.demo", "data.upload"},
-    {"inference"},
+    {"inference", "nnunet"},
     {"training"},
     {"evaluation"},
     {"analysis.statistics"},

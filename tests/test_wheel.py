@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import pytest
 from afl_core import evaluate
 
 ROOT = Path(__file__).parents[1]
-EXTRAS = ("torch", "monai", "safetensors", "streamlit", "pyvista", "vtkmodules", "starlette", "pydeck")
+EXTRAS = ("torch", "monai", "safetensors", "streamlit", "pyvista", "vtkmodules", "starlette", "pydeck", "nnunetv2")
 
 CORE = """
 import sys
@@ -106,6 +107,8 @@ def test_the_core_evaluates_masks_without_any_extra(core, tmp_path):
         assert ran.returncode == 0, ran.stderr
     assert core("xray", "--references", tmp_path / "reference").returncode == 0
     assert core("doctor").returncode == 0
+    (named,) = [line for line in core("nnunet").stdout.splitlines() if line.startswith("export nnUNet_extTrainer=")]
+    assert list(Path(shlex.split(named)[1].partition("=")[2]).glob("*.py"))
 
 
 @pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="AFL_REAL_DATA names no folder of real cases")

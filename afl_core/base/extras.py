@@ -7,7 +7,11 @@ from types import MappingProxyType
 from afl_core.errors import UsageError
 
 EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"train": ("torch", "monai", "safetensors"), "app": ("streamlit", "pyvista", "vtkmodules")}
+    {
+        "train": ("torch", "monai", "safetensors"),
+        "app": ("streamlit", "pyvista", "vtkmodules"),
+        "nnunet": ("nnunetv2",),
+    }
 )
 """Name of the extra to the modules that it brings."""
 

@@ -55,6 +55,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "training",
             "Train a checkpoint: weights.safetensors and card.json. Ctrl-C saves and ends; --resume goes on.",
         ),
+        "nnunet": (
+            "nnunet",
+            "Print what to set so that nnU-Net trains with A-FL and its baselines, and list the trainers.",
+        ),
         "study": (
             "study",
             "Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test "

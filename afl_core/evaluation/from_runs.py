@@ -168,7 +168,10 @@ def cards_of(runs: Sequence[RunFolder]) -> dict[str, Card]:
 def unique_sources(cards: Mapping[str, Card]) -> dict[str, str]:
     """Name of a source to the checkpoint's folder, FL first: the shortest names that tell all apart."""
     order = sorted(cards, key=lambda of: (cards[of].loss != "focal", of))
-    short = [source_name(cards[of].label, cards[of].loss_settings) for of in order]
+    short = [
+        source_name(card.label, card.loss_settings, card.training.get("factors_from", "patch"))
+        for card in (cards[of] for of in order)
+    ]
     seeded = [f"{name[:32]} seed{cards[of].training.get('seed', '')}" for name, of in zip(short, order, strict=True)]
     names = first_unique([cards[of].label for of in order], short, seeded, [of[:40] for of in order])
     return dict(zip(names, order, strict=True))

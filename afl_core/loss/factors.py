@@ -1,6 +1,7 @@
 """The numbers that A-FL takes from a reference mask."""
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -93,6 +94,14 @@ def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: 
         band = torch.stack([square.count_nonzero() for square in squares]).clamp(min=1)
         gamma_msa = total / (n if smoothness == "released" else band)
     return Factors(1 - gamma_va, gamma_va, gamma_msa, smoothness)
+
+
+def join_factors(each: Iterable[Factors], *, device: torch.device | str = "cpu") -> Factors:
+    """The factors of a batch from those of its samples, which were computed by one reading, on a device."""
+    samples = tuple(each)
+    fields = zip(*((f.alpha_va, f.gamma_va, f.gamma_msa) for f in samples), strict=True)
+    alpha_va, gamma_va, gamma_msa = (torch.cat(values).to(device) for values in fields)
+    return Factors(alpha_va, gamma_va, gamma_msa, samples[0].smoothness)
 
 
 def _near_tumour(mask: Tensor) -> Tensor:

@@ -35,6 +35,7 @@ class TrainingFacts(TypedDict, total=False):
     seed: int
     steps: int | None
     batch_size: int
+    factors_from: str
     parameters: int
     best_step: int
     best_validation_dsc: float

@@ -24,6 +24,7 @@ class TrainConfig(BaseModel):
     Attributes:
         loss: Key of the loss in `LOSSES`.
         loss_settings: Settings of the loss, as `build_loss` takes them.
+        factors_from: Where A-FL takes alpha and gamma from: each `patch`, or the whole `case` that it is a part of.
         network: Key of the network in `MODELS`.
         network_settings: Settings of the network, as `build_model` takes them.
         encoder_weights: File of 2-D ImageNet weights for the encoder of the ResNet50 U-Net.
@@ -54,6 +55,7 @@ class TrainConfig(BaseModel):
 
     loss: str
     loss_settings: dict[str, Any]
+    factors_from: Literal["patch", "case"] = "patch"
     network: str = "demo_unet"
     network_settings: dict[str, Any] = Field(default_factory=dict)
     encoder_weights: str | None = None

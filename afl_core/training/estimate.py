@@ -15,12 +15,12 @@ def step_seconds(config: TrainConfig) -> float:
     Raises:
         UsageError: If the network, patch or device is not possible.
     """
-    run = RunState(config.model_copy(update={"epochs": None}), ())
     generator = torch.Generator().manual_seed(0)
     image = torch.randn((len(config.sequences), *config.patch_size), generator=generator).half()
     label = (torch.rand((1, *config.patch_size), generator=generator) < 0.02).byte()
     flat = label.flatten()
     case = TrainingCase("made up", image, label, flat.nonzero()[:, 0], (flat == 0).nonzero()[:, 0])
+    run = RunState(config.model_copy(update={"epochs": None}), [case])
     draw, seconds = BatchSampler([case], config), 0.0
     for step in (1, 2):
         begin = time.perf_counter()

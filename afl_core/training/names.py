@@ -58,18 +58,19 @@ def short_loss(config: TrainConfig) -> str:
     'A-FL released code gamma_scale 4'
     """
     names = [name for key, name in LOSS_NAMES.items() if key.split(":")[0] == config.loss]
-    return source_name((names or [config.loss])[0].split(":")[0], config.loss_settings)
+    return source_name((names or [config.loss])[0].split(":")[0], config.loss_settings, config.factors_from)
 
 
-def source_name(label: str, loss_settings: Mapping[str, Any]) -> str:
+def source_name(label: str, loss_settings: Mapping[str, Any], factors_from: str = "patch") -> str:
     """Label of a loss, and of A-FL what was set, as a source may be called.
 
-    >>> source_name("A-FL", {"preset": "paper_equation"}), source_name("FL", {"gamma": 2.0})
-    ('A-FL paper equation', 'FL')
+    >>> source_name("A-FL", {"preset": "paper_equation"}, "case"), source_name("FL", {"gamma": 2.0}, "case")
+    ('A-FL paper equation of the case', 'FL')
     """
     changed = dict(loss_settings) if label == "A-FL" else {}
     preset = str(changed.pop("preset", "")).replace("_", " ")
-    text = f"{label} {preset} {settings_words(changed, ' ')}"
+    whole = "of the case" if label == "A-FL" and factors_from == "case" else ""
+    text = f"{label} {preset} {whole} {settings_words(changed, ' ')}"
     return re.sub(r"[^A-Za-z0-9._+-]+", " ", text).strip()[:40].strip()
 
 

@@ -201,7 +201,10 @@ def _chosen(cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, conf
 
 
 def _settings(config: TrainConfig) -> str:
-    return ", ".join(f"{key} {value}" for key, value in config.loss_settings.items()) or "default settings"
+    settings = [f"{key} {value}" for key, value in config.loss_settings.items()]
+    if config.loss == "adaptive_focal" and config.factors_from == "case":
+        settings.append("alpha and gamma of the whole case")
+    return ", ".join(settings) or "default settings"
 
 
 def _region(cohort: Cohort) -> str:

@@ -3,7 +3,7 @@
 import copy
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.inference import tumour_probability, window_logits
 from afl_core.loss import AdaptiveFocalLoss, Factors, build_loss
 from afl_core.loss import factors as compute_factors
+from afl_core.loss.factors import join_factors
 from afl_core.metrics import evaluate_masks
 from afl_core.model.checkpoints import DecisionRule
 from afl_core.model.networks import build_model, check_patch
@@ -47,6 +48,8 @@ class RunState:
         )
         self.scaler = torch.amp.GradScaler(self.device, enabled=config.precision == "fp16")
         self.loss = build_loss(config.loss, **config.loss_settings)
+        self._cases = {case.case_id: case for case in cases}
+        self._of_case: dict[str, Factors] = {}
         self.initial = _hash(self.network)
         self.step, self.scored, self.highest = 0, 0, 0.0
         self.losses: list[float] = []
@@ -79,7 +82,8 @@ class RunState:
         image, label = image.to(self.device), label.to(self.device)
         with torch.autocast(self.device, _dtype(self.config), enabled=self.config.precision != "fp32"):
             logits = self.network(image)
-        known = self._note_factors(label)
+        known = self._factors(label, names)
+        self._note(known)
         loss = self.loss(logits.float(), label, **known)
         self._check(loss, logits, label, names)
         self.optimiser.zero_grad()
@@ -99,14 +103,22 @@ class RunState:
                 self.best, self.best_weights = (dsc, self.step), copy.deepcopy(self.network.state_dict())
         return dsc
 
-    def _note_factors(self, label: Tensor) -> dict[str, Factors]:
-        """A-FL's factors of a batch, noted and handed on, so that they are computed once."""
+    def _factors(self, label: Tensor, names: Sequence[str]) -> dict[str, Factors]:
+        """A-FL's factors of a batch, for the loss; {} for a loss that takes nothing from its target."""
         if not isinstance(self.loss, AdaptiveFocalLoss):
             return {}
-        factors = compute_factors(label, smoothness=self.loss.terms.gamma_smoothness, spacing_mm=self.loss.spacing_mm)
-        self.factors["alpha"] += factors.alpha_va.tolist()
-        self.factors["gamma"] += self.loss.terms.gamma(factors).tolist()
-        return {"factors": factors}
+        settings: dict[str, Any] = {"smoothness": self.loss.terms.gamma_smoothness, "spacing_mm": self.loss.spacing_mm}
+        if self.config.factors_from == "patch":
+            return {"factors": compute_factors(label, **settings)}
+        for name in set(names) - set(self._of_case):
+            self._of_case[name] = compute_factors(self._cases[name].label[None], **settings)
+        return {"factors": join_factors((self._of_case[name] for name in names), device=label.device)}
+
+    def _note(self, known: Mapping[str, Factors]) -> None:
+        """Keep alpha and gamma of a batch for the next report."""
+        if isinstance(self.loss, AdaptiveFocalLoss):
+            self.factors["alpha"] += known["factors"].alpha_va.tolist()
+            self.factors["gamma"] += self.loss.terms.gamma(known["factors"]).tolist()
 
     def _check(self, loss: Tensor, logits: Tensor, label: Tensor, names: Sequence[str]) -> None:
         value = loss.item()
@@ -114,7 +126,8 @@ class RunState:
             self.highest = max(self.highest, abs(value))
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
             logits = logits.detach().float()
-            each = [float(self.loss(logits[k : k + 1], label[k : k + 1])) for k in range(len(names))]
+            samples = zip(logits.split(1), label.split(1), names, strict=True)
+            each = [float(self.loss(x, mask, **self._factors(mask, [name]))) for x, mask, name in samples]
             lost = [name for name, each_loss in zip(names, each, strict=True) if not math.isfinite(each_loss)]
             worst = lost or [name for name, each_loss in zip(names, each, strict=True) if each_loss == max(each)]
             raise _lost(f"The loss is {value:g} at step {self.step + 1}", worst)

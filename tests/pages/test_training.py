@@ -205,9 +205,11 @@ def test_minutes_become_as_many_steps_for_all_as_the_slowest_does_in_that_time(f
     at = form()
     field(at, "selectbox", "Length in").select("minutes").run()
     field(at, "number_input", "Minutes").set_value(1).run()
+    field(at, "selectbox", "Factors from").select("case").run()
     press(press(at, "Check and estimate"), "Start 2 runs")
     configs = [run.spec().config for run in list_runs()]
     assert {(config.steps, config.validate_every) for config in configs} == {(120, 30)}
+    assert {config.factors_from for config in configs} == {"case"}
 
 
 def test_start_makes_a_pair_with_its_splits_and_starts_it_in_order(form, proposed, started, cohort):

@@ -44,6 +44,7 @@ def test_an_unknown_preset_is_named():
         ("sequences", ()),
         ("decision_rule", "coin"),
         ("label_resize", "linear"),
+        ("factors_from", "volume"),
         ("augmentation", "some"),
         ("optimiser", "adam"),
         ("schedule", "linear"),

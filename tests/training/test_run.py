@@ -103,6 +103,13 @@ def test_the_command_of_a_card_gives_the_same_weights_again(cohort, tmp_path, mo
     assert len({card.training["initial_weights_sha256"] for card in cards[0]}) == 1
 
 
+@pytest.mark.parametrize(("of", "said"), [("patch", False), ("case", True)])
+def test_a_card_says_where_the_factors_came_from(make, of, said):
+    card = run_training(make(ADAPTIVE.model_copy(update={"factors_from": of})))
+    assert card.training["factors_from"] == of
+    assert ("alpha and gamma of the whole case" in card.summary) == said
+
+
 def test_a_run_depends_on_the_training_cases_not_on_the_test_cases(make, cohort):
     def card():
         return run_training(make())

@@ -11,6 +11,7 @@ from torch import nn
 
 from afl_core.errors import DataError, UsageError
 from afl_core.loss import LOSSES, factors
+from afl_core.loss.factors import join_factors
 from afl_core.model.networks import build_model
 from afl_core.training import loop, state
 from afl_core.training.cases import BatchSampler
@@ -249,8 +250,52 @@ def test_a_loss_without_factors_logs_none(cases):
 def test_the_factors_that_are_logged_are_those_that_the_loss_uses(cases, monkeypatch):
     """They are computed once and handed on; the loss must not depend on who computed them."""
     with_log = train(ADAPTIVE, cases[:2], cases[2:3])
-    monkeypatch.setattr(RunState, "_note_factors", lambda self, label: {})
+    monkeypatch.setattr(RunState, "_factors", lambda self, label, names: {})
+    monkeypatch.setattr(RunState, "_note", lambda self, known: None)
     assert digest(train(ADAPTIVE, cases[:2], cases[2:3]).network) == digest(with_log.network)
+
+
+def test_factors_of_the_case_are_those_of_its_whole_reference_computed_once(cases, monkeypatch):
+    """Two steps on patches of two cases: value and gradient are those of the loss with the factors of the cases."""
+    config = changed(ADAPTIVE, factors_from="case")
+    whole = {case.case_id: factors(case.label[None], smoothness="released") for case in cases[:2]}
+    computed = []
+    monkeypatch.setattr(state, "compute_factors", lambda label, **_: computed.append(label.shape) or factors(label))
+    run, draw = RunState(config, cases[:2]), BatchSampler(cases[:2], config)
+    for step in (1, 2):
+        image, label, _ = draw(step)
+        names = ["Case_B", "Case_A"] if step == 1 else ["Case_A", "Case_A"]
+        twin = copy.deepcopy(run.network)
+        loss = run.loss(twin(image), label, factors=join_factors(whole[name] for name in names))
+        loss.backward()
+        run.advance(image, label, names)
+        assert run.losses[-1] == pytest.approx(loss.item(), rel=1e-6)
+        for own, other in zip(run.network.parameters(), twin.parameters(), strict=True):
+            torch.testing.assert_close(own.grad, other.grad)
+    order = ["Case_B", "Case_A", "Case_A", "Case_A"]
+    assert run.factors["alpha"] == [whole[name].alpha_va.item() for name in order]
+    assert run.factors["gamma"] == [whole[name].gamma_adaptive.item() for name in order]
+    assert sorted(computed) == sorted((1, *case.label.shape) for case in cases[:2])
+    assert cases[0].label.shape[1:] != config.patch_size
+
+
+def test_a_lost_sample_is_found_by_the_factors_that_it_was_trained_with(cases):
+    """By those of its patch, which has no tumour, the other one would be blamed."""
+    config = changed(ADAPTIVE, factors_from="case", loss_settings={"preset": "paper_equation"})
+    run = RunState(config, cases[:2])
+    asked = []
+    run.loss.forward = lambda logits, target, *, factors: asked.append(factors) or logits.sum() * math.nan
+    image, label, _ = BatchSampler(cases[:2], config)(1)
+    with pytest.raises(DataError):
+        run.advance(image, label * 0, ["Case_A", "Case_B"])
+    assert [len(f.alpha_va) for f in asked] == [2, 1, 1]
+    assert asked[1].alpha_va.item() == asked[0].alpha_va[0].item() < 1
+    assert asked[2].alpha_va.item() == asked[0].alpha_va[1].item() < 1
+
+
+def test_what_a_loss_takes_nothing_for_changes_nothing(cases):
+    first, second = (train(changed(factors_from=of), cases[:2], cases[2:3]) for of in ("patch", "case"))
+    assert digest(first.network) == digest(second.network)
 
 
 @pytest.mark.parametrize(

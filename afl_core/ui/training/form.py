@@ -42,6 +42,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "schedule": ("cosine", "constant"),
         "precision": ("fp32", "bf16", "fp16"),
         "device": ("auto", "cpu", "cuda"),
+        "factors_from": ("patch", "case"),
     }
 )
 """Settings with few values."""
@@ -206,7 +207,7 @@ def _choose_length(preset: str, first: Any, second: Any) -> tuple[str, int]:
 
 def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     """Settings that a preset fills; another preset brings its own."""
-    first, second = st.columns([4, 2, 2, 2]), st.columns(4)
+    first, second = st.columns([4, 2, 2, 2]), st.columns(len(CHOICES))
     there = data.sequences if data else ()
     usual = [name for name in preset_value(preset, "sequences") if name in there] or list(there)
     sequences = kept(f"{preset} sequences {data and data.root}", usual, there, name="sequences")
@@ -224,7 +225,9 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     for column, (name, choices) in zip(second, CHOICES.items(), strict=True):
         names = dict(zip(choices, choices, strict=True))
         standard = preset_value(preset, name)
-        chosen[name] = _choose_one(column, name.capitalize(), f"{preset} {name}", names, standard, name=name)
+        chosen[name] = _choose_one(
+            column, name.replace("_", " ").capitalize(), f"{preset} {name}", names, standard, name=name
+        )
     if data and not chosen["sequences"]:
         raise UsageError("Choose a sequence, or several")
     if len(chosen["patch_size"]) != 3:
