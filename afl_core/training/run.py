@@ -27,6 +27,7 @@ from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, TrainResult, train
+from afl_core.training.ranks import ALONE, Ranks
 from afl_core.training.run_records import TESTING, TRAINING, RunSpec
 from afl_core.training.runs import CHECKPOINT, RunFolder
 from afl_core.training.state import scores_by_rule
@@ -38,12 +39,15 @@ LIMITS = (
 )
 
 
-def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+def run_training(
+    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, ranks: Ranks = ALONE
+) -> Card | None:
     """Train, or go on training, what a run's folder asks for; the folder is locked meanwhile.
 
     Args:
         run: The folder of the run.
         report: Function that is called with every progress.
+        ranks: The processes that train together, of which this is the first; the others `follow_training`.
 
     Returns:
         The card of the checkpoint; None where the run was stopped, and can go on.
@@ -55,16 +59,18 @@ def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda 
     if run.alive():
         raise UsageError("The run is under way already", received=run.name)
     with run.lock():
-        return train_locked(run, report)
+        return train_locked(run, report, ranks)
 
 
-def train_locked(run: RunFolder, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+def train_locked(
+    run: RunFolder, report: Callable[[Progress], None] = lambda progress: None, ranks: Ranks = ALONE
+) -> Card | None:
     """`run_training` of a process that holds the run's lock."""
     try:
         keeper = FolderKeeper(run, report)
         with keeper.listening():
             keeper.tell("Reading the cases")
-            card = _train(run, run.spec(), keeper)
+            card = _train(run, run.spec(), keeper, ranks)
             end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
             return card
     except StoppedError:
@@ -75,6 +81,19 @@ def train_locked(run: RunFolder, report: Callable[[Progress], None] = lambda pro
         with suppress(OSError):  # a full disk does not take this either
             end_run(run, "failed", str(failure))
         raise failure from error
+
+
+def follow_training(ranks: Ranks) -> None:
+    """Train beside the first process, run after run, until it says with None that there is no other.
+
+    Raises:
+        AflError: If a run fails, for its own reason or as another process has ended.
+    """
+    while task := ranks.broadcast():
+        spec, splits = task
+        cohort = spec.data_options.load(spec.data)
+        train_, validation = (_load(cohort, splits, name, spec.config) for name in ("train", "validation"))
+        train(spec.config, train_, validation, ranks=ranks)
 
 
 def _as_failure(error: BaseException) -> AflError:
@@ -88,17 +107,18 @@ def _as_failure(error: BaseException) -> AflError:
     )
 
 
-def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
+def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper, ranks: Ranks) -> Card | None:
     config = spec.config
     if spec.data == DEMO.resolve():
         _make_demo(keeper)
     cohort = spec.data_options.load(spec.data)
     splits = _splits(run, cohort, keeper)
+    ranks.broadcast((spec, splits))
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
     keeper.steps = config.total_steps(len(cases["train"]))
     write_atomically(run.path / "environment.json", json.dumps(_environment(), indent=2).encode())
     keeper.tell(TRAINING)
-    result = train(config, cases["train"], cases["validation"], keeper)
+    result = train(config, cases["train"], cases["validation"], keeper, ranks)
     if result.steps < keeper.steps:
         return None
     keeper.tell(TESTING)
@@ -121,7 +141,7 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         decision_rule=config.decision_rule,
         loss=config.loss,
         loss_settings=config.loss_settings,
-        training=cast(TrainingFacts, config.model_dump(mode="json") | _outcome(result)),
+        training=cast(TrainingFacts, config.model_dump(mode="json") | _outcome(result, ranks)),
         data=cast(DataFacts, _describe(cohort, splits, config) | {"cases": counts}),
         scores={"test_mean_dsc_by_decision_rule": {rule: round(dsc, 4) for rule, dsc in scores.items()}}
         if test
@@ -176,7 +196,11 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
 
 
 def _load(
-    cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig, keeper: FolderKeeper
+    cohort: Cohort,
+    splits: Mapping[str, Sequence[str]],
+    name: str,
+    config: TrainConfig,
+    keeper: FolderKeeper | None = None,
 ) -> list[TrainingCase]:
     chosen = _chosen(cohort, splits, name, config)
     if not chosen:
@@ -185,8 +209,9 @@ def _load(
         )
     loaded = []
     for done, case in enumerate(chosen):
-        keeper.check()
-        keeper.tell(f"Reading the cases of the {name} split, {done} of {len(chosen)}")
+        if keeper:
+            keeper.check()
+            keeper.tell(f"Reading the cases of the {name} split, {done} of {len(chosen)}")
         files = load_case(case, sequences=config.sequences)
         assert files.reference is not None  # cases without one were left out above
         loaded.append(training_case(case.case_id, files.images, files.reference, config))
@@ -212,8 +237,9 @@ def _region(cohort: Cohort) -> str:
     return "" if cohort.region.name == WHOLE else f", trained on {cohort.scheme.title_of(cohort.region.name)}"
 
 
-def _outcome(result: TrainResult) -> dict[str, Any]:
+def _outcome(result: TrainResult, ranks: Ranks) -> dict[str, Any]:
     return {
+        "processes": ranks.size,
         "parameters": sum(p.numel() for p in result.network.parameters()),
         "best_step": result.best_step,
         "best_validation_dsc": round(result.best_validation_dsc, 4),

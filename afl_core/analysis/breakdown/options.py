@@ -122,7 +122,7 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
         if axis not in options.edges and there < MIN_VALUES:
             of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
             why = (
-                "; tumours of few voxels and tables imported without references carry none"
+                "; references alone carry one, those of few voxels do not"
                 if axis == "roughness"
                 else ""
             )
