@@ -99,6 +99,6 @@ def test_torchrun_trains_and_one_process_speaks(data, tmp_path, monkeypatch):
         [*launch, "-m", "afl_core", "train", *words], cwd=ROOT, check=False, capture_output=True, text=True, timeout=240
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("Checkpoint written to") == 1
+    assert (ran.stdout + ran.stderr).count("Checkpoint written to") == 1
     card = json.loads((tmp_path / "models" / "runs" / "two" / CHECKPOINT / CARD).read_text())
     assert card["training"]["processes"] == 2
