@@ -100,8 +100,10 @@ $(VENV)/.app: requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
-$(VENV)/.dev: $(VENV)/.app requirements-dev.txt
+$(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-trackers.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $(VENV)/trackers \
+		--requirement requirements-trackers.txt
 	command -v chromium >/dev/null || $(BIN)/python -m playwright install chromium || echo "No browser: the browser tests will be skipped."
 	touch $@
 

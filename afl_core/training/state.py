@@ -41,7 +41,7 @@ class RunState:
         torch.use_deterministic_algorithms(mode=True, warn_only=self.device == "cuda")  # CUDA has no such 3-D pooling
         self.network = build_network(config).train()
         if self.device == "cuda":  # tensor cores read channels last
-            self.network.to(self.device, memory_format=torch.channels_last_3d)
+            self.network.to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         self.parallel = ranks.wrap(self.network)
         self.optimiser = _build_optimiser(config, self.network)
         schedules = torch.optim.lr_scheduler
