@@ -256,6 +256,8 @@ def test_a_folder_of_results_is_all_its_models_and_each_has_its_name(model, tmp_
     assert parse_sources([str(model)]) == (MaskSource("FL 3d_fullres", model),)
     with pytest.raises(CheckpointError, match=r"holds several models of nnU-Net.*Give it without a name"):
         parse_sources([f"A={model.parent}"])
+    with pytest.raises(CheckpointError, match=r"holds models of nnU-Net by data set.*--source .*Dataset501_Made"):
+        parse_sources([f"A={model.parents[1]}"])
     with pytest.raises(UsageError, match="needs no name"):
         parse_sources([str(tmp_path)])
 
