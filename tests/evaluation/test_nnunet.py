@@ -212,6 +212,13 @@ def test_a_missing_fold_is_said_with_the_results_and_its_cases_are_missing(model
     assert manifest.missing == {"A": ("d",)}
 
 
+def test_masks_of_a_cross_validation_are_not_of_cases_that_the_model_has_seen(model, references, tmp_path):
+    (references / "splits.json").write_text(json.dumps({"train": list(CASES)}))
+    shutil.copytree(model / "fold_0" / "validation", tmp_path / "predicted")
+    assert "training part" not in measured(model, references_cohort(references), tmp_path / "validated")[1]
+    assert "training part" in measured(tmp_path / "predicted", references_cohort(references), tmp_path / "seen")[1]
+
+
 def test_without_a_declaration_the_values_tell_and_that_is_said(model, references, tmp_path):
     (model / "dataset.json").unlink()
     rows, said, manifest = measured(model, references_cohort(references), tmp_path)

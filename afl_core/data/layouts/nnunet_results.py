@@ -111,15 +111,31 @@ def model_name(folder: Path) -> str:
     >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folder_0_1"))
     'nnUNet 2d ResEncUNetL'
     """
-    for place in (folder, *list(folder.parents)[:2]):
-        if match := _MODEL.fullmatch(place.name):
-            trainer, plans, configuration = match.groups()
-            inside = [] if place == folder else folder.relative_to(place).parts
-            fold = [part for part in inside if _FOLD.fullmatch(part)]
-            plans = plans.removeprefix("nnUNet").removesuffix("Plans")
-            words = (trainer.removeprefix("nnUNetTrainer").strip("_") or "nnUNet", configuration, plans, *fold)
-            return _NO_NAME.sub("_", " ".join(filter(None, words)))[:40].strip()
-    return ""
+    if (place := _model_above(folder)) is None:
+        return ""
+    trainer, plans, configuration = _MODEL.fullmatch(place.name).groups()  # type: ignore[union-attr]  # it is a model's
+    fold = [part for part in folder.relative_to(place).parts if _FOLD.fullmatch(part)]
+    plans = plans.removeprefix("nnUNet").removesuffix("Plans")
+    words = (trainer.removeprefix("nnUNetTrainer").strip("_") or "nnUNet", configuration, plans, *fold)
+    return _NO_NAME.sub("_", " ".join(filter(None, words)))[:40].strip()
+
+
+def is_held_out(folder: Path) -> bool:
+    """Whether a folder is, by its name, of nnU-Net's masks of cases that it was not trained on: cross-validation.
+
+    >>> model = Path("Dataset501_A/nnUNetTrainer__nnUNetPlans__2d")
+    >>> is_held_out(model), is_held_out(model / "fold_0"), is_held_out(model / "fold_all"), is_held_out(Path("masks"))
+    (True, True, False, False)
+    """
+    if (place := _model_above(folder)) is None:
+        return False
+    inside = folder.relative_to(place).parts
+    return not inside or bool(_ACCUMULATED.fullmatch(inside[0]) or re.fullmatch(r"fold_\d+", inside[0]))
+
+
+def _model_above(folder: Path) -> Path | None:
+    """The folder of a model of nnU-Net that a folder is, by its name, or lies in."""
+    return next((place for place in (folder, *list(folder.parents)[:2]) if _MODEL.fullmatch(place.name)), None)
 
 
 def results_doubts(folder: Path) -> Iterator[str]:
