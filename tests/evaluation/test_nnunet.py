@@ -1,6 +1,7 @@
 """Sources of nnU-Net: masks, labels of their own, probabilities that must be the mask, and files that are broken."""
 
 import json
+import pickle
 import shutil
 from io import BytesIO
 from zipfile import ZipFile
@@ -184,6 +185,8 @@ def test_nothing_is_ever_unpickled(model, references, tmp_path):
     assert len(rows) == 3
     assert "it is of another grid or model" in rows["note"]["a"]
     assert not list(tmp_path.rglob("sprung"))
+    pickle.loads((model / "fold_0" / "validation" / "a.pkl").read_bytes())
+    assert list(tmp_path.rglob("sprung"))  # who opened the pickle would have been seen
     with pytest.raises(ValueError, match="allow_pickle"):  # the archive is one that NumPy would have to unpickle
         np.load(model / "fold_0" / "validation" / "a.npz")["probabilities"]
 
