@@ -4,7 +4,7 @@ import json
 import pickle
 import shutil
 from io import BytesIO
-from zipfile import ZipFile
+from zipfile import ZIP_LZMA, ZipFile
 
 import made_nnunet
 import nibabel as nib
@@ -135,13 +135,30 @@ def archive(array, *, name="probabilities"):
 
 
 def bomb():
-    """An archive whose header promises 8 TiB in the right number of axes."""
+    """An archive whose header promises 8 TB in the right number of axes."""
     file, header = BytesIO(), BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f4", "fortran_order": False, "shape": (4, 10**4, 10**4, 5500)}
     )
     with ZipFile(file, "w") as made:
         made.writestr("probabilities.npy", header.getvalue())
+    return file.getvalue()
+
+
+def archive_by(compression, array):
+    file, content = BytesIO(), BytesIO()
+    np.save(content, array)
+    with ZipFile(file, "w", compression) as made:
+        made.writestr("probabilities.npy", content.getvalue())
+    return file.getvalue()
+
+
+def other_version(array):
+    """Version 2, whose header may have gigabytes."""
+    file, content = BytesIO(), BytesIO()
+    np.lib.format.write_array(content, array, version=(2, 0))
+    with ZipFile(file, "w") as made:
+        made.writestr("probabilities.npy", content.getvalue())
     return file.getvalue()
 
 
@@ -163,7 +180,10 @@ BROKEN = {
     "of no numbers": (archive(np.full_like(GOOD, np.nan)), "it holds no probabilities"),
     "of logits": (archive(GOOD * 9 - 4), "it holds no probabilities"),
     "of integers": (archive((GOOD > 0.5).astype(np.int32)), "it holds no probabilities"),
-    "of petabytes": (bomb(), "it is of another grid or model"),
+    "of terabytes": (bomb(), "it is of another grid or model"),
+    "far too large": (bytes(2**20 + 8 * GOOD.size + 1), "it is larger than its grid"),
+    "of another version": (other_version(GOOD), "it is broken"),
+    "of another compression": (archive_by(ZIP_LZMA, GOOD), "it is broken"),
 }
 
 
