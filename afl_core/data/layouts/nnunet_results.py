@@ -22,7 +22,7 @@ VALIDATION, PLANS, SUMMARY, SPLITS = "validation", "plans.json", "summary.json",
 
 _FOLD = re.compile(r"fold_(\d{1,4}|all)")
 _MODEL = re.compile(r"([^_].*?)__(.+?)__(.+)")
-_ACCUMULATED = re.compile(r"crossval_results_folder_(\d+(?:_\d+)*)")
+_ACCUMULATED = re.compile(r"crossval_results_fold(?:er|s)_(\d+(?:_\d+)*)")
 _DATASET = re.compile(r"Dataset\d{3}_.+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9 ._+-]+|^[^A-Za-z0-9]+")
 
@@ -108,7 +108,7 @@ def model_name(folder: Path) -> str:
 
     >>> model_name(Path("Dataset501_A/nnUNetTrainerAFL_paper__nnUNetPlans__3d_fullres/fold_0"))
     'AFL_paper 3d_fullres fold_0'
-    >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folder_0_1"))
+    >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folds_0_1"))
     'nnUNet 2d ResEncUNetL'
     """
     if (place := _model_above(folder)) is None:
