@@ -154,7 +154,7 @@ def results_doubts(folder: Path) -> Iterator[str]:
         yield f"{folder.name} has no {DECLARATION}: what its labels mean was told from the masks, and no .npz was read."
     unfinished = [path.parent.name for path in masks if not (path / SUMMARY).is_file()]
     if unfinished:
-        yield f"{named(unfinished)} of {folder.name} has no {SUMMARY}: the validation did not end, and masks may lack."
+        yield f"{named(unfinished)} of {folder.name} has no {SUMMARY}: its validation did not end, masks may lack."
     if masks[0].parent.name == "fold_all":
         yield f"The masks of {folder.name} are of fold_all, which was trained on these cases: they score too well."
     if masks[0].parent == folder:
