@@ -1,9 +1,10 @@
 """Sources of nnU-Net: masks, labels of their own, probabilities that must be the mask, and files that are broken."""
 
 import json
+import pickle
 import shutil
 from io import BytesIO
-from zipfile import ZipFile
+from zipfile import ZIP_LZMA, ZipFile
 
 import made_nnunet
 import nibabel as nib
@@ -101,6 +102,16 @@ def test_labels_that_have_other_numbers_than_the_references_are_found_by_name(tm
         assert rows["dsc"]["a"] == 1
 
 
+def test_a_region_of_other_labels_than_that_of_the_references_is_said(model, references):
+    """A cavity is no tumour in BraTS 2024; a model's dataset.json cannot say so, and counts every label."""
+    made_nnunet.save_declaration(model, {"background": 0, "NCR": 1, "SNFH": 2, "ET": 3, "cavity": 4})
+    cohort = references_cohort(references, labels="brats2024")
+    assert decided(model, cohort).doubt.startswith("The region whole of A was made of its labels 1+2+3+4")
+    assert "that of the references of 1+2+3." in decided(model, cohort).doubt
+    made_nnunet.save_declaration(model)
+    assert decided(model, references_cohort(references, region="tc")).doubt == ""
+
+
 def test_an_array_that_was_turned_when_read_lies_where_the_mask_does(tmp_path):
     """NibabelIOWithReorient: the archive is in RAS+ order, the mask as the image was stored."""
     folder = save_model(tmp_path / "results", {0: ["a"]})
@@ -134,13 +145,30 @@ def archive(array, *, name="probabilities"):
 
 
 def bomb():
-    """An archive whose header promises 8 TiB in the right number of axes."""
+    """An archive whose header promises 8 TB in the right number of axes."""
     file, header = BytesIO(), BytesIO()
     np.lib.format.write_array_header_1_0(
         header, {"descr": "<f4", "fortran_order": False, "shape": (4, 10**4, 10**4, 5500)}
     )
     with ZipFile(file, "w") as made:
         made.writestr("probabilities.npy", header.getvalue())
+    return file.getvalue()
+
+
+def archive_by(compression, array):
+    file, content = BytesIO(), BytesIO()
+    np.save(content, array)
+    with ZipFile(file, "w", compression) as made:
+        made.writestr("probabilities.npy", content.getvalue())
+    return file.getvalue()
+
+
+def other_version(array):
+    """Version 2, whose header may have gigabytes."""
+    file, content = BytesIO(), BytesIO()
+    np.lib.format.write_array(content, array, version=(2, 0))
+    with ZipFile(file, "w") as made:
+        made.writestr("probabilities.npy", content.getvalue())
     return file.getvalue()
 
 
@@ -162,7 +190,10 @@ BROKEN = {
     "of no numbers": (archive(np.full_like(GOOD, np.nan)), "it holds no probabilities"),
     "of logits": (archive(GOOD * 9 - 4), "it holds no probabilities"),
     "of integers": (archive((GOOD > 0.5).astype(np.int32)), "it holds no probabilities"),
-    "of petabytes": (bomb(), "it is of another grid or model"),
+    "of terabytes": (bomb(), "it is of another grid or model"),
+    "far too large": (bytes(2**20 + 8 * GOOD.size + 1), "it is larger than its grid"),
+    "of another version": (other_version(GOOD), "it is broken"),
+    "of another compression": (archive_by(ZIP_LZMA, GOOD), "it is broken"),
 }
 
 
@@ -184,6 +215,8 @@ def test_nothing_is_ever_unpickled(model, references, tmp_path):
     assert len(rows) == 3
     assert "it is of another grid or model" in rows["note"]["a"]
     assert not list(tmp_path.rglob("sprung"))
+    pickle.loads((model / "fold_0" / "validation" / "a.pkl").read_bytes())
+    assert list(tmp_path.rglob("sprung"))  # who opened the pickle would have been seen
     with pytest.raises(ValueError, match="allow_pickle"):  # the archive is one that NumPy would have to unpickle
         np.load(model / "fold_0" / "validation" / "a.npz")["probabilities"]
 
@@ -210,6 +243,13 @@ def test_a_missing_fold_is_said_with_the_results_and_its_cases_are_missing(model
     assert sorted(rows.index) == list(CASES)
     assert "1 fold is missing in nnUNetTrainerFL__nnUNetPlans__3d_fullres (fold_1)" in said
     assert manifest.missing == {"A": ("d",)}
+
+
+def test_masks_of_a_cross_validation_are_not_of_cases_that_the_model_has_seen(model, references, tmp_path):
+    (references / "splits.json").write_text(json.dumps({"train": list(CASES)}))
+    shutil.copytree(model / "fold_0" / "validation", tmp_path / "predicted")
+    assert "training part" not in measured(model, references_cohort(references), tmp_path / "validated")[1]
+    assert "training part" in measured(tmp_path / "predicted", references_cohort(references), tmp_path / "seen")[1]
 
 
 def test_without_a_declaration_the_values_tell_and_that_is_said(model, references, tmp_path):
@@ -256,6 +296,8 @@ def test_a_folder_of_results_is_all_its_models_and_each_has_its_name(model, tmp_
     assert parse_sources([str(model)]) == (MaskSource("FL 3d_fullres", model),)
     with pytest.raises(CheckpointError, match=r"holds several models of nnU-Net.*Give it without a name"):
         parse_sources([f"A={model.parent}"])
+    with pytest.raises(CheckpointError, match=r"holds models of nnU-Net by data set.*--source .*Dataset501_Made"):
+        parse_sources([f"A={model.parents[1]}"])
     with pytest.raises(UsageError, match="needs no name"):
         parse_sources([str(tmp_path)])
 

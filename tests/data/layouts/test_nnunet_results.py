@@ -39,7 +39,7 @@ def test_any_other_folder_is_itself(tmp_path):
 def test_a_fold_between_others_that_is_missing_is_named(model):
     (model / "fold_1").rename(model / "other")
     (said,) = results_doubts(model)
-    assert said == f"1 fold is missing in {model.name} (fold_1): their cases have no prediction."
+    assert said == f"1 fold is missing in {model.name} (fold_1): its cases have no prediction."
 
 
 @pytest.mark.parametrize("place", ["nnUNet_preprocessed", "nnUNet_raw"])
@@ -50,6 +50,13 @@ def test_the_folds_that_the_split_names_are_due(place, model):
     (said,) = results_doubts(model)
     assert "2 folds are missing" in said
     assert "(fold_3, fold_4)" in said
+
+
+def test_a_folder_of_joined_folds_says_which_it_lacks(model):
+    (folder := model / "crossval_results_folds_0_2").mkdir()
+    assert mask_folders(folder) == (folder,)
+    (said,) = results_doubts(folder)
+    assert said.startswith("1 fold is missing in crossval_results_folds_0_2 (fold_1)")
 
 
 def test_a_validation_that_did_not_end_is_named(model):
