@@ -8,14 +8,17 @@ the background counts as much as the tumour. The authors of A-FL do so too, but 
 softmax stands here (only their DiceCE has softmax).
 """
 
-from typing import Any
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
+from afl_core.base.catalogue import pick
 from afl_core.errors import UsageError
+from afl_core.loss.focal import Activation, focal
 from afl_core.loss.inputs import check_pair, float_pair, probabilities
+from afl_core.loss.targets import check_ignore_index, read_pair
 
 FLOOR = 1e-6
 """Smallest probability that the unified focal loss sees: 1 - FLOOR differs from 1 in float32, with room for sums."""
@@ -131,17 +134,42 @@ class DiceFocalLoss(_MonaiLoss):
         super().__init__(monai_losses().DiceFocalLoss(other_act=probabilities, gamma=gamma))
 
 
-class FocalLoss(_MonaiLoss):
-    """-(1 - p_t)^gamma log(p_t) of the sigmoid of each channel (Lin et al. 2017), without alpha, MONAI's.
+class FocalLoss(nn.Module):
+    """-(1 - p_t)^gamma log(p_t) (Lin et al. 2017), without alpha.
+
+    One channel, or two under sigmoid without `ignore_index`, is MONAI's focal loss. It also takes what
+    `AdaptiveFocalLoss` takes, C classes, R regions and ignored voxels, with the same mean over elements, and then is
+    A-FL with alpha `none` and a constant gamma. (MONAI's softmax focal loss divides by the channels too.)
 
     An empty target gives the focal loss of the background.
 
     Args:
         gamma: Focusing exponent; 2 in the paper of Lin et al. and in the A-FL authors' baseline.
+        activation: `sigmoid`, each channel against its own one-hot target; or `softmax`, with one loss per voxel.
+        ignore_index: Label of the voxels that do not count; see `AdaptiveFocalLoss`.
+
+    Raises:
+        UsageError: If there is no such activation, or the index is no whole number.
     """
 
-    def __init__(self, *, gamma: float = 2.0) -> None:
-        super().__init__(monai_losses().FocalLoss(gamma=gamma))
+    def __init__(
+        self, *, gamma: float = 2.0, activation: Activation = "sigmoid", ignore_index: int | None = None
+    ) -> None:
+        super().__init__()
+        pick(dict.fromkeys(get_args(Activation)), activation, kind="activation")
+        check_ignore_index(ignore_index)
+        self.gamma, self.softmax, self.ignore_index = gamma, activation == "softmax", ignore_index
+        self._loss = monai_losses().FocalLoss(gamma=gamma)
+
+    def forward(self, logits: Tensor, target: Tensor) -> Tensor:
+        """Mean loss of a batch; the shapes are those of `AdaptiveFocalLoss`."""
+        read = read_pair(logits, target, softmax=self.softmax, ignore_index=self.ignore_index)
+        channels = logits.shape[1]
+        if read.classes == 2 and read.codes.shape[1] == 1 and not self.softmax and not read.ignoring:
+            loss: Tensor = self._loss(*float_pair(logits, target))
+            return loss
+        weights = logits.new_ones(len(logits), 1 if self.softmax else channels, read.classes)
+        return focal(logits, read, weights, logits.new_full((len(logits), 1), self.gamma))
 
 
 class UnifiedFocalLoss(nn.Module):

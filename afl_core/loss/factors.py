@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.base.catalogue import pick
-from afl_core.errors import UsageError
-from afl_core.loss.inputs import check_tensors
+from afl_core.loss.targets import IGNORED, Target, read_target
 from afl_core.regions import bounding_box
 from afl_core.shape import roughness
 from afl_core.volume import Spacing
@@ -22,12 +22,16 @@ UNIT_SPACING: Spacing = (1.0, 1.0, 1.0)
 
 @dataclass(frozen=True)
 class Factors:
-    """The numbers that A-FL takes from a reference mask; each of shape (B,), float64, constants to autograd.
+    """The numbers that A-FL takes from a reference mask; each float64, constants to autograd.
+
+    Their shape is (B,) where there is one mask, of the only tumour class or the only region: background and tumour
+    share these numbers. For C > 2 classes it is (B, C): column c has those of the mask of class c, and column 0, of the
+    background, those of the mask of all tumour classes together. For R > 1 regions it is (B, R).
 
     Attributes:
-        alpha_va: Background share of the voxels, P_bg / (P_fg + P_bg).
-        gamma_va: Tumour share of the voxels, P_fg / (P_fg + P_bg).
-        gamma_msa: "Mean surface smoothness".
+        alpha_va: Share of the voxels outside the mask, P_bg / (P_fg + P_bg).
+        gamma_va: Share of the voxels inside the mask, P_fg / (P_fg + P_bg).
+        gamma_msa: "Mean surface smoothness" of the mask.
         smoothness: The reading of `factors` by which gamma_msa was computed.
     """
 
@@ -38,12 +42,18 @@ class Factors:
 
     @property
     def gamma_adaptive(self) -> Tensor:
-        """gamma_va + gamma_msa, shape (B,)."""
+        """gamma_va + gamma_msa, shape (B,), (B, C) or (B, R)."""
         return self.gamma_va + self.gamma_msa
 
 
-@torch.no_grad()
-def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: Spacing = UNIT_SPACING) -> Factors:
+def factors(
+    target: Tensor,
+    *,
+    smoothness: Smoothness = "released",
+    spacing_mm: Spacing = UNIT_SPACING,
+    classes: int = 2,
+    ignore_index: int | None = None,
+) -> Factors:
     """Compute the adaptive factors of each sample from its reference mask.
 
     gamma_msa has these readings, the first two from `|grad(mask)|` by central differences of unit spacing (one-sided at
@@ -56,15 +66,21 @@ def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: 
     - `scale_free`: `afl_core.shape.roughness`, by which the bins are made too; 0 where no lesion is large enough.
     - `none`: 0.
 
+    Ignored voxels are in no count and no mean, and the rest meets them as it meets the border of the array.
+
     Args:
-        target: Shape (B, 1, X, Y, Z), 1 (or any label but 0) inside the tumour and 0 outside.
+        target: Shape (B, 1, X, Y, Z), labels: 1 (or any label but 0) inside the tumour and 0 outside, or 0 to
+            `classes` - 1 where these are more than two. Or (B, R, X, Y, Z): a region in each channel.
         smoothness: Reading of gamma_msa.
         spacing_mm: Voxel edge lengths, which `scale_free` alone needs.
+        classes: Number of classes, the background included, of a target of labels.
+        ignore_index: Label of the ignored voxels; with regions any number says that the last channel of the target,
+            one more, marks them.
 
     Returns:
         The factors in float64, on the target's device: 1 - alpha_va must survive where the tumour is tiny. An empty
-        target gives alpha_va 1 and both gammas 0, a full one alpha_va 0, gamma_va 1 and gamma_msa 0 (but for
-        `scale_free`, which sees the border of the array as boundary).
+        mask gives alpha_va 1 and both gammas 0, a full one alpha_va 0, gamma_va 1 and gamma_msa 0 (but for
+        `scale_free`, which sees the border of the array as boundary). Where all voxels are ignored the mask is empty.
 
     Raises:
         UsageError: If the target has another form, or there is no such reading.
@@ -76,24 +92,40 @@ def factors(target: Tensor, *, smoothness: Smoothness = "released", spacing_mm: 
     '0.9978 0.0022 0.0034'
     >>> [f"{factors(lesion, smoothness=reading).gamma_msa.item():.4f}" for reading in ("surface", "scale_free")]
     ['0.5204', '0.1312']
+    >>> lesion[..., 50:56, 50:60, 8:17] = 2  # half of them
+    >>> factors(lesion, classes=3).gamma_va * lesion.numel()
+    tensor([[1080.,  540.,  540.]], dtype=torch.float64)
     """
+    channels = classes
+    if isinstance(target, Tensor) and target.ndim == 5 and target.shape[1] > 1:
+        channels = target.shape[1] - (ignore_index is not None)
+    return factors_of(
+        read_target(target, channels=channels, ignore_index=ignore_index), smoothness=smoothness, spacing_mm=spacing_mm
+    )
+
+
+@torch.no_grad()
+def factors_of(target: Target, *, smoothness: Smoothness = "released", spacing_mm: Spacing = UNIT_SPACING) -> Factors:
+    """Factors of a target that has been read; see `factors`."""
     pick(dict.fromkeys(get_args(Smoothness)), smoothness, kind="reading of gamma_smoothness")
-    check_tensors(target)
-    if target.ndim != 5 or target.shape[1] != 1:
-        raise UsageError("A target must be (B, 1, X, Y, Z)", received=tuple(target.shape))
-    masks = [_near_tumour(mask) for mask in target[:, 0].bool()]
-    n = target[0].numel()
+    samples = [_masks(sample, target) for sample in target.codes]
+    masks = [mask for sample, _ in samples for mask in sample]
+    shape = (len(samples),) if len(masks) == len(samples) else (len(samples), len(masks) // len(samples))
+    n: int | Tensor = target.codes[0, 0].numel()
+    if target.ignoring:
+        n = (target.codes[:, 0] != IGNORED).flatten(1).sum(dim=1).clamp(min=1)
+        n = n.repeat_interleave(len(masks) // len(samples))
     gamma_va = torch.stack([mask.sum() for mask in masks]).double() / n
     if smoothness == "none":
         gamma_msa = torch.zeros_like(gamma_va)
     elif smoothness == "scale_free":
         gamma_msa = gamma_va.new_tensor([_roughness(mask, spacing_mm) for mask in masks])
     else:
-        squares = [_squared_gradient(mask) for mask in masks]
+        squares = [_squared_gradient(mask, counted) for sample, counted in samples for mask in sample]
         total = torch.stack([square.float().sqrt().sum(dtype=torch.float64) / 2 for square in squares])
         band = torch.stack([square.count_nonzero() for square in squares]).clamp(min=1)
         gamma_msa = total / (n if smoothness == "released" else band)
-    return Factors(1 - gamma_va, gamma_va, gamma_msa, smoothness)
+    return Factors((1 - gamma_va).view(shape), gamma_va.view(shape), gamma_msa.view(shape), smoothness)
 
 
 def join_factors(each: Iterable[Factors], *, device: torch.device | str = "cpu") -> Factors:
@@ -104,21 +136,34 @@ def join_factors(each: Iterable[Factors], *, device: torch.device | str = "cpu")
     return Factors(alpha_va, gamma_va, gamma_msa, samples[0].smoothness)
 
 
-def _near_tumour(mask: Tensor) -> Tensor:
-    """The part of a mask (X, Y, Z) outside of which it is 0, and so is its gradient: a fraction of the whole.
+def _masks(codes: Tensor, target: Target) -> tuple[list[Tensor], Tensor | None]:
+    """The masks of a sample (L, X, Y, Z) of codes near what is in any of them, and which voxels count there."""
+    inside = (codes > 0) & (codes != IGNORED) if target.ignoring or target.classes > 2 else codes.bool()
+    near = _near(inside.any(dim=0) if len(inside) > 1 else inside[0])
+    codes, inside = codes[:, *near], inside[:, *near]
+    masks = list(inside)
+    if target.classes > 2:
+        masks += [codes[0] == label for label in range(1, target.classes)]
+    return masks, codes[0] != IGNORED if target.ignoring else None
 
-    Finding it would make a GPU wait, and a compiler give up: there the mask stays whole.
+
+def _near(mask: Tensor) -> tuple[slice, ...]:
+    """Where a mask (X, Y, Z) and its gradient can be other than 0: a fraction of the whole.
+
+    Finding it would make a GPU wait, and a compiler give up: there it is the whole.
     """
     if mask.device.type != "cpu" or torch.compiler.is_compiling():
-        return mask
+        return (slice(None),) * 3
     box = bounding_box(mask.numpy())
     if box is None:
-        return mask[:1, :1, :1]
-    return mask[tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)]
+        return (slice(1),) * 3
+    return tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
 
 
-def _squared_gradient(mask: Tensor) -> Tensor:
+def _squared_gradient(mask: Tensor, counted: Tensor | None) -> Tensor:
     """Four times |grad(mask)|^2 of each voxel: a whole number, since differences are 0, 1/2 or (at a border) 1."""
+    if counted is not None:
+        return _squared_gradient_of_counted(mask, counted)
     mask = mask.to(torch.uint8)
     total = torch.zeros_like(mask)
     for axis, n in enumerate(mask.shape):
@@ -127,6 +172,20 @@ def _squared_gradient(mask: Tensor) -> Tensor:
         total.narrow(axis, 1, n - 2).add_(mask.narrow(axis, 2, n - 2) ^ mask.narrow(axis, 0, n - 2))
         for border, inside in ((0, 1), (n - 1, n - 2)):
             total.narrow(axis, border, 1).add_(4 * (mask.narrow(axis, border, 1) ^ mask.narrow(axis, inside, 1)))
+    return total
+
+
+def _squared_gradient_of_counted(mask: Tensor, counted: Tensor) -> Tensor:
+    """The same where only some voxels count: one-sided beside those that do not, 0 between two of them."""
+    total = torch.zeros_like(mask, dtype=torch.uint8)
+    for axis, n in enumerate(mask.shape):
+        before, after = (mask.narrow(axis, start, n - 1) for start in (0, 1))
+        both = counted.narrow(axis, 0, n - 1) & counted.narrow(axis, 1, n - 1)
+        step = (before ^ after) & both
+        ends = [0, 0] * (2 - axis)  # F.pad begins with the last axis
+        ahead, behind = (F.pad(step, [*ends, *side]) for side in ((0, 1), (1, 0)))
+        central = F.pad(both, [*ends, 0, 1]) & F.pad(both, [*ends, 1, 0])
+        total += torch.where(central, ahead ^ behind, 4 * (ahead | behind).to(torch.uint8))
     return total
 
 

@@ -19,6 +19,8 @@ from numba.extending import overload
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
+from afl_core.loss.targets import IGNORED
+
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
@@ -31,8 +33,8 @@ ALONE = PIECE // 2
 Floats = NDArray[Any]
 """float32 or float64."""
 
-Mask = NDArray[np.uint8]
-"""1 inside the tumour and 0 outside."""
+Codes = NDArray[np.uint8]
+"""Class of each voxel, or 1 inside a region and 0 outside; `IGNORED` where it does not count."""
 
 F = np.float32
 
@@ -59,16 +61,16 @@ class Work:
 
     Attributes:
         logits: Shape (B, C, N), C-contiguous. Two channels with K = 1 are a softmax: one sigmoid of their difference.
-        tumour: Shape (B, N).
-        weights: Shape (B, K, 2): weight of a background and of a tumour voxel in each channel.
-        gamma: Shape (B,).
+        codes: Shape (B, 1, N) of classes, or (B, K, N) of regions.
+        weights: Shape (B, K, classes): weight of a voxel of each class in each channel.
+        gamma: Shape (B, 1), or (B, K).
         gradient: Filled with the gradient of the sum; shape of the logits, or empty where it isn't wanted.
         losses: Filled with the loss of each element; shape (B, K, N), or empty.
         scale: Multiplies the sum and the gradient, for a mean.
     """
 
     logits: Floats
-    tumour: Mask
+    codes: Codes
     weights: Floats
     gamma: Floats
     gradient: Floats
@@ -99,13 +101,15 @@ class Work:
     def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
         """One stretch of one channel."""
         channels, kinds = self.logits.shape[1], self.weights.shape[1]
-        channel = k if channels == kinds else 1
-        opposite = slice(part.start, part.start if channels == kinds else part.stop)  # empty but for a softmax
-        side = 1 if channel == channels - 1 else -1  # p_t = sigmoid(side * logit) in the tumour
+        softmax, by_class = kinds < channels, self.codes.shape[1] == 1 and channels > 1
+        channel = 1 if softmax else k
+        own = channel if by_class else 1
+        opposite = slice(part.start, part.stop if softmax else part.start)
+        weights = self.weights[b, k, [1 - min(own, 1), own]]  # all classes but a channel's own weigh the same in it
         _stretch(
             (self.logits[b, channel, part], self.logits[b, 0, opposite]),
-            self.tumour[b, part],
-            np.array([side, self.gamma[b], *self.weights[b, k], side * self.scale], self.logits.dtype),
+            (self.codes[b, k if self.codes.shape[1] > 1 else 0, part], np.uint8(own)),
+            np.array([self.gamma[b, k if self.gamma.shape[1] > 1 else 0], *weights, self.scale], self.logits.dtype),
             tuple(
                 array[b, c, where] if array.size else array.reshape(-1)
                 for array, c, where in (
@@ -166,10 +170,12 @@ def _choose_log1p(u: Any) -> Any:
 
 
 @_compiled
-def _wrongness(logits: Floats, tumour: Mask, side: float, m: Floats, u: Floats) -> None:
+def _wrongness(logits: Floats, codes: Codes, own: Any, m: Floats, u: Floats) -> None:
     """Fill m with -z, where p_t = sigmoid(z), and u with exp(-|m|)."""
+    zero = m.dtype.type(0)
     for i in range(m.size):
-        m[i] = (-side if tumour[i] else side) * logits[i]
+        x = zero if codes[i] == IGNORED else logits[i]
+        m[i] = -x if codes[i] == own else x
         u[i] = _exp(-abs(m[i]))
 
 
@@ -180,9 +186,10 @@ def _logarithm(u: Floats, log: Floats) -> None:
 
 
 @_compiled
-def _loss(m: Floats, u: Floats, log: Floats, tumour: Mask, constants: Floats, slope: Floats) -> None:
+def _loss(m: Floats, u: Floats, log: Floats, codes: tuple[Codes, Any], constants: Floats, slope: Floats) -> None:
     """Loss (over `log`) and its scaled derivative by the logit, from m, u and log(1 + u)."""
-    gamma, background, lesion, signed_scale = constants[1], constants[2], constants[3], constants[4]
+    code, own = codes
+    gamma, outside, inside, scale = constants[0], constants[1], constants[2], constants[3]
     zero, one = m.dtype.type(0), m.dtype.type(1)
     for i in range(m.size):
         right = m[i] < zero
@@ -191,9 +198,10 @@ def _loss(m: Floats, u: Floats, log: Floats, tumour: Mask, constants: Floats, sl
         p, q = (larger, smaller) if right else (smaller, larger)  # p_t and 1 - p_t
         minus_log_p = log[i] if right else m[i] + log[i]
         log_q = m[i] - log[i] if right else -log[i]
-        focus = (lesion if tumour[i] else background) * _exp(gamma * log_q)
+        weight = inside if code[i] == own else outside
+        focus = (zero if code[i] == IGNORED else weight) * _exp(gamma * log_q)
         log[i] = focus * minus_log_p
-        slope[i] = focus * (q + gamma * p * minus_log_p) * (-signed_scale if tumour[i] else signed_scale)
+        slope[i] = focus * (q + gamma * p * minus_log_p) * (-scale if code[i] == own else scale)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
@@ -206,23 +214,28 @@ def _sum(values: Floats) -> Any:
 
 @_compiled
 def _stretch(
-    logits: tuple[Floats, Floats], tumour: Mask, constants: Floats, outputs: tuple[Floats, ...], sums: Floats
+    logits: tuple[Floats, Floats],
+    codes: tuple[Codes, Any],
+    constants: Floats,
+    outputs: tuple[Floats, ...],
+    sums: Floats,
 ) -> None:
     """Loss and gradient block by block: three short loops, which compilers turn into vector code better than one."""
     logit, opposite = logits
+    code, own = codes
     gradient, opposite_gradient, losses = outputs
     m, u = np.empty(BLOCK, logit.dtype), np.empty(BLOCK, logit.dtype)
     log, scratch = np.empty(BLOCK, logit.dtype), np.empty(BLOCK, logit.dtype)
     for start in range(0, logit.size, BLOCK):
         stop = min(logit.size, start + BLOCK)
         n = stop - start
-        x, t = logit[start:stop], tumour[start:stop]
+        x, t = logit[start:stop], code[start:stop]
         if opposite.size:
             x = x - opposite[start:stop]
-        _wrongness(x, t, constants[0], m[:n], u[:n])
+        _wrongness(x, t, own, m[:n], u[:n])
         _logarithm(u[:n], log[:n])
         slope = gradient[start:stop] if gradient.size else scratch[:n]
-        _loss(m[:n], u[:n], log[:n], t, constants, slope)
+        _loss(m[:n], u[:n], log[:n], (t, own), constants, slope)
         sums[start // BLOCK] = _sum(log[:n])
         if opposite_gradient.size:
             opposite_gradient[start:stop] = -slope

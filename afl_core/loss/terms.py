@@ -53,33 +53,41 @@ class Terms:
                 raise UsageError(f"{name} must be a finite number", received=value)
 
     def gamma(self, f: Factors) -> Tensor:
-        """Focusing exponent of each sample, shape (B,): gamma_offset + gamma_scale * gamma_adaptive, at least 0."""
+        """Focusing exponent, gamma_offset + gamma_scale * gamma_adaptive but at least 0; of the factors' shape."""
         adaptive = f.gamma_adaptive if self.gamma_volume else f.gamma_msa
         return (self.gamma_offset + self.gamma_scale * adaptive).clamp(min=0)
 
-    def weights(self, f: Factors, *, channels: int, softmax: bool) -> Tensor:
-        """Weight of a background and of a tumour voxel, for each sample and channel.
+    def weights(self, f: Factors, *, channels: int, softmax: bool, regions: bool = False) -> Tensor:
+        """Weight of a voxel of each class, for each sample and channel.
 
         Args:
-            f: Factors of the samples.
-            channels: 1 or 2 channels of logits.
+            f: Factors of the samples, shape (B,) or, for more than two classes and for regions, (B, channels).
+            channels: Channels of logits: 1 (tumour), C classes, or R regions.
             softmax: Whether the channels compete for one probability, and so share one weight per voxel.
+            regions: Whether each channel is a region by itself, normalised by itself.
 
         Returns:
-            Shape (B, K, 2), with K = 1 under softmax and the number of channels otherwise.
+            Shape (B, K, C), for the channels k and the classes c of a voxel, with K = 1 under softmax and the number
+            of channels otherwise. C is 2 for one channel and for regions: outside and inside.
         """
-        shares = torch.stack([f.alpha_va, f.gamma_va], dim=-1)  # (B, 2): of the voxels, background and tumour
-        by_class = {
-            "none": torch.ones_like(shares),
-            "scalar": shares[:, :1].expand(-1, 2),
-            "balanced": shares.flip(-1),
-            "released": shares,  # softmax: the weight of the channel of the voxel's class
-        }[self.alpha]
-        table = by_class[:, None].expand(-1, 1 if softmax else channels, -1)
-        if self.alpha == "released" and not softmax:
-            table = shares[:, -channels:, None].expand(-1, -1, 2)
+        alone = regions or channels == 1
+        outer, inner = (share.reshape(len(share), -1) for share in (f.alpha_va, f.gamma_va))  # (B, 1) or (B, channels)
+        if alone:
+            own, rest = inner, outer
+        else:  # shares of each class: the background is what lies outside its mask, which is all tumour
+            own = torch.cat([outer[:, :1], inner[:, -(channels - 1) :]], dim=-1)
+            rest = torch.cat([inner[:, :1], outer[:, -(channels - 1) :]], dim=-1)
+        every = {"scalar": outer.expand_as(own), "released": own}.get(self.alpha, torch.ones_like(own))
+        inside, outside = (rest, own) if self.alpha == "balanced" else (every, every)
+        if alone:
+            table, shares = torch.stack([outside, inside], dim=-1), torch.stack([outer, inner], dim=-1)
+        else:
+            is_own = torch.eye(channels, dtype=torch.bool, device=own.device)
+            one_against_rest = torch.where(is_own, inside[:, :, None], outside[:, :, None])
+            table, shares = inside[:, None] if softmax else one_against_rest, own[:, None]
         if self.normalise:
-            mean = (table * shares[:, None]).sum(dim=-1).mean(dim=-1)[:, None, None]
+            mean = (table * shares).sum(dim=-1, keepdim=True)
+            mean = mean if alone else mean.mean(dim=1, keepdim=True)
             table = torch.where(mean > 0, table / mean, 1.0)
         return table
 

@@ -44,15 +44,7 @@ class TrainerSpec:
 TRAINERS: Mapping[str, TrainerSpec] = MappingProxyType(
     {
         "nnUNetTrainerFL": TrainerSpec(
-            "Focal loss (FL), gamma 2, without alpha.",
-            "adaptive_focal",
-            {
-                "alpha": "none",
-                "gamma_volume": False,
-                "gamma_smoothness": "none",
-                "gamma_offset": 2.0,
-                "activation": "softmax",
-            },
+            "Focal loss (FL), gamma 2, without alpha.", "focal", {"gamma": 2.0, "activation": "softmax"}
         ),
         "nnUNetTrainerAFL_released": TrainerSpec(
             "A-FL as its authors' code computes it, a sigmoid for each class.",

@@ -129,7 +129,7 @@ def test_value_and_gradient_equal_the_formula(switches, seed, shape, layout, bat
     weights = loss.terms.weights(f, channels=channels, softmax=loss.softmax)
 
     def plain(z):
-        return _formula(z.flatten(2), t.bool().flatten(1), weights, loss.terms.gamma(f)).mean()
+        return _formula(z.flatten(2), t.flatten(2), weights, loss.terms.gamma(f)[:, None]).mean()
 
     for compute in (lambda z: loss(z, t), plain):
         z = torch.tensor(logits, requires_grad=True)
@@ -422,9 +422,8 @@ def test_factors_may_come_from_the_whole_case():
         AdaptiveFocalLoss(gamma_smoothness="none")(logits, target, factors=factors(target))
     tiny = Factors(*(torch.tensor([value] * 2, dtype=torch.float64) for value in (0.999, 0.001, 0.002)))
     terms = loss.terms
-    expected = _formula(
-        logits.flatten(2), target.bool().flatten(1), terms.weights(tiny, channels=2, softmax=False), terms.gamma(tiny)
-    )
+    weights = terms.weights(tiny, channels=2, softmax=False)
+    expected = _formula(logits.flatten(2), target.flatten(2), weights, terms.gamma(tiny)[:, None])
     assert loss(logits, target, factors=tiny).item() == pytest.approx(expected.mean().item())
     with pytest.raises(UsageError, match="one for each sample"):
         loss(logits[:1], target[:1], factors=tiny)
@@ -483,7 +482,7 @@ def test_a_weight_or_exponent_is_a_number_from_0_on(value):
 
 def test_wrong_shapes_say_what_is_accepted():
     with pytest.raises(UsageError, match="must be"):
-        AdaptiveFocalLoss()(torch.zeros(1, 3, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2))
+        AdaptiveFocalLoss()(torch.zeros(1, 3, 2, 2, 2), torch.zeros(1, 2, 2, 2, 2))
     with pytest.raises(UsageError, match="two channels"):
         AdaptiveFocalLoss(activation="softmax")(torch.zeros(1, 1, 2, 2, 2), torch.zeros(1, 1, 2, 2, 2))
     with pytest.raises(UsageError, match="Did you mean adaptive_focal"):
