@@ -126,7 +126,7 @@ class RunState:
             self.highest = max(self.highest, abs(value))
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
             logits = logits.detach().float()
-            samples = zip(logits.split(1), label.split(1), names, strict=True)
+            samples = zip(torch.split(logits, 1), torch.split(label, 1), names, strict=True)
             each = [float(self.loss(x, mask, **self._factors(mask, [name]))) for x, mask, name in samples]
             lost = [name for name, each_loss in zip(names, each, strict=True) if not math.isfinite(each_loss)]
             worst = lost or [name for name, each_loss in zip(names, each, strict=True) if each_loss == max(each)]

@@ -58,10 +58,10 @@ def test_all_terms_off_is_binary_cross_entropy_of_regions():
 
 @pytest.mark.parametrize("ignore_label", [None, 3])
 def test_all_terms_off_is_cross_entropy_of_three_classes_where_it_counts(ignore_label):
-    outputs, targets = batch(channels=3)
-    for target in targets:
-        target[:, :, 3:8] *= 2
-        target[:, :, :, 6:9] = ignore_label or 0
+    outputs, (full, *_) = batch(channels=3)
+    full[:, :, 3:8] *= 2
+    full[:, :, :, 6:9] = ignore_label or 0
+    targets = pyramid(full)
     heads = Heads(3, False, (1.0, 1.0, 1.0), WEIGHTS, ignore_label)
     theirs = sum(
         w * F.cross_entropy(x, t[:, 0].long(), ignore_index=ignore_label or -100)
