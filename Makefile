@@ -54,7 +54,9 @@ docs: $(VENV)/.dev
 nnunet-env: $(VENV)/nnunet/.ready
 
 nnunet: $(VENV)/nnunet/.ready
-	$(VENV)/nnunet/bin/python -m pytest --rootdir=. -o addopts=--import-mode=importlib -o testpaths= nnunet_tests tests/nnunet
+	@# nnU-Net's own warnings are no errors of ours; the losses are tested with its version of PyTorch too.
+	$(VENV)/nnunet/bin/python -m pytest -o addopts=--import-mode=importlib -o filterwarnings= -o pythonpath="nnunet_tests tests" \
+		nnunet_tests tests/nnunet tests/loss
 
 schemas: $(VENV)/.dev
 	$(BIN)/python docs/schemas.py
@@ -106,7 +108,7 @@ $(VENV)/nnunet/.ready: pyproject.toml
 	@# PyPI's torchvision, which nnU-Net brings, goes with PyPI's torch alone, and not with the CPU wheel of the lock.
 	test -x $(VENV)/nnunet/bin/python || $(PYTHON) -m venv $(VENV)/nnunet
 	$(VENV)/nnunet/bin/python -m pip install --quiet --disable-pip-version-check $(NNUNET) --editable '.[app,nnunet]' \
-		$$(grep -E '^pytest(-timeout)?==' requirements-dev.txt)
+		$$(grep -E '^(pytest|pytest-timeout|hypothesis)==' requirements-dev.txt)
 	touch $@
 
 $(VENV)/.tools:
