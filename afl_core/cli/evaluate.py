@@ -58,7 +58,8 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         list[str],
         typer.Option(
             help="NAME=PATH: a checkpoint folder, a weights file of the paper's authors (FILE@picai or FILE@brats if "
-            "its channels do not tell), or a folder of predicted masks or probabilities. Give one or more."
+            "its channels do not tell), or a folder of predicted masks or probabilities. Give one or more. A folder of "
+            "nnU-Net's results needs no NAME: each model in it is a source."
         ),
     ],
     out: Annotated[Path, typer.Option(help="Results folder; rows that are still valid are kept.")],

@@ -94,6 +94,8 @@ def export_nnunet(
         DataError: If there is too little to train on, or the split file cannot be used.
     """
     _check_folder(request.out)
+    if request.folds == 1:
+        raise UsageError("One fold leaves nothing to train on", received=1, todo="Give 2 or more, or 0 for the split's")
     classes = pick(CLASSES, request.classes, kind="kind of classes")(cohort.scheme, cohort.region, _values(cohort))
     if not (channels := cohort.sequences):
         raise DataError("nnU-Net trains on images, and this data set has none", received=cohort.root)

@@ -1,10 +1,13 @@
 """What to know of results before their numbers are believed: the same on the command line, pages and reports."""
 
+from pathlib import Path
+
 import pandas as pd
 
 from afl_core.base import paths
 from afl_core.base.words import named, number_of
 from afl_core.data.labels import EXAMPLE_CODES, WHOLE, region_title
+from afl_core.data.layouts.nnunet_results import is_held_out
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest, failed_predictions
@@ -170,12 +173,13 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
 
 
 def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
-    """A warning where cases of the data set's training split are among the rows."""
+    """A warning where cases of the data set's training split are among the rows, but those of a cross-validation."""
     try:
         train = set(load_splits(manifest.data.folder / SPLITS_FILE).get("train", ()))
     except DataError:
         return []
-    n = len(train & set(rows["case_id"]))
+    held_out = [name for name, source in manifest.sources.items() if is_held_out(Path(source.path))]
+    n = len(train & set(rows.loc[~rows["source"].isin(held_out), "case_id"]))
     sentence = (
         f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
         f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "

@@ -7,7 +7,8 @@ The array is (channels, Z, Y, X) on the grid of the mask, whose file says where 
 import math
 import zlib
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from typing import Any, TypeVar
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
 import numpy as np
 from numpy.lib import format as npy
@@ -18,6 +19,8 @@ from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.data.loading import ras_grid_of
 from afl_core.errors import DataError
 from afl_core.volume import Region
+
+Array = TypeVar("Array", bound=NDArray[Any])
 
 POSTPROCESSED = "its probabilities give another mask, so post-processing was applied: the mask was used"
 UNREAD = "its .npz was not used"
@@ -54,17 +57,24 @@ def load_probabilities(
         The probabilities, shape (X, Y, Z) in RAS+ order; None, and why in words, where they are not those of the mask
         or cannot be read; or None alone where the model has no channel of the region.
     """
+    header = read_header(mask)
+    grid = ras_grid_of(header.shape, header.affine).array.shape if declaration.reoriented else header.shape
     try:
-        channels = _read(path, mask, declaration)
+        channels = _read(path, grid[::-1], declaration)
     except DataError as error:
         return None, f"{UNREAD}: {error.what} ({error.received})"
-    if not np.array_equal(_labels_of(channels, declaration), load_labels(mask).array):
+
+    def turned(array: Array) -> Array:
+        """(Z, Y, X) as nnU-Net has it to (X, Y, Z) in RAS+ order."""
+        return array.T if declaration.reoriented else to_ras(array.T, header.affine)[0]
+
+    if not np.array_equal(turned(_labels_of(channels, declaration)), load_labels(mask).array):
         return None, POSTPROCESSED
     inside = frozenset(region.inside)
     if not declaration.order:
-        return channels[sorted(inside)].sum(axis=0, dtype=np.float32).clip(0, 1), ""
+        return turned(channels[sorted(inside)].sum(axis=0, dtype=np.float32).clip(0, 1)), ""
     if inside in declaration.channels:
-        return channels[declaration.channels.index(inside)].astype(np.float32), ""
+        return turned(channels[declaration.channels.index(inside)].astype(np.float32)), ""
     return None, ""
 
 
@@ -78,45 +88,38 @@ def _labels_of(channels: NDArray[np.floating], declaration: Declaration) -> NDAr
     return labels
 
 
-def _read(path: Path, mask: Path, declaration: Declaration) -> NDArray[np.floating]:
-    """The array as (channels, X, Y, Z) in RAS+ order; nothing is made room for that the mask does not call for.
+def _read(path: Path, grid: tuple[int, ...], declaration: Declaration) -> NDArray[np.floating]:
+    """The array (channels, Z, Y, X); nothing is made room for that the grid (Z, Y, X) does not call for.
 
     Raises:
         DataError: If the archive is broken, or holds another array.
     """
     if not declaration.channels:
         raise DataError("the channels are not known", received=declaration.path.name)
-    header = read_header(mask)
-    x, y, z = ras_grid_of(header.shape, header.affine).array.shape if declaration.reoriented else header.shape
+    shape = (len(declaration.channels), *grid)
+    if (size := path.stat().st_size) > math.prod(shape) * np.dtype(_FLOATS[-1]).itemsize + _SPARE:
+        raise DataError("it is larger than its grid", received=f"{size:,} bytes")
     try:
-        array = _load(path, (len(declaration.channels), z, y, x))
-    except (
-        BadZipFile,
-        KeyError,
-        ValueError,
-        EOFError,
-        OSError,
-        NotImplementedError,
-        RuntimeError,
-        zlib.error,
-    ) as error:
+        array = _load(path, shape)
+    except (BadZipFile, KeyError, ValueError, EOFError, OSError, RuntimeError, zlib.error) as error:
         raise DataError("it is broken", received=str(error) or type(error).__name__) from error
     if not (array.min() >= 0 and array.max() <= 1 + _ROUNDING):  # false for NaN too
         raise DataError("it holds no probabilities", received=f"values {array.min():g} to {array.max():g}")
-    last = array.transpose(3, 2, 1, 0)
-    return np.moveaxis(last if declaration.reoriented else to_ras(last, header.affine)[0], 3, 0)
+    return array
 
 
 def _load(path: Path, shape: tuple[int, ...]) -> NDArray[np.floating]:
     """The array of an archive, if it has this shape; raises what NumPy and zipfile do where it is broken."""
     with ZipFile(path) as archive:
+        if archive.getinfo(_ENTRY).compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+            raise ValueError("a compression that nnU-Net does not write")
         with archive.open(_ENTRY) as file:
-            version = npy.read_magic(file)
-            read = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-            there, _, kind = read(file)
+            if npy.read_magic(file) != (1, 0):  # others may have a header of gigabytes
+                raise ValueError("a version that nnU-Net does not write")
+            there, _, kind = npy.read_array_header_1_0(file)
         if there != shape:
             raise DataError("it is of another grid or model", received=f"shape {there} in place of {shape}")
-        if kind.str not in _FLOATS or path.stat().st_size > math.prod(shape) * kind.itemsize + _SPARE:
-            raise DataError("it holds no probabilities", received=f"{kind}, {path.stat().st_size:,} bytes")
+        if kind.str not in _FLOATS:
+            raise DataError("it holds no probabilities", received=kind)
         with archive.open(_ENTRY) as file:
             return np.asarray(npy.read_array(file, allow_pickle=False))

@@ -146,6 +146,12 @@ def check_no_models(folder: Path) -> None:
             received=named([model.name for model in models]),
             todo=f"Give it without a name to compare all of them: --source {shlex.quote(str(folder))}",
         )
+    if sets := [path for path in sorted(folder.glob("Dataset*")) if find_models(path)]:
+        raise CheckpointError(
+            f"{folder.name} holds models of nnU-Net by data set",
+            received=named([path.name for path in sets]),
+            todo=f"Give the folder of one: --source {shlex.quote(str(sets[0]))}",
+        )
     below = [masks for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
     paths = [masks.path for masks in below]
     if paths:

@@ -161,6 +161,8 @@ def test_what_cannot_be_trained_on_is_refused_with_a_reason(tmp_path):
         export_nnunet(cohort, Request(tmp_path / OUT))
     with pytest.raises(AflError, match="no kind of classes of that name"):
         export_nnunet(cohort, Request(tmp_path / OUT, classes="region"))
+    with pytest.raises(UsageError, match="leaves nothing to train on"):
+        export_nnunet(cohort, Request(tmp_path / OUT, folds=1))
     masks = replace(cohort, cases=tuple(replace(case, sequences={}) for case in cohort.cases))
     with pytest.raises(DataError, match="trains on images"):
         export_nnunet(masks, Request(tmp_path / OUT))

@@ -1,5 +1,6 @@
 """The Data page on results: predictions are offered and taken, sources ordered and removed, results end."""
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -31,6 +32,38 @@ def test_a_folder_beside_the_data_set_is_offered_and_measured(page, results, coh
     assert not at.exception
     assert taken == [["moved"]]
     assert list(results.manifest().sources) == ["FL", "A-FL", "moved"]
+
+
+def test_two_models_of_nnunet_open_as_a_comparison_in_one_step(page, results, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))
+    for trainer in ("nnUNetTrainerFL", "nnUNetTrainerAFL"):  # of two folds, and a third that is missing
+        model = tmp_path / "nnUNet_results" / "Dataset501_Made" / f"{trainer}__nnUNetPlans__3d_fullres"
+        for number, path in enumerate(sorted((tmp_path / "FL").glob("*.nii.gz"))[:2]):
+            (fold := model / f"fold_{2 * number}" / "validation").mkdir(parents=True)
+            shutil.copy(path, fold)
+    at = page()
+    offered = {box.label.replace("\\", "").partition(":")[0]: box.value for box in at.checkbox}
+    assert offered["AFL 3d_fullres"] is offered["FL 3d_fullres"] is True
+    button(at, "Measure and compare").click().run()
+    assert not at.exception
+    assert sorted(taken[0]) == ["AFL 3d_fullres", "FL 3d_fullres"]
+    assert "(fold_1)" in results.manifest().sources["FL 3d_fullres"].doubt
+
+
+def test_a_folder_of_results_of_nnunet_that_is_typed_is_all_its_models(page, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))
+    for trainer in ("nnUNetTrainerFL", "nnUNetTrainerAFL"):
+        model = tmp_path / "elsewhere" / "results" / "Dataset501_Made" / f"{trainer}__nnUNetPlans__2d"
+        shutil.copytree(tmp_path / "FL", model / "fold_0" / "validation")
+    at = page()
+    (box,) = [b for b in at.text_input if b.label == "Another folder of predictions"]
+    box.set_value(str(tmp_path / "elsewhere" / "results" / "Dataset501_Made")).run()
+    assert any("2 models of nnU-Net" in caption.value for caption in at.caption)
+    button(at, "Measure and compare").click().run()
+    assert not at.exception
+    assert set(taken[0]) == {"AFL 2d", "FL 2d"}
 
 
 def test_a_folder_that_is_not_there_is_said(page):

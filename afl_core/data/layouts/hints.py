@@ -12,6 +12,7 @@ from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import find_mask_folders
+from afl_core.data.layouts.nnunet_results import find_models, is_model
 from afl_core.data.scan import MAX_DEPTH, FolderScan
 
 LOOKED_AT = 20_000
@@ -43,7 +44,7 @@ def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[s
             return f"only links that leave the folder, such as {scan.refused[0]}", "Copy what they point to"
         return _without_images(root)
     what = f"{number_of(len(scan.files), 'image file')} such as {scan.files[0]}"
-    for explain in (_elsewhere, _spelt, _half, _masks):
+    for explain in (_results, _elsewhere, _spelt, _half, _masks):
         if hint := explain(root, scan.files, accepted):
             return f"{what}: {hint[0]}", hint[1]
     if all("/" not in name for name in scan.files):
@@ -65,6 +66,14 @@ def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0
 
 
 Hint = tuple[str, str] | None
+
+
+def _results(root: Path, _files: Sequence[str], _accepted: Sequence[Layout]) -> Hint:
+    """Models of nnU-Net, with the masks of their validation."""
+    if not (models := (root,) if is_model(root) else find_models(root)):
+        return None
+    todo = f"Open the data set, and measure them with --source {shlex.quote(str(root))}"
+    return f"{number_of(len(models), 'model')} of nnU-Net, {named([path.name for path in models])}", todo
 
 
 def _elsewhere(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Hint:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from afl_core.base.storage import read_json
-from afl_core.base.words import named, number_of
+from afl_core.base.words import named
 from afl_core.data.labels import Scheme
 from afl_core.data.layouts.decathlon import DECLARATION, MAX_BYTES, declared_scheme
 from afl_core.errors import DataError
@@ -22,6 +22,7 @@ VALIDATION, PLANS, SUMMARY, SPLITS = "validation", "plans.json", "summary.json",
 
 _FOLD = re.compile(r"fold_(\d{1,4}|all)")
 _MODEL = re.compile(r"([^_].*?)__(.+?)__(.+)")
+_ACCUMULATED = re.compile(r"crossval_results_folder_(\d+(?:_\d+)*)")
 _DATASET = re.compile(r"Dataset\d{3}_.+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9 ._+-]+|^[^A-Za-z0-9]+")
 
@@ -110,15 +111,31 @@ def model_name(folder: Path) -> str:
     >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folder_0_1"))
     'nnUNet 2d ResEncUNetL'
     """
-    for place in (folder, *list(folder.parents)[:2]):
-        if match := _MODEL.fullmatch(place.name):
-            trainer, plans, configuration = match.groups()
-            inside = [] if place == folder else folder.relative_to(place).parts
-            fold = [part for part in inside if _FOLD.fullmatch(part)]
-            plans = plans.removeprefix("nnUNet").removesuffix("Plans")
-            words = (trainer.removeprefix("nnUNetTrainer").strip("_") or "nnUNet", configuration, plans, *fold)
-            return _NO_NAME.sub("_", " ".join(filter(None, words)))[:40].strip()
-    return ""
+    if (place := _model_above(folder)) is None:
+        return ""
+    trainer, plans, configuration = _MODEL.fullmatch(place.name).groups()  # type: ignore[union-attr]  # it is a model's
+    fold = [part for part in folder.relative_to(place).parts if _FOLD.fullmatch(part)]
+    plans = plans.removeprefix("nnUNet").removesuffix("Plans")
+    words = (trainer.removeprefix("nnUNetTrainer").strip("_") or "nnUNet", configuration, plans, *fold)
+    return _NO_NAME.sub("_", " ".join(filter(None, words)))[:40].strip()
+
+
+def is_held_out(folder: Path) -> bool:
+    """Whether a folder is, by its name, of nnU-Net's masks of cases that it was not trained on: cross-validation.
+
+    >>> model = Path("Dataset501_A/nnUNetTrainer__nnUNetPlans__2d")
+    >>> is_held_out(model), is_held_out(model / "fold_0"), is_held_out(model / "fold_all"), is_held_out(Path("masks"))
+    (True, True, False, False)
+    """
+    if (place := _model_above(folder)) is None:
+        return False
+    inside = folder.relative_to(place).parts
+    return not inside or bool(_ACCUMULATED.fullmatch(inside[0]) or re.fullmatch(r"fold_\d+", inside[0]))
+
+
+def _model_above(folder: Path) -> Path | None:
+    """The folder of a model of nnU-Net that a folder is, by its name, or lies in."""
+    return next((place for place in (folder, *list(folder.parents)[:2]) if _MODEL.fullmatch(place.name)), None)
 
 
 def results_doubts(folder: Path) -> Iterator[str]:
@@ -129,6 +146,9 @@ def results_doubts(folder: Path) -> Iterator[str]:
     """
     masks = mask_folders(folder)
     if masks == (folder,):
+        if accumulated := _ACCUMULATED.fullmatch(folder.name):
+            there = {int(fold) for fold in accumulated[1].split("_")}
+            yield from _missing(folder, there, _folds_due(folder.parent))
         return
     if find_declaration(folder) is None:
         yield f"{folder.name} has no {DECLARATION}: what its labels mean was told from the masks, and no .npz was read."
@@ -140,12 +160,17 @@ def results_doubts(folder: Path) -> Iterator[str]:
     if masks[0].parent == folder:
         return
     there = {int(path.parent.name[5:]) for path in masks if path.parent.name != "fold_all"}
-    due = max(_folds_due(folder), max(there, default=-1) + 1)
-    if missing := [f"fold_{fold}" for fold in range(due) if fold not in there] if there else []:
-        are = number_of(len(missing), "fold is", "folds are")
-        yield f"{are} missing in {folder.name} ({named(missing)}): their cases have no prediction."
+    yield from _missing(folder, there, _folds_due(folder))
     if there and (folder / "fold_all" / VALIDATION).is_dir():
         yield f"fold_all of {folder.name} was left out: it was trained on the cases that it predicts."
+
+
+def _missing(folder: Path, there: set[int], due: int) -> Iterator[str]:
+    """The folds that are missing, by their numbers and by how many are due, in a sentence."""
+    every = range(max(due, max(there) + 1) if there else 0)
+    if missing := [f"fold_{fold}" for fold in every if fold not in there]:
+        are, whose = ("fold is", "its") if len(missing) == 1 else ("folds are", "their")
+        yield f"{len(missing)} {are} missing in {folder.name} ({named(missing)}): {whose} cases have no prediction."
 
 
 def find_declaration(folder: Path) -> Path | None:

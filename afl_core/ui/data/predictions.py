@@ -6,7 +6,7 @@ import streamlit as st
 
 from afl_core.base.words import number_of
 from afl_core.data.layouts import Cohort, DataOptions
-from afl_core.data.layouts.nnunet_results import find_models
+from afl_core.data.layouts.nnunet_results import find_models, is_model
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
@@ -43,7 +43,8 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
         name = free_name(candidate.name, [*sources, *chosen])
         below = _shown(candidate.path, cohort.root)
         label = f"{plain(name)}: {candidate.cases} of {many}, in {plain(below)}"
-        if st.checkbox(label, value=candidate.cases == len(cohort.cases), key=f"predictions {candidate.path}"):
+        offered = candidate.cases == len(cohort.cases) or is_model(candidate.path)  # a fold may be missing
+        if st.checkbox(label, value=offered, key=f"predictions {candidate.path}"):
             chosen[name] = candidate.path
     return chosen
 

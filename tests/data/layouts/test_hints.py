@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 
+import made_nnunet
 import made_trees
 import pytest
 
@@ -353,3 +354,11 @@ def test_a_data_set_without_masks_is_no_folder_of_references(tmp_path):
 def test_a_folder_of_masks_may_be_called_images(name, tmp_path):
     made_trees.write(tmp_path / name, [1])
     assert [case.case_id for case in references_cohort(tmp_path).cases] == ["P1"]
+
+
+def test_results_of_nnunet_are_called_so(tmp_path):
+    model = made_nnunet.save_model(tmp_path / "Dataset501_Made", {0: ["a"]})
+    for folder in (model, model.parent):
+        expected = rf"1 model of nnU-Net, {model.name}\)\. Open the data set.*--source {folder}\."
+        with pytest.raises(DataError, match=expected):
+            load_cohort(folder)
