@@ -55,8 +55,8 @@ nnunet-env: $(VENV)/nnunet/.ready
 
 nnunet: $(VENV)/nnunet/.ready
 	@# nnU-Net's own warnings are no errors of ours; the losses are tested with its version of PyTorch too.
-	$(VENV)/nnunet/bin/python -m pytest -o addopts=--import-mode=importlib -o filterwarnings= -o pythonpath="nnunet_tests tests" \
-		nnunet_tests tests/nnunet tests/loss
+	$(VENV)/nnunet/bin/python -m pytest -o addopts=--import-mode=importlib -o filterwarnings= -o timeout=900 \
+		-o pythonpath="nnunet_tests tests" nnunet_tests tests/nnunet tests/loss
 
 schemas: $(VENV)/.dev
 	$(BIN)/python docs/schemas.py
