@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import re
 import shutil
 from collections.abc import Mapping, Sequence
@@ -15,7 +14,6 @@ import numpy as np
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import replacing, write_atomically
-from afl_core.base.words import number_of
 from afl_core.base.workers import finished
 from afl_core.data.check.index import Progress
 from afl_core.data.formats.files import read_header, save_mask, save_volume
@@ -23,18 +21,13 @@ from afl_core.data.layouts import Cohort, LoadedCase, load_case
 from afl_core.data.layouts.decathlon import DECLARATION, REGIONS
 from afl_core.data.layouts.labelling import label_values
 from afl_core.data.loading import load_reference_labels
-from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.elsewhere.nnunet_classes import CLASSES, Classes
+from afl_core.elsewhere.nnunet_folds import cases_by_part, check_patients, make_folds, save_folds
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.volume import Case, Volume
 
-FOLDS_FILE = "splits_final.json"
-"""Name under which nnU-Net looks for folds, in the data set's folder of nnUNet_preprocessed."""
-
 ENDING = ".nii.gz"
-
-FOLDS = 5
-"""Folds where the data set has no validation part; nnU-Net's own number."""
 
 _NAME = re.compile(r"Dataset(\d{3})_[A-Za-z0-9][A-Za-z0-9_-]*")
 
@@ -99,11 +92,11 @@ def export_nnunet(
     classes = pick(CLASSES, request.classes, kind="kind of classes")(cohort.scheme, cohort.region, _values(cohort))
     if not (channels := cohort.sequences):
         raise DataError("nnU-Net trains on images, and this data set has none", received=cohort.root)
-    parts, problems = _parts(cohort, request.splits)
+    parts, problems = cases_by_part(cohort, request.splits)
     part_of = {case_id: part for part, ids in parts.items() for case_id in ids}
     cases = [case for case in cohort.cases if case.case_id in part_of]
     patients = {case.case_id: case.patient for case in cases if part_of[case.case_id] != "test"}
-    _check_patients(len(set(patients.values())), max(1, request.folds))
+    check_patients(len(set(patients.values())), max(1, request.folds))
     writer = _Writer(request, channels, dict(classes.numbers), frozenset(parts["test"]))
     for done, (case, outcome) in enumerate(
         finished(writer.write, cases, of=lambda case: f"exporting {case.case_id}", executor=executor), start=1
@@ -115,21 +108,9 @@ def export_nnunet(
     if not written["train"] and not written["validation"]:
         reason = next(iter(problems.values()))
         raise DataError("No case to train on could be written", received=reason, todo="Look at afl data check")
-    exported = Exported(written, _folds(written, patients, request.folds), classes, channels, problems)
+    exported = Exported(written, make_folds(written, patients, request.folds), classes, channels, problems)
     _declare(exported, request.out)
     return exported
-
-
-def save_folds(folds: Sequence[Mapping[str, list[str]]], folder: Path) -> None:
-    """Write `FOLDS_FILE` into a folder, such as the data set's of nnUNet_preprocessed.
-
-    Raises:
-        UsageError: If another one is there.
-    """
-    path, data = folder / FOLDS_FILE, (json.dumps(folds, indent=1) + "\n").encode()
-    if path.exists() and path.read_bytes() != data:
-        raise UsageError("There are other folds already", received=path, todo="Remove the file to have these")
-    write_atomically(path, data)
 
 
 @dataclass(frozen=True)
@@ -209,57 +190,6 @@ def _values(cohort: Cohort) -> list[int]:
     if not values:
         raise DataError("No reference holds a tumour: there is nothing to train on", received=cohort.root)
     return values
-
-
-def _parts(cohort: Cohort, splits: Path | None) -> tuple[dict[str, list[str]], dict[str, str]]:
-    """Part to cases, and the cases of none; without a split file, those of a folder Ts or without a reference test."""
-    problems, parts = dict(cohort.problems), dict[str, list[str]](train=[], validation=[], test=[])
-    file = splits or cohort.root / SPLITS_FILE
-    split = load_splits(file) if splits or file.is_file() else {}
-    part_of = {case_id: part for part, ids in split.items() for case_id in ids}
-    for case in cohort.cases:
-        alone = "test" if case.reference is None or case.group == "Ts" else "train"
-        part = part_of.get(case.case_id, "") if split else alone
-        if part not in parts:
-            where = f"it is in the part {part}, which is neither {', '.join(parts)}" if part else "it is in no part"
-            problems[case.case_id] = f"{case.case_id} is left out: by {file.name} {where}."
-        elif part != "test" and case.reference is None:
-            problems[case.case_id] = f"{case.case_id} is left out: it has no reference to train on."
-        else:
-            parts[part].append(case.case_id)
-    return parts, problems
-
-
-def _folds(
-    written: Mapping[str, Sequence[str]], patients: Mapping[str, str], number: int
-) -> tuple[dict[str, list[str]], ...]:
-    """The folds of the training cases, whole patients each; () where one patient cannot be divided."""
-    if written["validation"] and written["train"] and not number:
-        return ({"train": list(written["train"]), "val": list(written["validation"])},)
-    cases = [*written["train"], *written["validation"]]
-    owners = sorted({patients[case_id] for case_id in cases})
-    number = min(number or FOLDS, len(owners))
-    if number < 2:
-        return ()
-    random.Random(0).shuffle(owners)
-    fold_of = {owner: place % number for place, owner in enumerate(owners)}
-    places = {case_id: fold_of[patients[case_id]] for case_id in cases}
-    return tuple(
-        {
-            "train": [case_id for case_id in cases if places[case_id] != fold],
-            "val": [case_id for case_id in cases if places[case_id] == fold],
-        }
-        for fold in range(number)
-    )
-
-
-def _check_patients(number: int, folds: int) -> None:
-    if number < folds:
-        raise DataError(
-            "There are too few patients to train on",
-            received=f"{number_of(number, 'patient')} for {number_of(folds, 'fold')}",
-            todo=f"Put more cases into train in {SPLITS_FILE}, or give --splits",
-        )
 
 
 def _check_folder(out: Path) -> None:

@@ -1,5 +1,6 @@
 """What looks wrong about a folder of predictions, before any of them is measured."""
 
+from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.data.organs import doubt_segments
 from afl_core.evaluation.prediction_values import DECIDED, FileKinds, describe_mixture
 from afl_core.volume import Region
@@ -22,4 +23,22 @@ def doubt_source(name: str, files: FileKinds, meaning: str, region: Region) -> s
     ] * bool(mixture)
     return " ".join(
         filter(None, (*sentences, doubt_segments(paths, region, of=f"The files of {name}", is_source=True)))
+    )
+
+
+def doubt_region(name: str, declaration: Declaration, region: Region) -> str:
+    """A sentence where model and data set have the same labels, and make the region of others; "" where they do not.
+
+    Args:
+        name: Name of the source.
+        declaration: Labels and regions of the model.
+        region: The region of the data set.
+    """
+    taken = declaration.scheme.regions.get(region.name, ())
+    if set(declaration.scheme.values) != set(region.known) or set(taken) in (set(), set(region.inside)):
+        return ""
+    of_model, of_data = ("+".join(map(str, sorted(labels))) for labels in (taken, region.inside))
+    return (
+        f"The region {region.name} of {name} was made of its labels {of_model}, as its dataset.json declares, and that "
+        f"of the references of {of_data}. If the labels mean the same, give --prediction-labels labels."
     )

@@ -29,7 +29,7 @@ from afl_core.evaluation.prediction_files import (
 )
 from afl_core.evaluation.prediction_reading import declared_region, load_declared, load_prediction
 from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
-from afl_core.evaluation.source_doubts import doubt_source
+from afl_core.evaluation.source_doubts import doubt_region, doubt_source
 from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card
 from afl_core.volume import Case, Mask, Prediction, Region, Volume
@@ -133,8 +133,9 @@ def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, 
 
 def _decided(source: MaskSource, ids: Sequence[str], region: Region) -> MaskSource:
     meaning, doubts = source.meaning, list(results_doubts(source.path))
-    if not meaning and load_declaration(source.path):
+    if not meaning and (declaration := load_declaration(source.path)):
         meaning = DECLARED
+        doubts.append(doubt_region(source.name, declaration, region))
     elif not meaning:
         files = sort_by_kind(predictions_of(source.path, ids))
         meaning = decide_meaning(files, region)

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from afl_core.data.layouts import LAYOUTS, load_case, load_cohort
-from afl_core.elsewhere.nnunet_dataset import Request, export_nnunet, save_folds
+from afl_core.elsewhere.nnunet_dataset import Request, export_nnunet
+from afl_core.elsewhere.nnunet_folds import save_folds
 from afl_core.errors import AflError, DataError, UsageError
 
 OUT = "nnUNet_raw/Dataset501_Made"

@@ -102,6 +102,16 @@ def test_labels_that_have_other_numbers_than_the_references_are_found_by_name(tm
         assert rows["dsc"]["a"] == 1
 
 
+def test_a_region_of_other_labels_than_that_of_the_references_is_said(model, references):
+    """A cavity is no tumour in BraTS 2024; a model's dataset.json cannot say so, and counts every label."""
+    made_nnunet.save_declaration(model, {"background": 0, "NCR": 1, "SNFH": 2, "ET": 3, "cavity": 4})
+    cohort = references_cohort(references, labels="brats2024")
+    assert decided(model, cohort).doubt.startswith("The region whole of A was made of its labels 1+2+3+4")
+    assert "that of the references of 1+2+3." in decided(model, cohort).doubt
+    made_nnunet.save_declaration(model)
+    assert decided(model, references_cohort(references, region="tc")).doubt == ""
+
+
 def test_an_array_that_was_turned_when_read_lies_where_the_mask_does(tmp_path):
     """NibabelIOWithReorient: the archive is in RAS+ order, the mask as the image was stored."""
     folder = save_model(tmp_path / "results", {0: ["a"]})
