@@ -44,7 +44,7 @@ def batch(trainer, masks=1, channels=2):
     return outputs, targets
 
 
-@pytest.mark.parametrize("name", [*TRAINERS, "nnUNetTrainerAFL_released_case_levels_3epochs_7iterations"])
+@pytest.mark.parametrize("name", [*TRAINERS, "nnUNetTrainerAFL_released_levels_3epochs_7iterations"])
 def test_nnunet_finds_every_trainer_by_its_variable(name, plans):
     kind = recursive_find_trainer_class_by_name(name)
     assert issubclass(kind, nnUNetTrainer)
