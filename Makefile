@@ -3,7 +3,7 @@
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
 # make docs   build the documentation site in site/, strictly and offline
-# make nnunet  test the trainers inside nnU-Net; make nnunet-env makes the environment of its own that it needs (6 GB)
+# make nnunet  test the trainers inside nnU-Net; make nnunet-env makes the environment of its own that it needs (8 GB)
 # For a release (CONTRIBUTING.md):
 # make schemas   renew the JSON Schemas in docs/schemas
 # make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
