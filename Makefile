@@ -3,7 +3,7 @@
 # make check  style and types
 # make pictures  renew the pictures of the pages in docs, in light and dark, with the demo open
 # make docs   build the documentation site in site/, strictly and offline
-# make nnunet  test the trainers inside nnU-Net; make nnunet-env makes the environment of its own that it needs (6 GB)
+# make nnunet  test the trainers inside nnU-Net; make nnunet-env makes the environment of its own that it needs (8 GB)
 # For a release (CONTRIBUTING.md):
 # make schemas   renew the JSON Schemas in docs/schemas
 # make wheel     build dist/*.whl, which carries the app and the demo's checkpoints
@@ -54,7 +54,9 @@ docs: $(VENV)/.dev
 nnunet-env: $(VENV)/nnunet/.ready
 
 nnunet: $(VENV)/nnunet/.ready
-	$(VENV)/nnunet/bin/python -m pytest --rootdir=. -o addopts=--import-mode=importlib -o testpaths= nnunet_tests tests/nnunet
+	@# nnU-Net's own warnings are no errors of ours; the losses are tested with its version of PyTorch too.
+	$(VENV)/nnunet/bin/python -m pytest -o addopts=--import-mode=importlib -o filterwarnings= -o timeout=900 \
+		-o pythonpath="nnunet_tests tests" nnunet_tests tests/nnunet tests/loss
 
 schemas: $(VENV)/.dev
 	$(BIN)/python docs/schemas.py
@@ -111,7 +113,7 @@ $(VENV)/nnunet/.ready: pyproject.toml
 	@# PyPI's torchvision, which nnU-Net brings, goes with PyPI's torch alone, and not with the CPU wheel of the lock.
 	test -x $(VENV)/nnunet/bin/python || $(PYTHON) -m venv $(VENV)/nnunet
 	$(VENV)/nnunet/bin/python -m pip install --quiet --disable-pip-version-check $(NNUNET) --editable '.[app,nnunet]' \
-		$$(grep -E '^pytest(-timeout)?==' requirements-dev.txt)
+		$$(grep -E '^(pytest|pytest-timeout|hypothesis)==' requirements-dev.txt)
 	touch $@
 
 $(VENV)/.tools:

@@ -2,40 +2,20 @@
 
 import json
 import os
-import subprocess
-import sys
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
+from made_balls import CASES, RADII_MM, SHAPE, ZOOMS, command
 
 from afl_core.nnunet.catalogue import FOLDER, VARIABLE
-
-ZOOMS = (0.8, 2.0, 1.0)
-"""Edges along X, Y and Z in mm: nnU-Net reads Z first, and then moves the axis of the longest edge to the front."""
-
-SHAPE = (28, 20, 32)
-RADII_MM = (5.0, 8.0, 7.0)
-CASES = tuple(f"case_{k}" for k in range(5))
-
-_WORDS = {f"nnUNet_{name}": name for name in ("raw", "preprocessed", "results")}
-
-
-def command(*words: object) -> str:
-    """What a command of nnU-Net prints."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    asked = [str(word) for word in words]
-    ran = subprocess.run(asked, env=os.environ | {"PATH": path}, capture_output=True, text=True, check=False)
-    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr[-3000:]
-    return ran.stdout
 
 
 @pytest.fixture(scope="session", autouse=True)
 def folders(tmp_path_factory):
     """The folders and variables of nnU-Net, with one data set of five cases."""
     root = tmp_path_factory.mktemp("nnunet")
-    os.environ.update({name: str(root / folder) for name, folder in _WORDS.items()})
+    os.environ.update({f"nnUNet_{name}": str(root / name) for name in ("raw", "preprocessed", "results")})
     os.environ.update({VARIABLE: str(FOLDER), "nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"})
     raw = root / "raw" / "Dataset501_Balls"
     for name in ("imagesTr", "labelsTr"):

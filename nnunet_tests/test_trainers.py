@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 import torch
-from conftest import CASES, RADII_MM, command
+from made_balls import CASES, RADII_MM, command
 from nnunetv2.training.dataloading.nnunet_dataset import infer_dataset_class
 from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer
 from nnunetv2.training.nnUNetTrainer.variants.loss.nnUNetTrainerCELoss import nnUNetTrainerCELoss
@@ -44,7 +44,7 @@ def batch(trainer, masks=1, channels=2):
     return outputs, targets
 
 
-@pytest.mark.parametrize("name", [*TRAINERS, "nnUNetTrainerAFL_released_case_levels_3epochs_7iterations"])
+@pytest.mark.parametrize("name", [*TRAINERS, "nnUNetTrainerAFL_released_levels_3epochs_7iterations"])
 def test_nnunet_finds_every_trainer_by_its_variable(name, plans):
     kind = recursive_find_trainer_class_by_name(name)
     assert issubclass(kind, nnUNetTrainer)
@@ -63,10 +63,19 @@ def test_other_names_are_told_by_nnunet():
         recursive_find_trainer_class_by_name("nnUNetTrainerAFL_papr")
 
 
-def test_all_terms_off_is_nnunets_cross_entropy_trainer(plans):
-    ours, theirs = make(plain(), plans), make(nnUNetTrainerCELoss, plans)
-    outputs, targets = batch(ours)
+CLASSES = {
+    "one tumour": {"background": 0, "tumour": 1},
+    "three classes": {"background": 0, "edema": 1, "core": 2},
+    "ignored voxels": {"background": 0, "edema": 1, "core": 2, "ignore": 3},
+}
+
+
+@pytest.mark.parametrize("labels", CLASSES.values(), ids=CLASSES)
+def test_all_terms_off_is_nnunets_cross_entropy_trainer(plans, labels):
+    ours, theirs = (make(trainer, plans, labels=labels) for trainer in (plain(), nnUNetTrainerCELoss))
+    outputs, targets = batch(ours, channels=ours.label_manager.num_segmentation_heads)
     assert len(outputs) >= 2
+    targets = [torch.randint_like(target, len(labels)) for target in targets]
     losses = [trainer._build_loss()(outputs, targets) for trainer in (ours, theirs)]
     assert losses[0].item() == pytest.approx(losses[1].item(), abs=1e-6)
     for mine, other in zip(*(torch.autograd.grad(x, outputs, allow_unused=True) for x in losses), strict=True):
@@ -92,6 +101,18 @@ def test_without_deep_supervision_there_is_one_level(plans):
 
 
 REGIONS = {"labels": {"background": 0, "whole": [1, 2], "core": 2}, "regions_class_order": [1, 2]}
+
+
+def test_ignored_voxels_of_regions_count_for_nothing(plans):
+    labels = {"labels": REGIONS["labels"] | {"ignore": 3}}
+    trainer = make("nnUNetTrainerAFL_paper", plans, **REGIONS | labels)
+    outputs, targets = batch(trainer, masks=3)
+    loss = trainer._build_loss()
+    value = loss(outputs, targets := [target.bool() for target in targets])
+    for gradient, target in zip(torch.autograd.grad(value, outputs, allow_unused=True), targets, strict=True):
+        if gradient is not None:
+            assert not gradient[target[:, -1:].expand_as(gradient)].any()
+            assert gradient[~target[:, -1:].expand_as(gradient)].any()
 
 
 @pytest.mark.parametrize("name", TRAINERS)
@@ -129,7 +150,7 @@ def test_a_case_is_that_of_the_preprocessed_folder_and_its_spacing_that_of_its_a
     outputs, targets = batch(trainer)
     loss.cases = CASES[:2]
     loss(outputs, targets)
-    known = loss._known[CASES[1]][0]
+    known = loss._known[CASES[1]]
     expected = factors(trainer._reference(CASES[1]), smoothness="surface")
     assert (known.alpha_va, known.gamma_msa) == (expected.alpha_va, expected.gamma_msa)
 

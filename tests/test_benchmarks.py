@@ -13,6 +13,7 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 
+import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
@@ -462,3 +463,25 @@ def test_every_edit_changes_a_file_and_can_be_said(tmp_path, name):
         assert not path.is_file() or path.is_symlink() or path.read_bytes() != before
     assert {"cut", "folder", "pipe", "dangling"} <= kinds
     assert path.suffix == ".pt" or kinds & {"json", "lines", "table"}
+
+
+def test_a_patch_that_holds_its_case_has_the_factors_of_it_and_a_smaller_one_has_not(tmp_path, capsys):
+    """The middle of the tumour alone: all voxels of such a patch are tumour, so alpha is 0 and gamma_va 1."""
+    for k, edge in enumerate((4, 6, 8)):
+        mask = np.zeros((12, 12, 12), np.uint8)
+        mask[2 : 2 + edge, 2:10, 2:10] = 1
+        nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / f"case_{k}.nii.gz")
+    measured = {}
+    for patch in (12, 2):
+        file = tmp_path / f"{patch}.json"
+        words = f"--references {tmp_path} --spacing 1 1 1 --patch {patch} {patch} {patch} --patches 60 --json {file}"
+        load("case_or_patch").main(words.split())
+        measured[patch] = {record["quantity"]: record for record in json.loads(file.read_text())}
+    assert "3 cases, 60 patches of [12, 12, 12] voxels, 0% without a tumour" in capsys.readouterr().out
+    for quantity, record in measured[12].items():
+        assert record["case"] == record["patch"], quantity
+        assert record["ratio"] == 1
+        assert record["rho"] == pytest.approx(1)
+    shares = [edge * 64 / 12**3 for edge in (4, 6, 8)]
+    assert measured[2]["alpha"]["case"] in [pytest.approx(1 - share) for share in shares]
+    assert measured[2]["alpha"]["low"] == 0

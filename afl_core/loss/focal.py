@@ -13,7 +13,7 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.base.catalogue import pick
-from afl_core.loss.kernel import Work
+from afl_core.loss.fused import Work
 from afl_core.loss.targets import IGNORED, Target
 
 Activation = Literal["sigmoid", "softmax"]
@@ -48,8 +48,7 @@ def focal(logits: Tensor, target: Target, weights: Tensor, gamma: Tensor, *, red
     shape = (logits.shape[0], weights.shape[1], *logits.shape[2:])
     x = (logits if logits.dtype == torch.float64 else logits.float()).flatten(2)  # (B, C, N)
     codes = target.codes.flatten(2)  # (B, 1 or R, N)
-    softmax = weights.shape[1] < x.shape[1]
-    if x.device.type == "cpu" and not torch.compiler.is_compiling() and not (softmax and x.shape[1] > 2):
+    if x.device.type == "cpu" and not torch.compiler.is_compiling():
         how = How(reduction, target.ignoring)
         losses: Tensor = _Fused.apply(x, codes, weights, gamma, how)  # type: ignore[no-untyped-call]
         return losses.view(shape) if reduction == "none" else losses

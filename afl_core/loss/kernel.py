@@ -1,16 +1,11 @@
-"""Focal loss and its gradient in one pass over cache-sized blocks, compiled by Numba: how `focal` runs on the CPU.
+"""Focal loss and its gradient in one pass over cache-sized blocks, compiled by Numba; `fused` shares out the work.
 
 Why not PyTorch: each of its operations streams through memory, and a volume does not fit the cache; block by block it
 still starts 16 operations for each. The loops here read the logits once, write the gradient once, and keep nothing.
 """
 
 import math
-import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from functools import lru_cache
-from itertools import product
 from typing import Any
 
 import numba
@@ -24,11 +19,8 @@ from afl_core.loss.targets import IGNORED
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
-PIECE = 64 * BLOCK
-"""Voxels that a thread takes at a time."""
-
-ALONE = PIECE // 2
-"""Elements below which a second thread costs more than it saves."""
+PART = 512
+"""Voxels in a block of a softmax, which has more arrays."""
 
 Floats = NDArray[Any]
 """float32 or float64."""
@@ -55,79 +47,6 @@ _E0, _E1, _E2, _E3, _E4, _E5, _E6 = _coefficients(np.exp, -math.log(2) / 2, math
 _A0, _A1, _A2, _A3 = _coefficients(lambda q: np.sum([q**k / (2 * k + 3) for k in range(20)], axis=0), 0, 1 / 9, 3)
 
 
-@dataclass(frozen=True, eq=False)
-class Work:
-    """A loss to compute, and where its parts are written.
-
-    Attributes:
-        logits: Shape (B, C, N), C-contiguous. Two channels with K = 1 are a softmax: one sigmoid of their difference.
-        codes: Shape (B, 1, N) of classes, or (B, K, N) of regions.
-        weights: Shape (B, K, classes): weight of a voxel of each class in each channel.
-        gamma: Shape (B, 1), or (B, K).
-        gradient: Filled with the gradient of the sum; shape of the logits, or empty where it isn't wanted.
-        losses: Filled with the loss of each element; shape (B, K, N), or empty.
-        scale: Multiplies the sum and the gradient, for a mean.
-    """
-
-    logits: Floats
-    codes: Codes
-    weights: Floats
-    gamma: Floats
-    gradient: Floats
-    losses: Floats
-    scale: float
-
-    def run(self, *, threads: int) -> float:
-        """Scaled sum of -w (1 - p_t)^gamma log(p_t) over all elements, the same for any number of threads."""
-        samples, kinds, n = len(self.logits), self.weights.shape[1], self.logits.shape[2]
-        sums = np.zeros((samples, kinds, -(-n // BLOCK)))
-        pieces = iter(list(product(range(samples), range(kinds), range(0, n, PIECE))))
-
-        def work() -> None:
-            for b, k, start in pieces:
-                self._run(b, k, slice(start, start + PIECE), sums)
-
-        # The caller works too, and whoever is free takes the next piece: PyTorch's own threads may still hold a core.
-        helpers = (
-            []
-            if samples * kinds * n < ALONE
-            else [_pool(threads, os.getpid()).submit(work) for _ in range(threads - 1)]
-        )
-        work()
-        for helper in helpers:
-            helper.result()
-        return float(sums.sum()) * self.scale
-
-    def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
-        """One stretch of one channel."""
-        channels, kinds = self.logits.shape[1], self.weights.shape[1]
-        softmax, by_class = kinds < channels, self.codes.shape[1] == 1 and channels > 1
-        channel = 1 if softmax else k
-        own = channel if by_class else 1
-        opposite = slice(part.start, part.stop if softmax else part.start)
-        weights = self.weights[b, k, [1 - min(own, 1), own]]  # all classes but a channel's own weigh the same in it
-        _stretch(
-            (self.logits[b, channel, part], self.logits[b, 0, opposite]),
-            (self.codes[b, k if self.codes.shape[1] > 1 else 0, part], np.uint8(own)),
-            np.array([self.gamma[b, k if self.gamma.shape[1] > 1 else 0], *weights, self.scale], self.logits.dtype),
-            tuple(
-                array[b, c, where] if array.size else array.reshape(-1)
-                for array, c, where in (
-                    (self.gradient, channel, part),
-                    (self.gradient, 0, opposite),
-                    (self.losses, k, part),
-                )
-            ),
-            sums[b, k, part.start // BLOCK :],
-        )
-
-
-@lru_cache(maxsize=1)
-def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked one has none of them, and makes its own."""
-    return ThreadPoolExecutor(threads)
-
-
 def _exp(x: Any) -> Any:
     """exp(x) for x <= 0; compiled code takes what `_choose_exp` gives."""
     return math.exp(x)
@@ -142,7 +61,7 @@ def _log1p(u: Any) -> Any:
 def _choose_exp(x: Any) -> Any:
     def series(x: Any) -> Any:
         """The exponential, to 1e-7 relative: 2^k by the exponent's bits, the rest by a polynomial."""
-        x = x if x > F(-87) else F(-87)  # what is smaller leaves the normal numbers
+        x = F(-87) if x < F(-87) else x  # what is smaller leaves the normal numbers; what is no number stays so
         k = np.floor(x * _LOG2_E + F(0.5))
         r = (x - k * _LN2_HIGH) - k * _LN2_LOW
         r2 = r * r
@@ -213,14 +132,22 @@ def _sum(values: Floats) -> Any:
 
 
 @_compiled
-def _stretch(
+def sigmoid_stretch(
     logits: tuple[Floats, Floats],
     codes: tuple[Codes, Any],
     constants: Floats,
     outputs: tuple[Floats, ...],
     sums: Floats,
 ) -> None:
-    """Loss and gradient block by block: three short loops, which compilers turn into vector code better than one."""
+    """Loss and gradient of one channel, block by block: short loops, which become better vector code than one long.
+
+    Args:
+        logits: Shape (N,), and that of the opposite class where the two are a softmax (else empty).
+        codes: Shape (N,), and which of them is the channel's own class.
+        constants: gamma, the weights outside and inside of the own class, and the scale of the gradient.
+        outputs: Gradient, gradient of the opposite class, losses: shape (N,), or empty where not wanted.
+        sums: Filled with the sum of each block's losses.
+    """
     logit, opposite = logits
     code, own = codes
     gradient, opposite_gradient, losses = outputs
@@ -241,3 +168,121 @@ def _stretch(
             opposite_gradient[start:stop] = -slope
         if losses.size:
             losses[start:stop] = log[:n]
+
+
+@_compiled
+def _meet(j: int, logits: Floats, codes: Codes, state: tuple[Floats, Floats], shares: tuple[Floats, Floats]) -> None:
+    """Add the j-th of the other classes to the log of the sum of their exponentials, and note the own logit on the way.
+
+    The others of a voxel of class c are 0 ... c - 1, c + 1 ...: the j-th is j or j + 1.
+    """
+    low, high = logits[j], logits[j + 1]
+    log_sum, own = state
+    share, rest = shares
+    zero, one = low.dtype.type(0), low.dtype.type(1)
+    for i in range(log_sum.size):
+        other = high[i] if codes[i] <= j else low[i]
+        more = other - log_sum[i]
+        smaller = _exp(-abs(more))
+        larger_share = one / (one + smaller)
+        share[i] = larger_share if more > zero else smaller * larger_share
+        rest[i] = smaller * larger_share if more > zero else larger_share
+        log_sum[i] = (other if more > zero else log_sum[i]) + _log1p(smaller)
+        own[i] = high[i] if codes[i] == j + 1 else own[i]
+
+
+@_compiled
+def _class_loss(m: Floats, u: Floats, log: Floats, codes: Codes, tables: Floats, slope: Floats) -> None:
+    """Loss (over `log`) and its scaled derivative by m, with weight and exponent of the class of each voxel."""
+    weights, gammas, scale = tables[0], tables[1], tables[2, 0]
+    zero, one = m.dtype.type(0), m.dtype.type(1)
+    for i in range(m.size):
+        right = m[i] < zero
+        larger = one / (one + u[i])
+        smaller = u[i] * larger
+        p, q = (larger, smaller) if right else (smaller, larger)
+        minus_log_p = log[i] if right else m[i] + log[i]
+        log_q = m[i] - log[i] if right else -log[i]
+        gamma = gammas[codes[i]]
+        focus = weights[codes[i]] * _exp(gamma * log_q)
+        log[i] = focus * minus_log_p
+        slope[i] = focus * (q + gamma * p * minus_log_p) * scale
+
+
+@_compiled
+def _first(logits: Floats, codes: Codes, log_sum: Floats, own: Floats) -> None:
+    """Begin with the first of the other classes: class 0, or 1 where the voxel is of class 0."""
+    low, high = logits[0], logits[1]
+    for i in range(log_sum.size):
+        is_own = codes[i] == 0
+        log_sum[i] = high[i] if is_own else low[i]
+        own[i] = low[i] if is_own else high[i]
+
+
+@_compiled
+def _margin(m: Floats, own: Floats, codes: Codes, u: Floats) -> None:
+    """Take the own logit from the log of the others' sum: p_t = sigmoid(-m); u is exp(-|m|)."""
+    zero = m.dtype.type(0)
+    for i in range(m.size):
+        m[i] = zero if codes[i] == IGNORED else m[i] - own[i]
+        u[i] = _exp(-abs(m[i]))
+
+
+@_compiled
+def _multiply(share: Floats, rest: Floats, tail: Floats) -> None:
+    for i in range(tail.size):
+        share[i] *= tail[i]
+        tail[i] *= rest[i]
+
+
+@_compiled
+def _spread(c: int, slope: Floats, shares: tuple[Floats, Floats], codes: Codes, gradient: Floats) -> None:
+    """Gradient of one class: less for the own one, and for the others their share of the slope."""
+    before, after = shares  # of the class's place among the others, where the own class comes before or after it
+    zero = slope.dtype.type(0)
+    for i in range(slope.size):
+        share = before[i] if codes[i] < c else after[i]
+        either = -slope[i] if codes[i] == c else share
+        gradient[i] = zero if codes[i] == IGNORED else either
+
+
+@_compiled
+def softmax_stretch(logits: Floats, codes: Codes, tables: Floats, outputs: tuple[Floats, Floats], sums: Floats) -> None:
+    """Loss and gradient of a softmax of C classes, block by block.
+
+    The other classes of each voxel are met one by one; what the two-class loss needs is then the margin between the
+    log of the sum of their exponentials and the own logit.
+
+    Args:
+        logits: Shape (C, N).
+        codes: Shape (N,).
+        tables: Shape (3, 256): weights and exponents by code, 0 for `IGNORED`; and the scale of the gradient.
+        outputs: Gradient, shape (C, N), and losses, shape (N,); or empty where not wanted.
+        sums: The sum of each block's losses is added.
+    """
+    gradient, losses = outputs
+    last, dtype = len(logits) - 1, logits.dtype
+    log_sum, own, u, log = np.empty(PART, dtype), np.empty(PART, dtype), np.empty(PART, dtype), np.empty(PART, dtype)
+    shares, rests = np.empty((last, PART), dtype), np.empty((last, PART), dtype)
+    for start in range(0, codes.size, PART):
+        stop = min(codes.size, start + PART)
+        n = stop - start
+        x, t = logits[:, start:stop], codes[start:stop]
+        _first(x, t, log_sum[:n], own[:n])
+        for j in range(1, last):
+            _meet(j, x, t, (log_sum[:n], own[:n]), (shares[j, :n], rests[j, :n]))
+        _margin(log_sum[:n], own[:n], t, u[:n])
+        _logarithm(u[:n], log[:n])
+        slope, tail = own[:n], u[:n]
+        _class_loss(log_sum[:n], tail, log[:n], t, tables, slope)
+        sums[start // BLOCK] += _sum(log[:n])
+        if losses.size:
+            losses[start:stop] = log[:n]
+        if gradient.size:
+            tail[:] = slope
+            for j in range(last - 1, 0, -1):
+                _multiply(shares[j, :n], rests[j, :n], tail)
+            shares[0, :n] = tail
+            for c in range(last + 1):
+                places = shares[max(c - 1, 0), :n], shares[min(c, last - 1), :n]
+                _spread(c, slope, places, t, gradient[c, start:stop])

@@ -44,15 +44,7 @@ class TrainerSpec:
 TRAINERS: Mapping[str, TrainerSpec] = MappingProxyType(
     {
         "nnUNetTrainerFL": TrainerSpec(
-            "Focal loss (FL), gamma 2, without alpha.",
-            "adaptive_focal",
-            {
-                "alpha": "none",
-                "gamma_volume": False,
-                "gamma_smoothness": "none",
-                "gamma_offset": 2.0,
-                "activation": "softmax",
-            },
+            "Focal loss (FL), gamma 2, without alpha.", "focal", {"gamma": 2.0, "activation": "softmax"}
         ),
         "nnUNetTrainerAFL_released": TrainerSpec(
             "A-FL as its authors' code computes it, a sigmoid for each class.",
@@ -86,10 +78,11 @@ ENDINGS: Mapping[str, str] = MappingProxyType(
         "_Niterations": "N training steps an epoch in place of nnU-Net's 250, and a fifth of it in validation",
     }
 )
-"""What can be added to the name of a trainer, in this order; so the folder of its results says how it was trained."""
+"""What can be added to the name of a trainer, in this order and one of the first two; so the folder of its results says
+how it was trained."""
 
 _NAME = re.compile(
-    rf"({'|'.join(TRAINERS)})(_case)?(_levels)?(?:_([1-9]\d{{0,5}})epochs)?(?:_([1-9]\d{{0,5}})iterations)?"
+    rf"({'|'.join(TRAINERS)})(_case|_levels)?(?:_([1-9]\d{{0,5}})epochs)?(?:_([1-9]\d{{0,5}})iterations)?"
 )
 
 
@@ -104,13 +97,13 @@ def find_trainer(name: str) -> TrainerSpec | None:
     match = _NAME.fullmatch(name)
     if match is None:
         return None
-    base, case, levels, epochs, iterations = match.groups()
-    if (case or levels) and "AFL" not in base:
+    base, factors, epochs, iterations = match.groups()
+    if factors and "AFL" not in base:
         return None
     return replace(
         TRAINERS[base],
-        factors_from="case" if case else "patch",
-        own_levels=bool(levels),
+        factors_from="case" if factors == "_case" else "patch",
+        own_levels=factors == "_levels",
         epochs=int(epochs) if epochs else None,
         iterations=int(iterations) if iterations else None,
     )

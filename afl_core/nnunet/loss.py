@@ -2,11 +2,12 @@
 
 nnU-Net's outputs are (B, C, X, Y, Z) logits, or (B, C, X, Y) in two dimensions, one tensor or a list of levels from the
 full resolution down. Its targets are (B, 1, ...) labels where classes compete by softmax, and (B, R, ...) masks where
-regions may overlap, each with a sigmoid of its own. The loss of regions is the mean of the regions' losses.
+regions may overlap, each with a sigmoid of its own.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,11 @@ from afl_core.loss import LOSSES, AdaptiveFocalLoss, Factors, build_loss
 from afl_core.loss import factors as compute_factors
 from afl_core.loss.factors import join_factors
 from afl_core.nnunet.catalogue import TrainerSpec
-from afl_core.volume import Spacing
 
 Levels = Tensor | Sequence[Tensor]
+
+GENERAL = ("focal", "adaptive_focal")
+"""Losses that take any number of classes, regions and an ignore label; the others take one tumour."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +33,8 @@ class Heads:
         regions: Whether the channels are regions, each with a sigmoid, and not classes under one softmax.
         spacing_mm: Voxel edge lengths at full resolution, in the order of the arrays' axes; two or three.
         weights: Weight of each level of deep supervision, from the full resolution down; one where there is none.
-        ignore_label: Label of voxels that do not count, if the data set has one.
+        ignore_label: Label of voxels that do not count, if the data set has one; of regions the last channel of the
+            target, one more, marks them.
     """
 
     channels: int
@@ -47,11 +51,13 @@ class LevelLoss(nn.Module):
     target. They say how hard a case is, and that does not change with the level; on a coarse level a small tumour is
     gone, and would get alpha 1 and gamma 0 there.
 
+    Regions are masks of their own: the loss is the mean of theirs.
+
     Args:
         spec: What the trainer trains with.
         heads: What the network gives.
-        reference: Function that gives the target of a whole case by its name, shape (1, 1 or R, X, Y, Z); it is called
-            once a case, and only by a trainer that takes its factors from the case.
+        reference: Function that gives the target of a whole case by its name, in the form of a batch of one; it is
+            called once a case, and only by a trainer that takes its factors from the case.
 
     Raises:
         UsageError: If the loss is not defined for such outputs.
@@ -60,15 +66,17 @@ class LevelLoss(nn.Module):
     def __init__(self, spec: TrainerSpec, heads: Heads, *, reference: Callable[[str], Tensor] | None = None) -> None:
         super().__init__()
         _check(spec, heads)
-        settings = dict(spec.settings)
-        if heads.regions and "activation" in settings:
-            settings["activation"] = "sigmoid"
+        settings: dict[str, Any] = dict(spec.settings)
+        if spec.loss in GENERAL:
+            settings["ignore_index"] = heads.ignore_label
+            if heads.regions:
+                settings["activation"] = "sigmoid"
         self.loss = build_loss(spec.loss, **settings)
         self.spec, self.heads = spec, heads
         self.cases: Sequence[str] = ()
         """Names of the cases of the batch that comes next; a trainer sets them."""
         self._reference = reference
-        self._known: dict[str, list[Factors]] = {}
+        self._known: dict[str, Factors] = {}
 
     def extra_repr(self) -> str:
         """What differs from trainer to trainer, for nnU-Net's records."""
@@ -78,51 +86,49 @@ class LevelLoss(nn.Module):
         """Loss of a batch; a level of weight 0 is not computed."""
         outputs, targets = ([x] if isinstance(x, Tensor) else list(x) for x in (output, target))
         outputs, targets = [_volume(x) for x in outputs], [_volume(x) for x in targets]
-        full = None if self.spec.own_levels else self._factors(targets[0], full=targets[0])
+        full = targets[0]
+        shared = {} if self.spec.own_levels else self._factors(full, full=full)
         losses = [
-            weight * self._level(logits, level, full or self._factors(level, full=targets[0]))
+            weight * self._level(logits, level, shared or self._factors(level, full=full))
             for weight, logits, level in zip(self.heads.weights, outputs, targets, strict=False)
             if weight
         ]
         return torch.stack(losses).sum()
 
-    def _level(self, logits: Tensor, target: Tensor, factors: list[Factors]) -> Tensor:
-        known = [{"factors": one} for one in factors] or [{} for _ in range(target.shape[1])]
-        losses = [
-            self.loss(of_part, mask, **given)
-            for of_part, mask, given in zip(self._parts(logits), torch.split(target, 1, dim=1), known, strict=True)
-        ]
-        return torch.stack(losses).mean()
+    def _level(self, logits: Tensor, target: Tensor, factors: dict[str, Factors]) -> Tensor:
+        if self.heads.regions and self.spec.loss not in GENERAL:
+            regions = zip(torch.split(logits, 1, dim=1), torch.split(target, 1, dim=1), strict=True)
+            return torch.stack([self.loss(*region) for region in regions]).mean()
+        loss: Tensor = self.loss(logits, target, **factors)
+        return loss
 
-    def _parts(self, logits: Tensor) -> Sequence[Tensor]:
-        """Logits of every mask of the target: each region's own, or all of them for the one tumour."""
-        return torch.split(logits, 1, dim=1) if self.heads.regions else [logits]
-
-    def _factors(self, target: Tensor, *, full: Tensor) -> list[Factors]:
-        """A-FL's factors of every mask of the target; none for a loss that takes nothing from it."""
+    def _factors(self, target: Tensor, *, full: Tensor) -> dict[str, Factors]:
+        """A-FL's factors of a target, for the loss; {} for a loss that takes nothing from it."""
         if not isinstance(self.loss, AdaptiveFocalLoss):
-            return []
+            return {}
         if self.spec.factors_from == "case":
-            of_cases = zip(*(self._of_case(name) for name in self.cases), strict=True)
-            return [join_factors(of_mask, device=target.device) for of_mask in of_cases]
-        return self._compute(target, full.shape)
+            return {"factors": join_factors((self._of_case(name) for name in self.cases), device=target.device)}
+        return {"factors": self._compute(target, full.shape)}
 
-    def _of_case(self, name: str) -> list[Factors]:
+    def _of_case(self, name: str) -> Factors:
         if name not in self._known:
             assert self._reference is not None  # the trainer gives it
             whole = self._reference(name)
             self._known[name] = self._compute(whole, whole.shape)
         return self._known[name]
 
-    def _compute(self, target: Tensor, full_shape: Sequence[int]) -> list[Factors]:
-        """Factors of every mask of a target whose voxels are larger than at full resolution as its shape says."""
+    def _compute(self, target: Tensor, full_shape: Sequence[int]) -> Factors:
+        """Factors of a target whose voxels are larger than at full resolution as its shape says."""
         assert isinstance(self.loss, AdaptiveFocalLoss)
         edges = (*self.heads.spacing_mm, 1.0)[:3]  # the third of a plane is not used
         x, y, z = (mm * n / coarse for mm, n, coarse in zip(edges, full_shape[2:], target.shape[2:], strict=True))
-        spacing_mm: Spacing = (x, y, z)
-        smoothness = self.loss.terms.gamma_smoothness
-        masks = torch.split(target, 1, dim=1)
-        return [compute_factors(mask, smoothness=smoothness, spacing_mm=spacing_mm) for mask in masks]
+        return compute_factors(
+            target,
+            smoothness=self.loss.terms.gamma_smoothness,
+            spacing_mm=(x, y, z),
+            classes=self.heads.channels,
+            ignore_index=self.heads.ignore_label,
+        )
 
 
 def _volume(x: Tensor) -> Tensor:
@@ -132,14 +138,14 @@ def _volume(x: Tensor) -> Tensor:
 
 def _check(spec: TrainerSpec, heads: Heads) -> None:
     label = LOSSES[spec.loss].label
-    if heads.channels > 2 and not heads.regions:
+    if spec.loss not in GENERAL and heads.channels > 2 and not heads.regions:
         raise UsageError(
             f"{label} takes the background and one class",
             received=f"{heads.channels} classes",
-            todo="Train on regions, or on one label at a time",
+            todo="Train FL or A-FL, or train on regions",
         )
-    if heads.ignore_label is not None:
-        raise UsageError(f"{label} takes no ignore label", received=heads.ignore_label, todo="Leave those cases out")
+    if spec.loss not in GENERAL and heads.ignore_label is not None:
+        raise UsageError(f"{label} takes no ignore label", received=heads.ignore_label, todo="Train FL or A-FL")
     if len(heads.spacing_mm) == 2 and spec.settings.get("gamma_smoothness") == "scale_free":
         raise UsageError(
             "The scale-free smoothness needs volumes", received="a 2d configuration", todo="Take 3d_fullres"

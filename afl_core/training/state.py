@@ -140,7 +140,7 @@ class RunState:
             self.highest = max(self.highest, abs(value))
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
             logits = logits.detach().float()
-            samples = zip(logits[:, None], label[:, None], names, strict=True)
+            samples = zip(torch.split(logits, 1), torch.split(label, 1), names, strict=True)
             each = [float(self.loss(x, mask, **self._factors(mask, [name]))) for x, mask, name in samples]
             both = [pair for part in self.ranks.gather(list(zip(names, each, strict=True))) for pair in part]
             highest = max(each_loss for _, each_loss in both)

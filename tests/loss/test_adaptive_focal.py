@@ -12,7 +12,7 @@ from monai.losses import FocalLoss as MonaiFocalLoss
 from afl_core.errors import UsageError
 from afl_core.loss import LOSSES, PRESETS, AdaptiveFocalLoss, Factors, build_loss, factors
 from afl_core.loss.focal import _formula
-from afl_core.loss.kernel import ALONE
+from afl_core.loss.fused import ALONE
 from afl_core.shape import roughness
 
 ALPHAS = ("balanced", "scalar", "released", "none")

@@ -12,7 +12,6 @@ from afl_core.nnunet.loss import Heads, LevelLoss
 OFF = {"alpha": "none", "gamma_volume": False, "gamma_smoothness": "none"}
 PLAIN = TrainerSpec("All terms off.", "adaptive_focal", {**OFF, "activation": "softmax"})
 WEIGHTS = (4 / 7, 2 / 7, 1 / 7, 0.0)
-TWO = Heads(channels=2, regions=False, spacing_mm=(1.0, 1.0, 1.0))
 
 
 def pyramid(target: torch.Tensor, levels: int = 4) -> list[torch.Tensor]:
@@ -57,9 +56,36 @@ def test_all_terms_off_is_binary_cross_entropy_of_regions():
     assert_same(ours, theirs, outputs)
 
 
-def test_fl_is_the_focal_loss_of_the_softmax():
-    (x, *_), (target, *_) = batch()
-    ours = LevelLoss(TRAINERS["nnUNetTrainerFL"], TWO)(x, target)
+@pytest.mark.parametrize("ignore_label", [None, 3])
+def test_all_terms_off_is_cross_entropy_of_three_classes_where_it_counts(ignore_label):
+    outputs, (full, *_) = batch(channels=3)
+    full[:, :, 3:8] *= 2
+    full[:, :, :, 6:9] = ignore_label or 0
+    targets = pyramid(full)
+    heads = Heads(3, False, (1.0, 1.0, 1.0), WEIGHTS, ignore_label)
+    theirs = sum(
+        w * F.cross_entropy(x, t[:, 0].long(), ignore_index=ignore_label or -100)
+        for w, x, t in zip(WEIGHTS[:3], outputs, targets, strict=False)
+    )
+    assert_same(LevelLoss(PLAIN, heads)(outputs, targets), theirs, outputs)
+
+
+def test_ignored_voxels_of_regions_are_marked_by_the_last_channel():
+    outputs, targets = batch(channels=2, masks=3)
+    targets = [target.bool() for target in targets]
+    heads = Heads(2, True, (1.0, 1.0, 1.0), WEIGHTS, ignore_label=3)
+    theirs = 0
+    for weight, x, target in zip(WEIGHTS[:3], outputs, targets, strict=False):
+        counted = ~target[:, -1:].expand_as(x)
+        bce = F.binary_cross_entropy_with_logits(x, target[:, :-1].float(), reduction="none")
+        theirs = theirs + weight * bce[counted].mean()
+    assert_same(LevelLoss(PLAIN, heads)(outputs, targets), theirs, outputs)
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_fl_is_the_focal_loss_of_the_softmax(channels):
+    (x, *_), (target, *_) = batch(channels=channels)
+    ours = LevelLoss(TRAINERS["nnUNetTrainerFL"], Heads(channels, False, (1.0, 1.0, 1.0)))(x, target)
     ce = F.cross_entropy(x, target[:, 0].long(), reduction="none")
     assert_same(ours, ((1 - torch.exp(-ce)) ** 2 * ce).mean(), [x])
 
@@ -106,10 +132,13 @@ def test_regions_have_factors_of_their_own():
     assert_same(ours, sum(each) / 2, [x])
 
 
-def test_factors_of_the_case_are_looked_up_by_its_name_and_computed_once():
-    outputs, targets = batch()
+@pytest.mark.parametrize("channels", [2, 4])
+def test_factors_of_the_case_are_looked_up_by_its_name_and_computed_once(channels):
+    outputs, targets = batch(channels)
     torch.manual_seed(1)
-    wholes = {name: torch.rand(1, 1, 20, 20, 20).gt(share).short() for name, share in (("a", 0.9), ("b", 0.6))}
+    wholes = {
+        name: torch.randint(low, channels, (1, 1, 20, 20, 20)).clamp(min=0) for name, low in (("a", -9), ("b", -2))
+    }
     asked = []
 
     def reference(name):
@@ -117,12 +146,14 @@ def test_factors_of_the_case_are_looked_up_by_its_name_and_computed_once():
         return wholes[name]
 
     ours = LevelLoss(
-        find_trainer("nnUNetTrainerAFL_paper_case"), Heads(2, False, (1.0, 1.0, 1.0), WEIGHTS), reference=reference
+        find_trainer("nnUNetTrainerAFL_paper_case"),
+        Heads(channels, False, (1.0, 1.0, 1.0), WEIGHTS),
+        reference=reference,
     )
     loss = AdaptiveFocalLoss("paper_equation", activation="softmax")
     for names in (("b", "a"), ("a", "a")):
         ours.cases = names
-        known = factors(torch.cat([wholes[name] for name in names]), smoothness="surface")
+        known = factors(torch.cat([wholes[name] for name in names]), smoothness="surface", classes=channels)
         theirs = sum(w * loss(x, t, factors=known) for w, x, t in zip(WEIGHTS[:3], outputs, targets, strict=False))
         assert_same(ours(outputs, targets), theirs, outputs)
     assert sorted(asked) == ["a", "b"]
@@ -134,7 +165,7 @@ def test_the_spacing_is_that_of_the_axes_and_grows_with_the_level(monkeypatch):
     seen = []
     monkeypatch.setattr(
         "afl_core.nnunet.loss.compute_factors",
-        lambda target, *, smoothness, spacing_mm: seen.append(spacing_mm) or factors(target, smoothness=smoothness),
+        lambda target, *, spacing_mm, **given: seen.append(spacing_mm) or factors(target, **given),
     )
     flat = targets[0][:, :, :, ::2, ::2]
     levels = [outputs[0], torch.randn(2, 2, *flat.shape[2:])], [targets[0], flat]

@@ -15,6 +15,7 @@ from afl_core.loss.factors import join_factors
 from afl_core.model.networks import build_model
 from afl_core.training import loop, state
 from afl_core.training.cases import BatchSampler
+from afl_core.training.estimate import step_seconds
 from afl_core.training.loop import Keeper, train
 from afl_core.training.state import RunState, validation_dsc
 
@@ -453,3 +454,8 @@ def test_a_short_run_learns(cases):
     """The tumours are bright: 60 steps are enough to find most of them."""
     result = train(changed(steps=60, validate_every=20), cases[:2], cases[2:3])
     assert result.best_validation_dsc > 0.7
+
+
+def test_a_step_is_timed_whatever_the_factors_are_of():
+    for of in ("patch", "case"):
+        assert step_seconds(changed(ADAPTIVE, factors_from=of)) > 0

@@ -74,9 +74,12 @@ class _Trainer(nnUNetTrainer):  # type: ignore[misc]
         """
         _, labels, _, _ = self.dataset_class(self.preprocessed_dataset_folder, [name]).load_case(name)
         labels = np.asarray(labels[:])[:1]  # -1 is outside the image
-        if not self.label_manager.has_regions:
+        manager = self.label_manager
+        if not manager.has_regions:
             return torch.from_numpy(np.maximum(labels, 0))[None]
-        masks = [np.isin(labels[0], region) for region in self.label_manager.foreground_regions]
+        masks = [np.isin(labels[0], region) for region in manager.foreground_regions]
+        if manager.has_ignore_label:
+            masks.append(labels[0] == manager.ignore_label)
         return torch.from_numpy(np.stack(masks))[None]
 
 

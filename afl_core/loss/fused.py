@@ -1,0 +1,109 @@
+"""The fused focal loss on the CPU: its work cut into pieces that threads share."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from itertools import product
+
+import numpy as np
+
+from afl_core.loss.kernel import BLOCK, Codes, Floats, sigmoid_stretch, softmax_stretch
+from afl_core.loss.targets import IGNORED
+
+PIECE = 64 * BLOCK
+"""Voxels that a thread takes at a time."""
+
+ALONE = PIECE // 2
+"""Elements below which a second thread costs more than it saves."""
+
+
+@dataclass(frozen=True, eq=False)
+class Work:
+    """A loss to compute, and where its parts are written.
+
+    Attributes:
+        logits: Shape (B, C, N), C-contiguous. More channels than K = 1 are a softmax.
+        codes: Shape (B, 1, N) of classes, or (B, K, N) of regions.
+        weights: Shape (B, K, classes): weight of a voxel of each class in each channel.
+        gamma: Shape (B, 1); or (B, C) for the channels or, of a softmax, the class of the voxel.
+        gradient: Filled with the gradient of the sum; shape of the logits, or empty where it isn't wanted.
+        losses: Filled with the loss of each element; shape (B, K, N), or empty.
+        scale: Multiplies the sum and the gradient, for a mean.
+    """
+
+    logits: Floats
+    codes: Codes
+    weights: Floats
+    gamma: Floats
+    gradient: Floats
+    losses: Floats
+    scale: float
+
+    def run(self, *, threads: int) -> float:
+        """Scaled sum of -w (1 - p_t)^gamma log(p_t) over all elements, the same for any number of threads."""
+        samples, kinds, n = len(self.logits), self.weights.shape[1], self.logits.shape[2]
+        sums = np.zeros((samples, kinds, -(-n // BLOCK)))
+        pieces = iter(list(product(range(samples), range(kinds), range(0, n, PIECE))))
+
+        def work() -> None:
+            for b, k, start in pieces:
+                self._run(b, k, slice(start, start + PIECE), sums)
+
+        # The caller works too, and whoever is free takes the next piece: PyTorch's own threads may still hold a core.
+        helpers = (
+            []
+            if samples * kinds * n < ALONE
+            else [_pool(threads, os.getpid()).submit(work) for _ in range(threads - 1)]
+        )
+        work()
+        for helper in helpers:
+            helper.result()
+        return float(sums.sum()) * self.scale
+
+    def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
+        """One stretch of one channel, or of a softmax."""
+        channels, kinds = self.logits.shape[1], self.weights.shape[1]
+        if kinds < channels and (channels > 2 or self.gamma.shape[1] > 1):
+            self._run_softmax(b, part, sums)
+            return
+        softmax, by_class = kinds < channels, self.codes.shape[1] == 1 and channels > 1
+        channel = 1 if softmax else k
+        own = channel if by_class else 1
+        opposite = slice(part.start, part.stop if softmax else part.start)  # two classes: a sigmoid of the difference
+        weights = self.weights[b, k, [1 - min(own, 1), own]]  # all classes but a channel's own weigh the same in it
+        sigmoid_stretch(
+            (self.logits[b, channel, part], self.logits[b, 0, opposite]),
+            (self.codes[b, k if self.codes.shape[1] > 1 else 0, part], np.uint8(own)),
+            np.array([self.gamma[b, k if self.gamma.shape[1] > 1 else 0], *weights, self.scale], self.logits.dtype),
+            tuple(
+                array[b, c, where] if array.size else array.reshape(-1)
+                for array, c, where in (
+                    (self.gradient, channel, part),
+                    (self.gradient, 0, opposite),
+                    (self.losses, k, part),
+                )
+            ),
+            sums[b, k, part.start // BLOCK :],
+        )
+
+    def _run_softmax(self, b: int, part: slice, sums: Floats) -> None:
+        """One stretch of a softmax of classes with weights and exponents of their own."""
+        classes = self.logits.shape[1]
+        tables = np.zeros((3, IGNORED + 1), self.logits.dtype)
+        tables[0, :classes], tables[1, :classes], tables[2, 0] = self.weights[b, 0], self.gamma[b], self.scale
+        gradient = self.gradient[b, :, part] if self.gradient.size else self.gradient.reshape(0, 0)
+        losses = self.losses[b, 0, part] if self.losses.size else self.losses.reshape(0)
+        softmax_stretch(
+            self.logits[b, :, part],
+            self.codes[b, 0, part],
+            tables,
+            (gradient, losses),
+            sums[b, 0, part.start // BLOCK :],
+        )
+
+
+@lru_cache(maxsize=1)
+def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
+    """Threads of this process; a forked one has none of them, and makes its own."""
+    return ThreadPoolExecutor(threads)
