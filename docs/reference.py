@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from afl_core.analysis.breakdown.measures import MEASURES, Measure
 from afl_core.cli.main import COMMANDS, load_command
 from afl_core.metrics.metric import Metric
 from afl_core.metrics.table import METRICS
@@ -45,9 +46,11 @@ def write(folder: Path) -> None:
 
 
 def metrics() -> str:
-    """One entry a metric: definition, unit, better values, empty rule and source."""
+    """One entry a metric: definition, unit, better values, empty rule and source; then those of single lesions."""
     lead = "# Metrics\n\nOne entry a row of `METRICS`, the table from which every page, report and command reads.\n"
-    return "\n".join([lead, *map(_metric, METRICS.values())])
+    lesions = "# Metrics of single lesions\n\nColumns of lesion rows, which Breakdown compares lesion by lesion.\n"
+    entries = [*map(_metric, METRICS.values()), lesions, *map(_lesion_metric, MEASURES["lesion"].values())]
+    return "\n".join([lead, *entries])
 
 
 def _metric(metric: Metric) -> str:
@@ -56,6 +59,14 @@ def _metric(metric: Metric) -> str:
         f"## {metric.label}\n\n{metric.definition}\n\n"
         f"- Column: `{metric.key}`\n- Unit: {metric.unit or 'none'}\n- Range: {low:g} to {high:g}\n"
         f"- Better: {BETTER[metric.better]}\n- Empty masks: {metric.empty_rule}\n- Source: {metric.source}\n"
+    )
+
+
+def _lesion_metric(measure: Measure) -> str:
+    return (
+        f"## {measure.label}\n\n{measure.definition}\n\n- Column: `{measure.key}`\n- Unit: {measure.unit or 'none'}\n"
+        f"- Better: {BETTER[measure.better]}\n- Empty masks: {measure.empty_rule}\n"
+        "- Source: this project; the definitions are those of the whole mask, the pairs those of the chosen matcher\n"
     )
 
 

@@ -1,6 +1,6 @@
 """Data: what a folder holds, what is wrong with it, its split, and opening it for a comparison."""
 
-from afl_core.ui.data import choose, predictions, results_panel, split, tables
+from afl_core.ui.data import choose, offer, predictions, results_panel, split, tables
 from afl_core.ui.data import report as data_report
 from afl_core.ui.shared.workspace import current_workspace
 
@@ -16,7 +16,7 @@ if (chosen := choose.choose(workspace)) is not None:
     data_report.show_distributions(report)
     data_report.show_tables(report)
     split.show_split(cohort, report)
-    choose.offer(workspace, cohort, options)
+    offer.offer(workspace, cohort, options)
 tables.show_tables()
 if workspace is not None:
     results_panel.show_results(workspace)

@@ -6,6 +6,7 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
 from multiprocessing import forkserver
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -56,12 +57,17 @@ def train_folder(folder: Path, trouble: dict[str, Any]) -> None:
         process.main()
 
 
-def start(run: RunFolder, **trouble: Any) -> BaseProcess:
-    """A process that trains a run; the server that it is forked from has one thread, which the tests' own has not."""
+def start_forked(target: Callable[..., None], *arguments: Any) -> BaseProcess:
+    """A process that calls the function; the server that it is forked from has one thread, which the tests' has not."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["made_warm"])
     with patch.dict(os.environ, PYTHONPATH=os.pathsep.join([str(Path(__file__).parent), *sys.path])):
         forkserver.ensure_running()  # a server that cannot import it starts all the same, and every fork imports anew
-    process = context.Process(target=train_folder, args=(run.path, trouble))
+    process = context.Process(target=target, args=arguments)
     process.start()
     return process
+
+
+def start(run: RunFolder, **trouble: Any) -> BaseProcess:
+    """A process that trains a run."""
+    return start_forked(train_folder, run.path, trouble)

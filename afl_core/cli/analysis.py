@@ -72,7 +72,7 @@ SeedsOption = Annotated[
 def breakdown(  # noqa: PLR0913 - one parameter an option
     results: ResultsArgument,
     *,
-    out: Annotated[Path, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")],
+    out: Annotated[Path | None, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")] = None,
     by: ByOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
@@ -83,20 +83,23 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
 ) -> None:
     """Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every bin.
 
-    Writes breakdown.json, breakdown.csv (the same records) and units.csv (every case or lesion with its bins).
+    With --out, writes breakdown.json, breakdown.csv (the same records) and units.csv (every case or lesion with its
+    bins).
 
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
     opened, breakdown = open_breakdown(results, options)
     files = export_files(breakdown, options, opened.manifest, results=opened.name)
-    for name, content in files.items():
-        write_atomically(out / name, content)
+    if out:
+        for name, content in files.items():
+            write_atomically(out / name, content)
     print_breakdown(breakdown)
     print_json(files["breakdown.json"].decode())
     print_caveats(opened.manifest, opened.rows)
     print_warnings(opened.left_out_sentences)
-    print_line(f"{', '.join(files)} written to {out}")
+    if out:
+        print_line(f"{', '.join(files)} written to {out}")
 
 
 @command(commands)

@@ -8,8 +8,9 @@ import typer
 
 from afl_core.base.extras import need
 from afl_core.base.paths import DEMO, RESULTS, SHIPPED_MODELS
+from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.output_options import command
-from afl_core.cli.training import evaluate_cases, write_demo_cohort
+from afl_core.cli.training import write_demo_cohort
 from afl_core.data.demo.design import DemoSpec
 from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits

@@ -11,6 +11,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.extras import need
 from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
+from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
     LabelsOption,
@@ -25,7 +26,6 @@ from afl_core.cli.options import (
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
 from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
-from afl_core.cli.training import evaluate_cases
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.masks import composed

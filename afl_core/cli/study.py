@@ -9,6 +9,7 @@ import typer
 from afl_core.base.extras import need
 from afl_core.base.paths import RESULTS
 from afl_core.base.workers import worker_pool
+from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
@@ -19,7 +20,7 @@ from afl_core.cli.options import (
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, progress_bar
-from afl_core.cli.training import evaluate_cases, training_data
+from afl_core.cli.training import training_data
 from afl_core.data.labels import WHOLE
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError

@@ -1,7 +1,7 @@
 """`afl train`, and what it shares with the other commands."""
 
 import shutil
-from collections.abc import Sequence
+import signal
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +10,11 @@ import typer
 
 from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.extras import need
-from afl_core.base.isolation import ERRORS
 from afl_core.base.numbers import number
 from afl_core.base.paths import DEMO
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
+from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     LabelsOption,
     LayoutOption,
@@ -25,7 +25,7 @@ from afl_core.cli.options import (
     data_options,
 )
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import command_line, print_line, print_problems, print_warnings, progress_bar
+from afl_core.cli.terminal import command_line, print_line, print_warnings, progress_bar
 from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.demo.synthetic import write_demo
@@ -34,20 +34,15 @@ from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.from_runs import describe_runs, ended_batch, test_cases
-from afl_core.evaluation.pipeline import CaseResult
-from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Settings
-from afl_core.evaluation.run import begin, evaluate_into
-from afl_core.evaluation.sources import Source
 from afl_core.model.checkpoints import add_scores
 from afl_core.training.config import PRESETS, parse_setting
 from afl_core.training.request import TrainingRequest
-from afl_core.volume import Case
 
 commands = typer.Typer()
 
 if TYPE_CHECKING:
     from afl_core.training.loop import Progress
+    from afl_core.training.ranks import Ranks
     from afl_core.training.runs import RunFolder
 
 
@@ -91,34 +86,47 @@ def train(  # noqa: PLR0913 - one parameter an option
     Two runs that differ only in --loss start from the same weights and see the same batches.
     """
     need("train", of="`afl train`")
-    from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
-    from afl_core.training.runs import create_run, find_run  # noqa: PLC0415
+    from afl_core.training.ranks import joined  # noqa: PLC0415 - imports torch
+    from afl_core.training.runs import find_run  # noqa: PLC0415
 
-    if resume is not None:
-        given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
-        if any((*given, trust_voxel_order, random_split)) or region != WHOLE:
-            raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
-        run = find_run(resume)
-        _train(run)
-        _measure(run)
-        return
-    settings = dict(parse_setting(text) for text in set_ or [])
-    if sequences:
-        settings["sequences"] = tuple(sequences.split(","))
-    typed_options = data_options(
-        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
-    )
-    cohort, options = training_data(data, typed_options)
-    request = TrainingRequest(
-        preset=preset,
-        losses=tuple(loss or ()),
-        seeds=tuple(seed or ()),
-        settings=settings,
-        data=cohort.root,
-        data_options=options,
-        random_split=random_split,
-        command=command_line(),
-    )
+    with joined() as ranks:
+        if not ranks.first:
+            _follow(ranks)
+            return
+        if resume is not None:
+            given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
+            if any((*given, trust_voxel_order, random_split)) or region != WHOLE:
+                raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
+            run = find_run(resume)
+            _train(run, ranks)
+        else:
+            settings = dict(parse_setting(text) for text in set_ or [])
+            if sequences:
+                settings["sequences"] = tuple(sequences.split(","))
+            typed_options = data_options(
+                layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+            )
+            cohort, options = training_data(data, typed_options)
+            request = TrainingRequest(
+                preset=preset,
+                losses=tuple(loss or ()),
+                seeds=tuple(seed or ()),
+                settings=settings,
+                data=cohort.root,
+                data_options=options,
+                random_split=random_split,
+                command=command_line(),
+            )
+            run = _train_all(request, out, name, ranks)
+        ranks.broadcast()
+    _measure(run)
+
+
+def _train_all(request: TrainingRequest, out: Path | None, name: str | None, ranks: "Ranks") -> "RunFolder":
+    """Train every run of a request; the last one."""
+    from afl_core.training.plan import plan_runs  # noqa: PLC0415 - imports torch
+    from afl_core.training.runs import create_run  # noqa: PLC0415
+
     planned = plan_runs(request)
     if out is not None and len(planned) > 1:
         raise UsageError("--out takes one run", received=number_of(len(planned), "run"), todo="Leave it out")
@@ -127,8 +135,21 @@ def train(  # noqa: PLR0913 - one parameter an option
         run = create_run(
             out.name if out and not name else run_name, spec.model_copy(update={"out": out and out.resolve()})
         )
-        _train(run, fresh=True)
-    _measure(run)
+        _train(run, ranks, fresh=True)
+    return run
+
+
+def _follow(ranks: "Ranks") -> None:
+    """Train beside the first process, which alone writes and prints; why it ended is printed there as well."""
+    from afl_core.training.ranks import LostRankError  # noqa: PLC0415 - imports torch
+    from afl_core.training.run import follow_training  # noqa: PLC0415 - imports torch and MONAI
+
+    for number_ in (signal.SIGINT, signal.SIGTERM):  # the first process hears them, and says when to end
+        signal.signal(number_, signal.SIG_IGN)
+    try:
+        follow_training(ranks)
+    except LostRankError:
+        raise typer.Exit(1) from None
 
 
 def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort, DataOptions]:
@@ -140,8 +161,8 @@ def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort
     return cohort, replace(typed_options, layout=typed_options.layout and cohort.layout.name, region=cohort.region.name)
 
 
-def _train(run: "RunFolder", *, fresh: bool = False) -> None:
-    """Train in this process, with a progress bar.
+def _train(run: "RunFolder", ranks: "Ranks", *, fresh: bool = False) -> None:
+    """Train in this process, and in those beside it, with a progress bar.
 
     A fresh run that fails before its first step leaves no folder.
     """
@@ -156,7 +177,7 @@ def _train(run: "RunFolder", *, fresh: bool = False) -> None:
             advance(progress.step, run.status().steps, f"loss {progress.loss:.4g}, best validation Dice {number(best)}")
 
         try:
-            card = run_training(run, report=report)
+            card = run_training(run, report=report, ranks=ranks)
         except AflError:
             if fresh and not run.metrics():  # there is nothing to go on with
                 shutil.rmtree(run.path, ignore_errors=True)
@@ -195,66 +216,3 @@ def write_demo_cohort(spec: DemoSpec) -> None:
     """Write the cases of the demo that are missing, with a progress bar."""
     with progress_bar("Demo cohort (synthetic)") as advance, worker_pool(tasks=2) as executor:
         write_demo(DEMO, spec, splits=SPLITS, executor=executor, progress=advance)
-
-
-def evaluate_cases(  # noqa: PLR0913 - one argument a choice
-    cohort: Cohort,
-    cases: Sequence[Case],
-    sources: Sequence[Source],
-    results: Results,
-    *,
-    settings: Settings = SETTINGS,
-    split: Sequence[str] = (),
-    workers: int | None = None,
-    again: str = "give the command again to go on",
-) -> dict[str, str]:
-    """Evaluate cases into a results folder, with a progress bar; what failed is listed.
-
-    Args:
-        cohort: The data set.
-        cases: Cases of the data set to evaluate; of them the ones that count in these results are evaluated.
-        sources: Sources that predict.
-        results: Results folder, which takes rows and masks.
-        settings: Settings of the measurement.
-        split: The cases that count, such as a test split; () is as recorded before, or all.
-        workers: Largest number of processes.
-        again: What goes on with an evaluation that was stopped.
-
-    Returns:
-        The problems by case, and by source where they are of one.
-
-    Raises:
-        UsageError: If nothing could be evaluated.
-    """
-    problems, fresh = dict(cohort.problems), not results.folder.exists()
-    count = len(cases)
-    cases, sources = begin(results, cohort, cases, sources, settings=settings, split=split)
-    if others := count - len(cases):
-        left = number_of(others, "other is", "others are")
-        print_line(f"These results are of a split of {number_of(len(cases), 'case')}: {left} left out")
-    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
-        done, measured = 0, 0
-        advance(done, len(cases))
-
-        def report(result: CaseResult) -> None:
-            nonlocal done, measured
-            done += 1
-            measured += bool(result.rows or result.unchanged)
-            failures = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
-            problems.update(failures)
-            advance(done, len(cases), result.case_id)
-
-        try:
-            evaluate_into(results, cases, sources, executor=executor, report=report)
-        except KeyboardInterrupt:
-            where = f"{done} of {number_of(len(cases), 'case')}"
-            print_line(f"Stopped after {where}. What is done is kept: {again}.")
-            raise typer.Exit(130) from None
-    print_problems(problems)
-    if not measured:
-        if fresh and results.cases().empty and not (results.folder / ERRORS).exists():  # it holds nothing
-            shutil.rmtree(results.folder, ignore_errors=True)
-        raise UsageError(
-            "No case could be evaluated", received=number_of(len(cases), "case"), todo="See the reasons above"
-        )
-    return problems

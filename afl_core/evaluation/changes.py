@@ -109,7 +109,7 @@ def rename_source(results: Results, name: str, to: str) -> None:
         UsageError: If it cannot have that name, or something is being measured into the results.
     """
     if not SOURCE_NAME.fullmatch(to):
-        todo = "Use letters, digits, space and . _ + -, at most 40, with a letter or digit first"
+        todo = "Use letters, digits, space and . _ + -, at most 80, with a letter or digit first"
         raise UsageError("A source cannot have that name", received=to, todo=todo)
     _check_idle(results.folder)
     if to != name:

@@ -66,7 +66,9 @@ def _by_rule(card: Card) -> dict[str, str]:
 def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
     if not training:
         return {}
-    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}, seed {training.get('seed')}"
+    processes = training.get("processes", 1)
+    over = f" over {processes} processes" if processes > 1 else ""
+    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}{over}, seed {training.get('seed')}"
     return {"Training": f"{how}, best at step {training.get('best_step')}"}
 
 

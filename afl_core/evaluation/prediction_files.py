@@ -112,7 +112,7 @@ def source_name(folder: Path) -> str:
     >>> source_name(Path("out/(best) model")), source_name(Path("nnUNetTrainerAFL__nnUNetPlans__2d"))
     ('best_model', 'AFL 2d')
     """
-    return model_name(folder) or _NO_NAME.sub("_", folder.name).strip("_") or "predictions"
+    return (model_name(folder) or _NO_NAME.sub("_", folder.name).strip("_"))[:70] or "predictions"
 
 
 def free_name(name: str, taken: Iterable[str]) -> str:
@@ -122,7 +122,7 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     'FL 3'
     """
     lower = {other.lower() for other in taken}
-    names = (name, *(f"{name[:36]} {k}" for k in range(2, len(lower) + 3)))
+    names = (name, *(f"{name[:70]} {k}" for k in range(2, len(lower) + 3)))
     return next(other for other in names if other.lower() not in lower)
 
 

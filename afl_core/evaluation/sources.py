@@ -34,7 +34,8 @@ from afl_core.model.checkpoints import CARD, load_card
 from afl_core.model.released import RELEASED, released_card
 from afl_core.volume import Case, Mask, Prediction, Region, Volume
 
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,39}")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9 ._+-]{0,79}")
+"""Name of a source: long enough for the folders that nnU-Net makes."""
 
 
 @dataclass(frozen=True)
@@ -191,7 +192,7 @@ def _parse(text: str, other_grid: str, meaning: str) -> Source:
     name, equals, path_text = text.partition("=")
     if not equals or not path_text or not NAME.fullmatch(name):
         raise UsageError(
-            "A source is written NAME=PATH, NAME of letters, digits, space and . _ + -",
+            "A source is written NAME=PATH, NAME of at most 80 letters, digits, space and . _ + -",
             received=text,
             todo="For example --source FL=models/demo_fl; a folder of nnU-Net's results needs no name",
         )

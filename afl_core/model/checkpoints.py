@@ -36,6 +36,7 @@ class TrainingFacts(TypedDict, total=False):
     steps: int | None
     batch_size: int
     factors_from: str
+    processes: int
     parameters: int
     best_step: int
     best_validation_dsc: float

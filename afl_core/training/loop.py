@@ -1,5 +1,6 @@
 """The training loop: one plain loop, seeded, that can stop after any step and go on from there to the same bits."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -9,9 +10,10 @@ import numpy as np
 import torch
 from torch import nn
 
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.training.cases import BatchSampler, TrainingCase
 from afl_core.training.config import TrainConfig
+from afl_core.training.ranks import ALONE, Ranks
 from afl_core.training.state import RunState
 
 REPORT_EVERY = 10
@@ -70,7 +72,11 @@ class TrainResult:
 
 
 def train(
-    config: TrainConfig, cases: Sequence[TrainingCase], validation: Sequence[TrainingCase], keeper: Keeper | None = None
+    config: TrainConfig,
+    cases: Sequence[TrainingCase],
+    validation: Sequence[TrainingCase],
+    keeper: Keeper | None = None,
+    ranks: Ranks = ALONE,
 ) -> TrainResult:
     """Train a network; the same configuration and cases give the same weights on the same machine.
 
@@ -81,17 +87,23 @@ def train(
         config: Configuration of the run.
         cases: Training cases.
         validation: Cases on which the best step is chosen; never the test split.
-        keeper: Keeper that holds the state, receives the progress, and may stop the run.
+        keeper: Keeper that holds the state, receives the progress, and may stop the run; that of the first process
+            speaks for all.
+        ranks: The processes that train together; every one calls this with the same configuration and cases.
 
     Raises:
         DataError: If there is no case, or the loss stops being finite or explodes; names the case.
-        UsageError: If the network cannot be built so, or the device is not there.
+        UsageError: If the network cannot be built so, the device is not there, or the batch cannot be shared evenly.
     """
+    if config.batch_size % ranks.size:
+        todo = f"Give --set batch_size={math.ceil(config.batch_size / ranks.size) * ranks.size}, or other processes"
+        received = f"{config.batch_size} patches for {ranks.size} processes"
+        raise UsageError("Every process needs as many patches of a batch", received=received, todo=todo)
     if not cases or not validation:
         raise DataError("Training needs training and validation cases", received=f"{len(cases)} and {len(validation)}")
     keeper = keeper or Keeper()
-    run, draw, every = RunState(config, cases), BatchSampler(cases, config), config.epoch_steps(len(cases))
-    if state := keeper.load():
+    run, draw, every = RunState(config, cases, ranks), BatchSampler(cases, config), config.epoch_steps(len(cases))
+    if state := ranks.broadcast(keeper.load()):
         run.restore(state)
     with ThreadPoolExecutor(1, initializer=torch.set_num_threads, initargs=(config.threads,)) as loader:
         following = loader.submit(draw, run.step + 1)  # the next batch is made while a step runs
@@ -103,7 +115,7 @@ def train(
             if dsc is not None or (run.losses and run.step % REPORT_EVERY == 0 and not due):
                 keeper.report(_progress(run, dsc))
             done = run.step == run.scored == run.total
-            if done or keeper.stopped():
+            if done or ranks.broadcast(keeper.stopped()):
                 keeper.save(run.state, step=run.step, now=True)
                 break
             keeper.save(run.state, step=run.step, now=dsc is not None)

@@ -2,34 +2,34 @@
 
 import json
 import logging
-import os
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, cast, get_args
+from typing import cast, get_args
 
 import torch
 
-from afl_core.base.paths import DEMO, DEMO_NAME, INDEX
-from afl_core.base.storage import hash_files, write_atomically
+from afl_core.base import paths
+from afl_core.base.storage import write_atomically
 from afl_core.base.versions import versions
 from afl_core.data.check.check import sound_splits
 from afl_core.data.demo.design import SPLITS
 from afl_core.data.demo.synthetic import write_demo
-from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.patients import parted_patients
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint
+from afl_core.training.card_facts import data_facts, environment, machine, outcome, region_text, settings_text
 from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
-from afl_core.training.loop import Progress, TrainResult, train
+from afl_core.training.loop import Progress, train
+from afl_core.training.ranks import ALONE, Ranks
 from afl_core.training.run_records import TESTING, TRAINING, RunSpec
 from afl_core.training.runs import CHECKPOINT, RunFolder
 from afl_core.training.state import scores_by_rule
+from afl_core.training.trackers import tracking
 from afl_core.volume import Case
 
 LIMITS = (
@@ -38,12 +38,15 @@ LIMITS = (
 )
 
 
-def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+def run_training(
+    run: RunFolder, *, report: Callable[[Progress], None] = lambda progress: None, ranks: Ranks = ALONE
+) -> Card | None:
     """Train, or go on training, what a run's folder asks for; the folder is locked meanwhile.
 
     Args:
         run: The folder of the run.
         report: Function that is called with every progress.
+        ranks: The processes that train together, of which this is the first; the others `follow_training`.
 
     Returns:
         The card of the checkpoint; None where the run was stopped, and can go on.
@@ -55,16 +58,28 @@ def run_training(run: RunFolder, *, report: Callable[[Progress], None] = lambda 
     if run.alive():
         raise UsageError("The run is under way already", received=run.name)
     with run.lock():
-        return train_locked(run, report)
+        return train_locked(run, report, ranks)
 
 
-def train_locked(run: RunFolder, report: Callable[[Progress], None] = lambda progress: None) -> Card | None:
+def train_locked(
+    run: RunFolder, report: Callable[[Progress], None] = lambda progress: None, ranks: Ranks = ALONE
+) -> Card | None:
     """`run_training` of a process that holds the run's lock."""
+    with tracking(run) as track:
+
+        def report_all(progress: Progress) -> None:
+            report(progress)
+            track(progress)
+
+        return _train_kept(run, FolderKeeper(run, report_all), ranks)
+
+
+def _train_kept(run: RunFolder, keeper: FolderKeeper, ranks: Ranks) -> Card | None:
+    """Train, and write how it ended."""
     try:
-        keeper = FolderKeeper(run, report)
         with keeper.listening():
             keeper.tell("Reading the cases")
-            card = _train(run, run.spec(), keeper)
+            card = _train(run, run.spec(), keeper, ranks)
             end_run(run, "finished" if card else "stopped", "Finished" if card else "Stopped")
             return card
     except StoppedError:
@@ -75,6 +90,19 @@ def train_locked(run: RunFolder, report: Callable[[Progress], None] = lambda pro
         with suppress(OSError):  # a full disk does not take this either
             end_run(run, "failed", str(failure))
         raise failure from error
+
+
+def follow_training(ranks: Ranks) -> None:
+    """Train beside the first process, run after run, until it says with None that there is no other.
+
+    Raises:
+        AflError: If a run fails, for its own reason or as another process has ended.
+    """
+    while task := ranks.broadcast():
+        spec, splits = task
+        cohort = spec.data_options.load(spec.data)
+        train_, validation = (_load(cohort, splits, name, spec.config) for name in ("train", "validation"))
+        train(spec.config, train_, validation, ranks=ranks)
 
 
 def _as_failure(error: BaseException) -> AflError:
@@ -88,17 +116,18 @@ def _as_failure(error: BaseException) -> AflError:
     )
 
 
-def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
+def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper, ranks: Ranks) -> Card | None:
     config = spec.config
-    if spec.data == DEMO.resolve():
+    if spec.data == paths.DEMO.resolve():
         _make_demo(keeper)
     cohort = spec.data_options.load(spec.data)
     splits = _splits(run, cohort, keeper)
+    ranks.broadcast((spec, splits))
     cases = {name: _load(cohort, splits, name, config, keeper) for name in ("train", "validation")}
     keeper.steps = config.total_steps(len(cases["train"]))
-    write_atomically(run.path / "environment.json", json.dumps(_environment(), indent=2).encode())
+    write_atomically(run.path / "environment.json", json.dumps(environment(), indent=2).encode())
     keeper.tell(TRAINING)
-    result = train(config, cases["train"], cases["validation"], keeper)
+    result = train(config, cases["train"], cases["validation"], keeper, ranks)
     if result.steps < keeper.steps:
         return None
     keeper.tell(TESTING)
@@ -111,7 +140,8 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
     card = Card(
         name=(spec.out or run.path).name,
         label=LOSSES[config.loss].label,
-        summary=f"{LOSSES[config.loss].title}, {_settings(config)}, decided by {config.decision_rule}{_region(cohort)}",
+        summary=f"{LOSSES[config.loss].title}, {settings_text(config)}, decided by {config.decision_rule}"
+        f"{region_text(cohort)}",
         network=config.network,
         network_settings=config.network_settings,
         sequences=config.sequences,
@@ -121,13 +151,13 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
         decision_rule=config.decision_rule,
         loss=config.loss,
         loss_settings=config.loss_settings,
-        training=cast(TrainingFacts, config.model_dump(mode="json") | _outcome(result)),
-        data=cast(DataFacts, _describe(cohort, splits, config) | {"cases": counts}),
+        training=cast(TrainingFacts, config.model_dump(mode="json") | outcome(result, ranks)),
+        data=cast(DataFacts, data_facts(cohort, _chosen(cohort, splits, "train", config), config) | {"cases": counts}),
         scores={"test_mean_dsc_by_decision_rule": {rule: round(dsc, 4) for rule, dsc in scores.items()}}
         if test
         else {},
         command=spec.command,
-        versions=versions(("torch", "monai", "numpy", "nibabel")) | {"machine": _machine()},
+        versions=versions(("torch", "monai", "numpy", "nibabel")) | {"machine": machine()},
         weights_sha256="",
         limits=LIMITS,
     )
@@ -139,14 +169,14 @@ def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper) -> Card | None:
 
 def _make_demo(keeper: FolderKeeper) -> None:
     """Write the demo cohort if its training cases are not there; `afl demo` alone makes the test cases."""
-    if (DEMO / SPLITS_FILE).is_file() and "train" in load_splits(DEMO / SPLITS_FILE):
+    if (paths.DEMO / SPLITS_FILE).is_file() and "train" in load_splits(paths.DEMO / SPLITS_FILE):
         return
 
     def tell(done: int, total: int) -> None:
         keeper.check()
         keeper.tell(f"Drawing the demo cohort, {done} of {total}")
 
-    write_demo(DEMO, splits=SPLITS, progress=tell)
+    write_demo(paths.DEMO, splits=SPLITS, progress=tell)
 
 
 def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str, Sequence[str]]:
@@ -162,7 +192,7 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
 
     if not kept.is_file():
         declared = shipped.is_file() and not run.spec().random_split
-        save_splits(kept, load_splits(shipped) if declared else sound_splits(cohort, index=INDEX, progress=tell))
+        save_splits(kept, load_splits(shipped) if declared else sound_splits(cohort, index=paths.INDEX, progress=tell))
     splits = load_splits(kept)
     if parted := parted_patients(splits, cohort.patients.of):
         some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
@@ -176,7 +206,11 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
 
 
 def _load(
-    cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, config: TrainConfig, keeper: FolderKeeper
+    cohort: Cohort,
+    splits: Mapping[str, Sequence[str]],
+    name: str,
+    config: TrainConfig,
+    keeper: FolderKeeper | None = None,
 ) -> list[TrainingCase]:
     chosen = _chosen(cohort, splits, name, config)
     if not chosen:
@@ -185,8 +219,9 @@ def _load(
         )
     loaded = []
     for done, case in enumerate(chosen):
-        keeper.check()
-        keeper.tell(f"Reading the cases of the {name} split, {done} of {len(chosen)}")
+        if keeper:
+            keeper.check()
+            keeper.tell(f"Reading the cases of the {name} split, {done} of {len(chosen)}")
         files = load_case(case, sequences=config.sequences)
         assert files.reference is not None  # cases without one were left out above
         loaded.append(training_case(case.case_id, files.images, files.reference, config))
@@ -198,53 +233,3 @@ def _chosen(cohort: Cohort, splits: Mapping[str, Sequence[str]], name: str, conf
     wanted = set(splits.get(name, ()))
     referenced = [case for case in cohort.cases if case.case_id in wanted and case.reference]
     return [case for case in referenced if set(config.sequences) <= set(case.sequences)] or referenced
-
-
-def _settings(config: TrainConfig) -> str:
-    settings = [f"{key} {value}" for key, value in config.loss_settings.items()]
-    if config.loss == "adaptive_focal" and config.factors_from == "case":
-        settings.append("alpha and gamma of the whole case")
-    return ", ".join(settings) or "default settings"
-
-
-def _region(cohort: Cohort) -> str:
-    """The region that the checkpoint segments, where that is not the whole tumour."""
-    return "" if cohort.region.name == WHOLE else f", trained on {cohort.scheme.title_of(cohort.region.name)}"
-
-
-def _outcome(result: TrainResult) -> dict[str, Any]:
-    return {
-        "parameters": sum(p.numel() for p in result.network.parameters()),
-        "best_step": result.best_step,
-        "best_validation_dsc": round(result.best_validation_dsc, 4),
-        "initial_weights_sha256": result.initial_weights_sha256,
-    }
-
-
-def _describe(cohort: Cohort, splits: Mapping[str, Sequence[str]], config: TrainConfig) -> dict[str, Any]:
-    files = [
-        path
-        for case in _chosen(cohort, splits, "train", config)
-        for path in (*(case.sequences[name] for name in config.sequences), case.reference)
-        if path is not None
-    ]
-    return {
-        "name": DEMO_NAME if cohort.root.resolve() == DEMO.resolve() else cohort.root.name,
-        "layout": cohort.layout.name,
-        "labels": cohort.scheme.name,
-        "region": cohort.region.name,
-        "training_files_sha256": hash_files(files),
-    }
-
-
-def _environment() -> dict[str, Any]:
-    packages = ("torch", "monai", "numpy", "nibabel", "scipy", "safetensors")
-    return {"versions": versions(packages), "machine": _machine(), "platform": platform.platform()} | {
-        "cores": os.cpu_count()
-    }
-
-
-def _machine() -> str:
-    """What the bits of a training depend on beside the versions: system, vector instructions, and the GPU if any."""
-    parts = [platform.system(), platform.machine(), torch.backends.cpu.get_cpu_capability()]
-    return " ".join([*parts, torch.cuda.get_device_name()] if torch.cuda.is_available() else parts)

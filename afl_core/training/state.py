@@ -23,6 +23,7 @@ from afl_core.model.resnet_unet import ResNetUNet
 from afl_core.model.resnet_weights import load_imagenet
 from afl_core.training.cases import TrainingCase
 from afl_core.training.config import TrainConfig
+from afl_core.training.ranks import ALONE, Ranks, interleave
 
 EARLY = 10
 EXPLODED = 1e4
@@ -32,13 +33,16 @@ EXPLODED = 1e4
 class RunState:
     """Everything that changes during a run."""
 
-    def __init__(self, config: TrainConfig, cases: Sequence[TrainingCase]) -> None:
-        self.config, self.total = config, config.total_steps(len(cases))
+    def __init__(self, config: TrainConfig, cases: Sequence[TrainingCase], ranks: Ranks = ALONE) -> None:
+        self.config, self.ranks, self.total = config, ranks, config.total_steps(len(cases))
         self.device = choose_device(config)
         torch.set_num_threads(config.threads)
         torch.manual_seed(config.seed)
         torch.use_deterministic_algorithms(mode=True, warn_only=self.device == "cuda")  # CUDA has no such 3-D pooling
-        self.network = build_network(config).to(self.device).train()
+        self.network = build_network(config).train()
+        if self.device == "cuda":  # tensor cores read channels last
+            self.network.to(self.device, memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.parallel = ranks.wrap(self.network)
         self.optimiser = _build_optimiser(config, self.network)
         schedules = torch.optim.lr_scheduler
         self.schedule = (
@@ -78,25 +82,33 @@ class RunState:
             torch.cuda.set_rng_state_all(state["random_cuda"])
 
     def advance(self, image: Tensor, label: Tensor, names: Sequence[str]) -> None:
-        """One step on a batch."""
-        image, label = image.to(self.device), label.to(self.device)
+        """One step on a batch, of which each process takes its share."""
+        share = self.ranks.share
+        image, label, names = self._moved(image[share]), self._moved(label[share]), names[share]
         with torch.autocast(self.device, _dtype(self.config), enabled=self.config.precision != "fp32"):
-            logits = self.network(image)
+            logits = self.parallel(image)
         known = self._factors(label, names)
         self._note(known)
         loss = self.loss(logits.float(), label, **known)
         self._check(loss, logits, label, names)
         self.optimiser.zero_grad()
-        self.scaler.scale(loss).backward()
+        with self.ranks.together():
+            self.scaler.scale(loss).backward()
         self._check_gradient(names)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self.schedule.step()
         self.step += 1
 
+    def _moved(self, batch: Tensor) -> Tensor:
+        """The batch on the run's device; the copy to a GPU runs beside what that still computes."""
+        if self.device == "cpu":
+            return batch
+        return batch.pin_memory().to(self.device, non_blocking=True, memory_format=torch.channels_last_3d)
+
     def validate(self, cases: Sequence[TrainingCase], stopped: Callable[[], bool]) -> float | None:
         """DSC on the validation cases, and the best weights so far; None where it was stopped."""
-        dsc = validation_dsc(self.network, cases, self.config, stopped=stopped)
+        dsc = validation_dsc(self.network, cases, self.config, stopped=stopped, ranks=self.ranks)
         if dsc is not None:
             self.scored = self.step
             if dsc > self.best[0]:
@@ -117,19 +129,23 @@ class RunState:
     def _note(self, known: Mapping[str, Factors]) -> None:
         """Keep alpha and gamma of a batch for the next report."""
         if isinstance(self.loss, AdaptiveFocalLoss):
-            self.factors["alpha"] += known["factors"].alpha_va.tolist()
-            self.factors["gamma"] += self.loss.terms.gamma(known["factors"]).tolist()
+            own = known["factors"].alpha_va.tolist(), self.loss.terms.gamma(known["factors"]).tolist()
+            alpha, gamma = zip(*self.ranks.gather(own), strict=True)
+            self.factors["alpha"] += interleave(alpha)
+            self.factors["gamma"] += interleave(gamma)
 
     def _check(self, loss: Tensor, logits: Tensor, label: Tensor, names: Sequence[str]) -> None:
-        value = loss.item()
+        value = float(np.mean(self.ranks.gather(loss.item())))
         if self.step < EARLY:
             self.highest = max(self.highest, abs(value))
         if not math.isfinite(value) or (self.step >= EARLY and value > EXPLODED * self.highest > 0):
             logits = logits.detach().float()
             samples = zip(torch.split(logits, 1), torch.split(label, 1), names, strict=True)
             each = [float(self.loss(x, mask, **self._factors(mask, [name]))) for x, mask, name in samples]
-            lost = [name for name, each_loss in zip(names, each, strict=True) if not math.isfinite(each_loss)]
-            worst = lost or [name for name, each_loss in zip(names, each, strict=True) if each_loss == max(each)]
+            both = [pair for part in self.ranks.gather(list(zip(names, each, strict=True))) for pair in part]
+            highest = max(each_loss for _, each_loss in both)
+            lost = [name for name, each_loss in both if not math.isfinite(each_loss)]
+            worst = lost or [name for name, each_loss in both if each_loss == highest]
             raise _lost(f"The loss is {value:g} at step {self.step + 1}", worst)
         self.losses.append(value)
 
@@ -194,9 +210,10 @@ def validation_dsc(
     config: TrainConfig,
     *,
     stopped: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> float | None:
     """Mean DSC over whole cases at the network's spacing, under the run's decision rule; None where it was stopped."""
-    scores = scores_by_rule(network, cases, config, rules=(config.decision_rule,), stopped=stopped)
+    scores = scores_by_rule(network, cases, config, rules=(config.decision_rule,), stopped=stopped, ranks=ranks)
     return scores[config.decision_rule] if scores else None
 
 
@@ -207,19 +224,23 @@ def scores_by_rule(
     *,
     rules: Sequence[DecisionRule],
     stopped: Callable[[], bool] = lambda: False,
+    ranks: Ranks = ALONE,
 ) -> dict[DecisionRule, float] | None:
-    """Mean DSC under each decision rule, from one pass; None where it was stopped."""
+    """Mean DSC under each decision rule, from one pass to which each process adds its share; None where it stopped."""
     network.eval()
     device = next(network.parameters(), torch.empty(0)).device
-    scores: dict[DecisionRule, list[float]] = {rule: [] for rule in rules}
-    for case in cases:
+    scores: list[list[float]] = []
+    for case in cases[ranks.share]:
         if stopped():
-            network.train()
-            return None
+            break
         with torch.autocast(device.type, _dtype(config), enabled=config.precision != "fp32"):
             logits = window_logits(network, case.image.float().to(device), patch_size=config.patch_size).float()
-        for rule, dice in scores.items():
-            prediction = tumour_probability(logits, rule)[0].cpu().numpy() > 0.5
-            dice.append(evaluate_masks(prediction, case.label[0].numpy() > 0, spacing_mm=config.spacing_mm).dsc)
+        masks = [tumour_probability(logits, rule)[0].cpu().numpy() > 0.5 for rule in rules]
+        reference = case.label[0].numpy() > 0
+        scores.append([evaluate_masks(mask, reference, spacing_mm=config.spacing_mm).dsc for mask in masks])
     network.train()
-    return {rule: float(np.mean(dice)) for rule, dice in scores.items()}
+    parts = ranks.gather(scores)
+    if sum(map(len, parts)) < len(cases):
+        return None
+    by_rule = zip(*interleave(parts), strict=True)
+    return {rule: float(np.mean(dice)) for rule, dice in zip(rules, by_rule, strict=True)}

@@ -23,7 +23,15 @@ def wait_until_drawn(page) -> None:
 
 
 def serious(page) -> list[str]:
-    """What axe-core calls serious or critical, a line each."""
+    """What axe-core calls serious or critical, a line each; asked again where a page may have been drawn anew."""
+    for _ in range(3):
+        if not (found := _violations(page)):
+            break
+        wait_until_drawn(page)
+    return found
+
+
+def _violations(page) -> list[str]:
     found = Axe().run(page).response["violations"]
     return [
         f"{wrong['id']}: {node['html'][:200]}"

@@ -42,7 +42,9 @@ def site(serve, home) -> Callable[..., str]:
 
 def fill(page: Page, label: str, value: str) -> None:
     enabled = page.locator("input:enabled")  # what it replaces may still be there for a moment, disabled
-    page.get_by_label(label, exact=True).and_(enabled).fill(value)
+    field = page.get_by_label(label, exact=True).and_(enabled)
+    expect(field).to_have_count(1)
+    field.fill(value)
     page.keyboard.press("Enter")
 
 

@@ -718,6 +718,12 @@ def test_bundle_writes_one_case_for_other_viewers(afl, tmp_path):
     assert "The bundle is one file" in afl("bundle", made, "case_03", "--out", tmp_path).error
 
 
+def test_breakdown_without_a_folder_is_printed_alone(afl, made, tmp_path):
+    ran = afl("breakdown", made)
+    assert (ran.code, "written to" in ran.out, "large" in ran.out) == (0, False, True), ran
+    assert afl("breakdown", made, "--out", tmp_path).out.startswith(ran.out[:200])
+
+
 def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
     rows = pd.read_parquet(made / "cases.parquet")
     rows.loc[rows["case_id"] > "case_02", "roughness"] = np.nan  # two cases carry one

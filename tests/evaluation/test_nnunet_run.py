@@ -39,6 +39,8 @@ def summaries(model):
     ("folder", "regions"),
     [
         (f"{BALLS}/{TINY}", {"shell": "1", "core": "2"}),
+        (f"{BALLS}/{SHORT}", {"shell": "1", "core": "2"}),
+        (f"{BALLS}/{TINY}/crossval_results_folds_0_1", {"shell": "1", "core": "2"}),
         (f"{REGIONS}/{SHORT}", {"whole": "(1, 2)", "core": "2"}),
     ],
 )

@@ -12,7 +12,8 @@ import pytest
 from afl_core.errors import AflError, CheckpointError, DataError, UsageError
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.pipeline import evaluate_case
-from afl_core.evaluation.sources import MaskSource, parse_sources
+from afl_core.evaluation.prediction_files import source_name
+from afl_core.evaluation.sources import NAME, MaskSource, parse_sources
 from afl_core.model.checkpoints import CARD, WEIGHTS
 from afl_core.volume import Case
 
@@ -45,7 +46,14 @@ def test_an_equals_sign_may_be_part_of_the_path(masks, tmp_path):
     assert parse_sources([f"A={folder}"])[0].path == folder
 
 
-@pytest.mark.parametrize("text", ["{}", "={}", "A=", "A/B={}", "../A={}", ".A={}", "a" * 41 + "={}", "A\n={}", "é={}"])
+@pytest.mark.parametrize(
+    "folder", ["nnUNetTrainerDiceCELoss_noSmooth__nnUNetResEncUNetLPlans__3d_cascade_fullres", "x" * 200, "(ö) __"]
+)
+def test_the_name_of_every_folder_can_be_a_source(folder):
+    assert NAME.fullmatch(source_name(Path(folder)) + " 12")
+
+
+@pytest.mark.parametrize("text", ["{}", "={}", "A=", "A/B={}", "../A={}", ".A={}", "a" * 81 + "={}", "A\n={}", "é={}"])
 def test_a_source_that_is_not_name_equals_path_is_refused(text, masks):
     with pytest.raises(UsageError, match="A source is written NAME=PATH"):
         parse_sources([text.format(masks)])

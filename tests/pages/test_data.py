@@ -125,6 +125,15 @@ def test_a_link_opens_the_same_report_in_another_session(page, app, tmp_path):
     assert {key: other.query_params[key] for key in other.query_params} == link
 
 
+def test_a_link_says_what_of_it_does_not_fit(app, tmp_path):
+    made_trees.brats2021(tmp_path / "data")
+    wrong = {"layout": "brats1999", "region": "lung", "trust_voxel_order": "perhaps"}
+    at = app("data", folder=str(tmp_path / "data"), **wrong)
+    assert not at.exception
+    for key, value in wrong.items():
+        assert any(f"{key}={value} in the address does not fit" in w.value.replace("\\", "") for w in at.warning), key
+
+
 def test_without_a_fitting_checkpoint_opening_says_so(page, tmp_path):
     made_trees.picai(tmp_path / "data")
     at = page(tmp_path / "data")
@@ -167,6 +176,9 @@ def test_advice_is_in_terms_of_the_page(page, tmp_path):
     deep = text(page(tmp_path / "deep"))
     assert f"Folder: '{tmp_path}/deep/SET images' with Layout: \"Masks alone\"" in deep
     assert "--" not in text(at) + deep
+    at = page(tmp_path / "flat")
+    next(b for b in at.button if b.label == "Read as masks alone").click().run()
+    assert numbers(at)["Cases"] == "2"
 
 
 def test_masks_alone_by_choice(page, tmp_path):

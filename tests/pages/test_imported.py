@@ -1,6 +1,7 @@
 """Imported tables on the pages: taken on Data, compared on Overview and Breakdown, and what Compare lacks."""
 
 import json
+from pathlib import Path
 
 import pytest
 from made_imports import write_nnunet
@@ -63,12 +64,27 @@ def test_data_page_imports_tables_on_this_machine(app, tables, tmp_path):
     assert list(record["sources"]) == ["FL", "A-FL"]
 
 
+def test_results_keep_uploaded_tables_and_a_wrong_one_leaves_none(app, tables, tmp_path):
+    (file,) = {text.partition("=")[2] for text in tables[:1]}
+    at = app("data")
+    (uploader,) = (u for u in at.file_uploader if u.label.startswith("Tables"))
+    uploader.set_value([("FL.json", Path(file).read_bytes(), "application/json")])
+    next(t for t in at.text_input if t.label == "Name of the results").set_value("mine")
+    next(b for b in at.button if b.label == "Import").click().run()
+    assert not at.exception
+    record = json.loads((tmp_path / "results" / "mine" / "manifest.json").read_text())
+    kept = Path(record["sources"]["FL"]["path"])
+    assert kept.is_relative_to(tmp_path / "results" / "mine")
+    assert kept.read_bytes() == Path(file).read_bytes()
+
+
 def test_data_page_says_why_a_table_is_none(app, tmp_path):
     (tmp_path / "t.csv").write_text("case_id,d\na,0.5\n")
     at = app("data")
     next(a for a in at.text_area if a.label.startswith("Or tables")).set_value(str(tmp_path / "t.csv"))
     next(b for b in at.button if b.label == "Import").click().run()
     assert any("no column is chosen" in e.value for e in at.error)
+    assert not (tmp_path / "results" / "imported").exists()
 
 
 def test_uploaded_tables_take_the_names_that_are_typed(tmp_path):

@@ -13,7 +13,7 @@ import pytest
 import torch
 from made_runs import ADAPTIVE, FOCAL, make_run
 
-from afl_core.base import storage
+from afl_core.base import paths, storage
 from afl_core.data.layouts import DataOptions, load_cohort
 from afl_core.data.patients import Patients
 from afl_core.data.splits import load_splits, save_splits
@@ -282,7 +282,7 @@ def test_the_demo_cohort_is_drawn_if_it_has_no_training_cases(make, cohort, tmp_
         progress(3, 9)
         cohort.rename(root)
 
-    monkeypatch.setattr(run_module, "DEMO", tmp_path / "demo")
+    monkeypatch.setattr(paths, "DEMO", tmp_path / "demo")
     monkeypatch.setattr(run_module, "write_demo", draw)
     for _ in range(2):
         assert run_training(make(data=tmp_path / "demo")).data["name"] == "synthetic demo cohort"
@@ -291,7 +291,7 @@ def test_the_demo_cohort_is_drawn_if_it_has_no_training_cases(make, cohort, tmp_
 
 def test_a_random_split_has_no_case_that_the_check_finds_something_against(make, cohort, monkeypatch, tmp_path):
     """A byte copy of a case would stand on both sides; a broken one would end the run."""
-    monkeypatch.setattr(run_module, "INDEX", tmp_path / "index")
+    monkeypatch.setattr(paths, "INDEX", tmp_path / "index")
     for case_id in ("Case_E", "Case_F", "Case_G"):
         original = "Case_A" if case_id == "Case_E" else "Case_B"
         for path in (cohort / "HGG" / original).iterdir():

@@ -71,7 +71,7 @@ def test_initial_weights_are_those_of_the_seed(cases):
 def test_the_best_step_is_chosen_by_validation_and_its_weights_are_kept(cases, monkeypatch):
     scores, weights = iter([0.2, 0.9, 0.9, 0.5]), []
 
-    def score(network, validation, config, *, stopped):
+    def score(network, validation, config, *, stopped, ranks):
         assert [case.case_id for case in validation] == ["Case_C"]
         weights.append(digest(network))
         return next(scores)

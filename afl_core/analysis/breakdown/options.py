@@ -121,7 +121,7 @@ def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None 
         there = np.count_nonzero(has_value(axis, reference[axis]))
         if axis not in options.edges and there < MIN_VALUES:
             of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
-            why = "; tumours of few voxels carry none" if axis == "roughness" else ""
+            why = "; references alone carry one, those of few voxels do not" if axis == "roughness" else ""
             reasons[axis] = (
                 f"There are no bins by {units.axis(axis).label.lower()}: {there} of {of} "
                 f"{'has' if there == 1 else 'have'} a value, and three bins need {MIN_VALUES}{why}."

@@ -19,6 +19,7 @@ LOOKED_AT = 20_000
 """Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
 
 MASKS = "give --references FOLDER, or afl data check --masks"
+IF_MASKS = f"If they are masks alone, {MASKS}"
 """How masks without images are opened."""
 
 _TAKEN = f"Taken are {', '.join(SUFFIXES)}"
@@ -50,7 +51,7 @@ def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[s
     if all("/" not in name for name in scan.files):
         if sum(bool(_SEQUENCE_TAIL.fullmatch(strip_suffix(name))) for name in scan.files) * 2 > len(scan.files):
             return f"{what}, side by side", "Put the images of all cases into images/, their masks into references/"
-        return f"{what}, side by side", f"If they are masks alone, {MASKS}"
+        return f"{what}, side by side", IF_MASKS
     due = accepted[0].example if len(accepted) == 1 else "a known layout has it"
     return what, f"Name them as {due}, or describe them in afl-layout.toml (docs/data.md)"
 

@@ -22,7 +22,7 @@ VALIDATION, PLANS, SUMMARY, SPLITS = "validation", "plans.json", "summary.json",
 
 _FOLD = re.compile(r"fold_(\d{1,4}|all)")
 _MODEL = re.compile(r"([^_].*?)__(.+?)__(.+)")
-_ACCUMULATED = re.compile(r"crossval_results_folder_(\d+(?:_\d+)*)")
+_ACCUMULATED = re.compile(r"crossval_results_fold(?:er|s)_(\d+(?:_\d+)*)")
 _DATASET = re.compile(r"Dataset\d{3}_.+")
 _NO_NAME = re.compile(r"[^A-Za-z0-9 ._+-]+|^[^A-Za-z0-9]+")
 
@@ -108,7 +108,7 @@ def model_name(folder: Path) -> str:
 
     >>> model_name(Path("Dataset501_A/nnUNetTrainerAFL_paper__nnUNetPlans__3d_fullres/fold_0"))
     'AFL_paper 3d_fullres fold_0'
-    >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folder_0_1"))
+    >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folds_0_1"))
     'nnUNet 2d ResEncUNetL'
     """
     if (place := _model_above(folder)) is None:
@@ -154,7 +154,7 @@ def results_doubts(folder: Path) -> Iterator[str]:
         yield f"{folder.name} has no {DECLARATION}: what its labels mean was told from the masks, and no .npz was read."
     unfinished = [path.parent.name for path in masks if not (path / SUMMARY).is_file()]
     if unfinished:
-        yield f"{named(unfinished)} of {folder.name} has no {SUMMARY}: the validation did not end, and masks may lack."
+        yield f"{named(unfinished)} of {folder.name} has no {SUMMARY}: its validation did not end, masks may lack."
     if masks[0].parent.name == "fold_all":
         yield f"The masks of {folder.name} are of fold_all, which was trained on these cases: they score too well."
     if masks[0].parent == folder:

@@ -191,7 +191,7 @@ def _named(path: Path, name: str, format_: str, request: Request) -> list[Entry]
             raise UsageError(f"{path.name} names its models itself", received=received, todo=todo)
         source = entry.source or name or own
         if not NAME.fullmatch(source):
-            todo = "Give it one: NAME=FILE, of letters, digits, blanks and . _ + -, at most 40"
+            todo = "Give it one: NAME=FILE, of letters, digits, blanks and . _ + -, at most 80"
             raise UsageError("This is no name of a source", received=source[:60], todo=todo)
         named.append(replace(entry, source=source))
     return named

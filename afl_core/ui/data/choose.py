@@ -1,6 +1,5 @@
-"""Data page: which folder, what it was recognised as, and opening it for a comparison."""
+"""Data page: which folder, what it was recognised as, and its report."""
 
-import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,16 +13,16 @@ from afl_core.data.check.references import count_unread
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions
+from afl_core.data.layouts.hints import IF_MASKS
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.store import declare_patients, find_results, register
 from afl_core.glossary import TERMS
 from afl_core.ui.data.address import linked_folder, options_at_first, write_address
 from afl_core.ui.data.wording import on_page, read_sentence
 from afl_core.ui.shared.errors import plain, shown_errors
-from afl_core.ui.shared.train_on import train_on
-from afl_core.ui.shared.workspace import FOLDER_KEY, OVERVIEW, leave_for
+from afl_core.ui.shared.folder_address import warn_unless_known
+from afl_core.ui.shared.workspace import FOLDER_KEY
 
 RECOGNISE, DECLARED = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
@@ -54,6 +53,7 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     )
     at_first = options_at_first(text, workspace)
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
+    warn_unless_known("layout", names)
     layout = layouts.selectbox(
         "Layout",
         names,
@@ -71,6 +71,8 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
         cohort = _cohort(str(root), DataOptions(layout or None))
     except AflError as error:
         _show_wrong(error)
+        if IF_MASKS in str(error):
+            st.button("Read as masks alone", on_click=_read_masks, args=(f"layout {text}",), type="primary")
         return None
     how = "Read as" if layout else "Recognised as"
     st.markdown(f"{how} **{plain(cohort.layout.label)}**: {plain(cohort.layout.example)}")
@@ -81,6 +83,10 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
             write_address(text, options, workspace)
             return _cohort(str(root), options), options
     return None
+
+
+def _read_masks(key: str) -> None:
+    st.session_state[key] = MASKS_ALONE.name
 
 
 def _show_wrong(error: AflError) -> None:
@@ -109,6 +115,7 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, at_first: DataOptio
     if labels is None:
         return None
     scheme = find_scheme(labels) if labels else cohort.scheme
+    warn_unless_known("region", scheme.regions)
     known = at_first.region if at_first.region in scheme.regions else WHOLE
     region = st.segmented_control(
         "Region that counts as tumour",
@@ -196,76 +203,6 @@ def read(cohort: Cohort) -> Report:
 def _asked() -> set[tuple[str, DataOptions]]:
     """Data sets whose references a reader asked for and that are not all read yet."""
     return set()
-
-
-def offer(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
-    """Open the data set for a comparison, or train on it, read as it was chosen."""
-    st.header("Use it")
-    _offer_comparing(workspace, cohort, options)
-    referenced = any(case.reference for case in cohort.cases)
-    left, right = st.columns([2, 7], vertical_alignment="center")
-    if left.button("Loss X-ray", disabled=not referenced):
-        with shown_errors():
-            name = find_results(cohort)
-            name = declare_patients(name, cohort) if name else register(cohort, references_alone=True)
-            leave_for("pages/loss_xray.py", name)
-    right.caption(
-        "What A-FL would take from these cases: alpha, gamma, and where the gradient goes. Masks alone will do."
-    )
-    left, right = st.columns([2, 7], vertical_alignment="center")
-    trainable = bool(cohort.sequences) and referenced
-    if left.button("Train on it", disabled=not trainable):
-        train_on(cohort)
-        st.switch_page("pages/training.py")
-    right.caption(
-        "To the Training page, with this layout, these labels and this region."
-        if trainable
-        else "Training needs images with references."
-    )
-
-
-def _offer_comparing(workspace: Comparison | None, cohort: Cohort, options: DataOptions) -> None:
-    name = find_results(cohort, compared=True)
-    if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
-        patients = workspace.manifest.patients([case.case_id for case in cohort.cases]).sentence()
-        st.caption(plain(f"These data and this region are what the other pages show: {patients}."))
-        return
-    left, right = st.columns([2, 7], vertical_alignment="center")
-    if name is not None:
-        if left.button("Open its results", type="primary"):
-            with shown_errors():
-                leave_for(OVERVIEW, declare_patients(name, cohort))
-        right.caption(f"There are results of this data set and region already: {plain(name)}")
-        return
-    if left.button("Open for comparing", type="primary", disabled=not cohort.sequences):
-        with shown_errors():
-            leave_for(OVERVIEW, register(cohort))
-    masks = "There are masks alone, so no checkpoint can run. To measure another tool's masks:"
-    right.caption(
-        plain(
-            "Makes a results folder with the checkpoints for these sequences; Compare then runs them case by case. "
-            "For all cases at once, or masks of another tool:"
-            if cohort.sequences
-            else masks
-        )
-    )
-    st.code(_command(cohort, options), language="sh", wrap_lines=True)
-
-
-def _says_patients(workspace: Comparison, cohort: Cohort) -> bool:
-    """Whether open results have the patients of the table that was given; where none was, they keep their own."""
-    held = workspace.manifest.patients([case.case_id for case in cohort.cases])
-    return not cohort.patients.table or dict(held.of) == dict(cohort.patients.of)
-
-
-def _command(cohort: Cohort, options: DataOptions) -> str:
-    masks = cohort.layout.name == MASKS_ALONE.name
-    words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
-    words += replace(cohort.options, layout=None if masks else options.layout).arguments()
-    region = "" if cohort.region.name == WHOLE else f"-{cohort.region.name}"
-    name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own
-    words += ["--source", "NAME=CHECKPOINT_OR_MASKS", "--out", f"data/results/{name}"]
-    return shlex.join(words)
 
 
 def _layout_name(name: str) -> str:

@@ -1,8 +1,10 @@
 """Data page: results from tables that another tool has computed, as `afl import` makes them."""
 
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import streamlit as st
@@ -12,13 +14,16 @@ from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
 from afl_core.data.scan import typed_folder
-from afl_core.errors import UsageError
+from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.changes import NAME
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS
 from afl_core.evaluation.imported.importing import Request, import_tables, parse_files
 from afl_core.evaluation.imported.values import SIZE_UNITS, Choice, parse_metric
 from afl_core.ui.shared.errors import shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
+
+UPLOADED = "tables"
+"""Folder within the results that keeps what was uploaded."""
 
 
 def show_tables() -> None:
@@ -45,10 +50,9 @@ def show_tables() -> None:
             asked = st.form_submit_button("Import", type="primary")
         if not asked:
             return
-        with shown_errors(), TemporaryDirectory() as folder:
-            if not NAME.fullmatch(name.strip()):
-                raise UsageError("This is no name of results", received=name, todo="Use letters, digits, . _ + and -")
-            files = _uploaded(uploads, names, Path(folder)) + parse_files([t for t in typed.splitlines() if t.strip()])
+        with shown_errors(), _new_results(name.strip()) as folder:
+            files = _uploaded(uploads, names, folder / UPLOADED)
+            files += parse_files([text for text in typed.splitlines() if text.strip()])
             if labels.strip():
                 find_scheme(labels.strip())
             options = DataOptions(None, labels.strip() or None, reference_region.strip() or WHOLE)
@@ -57,8 +61,27 @@ def show_tables() -> None:
             request = Request(
                 files, format_, region=region.strip(), voxel_mm3=voxel, references=cohort, tool=tool, choice=choice
             )
-            results = import_tables(request, paths.RESULTS / name.strip())
-            leave_for(OVERVIEW, results.folder.name)
+            import_tables(request, folder)
+            leave_for(OVERVIEW, folder.name)
+
+
+@contextmanager
+def _new_results(name: str) -> Generator[Path]:
+    """A folder for results of that name, which goes again if they cannot be made.
+
+    Raises:
+        UsageError: If this is no name, or there are results of that name.
+    """
+    if not NAME.fullmatch(name):
+        raise UsageError("This is no name of results", received=name, todo="Use letters, digits, . _ + and -")
+    folder = paths.RESULTS / name
+    if folder.exists():
+        raise UsageError(f"There are results {name} already", received=folder, todo="Give another name")
+    try:
+        yield folder
+    except (AflError, OSError):
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
 
 
 def _format_name(format_: str) -> str:

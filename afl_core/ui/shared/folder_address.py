@@ -1,11 +1,12 @@
 """A data set in the page's address: its folder on this machine, and how that is read."""
 
+from collections.abc import Container
 from dataclasses import asdict, replace
 
 import streamlit as st
 
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
-from afl_core.ui.shared.kept import WORDS
+from afl_core.ui.shared.kept import WORDS, warn_left_out
 
 FOLDER, TRUST = "folder", "trust_voxel_order"
 
@@ -13,8 +14,17 @@ FOLDER, TRUST = "folder", "trust_voxel_order"
 def linked_options(usual: DataOptions) -> DataOptions:
     """How the address says that its folder is read; what it does not say is as usual."""
     linked = {key: value for key, value in st.query_params.items() if key in asdict(usual) and key != TRUST}
+    if TRUST in st.query_params:
+        warn_unless_known(TRUST, WORDS)
     trust = WORDS.get(st.query_params.get(TRUST, ""), usual.trust_voxel_order)
     return replace(usual, **linked, trust_voxel_order=trust)
+
+
+def warn_unless_known(name: str, known: Container[str]) -> None:
+    """Say so where the address gives a value that there is not."""
+    given = st.query_params.get(name, "")
+    if given and given not in known:
+        warn_left_out(name, [given])
 
 
 def write_folder(text: str, options: DataOptions, *, usual: tuple[str, DataOptions]) -> None:

@@ -70,8 +70,13 @@ def _linked(name: str, value: Any, default: Any, options: Sequence[Any] | None, 
         parsed = _parse(given, default, within)
         if _fits(parsed, options):
             return parsed
-    st.warning(plain(f"{name}={', '.join(given)[:60]} in the address does not fit here and is left out."))
+    warn_left_out(name, given)
     return value
+
+
+def warn_left_out(name: str, given: Sequence[str]) -> None:
+    """Say that the address gives what cannot be here."""
+    st.warning(plain(f"{name}={', '.join(given)[:60]} in the address does not fit here and is left out."))
 
 
 def _parse(given: Sequence[str], default: Any, within: tuple[float, float]) -> Any:

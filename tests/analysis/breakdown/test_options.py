@@ -139,8 +139,8 @@ def test_a_default_axis_with_too_few_values_is_left_out_and_said(there):
     found = choose_breakdown((rows, NO_LESIONS), manifest("FL", "A-FL"), Options())
     assert found.pair("FL", "A-FL")["axis"].tolist() == [ALL, *["size"] * 3]
     assert found.unbinned == (
-        f"There are no bins by roughness: {there} of 12 cases have a value, and three bins need 3; tumours of few "
-        "voxels carry none.",
+        f"There are no bins by roughness: {there} of 12 cases have a value, and three bins need 3; references "
+        "alone carry one, those of few voxels do not.",
     )
     fixed = choose_breakdown((rows, NO_LESIONS), manifest("FL", "A-FL"), Options(edges={"roughness": (0.1, 0.2)}))
     assert ([b.axis for b in fixed.binnings], fixed.unbinned) == (["size", "roughness"], ())

@@ -53,10 +53,10 @@ def test_the_folds_that_the_split_names_are_due(place, model):
 
 
 def test_a_folder_of_joined_folds_says_which_it_lacks(model):
-    (folder := model / "crossval_results_folder_0_2").mkdir()
+    (folder := model / "crossval_results_folds_0_2").mkdir()
     assert mask_folders(folder) == (folder,)
     (said,) = results_doubts(folder)
-    assert said.startswith("1 fold is missing in crossval_results_folder_0_2 (fold_1)")
+    assert said.startswith("1 fold is missing in crossval_results_folds_0_2 (fold_1)")
 
 
 def test_a_validation_that_did_not_end_is_named(model):
