@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.base.catalogue import pick
-from afl_core.loss.targets import IGNORED, Target, read_target
-from afl_core.regions import bounding_box
+from afl_core.loss.counting import IGNORED, gradient_sums, near
+from afl_core.loss.targets import Target, read_target
 from afl_core.shape import roughness
 from afl_core.volume import Spacing
 
@@ -108,23 +109,20 @@ def factors(
 def factors_of(target: Target, *, smoothness: Smoothness = "released", spacing_mm: Spacing = UNIT_SPACING) -> Factors:
     """Factors of a target that has been read; see `factors`."""
     pick(dict.fromkeys(get_args(Smoothness)), smoothness, kind="reading of gamma_smoothness")
-    samples = [_masks(sample, target) for sample in target.codes]
-    masks = [mask for sample, _ in samples for mask in sample]
-    shape = (len(samples),) if len(masks) == len(samples) else (len(samples), len(masks) // len(samples))
+    size, surface, band = _measure(target)  # (B, K)
     n: int | Tensor = target.codes[0, 0].numel()
     if target.ignoring:
-        n = (target.codes[:, 0] != IGNORED).flatten(1).sum(dim=1).clamp(min=1)
-        n = n.repeat_interleave(len(masks) // len(samples))
-    gamma_va = torch.stack([mask.sum() for mask in masks]).double() / n
+        n = target.counted().clamp(min=1)[:, None]
+    gamma_va = size / n
     if smoothness == "none":
         gamma_msa = torch.zeros_like(gamma_va)
     elif smoothness == "scale_free":
-        gamma_msa = gamma_va.new_tensor([_roughness(mask, spacing_mm) for mask in masks])
+        gamma_msa = gamma_va.new_tensor(
+            [[_roughness(mask, spacing_mm) for mask in _masks(sample, target)] for sample in target.codes]
+        )
     else:
-        squares = [_squared_gradient(mask, counted) for sample, counted in samples for mask in sample]
-        total = torch.stack([square.float().sqrt().sum(dtype=torch.float64) / 2 for square in squares])
-        band = torch.stack([square.count_nonzero() for square in squares]).clamp(min=1)
-        gamma_msa = total / (n if smoothness == "released" else band)
+        gamma_msa = surface / (n if smoothness == "released" else band.clamp(min=1))
+    shape = target.factors_shape
     return Factors((1 - gamma_va).view(shape), gamma_va.view(shape), gamma_msa.view(shape), smoothness)
 
 
@@ -136,28 +134,38 @@ def join_factors(each: Iterable[Factors], *, device: torch.device | str = "cpu")
     return Factors(alpha_va, gamma_va, gamma_msa, samples[0].smoothness)
 
 
-def _masks(codes: Tensor, target: Target) -> tuple[list[Tensor], Tensor | None]:
-    """The masks of a sample (L, X, Y, Z) of codes near what is in any of them, and which voxels count there."""
-    inside = (codes > 0) & (codes != IGNORED) if target.ignoring or target.classes > 2 else codes.bool()
-    near = _near(inside.any(dim=0) if len(inside) > 1 else inside[0])
-    codes, inside = codes[:, *near], inside[:, *near]
-    masks = list(inside)
-    if target.classes > 2:
-        masks += [codes[0] == label for label in range(1, target.classes)]
-    return masks, codes[0] != IGNORED if target.ignoring else None
+def _measure(target: Target) -> tuple[Tensor, Tensor, Tensor]:
+    """Voxels of each mask, sum of its |grad|, and voxels where that is not 0; each (B, K), float64."""
+    if target.on_cpu:
+        codes = target.codes.numpy()
+        if target.classes > 2:
+            ends = [(1, target.classes - 1), *((label, label) for label in range(1, target.classes))]
+            sums = [
+                [gradient_sums(part, np.uint8(low), np.uint8(high)) for low, high in ends]
+                for part in map(near, codes[:, 0])
+            ]
+        else:
+            one = np.uint8(1)
+            sums = [[gradient_sums(near(region), one, one) for region in sample] for sample in codes]
+        size, surface, band = torch.tensor(sums, dtype=torch.float64).unbind(dim=-1)
+        return size, surface, band
+    masks = torch.stack([torch.stack(_masks(sample, target)) for sample in target.codes])  # (B, K, X, Y, Z)
+    counted = [sample[0] != IGNORED if target.ignoring else None for sample in target.codes]
+    squares = torch.stack(
+        [
+            torch.stack([_squared_gradient(mask, each) for mask in sample])
+            for sample, each in zip(masks, counted, strict=True)
+        ]
+    )
+    axes = (2, 3, 4)
+    surface = squares.float().sqrt().sum(dim=axes, dtype=torch.float64) / 2
+    return masks.sum(dim=axes).double(), surface, squares.count_nonzero(dim=axes).double()
 
 
-def _near(mask: Tensor) -> tuple[slice, ...]:
-    """Where a mask (X, Y, Z) and its gradient can be other than 0: a fraction of the whole.
-
-    Finding it would make a GPU wait, and a compiler give up: there it is the whole.
-    """
-    if mask.device.type != "cpu" or torch.compiler.is_compiling():
-        return (slice(None),) * 3
-    box = bounding_box(mask.numpy())
-    if box is None:
-        return (slice(1),) * 3
-    return tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)
+def _masks(codes: Tensor, target: Target) -> list[Tensor]:
+    """The masks (X, Y, Z) of a sample of codes (1 or R, X, Y, Z): of all tumour and each class, or of each region."""
+    inside = list((codes > 0) & (codes != IGNORED))
+    return inside + [codes[0] == label for label in range(1, target.classes) if target.classes > 2]
 
 
 def _squared_gradient(mask: Tensor, counted: Tensor | None) -> Tensor:

@@ -13,8 +13,9 @@ from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.base.catalogue import pick
+from afl_core.loss.counting import IGNORED
 from afl_core.loss.fused import Work
-from afl_core.loss.targets import IGNORED, Target
+from afl_core.loss.targets import Target
 
 Activation = Literal["sigmoid", "softmax"]
 Reduction = Literal["mean", "sum", "none"]

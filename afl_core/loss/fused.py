@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from afl_core.loss.kernel import BLOCK, Codes, Floats, sigmoid_stretch, softmax_stretch
-from afl_core.loss.targets import IGNORED
+from afl_core.loss.counting import IGNORED, Codes
+from afl_core.loss.kernel import BLOCK, Floats, sigmoid_stretch, softmax_stretch
 
 PIECE = 64 * BLOCK
 """Voxels that a thread takes at a time."""
@@ -92,15 +92,12 @@ class Work:
         classes = self.logits.shape[1]
         tables = np.zeros((3, IGNORED + 1), self.logits.dtype)
         tables[0, :classes], tables[1, :classes], tables[2, 0] = self.weights[b, 0], self.gamma[b], self.scale
-        gradient = self.gradient[b, :, part] if self.gradient.size else self.gradient.reshape(0, 0)
-        losses = self.losses[b, 0, part] if self.losses.size else self.losses.reshape(0)
-        softmax_stretch(
-            self.logits[b, :, part],
-            self.codes[b, 0, part],
-            tables,
-            (gradient, losses),
-            sums[b, 0, part.start // BLOCK :],
+        outputs = (
+            self.gradient[b] if self.gradient.size else self.gradient.reshape(0, 0),
+            self.losses[b, 0] if self.losses.size else self.losses.reshape(0),
         )
+        stretch = part.start, min(part.stop, self.codes.shape[2])
+        softmax_stretch(self.logits[b], self.codes[b, 0], tables, outputs, sums[b, 0], stretch)
 
 
 @lru_cache(maxsize=1)

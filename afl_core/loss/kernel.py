@@ -14,7 +14,7 @@ from numba.extending import overload
 from numpy.polynomial import Chebyshev, Polynomial
 from numpy.typing import NDArray
 
-from afl_core.loss.targets import IGNORED
+from afl_core.loss.counting import IGNORED, Codes
 
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
@@ -24,9 +24,6 @@ PART = 512
 
 Floats = NDArray[Any]
 """float32 or float64."""
-
-Codes = NDArray[np.uint8]
-"""Class of each voxel, or 1 inside a region and 0 outside; `IGNORED` where it does not count."""
 
 F = np.float32
 
@@ -170,53 +167,35 @@ def sigmoid_stretch(
             losses[start:stop] = log[:n]
 
 
-@_compiled
-def _meet(j: int, logits: Floats, codes: Codes, state: tuple[Floats, Floats], shares: tuple[Floats, Floats]) -> None:
-    """Add the j-th of the other classes to the log of the sum of their exponentials, and note the own logit on the way.
-
-    The others of a voxel of class c are 0 ... c - 1, c + 1 ...: the j-th is j or j + 1.
-    """
-    low, high = logits[j], logits[j + 1]
-    log_sum, own = state
-    share, rest = shares
-    zero, one = low.dtype.type(0), low.dtype.type(1)
-    for i in range(log_sum.size):
-        other = high[i] if codes[i] <= j else low[i]
-        more = other - log_sum[i]
-        smaller = _exp(-abs(more))
-        larger_share = one / (one + smaller)
-        share[i] = larger_share if more > zero else smaller * larger_share
-        rest[i] = smaller * larger_share if more > zero else larger_share
-        log_sum[i] = (other if more > zero else log_sum[i]) + _log1p(smaller)
-        own[i] = high[i] if codes[i] == j + 1 else own[i]
+# Loops over many arrays at once are no vector code: the compiler gives up comparing where each lies in memory.
 
 
 @_compiled
-def _class_loss(m: Floats, u: Floats, log: Floats, codes: Codes, tables: Floats, slope: Floats) -> None:
-    """Loss (over `log`) and its scaled derivative by m, with weight and exponent of the class of each voxel."""
-    weights, gammas, scale = tables[0], tables[1], tables[2, 0]
-    zero, one = m.dtype.type(0), m.dtype.type(1)
-    for i in range(m.size):
-        right = m[i] < zero
-        larger = one / (one + u[i])
-        smaller = u[i] * larger
-        p, q = (larger, smaller) if right else (smaller, larger)
-        minus_log_p = log[i] if right else m[i] + log[i]
-        log_q = m[i] - log[i] if right else -log[i]
-        gamma = gammas[codes[i]]
-        focus = weights[codes[i]] * _exp(gamma * log_q)
-        log[i] = focus * minus_log_p
-        slope[i] = focus * (q + gamma * p * minus_log_p) * scale
+def _other(low: Floats, high: Floats, codes: Codes, j: Any, other: Floats) -> None:
+    """Logits of the j-th of the other classes: of a voxel of class c they are 0 ... c - 1, c + 1 ...; so j or j + 1."""
+    for i in range(other.size):
+        other[i] = high[i] if codes[i] <= j else low[i]
 
 
 @_compiled
-def _first(logits: Floats, codes: Codes, log_sum: Floats, own: Floats) -> None:
-    """Begin with the first of the other classes: class 0, or 1 where the voxel is of class 0."""
-    low, high = logits[0], logits[1]
-    for i in range(log_sum.size):
-        is_own = codes[i] == 0
-        log_sum[i] = high[i] if is_own else low[i]
-        own[i] = low[i] if is_own else high[i]
+def _own(logits: Floats, codes: Codes, c: Any, own: Floats) -> None:
+    zero = own.dtype.type(0)
+    for i in range(own.size):
+        own[i] += logits[i] if codes[i] == c else zero  # writes every voxel, which makes vector code
+
+
+@_compiled
+def _add(other: Floats, log_sum: Floats, share: Floats, rest: Floats) -> None:
+    """Add exp(other) to a sum of exponentials, given by its logarithm; what shares of the new sum both have."""
+    zero, one = other.dtype.type(0), other.dtype.type(1)
+    for i in range(other.size):
+        more = other[i] - log_sum[i]
+        ratio = _exp(-abs(more))
+        larger = one / (one + ratio)
+        is_larger = more > zero
+        log_sum[i] = (other[i] if is_larger else log_sum[i]) + _log1p(ratio)
+        share[i] = larger if is_larger else ratio * larger
+        rest[i] = ratio * larger if is_larger else larger
 
 
 @_compiled
@@ -229,6 +208,35 @@ def _margin(m: Floats, own: Floats, codes: Codes, u: Floats) -> None:
 
 
 @_compiled
+def _of_class(codes: Codes, table: Floats, values: Floats) -> None:
+    for i in range(values.size):
+        values[i] = table[codes[i]]
+
+
+@_compiled
+def _focus(m: Floats, log: Floats, gamma: Floats, weight: Floats) -> None:
+    """Weights times (1 - p_t)^gamma, over the weights."""
+    zero = m.dtype.type(0)
+    for i in range(m.size):
+        log_q = m[i] - log[i] if m[i] < zero else -log[i]
+        weight[i] *= _exp(gamma[i] * log_q)
+
+
+@_compiled
+def _class_loss(m: Floats, u: Floats, log: Floats, gamma: Floats, focus: Floats) -> None:
+    """Loss (over `log`) and its derivative by m (over `focus`)."""
+    zero, one = m.dtype.type(0), m.dtype.type(1)
+    for i in range(m.size):
+        right = m[i] < zero
+        larger = one / (one + u[i])
+        smaller = u[i] * larger
+        p, q = (larger, smaller) if right else (smaller, larger)
+        minus_log_p = log[i] if right else m[i] + log[i]
+        log[i] = focus[i] * minus_log_p
+        focus[i] *= q + gamma[i] * p * minus_log_p
+
+
+@_compiled
 def _multiply(share: Floats, rest: Floats, tail: Floats) -> None:
     for i in range(tail.size):
         share[i] *= tail[i]
@@ -236,7 +244,7 @@ def _multiply(share: Floats, rest: Floats, tail: Floats) -> None:
 
 
 @_compiled
-def _spread(c: int, slope: Floats, shares: tuple[Floats, Floats], codes: Codes, gradient: Floats) -> None:
+def _spread(c: Any, slope: Floats, shares: tuple[Floats, Floats], codes: Codes, gradient: Floats) -> None:
     """Gradient of one class: less for the own one, and for the others their share of the slope."""
     before, after = shares  # of the class's place among the others, where the own class comes before or after it
     zero = slope.dtype.type(0)
@@ -247,7 +255,9 @@ def _spread(c: int, slope: Floats, shares: tuple[Floats, Floats], codes: Codes, 
 
 
 @_compiled
-def softmax_stretch(logits: Floats, codes: Codes, tables: Floats, outputs: tuple[Floats, Floats], sums: Floats) -> None:
+def softmax_stretch(
+    logits: Floats, codes: Codes, tables: Floats, outputs: tuple[Floats, Floats], sums: Floats, stretch: tuple[int, int]
+) -> None:
     """Loss and gradient of a softmax of C classes, block by block.
 
     The other classes of each voxel are met one by one; what the two-class loss needs is then the margin between the
@@ -259,30 +269,36 @@ def softmax_stretch(logits: Floats, codes: Codes, tables: Floats, outputs: tuple
         tables: Shape (3, 256): weights and exponents by code, 0 for `IGNORED`; and the scale of the gradient.
         outputs: Gradient, shape (C, N), and losses, shape (N,); or empty where not wanted.
         sums: The sum of each block's losses is added.
+        stretch: The first voxel, and that after the last.
     """
     gradient, losses = outputs
-    last, dtype = len(logits) - 1, logits.dtype
-    log_sum, own, u, log = np.empty(PART, dtype), np.empty(PART, dtype), np.empty(PART, dtype), np.empty(PART, dtype)
-    shares, rests = np.empty((last, PART), dtype), np.empty((last, PART), dtype)
-    for start in range(0, codes.size, PART):
-        stop = min(codes.size, start + PART)
-        n = stop - start
-        x, t = logits[:, start:stop], codes[start:stop]
-        _first(x, t, log_sum[:n], own[:n])
-        for j in range(1, last):
-            _meet(j, x, t, (log_sum[:n], own[:n]), (shares[j, :n], rests[j, :n]))
-        _margin(log_sum[:n], own[:n], t, u[:n])
-        _logarithm(u[:n], log[:n])
-        slope, tail = own[:n], u[:n]
-        _class_loss(log_sum[:n], tail, log[:n], t, tables, slope)
-        sums[start // BLOCK] += _sum(log[:n])
+    others = len(logits) - 1
+    rows = np.empty((5 + 2 * others, PART), logits.dtype)
+    for start in range(stretch[0], stretch[1], PART):
+        stop = min(stretch[1], start + PART)
+        n, t = stop - start, codes[start:stop]
+        m, u, log, gamma, slope = rows[0, :n], rows[1, :n], rows[2, :n], rows[3, :n], rows[4, :n]
+        _other(logits[0, start:stop], logits[1, start:stop], t, np.uint8(0), m)
+        for j in range(1, others):
+            _other(logits[j, start:stop], logits[j + 1, start:stop], t, np.uint8(j), log)
+            _add(log, m, rows[5 + j, :n], rows[5 + others + j, :n])
+        slope[:] = 0
+        for c in range(others + 1):
+            _own(logits[c, start:stop], t, np.uint8(c), slope)
+        _margin(m, slope, t, u)
+        _logarithm(u, log)
+        _of_class(t, tables[0], slope)
+        _of_class(t, tables[1], gamma)
+        _focus(m, log, gamma, slope)
+        _class_loss(m, u, log, gamma, slope)
+        sums[start // BLOCK] += _sum(log)
         if losses.size:
-            losses[start:stop] = log[:n]
+            losses[start:stop] = log
         if gradient.size:
-            tail[:] = slope
-            for j in range(last - 1, 0, -1):
-                _multiply(shares[j, :n], rests[j, :n], tail)
-            shares[0, :n] = tail
-            for c in range(last + 1):
-                places = shares[max(c - 1, 0), :n], shares[min(c, last - 1), :n]
-                _spread(c, slope, places, t, gradient[c, start:stop])
+            slope *= tables[2, 0]
+            rows[5, :n] = slope
+            for j in range(others - 1, 0, -1):
+                _multiply(rows[5 + j, :n], rows[5 + others + j, :n], rows[5, :n])
+            for c in range(others + 1):
+                places = rows[5 + max(c - 1, 0), :n], rows[5 + min(c, others - 1), :n]
+                _spread(np.uint8(c), slope, places, t, gradient[c, start:stop])

@@ -1,15 +1,15 @@
 """What a focal loss is told of each voxel: its class, or whether it lies in each region, or that it does not count."""
 
 from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from afl_core.errors import UsageError
+from afl_core.loss.counting import IGNORED, read_classes, read_masks
 from afl_core.loss.inputs import check_tensors
-
-IGNORED = 255
-"""Code of a voxel that does not count."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,6 +27,17 @@ class Target:
     codes: Tensor
     classes: int
     ignoring: bool
+
+    @property
+    def on_cpu(self) -> bool:
+        """Whether NumPy can take the codes: on the CPU, and not while PyTorch compiles."""
+        return _on_cpu(self.codes)
+
+    def counted(self) -> Tensor:
+        """Number of voxels of each sample that count, shape (B,)."""
+        if self.on_cpu:
+            return torch.tensor([np.count_nonzero(codes != IGNORED) for codes in self.codes[:, 0].numpy()])
+        return (self.codes[:, 0] != IGNORED).flatten(1).sum(dim=1)
 
     @property
     def factors_shape(self) -> tuple[int, ...]:
@@ -96,31 +107,60 @@ def read_target(target: Tensor, *, channels: int, ignore_index: int | None = Non
         )
     if channels >= IGNORED:
         raise UsageError(f"There may be at most {IGNORED - 1} classes or regions", received=channels)
-    ignored = None
-    if ignore_index is not None:
-        ignored = target == ignore_index if labels else target[:, -1:].bool()
+    read = _read_on_cpu if _on_cpu(target) else _read
     classes = channels if labels and channels > 2 else 2
-    if classes == 2:
-        inside = target if labels else target[:, :channels]
-        codes = inside.bool().contiguous().view(torch.uint8)
+    codes = read(
+        target.detach() if labels else target.detach()[:, :channels], classes, ignore_index if labels else None
+    )
+    if not labels and ignore_index is not None:
+        codes = codes.masked_fill(target[:, -1:].bool(), IGNORED)
+    return Target(codes, classes, ignore_index is not None)
+
+
+def _on_cpu(tensor: Tensor) -> bool:
+    return tensor.device.type == "cpu" and not torch.compiler.is_compiling()
+
+
+def _read_on_cpu(target: Tensor, classes: int, ignore_index: int | None) -> Tensor:
+    """Codes of a target (B, 1 or R, X, Y, Z)."""
+    if target.dtype in (torch.bfloat16, torch.float16):
+        target = target.float()
+    values = np.ascontiguousarray(target.numpy())
+    values = values.view(np.uint8) if values.dtype == bool else values
+    codes = np.empty(values.shape, np.uint8)
+    ignored = values.dtype.type(0)
+    if ignore_index is not None and (values.dtype.kind == "f" or _holds(values.dtype, ignore_index)):
+        ignored = values.dtype.type(ignore_index)
     else:
-        codes = _classes(target if ignored is None else target.masked_fill(ignored, 0), classes)
-    if ignored is not None:
-        codes = codes.masked_fill(ignored, IGNORED)
-    return Target(codes, classes, ignored is not None)
+        ignore_index = None  # no voxel can have it
+    if classes == 2:
+        read_masks(values.reshape(-1), codes.reshape(-1), ignore_index is not None, ignored)
+    elif read_classes(values.reshape(-1), codes.reshape(-1), classes, ignore_index is not None, ignored):
+        raise _no_class(target if ignore_index is None else target[target != ignore_index], classes)
+    return torch.from_numpy(codes)
 
 
-def _classes(labels: Tensor, classes: int) -> Tensor:
-    """Labels as uint8, checked; a compiled loss cannot stop for a check."""
-    codes = labels.to(torch.uint8).contiguous()
-    if torch.compiler.is_compiling():
-        return codes
-    # A label that uint8 cannot hold comes back as another.
-    if not bool((codes < classes).all()) or (labels.dtype != torch.uint8 and not bool((codes == labels).all())):
-        wrong = labels[(labels != codes) | (codes >= classes)]
-        raise UsageError(
-            f"With {classes} channels of logits, labels must be whole numbers from 0 to {classes - 1}",
-            received=", ".join(sorted({f"{label:g}" for label in wrong[:1000].tolist()})[:5]),
-            todo="Give the label of voxels that do not count as ignore_index",
-        )
-    return codes
+def _holds(dtype: np.dtype[Any], number: int) -> bool:
+    return bool(np.iinfo(dtype).min <= number <= np.iinfo(dtype).max)
+
+
+def _read(target: Tensor, classes: int, ignore_index: int | None) -> Tensor:
+    """The same elsewhere; a compiled loss cannot stop for a check."""
+    ignored = None if ignore_index is None else target == ignore_index
+    if classes == 2:
+        codes = target.bool().contiguous().view(torch.uint8)
+    else:
+        values = target if ignored is None else target.masked_fill(ignored, 0)
+        codes = values.to(torch.uint8).contiguous()
+        if not torch.compiler.is_compiling() and bool(((codes != values) | (codes >= classes)).any()):
+            raise _no_class(values, classes)
+    return codes if ignored is None else codes.masked_fill(ignored, IGNORED)
+
+
+def _no_class(values: Tensor, classes: int) -> UsageError:
+    wrong = values[(values != values.to(torch.uint8)) | (values >= classes)]
+    return UsageError(
+        f"With {classes} channels of logits, labels must be whole numbers from 0 to {classes - 1}",
+        received=", ".join(sorted({f"{label:g}" for label in wrong[:1000].tolist()})[:5]),
+        todo="Give the label of voxels that do not count as ignore_index",
+    )

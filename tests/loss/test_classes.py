@@ -12,9 +12,10 @@ from monai.losses import FocalLoss as MonaiFocalLoss
 
 from afl_core.errors import UsageError
 from afl_core.loss import AdaptiveFocalLoss, build_loss, factors
+from afl_core.loss.counting import IGNORED
 from afl_core.loss.focal import _formula
 from afl_core.loss.fused import ALONE
-from afl_core.loss.targets import IGNORED, read_target
+from afl_core.loss.targets import read_target
 from afl_core.shape import roughness
 
 IGNORE = 9
