@@ -915,17 +915,17 @@ def test_real_prostate_masks_give_the_dsc_of_two_lines_of_numpy(tmp_path):
     assert len(paths) == 179
     references = tmp_path / "references"
     references.mkdir()
-    for path in paths[::4]:  # all of them take a minute of two cores
+    for path in paths[::12]:  # all of them take a minute of two cores
         shutil.copy(path, references)
     ran = afl_process("evaluate", "--references", references, "--source", f"AI={source}", "--out", tmp_path / "out")
     assert ran.code == 0, ran
     rows = Results(tmp_path / "out").cases()
-    assert len(rows) == 45
+    assert len(rows) == 15
     scores = []
-    for path in paths[::4]:
+    for path in paths[::12]:
         a, b = (np.asarray(nib.load(folder / path.name).dataobj) > 0 for folder in (whole, source))
         scores += [2 * (a & b).sum() / (a.sum() + b.sum())] if a.any() else []
-    assert 0 < len(scores) < 45
+    assert 0 < len(scores) < 15
     positive = rows[rows["reference_volume_ml"] > 0]
     assert positive["dsc"].mean() == pytest.approx(np.mean(scores), abs=1e-12)
     assert re.search(rf"AI .* {np.mean(scores):.3f} +{len(scores)} patients", ran.out)
