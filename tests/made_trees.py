@@ -151,6 +151,25 @@ def deepmedic(root: Path) -> None:
     write(root / "brats_2013_pat0002_1" / "OTMultiClass.nii.gz", [1, 2, 3, 4])
 
 
+def bids(root: Path) -> None:
+    for scan in ("sub-01/ses-1", "sub-01/ses-2", "sub-P02"):
+        folder, case_id = root / scan / "anat", scan.replace("/", "_")
+        for name in ("T1w", "ce-gd_T1w", "acq-3d_T2w", "FLAIR"):
+            write(folder / f"{case_id}_{name}.nii.gz")
+        below = root / "derivatives"
+        write(below / "lesions" / scan / "anat" / f"{case_id}_space-T1w_label-lesion_mask.nii.gz", [1])
+        write(below / "fmriprep" / scan / "anat" / f"{case_id}_desc-brain_mask.nii.gz", [1])
+        write(below / "fmriprep" / scan / "anat" / f"{case_id}_desc-aparcaseg_dseg.nii.gz", [1])
+
+
+def ucsf_pdgm(root: Path) -> None:
+    for case_id in ("UCSF-PDGM-0004", "UCSF-PDGM-0429_FU003d"):
+        folder = root / "UCSF-PDGM-v3" / f"{case_id}_nifti"
+        for name in ("T1", "T1_bias", "T1c", "T2", "FLAIR", "ADC", "DTI_eddy_FA", "brain_segmentation"):
+            write(folder / f"{case_id}_{name}.nii.gz")
+        write(folder / f"{case_id}_tumor_segmentation.nii.gz", [1, 2, 4])
+
+
 GENERIC = """
 label = "Hospital A"
 reference = "{group}/{case}/*mask.nii.gz"
@@ -192,6 +211,8 @@ TREES: Mapping[str, Callable[[Path], None]] = MappingProxyType(
         "authors_brats": authors_brats,
         "plain": plain,
         "deepmedic": deepmedic,
+        "bids": bids,
+        "ucsf_pdgm": ucsf_pdgm,
     }
 )
 """Layout to what writes a tree of it."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from afl_core.data.layouts.authors import AUTHORS_BRATS, AUTHORS_PICAI
+from afl_core.data.layouts.bids import BIDS, UCSF_PDGM
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_MIXED, BRATS_PED
 from afl_core.data.layouts.decathlon import MSD, NNUNET
 from afl_core.data.layouts.folders import DEEPMEDIC, PLAIN
@@ -24,5 +25,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "authors_brats": AUTHORS_BRATS,
         "plain": PLAIN,
         "deepmedic": DEEPMEDIC,
+        "bids": BIDS,
+        "ucsf_pdgm": UCSF_PDGM,
     }
 )

@@ -52,6 +52,8 @@ EXPECTED = {
     "authors_brats": (["BRATS_001", "BRATS_002"], BRAIN, "any", {"Tr", "Ts"}),
     "plain": (["Zoë Müller 1", "b"], ("flair", "t1ce"), "any", {""}),
     "deepmedic": (["brats_2013_pat0002_1"], ("flair", "t1ce"), "brats2013", {""}),
+    "bids": (["sub-01_ses-1", "sub-01_ses-2", "sub-P02"], BRAIN, "any", {""}),
+    "ucsf_pdgm": (["UCSF-PDGM-0004", "UCSF-PDGM-0429_FU003d"], BRAIN, "brats", {""}),
 }
 
 
@@ -128,6 +130,18 @@ def test_a_stray_image_is_listed_and_no_case_in_every_layout(tmp_path: Path, nam
     cohort = load_cohort(tmp_path)
     assert cohort.strays == ("backup of masks/old/scan copy.nii.gz",)
     assert [case.case_id for case in cohort.cases] == EXPECTED[name][0]
+
+
+def test_sessions_of_bids_are_of_one_patient_and_two_raters_are_not_chosen_between(tmp_path: Path) -> None:
+    made_trees.bids(tmp_path)
+    patients = load_cohort(tmp_path).patients
+    assert patients.of == {"sub-01_ses-1": "sub-01", "sub-01_ses-2": "sub-01", "sub-P02": "sub-P02"}
+    write(tmp_path / "derivatives" / "rater2" / "sub-P02" / "anat" / "sub-P02_label-tumor_dseg.nii.gz", [1])
+    cohort = load_cohort(tmp_path)
+    assert [case.case_id for case in cohort.cases] == ["sub-01_ses-1", "sub-01_ses-2"]
+    assert "two files for reference" in dict(cohort.problems)["sub-P02"]
+    alone = load_cohort(tmp_path / "derivatives" / "lesions")
+    assert [case.case_id for case in alone.cases] == ["sub-01_ses-1", "sub-01_ses-2", "sub-P02"]
 
 
 def test_4d_volumes_are_told_apart_and_a_3d_file_in_their_place_is_refused(tmp_path: Path) -> None:
