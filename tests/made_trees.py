@@ -84,6 +84,16 @@ def msd(root: Path) -> None:
     (root / "dataset.json").write_text(json.dumps({"modality": modality, "labels": labels}))
 
 
+def msd_task(root: Path) -> None:
+    below = root / "Task05_Prostate"
+    for case_id in ("prostate_00", "prostate_42"):
+        write(below / "imagesTr" / f"{case_id}.nii.gz", shape=(*SHAPE, 2))
+        write(below / "labelsTr" / f"{case_id}.nii.gz", [1, 2], axes="RAS")
+    write(below / "imagesTs" / "prostate_03.nii.gz", shape=(*SHAPE, 2))
+    labels = {"0": "background", "1": "PZ", "2": "TZ"}
+    (below / "dataset.json").write_text(json.dumps({"modality": {"0": "T2", "1": "ADC"}, "labels": labels}))
+
+
 def nnunet(root: Path) -> None:
     below = root / "Dataset137_BraTS2021"
     for case_id in ("BraTS2021_00000", "BraTS2021_00002"):
@@ -205,6 +215,7 @@ TREES: Mapping[str, Callable[[Path], None]] = MappingProxyType(
         "brats2023": brats2023,
         "brats_ped": brats_ped,
         "msd": msd,
+        "msd_task": msd_task,
         "nnunet": nnunet,
         "picai": picai,
         "authors_picai": authors_picai,

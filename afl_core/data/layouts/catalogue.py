@@ -6,7 +6,7 @@ from types import MappingProxyType
 from afl_core.data.layouts.authors import AUTHORS_BRATS, AUTHORS_PICAI
 from afl_core.data.layouts.bids import BIDS, UCSF_PDGM
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_MIXED, BRATS_PED
-from afl_core.data.layouts.decathlon import MSD, NNUNET
+from afl_core.data.layouts.decathlon import MSD, MSD_TASKS, NNUNET
 from afl_core.data.layouts.folders import DEEPMEDIC, PLAIN
 from afl_core.data.layouts.layout import Layout
 from afl_core.data.layouts.picai import PICAI
@@ -19,6 +19,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "brats2023": BRATS2023,
         "brats_ped": BRATS_PED,
         "msd": MSD,
+        "msd_task": MSD_TASKS,
         "nnunet": NNUNET,
         "picai": PICAI,
         "authors_picai": AUTHORS_PICAI,

@@ -1,4 +1,4 @@
-"""The Medical Segmentation Decathlon's brain task (4-D images) and nnU-Net's raw data sets, with their dataset.json."""
+"""The Medical Segmentation Decathlon's tasks and nnU-Net's raw data sets, with their dataset.json."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -59,6 +59,19 @@ def declare(root: Path, layout: Layout) -> Layout:
         return replace(layout, volumes=names, sequences=names, scheme=scheme)
     aliases = MappingProxyType({f"{number:04d}": name for number, name in enumerate(names)})
     return replace(layout, aliases=aliases, sequences=names, scheme=scheme)
+
+
+def declare_task(root: Path, layout: Layout) -> Layout:
+    """The layout of a Decathlon task whose dataset.json says its modalities: one a file, or several in 4-D images.
+
+    Raises:
+        DataError: As `declare`.
+    """
+    declared = declare(root, layout)
+    if len(declared.sequences) > 1:
+        return replace(declared, volumes=declared.sequences)
+    (_, images), references = layout.files
+    return replace(declared, files=((declared.sequences[0], images), references))
 
 
 def reference_scheme(folder: Path) -> Scheme | None:
@@ -193,4 +206,20 @@ NNUNET = Layout(
         (REFERENCE, rf"(?:Dataset\d+_[^/]+/)?labels(?P<group>T[rs])/(?P<case>[^/]+?){SUFFIX}"),
     ),
     declare=declare,
+)
+
+_TASK = r"(?:Task\d\d_[^/]+/)?"
+_TASK_CASE = (
+    r"(?P<group>T[rs])/(?P<case>(?:la|liver|hippocampus|prostate|lung|pancreas|hepaticvessel|spleen|colon)_\d{1,3})"
+)
+
+MSD_TASKS = Layout(
+    name="msd_task",
+    label="Medical Segmentation Decathlon, Task02 to Task10",
+    example="imagesTr/lung_001.nii.gz with labelsTr/lung_001.nii.gz and dataset.json",
+    files=(
+        (BY_NAME, rf"{_TASK}images{_TASK_CASE}{SUFFIX}"),
+        (REFERENCE, rf"{_TASK}labels{_TASK_CASE}{SUFFIX}"),
+    ),
+    declare=declare_task,
 )

@@ -36,6 +36,7 @@ EXPECTED = {
     ),
     "brats_ped": (["BraTS-PED-00001-000"], BRAIN, "any", {"PED"}),
     "msd": (["BRATS_001", "BRATS_002", "BRATS_485"], BRAIN, "declared", {"Tr", "Ts"}),
+    "msd_task": (["prostate_00", "prostate_03", "prostate_42"], ("t2", "adc"), "declared", {"Tr", "Ts"}),
     "nnunet": (
         ["BraTS2021_00000", "BraTS2021_00001", "BraTS2021_00002"],
         ("t1", "t1ce", "t2", "flair"),
@@ -130,6 +131,22 @@ def test_a_stray_image_is_listed_and_no_case_in_every_layout(tmp_path: Path, nam
     cohort = load_cohort(tmp_path)
     assert cohort.strays == ("backup of masks/old/scan copy.nii.gz",)
     assert [case.case_id for case in cohort.cases] == EXPECTED[name][0]
+
+
+def test_a_decathlon_task_of_one_modality_has_its_name_and_its_labels_as_regions(tmp_path: Path) -> None:
+    write(tmp_path / "imagesTr" / "pancreas_001.nii.gz")
+    write(tmp_path / "labelsTr" / "pancreas_001.nii.gz", [1, 2])
+    labels = {"0": "background", "1": "pancreas", "2": "cancer"}
+    (tmp_path / "dataset.json").write_text(json.dumps({"modality": {"0": "CT"}, "labels": labels}))
+    cohort = load_cohort(tmp_path, region="cancer")
+    assert (cohort.layout.name, cohort.sequences) == ("msd_task", ("ct",))
+    assert set(cohort.scheme.regions) == {"whole", "pancreas", "cancer"}
+    loaded = load_case(cohort.cases[0])
+    assert loaded.reference is not None
+    assert loaded.reference.array.sum() == 1
+    (tmp_path / "dataset.json").unlink()
+    with pytest.raises(DataError, match=r"has no dataset.json"):
+        load_cohort(tmp_path)
 
 
 def test_sessions_of_bids_are_of_one_patient_and_two_raters_are_not_chosen_between(tmp_path: Path) -> None:
