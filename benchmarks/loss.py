@@ -24,12 +24,19 @@ from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.loss import PRESETS, build_loss
 
-Shape = tuple[int, int, int, int, int]  # (B, 2, X, Y, Z)
+Shape = tuple[int, int, int, int, int]  # (B, C, X, Y, Z)
 
-SHAPES: tuple[Shape, ...] = ((1, 2, 160, 128, 24), (2, 2, 96, 96, 64), (1, 2, 224, 224, 144))
-WARM_UP: Shape = (1, 2, 64, 64, 16)  # large enough to start every thread, small enough to leave no memory behind
+SHAPES: tuple[Shape, ...] = (
+    (1, 2, 160, 128, 24),
+    (2, 2, 96, 96, 64),
+    (1, 2, 224, 224, 144),
+    (1, 3, 160, 128, 24),
+    (1, 3, 224, 224, 144),
+)
+WARM_UP = (64, 64, 16)  # voxels: large enough to start every thread, small enough to leave no memory behind
 LARGE = 8_000_000  # elements of the logits from which 7 rounds are enough
 MIB = 2**20
+SOFTMAX = "/softmax"  # ends the names of contestants whose classes compete; the others have a sigmoid a channel
 
 
 @dataclass(frozen=True)
@@ -38,9 +45,9 @@ class Record:
 
     Attributes:
         name: The contestant.
-        shape: Of the logits, (B, 2, X, Y, Z).
+        shape: Of the logits, (B, C, X, Y, Z).
         seconds: Median of forward and backward.
-        ratio: `seconds` over those of monai_focal in the same rounds.
+        ratio: `seconds` over those of MONAI's focal loss of the same activation in the same rounds.
         peak_bytes: Largest extra memory during one call, the gradient included; None where it cannot be measured.
         minimum_bytes: What no implementation can avoid: logits and target read, gradient written.
         floor_ratio: `seconds` over the time that a copy of so many bytes would take in the same rounds.
@@ -72,26 +79,36 @@ def released_step(logits: Tensor, target: Tensor) -> Tensor:
 
 
 @functools.cache
-def losses() -> Mapping[str, Callable[[Tensor, Tensor], Tensor]]:
+def losses(channels: int) -> Mapping[str, Callable[[Tensor, Tensor], Tensor]]:
     """Contestants of the form loss(logits, target); A-FL takes its factors from the target at each call."""
-    return {f"adaptive_focal/{preset}": build_loss("adaptive_focal", preset=preset) for preset in PRESETS} | {
+    sigmoid = {f"adaptive_focal/{preset}": build_loss("adaptive_focal", preset=preset) for preset in PRESETS} | {
         "monai_focal": FocalLoss(gamma=2, to_onehot_y=True),
         "monai_dice_focal": DiceFocalLoss(sigmoid=True, to_onehot_y=True, gamma=2),
-        "released_step": released_step,
     }
+    if channels == 2:
+        return sigmoid | {"released_step": released_step}
+    softmax = {
+        f"adaptive_focal/{preset}{SOFTMAX}": build_loss("adaptive_focal", preset=preset, activation="softmax")
+        for preset in PRESETS
+    }
+    return sigmoid | softmax | {f"monai_focal{SOFTMAX}": FocalLoss(gamma=2, to_onehot_y=True, use_softmax=True)}
 
 
 def build_inputs(shape: Shape) -> tuple[Tensor, Tensor]:
-    """Logits (a leaf) and a target with one ball of 0.5 to 1 % of the voxels a sample; float32, always the same."""
+    """Logits (a leaf) and a target with one ball of 0.5 to 1 % of the voxels a sample; float32, always the same.
+
+    Of more than two classes each but the background has a slab of the ball.
+    """
     rng = np.random.default_rng(0)
-    batch, _, *grid = shape
+    batch, channels, *grid = shape
     target = torch.zeros(batch, 1, *grid)
     axes = np.ogrid[tuple(slice(size) for size in grid)]
     for sample in target:
         radius = (rng.uniform(0.005, 0.01) * math.prod(grid) * 3 / (4 * math.pi)) ** (1 / 3)
         centre = [rng.uniform(margin, size - margin) for size in grid for margin in [min(radius, size / 2)]]
         squared = sum((axis - middle) ** 2 for axis, middle in zip(axes, centre, strict=True))
-        sample[0] = torch.from_numpy(squared <= radius**2)
+        slabs = 1 + np.clip((axes[0] - centre[0] + radius) / (2 * radius) * (channels - 1), 0, channels - 2).astype(int)
+        sample[0] = torch.from_numpy((squared <= radius**2) * slabs)
     logits = torch.randn(shape, generator=torch.Generator().manual_seed(0)).mul_(3).requires_grad_()
     return logits, target
 
@@ -100,7 +117,7 @@ def build_steps(logits: Tensor, target: Tensor) -> dict[str, Callable[[], object
     """One call without arguments a contestant: forward and backward, or the copy."""
     buffer = torch.ones_like(logits, requires_grad=False)  # its pages are touched here, outside the clock
     steps: dict[str, Callable[[], object]] = {
-        name: lambda loss=loss: loss(logits, target).backward() for name, loss in losses().items()
+        name: lambda loss=loss: loss(logits, target).backward() for name, loss in losses(logits.shape[1]).items()
     }
     return steps | {"copy": lambda: buffer.copy_(logits.detach())}
 
@@ -150,7 +167,7 @@ def extra_bytes(step: Callable[[], object]) -> int | None:
 def peak_of(name: str, shape: Shape, threads: int | None) -> int | None:
     """Peak of one contestant in a process of its own, after a small call has started threads and compiled code."""
     use_threads(threads)
-    build_steps(*build_inputs(WARM_UP))[name]()
+    build_steps(*build_inputs((1, shape[1], *WARM_UP)))[name]()
     return extra_bytes(build_steps(*build_inputs(shape))[name])
 
 
@@ -159,7 +176,7 @@ def print_peaks(shapes: Sequence[Shape], threads: int | None) -> None:
     found: list[dict[str, int | None]] = []
     for shape in shapes:
         found.append({})
-        for name in (*losses(), "copy"):
+        for name in (*losses(shape[1]), "copy"):
             with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
                 found[-1][name] = pool.submit(peak_of, name, shape, threads).result()
     print(json.dumps(found))
@@ -187,7 +204,7 @@ def compare(shape: Shape, peaks: Mapping[str, int | None], *, rounds: int | None
     for name, median in seconds.items():
         minimum = copied if name == "copy" else needed
         floor = minimum * seconds["copy"] / copied
-        ratio = median / seconds["monai_focal"]
+        ratio = median / seconds[f"monai_focal{SOFTMAX}" if name.endswith(SOFTMAX) else "monai_focal"]
         records.append(Record(name, shape, median, ratio, peaks.get(name), minimum, median / floor))
     return records
 

@@ -39,22 +39,26 @@ def bench():
 
 
 def test_every_contestant_gets_a_record_at_every_shape(bench, tmp_path, capsys):
-    shapes = ((1, 2, 24, 20, 10), (2, 2, 12, 16, 14))
+    shapes = ((1, 2, 24, 20, 10), (2, 2, 12, 16, 14), (1, 3, 12, 16, 14))
     file = tmp_path / "loss.json"
     bench.main(["--rounds", "2", "--json", str(file)], shapes=shapes)
 
     records = json.loads(file.read_text(encoding="utf-8"))
-    peers = ["monai_focal", "monai_dice_focal", "released_step", "copy"]
-    names = [f"adaptive_focal/{preset}" for preset in PRESETS] + peers
-    assert [(r["name"], tuple(r["shape"])) for r in records] == [(name, shape) for shape in shapes for name in names]
+    own, peers = [f"adaptive_focal/{preset}" for preset in PRESETS], ["monai_focal", "monai_dice_focal"]
+    softmax = [f"{name}/softmax" for name in (*own, "monai_focal")]
+    names = {2: [*own, *peers, "released_step", "copy"], 3: [*own, *peers, *softmax, "copy"]}
+    assert [(r["name"], tuple(r["shape"])) for r in records] == [
+        (n, shape) for shape in shapes for n in names[shape[1]]
+    ]
     table = capsys.readouterr().out
     for r in records:
         assert r.keys() == {"name", "shape", "seconds", "ratio", "peak_bytes", "minimum_bytes", "floor_ratio"}
         assert min(r["seconds"], r["ratio"], r["floor_ratio"]) > 0
         assert isinstance(r["peak_bytes"], int) == MEASURABLE
         logits = math.prod(r["shape"])
-        # Bytes: logits and gradient (or the copy), and a target of half the elements.
-        assert r["minimum_bytes"] == 4 * (logits * 2 if r["name"] == "copy" else logits * 2.5)
+        # Bytes: logits and gradient (or the copy), and a target of one channel.
+        target = logits // r["shape"][1]
+        assert r["minimum_bytes"] == 4 * (logits * 2 if r["name"] == "copy" else logits * 2 + target)
         assert r["name"] in table
     for shape in shapes:
         seconds, ratios, floors = (
@@ -63,9 +67,10 @@ def test_every_contestant_gets_a_record_at_every_shape(bench, tmp_path, capsys):
         )
         assert ratios["monai_focal"] == 1
         assert floors["copy"] == pytest.approx(1)
-        for name in names:
-            assert ratios[name] == pytest.approx(seconds[name] / seconds["monai_focal"])
-            least = seconds["copy"] * (1 if name == "copy" else 1.25)
+        for name in names[shape[1]]:
+            peer = "monai_focal/softmax" if name.endswith("softmax") else "monai_focal"
+            assert ratios[name] == pytest.approx(seconds[name] / seconds[peer])
+            least = seconds["copy"] * (1 if name == "copy" else 1 + 1 / (2 * shape[1]))
             assert floors[name] == pytest.approx(seconds[name] / least)
 
 
@@ -127,8 +132,8 @@ def test_afl_is_faster_and_smaller_than_monais_focal_loss(bench, monkeypatch):
     shape = (1, 2, 160, 128, 24)
     (peaks,) = bench.measure_peaks([shape], None)
     own = [f"adaptive_focal/{preset}" for preset in PRESETS]
-    timed = {name: bench.losses()[name] for name in (*own, "monai_focal")}
-    monkeypatch.setattr(bench, "losses", lambda: timed)
+    timed = {name: bench.losses(2)[name] for name in (*own, "monai_focal")}
+    monkeypatch.setattr(bench, "losses", lambda channels: timed)
     runs = [bench.time_steps(shape, rounds=9) for _ in range(3)]
     for name in own:
         if MEASURABLE:

@@ -17,6 +17,9 @@ IGNORED = 255
 Codes = NDArray[np.uint8]
 """Class of each voxel, or 1 inside a region and 0 outside; `IGNORED` where it does not count."""
 
+Floats = NDArray[Any]
+"""float32 or float64."""
+
 _compiled = numba.njit(nogil=True, cache=True, error_model="numpy")
 
 
@@ -29,25 +32,24 @@ def read_masks(values: NDArray[Any], codes: Codes, ignoring: bool, ignored: Any)
 
 
 @_compiled
-def read_classes(values: NDArray[Any], codes: Codes, classes: int, ignoring: bool, ignored: Any) -> int:
-    """Fill codes with the values, both of shape (N,); the number of those that are no whole number below `classes`."""
-    wrong = 0
+def read_classes(values: NDArray[Any], codes: Codes, classes: int, ignoring: bool, ignored: Any) -> bool:
+    """Fill codes with the values, both of shape (N,); whether one of these is no whole number below `classes`."""
+    wrong = False
     for i in range(values.size):
-        value = values[i]
-        left_out = ignoring and value == ignored
-        code = np.uint8(value)
-        codes[i] = IGNORED if left_out else code
-        wrong += not (left_out or (value >= 0 and value < classes and code == value))
-    return wrong
+        left_out = ignoring and values[i] == ignored
+        code = np.int32(values[i])
+        codes[i] = np.uint8(IGNORED) if left_out else np.uint8(code)
+        wrong |= (not left_out) & ((code < 0) | (code >= classes) | (code != values[i]))
+    return bool(wrong)
 
 
-def near(codes: Codes) -> Codes:
+def near(codes: Codes, *, ignoring: bool) -> Codes:
     """The part of an array of codes (X, Y, Z) outside of which no mask, nor its gradient, is other than 0.
 
     Returns:
         A copy with one more voxel on each side, `IGNORED` there: as outside of the array, so inside of a copy.
     """
-    box = bounding_box(codes.view(bool) if codes.max() <= 1 else codes - np.uint8(1) < IGNORED - 1)
+    box = bounding_box(codes - np.uint8(1) < IGNORED - 1 if ignoring else codes != 0)  # 0 - 1 is 255
     if box is None:
         box = (slice(0, 1),) * 3
     part = codes[tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)]

@@ -142,11 +142,14 @@ def _measure(target: Target) -> tuple[Tensor, Tensor, Tensor]:
             ends = [(1, target.classes - 1), *((label, label) for label in range(1, target.classes))]
             sums = [
                 [gradient_sums(part, np.uint8(low), np.uint8(high)) for low, high in ends]
-                for part in map(near, codes[:, 0])
+                for part in (near(sample, ignoring=target.ignoring) for sample in codes[:, 0])
             ]
         else:
             one = np.uint8(1)
-            sums = [[gradient_sums(near(region), one, one) for region in sample] for sample in codes]
+            sums = [
+                [gradient_sums(near(region, ignoring=target.ignoring), one, one) for region in sample]
+                for sample in codes
+            ]
         size, surface, band = torch.tensor(sums, dtype=torch.float64).unbind(dim=-1)
         return size, surface, band
     masks = torch.stack([torch.stack(_masks(sample, target)) for sample in target.codes])  # (B, K, X, Y, Z)

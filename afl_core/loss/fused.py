@@ -8,8 +8,8 @@ from itertools import product
 
 import numpy as np
 
-from afl_core.loss.counting import IGNORED, Codes
-from afl_core.loss.kernel import BLOCK, Floats, sigmoid_stretch, softmax_stretch
+from afl_core.loss.counting import IGNORED, Codes, Floats
+from afl_core.loss.kernel import BLOCK, sigmoid_stretch, softmax_stretch
 
 PIECE = 64 * BLOCK
 """Voxels that a thread takes at a time."""

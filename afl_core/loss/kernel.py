@@ -12,18 +12,14 @@ import numba
 import numpy as np
 from numba.extending import overload
 from numpy.polynomial import Chebyshev, Polynomial
-from numpy.typing import NDArray
 
-from afl_core.loss.counting import IGNORED, Codes
+from afl_core.loss.counting import IGNORED, Codes, Floats
 
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
 PART = 512
 """Voxels in a block of a softmax, which has more arrays."""
-
-Floats = NDArray[Any]
-"""float32 or float64."""
 
 F = np.float32
 
@@ -167,9 +163,6 @@ def sigmoid_stretch(
             losses[start:stop] = log[:n]
 
 
-# Loops over many arrays at once are no vector code: the compiler gives up comparing where each lies in memory.
-
-
 @_compiled
 def _other(low: Floats, high: Floats, codes: Codes, j: Any, other: Floats) -> None:
     """Logits of the j-th of the other classes: of a voxel of class c they are 0 ... c - 1, c + 1 ...; so j or j + 1."""
@@ -223,8 +216,8 @@ def _focus(m: Floats, log: Floats, gamma: Floats, weight: Floats) -> None:
 
 
 @_compiled
-def _class_loss(m: Floats, u: Floats, log: Floats, gamma: Floats, focus: Floats) -> None:
-    """Loss (over `log`) and its derivative by m (over `focus`)."""
+def _class_loss(m: Floats, u: Floats, log: Floats, gamma: Floats, focus: Floats, scale: Any) -> None:
+    """Loss (over `log`) and its scaled derivative by m (over `focus`)."""
     zero, one = m.dtype.type(0), m.dtype.type(1)
     for i in range(m.size):
         right = m[i] < zero
@@ -233,14 +226,14 @@ def _class_loss(m: Floats, u: Floats, log: Floats, gamma: Floats, focus: Floats)
         p, q = (larger, smaller) if right else (smaller, larger)
         minus_log_p = log[i] if right else m[i] + log[i]
         log[i] = focus[i] * minus_log_p
-        focus[i] *= q + gamma[i] * p * minus_log_p
+        focus[i] *= (q + gamma[i] * p * minus_log_p) * scale
 
 
 @_compiled
-def _multiply(share: Floats, rest: Floats, tail: Floats) -> None:
-    for i in range(tail.size):
-        share[i] *= tail[i]
-        tail[i] *= rest[i]
+def _multiply(share: Floats, rest: Floats, whole: Floats) -> None:
+    for i in range(whole.size):
+        share[i] *= whole[i]
+        rest[i] *= whole[i]
 
 
 @_compiled
@@ -261,7 +254,8 @@ def softmax_stretch(
     """Loss and gradient of a softmax of C classes, block by block.
 
     The other classes of each voxel are met one by one; what the two-class loss needs is then the margin between the
-    log of the sum of their exponentials and the own logit.
+    log of the sum of their exponentials and the own logit. A loop over many arrays would be no vector code: the
+    compiler gives up comparing where each lies in memory.
 
     Args:
         logits: Shape (C, N).
@@ -290,15 +284,16 @@ def softmax_stretch(
         _of_class(t, tables[0], slope)
         _of_class(t, tables[1], gamma)
         _focus(m, log, gamma, slope)
-        _class_loss(m, u, log, gamma, slope)
+        _class_loss(m, u, log, gamma, slope, tables[2, 0])
         sums[start // BLOCK] += _sum(log)
         if losses.size:
             losses[start:stop] = log
         if gradient.size:
-            slope *= tables[2, 0]
-            rows[5, :n] = slope
+            whole = slope
             for j in range(others - 1, 0, -1):
-                _multiply(rows[5 + j, :n], rows[5 + others + j, :n], rows[5, :n])
+                _multiply(rows[5 + j, :n], rows[5 + others + j, :n], whole)
+                whole = rows[5 + others + j, :n]
+            rows[5, :n] = whole
             for c in range(others + 1):
                 places = rows[5 + max(c - 1, 0), :n], rows[5 + min(c, others - 1), :n]
                 _spread(np.uint8(c), slope, places, t, gradient[c, start:stop])
