@@ -90,10 +90,12 @@ def test_a_batch_that_cannot_be_shared_is_refused(data):
         train(CONFIG, [None], [None], ranks=Ranks(0, 3))
 
 
-def test_torchrun_trains_and_one_process_speaks(data, tmp_path, monkeypatch):
+def test_torchrun_trains_and_one_process_speaks(cohort, tmp_path, monkeypatch):
     monkeypatch.setenv("AFL_HOME", str(tmp_path))
+    splits = json.loads((cohort / "splits.json").read_text()) | {"test": []}  # which is measured in further processes
+    (cohort / "splits.json").write_text(json.dumps(splits))
     settings = ["patch_size=[16,16,16]", "steps=2", "validate_every=2", "batch_size=2"]
-    words = ["--loss", "focal", "--data", data, "--name", "two", *(f"--set={text}" for text in settings)]
+    words = ["--loss", "focal", "--data", cohort, "--name", "two", *(f"--set={text}" for text in settings)]
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--standalone"]
     ran = subprocess.run(
         [*launch, "-m", "afl_core", "train", *words], cwd=ROOT, check=False, capture_output=True, text=True, timeout=240
