@@ -4,16 +4,13 @@ Why not PyTorch: each of its operations streams through memory, and a volume doe
 still starts 16 operations for each. The loops here read the logits once, write the gradient once, and keep nothing.
 """
 
-import math
-from collections.abc import Callable
 from typing import Any
 
 import numba
 import numpy as np
-from numba.extending import overload
-from numpy.polynomial import Chebyshev, Polynomial
 
 from afl_core.loss.counting import IGNORED, Codes, Floats
+from afl_core.loss.series import OPTIONS, exp_of_negative, log1p_of_fraction
 
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
@@ -21,64 +18,7 @@ BLOCK = 2048
 PART = 1024
 """Voxels in a block of a softmax, which has more arrays."""
 
-F = np.float32
-
-_OPTIONS = {"error_model": "numpy", "fastmath": {"contract", "nsz"}}
-_compiled = numba.njit(nogil=True, cache=True, **_OPTIONS)
-
-_LOG2_E = F(1 / math.log(2))
-_LN2_HIGH, _LN2_LOW = F(0.693359375), F(math.log(2) - 0.693359375)  # 9 bits, so multiples of it are exact; the rest
-
-
-def _coefficients(function: Callable[[Floats], Floats], low: float, high: float, degree: int) -> list[np.float32]:
-    """Polynomial through a function's Chebyshev points: close to the best one of its degree."""
-    polynomial = Chebyshev.interpolate(function, degree, domain=[low, high]).convert(kind=Polynomial)
-    return [F(c) for c in polynomial.coef]
-
-
-_E0, _E1, _E2, _E3, _E4, _E5, _E6 = _coefficients(np.exp, -math.log(2) / 2, math.log(2) / 2, 6)
-_A0, _A1, _A2, _A3 = _coefficients(lambda q: np.sum([q**k / (2 * k + 3) for k in range(20)], axis=0), 0, 1 / 9, 3)
-
-
-def _exp(x: Any) -> Any:
-    """exp(x) for x <= 0; compiled code takes what `_choose_exp` gives."""
-    return math.exp(x)
-
-
-def _log1p(u: Any) -> Any:
-    """log(1 + u) for 0 <= u <= 1; likewise."""
-    return math.log1p(u)
-
-
-@overload(_exp, jit_options=_OPTIONS)
-def _choose_exp(x: Any) -> Any:
-    def series(x: Any) -> Any:
-        """The exponential, to 1e-7 relative: 2^k by the exponent's bits, the rest by a polynomial."""
-        x = F(-87) if x < F(-87) else x  # what is smaller leaves the normal numbers; what is no number stays so
-        k = np.floor(x * _LOG2_E + F(0.5))
-        r = (x - k * _LN2_HIGH) - k * _LN2_LOW
-        r2 = r * r
-        rest = (_E0 + _E1 * r) + (_E2 + _E3 * r) * r2 + (_E4 + _E5 * r + _E6 * r2) * (r2 * r2)
-        return rest * np.int32((np.int32(k) + np.int32(127)) << np.int32(23)).view(np.float32)
-
-    def double(x: Any) -> Any:
-        return math.exp(x)
-
-    return series if x is numba.float32 else double
-
-
-@overload(_log1p, jit_options=_OPTIONS)
-def _choose_log1p(u: Any) -> Any:
-    def series(u: Any) -> Any:
-        """log(1 + u), to 2e-7 relative: 2 artanh(s) = 2 s + 2 s^3 (1/3 + s^2/5 + ...), by a polynomial in s^2."""
-        s = u / (F(2) + u)
-        q = s * s
-        return F(2) * (s + s * q * ((_A0 + _A1 * q) + (_A2 + _A3 * q) * (q * q)))
-
-    def double(u: Any) -> Any:
-        return math.log1p(u)
-
-    return series if u is numba.float32 else double
+_compiled = numba.njit(nogil=True, cache=True, **OPTIONS)
 
 
 @_compiled
@@ -88,13 +28,13 @@ def _wrongness(logits: Floats, codes: Codes, own: Any, m: Floats, u: Floats) -> 
     for i in range(m.size):
         x = zero if codes[i] == IGNORED else logits[i]
         m[i] = -x if codes[i] == own else x
-        u[i] = _exp(-abs(m[i]))
+        u[i] = exp_of_negative(-abs(m[i]))
 
 
 @_compiled
 def _logarithm(u: Floats, log: Floats) -> None:
     for i in range(u.size):
-        log[i] = _log1p(u[i])
+        log[i] = log1p_of_fraction(u[i])
 
 
 @_compiled
@@ -111,7 +51,7 @@ def _loss(m: Floats, u: Floats, log: Floats, codes: tuple[Codes, Any], constants
         minus_log_p = log[i] if right else m[i] + log[i]
         log_q = m[i] - log[i] if right else -log[i]
         weight = inside if code[i] == own else outside
-        focus = (zero if code[i] == IGNORED else weight) * _exp(gamma * log_q)
+        focus = (zero if code[i] == IGNORED else weight) * exp_of_negative(gamma * log_q)
         log[i] = focus * minus_log_p
         slope[i] = focus * (q + gamma * p * minus_log_p) * (-scale if code[i] == own else scale)
 
@@ -183,10 +123,10 @@ def _add(other: Floats, log_sum: Floats, share: Floats, rest: Floats) -> None:
     zero, one = other.dtype.type(0), other.dtype.type(1)
     for i in range(other.size):
         more = other[i] - log_sum[i]
-        ratio = _exp(-abs(more))
+        ratio = exp_of_negative(-abs(more))
         larger = one / (one + ratio)
         is_larger = more > zero
-        log_sum[i] = (other[i] if is_larger else log_sum[i]) + _log1p(ratio)
+        log_sum[i] = (other[i] if is_larger else log_sum[i]) + log1p_of_fraction(ratio)
         share[i] = larger if is_larger else ratio * larger
         rest[i] = ratio * larger if is_larger else larger
 
@@ -197,7 +137,7 @@ def _margin(m: Floats, own: Floats, codes: Codes, u: Floats) -> None:
     zero = m.dtype.type(0)
     for i in range(m.size):
         m[i] = zero if codes[i] == IGNORED else m[i] - own[i]
-        u[i] = _exp(-abs(m[i]))
+        u[i] = exp_of_negative(-abs(m[i]))
 
 
 @_compiled
@@ -212,7 +152,7 @@ def _focus(m: Floats, log: Floats, gamma: Floats, weight: Floats) -> None:
     zero = m.dtype.type(0)
     for i in range(m.size):
         log_q = m[i] - log[i] if m[i] < zero else -log[i]
-        weight[i] *= _exp(gamma[i] * log_q)
+        weight[i] *= exp_of_negative(gamma[i] * log_q)
 
 
 @_compiled
