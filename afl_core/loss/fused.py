@@ -11,10 +11,10 @@ import numpy as np
 from afl_core.loss.counting import IGNORED, Codes, Floats
 from afl_core.loss.kernel import BLOCK, sigmoid_stretch, softmax_stretch
 
-PIECE = 64 * BLOCK
-"""Voxels that a thread takes at a time."""
+PIECE = 32 * BLOCK
+"""Voxels that a thread takes at a time: few, since one that is late, its core being taken, holds up the others."""
 
-ALONE = PIECE // 2
+ALONE = PIECE
 """Elements below which a second thread costs more than it saves."""
 
 

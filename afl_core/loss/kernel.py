@@ -18,7 +18,7 @@ from afl_core.loss.counting import IGNORED, Codes, Floats
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
-PART = 512
+PART = 1024
 """Voxels in a block of a softmax, which has more arrays."""
 
 F = np.float32
