@@ -26,7 +26,7 @@ from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.base import paths
-from afl_core.cli import doctor, evaluate, main, terminal, training
+from afl_core.cli import doctor, evaluate, evaluate_cases, main, terminal
 from afl_core.cli.analysis import print_breakdown
 from afl_core.errors import DataError
 from afl_core.evaluation.results import Results
@@ -501,7 +501,7 @@ def test_test_cases_that_cannot_be_measured_are_said_after_the_checkpoint(afl, c
     def full(*args, **kwargs):
         raise DataError("The disk is full")
 
-    monkeypatch.setattr(training, "evaluate_into", full)
+    monkeypatch.setattr(evaluate_cases, "evaluate_into", full)
     settings = [f"--set={text}" for text in ("steps=1", "batch_size=1", "patch_size=[16,16,16]")]
     ran = afl("train", "--loss", "focal", "--data", cohort, *settings, "--name", "x")
     assert ran.code == 0, ran
@@ -661,7 +661,7 @@ def test_a_worker_that_was_killed_is_one_message(afl, cohort, masks, tmp_path, m
     def killed(*_, **__):
         raise BrokenExecutor
 
-    monkeypatch.setattr(training, "evaluate_into", killed)
+    monkeypatch.setattr(evaluate_cases, "evaluate_into", killed)
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
     assert "A worker process was ended from outside" in ran.error
 

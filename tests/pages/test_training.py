@@ -259,7 +259,7 @@ def test_the_command_of_a_run_makes_the_same_runs(form, proposed, started, monke
     wanted = {run.name: run.spec() for run in list_runs()}
     command = next(iter(wanted.values())).command
     made = {}
-    monkeypatch.setattr(training, "_train", lambda run, fresh: made.update({run.name: run.spec()}))
+    monkeypatch.setattr(training, "_train", lambda run, ranks, fresh: made.update({run.name: run.spec()}))
     monkeypatch.setattr(paths, "MODELS", paths.MODELS.parent / "others")
     monkeypatch.setattr(sys, "argv", shlex.split(command))
     with pytest.raises(SystemExit) as ended:
