@@ -23,7 +23,7 @@ from afl_core.data.layouts.labelling import label_values
 from afl_core.data.loading import load_reference_labels
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.elsewhere.nnunet_classes import CLASSES, Classes
-from afl_core.elsewhere.nnunet_folds import cases_by_part, check_patients, make_folds, save_folds
+from afl_core.elsewhere.nnunet_folds import cases_by_part, check_patients, has_split, make_folds, save_folds
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.volume import Case, Volume
 
@@ -109,6 +109,8 @@ def export_nnunet(
         reason = next(iter(problems.values()))
         raise DataError("No case to train on could be written", received=reason, todo="Look at afl data check")
     exported = Exported(written, make_folds(written, patients, request.folds), classes, channels, problems)
+    if has_split(cohort, request.splits):  # else the copy has none either: what trains it draws its own
+        save_splits(request.out / SPLITS_FILE, {part: ids for part, ids in written.items() if ids})
     _declare(exported, request.out)
     return exported
 
@@ -213,7 +215,6 @@ def _check_folder(out: Path) -> None:
 def _declare(exported: Exported, out: Path) -> None:
     """Write dataset.json last: without it the folder is no data set."""
     cases, classes = exported.cases, exported.classes
-    save_splits(out / SPLITS_FILE, {part: ids for part, ids in cases.items() if ids})
     if exported.folds:
         save_folds(exported.folds, out)
     declaration: dict[str, Any] = {

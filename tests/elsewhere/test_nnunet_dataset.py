@@ -153,6 +153,11 @@ def test_the_name_is_nnunets_and_nothing_is_overwritten(tmp_path):
         export_nnunet(cohort, Request(tmp_path / "nnUNet_raw/Dataset501_Other"))
 
 
+def test_without_a_split_none_is_made_up_so_that_the_copy_can_be_divided_at_random(tmp_path):
+    exported(tmp_path, made_trees.brats2018)
+    assert not (tmp_path / OUT / "splits.json").exists()
+
+
 def test_what_cannot_be_trained_on_is_refused_with_a_reason(tmp_path):
     made_trees.brats2018(tmp_path / "data")
     cohort = load_cohort(tmp_path / "data")
