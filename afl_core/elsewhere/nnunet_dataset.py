@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -106,13 +107,22 @@ def export_nnunet(
         progress(done, len(cases), case.case_id)
     written = {part: tuple(case_id for case_id in ids if case_id not in problems) for part, ids in parts.items()}
     if not written["train"] and not written["validation"]:
-        reason = next(iter(problems.values()))
-        raise DataError("No case to train on could be written", received=reason, todo="Look at afl data check")
+        shutil.rmtree(request.out, ignore_errors=True)  # it was empty or not there
+        raise DataError(
+            "No case to train on could be written", received=_usual(problems), todo="Look at afl data check"
+        )
     exported = Exported(written, make_folds(written, patients, request.folds), classes, channels, problems)
     if has_split(cohort, request.splits):  # else the copy has none either: what trains it draws its own
         save_splits(request.out / SPLITS_FILE, {part: ids for part, ids in written.items() if ids})
     _declare(exported, request.out)
     return exported
+
+
+def _usual(problems: Mapping[str, str]) -> str:
+    """The first of the problems that most cases have."""
+    kinds = {case_id: text.replace(case_id, "") for case_id, text in problems.items()}
+    most = Counter(kinds.values()).most_common(1)[0][0]
+    return next(problems[case_id] for case_id, kind in kinds.items() if kind == most)
 
 
 @dataclass(frozen=True)

@@ -175,6 +175,18 @@ def test_what_cannot_be_trained_on_is_refused_with_a_reason(tmp_path):
     assert not (tmp_path / OUT).exists()
 
 
+def test_where_no_case_is_written_the_usual_reason_is_given_and_nothing_is_left(tmp_path):
+    for number in range(4):
+        made_trees.write(tmp_path / "data" / "images" / f"c{number}_t1.nii.gz")
+        made_trees.write(tmp_path / "data" / "references" / f"c{number}.nii.gz", [1])
+    (tmp_path / "data" / "references" / "c0.nii.gz").write_bytes(b"")
+    cohort = load_cohort(tmp_path / "data", labels="lesion=7")
+    with pytest.raises(DataError, match=r"No case to train on.*labels.* 1") as caught:
+        export_nnunet(cohort, Request(tmp_path / OUT))
+    assert "c0" not in str(caught.value)
+    assert not (tmp_path / OUT).exists()
+
+
 def test_folds_that_are_there_are_kept(tmp_path):
     save_folds([{"train": ["a"], "val": ["b"]}], tmp_path)
     save_folds([{"train": ["a"], "val": ["b"]}], tmp_path)
