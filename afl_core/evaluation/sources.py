@@ -180,7 +180,8 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     sources = tuple(_parse(text, other_grid, meaning) for given in texts for text in _named(given))
     names = [source.name.lower() for source in sources]
     if len(set(names)) < len(names):
-        raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources))
+        todo = "Give each once, and a name of its own: NAME=PATH"
+        raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources), todo=todo)
     return sources
 
 

@@ -322,6 +322,12 @@ def test_a_broken_file_of_one_of_several_models_is_named_with_its_folder(name, m
         decided(model, references_cohort(references))
 
 
+def test_models_of_one_name_in_two_data_sets_are_told_to_be_named(model, tmp_path):
+    other = save_model(tmp_path / "Dataset502_Other", {0: CASES}, name=model.name)
+    with pytest.raises(UsageError, match=r"same name.*a name of its own: NAME=PATH"):
+        parse_sources([str(model), str(other)])
+
+
 def test_a_name_that_begins_with_signs_that_no_source_has_is_a_name_without_them(model):
     other = model.rename(model.with_name("nnUNetTrainer_Ünicöde ✓ x__nnUNetPlans__3d_fullres"))
     assert parse_sources([str(other)]) == (MaskSource("nic_de _ x 3d_fullres", other),)
