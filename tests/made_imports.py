@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Mapping
 from pathlib import Path
 
 DICE = {"a": 0.5, "b": 0.6, "c": 0.7, "d": 0.9, "e": 0.8, "f": 0.4}
@@ -10,10 +11,12 @@ DICE = {"a": 0.5, "b": 0.6, "c": 0.7, "d": 0.9, "e": 0.8, "f": 0.4}
 VOXELS = {"a": 100, "b": 200, "c": 300, "d": 400, "e": 500, "f": 600}
 
 
-def write_nnunet(path: Path, *, gain: float = 0.0, region: str = "1", empty: bool = True) -> Path:
+def write_nnunet(
+    path: Path, *, gain: float = 0.0, region: str = "1", empty: bool = True, voxels: Mapping[str, int] = VOXELS
+) -> Path:
     """nnU-Net's summary.json; the case `g` has no tumour and none is predicted, so its Dice is NaN."""
     cases = []
-    for case_id, n_ref in {**VOXELS, **({"g": 0} if empty else {})}.items():
+    for case_id, n_ref in {**voxels, **({"g": 0} if empty else {})}.items():
         dice = DICE[case_id] + gain if case_id in DICE else math.nan
         values = {"Dice": dice, "IoU": dice / (2 - dice), "FN": 1, "FP": 1, "TN": 9, "TP": 5, "n_pred": 6}
         cases.append(

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import shutil
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from afl_core.data.layouts.labelling import label_values
 from afl_core.data.loading import load_reference_labels
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.elsewhere.nnunet_classes import CLASSES, Classes
-from afl_core.elsewhere.nnunet_folds import cases_by_part, check_patients, make_folds, save_folds
+from afl_core.elsewhere.nnunet_folds import cases_by_part, check_patients, has_split, make_folds, save_folds
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.volume import Case, Volume
 
@@ -106,11 +107,22 @@ def export_nnunet(
         progress(done, len(cases), case.case_id)
     written = {part: tuple(case_id for case_id in ids if case_id not in problems) for part, ids in parts.items()}
     if not written["train"] and not written["validation"]:
-        reason = next(iter(problems.values()))
-        raise DataError("No case to train on could be written", received=reason, todo="Look at afl data check")
+        shutil.rmtree(request.out, ignore_errors=True)  # it was empty or not there
+        raise DataError(
+            "No case to train on could be written", received=_usual(problems), todo="Look at afl data check"
+        )
     exported = Exported(written, make_folds(written, patients, request.folds), classes, channels, problems)
+    if has_split(cohort, request.splits):  # else the copy has none either: what trains it draws its own
+        save_splits(request.out / SPLITS_FILE, {part: ids for part, ids in written.items() if ids})
     _declare(exported, request.out)
     return exported
+
+
+def _usual(problems: Mapping[str, str]) -> str:
+    """The first of the problems that most cases have."""
+    kinds = {case_id: text.replace(case_id, "") for case_id, text in problems.items()}
+    most = Counter(kinds.values()).most_common(1)[0][0]
+    return next(problems[case_id] for case_id, kind in kinds.items() if kind == most)
 
 
 @dataclass(frozen=True)
@@ -213,7 +225,6 @@ def _check_folder(out: Path) -> None:
 def _declare(exported: Exported, out: Path) -> None:
     """Write dataset.json last: without it the folder is no data set."""
     cases, classes = exported.cases, exported.classes
-    save_splits(out / SPLITS_FILE, {part: ids for part, ids in cases.items() if ids})
     if exported.folds:
         save_folds(exported.folds, out)
     declaration: dict[str, Any] = {

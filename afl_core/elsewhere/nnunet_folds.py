@@ -30,11 +30,16 @@ def save_folds(folds: Sequence[Mapping[str, list[str]]], folder: Path) -> None:
     write_atomically(path, data)
 
 
+def has_split(cohort: Cohort, splits: Path | None) -> bool:
+    """Whether a split file is given, or the data set has one."""
+    return splits is not None or (cohort.root / SPLITS_FILE).is_file()
+
+
 def cases_by_part(cohort: Cohort, splits: Path | None) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Part to cases, and the cases of none; without a split file, those of a folder Ts or without a reference test."""
     problems, parts = dict(cohort.problems), dict[str, list[str]](train=[], validation=[], test=[])
     file = splits or cohort.root / SPLITS_FILE
-    split = load_splits(file) if splits or file.is_file() else {}
+    split = load_splits(file) if has_split(cohort, splits) else {}
     part_of = {case_id: part for part, ids in split.items() for case_id in ids}
     for case in cohort.cases:
         alone = "test" if case.reference is None or case.group == "Ts" else "train"

@@ -146,7 +146,8 @@ def check_no_models(folder: Path) -> None:
             received=named([model.name for model in models]),
             todo=f"Give it without a name to compare all of them: --source {shlex.quote(str(folder))}",
         )
-    if sets := [path for path in sorted(folder.glob("Dataset*")) if find_models(path)]:
+    results = (*folder.glob("Dataset*"), *folder.glob("nnUNet_results/Dataset*"))
+    if sets := [path for path in sorted(results) if find_models(path)]:
         raise CheckpointError(
             f"{folder.name} holds models of nnU-Net by data set",
             received=named([path.name for path in sets]),

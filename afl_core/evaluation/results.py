@@ -155,7 +155,7 @@ class Results:
             path = str(data.resolve())
             check_fits(self.folder.name, manifest, (path, kind), settings)
             before = manifest.sources
-            now = {source.name: SourceSection(**source.describe()) for source in sources}
+            now = {s.name: SourceSection(**s.describe() | {"path": str(s.path.resolve())}) for s in sources}
             for name, source in now.items():
                 if name in before and _identity(before[name]) != _identity(source):
                     manifest = self._forget(manifest, name)

@@ -13,7 +13,14 @@ from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
 from afl_core.data.formats.files import stored_axes
 from afl_core.data.layouts import Cohort
-from afl_core.data.layouts.nnunet_results import Declaration, find_models, is_model, load_declaration, results_doubts
+from afl_core.data.layouts.nnunet_results import (
+    Declaration,
+    find_models,
+    is_model,
+    load_declaration,
+    mask_folders,
+    results_doubts,
+)
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import UsageError
 from afl_core.evaluation.grids import OTHER_GRID, onto_reference
@@ -165,7 +172,7 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
         CheckpointError: If the path is neither a checkpoint nor weights of the authors nor a folder of masks.
-        DataError: If a folder of masks has two of one case, or a link out of it.
+        DataError: If a folder of masks has two of one case, or a link out of it, or no fold of a model was validated.
     """
     pick(OTHER_GRID, other_grid, kind="way with another grid")
     if meaning:
@@ -173,7 +180,8 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     sources = tuple(_parse(text, other_grid, meaning) for given in texts for text in _named(given))
     names = [source.name.lower() for source in sources]
     if len(set(names)) < len(names):
-        raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources))
+        todo = "Give each once, and a name of its own: NAME=PATH"
+        raise UsageError("Two sources have the same name", received=", ".join(s.name for s in sources), todo=todo)
     return sources
 
 
@@ -184,6 +192,9 @@ def _named(text: str) -> tuple[str, ...]:
     folder = Path(text)
     models = (folder,) if is_model(folder) else find_models(folder)
     if not models:
+        for place in (folder, *folder.glob("*__*__*")):
+            mask_folders(place)  # raises for a model of which no fold was validated
+        check_no_models(folder)
         return (text,)
     return tuple(source_text(name, path) for name, path in named_folders(models).items())
 

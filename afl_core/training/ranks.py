@@ -73,6 +73,7 @@ class Ranks:
         on_gpu = next(network.parameters()).is_cuda
         if on_gpu:  # each GPU normalises over the whole batch, as one would
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)  # type: ignore[no-untyped-call]
+        self.broadcast()  # a new group waits without hearing of a process that has ended meanwhile
         group = distributed.new_group(backend="nccl" if on_gpu else "gloo", timeout=PATIENCE)
         return nn.parallel.DistributedDataParallel(network, process_group=group)
 

@@ -214,9 +214,8 @@ def _load(
 ) -> list[TrainingCase]:
     chosen = _chosen(cohort, splits, name, config)
     if not chosen:
-        raise UsageError(
-            f"The data set has no {name} split", received=cohort.root, todo=f"List its cases in {SPLITS_FILE}"
-        )
+        todo = f"List its cases in {SPLITS_FILE}, or start a run with --random-split"
+        raise UsageError(f"The data set has no {name} split", received=cohort.root, todo=todo)
     loaded = []
     for done, case in enumerate(chosen):
         if keeper:

@@ -153,6 +153,11 @@ def test_the_name_is_nnunets_and_nothing_is_overwritten(tmp_path):
         export_nnunet(cohort, Request(tmp_path / "nnUNet_raw/Dataset501_Other"))
 
 
+def test_without_a_split_none_is_made_up_so_that_the_copy_can_be_divided_at_random(tmp_path):
+    exported(tmp_path, made_trees.brats2018)
+    assert not (tmp_path / OUT / "splits.json").exists()
+
+
 def test_what_cannot_be_trained_on_is_refused_with_a_reason(tmp_path):
     made_trees.brats2018(tmp_path / "data")
     cohort = load_cohort(tmp_path / "data")
@@ -167,6 +172,18 @@ def test_what_cannot_be_trained_on_is_refused_with_a_reason(tmp_path):
     masks = replace(cohort, cases=tuple(replace(case, sequences={}) for case in cohort.cases))
     with pytest.raises(DataError, match="trains on images"):
         export_nnunet(masks, Request(tmp_path / OUT))
+    assert not (tmp_path / OUT).exists()
+
+
+def test_where_no_case_is_written_the_usual_reason_is_given_and_nothing_is_left(tmp_path):
+    for number in range(4):
+        made_trees.write(tmp_path / "data" / "images" / f"c{number}_t1.nii.gz")
+        made_trees.write(tmp_path / "data" / "references" / f"c{number}.nii.gz", [1])
+    (tmp_path / "data" / "references" / "c0.nii.gz").write_bytes(b"")
+    cohort = load_cohort(tmp_path / "data", labels="lesion=7")
+    with pytest.raises(DataError, match=r"No case to train on.*labels.* 1") as caught:
+        export_nnunet(cohort, Request(tmp_path / OUT))
+    assert "c0" not in str(caught.value)
     assert not (tmp_path / OUT).exists()
 
 

@@ -298,8 +298,39 @@ def test_a_folder_of_results_is_all_its_models_and_each_has_its_name(model, tmp_
         parse_sources([f"A={model.parent}"])
     with pytest.raises(CheckpointError, match=r"holds models of nnU-Net by data set.*--source .*Dataset501_Made"):
         parse_sources([f"A={model.parents[1]}"])
+    (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="needs no name"):
-        parse_sources([str(tmp_path)])
+        parse_sources([str(tmp_path / "empty")])
+
+
+def test_a_folder_without_a_name_that_holds_no_model_is_told_what_it_is(model, tmp_path):
+    for folder in model.parents[1:3]:  # nnUNet_results, and the folder that holds it
+        with pytest.raises(CheckpointError, match=r"holds models of nnU-Net by data set.*--source .*Dataset501_Made"):
+            parse_sources([str(folder)])
+    for fold in model.glob("fold_*"):
+        (fold / "validation").rename(fold / "elsewhere")
+    (model / "plans.json").touch()
+    for folder in (model, model.parent):
+        with pytest.raises(DataError, match=r"No fold of nnU-Net's model nnUNetTrainerFL.* was validated"):
+            parse_sources([str(folder)])
+
+
+@pytest.mark.parametrize("name", ["dataset.json", "plans.json"])
+def test_a_broken_file_of_one_of_several_models_is_named_with_its_folder(name, model, references):
+    (model / name).write_text("{")
+    with pytest.raises(DataError, match=rf"{model.name}/{name} again"):
+        decided(model, references_cohort(references))
+
+
+def test_models_of_one_name_in_two_data_sets_are_told_to_be_named(model, tmp_path):
+    other = save_model(tmp_path / "Dataset502_Other", {0: CASES}, name=model.name)
+    with pytest.raises(UsageError, match=r"same name.*a name of its own: NAME=PATH"):
+        parse_sources([str(model), str(other)])
+
+
+def test_a_name_that_begins_with_signs_that_no_source_has_is_a_name_without_them(model):
+    other = model.rename(model.with_name("nnUNetTrainer_Ünicöde ✓ x__nnUNetPlans__3d_fullres"))
+    assert parse_sources([str(other)]) == (MaskSource("nic_de _ x 3d_fullres", other),)
 
 
 def test_predictions_that_were_written_elsewhere_know_their_labels_too(tmp_path, references):

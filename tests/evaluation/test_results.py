@@ -349,6 +349,13 @@ def test_the_manifest_says_how_the_rows_were_made(tmp_path, cohort, masks, make_
     assert "both masks empty" in manifest["metrics"]["dsc"]["empty_rule"]
 
 
+def test_a_folder_given_from_where_one_stands_is_the_same_source_from_elsewhere(tmp_path, cohort, masks, monkeypatch):
+    results = Results(tmp_path / "results")
+    monkeypatch.chdir(masks.parent)
+    results.describe(data=cohort, kind="brats2018", sources=parse_sources([f"A={masks.name}"]), skipped={})
+    assert results.manifest().sources["A"].path == str(masks)
+
+
 def test_another_data_set_in_the_same_folder_is_refused(tmp_path, cohort, masks):
     results = Results(tmp_path / "results")
     sources = (MaskSource("A", masks),)

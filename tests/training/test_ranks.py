@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from made_ranks import train_together
+from made_kills import start_forked
+from made_ranks import start_ranks, train_together, wrap_alone
 from made_runs import ADAPTIVE, make_run
 from safetensors.torch import load_file
 
@@ -83,6 +84,10 @@ def test_a_process_that_dies_ends_the_run_and_one_alone_takes_it_up(data, alone,
     run_training(run)
     assert run.status().state == "finished"
     assert_close(run, alone)
+
+
+def test_a_process_that_waits_to_make_its_network_hears_that_another_has_ended():
+    assert start_ranks(lambda environment: start_forked(wrap_alone, environment)) == [0, 1]
 
 
 def test_a_batch_that_cannot_be_shared_is_refused(data):

@@ -110,6 +110,8 @@ def model_name(folder: Path) -> str:
     'AFL_paper 3d_fullres fold_0'
     >>> model_name(Path("Dataset501_A/nnUNetTrainer__nnUNetResEncUNetLPlans__2d/crossval_results_folds_0_1"))
     'nnUNet 2d ResEncUNetL'
+    >>> model_name(Path("nnUNetTrainerÉté__nnUNetPlans__2d"))  # as the name of a source may be
+    't_ 2d'
     """
     if (place := _model_above(folder)) is None:
         return ""
@@ -117,7 +119,7 @@ def model_name(folder: Path) -> str:
     fold = [part for part in folder.relative_to(place).parts if _FOLD.fullmatch(part)]
     plans = plans.removeprefix("nnUNet").removesuffix("Plans")
     words = (trainer.removeprefix("nnUNetTrainer").strip("_") or "nnUNet", configuration, plans, *fold)
-    return _NO_NAME.sub("_", " ".join(filter(None, words)))[:40].strip()
+    return _NO_NAME.sub("_", " ".join(filter(None, words))).strip("_ ")[:40].strip()
 
 
 def is_held_out(folder: Path) -> bool:
@@ -195,7 +197,7 @@ def load_declaration(folder: Path) -> Declaration | None:
 
 @lru_cache(maxsize=32)
 def _declaration(path: Path, _changed_ns: int) -> Declaration:
-    said = read_json(path, largest=MAX_BYTES, todo="It is nnU-Net's: copy it again from the data set")
+    said = read_json(path, largest=MAX_BYTES, todo=f"It is nnU-Net's: copy {path} again from the data set")
     if not isinstance(said, dict):
         raise DataError(f"{path} is no {DECLARATION} of nnU-Net", received=type(said).__name__)
     scheme = declared_scheme(said, path)
@@ -219,7 +221,7 @@ def _reader(plans: Path) -> str:
     """Name of nnU-Net's class that reads images, by the plans of a model; its usual one where they are not there."""
     if not plans.is_file():
         return _AS_STORED[0]
-    said = read_json(plans, largest=MAX_BYTES)
+    said = read_json(plans, largest=MAX_BYTES, todo=f"It is nnU-Net's: copy {plans} again, or remove it")
     content: Mapping[str, Any] = said if isinstance(said, dict) else {}
     return str(content.get("image_reader_writer", _AS_STORED[0]))
 

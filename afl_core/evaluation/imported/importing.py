@@ -15,6 +15,7 @@ from afl_core.base.storage import write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.base.words import number_of
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.nnunet_results import SUMMARY, VALIDATION, find_models, mask_folders, model_name
 from afl_core.data.patients import decide_patients
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS, Column, Tool
@@ -148,8 +149,10 @@ def _paths(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
             within = sorted(
                 p for p in path.iterdir() if p.suffix.lower() in (".csv", ".tsv") or p.name == "summary.json"
             )
-            if not within:
-                raise DataError("This folder holds no table", received=path, todo="Give a .json, .csv or .tsv file")
+            within = within or [fold / SUMMARY for model in find_models(path) or [path] for fold in mask_folders(model)]
+            if not all(file.is_file() for file in within):
+                received, todo = path, "Give a .csv, a .tsv or nnU-Net's summary.json, or a folder that holds some"
+                raise DataError("This folder holds no table", received=received, todo=todo)
             paths += [(name, p) for p in within]
         else:
             paths.append((name, path))
@@ -183,7 +186,7 @@ def _tool(format_: str, request: Request) -> Tool:
 def _named(path: Path, name: str, format_: str, request: Request) -> list[Entry]:
     """The entries of a file, each with a source: the model in the table, the name that was given, or the file's own."""
     entries = read_entries(path, format_, request.choice)
-    own = path.resolve().parent.name if format_ in ("nnunet", "brats") else path.name.removesuffix(path.suffix)
+    own = _own_name(path, format_)
     named = []
     for entry in entries:
         if name and entry.source and name != entry.source:
@@ -195,6 +198,16 @@ def _named(path: Path, name: str, format_: str, request: Request) -> list[Entry]
             raise UsageError("This is no name of a source", received=source[:60], todo=todo)
         named.append(replace(entry, source=source))
     return named
+
+
+def _own_name(path: Path, format_: str) -> str:
+    """The name of a file that was given none: of the model of nnU-Net in which it lies, else of its folder."""
+    folder = path.resolve().parent
+    if format_ not in ("nnunet", "brats"):
+        return path.name.removesuffix(path.suffix)
+    if folder.name == VALIDATION and (name := model_name(folder.parent.parent)):
+        return name
+    return model_name(folder) or folder.name
 
 
 def _of_region(entries: Sequence[tuple[Entry, Path]], region: str) -> list[tuple[Entry, Path]]:

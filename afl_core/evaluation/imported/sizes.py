@@ -31,7 +31,7 @@ def case_facts(
     """
     case_ids = list(dict.fromkeys(entry.case_id for entry, _ in entries))
     if references is not None:
-        return _measured(entries, case_ids, references)
+        return _measured(entries, case_ids, references, unit)
     ml = (voxel_mm3 or math.nan) * 1e-3 if unit == "voxels" else pick(SIZE_UNITS, unit, kind="unit of sizes")
     sizes: dict[str, float] = {}
     for entry, path in entries:
@@ -49,7 +49,7 @@ def case_facts(
 
 
 def _measured(
-    entries: Sequence[tuple[Entry, Path]], case_ids: Sequence[str], cohort: Cohort
+    entries: Sequence[tuple[Entry, Path]], case_ids: Sequence[str], cohort: Cohort, unit: str
 ) -> tuple[dict[str, Mapping[str, float]], dict[str, str]]:
     cases = [case for case in cohort.cases if case.case_id in set(case_ids) and case.reference]
     if not cases:
@@ -60,18 +60,23 @@ def _measured(
     problems = {c: "There is no reference of this case" for c in case_ids if c not in read}
     problems |= {c: of.problem for c, of in read.items() if of.problem}
     facts = {c: of for c, of in read.items() if not of.problem}
-    _check_sizes(entries, facts)
+    inside = cohort.region.inside
+    voxels = {c: sum(n for label, n in of.labels.items() if not inside or label in inside) for c, of in facts.items()}
+    ml = {c: of.volume_ml / pick(SIZE_UNITS, unit, kind="unit of sizes") for c, of in facts.items()}
+    _check_sizes(entries, voxels if unit == "voxels" else ml, unit)
     return {c: _described(of) for c, of in facts.items()}, problems
 
 
-def _check_sizes(entries: Sequence[tuple[Entry, Path]], facts: Mapping[str, ReferenceFacts]) -> None:
-    """Raise where a table calls a reference empty that is not, or the other way round: it is of another region."""
+def _check_sizes(entries: Sequence[tuple[Entry, Path]], sizes: Mapping[str, float], unit: str) -> None:
+    """Raise where a table's size is not that of the reference, as far as it may be rounded: it is of another region."""
+    rounding = 1 if unit == "voxels" else 0.05 / SIZE_UNITS[unit]
     for entry, path in entries:
-        if entry.size is None or math.isnan(entry.size) or entry.case_id not in facts:
+        if entry.size is None or math.isnan(entry.size) or entry.case_id not in sizes:
             continue
-        volume = facts[entry.case_id].volume_ml
-        if (entry.size > 0) != (volume > 0):
-            received = f"{entry.size:g} in {path.name}, {volume:g} ml in the reference"
+        size = sizes[entry.case_id]
+        same = math.isclose(entry.size, size, rel_tol=0.05, abs_tol=rounding)
+        if not same or (entry.size > 0) != (size > 0):
+            received = f"{entry.size:g} {unit} in {path.name}, {size:g} {unit} in the reference"
             todo = "Choose the labels and the region of the references that the table is of"
             raise DataError(
                 f"The reference of {entry.case_id} is not of the table's region", received=received, todo=todo

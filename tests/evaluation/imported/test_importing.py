@@ -162,7 +162,8 @@ def test_a_long_table_has_a_row_a_metric(tmp_path):
 
 
 def test_volume_and_roughness_come_from_references(tmp_path):
-    table = write_nnunet(tmp_path / "FL" / "summary.json", empty=False)
+    voxels = {**{case_id: (10 + 2 * k) * 20 * 20 for k, case_id in enumerate("abcde")}, "f": 9}
+    table = write_nnunet(tmp_path / "FL" / "summary.json", empty=False, voxels=voxels)
     for k, case_id in enumerate("abcde"):
         mask = np.zeros((40, 40, 40), dtype=bool)
         mask[5 : 15 + 2 * k, 5:25, 5:25] = True
@@ -180,6 +181,24 @@ def test_references_of_another_region_are_refused(tmp_path):
     save_volume(tmp_path / "labels" / "a.nii.gz", np.zeros((9, 9, 9), dtype=bool), np.eye(4))
     with pytest.raises(DataError, match="not of the table's region"):
         imported(tmp_path, table, references=DataOptions().references(tmp_path / "labels"))
+
+
+@pytest.mark.parametrize(("size", "unit"), [("90", "voxels"), ("0.72", "ml"), ("720", "mm3")])
+def test_a_size_tells_of_which_region_of_the_references_the_table_is(tmp_path, size, unit):
+    """90 voxels of 8 mm3 are the core; with the shell the tumour has 270."""
+    labels = np.zeros((12, 12, 12), dtype=np.uint8)
+    labels[1:10, 1:7, 1:6], labels[1:10, 1:6, 1:3] = 1, 2
+    save_volume(tmp_path / "labels" / "a.nii.gz", labels, np.diag((2, 2, 2, 1)))
+    (tmp_path / "t.csv").write_text(f"case_id,d,size\na,0.5,{size}\n")
+    choice = Choice((parse_metric("d=higher"),), size="size", size_unit=unit)
+    coded = {"labels": "shell=1,core=2"}
+    with pytest.raises(DataError, match="not of the table's region"):
+        imported(
+            tmp_path, tmp_path / "t.csv", choice=choice, references=DataOptions(**coded).references(tmp_path / "labels")
+        )
+    core = DataOptions(**coded, region="core").references(tmp_path / "labels")
+    opened = imported(tmp_path, tmp_path / "t.csv", choice=choice, references=core)
+    assert opened.rows["reference_volume_ml"].tolist() == pytest.approx([0.72])
 
 
 @pytest.mark.parametrize(
@@ -277,3 +296,37 @@ def test_names_and_paths_of_files(tmp_path):
     (tmp_path / "a=b.csv").touch()
     whole = str(tmp_path / "a=b.csv")
     assert parse_files([whole, "FL=x.csv"]) == (("", Path(whole)), ("FL", Path("x.csv")))
+
+
+MODELS = ("nnUNetTrainerFL__nnUNetPlans__3d_fullres", "nnUNetTrainerAFL_paper__nnUNetPlans__3d_fullres")
+
+
+def write_folds(results):
+    """Two models of nnU-Net with two folds each, of three cases; the second model is 0.1 better."""
+    for model, gain in zip(MODELS, (0.0, 0.1), strict=True):
+        table = write_nnunet(results / "all.json", gain=gain, empty=False)
+        document = json.loads(table.read_text())
+        for fold in (0, 1):
+            path = results / model / f"fold_{fold}" / "validation" / "summary.json"
+            path.parent.mkdir(parents=True)
+            path.write_text(json.dumps({"metric_per_case": document["metric_per_case"][fold::2]}))
+        table.unlink()
+
+
+def test_summaries_of_folds_are_named_by_their_model_and_never_joined_over_models(tmp_path):
+    write_folds(tmp_path / "Dataset501_A")
+    first, second = (tmp_path / "Dataset501_A" / model for model in MODELS)
+    opened = imported(tmp_path, *(m / f"fold_{k}/validation/summary.json" for m, k in ((first, 0), (second, 1))))
+    assert opened.sources == ("FL 3d_fullres", "AFL_paper 3d_fullres")
+
+
+def test_a_folder_of_nnunets_results_holds_the_summaries_of_its_models(tmp_path):
+    write_folds(tmp_path / "Dataset501_A")
+    found = means(imported(tmp_path, tmp_path / "Dataset501_A"))["Dice (nnU-Net)"]
+    assert found == pytest.approx({"FL 3d_fullres": 0.65, "AFL_paper 3d_fullres": 0.75})
+
+
+def test_a_model_of_nnunet_is_imported_with_all_of_its_folds_under_the_name_given(tmp_path):
+    write_folds(tmp_path / "Dataset501_A")
+    found = means(imported(tmp_path, f"A-FL={tmp_path / 'Dataset501_A' / MODELS[1]}"))["Dice (nnU-Net)"]
+    assert found == pytest.approx({"A-FL": 0.75})
