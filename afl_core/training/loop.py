@@ -1,6 +1,5 @@
 """The training loop: one plain loop, seeded, that can stop after any step and go on from there to the same bits."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from afl_core.errors import DataError, UsageError
+from afl_core.errors import DataError
 from afl_core.training.cases import BatchSampler, TrainingCase
 from afl_core.training.config import TrainConfig
 from afl_core.training.ranks import ALONE, Ranks
@@ -93,12 +92,8 @@ def train(
 
     Raises:
         DataError: If there is no case, or the loss stops being finite or explodes; names the case.
-        UsageError: If the network cannot be built so, the device is not there, or the batch cannot be shared evenly.
+        UsageError: If the network cannot be built so, or the device is not there.
     """
-    if config.batch_size % ranks.size:
-        todo = f"Give --set batch_size={math.ceil(config.batch_size / ranks.size) * ranks.size}, or other processes"
-        received = f"{config.batch_size} patches for {ranks.size} processes"
-        raise UsageError("Every process needs as many patches of a batch", received=received, todo=todo)
     if not cases or not validation:
         raise DataError("Training needs training and validation cases", received=f"{len(cases)} and {len(validation)}")
     keeper = keeper or Keeper()

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import distributed, nn
 
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 
 PATIENCE = timedelta(hours=2)
 """How long a process waits for the others: the first one may draw a cohort or check a data set meanwhile."""
@@ -41,6 +41,17 @@ class Ranks:
     def share(self) -> slice:
         """The samples of a batch, or the cases of a list, that this process takes."""
         return slice(self.rank, None, self.size)
+
+    def check_batch(self, patches: int) -> None:
+        """Raise unless a batch of so many patches can be shared evenly.
+
+        Raises:
+            UsageError: If it cannot; says which could.
+        """
+        if patches % self.size:
+            todo = f"Give --set batch_size={-(-patches // self.size) * self.size}, or other processes"
+            received = f"{patches} patches for {self.size} processes"
+            raise UsageError("Every process needs as many patches of a batch", received=received, todo=todo)
 
     def gather(self, value: Any) -> list[Any]:
         """The values of all processes in their order; all of them call this at the same point.

@@ -118,6 +118,7 @@ def _as_failure(error: BaseException) -> AflError:
 
 def _train(run: RunFolder, spec: RunSpec, keeper: FolderKeeper, ranks: Ranks) -> Card | None:
     config = spec.config
+    ranks.check_batch(config.batch_size)  # before the others hear of the run: one message is enough
     if spec.data == paths.DEMO.resolve():
         _make_demo(keeper)
     cohort = spec.data_options.load(spec.data)

@@ -14,7 +14,6 @@ from safetensors.torch import load_file
 
 from afl_core.errors import UsageError
 from afl_core.model.checkpoints import CARD, WEIGHTS
-from afl_core.training.loop import train
 from afl_core.training.ranks import Ranks
 from afl_core.training.run import run_training
 from afl_core.training.runs import CHECKPOINT
@@ -90,9 +89,10 @@ def test_a_process_that_waits_to_make_its_network_hears_that_another_has_ended()
     assert start_ranks(lambda environment: start_forked(wrap_alone, environment)) == [0, 1]
 
 
-def test_a_batch_that_cannot_be_shared_is_refused(data):
+def test_a_batch_that_cannot_be_shared_is_refused():
     with pytest.raises(UsageError, match=r"4 patches for 3 processes.*batch_size=6"):
-        train(CONFIG, [None], [None], ranks=Ranks(0, 3))
+        Ranks(0, 3).check_batch(4)
+    Ranks(0, 2).check_batch(4)
 
 
 def test_torchrun_trains_and_one_process_speaks(cohort, tmp_path, monkeypatch):

@@ -5,6 +5,7 @@ import json
 import pandas as pd
 import streamlit as st
 
+from afl_core.base.numbers import NOTHING
 from afl_core.base.words import number_of
 from afl_core.data.check.check import Report
 from afl_core.data.check.facts import Finding
@@ -91,7 +92,7 @@ def show_tables(report: Report) -> None:
         else:
             st.caption("No reference was read.")
     st.header("Cases")
-    st.dataframe(_cases(report), hide_index=True, height=320, column_config=_FORMATS)
+    st.dataframe(_cases(report), hide_index=True, height=320, placeholder=NOTHING, column_config=_FORMATS)
     st.download_button(
         "Report as JSON",
         json.dumps(report.as_dict(), indent=1, ensure_ascii=False),
