@@ -58,7 +58,8 @@ class Work:
         )
         work()
         for helper in helpers:
-            helper.result()
+            if not helper.cancel():  # one that has not begun, its core being taken, is not waited for
+                helper.result()
         return float(sums.sum()) * self.scale
 
     def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
