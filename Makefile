@@ -31,8 +31,8 @@ app: setup
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) -- $(ARGS)
 
 test: $(VENV)/.dev
-	@# Two more processes than cores: pages in a browser and runs of training wait for one another.
-	$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 2)) --dist loadfile --no-loadscope-reorder -m "not timed"
+	@# One more process than cores: pages in a browser wait for one another.
+	$(BIN)/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist loadfile --no-loadscope-reorder -m "not timed"
 	@# Times are compared while nothing else runs; only the files that do so are read.
 	$(BIN)/python -m pytest -m timed $$(grep -rl --include="*.py" "pytest.mark.timed" tests)
 
