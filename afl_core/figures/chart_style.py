@@ -22,6 +22,9 @@ MANY = 2000
 GREY = "#8C8C8C"
 """Colour of lines and notes that can be read on light pages and on dark ones."""
 
+FAINT = "rgba(140,140,140,0.6)"
+"""The same for what is not chosen."""
+
 
 GOLDEN = 0.6180339887498949
 
@@ -36,6 +39,8 @@ def chart_layout(height: int) -> dict[str, Any]:
         "hoverlabel": {"align": "left"},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
+        # Plotly makes these of the background's colour, and of one without any a black box.
+        "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": FAINT, "activecolor": GREY},
     }
 
 
