@@ -30,10 +30,11 @@ from afl_core.cli.terminal import print_json, print_line, print_problems, print_
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
+from afl_core.data.layouts.nnunet_results import FOLDS_FILE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.elsewhere.nnunet_classes import EXPLAINED
 from afl_core.elsewhere.nnunet_dataset import Request, export_nnunet
-from afl_core.elsewhere.nnunet_folds import FOLDS_FILE, save_folds
+from afl_core.elsewhere.nnunet_folds import save_folds
 from afl_core.errors import UsageError
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]

@@ -1,6 +1,5 @@
 """A data set as nnU-Net's raw data: images, references, dataset.json and the folds, from a cohort of any layout."""
 
-import json
 import os
 import re
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from afl_core.base.catalogue import pick
-from afl_core.base.storage import replacing, write_atomically
+from afl_core.base.storage import json_text, replacing, write_atomically
 from afl_core.base.workers import finished
 from afl_core.data.check.index import Progress
 from afl_core.data.formats.files import read_header, save_mask, save_volume
@@ -235,4 +234,4 @@ def _declare(exported: Exported, out: Path) -> None:
         "file_ending": ENDING,
         REGIONS: classes.regions,
     }
-    write_atomically(out / DECLARATION, (json.dumps(declaration, indent=1) + "\n").encode())
+    write_atomically(out / DECLARATION, json_text(declaration).encode())

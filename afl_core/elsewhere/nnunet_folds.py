@@ -8,11 +8,9 @@ from pathlib import Path
 from afl_core.base.storage import write_atomically
 from afl_core.base.words import number_of
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.nnunet_results import FOLDS_FILE
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError, UsageError
-
-FOLDS_FILE = "splits_final.json"
-"""Name under which nnU-Net looks for folds, in the data set's folder of nnUNet_preprocessed."""
 
 FOLDS = 5
 """Folds where the data set has no validation part; nnU-Net's own number."""

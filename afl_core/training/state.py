@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from afl_core.errors import DataError, UsageError
 from afl_core.inference import tumour_probability, window_logits
 from afl_core.loss import AdaptiveFocalLoss, Factors, build_loss
-from afl_core.loss import factors as compute_factors
 from afl_core.loss.factors import join_factors
 from afl_core.metrics import evaluate_masks
 from afl_core.model.checkpoints import DecisionRule
@@ -24,6 +23,9 @@ from afl_core.model.resnet_weights import load_imagenet
 from afl_core.training.cases import TrainingCase
 from afl_core.training.config import TrainConfig
 from afl_core.training.ranks import ALONE, Ranks, interleave
+
+CHANNELS = 2
+"""Channels of every network here: background and tumour."""
 
 EARLY = 10
 EXPLODED = 1e4
@@ -119,11 +121,10 @@ class RunState:
         """A-FL's factors of a batch, for the loss; {} for a loss that takes nothing from its target."""
         if not isinstance(self.loss, AdaptiveFocalLoss):
             return {}
-        settings: dict[str, Any] = {"smoothness": self.loss.terms.gamma_smoothness, "spacing_mm": self.loss.spacing_mm}
         if self.config.factors_from == "patch":
-            return {"factors": compute_factors(label, **settings)}
+            return {"factors": self.loss.factors(label, channels=CHANNELS)}
         for name in set(names) - set(self._of_case):
-            self._of_case[name] = compute_factors(self._cases[name].label[None], **settings)
+            self._of_case[name] = self.loss.factors(self._cases[name].label[None], channels=CHANNELS)
         return {"factors": join_factors((self._of_case[name] for name in names), device=label.device)}
 
     def _note(self, known: Mapping[str, Factors]) -> None:

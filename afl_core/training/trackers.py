@@ -4,6 +4,7 @@ import logging
 import os
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from types import MappingProxyType
 from typing import Protocol
@@ -38,12 +39,12 @@ class TensorBoard:
     def __init__(self, run: RunFolder) -> None:
         from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - takes seconds to import
 
-        self.begin: Callable[[int], SummaryWriter] = lambda step: SummaryWriter(str(run.path / EVENTS), purge_step=step)
+        self.begin = partial(SummaryWriter, str(run.path / EVENTS))
         self.writer: SummaryWriter | None = None
 
     def report(self, progress: Progress) -> None:
         """Write a scalar for each value."""
-        self.writer = self.writer or self.begin(progress.step)
+        self.writer = self.writer or self.begin(purge_step=progress.step)
         for name, value in scalars(progress).items():
             self.writer.add_scalar(name, value, progress.step)
         self.writer.flush()

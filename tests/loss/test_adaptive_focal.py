@@ -7,6 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_switches import ALPHAS, SMOOTHNESS, SWITCHES
 from monai.losses import FocalLoss as MonaiFocalLoss
 
 from afl_core.errors import UsageError
@@ -15,8 +16,6 @@ from afl_core.loss.focal import _formula
 from afl_core.loss.fused import ALONE
 from afl_core.shape import roughness
 
-ALPHAS = ("balanced", "scalar", "released", "none")
-SMOOTHNESS = ("released", "surface", "scale_free", "none")
 PLAIN = {"alpha": "none", "gamma_volume": False, "gamma_smoothness": "none"}
 
 
@@ -95,18 +94,6 @@ def sample(seed, shape, channels, batch, kind="scattered"):
     logits[extreme < 0.1], logits[extreme > 0.9] = 80, -80
     logits[(extreme > 0.45) & (extreme < 0.55)] = 0
     return logits, masks(seed + 1, shape, batch, kind)
-
-
-SWITCHES = st.fixed_dictionaries(
-    {
-        "alpha": st.sampled_from(ALPHAS),
-        "gamma_volume": st.booleans(),
-        "gamma_smoothness": st.sampled_from(SMOOTHNESS),
-        "gamma_scale": st.sampled_from([1.0, 0.5, -3.0]),
-        "gamma_offset": st.sampled_from([0.0, 2.0]),
-        "normalise": st.booleans(),
-    }
-)
 
 
 @settings(max_examples=400, deadline=None)

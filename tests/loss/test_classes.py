@@ -8,6 +8,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_switches import ALPHAS, SMOOTHNESS, SWITCHES
 from monai.losses import FocalLoss as MonaiFocalLoss
 
 from afl_core.errors import UsageError
@@ -20,8 +21,6 @@ from afl_core.shape import roughness
 
 IGNORE = 9
 PLAIN = {"alpha": "none", "gamma_volume": False, "gamma_smoothness": "none"}
-ALPHAS = ("balanced", "scalar", "released", "none")
-SMOOTHNESS = ("released", "surface", "scale_free", "none")
 
 
 def slopes(mask, counted):
@@ -112,16 +111,6 @@ def random_target(rng, form, channels, shape, *, ignoring, empty):
     return np.where(counted, labels, IGNORE)[:, None], masks & counted[:, None], counted
 
 
-SWITCHES = st.fixed_dictionaries(
-    {
-        "alpha": st.sampled_from(ALPHAS),
-        "gamma_volume": st.booleans(),
-        "gamma_smoothness": st.sampled_from(SMOOTHNESS),
-        "gamma_scale": st.sampled_from([1.0, 0.5, -3.0]),
-        "gamma_offset": st.sampled_from([0.0, 2.0]),
-        "normalise": st.booleans(),
-    }
-)
 FORMS = (
     [("softmax", c) for c in range(2, 6)]
     + [("sigmoid", c) for c in range(2, 6)]

@@ -10,7 +10,7 @@ from made_runs import ADAPTIVE, FOCAL, Listener, digest, prepared
 from torch import nn
 
 from afl_core.errors import DataError, UsageError
-from afl_core.loss import LOSSES, factors
+from afl_core.loss import LOSSES, AdaptiveFocalLoss, factors
 from afl_core.loss.factors import join_factors
 from afl_core.model.networks import build_model
 from afl_core.training import loop, state
@@ -261,7 +261,13 @@ def test_factors_of_the_case_are_those_of_its_whole_reference_computed_once(case
     config = changed(ADAPTIVE, factors_from="case")
     whole = {case.case_id: factors(case.label[None], smoothness="released") for case in cases[:2]}
     computed = []
-    monkeypatch.setattr(state, "compute_factors", lambda label, **_: computed.append(label.shape) or factors(label))
+    compute = AdaptiveFocalLoss.factors
+
+    def spy(loss, target, *, channels):
+        computed.append(target.shape)
+        return compute(loss, target, channels=channels)
+
+    monkeypatch.setattr(AdaptiveFocalLoss, "factors", spy)
     run, draw = RunState(config, cases[:2]), BatchSampler(cases[:2], config)
     for step in (1, 2):
         image, label, _ = draw(step)

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from afl_core.data.layouts.authors import AUTHORS_BRATS, AUTHORS_PICAI
-from afl_core.data.layouts.bids import BIDS, UCSF_PDGM
+from afl_core.data.layouts.bids import BIDS
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_MIXED, BRATS_PED
 from afl_core.data.layouts.decathlon import MSD, MSD_TASKS, NNUNET
 from afl_core.data.layouts.folders import DEEPMEDIC, PLAIN
 from afl_core.data.layouts.layout import Layout
 from afl_core.data.layouts.picai import PICAI
+from afl_core.data.layouts.ucsf import UCSF_PDGM
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
     {

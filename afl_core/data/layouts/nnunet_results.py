@@ -18,7 +18,10 @@ from afl_core.data.labels import Scheme
 from afl_core.data.layouts.decathlon import DECLARATION, MAX_BYTES, declared_scheme
 from afl_core.errors import DataError
 
-VALIDATION, PLANS, SUMMARY, SPLITS = "validation", "plans.json", "summary.json", "splits_final.json"
+VALIDATION, PLANS, SUMMARY = "validation", "plans.json", "summary.json"
+
+FOLDS_FILE = "splits_final.json"
+"""Name under which nnU-Net looks for folds, in the data set's folder of nnUNet_preprocessed."""
 
 _FOLD = re.compile(r"fold_(\d{1,4}|all)")
 _MODEL = re.compile(r"([^_].*?)__(.+?)__(.+)")
@@ -239,7 +242,7 @@ def _folds_due(folder: Path) -> int:
     """Number of folds by the splits_final.json of the model's data set, beside nnUNet_results; 0 if it is not there."""
     base, dataset = folder.resolve().parent.parent.parent, folder.resolve().parent.name
     for place in ("nnUNet_preprocessed", "nnUNet_raw"):
-        path = base / place / dataset / SPLITS
+        path = base / place / dataset / FOLDS_FILE
         if path.is_file():
             try:
                 said = read_json(path, largest=MAX_BYTES)
