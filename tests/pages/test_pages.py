@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import streamlit as st
+from streamlit.runtime.state.query_params import QueryParams
 from streamlit.testing.v1 import AppTest
 
 from afl_core.base import processes
@@ -313,6 +314,20 @@ def test_back_to_the_overview_does_not_bounce(app, results):
     at.query_params["case"] = "missed"
     at.run()
     assert "Research use only" in text(at)
+
+
+@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "loss_xray", "training", "data", "help"])
+def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monkeypatch, page):
+    """A write sends all of it as the page began, without what the viewer wrote since, as a step to go back."""
+    at = app(page)
+    written = []
+    monkeypatch.setattr(QueryParams, "_send_query_param_msg", lambda query: written.append(query.to_dict()))
+    at.run()  # the page alone
+    at.query_params.pop("case", None)  # it leads to Compare
+    at.switch_page("app.py").run()  # the line on top of it
+    assert not at.exception, at.exception
+    assert at.title[0].value == "A-FL workbench"
+    assert written == []
 
 
 HOSTILE = '<img src=x onerror="alert(1)"> **bold** [a](http://b)'

@@ -13,6 +13,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import find_results, result_folders
 from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.kept import write_query
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY, PROBLEM_KEY, RESULTS_KEY, open_results
 
 ADDRESS_KEY = "results in the address"
@@ -91,7 +92,8 @@ def _follow_address(names: list[str]) -> None:
 def _write_address(chosen: str) -> None:
     if st.session_state.get(ADDRESS_KEY) not in (None, chosen):
         st.query_params.pop("case", None)  # it belongs to the results that were open before
-    st.query_params[RESULTS_KEY] = st.session_state[ADDRESS_KEY] = chosen
+    st.session_state[ADDRESS_KEY] = chosen
+    write_query(RESULTS_KEY, chosen)
 
 
 def _open_folder() -> str | None:

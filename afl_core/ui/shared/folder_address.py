@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 import streamlit as st
 
 from afl_core.data.layouts import AS_RECOGNISED, DataOptions
-from afl_core.ui.shared.kept import WORDS, warn_left_out
+from afl_core.ui.shared.kept import WORDS, warn_left_out, write_query
 
 FOLDER, TRUST = "folder", "trust_voxel_order"
 
@@ -36,7 +36,7 @@ def write_folder(text: str, options: DataOptions, *, usual: tuple[str, DataOptio
         if value == instead:
             st.query_params.pop(key, None)
         else:
-            st.query_params[key] = words[value] if key == TRUST else value or ""
+            write_query(key, words[value] if key == TRUST else value or "")
 
 
 def forget_folder() -> None:

@@ -109,6 +109,16 @@ def _write(name: str, value: Any, default: Any) -> None:
         st.query_params.pop(name, None)
         return
     words = {on: word for word, on in WORDS.items()}
-    texts = value or [""] if isinstance(value, list) else words[value] if isinstance(value, bool) else f"{value}"
+    write_query(
+        name, value or [""] if isinstance(value, list) else words[value] if isinstance(value, bool) else f"{value}"
+    )
+
+
+def write_query(name: str, texts: str | list[str]) -> None:
+    """Have the address give these values of a name.
+
+    One that does so already stays as it is: a write sends the whole address as it was when the page began to be drawn,
+    which would undo what the viewer wrote since, and add a step to go back.
+    """
     if st.query_params.get_all(name) != ([texts] if isinstance(texts, str) else texts):
         st.query_params[name] = texts
