@@ -18,6 +18,7 @@ from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
@@ -54,14 +55,18 @@ class ResultTables:
     notes: tuple[str, ...]
 
 
-def open_results(folder: str | Path) -> ResultTables:
+def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     """Open a results folder, as `afl evaluate` writes it.
 
+    Args:
+        folder: The folder.
+        region: The region to look at, of those that were measured; "" is the first one.
+
     Raises:
-        UsageError: If it is no results folder.
+        UsageError: If it is no results folder, or the region was not measured.
         DataError: If it is damaged.
     """
-    opened = open_comparison(Path(folder))
+    opened = open_comparison(Path(folder), region=region)
     manifest = opened.manifest
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
@@ -83,6 +88,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     references: str | Path | None = None,
     options: DataOptions | None = None,
     region: str = WHOLE,
+    regions: Sequence[str] | None = None,
     split: str | None = None,
     matcher: str = SETTINGS.matcher,
     nsd_tolerance_mm: float = SETTINGS.nsd_tolerance_mm,
@@ -97,6 +103,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         references: Folder of reference masks alone, matched by case id.
         options: How the folder is read, where it does not say so itself.
         region: What counts as tumour: whole, tc, et, or a name of the data set's labels.
+        regions: Several in place of it, the one that is opened first at the start; () is all that the labels name.
         split: Only this part of the data set's splits.json.
         matcher: Key of `MATCHERS`.
         nsd_tolerance_mm: Distance up to which a surface counts as right.
@@ -113,6 +120,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         raise UsageError("Give either data or references")
     options = replace(options or DataOptions(), region=region)
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
+    cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
     settings = replace(SETTINGS, nsd_tolerance_mm=nsd_tolerance_mm, matcher=find_matcher(matcher).name)
     results = Results(Path(out))
     ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)

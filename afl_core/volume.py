@@ -147,6 +147,7 @@ class Case:
         trust_voxel_order: Whether a file that stores as many voxels along each axis as the image lies where that does,
             whatever its own header says.
         patient: Patient whose case it is, as the cohort decided; the case id where nothing declares one.
+        more_regions: Regions that are measured besides `region`.
     """
 
     case_id: str
@@ -158,6 +159,12 @@ class Case:
     channels: Mapping[str, int] = field(default_factory=dict)
     trust_voxel_order: bool = False
     patient: str = ""
+    more_regions: tuple[Region, ...] = ()
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Every region that is measured."""
+        return self.region, *self.more_regions
 
     def __post_init__(self) -> None:
         """Freeze the mappings."""
@@ -177,6 +184,7 @@ class Case:
             dict(self.channels),
             self.trust_voxel_order,
             self.patient,
+            self.more_regions,
         )
 
 

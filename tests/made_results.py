@@ -8,7 +8,8 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 
-from afl_core.evaluation.manifest import Manifest, SourceSection
+from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest_sections import SourceSection
 
 SHAPE = (16, 18, 12)
 AFFINE = np.diag([2.0, 2.0, 4.0, 1.0])

@@ -28,6 +28,7 @@ from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
+from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats
 from afl_core.cli.terminal import (
@@ -80,6 +81,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     level: LevelOption = "case",
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
+    region: MeasuredRegionOption = "",
 ) -> None:
     """Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every bin.
 
@@ -89,7 +91,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, breakdown = open_breakdown(results, options)
+    opened, breakdown = open_breakdown(results, options, region)
     files = export_files(breakdown, options, opened.manifest, results=opened.name)
     if out:
         for name, content in files.items():
@@ -114,6 +116,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     level: LevelOption = "case",
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
+    region: MeasuredRegionOption = "",
 ) -> None:
     """Write one HTML file with everything that a comparison found; it opens anywhere, without a network.
 
@@ -124,7 +127,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     if out.is_dir():
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, breakdown = open_breakdown(results, options)
+    opened, breakdown = open_breakdown(results, options, region)
     findings = Findings(breakdown, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)
@@ -141,6 +144,7 @@ def figure(
         list[str] | None,
         typer.Option(help="ROLE=CASE in place of the default; roles: large, small, smooth, rough."),
     ] = None,
+    region: MeasuredRegionOption = "",
 ) -> None:
     """Draw a large, a small, a smooth and a rough tumour as surfaces and slices, a row for each source.
 
@@ -151,7 +155,7 @@ def figure(
     from afl_core.figures.files import FORMATS, figure_bytes  # noqa: PLC0415
 
     pick(FORMATS, out.suffix.removeprefix("."), kind="format")
-    opened = open_compared(results)
+    opened = open_compared(results, region)
     chosen = choose_examples(opened.rows)
     for choice in case or ():
         role, _, case_id = choice.partition("=")
@@ -217,17 +221,17 @@ def parse_edges(text: str) -> tuple[str, Edges]:
     return find_key(AXES, axis, kind="axis"), (low, high)
 
 
-def open_compared(folder: Path) -> Comparison:
-    """A results folder with sources; raises `AflError` where it is none, or damaged."""
-    opened = open_comparison(folder)
+def open_compared(folder: Path, region: str = "") -> Comparison:
+    """A results folder with sources; raises `AflError` where it is none, or damaged, or lacks the region."""
+    opened = open_comparison(folder, region=region)
     if not opened.sources:
         raise DataError(f"{opened.name} has no source to compare", todo="Run afl evaluate with --source")
     return opened
 
 
-def open_breakdown(folder: Path, options: Options) -> tuple[Comparison, Breakdown]:
+def open_breakdown(folder: Path, options: Options, region: str = "") -> tuple[Comparison, Breakdown]:
     """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
-    opened = open_compared(folder)
+    opened = open_compared(folder, region)
     choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
     training = training_facts(opened, options.level) if options.bins == TRAINING else None
     return opened, choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)

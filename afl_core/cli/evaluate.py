@@ -18,7 +18,7 @@ from afl_core.cli.options import (
     LayoutOption,
     NamedPaths,
     PatientsOption,
-    RegionOption,
+    RegionsOption,
     TrustOption,
     data_options,
     open_cohort,
@@ -28,6 +28,7 @@ from afl_core.cli.summary import print_summary
 from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import AflError, UsageError
@@ -67,7 +68,11 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     split: Annotated[str | None, typer.Option(help=f"Only this part of the data set's {SPLITS_FILE}, as test.")] = None,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: Annotated[
+        str | None,
+        typer.Option(help="This region alone: whole (also wt, cspca), tc, et, or a name in your own --labels."),
+    ] = None,
+    regions: RegionsOption = None,
     patients: PatientsOption = None,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
@@ -102,9 +107,10 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     if any(source.sequences() for source in sources):
         need("train", of="A checkpoint as a source")
     options = data_options(
-        layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
+        layout=layout, labels=labels, region=region or WHOLE, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = open_cohort(data, references, options)
+    cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     results = Results(out)
     settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
@@ -166,6 +172,12 @@ def rename(
         raise UsageError("There are no such results", received=results, todo="Give a folder that afl evaluate made")
     rename_source(Results(results), source, to)
     print_line(f"{source} is now {to} in {results}")
+
+
+def _names(region: str | None, regions: str | None) -> tuple[str, ...]:
+    if region and regions:
+        raise UsageError("Give either --region or --regions", received=f"{region} and {regions}")
+    return tuple(filter(None, (name.strip() for name in (regions or "").split(","))))
 
 
 def _predict_into(case: Case, source: Source, out: Path) -> None:

@@ -63,6 +63,8 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
             done += 1
             measured += bool(result.rows or result.unchanged)
             failures = {f"{result.case_id} {name}".strip(): text for name, text in (result.problems or {}).items()}
+            for region, texts in (result.region_problems or {}).items():
+                failures |= {f"{result.case_id} {name}, {region}": text for name, text in texts.items()}
             problems.update(failures)
             advance(done, len(cases), result.case_id)
 

@@ -21,6 +21,7 @@ from afl_core.cli.analysis import (
     open_breakdown,
     open_compared,
 )
+from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats
 from afl_core.cli.terminal import command_line, print_line, print_warnings
@@ -46,6 +47,7 @@ def export(  # noqa: PLR0913 - one parameter an option
     level: LevelOption = "case",
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
+    region: MeasuredRegionOption = "",
 ) -> None:
     """Write the tables, the methods paragraph and the references of a paper; all formats unless some are named.
 
@@ -61,7 +63,7 @@ def export(  # noqa: PLR0913 - one parameter an option
     named = {"latex": latex, "markdown": markdown, "docx_table_csv": docx_table_csv}
     formats = [name for name, wanted in named.items() if wanted] or list(FORMATS)
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, breakdown = open_breakdown(results, options)
+    opened, breakdown = open_breakdown(results, options, region)
     files = paper_kit(Findings(breakdown, options, opened, command_line()), formats)
     for name, content in files.items():
         write_atomically(out / name, content)
@@ -76,6 +78,7 @@ def bundle(
     case: Annotated[str, typer.Argument(help="Id of the case.")],
     *,
     out: Annotated[Path, typer.Option(help="ZIP file to write.")],
+    region: MeasuredRegionOption = "",
 ) -> None:
     """Write a case as one ZIP for 3D Slicer and ITK-SNAP: images, reference, masks, colours and the commands to start.
 
@@ -85,7 +88,7 @@ def bundle(
 
     if out.is_dir():
         raise UsageError("The bundle is one file", received=out, todo=f"Such as --out {out / 'case.zip'}")
-    opened = open_compared(results)
+    opened = open_compared(results, region)
     measured = dict.fromkeys(opened.rows["case_id"]) if not opened.rows.empty else {}
     pick(measured, case, kind="case")
     with replacing(out) as temporary, temporary.open("wb") as file:

@@ -32,6 +32,15 @@ PatientsOption = Annotated[
 RegionOption = Annotated[
     str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et, or a name in your own --labels.")
 ]
+RegionsOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Several regions, such as whole,tc,et; the first one is opened first. By default all that the labels name."
+    ),
+]
+MeasuredRegionOption = Annotated[
+    str, typer.Option("--region", help="The region to look at, of those that were measured; by default the first one.")
+]
 TrustOption = Annotated[
     bool,
     typer.Option(

@@ -1,6 +1,6 @@
 """What a command says of results once they are measured: a line a source, and what belongs with every number."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.records import patient_means
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import NOTHING, number
 from afl_core.base.storage import json_text
+from afl_core.base.words import number_of
 from afl_core.cli.terminal import print_json, print_line, print_result, print_warnings
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import Comparison, open_comparison
@@ -42,7 +43,13 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     for record in records:
         table.add_row(*(Text(value if isinstance(value, str) else _cell(value)) for value in record.values()))
     print_result(table)
-    print_json(json_text({"results": str(results.folder), "sources": records}))
+    of_regions = {
+        region: [_record(open_comparison(results.folder, region=region), source) for source in sources]
+        for region in opened.regions[1:]
+    }
+    _print_regions({opened.region: records} | of_regions)
+    more_regions = {"regions": of_regions} if of_regions else {}
+    print_json(json_text({"results": str(results.folder), "sources": records} | more_regions))
     if evaluated_sources(cases, manifest, pool_seeds=True) and (
         basis := basis_sentence(choose_units(cases, opened.lesions, manifest, Options()))
     ):
@@ -51,6 +58,21 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
         print_line(sentence)
     print_caveats(manifest, cases, more)
     print_warnings(opened.left_out_sentences)
+
+
+def _print_regions(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """Mean Dice by region, and what failed in one besides the first; nothing where there is one region."""
+    if len(records) < 2:
+        return
+    table = Table("mean Dice in", *records, box=None, padding=(0, 1, 0, 0))
+    for of_source in zip(*records.values(), strict=True):
+        table.add_row(Text(of_source[0]["source"]), *(_cell(record["mean_dsc"]) for record in of_source))
+    print_result(table)
+    for region, of in list(records.items())[1:]:
+        for record in of:
+            if failed := record["failed"]:
+                predictions = number_of(failed, "prediction")
+                print_line(f"{record['source']}: {predictions} could not be measured in the region {region}")
 
 
 def _cell(value: float | None) -> str:

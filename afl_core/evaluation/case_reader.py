@@ -1,7 +1,8 @@
-"""The voxels of a case, read once for all sources that are measured on it."""
+"""The voxels of a case in one region, read once for all sources that are measured on it."""
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 
 from afl_core.data.layouts import load_case
 from afl_core.evaluation.sources import Source
@@ -23,6 +24,12 @@ class CaseReader:
     def __init__(self, case: Case) -> None:
         self.case = case
         self._images: dict[tuple[str, ...], Mapping[str, Volume]] = {}
+
+    @property
+    def file(self) -> Path:
+        """The file of the reference."""
+        assert self.case.reference is not None
+        return self.case.reference
 
     @cached_property
     def reference(self) -> tuple[Mask, Shape]:

@@ -1,16 +1,19 @@
 """An opened results folder: its rows as far as they are of the data set that it names, for page, command and report."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
 from afl_core.base.words import number_of
-from afl_core.data.labels import WHOLE, region_title
+from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.manifest import MANIFEST, Manifest, SourceSection, counted, damaged, whole_cohort
+from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
+from afl_core.evaluation.manifest_sections import SourceSection
+from afl_core.evaluation.merging import empty_counts, of_region
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.results import Results, is_measured_mask
@@ -42,14 +45,16 @@ class Comparison:
 
     Attributes:
         results: The results folder.
-        manifest: Manifest of the folder, with a data set and sources.
-        rows: Case rows, one per (case, source), of the cases that count; of a case in the order of the sources.
-        lesions: Lesion rows of the same cases and sources.
+        manifest: Manifest of the folder, with a data set and sources, as it is for the region that is looked at.
+        rows: Case rows of the region, one per (case, source), of the cases that count; of a case in the order of the
+            sources.
+        lesions: Lesion rows of the same region, cases and sources.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
         problem: Why there is no cohort, or "".
         left_out: Cases that have rows which do not count: they are no longer in the data set, or not of its test split.
-        stamp: Changes whenever the folder's content does; caches go by it.
+        stamp: Changes whenever the folder's content does.
+        regions: Every region that was measured, first the one that is opened where none is named.
     """
 
     results: Results
@@ -61,6 +66,22 @@ class Comparison:
     problem: str
     left_out: tuple[str, ...] = ()
     stamp: int = 0
+    regions: tuple[str, ...] = (WHOLE,)
+
+    @property
+    def region(self) -> str:
+        """Name of the region that is looked at."""
+        return self.manifest.settings.region
+
+    @property
+    def state(self) -> str:
+        """Changes whenever what is shown of these results does; caches go by it."""
+        return repr((str(self.results.folder), self.stamp, self.region))
+
+    @property
+    def arguments(self) -> tuple[str, ...]:
+        """The option by which a command looks at the same region; () at the first."""
+        return () if self.region == self.regions[0] else ("--region", self.region)
 
     @property
     def name(self) -> str:
@@ -89,9 +110,10 @@ class Comparison:
     @property
     def summaries(self) -> dict[str, str]:
         """What each source is, in a line: the loss with its settings, or how many masks."""
-        region = self.manifest.settings.region
         return {
-            name: f"{source.card.summary}{_other_region(source.card, region)}" if source.card else files_text(source)
+            name: f"{source.card.summary}{_other_region(source.card, self.region)}"
+            if source.card
+            else files_text(source)
             for name, source in self.manifest.sources.items()
         }
 
@@ -99,6 +121,10 @@ class Comparison:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         recorded = self.manifest.sources.items()
         return parse_sources([source_text(name, of.path, of.option, of.meaning) for name, of in recorded])
+
+    def mask_file(self, case_id: str, source: str) -> Path:
+        """Where the mask of a case and source is stored; raises `DataError` where a name is a path."""
+        return mask_path(self.results.folder, source, case_id, "" if self.region == self.regions[0] else self.region)
 
     def mask(self, case_id: str, source: str) -> Path:
         """The stored mask that the row of a case and source was measured on.
@@ -110,25 +136,26 @@ class Comparison:
         measured = rows[(rows["case_id"] == case_id) & (rows["source"] == source)] if not rows.empty else rows
         if measured.empty:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
-        path = mask_path(self.results.folder, source, case_id)
+        path = self.mask_file(case_id, source)
         row, todo = measured.iloc[0].to_dict(), "Evaluate again: it is made anew"
         if not path.is_file():
             raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
-        if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row):
+        if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row, first=self.regions[0]):
             what = f"The stored mask of {source} on {case_id} is not the one that was measured"
             raise DataError(what, received=path, todo=todo)
         return path
 
 
-def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_cohort) -> Comparison:
+def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_cohort, region: str = "") -> Comparison:
     """Open a results folder.
 
     Args:
         folder: The results folder.
         load: Opens the data set that a manifest names; a page keeps what it opened.
+        region: Region to look at; "" is the first that was measured.
 
     Raises:
-        UsageError: If it is no results folder.
+        UsageError: If it is no results folder, or the region was not measured.
         DataError: If it is damaged, or nothing was described in it yet.
     """
     if not (folder / MANIFEST).is_file():
@@ -136,7 +163,7 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
             "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
         )
     results = Results(folder)
-    return build_comparison(results, read_stored(results), load=load)
+    return build_comparison(results, read_stored(results), load=load, region=region)
 
 
 def read_stored(results: Results) -> Stored:
@@ -146,7 +173,7 @@ def read_stored(results: Results) -> Stored:
 
 
 def build_comparison(
-    results: Results, stored: Stored, *, load: Callable[[Manifest], Cohort] = whole_cohort
+    results: Results, stored: Stored, *, load: Callable[[Manifest], Cohort] = whole_cohort, region: str = ""
 ) -> Comparison:
     """The comparison of what a folder stores.
 
@@ -156,6 +183,9 @@ def build_comparison(
     manifest, rows, lesions = stored.manifest, stored.rows, stored.lesions
     if not manifest.described:
         raise damaged(results.folder, MANIFEST, "no data or sources")
+    regions = _measured_regions(manifest, rows)
+    region = pick_region(regions, region)
+    rows, lesions = of_region(rows, region), of_region(lesions, region)
     check_complete(results.folder, CASES, rows)
     check_complete(results.folder, LESIONS, lesions)
     measured = set(rows.get("case_id", ()))
@@ -168,7 +198,36 @@ def build_comparison(
         problem, wanted = str(error), set(manifest.data.cases) or measured
     left_out = tuple(sorted(measured - wanted))
     rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
-    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp)
+    if region != regions[0]:
+        manifest = manifest.for_region(region, empty_masks=empty_counts(rows))
+        whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
+        if whole:
+            manifest = manifest.with_data(labels=whole.scheme.mapping(region))
+    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions)
+
+
+def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
+    """The first region, and the others in which a source was measured, or failed; masks are of one region alone."""
+    tried = {*rows.get("region", ()), *manifest.region_problems}
+    first, *more = manifest.settings.choice().regions
+    return first, *(region for region in more if region in tried)
+
+
+def pick_region(regions: Sequence[str], name: str) -> str:
+    """The region of that name among those that were measured; "" is the first.
+
+    Raises:
+        UsageError: If it was not measured.
+    """
+    region = SYNONYMS.get(name.lower(), name.lower())
+    if not name:
+        return regions[0]
+    if region not in regions:
+        what, todo = "This region was not measured in these results", f"Measure it: afl evaluate --regions {name}"
+        raise UsageError(
+            what, received=f"{name}; there {'are' if len(regions) > 1 else 'is'} {', '.join(regions)}", todo=todo
+        )
+    return region
 
 
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:

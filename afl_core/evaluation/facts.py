@@ -6,7 +6,8 @@ from typing import Any
 from afl_core.base.numbers import number, volume
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.manifest import Manifest, SourceSection, failed_predictions
+from afl_core.evaluation.manifest import Manifest, failed_predictions
+from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.prediction_reading import changes
 from afl_core.model.checkpoints import Card
 

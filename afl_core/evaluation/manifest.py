@@ -2,21 +2,25 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ValidationError
 
 from afl_core.base import paths
 from afl_core.base.storage import read_json
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
-from afl_core.evaluation.prediction_values import DECIDED
-from afl_core.evaluation.rows import SETTINGS, VERSION, Settings
-from afl_core.evaluation.sources import NAME
-from afl_core.model.checkpoints import Card
+from afl_core.evaluation.manifest_sections import (
+    DataSection,
+    MetricSection,
+    Section,
+    SettingsSection,
+    SourceSection,
+    checked_name,
+)
 
 MANIFEST = "manifest.json"
 TODO = "Delete the folder and evaluate again"
@@ -28,138 +32,7 @@ FORMAT: Literal[1] = 1
 """Version of the file's form; raised when a reader of the form before would take it wrongly."""
 
 
-def _name(name: str) -> str:
-    if not NAME.fullmatch(name):  # it becomes a folder
-        raise ValueError("this is no name of a source")
-    return name
-
-
-def _meaning(name: str) -> str:
-    if name and name not in DECIDED:
-        raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(DECIDED)}")
-    return name
-
-
-class _Section(BaseModel):
-    """A part of the file; what another version adds is kept."""
-
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False, frozen=True)
-
-    def record(self) -> dict[str, Any]:
-        """The content of the file."""
-        return self.model_dump(mode="json", exclude_unset=True)
-
-
-class _PatientsSection(_Section):
-    """What `Patients.record` gives: case to patient, and how that was decided."""
-
-    of: dict[str, Annotated[str, Field(pattern=r"\S")]]
-    how: str = ""
-    table: str = ""
-    declared: bool = False
-
-
-def _patients(record: dict[str, Any]) -> dict[str, Any]:
-    if record:
-        _PatientsSection.model_validate(record)
-    return record
-
-
-class DataSection(_Section):
-    """The data set.
-
-    Attributes:
-        path: Path of the data set's folder, or of the folder of references.
-        kind: Name of its layout, or `references`, or `IMPORTED`.
-        skipped: Case id to why it could not be read.
-        cases: The cases that count, where not all do.
-        patients: Record of the patients (`Patients.record`).
-        labels: Meaning of the labels, in words.
-        doubt: Why they may be coded otherwise (`doubt_cohort`).
-        references: Folder of references that volume and roughness of imported tables come from, or "".
-    """
-
-    path: str
-    kind: str
-    skipped: dict[str, str]
-    cases: tuple[str, ...] = ()
-    patients: Annotated[dict[str, Any], AfterValidator(_patients)] = {}
-    labels: str = ""
-    doubt: str = ""
-    references: str = ""
-
-    @property
-    def folder(self) -> Path:
-        """The data set's folder."""
-        return Path(self.path)
-
-    @property
-    def patients_declared(self) -> bool:
-        """Whether a table or a pattern declares which cases are of one patient."""
-        return bool(self.patients.get("declared"))
-
-
-class SourceSection(_Section):
-    """A source.
-
-    Attributes:
-        kind: A checkpoint, a folder of masks, or a table of another tool.
-        path: Path of the checkpoint, the weights, the folder or the table.
-        fingerprint: Hash of a checkpoint's weights and card.
-        card: Card of a checkpoint.
-        files: Number of files in a folder of masks.
-        option: Setting of the authors' checkpoint (`RELEASED`), or name in `OTHER_GRID` for a folder of masks; of a
-            table the tool that measured it.
-        ignored: Files in a folder of masks that are not read, in words.
-        meaning: Key of `DECIDED`: what the files of a folder hold.
-        doubt: Why they may hold something else, in sentences.
-    """
-
-    kind: Literal["checkpoint", "masks", "table"]
-    path: str
-    fingerprint: str = ""
-    card: Card | None = None
-    files: int | None = None
-    option: str = ""
-    ignored: str = ""
-    meaning: Annotated[str, AfterValidator(_meaning)] = ""
-    doubt: str = ""
-
-    @model_validator(mode="after")
-    def _whole(self) -> Self:
-        if self.kind == "checkpoint" and (self.card is None or "fingerprint" not in self.model_fields_set):
-            raise ValueError("a checkpoint without card or fingerprint")
-        if self.kind == "masks" and self.files is None:
-            raise ValueError("a folder of masks without the number of its files")
-        return self
-
-
-class SettingsSection(_Section):
-    """The fields of `Settings`, and the `VERSION` of the rows."""
-
-    nsd_tolerance_mm: Annotated[float, Field(ge=0)] = SETTINGS.nsd_tolerance_mm
-    matcher: str = SETTINGS.matcher
-    region: str = SETTINGS.region
-    labels: str = SETTINGS.labels
-    trust_voxel_order: bool = SETTINGS.trust_voxel_order
-    version: int = VERSION
-
-    def choice(self) -> Settings:
-        """How the rows are measured."""
-        return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
-
-
-class MetricSection(_Section):
-    """A metric as it was when the rows were made; of an imported one, its definition."""
-
-    label: str
-    unit: str
-    better: Literal["higher", "lower", "zero"]
-    empty_rule: str
-    definition: str = ""
-
-
-class Manifest(_Section):
+class Manifest(Section, BaseModel):
     """The whole file; that of a folder in which nothing was described yet is empty.
 
     Attributes:
@@ -170,6 +43,7 @@ class Manifest(_Section):
         metrics: Key of `METRICS` to the metric; of imported tables, column of the rows to the metric.
         versions: Package to its version.
         problems: Case to source, or "" for the case as a whole, to what went wrong.
+        region_problems: Region to the same, for a region that could not be measured where the first one could.
         missing: Source to the cases of which it has no prediction.
         empty_masks: Source to rule to the number of cases that the rule touched.
         updated: Time of the last change, in UTC.
@@ -177,11 +51,12 @@ class Manifest(_Section):
 
     format: Literal[1] = 1
     data: DataSection = DataSection(path="", kind="", skipped={})
-    sources: dict[Annotated[str, AfterValidator(_name)], SourceSection] = {}
+    sources: dict[Annotated[str, AfterValidator(checked_name)], SourceSection] = {}
     settings: SettingsSection = SettingsSection()
     metrics: dict[str, MetricSection] = {}
     versions: dict[str, str] = {}
     problems: dict[str, dict[str, str]] = {}
+    region_problems: dict[str, dict[str, dict[str, str]]] = {}
     missing: dict[str, tuple[str, ...]] = {}
     empty_masks: dict[str, dict[Literal["both", "reference", "prediction"], int]] = {}
     updated: str = ""
@@ -196,6 +71,10 @@ class Manifest(_Section):
             update={
                 "sources": renamed(self.sources),
                 "problems": {case: renamed(texts) for case, texts in self.problems.items()},
+                "region_problems": {
+                    region: {case: renamed(texts) for case, texts in of.items()}
+                    for region, of in self.region_problems.items()
+                },
                 "missing": renamed(self.missing),
                 "empty_masks": renamed(self.empty_masks),
             }
@@ -225,6 +104,14 @@ class Manifest(_Section):
         names = list(case_ids)
         drawn = bool(names) and all(name.startswith(paths.DEMO_CASE) for name in names)
         return drawn or self.data.folder == paths.DEMO.resolve()
+
+    def for_region(self, region: str, **changed: object) -> Self:
+        """The same as it is for a region besides the first: its problems in place of those."""
+        problems = {case: dict(texts) for case, texts in self.region_problems.get(region, {}).items()}
+        of_case = {case: {"": texts[""]} for case, texts in self.problems.items() if "" in texts}
+        problems = {case: of_case.get(case, {}) | problems.get(case, {}) for case in {*of_case, *problems}}
+        settings = self.settings.model_copy(update={"region": region, "more_regions": ()})
+        return self.model_copy(update={"settings": settings, "problems": problems} | changed)
 
     def with_data(self, **changed: object) -> Self:
         """The same with other values in the section of the data set."""
@@ -269,6 +156,8 @@ def whole_cohort(manifest: Manifest) -> Cohort:
         raise DataError("These results are imported tables, without images and masks", todo=todo)
     options = DataOptions(data.kind, settings.labels or None, settings.region, settings.trust_voxel_order)
     cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
+    if settings.more_regions:
+        cohort = with_regions(cohort, settings.choice().regions)
     if not data.patients:
         return cohort
     return cohort.of_patients(manifest.patients([case.case_id for case in cohort.cases]))

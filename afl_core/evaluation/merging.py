@@ -13,12 +13,28 @@ from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.tables import TEXTS
 from afl_core.metrics.matchers import find_matcher
 
+Done = tuple[str, str, str]
+"""Case, source and region; the source "" stands for all sources of the case."""
 
-def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, str]]) -> pd.DataFrame:
-    """Rows of other cases and sources, then the new ones, in a fixed order; the source "" stands for all of a case."""
+
+def redone(results: Sequence[CaseResult], regions: Sequence[str]) -> set[Done]:
+    """What new results settle: the rows that were measured before are no longer those of the files."""
+    done = {(row["case_id"], row["source"], row.get("region", regions[0])) for result in results for row in result.rows}
+    for result in results:
+        done |= {(result.case_id, source, region) for source in result.problems or {} for region in regions}
+        for region, problems in (result.region_problems or {}).items():
+            done |= {(result.case_id, source, region) for source in problems}
+    return done
+
+
+def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[Done]) -> pd.DataFrame:
+    """Rows of other cases, sources and regions, then the new ones, in a fixed order."""
     if not old.empty:
-        pairs = zip(old["case_id"], old["source"], strict=True)
-        old = old[[(case_id, source) not in done and (case_id, "") not in done for case_id, source in pairs]]
+        places = zip(old["case_id"], old["source"], old["region"], strict=True)
+        kept = [
+            (case, source, region) not in done and (case, "", region) not in done for case, source, region in places
+        ]
+        old = old[kept]
     tables = [table for table in (old, pd.DataFrame(rows)) if not table.empty]
     if not tables:
         return pd.DataFrame()
@@ -28,13 +44,38 @@ def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[tuple[str, s
     return _in_order(table)
 
 
+def of_region(table: pd.DataFrame, region: str) -> pd.DataFrame:
+    """The rows of a region."""
+    return table if table.empty else table[table["region"] == region]
+
+
+Problems = Mapping[str, Mapping[str, str]]
+"""Case to source, or "" for the case as a whole, to what went wrong."""
+
+
+def with_problems(before: Problems, results: Sequence[CaseResult], region: str = "") -> Problems:
+    """The problems after new results; of a region besides the first where one is named."""
+    problems = dict(before)
+    for result in results:
+        new = (result.region_problems or {}).get(region, {}) if region else result.problems or {}
+        kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not is_redone(k, result)}
+        problems[result.case_id] = kept | dict(new)
+    return {case: texts for case, texts in sorted(problems.items()) if texts}
+
+
+def without_source(problems: Problems, source: str) -> Problems:
+    """The problems of the other sources."""
+    others = {case: {name: text for name, text in texts.items() if name != source} for case, texts in problems.items()}
+    return {case: texts for case, texts in others.items() if texts}
+
+
 def with_source_renamed(table: pd.DataFrame, name: str, to: str) -> pd.DataFrame:
     """The rows in which a source has another name, in the fixed order."""
     return _in_order(table.assign(source=table["source"].replace(name, to)))
 
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    order = ["case_id", "source"] + (["lesion_id"] if "lesion_id" in table else [])
+    order = ["case_id", "source", "region"] + (["lesion_id"] if "lesion_id" in table else [])
     return table.sort_values(order, kind="stable", ignore_index=True)
 
 
@@ -86,16 +127,16 @@ def check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: 
         return
     recorded = manifest.settings.choice()
     find_matcher(recorded.matcher)  # one of an earlier version says so
-    if recorded != settings:
+    if not recorded.is_like(settings):
         raise DataError(
             f"The results folder {name} was measured with other settings",
-            received=_difference(asdict(settings), asdict(recorded)),
+            received=_difference(settings, recorded),
             todo="Give another --out folder",
         )
 
 
-def _difference(settings: Mapping[str, Any], recorded: Mapping[str, Any]) -> str:
-    """The settings that are not the same, in words."""
-    return "; ".join(
-        f"{key} {settings[key]} where it holds {recorded[key]}" for key in settings if settings[key] != recorded[key]
-    )
+def _difference(settings: Settings, recorded: Settings) -> str:
+    """The settings that are not the same, in words; results can take on further regions."""
+    now, held = asdict(settings), asdict(recorded)
+    different = [key for key in now if now[key] != held[key] and key != "more_regions"]
+    return "; ".join(f"{key} {now[key]} where it holds {held[key]}" for key in different)

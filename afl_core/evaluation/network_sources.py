@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from afl_core.base.storage import hash_files
 from afl_core.model.checkpoints import Card, fingerprint, load_card
 from afl_core.model.released import load_released_network, released_card
-from afl_core.volume import Case, Mask, Prediction, Volume
+from afl_core.volume import WHOLE, Case, Mask, Prediction, Region, Volume
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,6 +30,10 @@ class CheckpointSource:
         return {"kind": "checkpoint", "path": str(self.path), "fingerprint": fingerprint(self.path)} | {
             "card": load_card(self.path).model_dump(mode="json")
         }
+
+    def regions(self, case: Case) -> tuple[Region, ...]:
+        """The region that it learned, or the first one of the case where that is measured otherwise."""
+        return _learned(load_card(self.path), case)
 
     def key(self, case: Case) -> str:
         """Fingerprint of the inputs of this prediction: checkpoint and image bytes."""
@@ -77,6 +81,10 @@ class ReleasedSource:
             "card": card.model_dump(mode="json"),
         }
 
+    def regions(self, case: Case) -> tuple[Region, ...]:
+        """The region that it learned, or the first one of the case where that is measured otherwise."""
+        return _learned(released_card(self.path, self.option), case)
+
     def key(self, case: Case) -> str:
         """Fingerprint of the inputs of this prediction: weights, setting and image bytes."""
         return combined_hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(self.files(case)))
@@ -95,6 +103,11 @@ class ReleasedSource:
 
         network, card = _released_network(self.path, self.option, self.path.stat().st_mtime_ns)
         return predict(network, card, images)
+
+
+def _learned(card: Card, case: Case) -> tuple[Region, ...]:
+    name = card.data.get("region", WHOLE.name)
+    return tuple(region for region in case.regions if region.name == name) or (case.region,)
 
 
 @lru_cache(maxsize=8)

@@ -1,9 +1,11 @@
 """Case x source to rows. One task a case: the reference is read and described once for all sources."""
 
+import re
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -30,6 +32,7 @@ class CaseResult:
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
+        region_problems: Region to the same, for a region that could not be measured where the first one could.
         missing: Sources among the problems that have no prediction of the case.
         unchanged: Sources whose stored rows are still valid.
     """
@@ -40,6 +43,7 @@ class CaseResult:
     problems: Mapping[str, str] | None = None
     missing: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
+    region_problems: Mapping[str, Mapping[str, str]] | None = None
 
 
 def evaluate_cases(
@@ -82,46 +86,93 @@ def evaluate_case(
     """
     if case.reference is None:
         return CaseResult(case.case_id, problems={"": f"{case.case_id} has no reference segmentation"})
-    rows: list[dict[str, Any]] = []
-    lesions: list[dict[str, Any]] = []
-    problems: dict[str, str] = {}
-    missing: list[str] = []
-    unchanged: list[str] = []
     reading = f"reading {case.reference.name} of {case.case_id}"
     state = attempt(partial(_state, case.reference), of=reading, folder=out)
     if isinstance(state, AflError):
         return CaseResult(case.case_id, problems={"": str(state)})
-    reader, seen = CaseReader(case), {case.reference: state}
+    task = _Task(case, out, known, settings, seen={case.reference: state})
     for source in sources:
         on_source(source.name)
         try:
-            start = time.perf_counter()
-            for path in source.files(case):
-                seen.setdefault(path, _state(path))
-            key = row_key(case, source, settings)
-            if (source.name, key) in known:
-                unchanged.append(source.name)
-                continue
-            reference, shape = reader.reference
-            images = reader.images(source)
-            prediction = source.predict(case, images, reference)
-            row, lesion_rows = measure_rows((case, source.name), prediction, reference, shape, settings=settings)
-            changed = [path for path, state in seen.items() if _state(path) != state]
-            if changed or row_key(case, source, settings) != key:
-                what = "A file changed while it was read"
-                raise DataError(what, received=changed[0] if changed else None, todo="Evaluate again")
-            target = mask_path(out, source.name, case.case_id)
-            written = save_mask(target, prediction.mask, like=placed_by(case, case.reference))
-            rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
-            lesions.extend(lesion_rows)
+            task.measure(source)
         except UnusableReferenceError as error:
-            problems[""] = str(explained(error.cause, of=reading, folder=out))
+            task.problems[""] = str(explained(error.cause, of=reading, folder=out))
             break
-        except Exception as error:  # noqa: BLE001 - whatever one source does, the others and the rows so far are kept
-            of = f"measuring {source.name} on {case.case_id} (reference {case.reference.name})"
-            problems[source.name] = str(explained(error, of=of, folder=out))
-            missing += [source.name] if isinstance(error, MissingPredictionError) else []
-    return CaseResult(case.case_id, tuple(rows), tuple(lesions), problems, tuple(missing), tuple(unchanged))
+    return task.result()
+
+
+@dataclass
+class _Task:
+    """One case under way: what it depends on, and what was found so far; attributes as `CaseResult`."""
+
+    case: Case
+    out: Path
+    known: frozenset[Known]
+    settings: Settings
+    seen: dict[Path, "FileState"]
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    lesions: list[dict[str, Any]] = field(default_factory=list)
+    problems: dict[str, str] = field(default_factory=dict)
+    region_problems: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
+    missing: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Have a reader for each region."""
+        self.readers = {region: CaseReader(replace(self.case, region=region)) for region in self.case.regions}
+
+    def measure(self, source: Source) -> None:
+        """Measure a source in each region that it predicts; what fails in the first one fails in all."""
+        due, regions = 0, source.regions(self.case)
+        for region in regions:
+            try:
+                due += self._measure_region(source, self.readers[region])
+            except UnusableReferenceError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever one source does, the others and the rows so far are kept
+                due += 1
+                problems = self.problems if region == self.case.region else self.region_problems[region.name]
+                of = f"measuring {source.name} on {self.case.case_id} (reference {self.readers[region].file.name})"
+                problems[source.name] = str(explained(error, of=of, folder=self.out))
+                if region == regions[0]:
+                    self.missing += [source.name] if isinstance(error, MissingPredictionError) else []
+                    break
+        if not due:
+            self.unchanged.append(source.name)
+
+    def _measure_region(self, source: Source, reader: CaseReader) -> bool:
+        """Whether there was a row to measure: the one that is known is not valid any more."""
+        start, case = time.perf_counter(), reader.case
+        for path in source.files(case):
+            self.seen.setdefault(path, _state(path))
+        key = row_key(case, source, self.settings)
+        if (source.name, case.region.name, key) in self.known:
+            return False
+        reference, shape = reader.reference
+        prediction = source.predict(case, reader.images(source), reference)
+        row, lesions = measure_rows((case, source.name), prediction, reference, shape, settings=self.settings)
+        changed = [path for path, state in self.seen.items() if _state(path) != state]
+        if changed or row_key(case, source, self.settings) != key:
+            what = "A file changed while it was read"
+            raise DataError(what, received=changed[0] if changed else None, todo="Evaluate again")
+        named = "" if case.region == self.case.region else case.region.name
+        target = mask_path(self.out, source.name, case.case_id, named)
+        written = save_mask(target, prediction.mask, like=placed_by(case, reader.file))
+        self.rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
+        self.lesions += lesions
+        return True
+
+    def result(self) -> CaseResult:
+        """What was found."""
+        return CaseResult(
+            self.case.case_id,
+            tuple(self.rows),
+            tuple(self.lesions),
+            self.problems,
+            tuple(self.missing),
+            tuple(self.unchanged),
+            dict(self.region_problems),
+        )
 
 
 FileState = tuple[int, int, int, int]
@@ -165,8 +216,14 @@ def predict_mask(case: Case, source: Source, path: Path) -> None:
     save_mask(path, mask, like=placed_by(case, like))
 
 
-def mask_path(out: Path, source: str, case_id: str) -> Path:
+def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:
     """Path of the predicted mask of a case in a results folder.
+
+    Args:
+        out: The results folder.
+        source: Name of the source.
+        case_id: Id of the case.
+        region: Name of the region; "" for the one that the results open first.
 
     Raises:
         DataError: If the source's name or the case id is a path: the file would lie elsewhere.
@@ -174,4 +231,5 @@ def mask_path(out: Path, source: str, case_id: str) -> Path:
     for name in (source, case_id):
         if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
             raise DataError("A case id or a source's name cannot be a path", received=name, todo="Rename the file")
-    return out / "masks" / source / f"{case_id}.nii.gz"
+    folder = out / "masks" / source
+    return (folder / re.sub(r"[^A-Za-z0-9_-]+", "_", region) if region else folder) / f"{case_id}.nii.gz"

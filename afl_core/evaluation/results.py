@@ -5,8 +5,9 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +19,19 @@ from afl_core.base.versions import versions
 from afl_core.data.check.doubts import doubt_cohort
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.manifest import (
-    FORMAT,
-    MANIFEST,
-    DataSection,
-    Manifest,
-    MetricSection,
-    SettingsSection,
-    SourceSection,
-    load_manifest,
+from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
+from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection, SourceSection
+from afl_core.evaluation.merging import (
+    check_fits,
+    empty_counts,
+    merged,
+    of_region,
+    redone,
+    still_missing,
+    with_problems,
+    with_source_renamed,
+    without_source,
 )
-from afl_core.evaluation.merging import check_fits, empty_counts, is_redone, merged, still_missing, with_source_renamed
 from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
@@ -51,12 +54,12 @@ class Results:
         self.folder = folder
 
     def cases(self) -> pd.DataFrame:
-        """One row per (case, source), with its patient; empty if nothing was evaluated yet."""
-        return self._of_patients(load_table(self.folder, CASES))
+        """One row per (case, source, region), with its patient; empty if nothing was evaluated yet."""
+        return self._of_patients(self._table(CASES))
 
     def lesions(self) -> pd.DataFrame:
-        """One row per (lesion, source), with its patient: reference lesions and false positives."""
-        return self._of_patients(load_table(self.folder, LESIONS))
+        """One row per (lesion, source, region), with its patient: reference lesions and false positives."""
+        return self._of_patients(self._table(LESIONS))
 
     def manifest(self) -> Manifest:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
@@ -71,31 +74,35 @@ class Results:
         return self.manifest().settings.choice()
 
     def known_keys(self) -> frozenset[Known]:
-        """Source and key of the rows whose mask is still the one that was measured: these need no new computation."""
+        """Source, region and key of the rows whose mask is still the one that was measured: these stay as they are."""
         table = self.cases()
         rows = table.to_dict("records") if {"key", "mask_sha256"} <= set(table) else []
-        return frozenset((str(row["source"]), str(row["key"])) for row in rows if is_measured_mask(self.folder, row))
+        first = self.settings().region
+        valid = [row for row in rows if is_measured_mask(self.folder, row, first=first)]
+        return frozenset((str(row["source"]), str(row["region"]), str(row["key"])) for row in valid)
 
     def add(self, results: Sequence[CaseResult]) -> None:
-        """Merge finished cases in: new rows replace those of the same case and source."""
+        """Merge finished cases in: new rows replace those of the same case, source and region."""
         with self._turn():
-            done = {(row["case_id"], row["source"]) for result in results for row in result.rows}
-            done |= {(result.case_id, source) for result in results for source in result.problems or {}}
-            cases, lesions = load_table(self.folder, CASES), load_table(self.folder, LESIONS)
-            cases = merged(cases, [row for result in results for row in result.rows], done)
-            lesions = merged(lesions, [row for result in results for row in result.lesions], done)
             manifest = self.manifest()
-            problems = dict(manifest.problems)
-            for result in results:
-                kept = {k: v for k, v in problems.get(result.case_id, {}).items() if not is_redone(k, result)}
-                problems[result.case_id] = kept | dict(result.problems or {})
+            regions = manifest.settings.choice().regions
+            done, usual = redone(results, regions), {"region": regions[0]}
+            cases, lesions = (
+                merged(self._table(table), [usual | row for result in results for row in rows_of(result)], done)
+                for table, rows_of in ((CASES, attrgetter("rows")), (LESIONS, attrgetter("lesions")))
+            )
+            of_regions = {
+                region: with_problems(manifest.region_problems.get(region, {}), results, region)
+                for region in regions[1:]
+            }
             write_table(self.folder / LESIONS, lesions)
             write_table(self.folder / CASES, cases)
             self._write_manifest(
                 manifest,
-                problems={case: texts for case, texts in sorted(problems.items()) if texts},
+                problems=with_problems(manifest.problems, results),
+                region_problems={region: problems for region, problems in of_regions.items() if problems},
                 missing=still_missing(manifest.missing, results),
-                empty_masks=empty_counts(cases),
+                empty_masks=empty_counts(of_region(cases, regions[0])),
             )
 
     def describe_cohort(
@@ -154,18 +161,19 @@ class Results:
             manifest = self.manifest()
             path = str(data.resolve())
             check_fits(self.folder.name, manifest, (path, kind), settings)
-            before = manifest.sources
+            before, more = manifest.sources, manifest.settings.more_regions
             now = {s.name: SourceSection(**s.describe() | {"path": str(s.path.resolve())}) for s in sources}
             for name, source in now.items():
                 if name in before and _identity(before[name]) != _identity(source):
                     manifest = self._forget(manifest, name)
+            all_of_them = replace(settings, more_regions=more).with_more(settings.more_regions)
             kept, patients = tuple(cases) or manifest.data.cases, manifest.data.patients
             told: dict[str, Any] = ({"cases": kept} if kept else {}) | ({"patients": patients} if patients else {})
             self._write_manifest(
                 manifest,
                 data=DataSection(path=path, kind=kind, skipped=skipped, **told),
                 sources=before | now,
-                settings=SettingsSection(**asdict(settings), version=VERSION),
+                settings=SettingsSection(**asdict(all_of_them), version=VERSION),
                 metrics={
                     key: MetricSection(label=m.label, unit=m.unit, better=m.better, empty_rule=m.empty_rule)
                     for key, m in METRICS.items()
@@ -207,9 +215,14 @@ class Results:
                 shutil.rmtree(self.folder / "masks" / to, ignore_errors=True)  # left by a source that is gone
                 masks.rename(self.folder / "masks" / to)
             for table in (LESIONS, CASES):
-                if not (rows := load_table(self.folder, table)).empty:
+                if not (rows := self._table(table)).empty:
                     write_table(self.folder / table, with_source_renamed(rows, name, to))
             self._write_manifest(manifest.with_source_renamed(name, to))
+
+    def _table(self, name: str) -> pd.DataFrame:
+        """A table as stored; rows of an earlier version, which measured one region, are of that."""
+        table = load_table(self.folder, name)
+        return table if table.empty or "region" in table else table.assign(region=self.settings().region)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
@@ -238,10 +251,11 @@ class Results:
             table = load_table(self.folder, name)
             if not table.empty:
                 write_table(self.folder / name, table[table["source"] != source])
-        problems = {case: {k: v for k, v in texts.items() if k != source} for case, texts in manifest.problems.items()}
+        of_regions = {region: without_source(of, source) for region, of in manifest.region_problems.items()}
         return manifest.model_copy(
             update={
-                "problems": {case: texts for case, texts in problems.items() if texts},
+                "problems": without_source(manifest.problems, source),
+                "region_problems": {region: problems for region, problems in of_regions.items() if problems},
                 "missing": {name: cases for name, cases in manifest.missing.items() if name != source},
             }
         )
@@ -252,10 +266,18 @@ class Results:
         write_atomically(self.folder / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())
 
 
-def is_measured_mask(folder: Path, row: Mapping[Any, Any]) -> bool:
-    """Whether the stored mask of a case row is the one that was measured, byte for byte."""
+def is_measured_mask(folder: Path, row: Mapping[Any, Any], *, first: str = "") -> bool:
+    """Whether the stored mask of a case row is the one that was measured, byte for byte.
+
+    Args:
+        folder: The results folder.
+        row: The row.
+        first: The region that the results open first, whose masks lie in no folder of their own.
+    """
+    region = str(row.get("region", first))
+    region = "" if region == first else region
     try:
-        stored = read_bounded(mask_path(folder, str(row["source"]), str(row["case_id"])), MAX_MASK)
+        stored = read_bounded(mask_path(folder, str(row["source"]), str(row["case_id"]), region), MAX_MASK)
     except (DataError, OSError, ValueError):
         return False
     return hashlib.sha256(stored).hexdigest() == str(row["mask_sha256"])

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,9 +27,10 @@ class Settings:
     Attributes:
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
         matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
-        region: Name of the region that is measured.
+        region: Name of the region that is measured and opened first.
         labels: Label scheme that was chosen; "" where it is the data set's own.
         trust_voxel_order: `Case.trust_voxel_order` of the cases.
+        more_regions: Names of the regions that are measured besides it.
     """
 
     nsd_tolerance_mm: float = 1.0
@@ -36,19 +38,35 @@ class Settings:
     region: str = "whole"
     labels: str = ""
     trust_voxel_order: bool = False
+    more_regions: tuple[str, ...] = ()
+
+    @property
+    def regions(self) -> tuple[str, ...]:
+        """Names of every region that is measured."""
+        return self.region, *self.more_regions
+
+    def with_more(self, names: Iterable[str]) -> "Settings":
+        """The settings with further regions."""
+        more = dict.fromkeys((*self.more_regions, *names))
+        return replace(self, more_regions=tuple(name for name in more if name != self.region))
+
+    def is_like(self, other: "Settings") -> bool:
+        """Whether both measure in the same way; results can take on further regions later."""
+        return replace(self, more_regions=()) == replace(other, more_regions=())
 
 
 SETTINGS = Settings()
 
 
 def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:
-    """The settings with what a cohort says: region, labels, and whether the order of voxels is trusted."""
+    """The settings with what a cohort says: regions, labels, and whether the order of voxels is trusted."""
     trust = cohort.trust_voxel_order
-    return replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
+    settings = replace(settings, region=cohort.region.name, labels=cohort.labels, trust_voxel_order=trust)
+    return settings.with_more(region.name for region in cohort.more_regions)
 
 
-Known = tuple[str, str]
-"""Name of a source and key of a row, which together say that the row is there."""
+Known = tuple[str, str, str]
+"""Names of a source and a region and key of a row, which together say that the row is there."""
 
 
 def row_key(case: Case, source: Source, settings: Settings) -> str:
@@ -90,6 +108,7 @@ def measure_rows(
         "case_id": case.case_id,
         "group": case.group,
         "source": source,
+        "region": case.region.name,
         "reference_volume_ml": shape.volume_ml,
         "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
@@ -112,6 +131,7 @@ def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) ->
     return {
         "case_id": case.case_id,
         "source": source,
+        "region": case.region.name,
         "lesion_id": lesion.lesion_id,
         "kind": lesion.kind,
         "volume_ml": lesion.volume_ml,

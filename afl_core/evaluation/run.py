@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError
@@ -82,13 +83,15 @@ def evaluate_into(
 
 
 def pending(cases: Iterable[Case], sources: Sequence[Source], results: Results) -> list[Case]:
-    """Cases that lack an up-to-date row of at least one source."""
+    """Cases that lack an up-to-date row of at least one source and region."""
     known, settings = results.known_keys(), results.settings()
-    return [case for case in cases if any(_known(case, source, settings) not in known for source in sources)]
+    return [case for case in cases if any(_rows(case, source, settings) - known for source in sources)]
 
 
-def _known(case: Case, source: Source, settings: Settings) -> Known:
+def _rows(case: Case, source: Source, settings: Settings) -> frozenset[Known]:
+    """The rows that a source has of a case when all is measured."""
     try:
-        return source.name, row_key(case, source, settings)
+        regions = [replace(case, region=region) for region in source.regions(case)]
+        return frozenset((source.name, of.region.name, row_key(of, source, settings)) for of in regions)
     except (AflError, OSError):
-        return source.name, ""
+        return frozenset({(source.name, "", "")})

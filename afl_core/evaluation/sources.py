@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from afl_core.evaluation.prediction_files import (
     named_folders,
     predictions_of,
 )
-from afl_core.evaluation.prediction_reading import declared_region, load_declared, load_prediction
+from afl_core.evaluation.prediction_reading import CHANNELS, declared_region, load_declared, load_prediction
 from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
 from afl_core.evaluation.source_doubts import doubt_region, doubt_source
 from afl_core.model.checkpoints import CARD, load_card
@@ -70,6 +70,16 @@ class MaskSource:
         record |= {"ignored": f"{archives} .npz files"} if archives else {}
         record |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
         return record | ({"option": self.option} if self.option != "refuse" else {})
+
+    def regions(self, case: Case) -> tuple[Region, ...]:
+        """The regions that its files tell apart; of a folder of masks, the first one of the case."""
+        if declaration := self._declaration():
+            told: Container[str] = declaration.scheme.regions
+        elif self.meaning in ("labels", "labels-beside-maps"):
+            return case.regions
+        else:
+            told = CHANNELS if self.meaning == "channels" else ()
+        return tuple(region for region in case.regions if region.name in told) or (case.region,)
 
     def key(self, case: Case) -> str:
         """Fingerprint of the mask's bytes, of what they mean, and of what may be done to them."""
@@ -135,19 +145,20 @@ def decide_meanings(sources: Sequence[Source], cohort: Cohort) -> tuple[Source, 
     ids = [case.case_id for case in cohort.cases]
     decided = list[Source]()
     for source in sources:
-        decided.append(_decided(source, ids, cohort.region) if isinstance(source, MaskSource) else source)
+        decided.append(_decided(source, ids, cohort.regions) if isinstance(source, MaskSource) else source)
     return tuple(decided)
 
 
-def _decided(source: MaskSource, ids: Sequence[str], region: Region) -> MaskSource:
+def _decided(source: MaskSource, ids: Sequence[str], regions: Sequence[Region]) -> MaskSource:
     meaning, doubts = source.meaning, list(results_doubts(source.path))
     if not meaning and (declaration := load_declaration(source.path)):
         meaning = DECLARED
-        doubts.append(doubt_region(source.name, declaration, region))
+        doubts += [doubt_region(source.name, declaration, region) for region in regions]
     elif not meaning:
         files = sort_by_kind(predictions_of(source.path, ids))
-        meaning = decide_meaning(files, region)
-        doubts.append(doubt_source(source.name, files, meaning, region))
+        parts = [region for region in regions if region.key]  # a file must tell more for a part than for the whole
+        meaning = decide_meaning(files, parts[0] if parts else regions[0])
+        doubts.append(doubt_source(source.name, files, meaning, regions[0]))
     return replace(source, meaning=meaning, doubt=" ".join(filter(None, doubts)))
 
 

@@ -17,9 +17,9 @@ CASES, LESIONS = "cases.parquet", "lesions.parquet"
 IDENTITY: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {CASES: ("case_id", "source"), LESIONS: ("case_id", "source", "lesion_id")}
 )
-"""Columns that name a row; no two rows have the same."""
+"""Columns that name a row, with `region` where there is one; no two rows have the same."""
 
-TEXTS = frozenset({"case_id", "source", "group", "empty", "note", "key", "kind", "mask_sha256"})
+TEXTS = frozenset({"case_id", "source", "region", "group", "empty", "note", "key", "kind", "mask_sha256"})
 LISTS = frozenset({"predicted_components"})
 """Columns that hold no numbers."""
 
@@ -79,7 +79,8 @@ def _fault(table: pd.DataFrame, identity: tuple[str, ...]) -> str:
     for name, column in table.items():
         if not _is_sound(str(name), column):
             return f"the column {name} holds something else than it should"
-    return "it names a row twice" if table.duplicated(list(identity)).any() else ""
+    named = [*identity, *(["region"] if "region" in table else [])]
+    return "it names a row twice" if table.duplicated(named).any() else ""
 
 
 def _is_sound(name: str, column: "pd.Series[Any]") -> bool:

@@ -24,7 +24,7 @@ MAX_BYTES = 2**17
 def thumbnail_key(opened: Comparison, case: Case) -> str:
     """What a thumbnail depends on, as 16 digits: the files that it is made from, by path, size and time of change."""
     files = [*list(case.sequences.values())[:1], *([case.reference] if case.reference else [])]
-    files += [mask_path(opened.results.folder, source, case.case_id) for source in _sources(opened)]
+    files += [opened.mask_file(case.case_id, source) for source in _sources(opened)]
     facts = [
         VERSION,
         case.region.key,
@@ -46,7 +46,8 @@ def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
     case = next((case for case in opened.cohort.cases if case.case_id == case_id), None) if opened.cohort else None
     if case is None:
         raise DataError("There is no such case", received=case_id)
-    folder = opened.results.folder / FOLDER / mask_path(Path(), "any", case_id).name.removesuffix(".nii.gz")
+    any_mask = opened.mask_file(case_id, "any").relative_to(mask_path(opened.results.folder, "any", case_id).parent)
+    folder = opened.results.folder / FOLDER / str(any_mask).removesuffix(".nii.gz")
     path = folder / f"{thumbnail_key(opened, case)}.png"
     try:
         return read_bounded(path, MAX_BYTES)

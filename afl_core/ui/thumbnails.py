@@ -36,7 +36,8 @@ def thumbnail_route() -> Route:
         if not limiter:  # it needs the event loop of the server
             limiter.append(CapacityLimiter(THREADS))
         name, case_id = request.path_params["results"], request.path_params["case"]
-        picture = await to_thread.run_sync(_picture, name, case_id, limiter=limiter[0])
+        region = request.query_params.get("region", "")
+        picture = await to_thread.run_sync(_picture, name, case_id, region, limiter=limiter[0])
         if picture is None:
             return PlainTextResponse("There is no such thumbnail.", 404, {"Cache-Control": "no-store"})
         return Response(picture, headers=CACHED, media_type="image/png")
@@ -44,12 +45,12 @@ def thumbnail_route() -> Route:
     return Route("/thumbnail/{results}/{case:path}", answer, methods=["GET"])
 
 
-def _picture(name: str, case_id: str) -> bytes | None:
+def _picture(name: str, case_id: str, region: str) -> bytes | None:
     """The thumbnail; None where there is no such case, or it cannot be drawn, which the page of the case explains."""
     try:
         folder = next(folder for folder in result_folders() if folder.name == name)
         with _lock:  # one thread opens it, the others wait and find it open
-            opened = _opened(folder, Results(folder).stamp(), int(time.monotonic() / FRESH_S))
+            opened = _opened(folder, region, Results(folder).stamp(), int(time.monotonic() / FRESH_S))
         return kept_thumbnail(opened, case_id)
     except (StopIteration, AflError, OSError) as error:
         log.info("No thumbnail: %s", error)
@@ -57,5 +58,5 @@ def _picture(name: str, case_id: str) -> bytes | None:
 
 
 @lru_cache(maxsize=4)
-def _opened(folder: Path, stamp: int, fresh: int) -> Comparison:
-    return open_comparison(folder)
+def _opened(folder: Path, region: str, stamp: int, fresh: int) -> Comparison:
+    return open_comparison(folder, region=region)

@@ -17,7 +17,8 @@ from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.base.storage import json_text
 from afl_core.base.versions import versions
 from afl_core.evaluation.comparison import files_text
-from afl_core.evaluation.manifest import Manifest, SourceSection
+from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest_sections import SourceSection
 
 JSON, CSV, UNITS_CSV = "breakdown.json", "breakdown.csv", "units.csv"
 

@@ -7,7 +7,7 @@ from itertools import chain, count
 
 import pandas as pd
 
-from afl_core.evaluation.manifest import SourceSection
+from afl_core.evaluation.manifest_sections import SourceSection
 
 SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
 """A folder of masks has no card: `FL seed1` and `FL seed2` are seeds of FL."""

@@ -48,9 +48,10 @@ def kept_table(
 
 
 def _key(cases: Sequence[Case], name: str) -> str:
-    """A hash that changes with the size and time of any reference, and with what is measured."""
+    """A hash that changes with the size and time of any reference, with the region, and with what is measured."""
     parts: list[object] = [VERSION, asdict(PREPARATIONS[name])]
     for case in cases:
         state = case.reference.stat() if case.reference and case.reference.is_file() else None
-        parts.append([case.case_id, case.patient, str(case.reference), state and (state.st_size, state.st_mtime_ns)])
+        told = [case.case_id, case.patient, str(case.reference), state and (state.st_size, state.st_mtime_ns)]
+        parts.append([*told, *([case.region.key] if case.region.key else [])])
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

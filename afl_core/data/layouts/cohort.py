@@ -77,6 +77,7 @@ class Cohort:
         aside: Image files that the layout knows and does not use, below the root.
         scheme: Scheme that gives the labels their meaning.
         region: Labels that are the tumour.
+        more_regions: Regions that are measured besides it.
         trust_voxel_order: `Case.trust_voxel_order` of all its cases.
         patients: Patient of every case; its cases hold the same.
     """
@@ -92,6 +93,12 @@ class Cohort:
     region: Region = field(default_factory=Region)
     trust_voxel_order: bool = False
     patients: Patients = field(default_factory=Patients)
+    more_regions: tuple[Region, ...] = ()
+
+    @property
+    def regions(self) -> tuple[Region, ...]:
+        """Every region that is measured."""
+        return self.region, *self.more_regions
 
     @property
     def labels(self) -> str:

@@ -1,6 +1,6 @@
 """What the labels of a data set mean, and the region that is taken of them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -29,6 +29,26 @@ def label_values(cases: Iterable[Case]) -> set[int]:
             box = bounding_box(array != 0)
             values |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
     return values
+
+
+def with_regions(cohort: "Cohort", names: Sequence[str]) -> "Cohort":
+    """The cohort with several regions, of which the first one is opened first.
+
+    Args:
+        cohort: A cohort, read with any region.
+        names: Names of the regions; () is the cohort's own, then all others that its labels name.
+
+    Raises:
+        UsageError: If the labels have no such region, or do not tell which labels make it.
+    """
+    names = names or (cohort.region.name, *cohort.scheme.regions)
+    scheme = cohort.scheme
+    untold = [name for name in names if SYNONYMS.get(name.lower(), name.lower()) not in scheme.regions]
+    if untold and not scheme.values:
+        scheme = scheme_for(label_values(cohort.cases), untold[0])
+    first, *more = dict.fromkeys(scheme.region(name) for name in names)
+    cases = (replace(case, region=first, more_regions=tuple(more)) for case in cohort.cases)
+    return replace(cohort, cases=tuple(cases), scheme=scheme, region=first, more_regions=tuple(more))
 
 
 def with_region(cohort: "Cohort", labels: str | None, region: str) -> "Cohort":

@@ -22,15 +22,8 @@ from afl_core.evaluation.imported.catalogue import TABLE, TOOLS, Column, Tool
 from afl_core.evaluation.imported.formats import read_entries, tell_format
 from afl_core.evaluation.imported.sizes import case_facts
 from afl_core.evaluation.imported.values import Choice, Entry
-from afl_core.evaluation.manifest import (
-    FORMAT,
-    IMPORTED,
-    MANIFEST,
-    DataSection,
-    Manifest,
-    MetricSection,
-    SourceSection,
-)
+from afl_core.evaluation.manifest import FORMAT, IMPORTED, MANIFEST, Manifest
+from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SourceSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import NAME
 from afl_core.evaluation.tables import CASES

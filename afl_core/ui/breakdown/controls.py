@@ -114,7 +114,7 @@ def _return_to_settings() -> None:
 
 def _select(workspace: Comparison, options: Options, headline: Any) -> Selection:
     """Units, bins and records of the options, after the controls that depend on them."""
-    key = repr((str(workspace.results.folder), workspace.stamp, replace(options, by=(), bins="", edges={})))
+    key = repr((workspace.state, replace(options, by=(), bins="", edges={})))
     units = _units(key, workspace, options)
     pair = _choose_pair(units)
     training = _training(workspace, options)

@@ -53,6 +53,7 @@ def show_export(selection: Selection) -> None:
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     st.caption("The same from a terminal, and a report of one file with the worst and best cases as pictures:")
     options = command_options(selection.options)
+    options += "".join(f" {shlex.quote(word)}" for word in selection.workspace.arguments)
     st.code(
         f"afl breakdown {shlex.quote(str(folder))}{options} --out DIR\n"
         f"afl report {shlex.quote(str(folder))}{options} --out report.html\n"

@@ -43,7 +43,10 @@ def show_figure_export(workspace: Comparison) -> None:
         folder = workspace.results.folder
         folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
         cases = [part for role, case_id in chosen.items() for part in ("--case", f"{role}={case_id}")]
-        st.code(shlex.join(["afl", "figure", str(folder), *cases, "--out", f"examples.{suffix}"]), language="bash")
+        st.code(
+            shlex.join(["afl", "figure", str(folder), *cases, *workspace.arguments, "--out", f"examples.{suffix}"]),
+            language="bash",
+        )
 
 
 def _choose_cases(workspace: Comparison, defaults: dict[str, str]) -> dict[str, str]:

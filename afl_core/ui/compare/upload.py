@@ -27,7 +27,7 @@ from afl_core.data.upload import (
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.job import start_job, stop_job
-from afl_core.evaluation.manifest import SourceSection
+from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.ui.compare import layout

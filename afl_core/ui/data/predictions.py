@@ -11,7 +11,7 @@ from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.manifest import SourceSection
+from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.prediction_files import free_name, named_folders, source_name
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors

@@ -218,12 +218,12 @@ def _table(workspace: Comparison, preparation: str) -> tuple[pd.DataFrame, dict[
     """Every case measured, from the results folder where that was done before."""
     assert workspace.cohort is not None
     cases = workspace.cohort.cases
-    return _measured(str(workspace.results.folder), preparation, workspace.stamp, cases)
+    return _measured(str(workspace.results.folder), preparation, workspace.state, cases)
 
 
 @st.cache_resource(max_entries=8, ttl=600, show_spinner="Measuring every mask; a few seconds, the first time")
 def _measured(
-    folder: str, preparation: str, stamp: int, _cases: tuple[Case, ...]
+    folder: str, preparation: str, state: str, _cases: tuple[Case, ...]
 ) -> tuple[pd.DataFrame, dict[str, str]]:
     with ThreadPoolExecutor(os.cpu_count()) as executor:
         return kept_table(Path(folder), _cases, preparation, executor=executor)

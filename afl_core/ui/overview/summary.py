@@ -59,7 +59,7 @@ def summarize(workspace: Comparison) -> Summary | None:
     """The summary of results; None where no source has a row."""
     if workspace.rows.empty or not evaluated_sources(workspace.rows, workspace.manifest, pool_seeds=True):
         return None
-    return _summarize(repr((str(workspace.results.folder), workspace.stamp, workspace.left_out)), workspace)
+    return _summarize(repr((workspace.state, workspace.left_out)), workspace)
 
 
 @st.cache_resource(max_entries=16, show_spinner="Computing intervals")

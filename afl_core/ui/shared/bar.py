@@ -13,10 +13,13 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.store import find_results, result_folders
 from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.kept import write_query
+from afl_core.ui.shared.kept import kept, write_query
 from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY, PROBLEM_KEY, RESULTS_KEY, open_results
 
 ADDRESS_KEY = "results in the address"
+REGION_KEY = "measured_region"
+"""Name of the region in the address, where `region` says how the Data page reads a folder."""
+
 TIMES_KEY = "data sets opened"
 
 
@@ -29,6 +32,8 @@ def show_bar(title: str) -> Comparison | None:
         of_folder = _open_folder()
         chosen = _choose_results(choice, st.session_state.pop(OPENED_KEY, None) or of_folder)
         workspace = None if chosen is None else _open(chosen)
+        if workspace is not None:
+            workspace = _open(workspace.name, _choose_region(workspace))
         if workspace is not None and (facts := _facts(workspace)):
             st.caption(plain(facts), width="content")
     linked = st.query_params.get(RESULTS_KEY, chosen)
@@ -58,9 +63,32 @@ def _choose_results(place: DeltaGenerator, opened: str | None) -> str | None:
     return None if chosen is None else str(chosen)
 
 
-def _open(name: str) -> Comparison | None:
+def region_key(workspace: Comparison) -> str:
+    """Key of the selector of the region."""
+    return f"region of {workspace.name}"
+
+
+def _choose_region(workspace: Comparison) -> str:
+    """The region to look at, which the address keeps; there is a selector where there are several."""
+    regions = workspace.regions
+    key = kept(region_key(workspace), regions[0], regions, name=REGION_KEY)
+    if len(regions) < 2:
+        return regions[0]
+    chosen = st.selectbox(
+        "Region",
+        regions,
+        key=key,
+        format_func=region_title,
+        label_visibility="collapsed",
+        width=210,
+        help=TERMS["Region"],
+    )
+    return str(chosen)
+
+
+def _open(name: str, region: str = "") -> Comparison | None:
     try:
-        return open_results(paths.RESULTS / name)
+        return open_results(paths.RESULTS / name, region)
     except AflError as error:
         st.session_state[PROBLEM_KEY] = str(error)
         return None
@@ -73,7 +101,7 @@ def _facts(workspace: Comparison) -> str:
     return " ".join(
         [
             *filter(None, [imported_sentence(workspace.manifest)]),
-            *([f"Tumour is the {region_title(region)}."] if region != WHOLE else []),
+            *([f"Tumour is the {region_title(region)}."] if region != WHOLE and len(workspace.regions) < 2 else []),
             *(["Files of one shape lie on one grid, whatever their headers say."] if trusted else []),
         ]
     )

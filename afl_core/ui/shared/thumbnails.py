@@ -11,13 +11,14 @@ from afl_core.figures.kept_thumbnails import thumbnail_key
 
 def thumbnail_addresses(workspace: Comparison, cases: tuple[str, ...]) -> list[str]:
     """Address of each case's thumbnail, relative to the page; "" where it has none."""
-    known = _keys(workspace, str(workspace.results.folder), workspace.stamp, cases)
+    known = _keys(workspace, workspace.state, cases)
     root = f"thumbnail/{quote(workspace.name, safe='')}"
-    return [f"{root}/{quote(case, safe='')}?v={known[case]}" if case in known else "" for case in cases]
+    of = "" if workspace.region == workspace.regions[0] else f"&region={quote(workspace.region, safe='')}"
+    return [f"{root}/{quote(case, safe='')}?v={known[case]}{of}" if case in known else "" for case in cases]
 
 
 @st.cache_data(max_entries=32, ttl=60, show_spinner=False)
-def _keys(_workspace: Comparison, folder: str, stamp: int, cases: tuple[str, ...]) -> dict[str, str]:
+def _keys(_workspace: Comparison, state: str, cases: tuple[str, ...]) -> dict[str, str]:
     wanted, keys = set(cases), {}
     for case in _workspace.cohort.cases if _workspace.cohort else ():
         if case.case_id in wanted:

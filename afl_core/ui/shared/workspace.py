@@ -57,14 +57,14 @@ def nothing_evaluated(workspace: Comparison) -> str:
     )
 
 
-def open_results(folder: Path) -> Comparison:
-    """The comparison of a results folder, read once for every state of its files.
+def open_results(folder: Path, region: str = "") -> Comparison:
+    """The comparison of a results folder in a region, "" for the first, read once for every state of its files.
 
     Raises:
         AflError: If the folder cannot be read.
     """
     results = Results(folder)
-    return build_comparison(results, _stored(str(folder), results.stamp()), load=_cohort)
+    return build_comparison(results, _stored(str(folder), results.stamp()), load=_cohort, region=region)
 
 
 @st.cache_data(max_entries=8, show_spinner="Reading results")

@@ -7,7 +7,8 @@ import pytest
 
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.overall import basis_sentence, overall, tumour_sentence
-from afl_core.evaluation.manifest import Manifest, SourceSection
+from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest_sections import SourceSection
 
 NAN = math.nan
 SIZES = (2.0, 4.0, 8.0, 0.0)

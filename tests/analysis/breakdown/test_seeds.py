@@ -3,7 +3,7 @@
 import pytest
 
 from afl_core.analysis.breakdown.seeds import find_seeds
-from afl_core.evaluation.manifest import SourceSection
+from afl_core.evaluation.manifest_sections import SourceSection
 
 MASKS = SourceSection(kind="masks", path="/somewhere", files=3)
 

@@ -1,0 +1,104 @@
+"""The selector of the region on every page, and the table of all regions on the Overview."""
+
+import numpy as np
+import pytest
+
+from afl_core import evaluate
+from afl_core.analysis.xray.store import kept_table
+from afl_core.data.formats.files import save_volume
+from afl_core.data.layouts import DataOptions
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.figures.kept_thumbnails import FOLDER, kept_thumbnail
+from afl_core.ui.shared.thumbnails import thumbnail_addresses
+
+REGION = "region of several"
+
+
+def brain(core: int) -> np.ndarray:
+    """A cube of edema with necrosis in it, and enhancing tumour of some thickness around that."""
+    array = np.zeros((20, 20, 20), np.uint8)
+    array[4:16, 4:16, 4:16] = 3
+    array[10 - core : 10 + core, 6:14, 6:14] = 1
+    array[8:12, 8:12, 8:12] = 2
+    return array
+
+
+@pytest.fixture
+def results(tmp_path):
+    """Two cases with labels, and two sources that have the whole right and the enhancing tumour not."""
+    for case_id, core in (("one", 4), ("two", 5)):
+        save_volume(tmp_path / "references" / f"{case_id}.nii.gz", brain(core), np.eye(4))
+        for name, less in (("FL", 2), ("A-FL", 1)):
+            save_volume(tmp_path / name / f"{case_id}.nii.gz", brain(core - less), np.eye(4))
+    folder = tmp_path / "results" / "several"
+    evaluate(
+        {name: tmp_path / name for name in ("FL", "A-FL")},
+        folder,
+        references=tmp_path / "references",
+        options=DataOptions(labels="et=1,ncr=2,ed=3"),
+        regions=("whole", "tc", "et"),
+    )
+    return folder
+
+
+def headline(at) -> str:
+    return next(str(of.value) for of in at.markdown if str(of.value).startswith("## ")).replace("\\", "")
+
+
+def test_the_numbers_are_those_of_the_region_in_the_address(app, results):
+    at = app()
+    assert at.selectbox(REGION).options == ["whole tumour (WT)", "tumour core (TC)", "enhancing tumour (ET)"]
+    assert "A-FL minus FL 0.000" in headline(at)
+    at = app(measured_region="et")
+    expected = open_comparison(results, region="et").rows.pivot(index="case_id", columns="source", values="dsc")
+    difference = (expected["A-FL"] - expected["FL"]).mean()
+    assert difference > 0.1
+    assert f"A-FL minus FL +{difference:.3f}" in headline(at)
+    assert at.query_params["measured_region"] == ["et"]
+
+
+def test_a_link_opens_its_region(app, results):
+    at = app("breakdown", measured_region="tc")
+    assert at.selectbox(REGION).value == "tc"
+    at = app("compare", measured_region="et")
+    assert at.selectbox(REGION).value == "et"
+
+
+def test_a_link_to_a_region_that_was_not_measured_says_so(app, results):
+    at = app(measured_region="ncr")
+    assert "measured_region=ncr in the address does not fit here" in at.warning[0].value
+    assert "measured_region" not in at.query_params
+
+
+def test_the_overview_has_a_row_for_every_region(app, results):
+    (table,) = [of.value for of in app().dataframe if "Region" in of.value]
+    assert table["Region"].tolist() == ["whole tumour (WT)", "tumour core (TC)", "enhancing tumour (ET)"]
+    for region, row in zip(("whole", "tc", "et"), table.to_dict("records"), strict=True):
+        dsc = open_comparison(results, region=region).rows.groupby("source")["dsc"].mean()
+        assert (row["FL mean"], row["A-FL mean"]) == (f"{dsc['FL']:.3f}", f"{dsc['A-FL']:.3f}")
+        assert row["Over"] == "2 patients"
+
+
+def test_results_of_one_region_have_no_selector(app, results, tmp_path):
+    evaluate({"FL": tmp_path / "FL"}, tmp_path / "results" / "one", references=tmp_path / "references")
+    at = app(results="one")
+    assert "region of one" not in {of.key for of in at.selectbox}
+    assert not [of for of in at.dataframe if "Region" in of.value]
+
+
+def test_thumbnails_are_of_the_region(results):
+    whole, part = (open_comparison(results, region=region) for region in ("", "et"))
+    assert kept_thumbnail(whole, "one") != kept_thumbnail(part, "one")
+    assert kept_thumbnail(whole, "one") == kept_thumbnail(open_comparison(results), "one")
+    assert len(list((results / FOLDER / "et" / "one").iterdir())) == 1
+    assert "&region=et" in thumbnail_addresses(part, ("one",))[0]
+    assert "region" not in thumbnail_addresses(whole, ("one",))[0]
+
+
+def test_the_x_ray_is_of_the_region(results):
+    sizes = [
+        kept_table(results, open_comparison(results, region=region).cohort.cases, "own")[0]["size"].tolist()
+        for region in ("", "et", "")
+    ]
+    assert sizes[0] == sizes[2]
+    assert sizes[1][0] < sizes[0][0] / 2
