@@ -54,7 +54,7 @@ def test_the_numbers_are_those_of_the_region_in_the_address(app, results):
     difference = (expected["A-FL"] - expected["FL"]).mean()
     assert difference > 0.1
     assert f"A-FL minus FL +{difference:.3f}" in headline(at)
-    assert at.query_params["measured_region"] == ["et"]
+    assert at.query_params["measured_region"] == "et"
 
 
 def test_a_link_opens_its_region(app, results):
