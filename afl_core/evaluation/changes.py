@@ -8,7 +8,9 @@ from pathlib import Path
 
 from afl_core.base import paths, processes
 from afl_core.base.words import named
+from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.nnunet_results import models_near
 from afl_core.data.scan import scan_folder
 from afl_core.errors import AflError, UsageError
@@ -73,6 +75,8 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
 def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     """Take folders of predictions as sources and start to measure every case; the name of the results.
 
+    Where the data set is read as the whole tumour, every region that its labels name is measured.
+
     Args:
         cohort: The data set, read as it counts.
         folders: The folder of each source, by the source's name.
@@ -80,6 +84,7 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     Raises:
         AflError: If a folder holds no prediction, or a name cannot be one.
     """
+    cohort = with_regions(cohort, ()) if cohort.region.name == WHOLE else cohort
     sources = parse_sources([source_text(name, folder) for name, folder in folders.items()])
     sources = decide_meanings(sources, cohort)
     if name := find_results(cohort):

@@ -37,7 +37,7 @@ def find_results(cohort: Cohort, *, compared: bool = False) -> str | None:
         data, settings = manifest.data, manifest.settings.choice()
         if compared and not manifest.sources:
             continue
-        if (data.path, data.kind) == wanted and settings_for(cohort, settings) == settings:
+        if (data.path, data.kind) == wanted and settings_for(cohort, settings).is_like(settings):
             return folder.name
     return None
 

@@ -20,6 +20,7 @@ from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource
+from afl_core.evaluation.store import find_results
 
 
 @pytest.fixture
@@ -160,3 +161,18 @@ def test_masks_alone_get_results_too(masks, tmp_path, monkeypatch):
     references = references_cohort(masks)
     name = add_predictions(references, {"A": masks})
     assert open_comparison(tmp_path / "results" / name).cohort.cases == references.cases
+
+
+@pytest.mark.parametrize(("region", "measured"), [("whole", ("whole", "tc", "et")), ("et", ("et",))])
+def test_predictions_are_measured_in_every_region_unless_one_was_chosen(
+    cohort, masks, tmp_path, monkeypatch, region, measured
+):
+    monkeypatch.setattr(paths, "RESULTS", tmp_path / "results")
+    monkeypatch.setattr("afl_core.evaluation.changes.start_job", lambda *_, **__: None)
+    opened = load_cohort(cohort, region=region)
+    name = add_predictions(opened, {"A": masks})
+    results = Results(tmp_path / "results" / name)
+    assert results.settings().regions == measured
+    assert find_results(opened) == name
+    assert add_predictions(opened, {"B": masks}) == name
+    assert list(results.manifest().sources) == ["A", "B"]
