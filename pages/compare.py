@@ -1,6 +1,6 @@
 """Compare: the cases at the left; at the right one case in slices, surfaces and numbers."""
 
-from afl_core.ui.compare import case_views, cases, figure_export, imported, layout, panels, upload
+from afl_core.ui.compare import case_views, cases, figure_export, imported, label_errors, layout, panels, upload
 from afl_core.ui.shared import job_panel
 from afl_core.ui.shared.workspace import current_workspace
 
@@ -30,6 +30,7 @@ elif workspace is not None:
             case_views.show_slices(workspace, chosen.case_id, masks)
             surfaces = case_views.place_surfaces()
         panels.show_metrics(workspace, chosen.case_id)
+        label_errors.show_label_errors(workspace, chosen.case_id)
         case_views.show_surfaces(workspace, chosen.case_id, masks, surfaces)
         panels.show_table(workspace, chosen.table, chosen.metric)
         figure_export.show_figure_export(workspace)

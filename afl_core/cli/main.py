@@ -29,6 +29,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every "
             "bin.",
         ),
+        "label-errors": (
+            "label_errors",
+            "Show which label was taken for which: shares of each label of the reference, over all cases, by source.",
+        ),
         "report": (
             "analysis",
             "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",

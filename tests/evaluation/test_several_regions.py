@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 import pytest
+from made_regions import CODES, PREDICTED, REFERENCE, write_cases
 
 from afl_core import evaluate, open_results
 from afl_core.data.formats.files import save_volume
@@ -18,35 +19,12 @@ from afl_core.evaluation.run import begin, evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource
 from afl_core.model.checkpoints import CARD, WEIGHTS
 
-CODES = "et=1,ncr=2,ed=3"
-SHAPE = (12, 10, 8)
-
-
-def labelled(*layers: tuple[int, slice]) -> np.ndarray:
-    """Slabs of labels across a bar of 4 x 4 voxels."""
-    array = np.zeros(SHAPE, dtype=np.uint8)
-    for label, along in layers:
-        array[along, 3:7, 2:6] = label
-    return array
-
-
-REFERENCE = labelled((3, slice(1, 4)), (2, slice(4, 6)), (1, slice(6, 9)))
-"""Slabs of 3 edema, 2 necrosis and 3 enhancing tumour: whole 8, core 5."""
-
-PREDICTED = labelled((3, slice(1, 3)), (2, slice(3, 7)), (1, slice(7, 10)))
-"""The whole is one slab longer; of the core, 3 to 9 where it is 4 to 8; of the enhancing tumour, 7 to 9 for 6 to 8."""
-
 DICE = {"whole": 2 * 8 / (8 + 9), "tc": 2 * 5 / (5 + 7), "et": 2 * 2 / (3 + 3), "ncr": 2 * 2 / (2 + 4), "ed": 2 * 2 / 5}
 
 
 @pytest.fixture
 def folder(tmp_path):
-    """References, predictions as labels, and as masks of the whole, of two cases."""
-    for case_id in ("a", "b"):
-        save_volume(tmp_path / "references" / f"{case_id}.nii.gz", REFERENCE, np.eye(4))
-        save_volume(tmp_path / "labels" / f"{case_id}.nii.gz", PREDICTED, np.eye(4))
-        save_volume(tmp_path / "masks" / f"{case_id}.nii.gz", (PREDICTED > 0).astype(np.uint8), np.eye(4))
-    return tmp_path
+    return write_cases(tmp_path)
 
 
 def measured(folder, *regions: str, **sources: str):
