@@ -90,7 +90,7 @@ def measure_by_protocol(
             received=f"prediction {prediction.shape}, reference {reference.shape} voxels",
         )
     for name, labels in (("prediction", prediction), ("reference", reference)):
-        check_protocol_labels(np.unique(labels).tolist(), protocol, file=f"The {name}")
+        check_protocol_labels(labels, protocol, file=f"The {name}")
     boxes = [box for labels in (prediction, reference) if (box := bounding_box(labels != 0))]
     box = union_box(boxes[0], boxes[-1]) if boxes else (slice(0, 1),) * 3
     predicted, true = prediction[box], reference[box]
@@ -100,9 +100,15 @@ def measure_by_protocol(
     ]
 
 
-def check_protocol_labels(values: Sequence[int], protocol: Protocol, *, file: str) -> None:
+def labels_in(labels: Labels) -> set[int]:
+    """The labels of a map, without 0."""
+    box = bounding_box(labels != 0)
+    return set() if box is None else {int(value) for value in np.unique(labels[box])} - {0}
+
+
+def check_protocol_labels(labels: Labels, protocol: Protocol, *, file: str) -> None:
     """Raise `DataError` unless the protocol knows every label of a file: one that it does not would be lost."""
-    if unknown := sorted(set(values) - {0} - set(protocol.labels)) if protocol.labels else []:
+    if unknown := sorted(labels_in(labels) - set(protocol.labels)) if protocol.labels else []:
         raise DataError(
             f"{file} holds labels that {protocol.title} does not have",
             received=f"{', '.join(map(str, unknown))} where {', '.join(map(str, protocol.labels))} are known",
