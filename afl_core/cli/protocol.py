@@ -96,6 +96,7 @@ def protocol(  # noqa: PLR0913 - one parameter an option
     if out:
         write_atomically(out / "protocol.csv", table.to_csv(index=False).encode())
     _print_means(table, rule, problems)
+    print_warnings([_other_cases(table, [source.name for source in sources])])
     if out:
         print_line(f"protocol.csv written to {out}")
 
@@ -160,6 +161,15 @@ def _print_means(table: pd.DataFrame, rule: Protocol, problems: dict[str, str]) 
     print_line('Means over cases; "of 3": over the 3 cases in which the value is defined. Distances are in mm.')
     document = {"protocol": rule.name, "source": rule.source, "rows": records, "problems": problems}
     print_json(json_text(document))
+
+
+def _other_cases(table: pd.DataFrame, sources: Sequence[str]) -> str:
+    """That the means are of different cases; "" where all sources have the same."""
+    cases = {source: set(table.loc[table["source"] == source, "case_id"]) for source in sources}
+    if all(ids == cases[sources[0]] for ids in cases.values()):
+        return ""
+    numbers = ", ".join(f"{source} {len(ids)}" for source, ids in cases.items())
+    return f"The means of the sources are over different cases and cannot be compared: {numbers}."
 
 
 def _cell(key: str, mean: float, defined: int, cases: int) -> str:

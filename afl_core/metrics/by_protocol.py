@@ -15,7 +15,7 @@ from afl_core.metrics.lesions import LesionCrops, LesionMetrics, lesion_rows
 from afl_core.metrics.matchers import Integers, Matching, match_masks
 from afl_core.metrics.overlap import Counts, count, dsc
 from afl_core.metrics.protocols import Protocol
-from afl_core.metrics.surface import compute_surface_distances, hd95_pooled_mm
+from afl_core.metrics.surface import ROUNDING_MM, compute_surface_distances, hd95_pooled_mm
 from afl_core.metrics.surface_area import hd95_area_mm
 from afl_core.regions import BoolArray, bounding_box, check_spacing, union_box
 from afl_core.volume import Spacing
@@ -201,7 +201,8 @@ def _scores(row: LesionMetrics, *, crops: LesionCrops, protocol: Protocol, penal
     if protocol.hd95 == "area":
         return row.dsc, hd95_area_mm(prediction, reference, spacing_mm=spacing_mm), math.nan
     distances = compute_surface_distances(prediction, reference, spacing_mm=spacing_mm)
-    near = [np.mean(directed <= min(spacing_mm)) for directed in (distances.prediction, distances.reference)]
+    tolerance_mm = min(spacing_mm) + ROUNDING_MM
+    near = [np.mean(directed <= tolerance_mm) for directed in (distances.prediction, distances.reference)]
     return row.dsc, hd95_pooled_mm(distances), float(np.mean(near))
 
 

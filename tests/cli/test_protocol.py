@@ -132,6 +132,21 @@ def test_two_sources_in_their_order(protocol, folders):
     table = pd.read_csv(folders / "out" / "protocol.csv")
     assert list(dict.fromkeys(table["source"])) == ["mine", "also"]
     assert set(table.loc[table["source"] == "also", "lesion_dsc"]) == {1}
+    assert "different cases" not in err
+    (folders / "also" / "c_pred.nii.gz").unlink()
+    assert (
+        "over different cases and cannot be compared: mine 3, also 2."
+        in protocol("brats2023_gli", *arguments(folders, "mine", "also"))[2]
+    )
+
+
+def test_files_that_lost_their_header(protocol, folders):
+    for case in "abc":
+        save(folders / "flipped" / f"{case}.nii.gz", block(), np.diag([-1, 1, 1, 1]))
+    words = ("brats2023_gli", *arguments(folders, "flipped"), "--out", folders / "out")
+    assert protocol(*words)[0] == 2
+    assert protocol(*words, "--trust-voxel-order")[0] == 0
+    assert set(pd.read_csv(folders / "out" / "protocol.csv")["lesion_dsc"]) == {1}
 
 
 def test_masks_of_one_region_are_doubted(protocol, folders):
