@@ -63,6 +63,13 @@ def test_equal_to_the_challenges_own_code(title, name):
                 assert ours == pytest.approx(expected, abs=1e-6, nan_ok=True), f"{region} {key}"
 
 
+def test_lesions_on_a_grid_of_unequal_edges():
+    """As panoptica 2.1.7 has them where arrays and spacing are given, not files: evaluate(..., voxelspacing=...)."""
+    whole = measured("brats2025_gli", "noise of 1 x 1 x 3 mm")["wt"]
+    assert whole.lesion_hd95_mm == pytest.approx(4.669186893695669, abs=1e-6)
+    assert whole.lesion_nsd == pytest.approx(0.843472186891021, abs=1e-6)
+
+
 def test_the_oracles_hold_every_protocol_and_thirty_pairs():
     assert {name for _, name in ORACLE} == set(PROTOCOLS)
     assert len(PAIRS) >= 30
@@ -159,7 +166,7 @@ def test_the_largest_sum_of_dice_is_not_the_greedy_one():
         (((0, 9),), ((0, 4), (5, 9)), (1, 0, 1)),
         (((0, 1),), ((0, 10),), (1, 0, 0)),  # 1/10
         (((0, 1),), ((0, 11),), (0, 1, 1)),
-        (((2, 12), (13, 21)), ((0, 5), (6, 16)), (2, 0, 0)),  # most pairs first: 3/12 and 3/15, not 6/14 alone
+        (((0, 2), (3, 24)), ((0, 20), (21, 27)), (2, 0, 0)),  # most pairs: 2/20 and 3/24, not 17/24 alone
     ],
 )
 def test_picai_by_hand(prediction, reference, counts):
