@@ -20,6 +20,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         "app": ("app", "Serve the workbench on this machine, and open it in the browser."),
         "demo": ("demo", "Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split."),
         "evaluate": ("evaluate", "Measure every source on every case: per case and per lesion."),
+        "protocol": (
+            "protocol",
+            "Measure folders of label files as a challenge does: lesions, sizes and empty masks by its own rules.",
+        ),
         "import": (
             "import_",
             "Make results of tables that another tool has computed: nnU-Net, AUDIT, panoptica, BraTS, or any CSV.",

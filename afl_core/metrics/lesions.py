@@ -139,7 +139,7 @@ def measure_lesions(
     penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
     region_ml = voxels_in_region(matching) * voxel_ml
     lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
-    crops = _Crops(matching)
+    crops = LesionCrops(matching)
     measured = []
     for row in rows:
         if row.kind == "false_positive":
@@ -183,24 +183,26 @@ def lesion_dsc(lesions: Sequence[LesionMetrics], *, false_positives: bool = Fals
     return sum(values) / len(values) if values else math.nan
 
 
-class _Crops:
+class LesionCrops:
     """Cuts out a lesion with its matched components; the bounding boxes are computed when first needed."""
 
     def __init__(self, matching: Matching) -> None:
         self.matching = matching
         self._boxes: tuple[list[Box], list[Box]] | None = None
 
-    def distances(self, row: LesionMetrics) -> SurfaceDistances:
-        """Surface distances between the lesion of a row and its components."""
+    def masks(self, row: LesionMetrics) -> tuple[BoolArray, BoolArray]:
+        """The components matched to the lesion of a row, and the lesion, in the box around both."""
         m, numbers = self.matching, list(row.predicted_components)
         if self._boxes is None:
             self._boxes = _boxes(m.lesions), _boxes(m.components)
         box = reduce(union_box, [self._boxes[1][c - 1] for c in numbers], self._boxes[0][row.lesion_id - 1])
         matched = np.zeros(len(m.component_voxels) + 1, dtype=bool)
         matched[numbers] = True
-        return compute_surface_distances(
-            matched[m.components[box]], m.lesions[box] == row.lesion_id, spacing_mm=m.spacing_mm
-        )
+        return matched[m.components[box]], m.lesions[box] == row.lesion_id
+
+    def distances(self, row: LesionMetrics) -> SurfaceDistances:
+        """Surface distances between the lesion of a row and its components."""
+        return compute_surface_distances(*self.masks(row), spacing_mm=self.matching.spacing_mm)
 
 
 def _boxes(labels: Labels) -> list[Box]:

@@ -53,7 +53,7 @@ def compute_surface_distances(prediction: BoolArray, reference: BoolArray, *, sp
     """
     first, second = _points(surface_voxels(prediction)), _points(surface_voxels(reference))
     steps = np.array(spacing_mm, dtype=np.float64)
-    return SurfaceDistances(prediction=_directed(first, second, steps), reference=_directed(second, first, steps))
+    return SurfaceDistances(prediction=directed_mm(first, second, steps), reference=directed_mm(second, first, steps))
 
 
 def hd_mm(distances: SurfaceDistances) -> float:
@@ -64,6 +64,11 @@ def hd_mm(distances: SurfaceDistances) -> float:
 def hd95_mm(distances: SurfaceDistances) -> float:
     """The larger of the two directed 95th percentiles (linear interpolation), in mm; not the percentile of the pool."""
     return max(_percentile_95(distances.prediction), _percentile_95(distances.reference))
+
+
+def hd95_pooled_mm(distances: SurfaceDistances) -> float:
+    """The 95th percentile of both directions together, in mm, as MedPy and panoptica take it."""
+    return _percentile_95(np.concatenate([distances.prediction, distances.reference]))
 
 
 def assd_mm(distances: SurfaceDistances) -> float:
@@ -77,6 +82,20 @@ def nsd(distances: SurfaceDistances, *, tolerance_mm: float) -> float:
     limit = tolerance_mm + ROUNDING_MM
     within = np.count_nonzero(distances.prediction <= limit) + np.count_nonzero(distances.reference <= limit)
     return float(within / (distances.prediction.size + distances.reference.size))
+
+
+def directed_mm(points: Points, others: Points, steps: NDArray[np.float64]) -> Distances:
+    """Distance in mm from each point to the nearest of the others.
+
+    Searching is cheaper the shorter its reach. So the largest distance is guessed first: what is found within the reach
+    is exact, and the rest is searched again, farther.
+    """
+    reach = _guess_mm(points, others, steps)
+    squared = _search(points, others, steps, reach)
+    while (far := squared > reach**2).any():
+        reach *= 2
+        squared[far] = _search(points[:, far], others, steps, reach)
+    return np.sqrt(squared)
 
 
 def within(points: Points, others: Points, steps: NDArray[np.float64], limit_mm: float) -> BoolArray:
@@ -94,20 +113,6 @@ def _percentile_95(values: Distances) -> float:
 
 def _points(surface: BoolArray) -> Points:
     return np.array(np.unravel_index(np.flatnonzero(surface), surface.shape))
-
-
-def _directed(points: Points, others: Points, steps: NDArray[np.float64]) -> Distances:
-    """Distance in mm from each point to the nearest of the others.
-
-    Searching is cheaper the shorter its reach. So the largest distance is guessed first: what is found within the reach
-    is exact, and the rest is searched again, farther.
-    """
-    reach = _guess_mm(points, others, steps)
-    squared = _search(points, others, steps, reach)
-    while (far := squared > reach**2).any():
-        reach *= 2
-        squared[far] = _search(points[:, far], others, steps, reach)
-    return np.sqrt(squared)
 
 
 def _guess_mm(points: Points, others: Points, steps: NDArray[np.float64]) -> float:

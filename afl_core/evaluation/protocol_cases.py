@@ -1,0 +1,110 @@
+"""Cases measured by a protocol: the label files of a data set and of its sources, a row a source and region."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from afl_core.base.isolation import attempt
+from afl_core.data.formats.files import load_labels
+from afl_core.data.labels import SYNONYMS
+from afl_core.data.layouts import Cohort
+from afl_core.data.loading import load_reference_labels
+from afl_core.data.voxel_order import as_placed, placed_by
+from afl_core.errors import AflError, UsageError
+from afl_core.evaluation.sources import MaskSource, Source
+from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
+from afl_core.metrics.protocols import PROTOCOLS, Protocol
+from afl_core.volume import Case, Volume, check_right_angles, check_same_grid
+
+
+@dataclass(frozen=True)
+class CaseByProtocol:
+    """One case of all sources.
+
+    Attributes:
+        rows: A row a source and region: source, case_id, patient, protocol, and the fields of a `ProtocolRow`.
+        problems: Name of a source to what is wrong with its file.
+        labels: Name of a source to the labels of its file, without 0.
+    """
+
+    rows: tuple[Mapping[str, Any], ...]
+    problems: Mapping[str, str]
+    labels: Mapping[str, set[int]]
+
+
+def check_folders(sources: Sequence[Source]) -> tuple[MaskSource, ...]:
+    """The sources; raises `UsageError` where one is no folder of files."""
+    folders = tuple(source for source in sources if isinstance(source, MaskSource))
+    if others := [source.name for source in sources if not isinstance(source, MaskSource)]:
+        todo = "Write its masks with `afl predict` and give their folder"
+        raise UsageError("A protocol reads folders of label files", received=", ".join(others), todo=todo)
+    return folders
+
+
+def check_regions(cohort: Cohort, protocol: Protocol) -> None:
+    """Raise `UsageError` where the data set's labels make other regions than the protocol's of the same name."""
+    for region, labels in protocol.regions.items():
+        theirs = cohort.scheme.regions.get(SYNONYMS.get(region, region))
+        if labels and theirs and set(theirs) != set(labels):
+            raise UsageError(
+                f"By the labels of the data set ({cohort.scheme.title}), the region {region} is another than in "
+                f"{protocol.title}",
+                received=f"{'+'.join(map(str, theirs))} against {'+'.join(map(str, labels))}",
+                todo="Save references and predictions with the protocol's labels; if they are so already, give "
+                "--labels any",
+            )
+
+
+def measure_case(case: Case, *, sources: Sequence[MaskSource], protocol: str) -> CaseByProtocol:
+    """Measure one case of every source; a file that cannot be measured is a problem of its source alone.
+
+    Args:
+        case: A case with a reference.
+        sources: Folders of label files.
+        protocol: Name in PROTOCOLS.
+
+    Raises:
+        DataError: If the reference cannot be read or holds a label that the protocol lacks.
+        GeometryError: If its axes are not at right angles.
+    """
+    rule = PROTOCOLS[protocol]
+    reference = load_reference_labels(case)
+    check_right_angles(reference, name=f"The reference of {case.case_id}")
+    check_protocol_labels(reference.array, rule, file=f"The reference of {case.case_id}")
+    rows: list[Mapping[str, Any]] = []
+    problems, labels = dict[str, str](), dict[str, set[int]]()
+    for source in sources:
+        work = partial(_measure_source, case, source, reference, rule)
+        outcome = attempt(work, of=f"measuring {source.name} on {case.case_id}")
+        if isinstance(outcome, AflError):
+            problems[source.name] = str(outcome)
+            continue
+        measured, labels[source.name] = outcome
+        of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": protocol}
+        rows += [of_case | asdict(row) for row in measured]
+    return CaseByProtocol(tuple(rows), problems, labels)
+
+
+def doubt_labels(seen: Mapping[str, set[int]], protocol: Protocol) -> list[str]:
+    """Sources whose files all hold one label where the protocol has several: perhaps masks of one region."""
+    several = len({label for labels in protocol.regions.values() for label in labels}) > 1
+    return [
+        f"Every file of {source} holds the label {next(iter(labels))} alone, which counts as that label of "
+        f"{protocol.title}: if they are masks of one region, the other regions are wrong."
+        for source, labels in seen.items()
+        if several and len(labels) == 1
+    ]
+
+
+def _measure_source(
+    case: Case, source: MaskSource, reference: Volume, protocol: Protocol
+) -> tuple[list[ProtocolRow], set[int]]:
+    """The rows of one source, and the labels of its file without 0."""
+    path = source.files(case)[0]
+    labels, by = load_labels(path), placed_by(case, path)
+    if by != path:
+        labels = as_placed(labels, by)
+    check_same_grid(reference, labels, names=("the reference", f"{source.name}'s file of {case.case_id}"))
+    rows = measure_by_protocol(labels.array, reference.array, reference.spacing_mm, protocol)
+    return rows, labels_in(labels.array)

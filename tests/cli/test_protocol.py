@@ -1,0 +1,215 @@
+"""`afl protocol`: what it prints and writes, and that one bad file never ends the others."""
+
+import json
+import os
+import sys
+
+import made_trees
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core.cli import main
+from afl_core.metrics.protocols import PROTOCOLS
+
+MM1 = np.eye(4)
+
+
+def save(path, labels, affine=MM1):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(labels, affine), path)
+
+
+def block(label=3, first=4, size=6):
+    labels = np.zeros((30, 16, 16), np.uint8)
+    labels[first : first + size, 4:10, 4:10] = label
+    return labels
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Three cases of a block of 216 voxels: found, shifted by three, missed; the third has a false lesion too."""
+    predictions = {"a": block(), "b": block(first=7), "c": block(first=20)}
+    for case, labels in predictions.items():
+        save(tmp_path / "references" / f"{case}.nii.gz", block())
+        save(tmp_path / "mine" / f"{case}.nii.gz", labels)
+    return tmp_path
+
+
+@pytest.fixture
+def protocol(monkeypatch, capsys):
+    """`protocol(*arguments)` gives exit status, standard output and standard error."""
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setenv("COLUMNS", "200")
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["afl", "protocol", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            main.main()
+        said = capsys.readouterr()
+        return left.value.code or 0, said.out, " ".join(said.err.split())
+
+    return run
+
+
+def arguments(folders, *sources, references="references"):
+    named = (f"{name}={folders / name}" for name in sources or ("mine",))
+    return ("--references", folders / references, *(word for text in named for word in ("--source", text)))
+
+
+def test_without_a_name_it_lists_all_with_their_sources(protocol):
+    code, out, _ = protocol()
+    assert code == 0
+    assert all(rule.name in out and rule.source in out for rule in PROTOCOLS.values())
+    listed = json.loads(protocol("--json")[1])["protocols"]
+    assert {one["name"]: one["regions"] for one in listed}["brats2025_met"] == {
+        "et": [3],
+        "rc": [4],
+        "tc": [1, 3],
+        "wt": [1, 2, 3],
+    }
+
+
+def test_measures_every_case_and_region(protocol, folders):
+    """Dice 1, 1/2 and 0; lesion-wise (1 + 1/2 + 0) / 3, the last over a missed and a false lesion."""
+    code, out, err = protocol("brats2023_met", *arguments(folders), "--out", folders / "out")
+    assert code == 0, err
+    assert PROTOCOLS["brats2023_met"].source in err
+    table = pd.read_csv(folders / "out" / "protocol.csv")
+    assert table[["case_id", "region"]].to_numpy().tolist() == [[c, r] for c in "abc" for r in ("wt", "tc", "et")]
+    whole = table[table["region"] == "wt"].set_index("case_id")
+    assert whole["dsc"].tolist() == [1, 0.5, 0]
+    assert whole["lesion_dsc"].tolist() == [1, 0.5, 0]
+    assert whole["lesion_hd95_mm"].tolist() == [0, 3, 374]
+    assert whole[["tp", "fp", "fn"]].to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
+    assert set(table["protocol"]) == {"brats2023_met"}
+    (line,) = [line for line in out.splitlines() if line.split()[1:2] == ["wt"]]
+    assert line.split()[2:] == ["3", "0.67", "0.33", "0.33", "0.00", "0.500", "125.67", "0.500", "6.33"]
+
+
+def test_json_says_in_how_many_cases_a_value_is_defined(protocol, folders):
+    save(folders / "references" / "d.nii.gz", block(size=0))
+    save(folders / "mine" / "d.nii.gz", block(size=0))
+    code, out, _ = protocol("brats2025_goat", *arguments(folders), "--json")
+    document = json.loads(out)
+    assert code == 0
+    assert (document["protocol"], document["source"]) == ("brats2025_goat", PROTOCOLS["brats2025_goat"].source)
+    whole = document["rows"][0]
+    assert (whole["source"], whole["region"], whole["cases"]) == ("mine", "wt", 4)
+    assert (whole["means"]["lesion_dsc"], whole["defined_in"]["lesion_dsc"]) == (0.5, 3)
+    assert whole["defined_in"]["tp"] == 4
+    assert "0.500 of 3" in protocol("brats2025_goat", *arguments(folders))[1]
+
+
+def test_bad_files_never_end_the_others(protocol, folders):
+    for folder in ("references", "mine"):
+        for case in ("label4", "grid", "half", "missing"):
+            save(folders / folder / f"{case}.nii.gz", block())
+    save(folders / "mine" / "label4.nii.gz", block(label=4))
+    save(folders / "mine" / "grid.nii.gz", block(), np.diag([1, 1, 2, 1]))
+    save(folders / "mine" / "half.nii.gz", block() * np.float32(0.5))
+    (folders / "mine" / "missing.nii.gz").unlink()
+    save(folders / "references" / "other.nii.gz", block(label=5))
+    save(folders / "mine" / "other.nii.gz", block())
+    code, out, err = protocol("brats2023_gli", *arguments(folders), "--out", folders / "out", "--json")
+    assert code == 0, err
+    assert set(pd.read_csv(folders / "out" / "protocol.csv")["case_id"]) == {"a", "b", "c"}
+    problems = json.loads(out)["problems"]
+    assert set(problems) == {"label4 mine", "grid mine", "half mine", "missing mine", "other"}
+    assert "4 where 1, 2, 3 are known" in problems["label4 mine"]
+    assert "another affine" in problems["grid mine"]
+    assert "no mask of missing" in problems["missing mine"]
+    assert "The reference of other holds labels" in problems["other"]
+    assert all(name in err for name in problems)
+
+
+def test_two_sources_in_their_order(protocol, folders):
+    for case in "abc":
+        save(folders / "also" / f"{case}_pred.nii.gz", block())
+    code, _, err = protocol("brats2023_gli", *arguments(folders, "mine", "also"), "--out", folders / "out")
+    assert code == 0, err
+    table = pd.read_csv(folders / "out" / "protocol.csv")
+    assert list(dict.fromkeys(table["source"])) == ["mine", "also"]
+    assert set(table.loc[table["source"] == "also", "lesion_dsc"]) == {1}
+    assert "different cases" not in err
+    (folders / "also" / "c_pred.nii.gz").unlink()
+    assert (
+        "over different cases and cannot be compared: mine 3, also 2."
+        in protocol("brats2023_gli", *arguments(folders, "mine", "also"))[2]
+    )
+
+
+def test_files_that_lost_their_header(protocol, folders):
+    for case in "abc":
+        save(folders / "flipped" / f"{case}.nii.gz", block(), np.diag([-1, 1, 1, 1]))
+    words = ("brats2023_gli", *arguments(folders, "flipped"), "--out", folders / "out")
+    assert protocol(*words)[0] == 2
+    assert protocol(*words, "--trust-voxel-order")[0] == 0
+    assert set(pd.read_csv(folders / "out" / "protocol.csv")["lesion_dsc"]) == {1}
+
+
+def test_masks_of_one_region_are_doubted(protocol, folders):
+    for case in "abc":
+        save(folders / "masks" / f"{case}.nii.gz", block(label=1))
+    assert "Every file of masks holds the label 1 alone" in protocol("brats2023_gli", *arguments(folders, "masks"))[2]
+    assert "alone, which counts" not in protocol("picai", *arguments(folders, "masks"))[2]
+
+
+def test_case_names_of_another_task_are_doubted(protocol, folders):
+    for folder in ("references", "mine"):
+        save(folders / folder / "BraTS-MET-00001-000.nii.gz", block())
+    err = protocol("brats2023_gli", *arguments(folders))[2]
+    assert "another task than the names of the cases say: 1 of MET" in err
+
+
+def test_labels_that_mean_something_else_are_refused(protocol, folders):
+    code, _, err = protocol("brats2023_gli", *arguments(folders), "--labels", "msd")
+    assert code == 2
+    assert "the region tc is another than in BraTS 2023" in err
+    assert "2+3 against 1+3" in err
+    assert protocol("brats2023_gli", *arguments(folders), "--labels", "brats2023")[0] == 0
+
+
+@pytest.fixture
+def data(tmp_path):
+    """A data set in the layout of BraTS 2023, and its own references as predictions."""
+    made_trees.brats2023(tmp_path / "data")
+    for path in (tmp_path / "data").rglob("*-seg.nii.gz"):
+        image = nib.load(path)
+        save(tmp_path / "mine" / path.name.replace("-seg", ""), np.asarray(image.dataobj), image.affine)
+    return "--data", tmp_path / "data", "--source", f"mine={tmp_path / 'mine'}"
+
+
+def test_a_data_set_by_its_layout(protocol, data):
+    code, out, err = protocol("brats2023_gli", *data)
+    assert code == 0, err
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("mine")] == ["wt", "tc", "et"]
+
+
+def test_a_layout_that_says_other_labels_than_the_protocol(protocol, data):
+    code, _, err = protocol("brats2025_ped", *data)
+    assert code == 2
+    assert "the region et is another than in BraTS 2025 paediatric (received: 3 against 1)" in err
+    assert protocol("brats2025_ped", *data, "--labels", "any")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("brats2025_mets",), "Did you mean brats2025_met?"),
+        (("brats2023_met", "--references", "x"), "There is nothing to measure"),
+    ],
+)
+def test_mistakes(protocol, words, said):
+    code, _, err = protocol(*words)
+    assert code == 2
+    assert said in err
+
+
+def test_nothing_that_could_be_measured(protocol, folders):
+    for case in "abc":
+        save(folders / "mine" / f"{case}.nii.gz", block(label=9))
+    code, _, err = protocol("brats2023_gli", *arguments(folders))
+    assert code == 2
+    assert "No prediction could be measured (received: 3 cases)" in err
