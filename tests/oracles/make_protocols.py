@@ -5,7 +5,9 @@ Each code is installed in an environment of its own, and none of them is a depen
     brats2023  brats_metrics.py of the repository rachitsaluja/BraTS-2023-Metrics at 0c603fc on PYTHONPATH, with
                numpy<2, pandas 1.5.3, connected-components-3d, and surface-distance 0.1 of PyPI (masks as bool) in
                place of its copy of it. `metric_df.replace(np.inf, 374)` is done on the column of HD95 alone, as
-               pandas refuses to look for infinity in the column of arrays.
+               pandas refuses to look for infinity in the column of arrays. The committed values were made with a
+               shortened copy of that file, as the repository could not be reached: make them again with the file
+               itself where it can.
     brats2025  pip install brats-evaluation==0.0.10 panoptica==2.1.7
     picai      pip install picai-eval==1.4.13
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from afl_core import evaluate
+from afl_core.analysis.label_errors import label_errors, matrix
 from afl_core.analysis.xray.store import kept_table
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
@@ -77,6 +78,20 @@ def test_the_overview_has_a_row_for_every_region(app, results):
         dsc = open_comparison(results, region=region).rows.groupby("source")["dsc"].mean()
         assert (row["FL mean"], row["A-FL mean"]) == (f"{dsc['FL']:.3f}", f"{dsc['A-FL']:.3f}")
         assert row["Over"] == "2 patients"
+
+
+def test_compare_shows_which_label_was_taken_for_which(app, results):
+    at = app("compare", case="one", measured_region="et")
+    assert not [of for of in at.dataframe if of.value.index.name == "reference"]
+    at.toggle("label errors").set_value(True).run()
+    assert not at.exception
+    first, second = (of.value for of in at.dataframe if of.value.index.name == "reference")
+    by_region = {region: open_comparison(results, region=region) for region in ("whole", "tc", "et")}
+    for source, shown in (("FL", first), ("A-FL", second)):
+        shares = matrix(label_errors(by_region, "one", source))
+        right = shares.loc["enhancing tumour (ET)", "enhancing tumour (ET)"]
+        assert shown.loc["enhancing tumour (ET)", "enhancing tumour (ET)"].startswith(f"{100 * right:.0f} % (")
+        assert 0 < right < 1
 
 
 def test_results_of_one_region_have_no_selector(app, results, tmp_path):
