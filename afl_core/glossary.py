@@ -113,8 +113,8 @@ _MEASURING = {
     "Matcher": "The rule that says when a predicted component finds a lesion: any shared voxel, an IoU of at least "
     "0.5 one to one, or the rule of BraTS 2023 for a task.",
     "Missed lesion": "A lesion of the reference that no predicted component finds by the matcher.",
-    "Ignored lesion": "A lesion so small that the matcher leaves it out of every score. Only the rules of BraTS 2023 "
-    "have such a size.",
+    "Ignored lesion": "A lesion so small that it is left out of every score. The rules of BraTS 2023 have such a "
+    "size; a least size of one's own counts for false positives too.",
     "Undefined": "A value that the formula does not give, such as 0 / 0. It is shown as empty and enters no mean; "
     "how many there are is said.",
 }

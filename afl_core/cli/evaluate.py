@@ -77,6 +77,14 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
+    least_lesion: Annotated[
+        int,
+        typer.Option(
+            help="Least size of a lesion in voxels: smaller ones, and smaller false positives, enter no lesion score, "
+            "and their number is said. 0 is the matcher's own rule.",
+            min=0,
+        ),
+    ] = SETTINGS.least_lesion_voxels,
     nsd_tolerance: Annotated[
         float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
     ] = SETTINGS.nsd_tolerance_mm,
@@ -112,7 +120,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = open_cohort(data, references, options)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     results = Results(out)
-    settings = Settings(nsd_tolerance_mm=nsd_tolerance, matcher=find_matcher(matcher).name)
+    settings = Settings(nsd_tolerance, find_matcher(matcher).name, least_lesion)
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)

@@ -189,12 +189,14 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
 
 
 def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
-    """The lesions of the reference that enter no score, where the matcher leaves out small ones."""
-    matcher = MATCHERS.get(manifest.settings.matcher)
+    """The lesions of the reference that enter no score, where the matcher or the least size leaves out small ones."""
+    matcher, least = MATCHERS.get(manifest.settings.matcher), manifest.settings.least_lesion_voxels
+    matcher = matcher and matcher.from_size(least)
     if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
         return ""
     ignored = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
-    return (
+    told = f"Of fewer than {number_of(least, 'voxel')}, false positives count for nothing. " if least else ""
+    return told + (
         f"The matcher {matcher.name} ignores {number_of(int(ignored.sum()), 'lesion')} of "
         f"{number_of(int((ignored > 0).sum()), 'case')}, those up to "
         f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."

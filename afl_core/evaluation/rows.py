@@ -27,6 +27,7 @@ class Settings:
     Attributes:
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
         matcher: Name in `MATCHERS`: when a predicted component finds a lesion.
+        least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; 0 is the matcher's rule.
         region: Name of the region that is measured and opened first.
         labels: Label scheme that was chosen; "" where it is the data set's own.
         trust_voxel_order: `Case.trust_voxel_order` of the cases.
@@ -35,6 +36,7 @@ class Settings:
 
     nsd_tolerance_mm: float = 1.0
     matcher: str = "overlap"
+    least_lesion_voxels: int = 0
     region: str = "whole"
     labels: str = ""
     trust_voxel_order: bool = False
@@ -76,6 +78,7 @@ def row_key(case: Case, source: Source, settings: Settings) -> str:
     """
     reference = hash_files([case.reference] if case.reference else [])
     measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
+    measured |= {"least_lesion_voxels": settings.least_lesion_voxels} if settings.least_lesion_voxels else {}
     region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
     trusted = case.reference if case.trust_voxel_order else None
     placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []
@@ -102,6 +105,7 @@ def measure_rows(
         spacing_mm=reference.spacing_mm,
         nsd_tolerance_mm=settings.nsd_tolerance_mm,
         matcher=settings.matcher,
+        least_lesion_voxels=settings.least_lesion_voxels,
         probabilities=prediction.probabilities,
     )
     row = {

@@ -115,7 +115,8 @@ def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ..
                 reference_components=m.parts[k - 1],
             )
         )
-    false = np.setdiff1d(np.arange(1, len(m.component_voxels) + 1), component).tolist()
+    counted = m.component_voxels > (m.matcher.ignored_up_to_voxels if m.matcher.spares_specks else 0)
+    false = np.setdiff1d(np.flatnonzero(counted) + 1, component).tolist()
     centres = _central_voxels(m.components, m.spacing_mm, origin) if false else []
     for k, c in enumerate(false, start=len(rows) + 1):
         volume_ml = int(m.component_voxels[c - 1]) * ml
@@ -149,7 +150,8 @@ def measure_lesions(
             in_region = 2 * row.overlap_ml / (row.volume_ml + float(region_ml[row.lesion_id]))
         hd95, assd = penalty_mm, penalty_mm
         if row.detected:
-            apart = distances if distances and len(rows) == 1 else crops.distances(row)
+            alone = len(rows) == 1 and len(matching.component_voxels) == len(row.predicted_components)
+            apart = distances if distances and alone else crops.distances(row)
             hd95, assd = hd95_mm(apart), assd_mm(apart)
         measured.append(replace(row, dsc_in_region=in_region, hd95_mm=hd95, assd_mm=assd, nearest_mm=float(nearest)))
     return tuple(measured)

@@ -55,13 +55,14 @@ class MaskMetrics:
         return {field.name: getattr(self, field.name) for field in fields(self) if field.name in METRICS}
 
 
-def evaluate_masks(
+def evaluate_masks(  # noqa: PLR0913 - one argument a choice
     prediction: BoolArray,
     reference: BoolArray,
     *,
     spacing_mm: Spacing,
     nsd_tolerance_mm: float = 1.0,
     matcher: str = "overlap",
+    least_lesion_voxels: int = 0,
     probabilities: Probabilities | None = None,
 ) -> MaskMetrics:
     """Measure a predicted mask against its reference: overlap, surface distances, volume, lesions.
@@ -72,6 +73,7 @@ def evaluate_masks(
         spacing_mm: Voxel edge lengths along X, Y, Z.
         nsd_tolerance_mm: Distance up to which a surface counts as right in NSD.
         matcher: Name in MATCHERS: which predicted components belong to which lesion.
+        least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; 0 is the matcher's rule.
         probabilities: Floating point, shape (2, X, Y, Z), background and tumour channel after the sigmoid: what the
             two `released_` metrics are computed from, NaN without. No other metric reads them.
 
@@ -91,7 +93,7 @@ def evaluate_masks(
     (0.6666666666666666, 3.0, -0.003)
     """
     _check(prediction, reference, spacing_mm, nsd_tolerance_mm)
-    rule = find_matcher(matcher)
+    rule = find_matcher(matcher).from_size(least_lesion_voxels)
     soft = None if probabilities is None else sum_probabilities(probabilities, reference)
     pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
     values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}

@@ -3,7 +3,7 @@
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
@@ -32,6 +32,7 @@ class Matcher:
         dilation_voxels: Steps by which the reference grows, face and edge neighbours each, before lesions are told
             apart and components matched: lesions whose grown shapes touch become one. The lesion itself does not grow.
         ignored_up_to_voxels: Lesions up to this size (included) have a row of kind "ignored" and enter no score.
+        spares_specks: Whether false positives up to that size enter no score either, and have no row.
         penalty_mm: HD95 and ASSD of a missed lesion and of a false positive; None for the diagonal of the grid.
         false_positives_score_zero: Whether each false positive enters the mean lesion Dice as a 0.
         task: The BraTS task whose constants these are, in lower case; "" for a rule of no task.
@@ -44,9 +45,14 @@ class Matcher:
     min_iou: float = 0.0
     dilation_voxels: int = 0
     ignored_up_to_voxels: int = 0
+    spares_specks: bool = False
     penalty_mm: float | None = None
     false_positives_score_zero: bool = False
     task: str = ""
+
+    def from_size(self, voxels: int) -> "Matcher":
+        """The rule for lesions and false positives of at least so many voxels; 0 leaves it as it is."""
+        return replace(self, ignored_up_to_voxels=voxels - 1, spares_specks=True) if voxels else self
 
 
 _BRATS2023 = MappingProxyType(

@@ -108,6 +108,8 @@ def _metrics(metrics: Sequence[Overall], findings: Findings) -> Iterator[Stateme
     if matcher and (level == "lesion" or any(key.startswith("lesion_") for key in measures)):
         text = f"Lesions are 26-connected components, matched by the rule {matcher.name}: {matcher.definition}"
         yield Statement(text, keys_of(matcher.source))
+        if least := settings.least_lesion_voxels:
+            yield Statement(f"Lesions and false positives of fewer than {least} voxels entered no lesion score.")
 
 
 def _definition(measure: Measure) -> str:

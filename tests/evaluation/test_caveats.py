@@ -6,7 +6,7 @@ import pytest
 
 from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.data.layouts import DataOptions, references_cohort
-from afl_core.errors import UsageError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import Settings, settings_for
@@ -63,6 +63,23 @@ def test_results_of_the_matcher_that_named_no_task(tmp_path):
     assert "brats2023, which is no matcher any more" in warnings(results.manifest(), results.cases())[0]
     with pytest.raises(UsageError, match="evaluate again with another --out"):
         results.describe_cohort(cohort, sources, settings=Settings(matcher="brats2023_gli"))
+
+
+def test_a_least_size_of_a_lesion_is_said_with_the_number_that_it_leaves_out(tmp_path):
+    mask = np.zeros((12, 12, 12), np.uint8)
+    mask[2:6, 2:6, 2:6], mask[9:11, 9:11, 9] = 1, 1
+    (tmp_path / "masks").mkdir()
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / "masks" / "a.nii.gz")
+    cohort, sources = references_cohort(tmp_path / "masks"), parse_sources([f"A={tmp_path / 'masks'}"])
+    results, settings = Results(tmp_path / "out"), Settings(least_lesion_voxels=5)
+    results.describe_cohort(cohort, sources, settings=settings)
+    evaluate_into(results, cohort.cases, sources)
+    said = " ".join(notes(results.manifest(), results.cases()))
+    assert "ignores 1 lesion of 1 case, those up to 4 voxels: they enter no lesion score" in said
+    assert "Of fewer than 5 voxels, false positives count for nothing" in said
+    assert results.cases()["lesion_tp"].tolist() == [1]
+    with pytest.raises(DataError, match="least_lesion_voxels 0 where it holds 5"):
+        results.describe_cohort(cohort, sources)
 
 
 def test_no_rows_say_nothing(tmp_path):

@@ -186,3 +186,36 @@ def test_refuses_masks_that_cannot_be_compared(prediction, reference, spacing, m
 def test_refuses_an_impossible_tolerance(tolerance):
     with pytest.raises(UsageError, match="tolerance"):
         evaluate_masks(GOOD, GOOD, spacing_mm=(1, 1, 1), nsd_tolerance_mm=tolerance)
+
+
+def specks():
+    """A cube of 64 voxels and specks of 9 and 10; predicted are the cube, the speck of 10, and a false 9 and 10."""
+    reference, prediction = np.zeros((2, 40, 20, 12), bool)
+    for mask in (reference, prediction):
+        mask[2:6, 2:6, 2:6] = True
+        mask[12:17, 2:4, 2] = True  # 10
+    reference[20:23, 2:5, 2] = True  # 9, missed
+    prediction[30:33, 2:5, 2] = True  # 9, false
+    prediction[30:35, 12:14, 2] = True  # 10, false
+    return prediction, reference
+
+
+@pytest.mark.parametrize(
+    ("least", "tp", "fp", "fn", "ignored"), [(0, 2, 2, 1, 0), (1, 2, 2, 1, 0), (10, 2, 1, 0, 1), (11, 1, 0, 0, 2)]
+)
+def test_lesions_and_false_positives_below_the_least_size_count_for_nothing(least, tp, fp, fn, ignored):
+    metrics = evaluate_masks(*specks(), spacing_mm=(1, 1, 1), least_lesion_voxels=least)
+    assert (metrics.lesion_tp, metrics.lesion_fp, metrics.lesion_fn) == (tp, fp, fn)
+    assert sum(lesion.kind == "ignored" for lesion in metrics.lesions) == ignored
+    assert metrics.lesion_f1 == pytest.approx(2 * tp / (2 * tp + fp + fn))
+    assert metrics.dsc == evaluate_masks(*specks(), spacing_mm=(1, 1, 1)).dsc  # of the masks, not of lesions
+
+
+def test_the_one_lesion_beside_spared_specks_has_its_own_distance():
+    """It is matched exactly: 0 mm, whatever is predicted elsewhere."""
+    reference, prediction = np.zeros((2, 40, 20, 12), bool)
+    reference[2:6, 2:6, 2:6] = prediction[2:6, 2:6, 2:6] = True
+    prediction[30:33, 2:5, 2] = True
+    metrics = evaluate_masks(prediction, reference, spacing_mm=(1, 1, 1), least_lesion_voxels=10)
+    assert [(lesion.kind, lesion.hd95_mm) for lesion in metrics.lesions] == [("reference", 0.0)]
+    assert metrics.hd_mm > 20
