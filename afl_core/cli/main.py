@@ -29,6 +29,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every "
             "bin.",
         ),
+        "follow-up": (
+            "follow_up",
+            "Follow the tumour volume of each patient: change, response by volume, and agreement of the change.",
+        ),
         "report": (
             "analysis",
             "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",

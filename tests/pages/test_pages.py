@@ -316,7 +316,9 @@ def test_back_to_the_overview_does_not_bounce(app, results):
     assert "Research use only" in text(at)
 
 
-@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "loss_xray", "training", "data", "help"])
+@pytest.mark.parametrize(
+    "page", ["overview", "compare", "breakdown", "follow_up", "loss_xray", "training", "data", "help"]
+)
 def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monkeypatch, page):
     """A write sends all of it as the page began, without what the viewer wrote since, as a step to go back."""
     at = app(page)
@@ -333,7 +335,7 @@ def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monke
 HOSTILE = '<img src=x onerror="alert(1)"> **bold** [a](http://b)'
 
 
-@pytest.mark.parametrize("page", ["overview", "compare", "breakdown"])
+@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "follow_up"])
 def test_html_in_names_is_shown_as_text(app, results, page):
     """Case ids and messages come from files; the name of a source is checked when it is given."""
     for name in ("cases.parquet", "lesions.parquet"):
