@@ -17,7 +17,7 @@ SHORT = dict(zip(CATEGORIES, ("CR", "PR", "SD", "PD"), strict=True)) | {"": ""}
 def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
     """Volumes in ml against time points: the reference as a thick line, each source in its colour.
 
-    The category stands above the reference, and below a source where it has another one.
+    The category of the reference stands below its time point, and that of a source at its mark where it is another one.
 
     Args:
         table: Rows of `follow_up_table` of one patient.
@@ -28,7 +28,10 @@ def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
     _add(figure, first, "reference", "Reference", (REFERENCE_COLOUR, "circle"))
     for k, source in enumerate(sources):
         _add(figure, table[table["source"] == source], "predicted", source, source_style(k))
-    labels = [visit(row["case_id"], row["patient"]) for row in first.to_dict("records")]
+    labels = [
+        f"{visit(row['case_id'], row['patient'])}<br>{SHORT[row['reference_category']]}"
+        for row in first.to_dict("records")
+    ]
     figure.update_xaxes(tickvals=first["time_point"].tolist(), ticktext=labels, title="Time point", zeroline=False)
     figure.update_yaxes(title="Tumour volume (ml)", rangemode="tozero", zeroline=False)
     return figure.update_layout(chart_layout(380))
@@ -37,16 +40,15 @@ def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
 def _add(figure: go.Figure, rows: pd.DataFrame, prefix: str, name: str, style: tuple[str, str]) -> None:
     """The line of one rater; a missing prediction is a gap."""
     categories, reference = rows[f"{prefix}_category"], prefix == "reference"
-    marked = [
-        SHORT[c] if reference or agrees is False else "" for c, agrees in zip(categories, rows["agrees"], strict=True)
-    ]
+    differs = [not reference and agrees is False for agrees in rows["agrees"]]
+    marked = [SHORT[category] if different else "" for category, different in zip(categories, differs, strict=True)]
     percents = [number(value, 0, sign=True) for value in rows[f"{prefix}_change_percent"]]
     figure.add_scatter(
         x=rows["time_point"],
         y=rows[f"{prefix}_volume_ml"],
         mode="lines+markers+text",
         text=marked,
-        textposition="top center" if reference else "bottom center",
+        textposition="middle right",
         line={"color": style[0], "width": 4 if reference else 2},
         marker={"symbol": style[1], "size": 11 if reference else 9},
         name=name,

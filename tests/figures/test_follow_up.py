@@ -25,9 +25,8 @@ def test_reference_and_sources_are_lines_with_their_categories():
     assert [line.name for line in figure.data] == ["Reference", "A", "B"]
     assert [line.line.color for line in figure.data] == [REFERENCE_COLOUR, *SOURCE_COLOURS[:2]]
     assert list(reference.y) == [10, 3, 5]
-    assert list(reference.text) == ["", "PR", "PD"]
     assert math.isnan(first.y[2])
     assert list(first.text) == ["", "", ""]  # 3 of 9 is a partial response, as the reference's
     assert list(second.text) == ["", "SD", "SD"]
-    assert list(figure.layout.xaxis.ticktext) == ["week_0", "week_1", "week_2"]
+    assert list(figure.layout.xaxis.ticktext) == ["week_0<br>", "week_1<br>PR", "week_2<br>PD"]
     assert figure.layout.yaxis.type is None  # linear

@@ -30,6 +30,7 @@ def visits(results, cohort_folder):
 def test_it_shows_the_volumes_and_where_responses_differ(app, visits):
     at = app("follow_up")
     said = text(at)
+    assert "3 cases of 2 patients" in said
     assert "1 patient has two time points or more" in said
     assert "not a clinical assessment" in said
     assert "FL gives another response by volume than the reference at 1 of 1 time points after baseline" in said

@@ -22,8 +22,7 @@ from afl_core.analysis.follow_up import (
 )
 from afl_core.base.numbers import DIGITS, interval, number
 from afl_core.base.words import named, number_of
-from afl_core.data.labels import region_title
-from afl_core.evaluation.caveats import warnings
+from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.follow_up import plot_follow_up
 from afl_core.glossary import TERMS
@@ -59,20 +58,19 @@ def choose(workspace: Comparison) -> Selection | None:
     if table.empty:
         st.info(plain(f"{NEEDED}. {NEEDED_TODO}."))
         return None
-    region = region_title(workspace.manifest.settings.region)
     demo = "Synthetic cohort. " if workspace.is_demo else ""
     patients = table["patient"].unique().tolist()
     several = number_of(len(patients), "patient has", "patients have")
-    st.markdown(plain(f"{demo}{several} two time points or more. Region: {region}. {NOT_CLINICAL}"))
-    for source in workspace.sources:
-        st.markdown(f"- {plain(disagreement_sentence(table, source))}")
+    st.markdown(f"## {plain(f'{demo}{several} two time points or more.')}")
+    st.markdown(plain(f"{NOT_CLINICAL} {' '.join(notes(workspace.manifest, workspace.rows))}"))
+    st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in workspace.sources))
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(warning))
     if missing := unmeasured_visits(workspace):
         are = number_of(len(missing), "time point of these patients is", "time points of these patients are")
         st.warning(plain(f"{are} not measured, so baseline or nadir may be another one: {named(missing)}."))
     key = kept(f"follow-up patient {workspace.name}", patients[0], patients, name="patient")
-    patient = str(st.selectbox("Patient", patients, key=key, help=TERMS["Patient"]))
+    patient = str(st.selectbox("Patient", patients, key=key, help=TERMS["Patient"], width=400))
     return Selection(workspace, table, patient)
 
 
@@ -85,8 +83,8 @@ def show_patient(selection: Selection) -> None:
         plot_follow_up(own, workspace.sources), f"{workspace.name} {selection.patient} follow-up", key="follow-up"
     )
     st.caption(
-        "CR complete response, PR partial response, SD stable, PD progression: above the reference, and below a source "
-        f"where it gives another one. {ORDER_RULE}"
+        "CR complete response, PR partial response, SD stable, PD progression: below the axis the reference's, and "
+        f"beside a source's mark where it has another one. {ORDER_RULE}"
     )
     shown = patient_table(own)
     event = st.dataframe(
@@ -118,11 +116,11 @@ def _cells(row: dict[Any, Any], prefix: str) -> dict[str, str]:
     differs = " (differs)" if prefix != "reference" and row["agrees"] is False else ""
     return {
         "Volume (ml)": number(row[f"{prefix}_volume_ml"], ML),
+        "Response by volume": f"{row[f'{prefix}_category']}{differs}" or "–",
         "From baseline (ml)": number(row[f"{prefix}_change_ml"], ML, sign=True),
         "From baseline (%)": number(row[f"{prefix}_change_percent"], 0, sign=True),
         "From nadir (ml)": number(row[f"{prefix}_from_nadir_ml"], ML, sign=True),
         "From nadir (%)": number(row[f"{prefix}_from_nadir_percent"], 0, sign=True),
-        "Response by volume": f"{row[f'{prefix}_category']}{differs}" or "–",
     }
 
 
