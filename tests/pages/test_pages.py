@@ -18,6 +18,7 @@ from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
+from afl_core.ui.shared import bar
 
 
 def text(at):
@@ -330,6 +331,18 @@ def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monke
     assert not at.exception, at.exception
     assert at.title[0].value == "A-FL workbench"
     assert written == []
+
+
+def test_a_choice_of_results_that_was_lost_comes_from_the_address(monkeypatch):
+    """A click in a table that switches the page can lose it; then the demo opened instead."""
+    state = {bar.ADDRESS_KEY: "small"}
+    monkeypatch.setattr(st, "session_state", state)
+    monkeypatch.setattr(st, "query_params", {"results": "small"})
+    bar._follow_address(["demo", "small"])
+    assert state["results"] == "small"
+    state["results"] = "demo"  # what the reader chooses stays, until the address names others
+    bar._follow_address(["demo", "small"])
+    assert state["results"] == "demo"
 
 
 HOSTILE = '<img src=x onerror="alert(1)"> **bold** [a](http://b)'
