@@ -36,12 +36,10 @@ def show() -> None:
     st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide")
     overview = st.Page("pages/overview.py", title="Overview", default=True)
     compare = st.Page("pages/compare.py", title="Compare")
-    breakdown = st.Page("pages/breakdown.py", title="Breakdown")
-    training = st.Page("pages/training.py", title="Training")
-    data = st.Page("pages/data.py", title="Data")
-    loss_xray = st.Page("pages/loss_xray.py", title="Loss X-ray")
-    guide = st.Page("pages/help.py", title="Help")
-    page = st.navigation([overview, compare, breakdown, loss_xray, training, data, guide], position="top")
+    more = {"breakdown": "Breakdown", "follow_up": "Follow-up", "loss_xray": "Loss X-ray"}
+    more |= {"training": "Training", "data": "Data", "help": "Help"}
+    others = [st.Page(f"pages/{name}.py", title=title) for name, title in more.items()]
+    page = st.navigation([overview, compare, *others], position="top")
     st.html(f"<style>{STYLE}</style>")
     st.session_state["workspace"] = show_bar("A-FL workbench" if page == overview else page.title)
     if target := st.session_state.pop(PAGE_KEY, None):

@@ -119,6 +119,18 @@ _MEASURING = {
     "how many there are is said.",
 }
 
+_FOLLOW_UP = {
+    "Time point": "One of several studies of a patient; the first is number 1. They stand in the order of the case "
+    "names, numbers by their value; a name with a word such as baseline or pre comes first.",
+    "Baseline": "The first time point of a patient. A change from baseline is a volume minus that of baseline.",
+    "Nadir": "The smallest volume of a patient before a time point, baseline included.",
+    "Response by volume": "Complete response: no volume is left. Partial response: at least 65 % less than at "
+    "baseline. Progression: at least 40 % more than the nadir. Else stable. These are the volume thresholds of RANO "
+    "2.0 (Wen et al. 2023) alone, without its clinical criteria: no clinical assessment.",
+    "Limits of agreement": "The mean error of a source (the bias) plus and minus 1.96 standard deviations, one change "
+    "a patient: 95 of 100 patients are expected between them (Bland and Altman 1986).",
+}
+
 _STATISTICS = {
     "Bin": "A group of cases or lesions with similar tumour volume, or similar smoothness. There are three on each "
     "axis, and one for what has no value.",
@@ -224,6 +236,7 @@ SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
             ("Metrics", _METRICS),
             ("Measuring", _MEASURING),
             ("Statistics", _STATISTICS),
+            ("Patients over time", _FOLLOW_UP),
             ("Training", _TRAINING),
             ("Results", _RESULTS),
         )

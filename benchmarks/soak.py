@@ -26,7 +26,7 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import parse_sources
 from afl_core.model.checkpoints import save_checkpoint
 
-PAGES = ("", "compare", "breakdown", "loss_xray", "training", "data")
+PAGES = ("", "compare", "breakdown", "follow_up", "loss_xray", "training", "data")
 GROWTH = 1.1, 60.0
 """The last third may hold so many times what the middle third held, and so many MB more."""
 

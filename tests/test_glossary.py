@@ -17,6 +17,7 @@ from afl_core.metrics import METRICS
 from afl_core.ui.breakdown.controls import SMOOTHNESS as SMOOTHNESS_OF_BINS
 from afl_core.ui.breakdown.export import published_columns
 from afl_core.ui.breakdown.panels import statistic_columns, statistics_table
+from afl_core.ui.follow_up.panels import column_help as follow_up_help
 from afl_core.ui.loss_xray.design import ALPHAS, YOURS
 from afl_core.ui.loss_xray.design import SMOOTHNESS as READINGS_OF_SMOOTHNESS
 from afl_core.ui.loss_xray.gradient import lesion_help
@@ -83,6 +84,17 @@ WIDGETS = {
     *("selectbox", "multiselect", "segmented_control", "text_input", "number_input"),
     *("checkbox", "toggle", "slider", "select_slider"),
 }
+
+FOLLOW_UP_COLUMNS = {
+    **{"Time point": "Time point", "Case": "Case", "By": "Source", "Volume (ml)": "Tumour volume"},
+    **{"From baseline (%)": "Baseline", "From nadir (ml)": "Nadir", "Response by volume": "Response by volume"},
+    **{"Reference": "Reference", "Patients": "n", "Bias (ml)": "Limits of agreement"},
+}
+
+
+@pytest.mark.parametrize(("name", "term"), FOLLOW_UP_COLUMNS.items())
+def test_columns_of_the_follow_up_are_explained_by_their_terms(name, term):
+    assert follow_up_help(name) == TERMS[term]
 
 
 def widgets_of_terms():

@@ -32,7 +32,7 @@ LAYERS = (
     {"elsewhere", "report", "study"},
     {"cli", "ui.shared"},
     {"ui.viewers"},
-    {"ui.breakdown", "ui.compare", "ui.data", "ui.help", "ui.loss_xray", "ui.overview", "ui.training"},
+    {"ui.breakdown", "ui.compare", "ui.data", "ui.follow_up", "ui.help", "ui.loss_xray", "ui.overview", "ui.training"},
     {"ui", "__main__"},
 )
 """Rooms of afl_core from the bottom up; a module imports from its own layer only within its own room."""
@@ -100,6 +100,7 @@ def test_only_ui_and_pages_import_streamlit():
         "afl_core.ui.training.heading",
         "afl_core.ui.training.runs",
         "afl_core.ui.loss_xray.gradient",
+        "afl_core.ui.follow_up.panels",
         "afl_core.cli.main",
         "afl_core.evaluation.job",
     ],

@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "label_errors",
             "Show which label was taken for which: shares of each label of the reference, over all cases, by source.",
         ),
+        "follow-up": (
+            "follow_up",
+            "Follow the tumour volume of each patient: change, response by volume, and agreement of the change.",
+        ),
         "report": (
             "analysis",
             "Write one HTML file with everything that a comparison found; it opens anywhere, without a network.",

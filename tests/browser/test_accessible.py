@@ -7,7 +7,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 ROOT = Path(__file__).parents[2]
-PAGES = ("Overview", "Compare", "Breakdown", "Loss X-ray", "Training", "Data", "Help")
+PAGES = ("Overview", "Compare", "Breakdown", "Follow-up", "Loss X-ray", "Training", "Data", "Help")
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true], .afl[data-ready=false]"
 NARROW = ((800, 800), (700, 450))
 """A small screen, and one of 1400 x 900 at a zoom of 200 %."""

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 MISSING = "Failed to load resource"
-PROBE = re.compile(r"/(compare|breakdown|loss_xray|training|data|help)/_stcore/(health|host-config)$").search
+PROBE = re.compile(r"/(compare|breakdown|follow_up|loss_xray|training|data|help)/_stcore/(health|host-config)$").search
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
 
 

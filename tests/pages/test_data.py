@@ -209,14 +209,14 @@ def test_masks_alone_are_x_rayed_in_one_click(page, tmp_path, monkeypatch):
     assert json.loads(manifest.read_text())["sources"] == {}
 
 
-@pytest.mark.parametrize("name", ["overview", "compare", "breakdown", "loss_xray"])
+@pytest.mark.parametrize("name", ["overview", "compare", "breakdown", "follow_up", "loss_xray"])
 def test_results_without_a_source_open_on_every_page(app, tmp_path, name):
     for case_id in ("a", "b", "c"):
         made_trees.write(tmp_path / "masks" / f"{case_id}.nii.gz", [1])
     Results(tmp_path / "results" / "bare").describe_cohort(references_cohort(tmp_path / "masks"), ())
     at = app(name)
     said = text(at)
-    if name in ("overview", "breakdown"):
+    if name in ("overview", "breakdown", "follow_up"):
         assert "Loss X-ray needs the references alone" in said
     if name == "loss_xray":
         assert "all 3 tumours" in said

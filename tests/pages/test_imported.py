@@ -25,7 +25,7 @@ def texts(at):
     return " ".join(str(e.value) for kind in (at.markdown, at.caption, at.info, at.warning, at.error) for e in kind)
 
 
-@pytest.mark.parametrize("page", ["overview", "breakdown", "compare", "data", "loss_xray"])
+@pytest.mark.parametrize("page", ["overview", "breakdown", "compare", "data", "follow_up", "loss_xray"])
 def test_every_page_opens_imported_results_and_says_who_measured(app, imported, page):
     at = app(page, results="other")
     assert "Measured by nnU-Net, imported" in texts(at).replace("\\", "")

@@ -18,6 +18,7 @@ from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
+from afl_core.ui.shared import bar
 
 
 def text(at):
@@ -316,7 +317,9 @@ def test_back_to_the_overview_does_not_bounce(app, results):
     assert "Research use only" in text(at)
 
 
-@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "loss_xray", "training", "data", "help"])
+@pytest.mark.parametrize(
+    "page", ["overview", "compare", "breakdown", "follow_up", "loss_xray", "training", "data", "help"]
+)
 def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monkeypatch, page):
     """A write sends all of it as the page began, without what the viewer wrote since, as a step to go back."""
     at = app(page)
@@ -330,10 +333,22 @@ def test_a_page_that_is_drawn_again_leaves_the_address_alone(app, results, monke
     assert written == []
 
 
+def test_a_choice_of_results_that_was_lost_comes_from_the_address(monkeypatch):
+    """A click in a table that switches the page can lose it; then the demo opened instead."""
+    state = {bar.ADDRESS_KEY: "small"}
+    monkeypatch.setattr(st, "session_state", state)
+    monkeypatch.setattr(st, "query_params", {"results": "small"})
+    bar._follow_address(["demo", "small"])
+    assert state["results"] == "small"
+    state["results"] = "demo"  # what the reader chooses stays, until the address names others
+    bar._follow_address(["demo", "small"])
+    assert state["results"] == "demo"
+
+
 HOSTILE = '<img src=x onerror="alert(1)"> **bold** [a](http://b)'
 
 
-@pytest.mark.parametrize("page", ["overview", "compare", "breakdown"])
+@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "follow_up"])
 def test_html_in_names_is_shown_as_text(app, results, page):
     """Case ids and messages come from files; the name of a source is checked when it is given."""
     for name in ("cases.parquet", "lesions.parquet"):

@@ -19,6 +19,7 @@ START = """
 - **Overview** says what the losses differ in, and whether more than chance shows it.
 - **Compare** shows one case after another, the worst first: slices, surfaces, numbers.
 - **Breakdown** asks where the difference lies: by tumour size, by smoothness, or by both.
+- **Follow-up** shows a patient's tumour volumes over time, and the response by volume of reference and sources.
 - **Loss X-ray** looks at a loss before any training: its alpha and gamma on each case, and where its gradient goes.
 - **Training** trains losses on the same data from the same weights, and opens the results in Compare.
 - **Data** tells what a folder holds and what is wrong with it, and takes folders of predictions into a comparison.
@@ -35,8 +36,8 @@ def show_start() -> None:
     st.markdown(START)
     st.markdown(
         "More is in the folder `docs`: the layouts of data sets (data.md), sources of predictions (sources.md), "
-        "statistics (statistics.md), roughness (shape.md), training (training.md), what a paper takes "
-        "(paper.md), a case in 3D Slicer or ITK-SNAP (elsewhere.md), security (security.md)."
+        "statistics (statistics.md), patients over time (follow-up.md), roughness (shape.md), training (training.md), "
+        "what a paper takes (paper.md), a case in 3D Slicer or ITK-SNAP (elsewhere.md), security (security.md)."
     )
 
 

@@ -108,12 +108,13 @@ def _facts(workspace: Comparison) -> str:
 
 
 def _follow_address(names: list[str]) -> None:
-    """Take the results that the address names, when it names others than in the last run.
+    """Take the results that the address names, when it names others than in the last run, or nothing is chosen.
 
-    Streamlit can bind a widget to the address itself, but loses the binding where a page is switched.
+    Streamlit can bind a widget to the address itself, but loses the binding where a page is switched; and a click in a
+    table that switches the page may lose the choice too.
     """
     linked = st.query_params.get(RESULTS_KEY)
-    if linked in names and linked != st.session_state.get(ADDRESS_KEY):
+    if linked in names and (RESULTS_KEY not in st.session_state or linked != st.session_state.get(ADDRESS_KEY)):
         st.session_state[RESULTS_KEY] = linked
 
 

@@ -1,0 +1,59 @@
+"""Tumour volumes of one patient over time, with the response by volume at each time point."""
+
+from collections.abc import Sequence
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from afl_core.analysis.follow_up import CATEGORIES, visit
+from afl_core.base.numbers import number
+from afl_core.figures.chart_style import chart_layout
+from afl_core.figures.palette import REFERENCE_COLOUR, source_style
+
+SHORT = dict(zip(CATEGORIES, ("CR", "PR", "SD", "PD"), strict=True)) | {"": ""}
+"""Letters of a category: complete response, partial response, stable disease, progressive disease."""
+
+
+def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
+    """Volumes in ml against time points: the reference as a thick line, each source in its colour.
+
+    The category of the reference stands below its time point, and that of a source at its mark where it is another one.
+
+    Args:
+        table: Rows of `follow_up_table` of one patient.
+        sources: All sources in their order, which gives the colours.
+    """
+    figure = go.Figure()
+    first = table[table["source"] == table["source"].iloc[0]]
+    _add(figure, first, "reference", "Reference", (REFERENCE_COLOUR, "circle"))
+    for k, source in enumerate(sources):
+        _add(figure, table[table["source"] == source], "predicted", source, source_style(k))
+    labels = [
+        f"{visit(row['case_id'], row['patient'])}<br>{SHORT[row['reference_category']]}"
+        for row in first.to_dict("records")
+    ]
+    figure.update_xaxes(tickvals=first["time_point"].tolist(), ticktext=labels, title="Time point", zeroline=False)
+    figure.update_yaxes(title="Tumour volume (ml)", rangemode="tozero", zeroline=False)
+    return figure.update_layout(chart_layout(380))
+
+
+def _add(figure: go.Figure, rows: pd.DataFrame, prefix: str, name: str, style: tuple[str, str]) -> None:
+    """The line of one rater; a missing prediction is a gap."""
+    categories, reference = rows[f"{prefix}_category"], prefix == "reference"
+    differs = [not reference and agrees is False for agrees in rows["agrees"]]
+    marked = [SHORT[category] if different else "" for category, different in zip(categories, differs, strict=True)]
+    percents = [number(value, 0, sign=True) for value in rows[f"{prefix}_change_percent"]]
+    figure.add_scatter(
+        x=rows["time_point"],
+        y=rows[f"{prefix}_volume_ml"],
+        mode="lines+markers+text",
+        text=marked,
+        textposition="middle right",
+        line={"color": style[0], "width": 4 if reference else 2},
+        marker={"symbol": style[1], "size": 11 if reference else 9},
+        name=name,
+        customdata=list(zip(rows["case_id"], percents, categories, strict=True)),
+        hovertemplate=f"{name}<br>%{{customdata[0]}}<br>%{{y:.2f}} ml, %{{customdata[1]}} % from baseline"
+        "<br>%{customdata[2]}<extra></extra>",
+        cliponaxis=False,
+    )

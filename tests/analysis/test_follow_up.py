@@ -1,0 +1,195 @@
+"""Volumes over time against values computed by hand."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from afl_core.analysis.follow_up import (
+    CATEGORIES,
+    COMPLETE,
+    PARTIAL,
+    PROGRESSION,
+    STABLE,
+    agreement_of_change,
+    category_matrix,
+    disagreement_sentence,
+    follow_up_table,
+    response,
+    unmeasured_visits,
+    visit,
+    visit_order,
+)
+from afl_core.errors import UsageError
+
+
+def rows_of(volumes, patient="P1"):
+    """Case rows of one patient; `volumes` is source to volumes, "reference" first, None for a row that is not there."""
+    reference, sources = volumes["reference"], {k: v for k, v in volumes.items() if k != "reference"}
+    return pd.DataFrame(
+        [
+            {"case_id": f"{patient}_week_{k}", "patient": patient, "source": source}
+            | {"reference_volume_ml": reference[k], "predicted_volume_ml": predicted}
+            for source, values in sources.items()
+            for k, predicted in enumerate(values)
+            if predicted is not None
+        ]
+    )
+
+
+@pytest.mark.parametrize(
+    ("volume", "baseline", "nadir", "category"),
+    [
+        (0, 10, 10, COMPLETE),
+        (0, 10, 0, COMPLETE),
+        (3.5, 10, 10, PARTIAL),  # 65 % less, to the digit
+        (3.51, 10, 10, STABLE),
+        (14, 10, 10, PROGRESSION),  # 40 % more; 1.4 * 10 is 14
+        (13.99, 10, 10, STABLE),
+        (4.2, 3, 3, PROGRESSION),  # 1.4 * 3 is 4.199999... in binary
+        (0.35 * 1.1, 1.1, 1.1, PARTIAL),
+        (1.4 * 2.2, 2.2, 2.2, PROGRESSION),
+        (2.8, 100, 2, PROGRESSION),  # far below baseline, and yet 40 % above the nadir
+        (2.7, 100, 2, PARTIAL),
+        (0.1, 10, 0, PROGRESSION),  # it came back
+        (0, 0, 0, STABLE),  # nothing was there to respond
+        (0.1, 0, 0, PROGRESSION),
+        (math.nan, 1, 1, ""),
+        (1, math.nan, 1, ""),
+    ],
+)
+def test_response_by_the_thresholds(volume, baseline, nadir, category):
+    assert response(volume, baseline_ml=baseline, nadir_ml=nadir) == category
+
+
+volumes = st.floats(min_value=0.01, max_value=1e4)
+
+
+@given(volumes, volumes, volumes, st.sampled_from([0.01, 1000.0]))
+def test_response_does_not_depend_on_the_unit(volume, baseline, nadir, scale):
+    for value, limit in ((volume / baseline, 0.35), (volume / nadir, 1.4)):
+        if abs(value - limit) < 1e-6:
+            return
+    scaled = response(volume * scale, baseline_ml=baseline * scale, nadir_ml=nadir * scale)
+    assert response(volume, baseline_ml=baseline, nadir_ml=nadir) == scaled
+
+
+def test_changes_nadir_and_categories_by_hand():
+    table = follow_up_table(rows_of({"reference": [20, 5, 8, 0], "A": [20, 10, 7, 1]}))
+    assert table["reference_change_ml"].tolist()[1:] == [-15, -12, -20]
+    assert table["reference_change_percent"].tolist()[1:] == [-75, -60, -100]
+    assert table["reference_from_nadir_ml"].tolist()[1:] == [-15, 3, -5]  # nadirs 20, 5, 5
+    assert table["reference_from_nadir_percent"].tolist()[1:] == pytest.approx([-75, 60, -100])
+    assert table["reference_category"].tolist() == ["", PARTIAL, PROGRESSION, COMPLETE]
+    assert table["predicted_category"].tolist() == ["", STABLE, PARTIAL, PARTIAL]  # 10, 7 and 1 of 20
+    assert table["agrees"].tolist() == [None, False, False, False]
+    assert np.isnan(table["reference_change_ml"].iloc[0])
+    assert table["time_point"].tolist() == [1, 2, 3, 4]
+    assert disagreement_sentence(table, "A").endswith("at 3 of 3 time points after baseline (1 patient).")
+
+
+def test_nothing_at_baseline_has_no_percentage():
+    table = follow_up_table(rows_of({"reference": [0, 0, 2], "A": [1, 0, 0]}))
+    assert table["reference_change_ml"].tolist()[1:] == [0, 2]
+    assert table["reference_change_percent"].isna().all()
+    assert table["reference_category"].tolist() == ["", STABLE, PROGRESSION]
+    assert table["predicted_category"].tolist() == ["", COMPLETE, COMPLETE]
+
+
+def test_a_missing_prediction_leaves_the_reference_as_it_is():
+    rows = rows_of({"reference": [10, 2, 3], "A": [10, None, 3], "B": [10, 2, 3]})
+    table = follow_up_table(rows)
+    own = table[table["source"] == "A"]
+    assert own["reference_volume_ml"].tolist() == [10, 2, 3]
+    assert own["reference_category"].tolist() == ["", PARTIAL, PROGRESSION]
+    assert own["predicted_category"].tolist() == ["", "", PARTIAL]  # its nadir is 10
+    assert own["agrees"].tolist() == [None, None, False]
+    assert category_matrix(table, "A").loc[PROGRESSION, PARTIAL] == 1
+    assert category_matrix(table, "A").to_numpy().sum() == 1
+
+
+def test_without_a_prediction_at_baseline_a_source_has_no_change():
+    rows = rows_of({"reference": [10, 2, 3], "A": [None, 2, 4], "B": [10, 2, 3]})
+    own = follow_up_table(rows).query("source == 'A'")
+    assert own["predicted_change_ml"].isna().all()
+    assert own["predicted_from_nadir_ml"].isna().all()
+    assert set(own["predicted_category"]) == {""}
+    found = agreement_of_change(follow_up_table(rows)).set_index("source")
+    assert found.loc["A", ["patients", "left_out"]].tolist() == [0, 1]
+    assert np.isnan(found.loc["A", "bias_ml"])
+    assert found.loc["B", "bias_ml"] == 0
+    assert np.isnan(found.loc["B", "low_ml"])  # of one patient
+
+
+def test_a_patient_with_one_time_point_is_left_out():
+    one = rows_of({"reference": [10], "A": [9]}, "alone")
+    both = pd.concat([one, rows_of({"reference": [10, 2], "A": [9, 1]})], ignore_index=True)
+    assert set(follow_up_table(both)["patient"]) == {"P1"}
+    assert follow_up_table(one).empty
+    assert follow_up_table(pd.DataFrame()).empty
+
+
+def test_a_case_without_a_volume_is_no_time_point():
+    assert follow_up_table(rows_of({"reference": [10, math.nan], "A": [9, 1]})).empty
+
+
+def test_a_case_named_twice_is_refused():
+    rows = rows_of({"reference": [10, 2], "A": [9, 1]})
+    with pytest.raises(UsageError, match="one region"):
+        follow_up_table(pd.concat([rows, rows]))
+
+
+def test_limits_of_agreement_by_hand():
+    """Errors of the change from first to last: 1, 3, 2, -2 (mean 1, SD sqrt(14/3)); the middle counts not."""
+    changes = [(-5, -4), (2, 5), (0, 2), (1, -1)]
+    rows = pd.concat(
+        rows_of({"reference": [10, 7, 10 + r], "A": [20, 99, 20 + p]}, f"P{k}") for k, (r, p) in enumerate(changes)
+    )
+    (found,) = agreement_of_change(follow_up_table(rows)).to_dict("records")
+    sd = math.sqrt(14 / 3)
+    assert (found["patients"], found["left_out"]) == (4, 0)
+    assert found["bias_ml"] == pytest.approx(1)
+    assert found["low_ml"] == pytest.approx(1 - 1.96 * sd)
+    assert found["high_ml"] == pytest.approx(1 + 1.96 * sd)
+    assert found["bias_margin_ml"] == pytest.approx(3.182446 * sd / 2, rel=1e-6)  # Student's t of 3
+    assert found["limit_margin_ml"] == pytest.approx(3.182446 * sd * math.sqrt(3 / 4), rel=1e-6)
+
+
+def test_the_matrix_has_every_category_in_order():
+    matrix = category_matrix(follow_up_table(rows_of({"reference": [10, 2], "A": [9, 1]})), "A")
+    assert tuple(matrix.index) == tuple(matrix.columns) == CATEGORIES
+    assert matrix.loc[PARTIAL, PARTIAL] == matrix.to_numpy().sum() == 1
+
+
+@pytest.mark.parametrize(
+    ("patient", "cases"),
+    [
+        ("sub-01", ["sub-01_ses-2", "sub-01_ses-10"]),
+        ("Patient-002", ["Patient-002-week-003", "Patient-002-week-021", "Patient-002-week-100"]),
+        ("BraTS-GLI-00002", ["BraTS-GLI-00002-000", "BraTS-GLI-00002-001"]),
+        ("A1", ["A1_baseline", "A1_2019-12-31"]),
+        ("A1", ["A1_preop", "A1_post"]),
+        ("A1", ["A1_20191231", "A1_20200101"]),
+        ("A1", ["A1_31-12-2019", "A1_01-02-2020", "A1_03.02.2020"]),
+        ("of a table", ["scan9", "scan10"]),
+    ],
+)
+def test_time_points_are_in_order(patient, cases):
+    assert sorted(set(cases), key=lambda case_id: visit_order(case_id, patient)) == cases
+
+
+def test_a_visit_is_what_follows_the_patient():
+    assert visit("Patient-002-week-003", "Patient-002") == "week-003"
+    assert visit("case", "case") == "case"
+
+
+def test_visits_that_were_not_measured_are_named():
+    rows = rows_of({"reference": [10, 2], "A": [9, 1]})
+    cases = [("P1_week_0", "P1"), ("P1_week_9", "P1"), ("P2_week_0", "P2")]
+    cohort = SimpleNamespace(cases=[SimpleNamespace(case_id=c, patient=p) for c, p in cases])
+    assert unmeasured_visits(SimpleNamespace(rows=rows, cohort=cohort)) == ["P1_week_9"]
+    assert unmeasured_visits(SimpleNamespace(rows=rows, cohort=None)) == []
