@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
@@ -95,7 +95,20 @@ class Comparison:
 
     @property
     def left_out_sentences(self) -> tuple[str, ...]:
-        """A sentence on the cases that are left out; () where there are none."""
+        """Sentences on the cases that are left out, and on sources without a result in this region."""
+        return (*self._absent_sentence(), *self._left_out_sentence())
+
+    def _absent_sentence(self) -> tuple[str, ...]:
+        absent = [source for source in self.sources if source not in set(self.rows.get("source", ()))]
+        if len(self.regions) < 2 or self.rows.empty or not absent:
+            return ()
+        have = "has" if len(absent) == 1 else "have"
+        return (
+            f"{named(absent)} {have} no result in the region {region_title(self.region)}: masks and maps are of the "
+            f"region {region_title(self.regions[0])} alone, and a checkpoint of the one that it learned.",
+        )
+
+    def _left_out_sentence(self) -> tuple[str, ...]:
         if not self.left_out:
             return ()
         some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")

@@ -60,7 +60,13 @@ def test_masks_are_of_the_first_region_alone(folder):
     measured(folder, L="labels", M="masks")
     table = Results(folder / "out").cases()
     assert table.groupby("source")["region"].agg(set).to_dict() == {"L": set(DICE), "M": {"whole"}}
-    assert set(open_comparison(folder / "out", region="et").rows["source"]) == {"L"}
+    part = open_comparison(folder / "out", region="et")
+    assert set(part.rows["source"]) == {"L"}
+    (said,) = part.left_out_sentences
+    assert said.startswith(
+        "M has no result in the region enhancing tumour (ET): masks and maps are of the region whole"
+    )
+    assert open_comparison(folder / "out").left_out_sentences == ()
 
 
 def test_masks_alone_leave_one_region_to_choose(folder):

@@ -201,7 +201,8 @@ def test_two_classes_are_those_of_the_paper_as_before():
         ("paper_equation", "softmax"): 2.7577860355377197,
     }
     for (preset, activation), value in stored.items():
-        assert AdaptiveFocalLoss(preset, activation=activation)(z, target).item() == pytest.approx(value, rel=1e-7)
+        now = AdaptiveFocalLoss(preset, activation=activation)(z, target).item()
+        assert now == pytest.approx(value, rel=1e-6)  # the order of sums differs by processor
 
 
 @pytest.mark.parametrize("activation", ["sigmoid", "softmax"])
