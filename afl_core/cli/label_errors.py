@@ -36,7 +36,7 @@ def show(
     Example: afl label-errors data/results/brats --out my_errors
     """
     first = open_compared(results)
-    opened = {region: open_compared(results, region) for region in first.regions}
+    opened = {first.region: first} | {region: open_compared(results, region) for region in first.regions[1:]}
     pairs = [(case, source) for source in first.sources for case in dict.fromkeys(first.rows.get("case_id", ()))]
     tables, problems = list[pd.DataFrame](), dict[str, AflError]()
     with progress_bar("Reading") as advance:

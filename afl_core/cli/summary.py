@@ -43,10 +43,8 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     for record in records:
         table.add_row(*(Text(value if isinstance(value, str) else _cell(value)) for value in record.values()))
     print_result(table)
-    of_regions = {
-        region: [_record(open_comparison(results.folder, region=region), source) for source in sources]
-        for region in opened.regions[1:]
-    }
+    others = {region: open_comparison(results.folder, region=region) for region in opened.regions[1:]}
+    of_regions = {region: [_record(of, source) for source in sources] for region, of in others.items()}
     _print_regions({opened.region: records} | of_regions)
     more_regions = {"regions": of_regions} if of_regions else {}
     print_json(json_text({"results": str(results.folder), "sources": records} | more_regions))

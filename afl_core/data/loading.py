@@ -142,8 +142,13 @@ def load_reference_labels(case: Case) -> Volume:
     """The labels of the case's reference, where the case says that they lie; errors as `load_reference`."""
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
-    labels, by = load_labels(case.reference), placed_by(case, case.reference)
-    return labels if by == case.reference else as_placed(labels, by)
+    return load_placed_labels(case, case.reference)
+
+
+def load_placed_labels(case: Case, path: Path) -> Volume:
+    """The labels of a file of a case, where the case says that they lie; errors as `load_labels`."""
+    labels, by = load_labels(path), placed_by(case, path)
+    return labels if by == path else as_placed(labels, by)
 
 
 def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:

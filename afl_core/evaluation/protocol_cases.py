@@ -6,11 +6,9 @@ from functools import partial
 from typing import Any
 
 from afl_core.base.isolation import attempt
-from afl_core.data.formats.files import load_labels
 from afl_core.data.labels import SYNONYMS
 from afl_core.data.layouts import Cohort
-from afl_core.data.loading import load_reference_labels
-from afl_core.data.voxel_order import as_placed, placed_by
+from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.sources import MaskSource, Source
 from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
@@ -101,10 +99,7 @@ def _measure_source(
     case: Case, source: MaskSource, reference: Volume, protocol: Protocol
 ) -> tuple[list[ProtocolRow], set[int]]:
     """The rows of one source, and the labels of its file without 0."""
-    path = source.files(case)[0]
-    labels, by = load_labels(path), placed_by(case, path)
-    if by != path:
-        labels = as_placed(labels, by)
+    labels = load_placed_labels(case, source.files(case)[0])
     check_same_grid(reference, labels, names=("the reference", f"{source.name}'s file of {case.case_id}"))
     rows = measure_by_protocol(labels.array, reference.array, reference.spacing_mm, protocol)
     return rows, labels_in(labels.array)

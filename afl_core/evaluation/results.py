@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
-from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -87,10 +86,8 @@ class Results:
             manifest = self.manifest()
             regions = manifest.settings.choice().regions
             done, usual = redone(results, regions), {"region": regions[0]}
-            cases, lesions = (
-                merged(self._table(table), [usual | row for result in results for row in rows_of(result)], done)
-                for table, rows_of in ((CASES, attrgetter("rows")), (LESIONS, attrgetter("lesions")))
-            )
+            cases = merged(self._table(CASES), [usual | row for of in results for row in of.rows], done)
+            lesions = merged(self._table(LESIONS), [usual | row for of in results for row in of.lesions], done)
             of_regions = {
                 region: with_problems(manifest.region_problems.get(region, {}), results, region)
                 for region in regions[1:]
@@ -166,14 +163,14 @@ class Results:
             for name, source in now.items():
                 if name in before and _identity(before[name]) != _identity(source):
                     manifest = self._forget(manifest, name)
-            all_of_them = replace(settings, more_regions=more).with_more(settings.more_regions)
+            settings = replace(settings, more_regions=more).with_more(settings.more_regions)
             kept, patients = tuple(cases) or manifest.data.cases, manifest.data.patients
             told: dict[str, Any] = ({"cases": kept} if kept else {}) | ({"patients": patients} if patients else {})
             self._write_manifest(
                 manifest,
                 data=DataSection(path=path, kind=kind, skipped=skipped, **told),
                 sources=before | now,
-                settings=SettingsSection(**asdict(all_of_them), version=VERSION),
+                settings=SettingsSection(**asdict(settings), version=VERSION),
                 metrics={
                     key: MetricSection(label=m.label, unit=m.unit, better=m.better, empty_rule=m.empty_rule)
                     for key, m in METRICS.items()

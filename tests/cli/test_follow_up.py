@@ -1,30 +1,18 @@
 """`afl follow-up`: what it prints and writes, and one message where nothing can be followed."""
 
 import json
-import os
-import sys
+from functools import partial
 
 import pandas as pd
 import pytest
 
-from afl_core.cli import main
 from tests.made_results import write_results
 
 
 @pytest.fixture
-def ran(monkeypatch, capsys, tmp_path):
+def ran(call):
     """`ran(*arguments)` gives exit status, standard output and standard error."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["afl", "follow-up", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
+    return partial(call, "follow-up")
 
 
 @pytest.fixture

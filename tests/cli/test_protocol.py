@@ -1,8 +1,7 @@
 """`afl protocol`: what it prints and writes, and that one bad file never ends the others."""
 
 import json
-import os
-import sys
+from functools import partial
 
 import made_trees
 import nibabel as nib
@@ -10,7 +9,6 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.cli import main
 from afl_core.metrics.protocols import PROTOCOLS
 
 MM1 = np.eye(4)
@@ -38,19 +36,9 @@ def folders(tmp_path):
 
 
 @pytest.fixture
-def protocol(monkeypatch, capsys):
+def protocol(call):
     """`protocol(*arguments)` gives exit status, standard output and standard error."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["afl", "protocol", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, " ".join(said.err.split())
-
-    return run
+    return partial(call, "protocol")
 
 
 def arguments(folders, *sources, references="references"):

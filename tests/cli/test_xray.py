@@ -1,15 +1,12 @@
 """`afl xray`: what it prints and writes, and one clear message for a mistake."""
 
 import json
-import os
-import sys
+from functools import partial
 
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-
-from afl_core.cli import main
 
 AFFINE = np.diag([1.0, 1.0, 3.0, 1.0])
 
@@ -26,19 +23,9 @@ def masks(tmp_path):
 
 
 @pytest.fixture
-def xray(monkeypatch, capsys):
+def xray(call):
     """`xray(*arguments)` gives exit status, standard output and standard error."""
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    monkeypatch.setenv("COLUMNS", "200")
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["afl", "xray", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            main.main()
-        said = capsys.readouterr()
-        return left.value.code or 0, said.out, said.err
-
-    return run
+    return partial(call, "xray")
 
 
 def test_masks_alone_are_enough(xray, masks, tmp_path):

@@ -32,8 +32,8 @@ def show_bar(title: str) -> Comparison | None:
         of_folder = _open_folder()
         chosen = _choose_results(choice, st.session_state.pop(OPENED_KEY, None) or of_folder)
         workspace = None if chosen is None else _open(chosen)
-        if workspace is not None:
-            workspace = _open(workspace.name, _choose_region(workspace))
+        if workspace is not None and (region := _choose_region(workspace)) != workspace.region:
+            workspace = _open(workspace.name, region)
         if workspace is not None and (facts := _facts(workspace)):
             st.caption(plain(facts), width="content")
     linked = st.query_params.get(RESULTS_KEY, chosen)
