@@ -183,6 +183,16 @@ def _is_shallow(value: object) -> bool:
     return False
 
 
+FileIdentity = tuple[int, int, int, int]
+"""Size, times of change and inode of a file, which differ once it was written to."""
+
+
+def file_identity(path: Path) -> FileIdentity:
+    """What tells a file from the same after a change; raises `OSError` where there is none."""
+    found = path.stat()
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
+
+
 def hash_files(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of files, in the order given; `OSError` for a pipe or device, which never ends."""
     digest = hashlib.sha256()

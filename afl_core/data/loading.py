@@ -9,13 +9,12 @@ import numpy as np
 from nibabel.orientations import aff2axcodes, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
-from afl_core.data.formats.files import load_labels, load_mask, load_volume, read_header
-from afl_core.data.labels import check_labels
+from afl_core.data.boxed_labels import load_boxed_labels
+from afl_core.data.formats.files import load_labels, load_volume, read_header
 from afl_core.data.resample import APART, covered, resample_onto
 from afl_core.data.voxel_order import as_placed, placed_by
 from afl_core.errors import AflError, DataError, GeometryError
-from afl_core.regions import bounding_box
-from afl_core.volume import Case, Mask, Region, Volume, check_right_angles, check_same_grid, is_same_grid
+from afl_core.volume import Case, Mask, Volume, check_right_angles, check_same_grid, is_same_grid
 
 REFERENCE = "reference"
 """Name of the reference among the files of a case."""
@@ -130,12 +129,10 @@ def load_reference(case: Case) -> Mask:
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
     by = placed_by(case, case.reference)
-    if not (case.region.inside or case.region.known):
-        mask = load_mask(case.reference)
-        return mask if by == case.reference else as_placed(mask, by)
     name = case.reference.name
     told = name if case.case_id in name else f"{name} of {case.case_id}"
-    return region_mask(load_reference_labels(case), case.region, file=told)
+    mask = load_boxed_labels(case.reference).mask(case.region, file=told)
+    return mask if by == case.reference else as_placed(mask, by)
 
 
 def load_reference_labels(case: Case) -> Volume:
@@ -149,20 +146,6 @@ def load_placed_labels(case: Case, path: Path) -> Volume:
     """The labels of a file of a case, where the case says that they lie; errors as `load_labels`."""
     labels, by = load_labels(path), placed_by(case, path)
     return labels if by == path else as_placed(labels, by)
-
-
-def region_mask(labels: Volume, region: Region, *, file: str) -> Mask:
-    """The mask of a region; `file` is for the message about a label that is not known."""
-    tumour = labels.array != 0
-    box = bounding_box(tumour)
-    if box is None:
-        return Mask(tumour, labels.affine, labels.stored)
-    inside = labels.array[box]
-    present = np.flatnonzero(np.bincount(inside.ravel())).tolist()
-    check_labels(present, region, file=file)
-    if region.inside and not set(present) - {0} <= set(region.inside):
-        tumour[box] = np.isin(inside, region.inside)
-    return Mask(tumour, labels.affine, labels.stored)
 
 
 def ras_grid(path: Path, *, any_axes: bool = False) -> Volume:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from afl_core.base.isolation import attempt, explained
+from afl_core.base.storage import FileIdentity, file_identity
 from afl_core.base.workers import finished
 from afl_core.data.formats.files import save_mask
 from afl_core.data.layouts import load_case
@@ -87,7 +88,7 @@ def evaluate_case(
     if case.reference is None:
         return CaseResult(case.case_id, problems={"": f"{case.case_id} has no reference segmentation"})
     reading = f"reading {case.reference.name} of {case.case_id}"
-    state = attempt(partial(_state, case.reference), of=reading, folder=out)
+    state = attempt(partial(file_identity, case.reference), of=reading, folder=out)
     if isinstance(state, AflError):
         return CaseResult(case.case_id, problems={"": str(state)})
     task = _Task(case, out, known, settings, seen={case.reference: state})
@@ -109,7 +110,7 @@ class _Task:
     out: Path
     known: frozenset[Known]
     settings: Settings
-    seen: dict[Path, "FileState"]
+    seen: dict[Path, FileIdentity]
     rows: list[dict[str, Any]] = field(default_factory=list)
     lesions: list[dict[str, Any]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
@@ -144,14 +145,14 @@ class _Task:
         """Whether there was a row to measure: the one that is known is not valid any more."""
         start, case = time.perf_counter(), reader.case
         for path in source.files(case):
-            self.seen.setdefault(path, _state(path))
+            self.seen.setdefault(path, file_identity(path))
         key = row_key(case, source, self.settings)
         if (source.name, case.region.name, key) in self.known:
             return False
         reference, shape = reader.reference
         prediction = source.predict(case, reader.images(source), reference)
         row, lesions = measure_rows((case, source.name), prediction, reference, shape, settings=self.settings)
-        changed = [path for path, state in self.seen.items() if _state(path) != state]
+        changed = [path for path, state in self.seen.items() if file_identity(path) != state]
         if changed or row_key(case, source, self.settings) != key:
             what = "A file changed while it was read"
             raise DataError(what, received=changed[0] if changed else None, todo="Evaluate again")
@@ -173,15 +174,6 @@ class _Task:
             tuple(self.unchanged),
             dict(self.region_problems),
         )
-
-
-FileState = tuple[int, int, int, int]
-
-
-def _state(path: Path) -> FileState:
-    """State of a file, which differs once it was written to."""
-    stat = path.stat()
-    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 
 def predict_case(

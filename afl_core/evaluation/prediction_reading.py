@@ -8,10 +8,10 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.formats.files import load_channels, load_labels, load_mask, load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.data.layouts.nnunet_results import Declaration
-from afl_core.data.loading import region_mask
 from afl_core.errors import DataError
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD, archive_of, load_probabilities
 from afl_core.evaluation.prediction_values import (
@@ -24,7 +24,6 @@ from afl_core.evaluation.prediction_values import (
     sort_by_kind,
     values_of,
 )
-from afl_core.regions import bounding_box
 from afl_core.volume import WHOLE, Mask, Region, Volume
 
 BYTES = "0 to 255, divided by 255"
@@ -86,14 +85,12 @@ def load_prediction(
         return _cut(path, load_volume(path), all_bytes=meaning == BYTE_MAPS)
     if meaning == "mask":
         return load_mask(path), None, ""
-    labels = load_labels(path)
+    labels = load_boxed_labels(path)
     if region.key:
         note = f"a file of labels, of which {region.key} was taken"
-        return region_mask(labels, region, file=path.name), None, note
-    tumour = labels.array != 0
-    if (box := bounding_box(tumour)) is not None:
-        check_plausible(labels.array[box], region.known, file=path.name)
-    return Mask(tumour, labels.affine, labels.stored), None, ""
+        return labels.mask(region, file=path.name), None, note
+    check_plausible(labels, region.known, file=path.name)
+    return labels.mask(WHOLE, file=path.name), None, ""
 
 
 def declared_region(declaration: Declaration, region: Region) -> Region:

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.words import number_of
-from afl_core.data.formats.files import load_labels, load_volume, read_header
+from afl_core.data.boxed_labels import BoxedLabels, load_boxed_labels
+from afl_core.data.formats.files import load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.errors import DataError
-from afl_core.regions import bounding_box
 from afl_core.volume import Region
 
 MEANINGS: Mapping[str, str] = MappingProxyType(
@@ -158,7 +158,7 @@ def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
     return "labels" if len(above) > 1 or any(value <= MAX_LABELS for value in above) else "other"
 
 
-def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file: str) -> None:
+def check_plausible(labels: BoxedLabels, known: Collection[int], *, file: str) -> None:
     """Raise if whole numbers are more likely a nearly empty map of probabilities than labels.
 
     Where every value above 0 is tumour, no scheme says which values there may be, and a map of 0 to 255 that holds a
@@ -168,16 +168,16 @@ def check_plausible(labels: NDArray[np.generic], known: Collection[int], *, file
     voxels that touch hold the same value, as in labels and not in a map.
 
     Args:
-        labels: Whole numbers, shape (X, Y, Z), not all 0, which is background.
+        labels: Whole numbers; 0 is background.
         known: The labels of the data set; empty if it does not say.
         file: Name of the file for the message.
 
     Raises:
         DataError: Says the values, and how to say that they are labels.
     """
-    values = [int(value) for value in np.flatnonzero(np.bincount(labels.ravel())) if value]
-    small = values[-1] <= MAX_LABELS and (len(values) <= FEW or 2 * len(values) >= values[-1])
-    if len(values) == 1 or set(values) <= set(known) or small or _is_solid(labels):
+    values = labels.present
+    small = not values or (values[-1] <= MAX_LABELS and (len(values) <= FEW or 2 * len(values) >= values[-1]))
+    if len(values) == 1 or set(values) <= set(known) or small or _is_solid(labels.inside):
         return
     raise DataError(
         f"{file} is hardly a mask or labels: its values look like those of a nearly empty map of probabilities",
@@ -213,9 +213,8 @@ def _read_values(path: Path, _size: int, _changed_ns: int) -> frozenset[int]:
     if len(read_header(path, any_axes=True).shape) == 4:
         return _CHANNELS
     try:
-        array = load_labels(path).array
+        present = load_boxed_labels(path).present
     except DataError:
         high = load_volume(path).array.max()
         return _MAP if high <= 1 + FRACTION else _SURE_MAP if SURE_BYTE < high <= BYTE else _BYTE_MAP
-    box = bounding_box(array != 0)
-    return _UNREAD if box is None else frozenset(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
+    return frozenset(present) or _UNREAD

@@ -12,13 +12,13 @@ import numpy as np
 
 from afl_core.base.isolation import attempt
 from afl_core.base.workers import finished
+from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.check.index import Index, Progress, file_state
-from afl_core.data.loading import load_reference_labels, region_mask
+from afl_core.data.loading import load_reference
 from afl_core.data.voxel_order import grid_file
 from afl_core.errors import AflError
-from afl_core.regions import bounding_box
 from afl_core.shape import describe
-from afl_core.volume import Case, Volume
+from afl_core.volume import Case
 
 
 @dataclass(frozen=True)
@@ -94,18 +94,16 @@ def describe_reference(case: Case) -> dict[str, Any]:
         AflError: If the reference cannot be read.
     """
     assert case.reference is not None
-    labels = load_reference_labels(case)
-    box = bounding_box(labels.array != 0)
-    counts = np.zeros(1, dtype=np.int64) if box is None else np.bincount(labels.array[box].ravel())
-    facts = {"labels": {str(v): int(counts[v]) for v in np.flatnonzero(counts).tolist() if v}}
-    region = attempt(partial(_region, labels, case), of=f"describing {case.reference.name} of {case.case_id}")
+    labels = load_boxed_labels(case.reference)
+    counts = np.bincount(labels.inside.ravel())
+    facts = {"labels": {str(label): int(counts[label]) for label in labels.present}}
+    region = attempt(partial(_region, case), of=f"describing {case.reference.name} of {case.case_id}")
     return {**facts, "problem": str(region)} if isinstance(region, AflError) else {**facts, **region}
 
 
-def _region(labels: Volume, case: Case) -> dict[str, Any]:
+def _region(case: Case) -> dict[str, Any]:
     """The facts of the region of a case and of its lesions, for the index."""
-    assert case.reference is not None
-    mask = region_mask(labels, case.region, file=case.reference.name)
+    mask = load_reference(case)
     shape = describe(mask.array, spacing_mm=mask.spacing_mm)
     return {
         "volume_ml": shape.volume_ml,

@@ -5,13 +5,10 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from afl_core.data.formats.files import load_labels
+from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SYNONYMS, scheme_for
 from afl_core.errors import DataError
-from afl_core.regions import bounding_box
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
@@ -25,9 +22,7 @@ def label_values(cases: Iterable[Case]) -> set[int]:
         with suppress(DataError):  # the case reports it where it is used
             if case.reference is None:
                 continue
-            array = load_labels(case.reference).array
-            box = bounding_box(array != 0)
-            values |= set() if box is None else set(np.flatnonzero(np.bincount(array[box].ravel())).tolist())
+            values |= set(load_boxed_labels(case.reference).present)
     return values
 
 
