@@ -25,10 +25,9 @@ from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Settings
+from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.matchers import find_matcher
 from afl_core.shape import describe
 
 __all__ = ["DataOptions", "ResultTables", "breakdown", "describe", "evaluate", "open_results"]
@@ -91,7 +90,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     regions: Sequence[str] | None = None,
     split: str | None = None,
     matcher: str = SETTINGS.matcher,
-    least_lesion_voxels: int = SETTINGS.least_lesion_voxels,
+    least_lesion_voxels: int | None = None,
     nsd_tolerance_mm: float = SETTINGS.nsd_tolerance_mm,
     workers: int | None = 1,
 ) -> ResultTables:
@@ -107,7 +106,8 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         regions: Several in place of it, the one that is opened first at the start; () is all that the labels name.
         split: Only this part of the data set's splits.json.
         matcher: Key of `MATCHERS`.
-        least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; 0 is the matcher's rule.
+        least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; None is 10, or the
+            matcher's own rule, and 1 counts all.
         nsd_tolerance_mm: Distance up to which a surface counts as right.
         workers: Processes; None is one a core, for a script that guards its start by `if __name__ == "__main__"`.
 
@@ -123,8 +123,8 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     options = replace(options or DataOptions(), region=region)
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
-    settings = Settings(nsd_tolerance_mm, find_matcher(matcher).name, least_lesion_voxels)
     results = Results(Path(out))
+    settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
     ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     named = parse_sources([f"{name}={path}" for name, path in sources.items()])
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)

@@ -38,9 +38,9 @@ from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Settings
+from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.sources import Source, parse_sources
-from afl_core.metrics.matchers import MATCHERS, find_matcher
+from afl_core.metrics.matchers import LEAST_LESION_VOXELS, MATCHERS
 from afl_core.volume import Case
 
 commands = typer.Typer()
@@ -78,13 +78,13 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
     least_lesion: Annotated[
-        int,
+        int | None,
         typer.Option(
             help="Least size of a lesion in voxels: smaller ones, and smaller false positives, enter no lesion score, "
-            "and their number is said. 0 is the matcher's own rule.",
+            f"and their number is said. By default {LEAST_LESION_VOXELS}, or the matcher's own rule; 1 counts all.",
             min=0,
         ),
-    ] = SETTINGS.least_lesion_voxels,
+    ] = None,
     nsd_tolerance: Annotated[
         float, typer.Option(help="Distance in mm up to which a surface counts as right.", min=0)
     ] = SETTINGS.nsd_tolerance_mm,
@@ -120,7 +120,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = open_cohort(data, references, options)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     results = Results(out)
-    settings = Settings(nsd_tolerance, find_matcher(matcher).name, least_lesion)
+    settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)

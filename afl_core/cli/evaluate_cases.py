@@ -13,7 +13,7 @@ from afl_core.data.layouts import Cohort
 from afl_core.errors import UsageError
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Settings
+from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
@@ -25,7 +25,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     sources: Sequence[Source],
     results: Results,
     *,
-    settings: Settings = SETTINGS,
+    settings: Settings | None = None,
     split: Sequence[str] = (),
     workers: int | None = None,
     again: str = "give the command again to go on",
@@ -37,7 +37,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         cases: Cases of the data set to evaluate; of them the ones that count in these results are evaluated.
         sources: Sources that predict.
         results: Results folder, which takes rows and masks.
-        settings: Settings of the measurement.
+        settings: Settings of the measurement; None is those of the results.
         split: The cases that count, such as a test split; () is as recorded before, or all.
         workers: Largest number of processes.
         again: What goes on with an evaluation that was stopped.

@@ -29,7 +29,7 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     if manifest.imported:
         return (f"{manifest.patients(rows['case_id']).sentence()}.", *_imported(manifest, rows))
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
-    ignored = _ignored(manifest, rows)
+    ignored = ignored_sentence(manifest, rows)
     region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
     sentences = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
     return tuple(sentence for sentence in sentences if sentence)
@@ -188,16 +188,24 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     return [sentence] if n else []
 
 
-def _ignored(manifest: Manifest, rows: pd.DataFrame) -> str:
-    """The lesions of the reference that enter no score, where the matcher or the least size leaves out small ones."""
+def ignored_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
+    """How many lesions of the references enter no score, as they are small; "" where the results leave out none."""
     matcher, least = MATCHERS.get(manifest.settings.matcher), manifest.settings.least_lesion_voxels
-    matcher = matcher and matcher.from_size(least)
-    if matcher is None or not matcher.ignored_up_to_voxels or "ignored_lesions" not in rows:
+    if matcher is None or not (least or matcher.ignored_up_to_voxels) or "ignored_lesions" not in rows:
         return ""
-    ignored = rows.drop_duplicates("case_id")["ignored_lesions"].fillna(0)
-    told = f"Of fewer than {number_of(least, 'voxel')}, false positives count for nothing. " if least else ""
-    return told + (
-        f"The matcher {matcher.name} ignores {number_of(int(ignored.sum()), 'lesion')} of "
-        f"{number_of(int((ignored > 0).sum()), 'case')}, those up to "
-        f"{number_of(matcher.ignored_up_to_voxels, 'voxel')}: they enter no lesion score."
+    cases = rows.drop_duplicates("case_id")[["ignored_lesions", "reference_lesions"]].fillna(0).astype(int)
+    ignored, lesions = cases["ignored_lesions"], cases["reference_lesions"]
+    n, of = int(ignored.sum()), number_of(int((ignored > 0).sum()), "case")
+    if not least:
+        up_to = number_of(matcher.ignored_up_to_voxels, "voxel")
+        return (
+            f"The matcher {matcher.name} ignores {number_of(n, 'lesion')} of {of}, those up to {up_to}: they enter no "
+            "lesion score."
+        )
+    sentence = (
+        f"Lesions and false positives of fewer than {number_of(least, 'voxel')} enter no lesion score: "
+        f"{n:,} of {number_of(int(lesions.sum()), 'lesion')}" + (f", in {of}." if n else ".")
     )
+    if lost := int((ignored[lesions > 0] == lesions[lesions > 0]).sum()):
+        sentence += f" In {number_of(lost, 'case')} that is every lesion: --least-lesion sets another size."
+    return sentence

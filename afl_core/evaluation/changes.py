@@ -89,7 +89,7 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     sources = decide_meanings(sources, cohort)
     if name := find_results(cohort):
         results = Results(paths.RESULTS / name)
-        results.describe_cohort(cohort, sources, settings=results.settings())
+        results.describe_cohort(cohort, sources)
     else:
         name = describe_new(cohort, sources)
         results = Results(paths.RESULTS / name)

@@ -124,7 +124,7 @@ class SettingsSection(Section):
 
     nsd_tolerance_mm: Annotated[float, Field(ge=0)] = SETTINGS.nsd_tolerance_mm
     matcher: str = SETTINGS.matcher
-    least_lesion_voxels: Annotated[int, Field(ge=0)] = SETTINGS.least_lesion_voxels
+    least_lesion_voxels: Annotated[int, Field(ge=0)] = 0
     region: str = SETTINGS.region
     labels: str = SETTINGS.labels
     trust_voxel_order: bool = SETTINGS.trust_voxel_order

@@ -70,7 +70,8 @@ class Results:
 
     def settings(self) -> Settings:
         """How the rows of this folder are measured; the defaults where nothing was evaluated yet."""
-        return self.manifest().settings.choice()
+        manifest = self.manifest()
+        return manifest.settings.choice() if manifest.measured else SETTINGS
 
     def known_keys(self) -> frozenset[Known]:
         """Source, region and key of the rows whose mask is still the one that was measured: these stay as they are."""
@@ -107,19 +108,19 @@ class Results:
         cohort: Cohort,
         sources: Sequence[Source],
         *,
-        settings: Settings = SETTINGS,
+        settings: Settings | None = None,
         cases: Sequence[str] = (),
     ) -> None:
         """`describe` with what a cohort says: folder, layout, region, labels and doubt of them, problems and patients.
 
-        Patients that were declared before stay, unless the cohort's are declared too.
+        Patients that were declared before stay, unless the cohort's are declared too; settings likewise where None.
         """
         self.describe(
             data=cohort.root,
             kind=cohort.layout.name,
             sources=sources,
             skipped=dict(cohort.problems),
-            settings=settings_for(cohort, settings),
+            settings=settings_for(cohort, settings or self.settings()),
             cases=cases,
         )
         doubt = " ".join(doubt_cohort(cohort))

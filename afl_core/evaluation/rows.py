@@ -13,6 +13,7 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import placed_by
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import LesionMetrics, evaluate_masks
+from afl_core.metrics.matchers import LEAST_LESION_VOXELS, find_matcher
 from afl_core.shape import Shape
 from afl_core.volume import Case, Mask, Prediction
 
@@ -57,7 +58,24 @@ class Settings:
         return replace(self, more_regions=()) == replace(other, more_regions=())
 
 
-SETTINGS = Settings()
+SETTINGS = Settings(least_lesion_voxels=LEAST_LESION_VOXELS)
+"""Settings of results that choose none; folders without a record of the least size had none."""
+
+
+def choose_settings(
+    nsd_tolerance_mm: float, matcher: str, least_lesion_voxels: int | None, *, held: Settings
+) -> Settings:
+    """The settings that are asked for; a least size that nobody chose is that of the results that are there.
+
+    Args:
+        nsd_tolerance_mm: As in `Settings`.
+        matcher: Name in `MATCHERS`, in capitals or not.
+        least_lesion_voxels: As in `Settings`; None for the default of the matcher.
+        held: `Results.settings` of the folder.
+    """
+    rule = find_matcher(matcher)
+    least = held.least_lesion_voxels if least_lesion_voxels is None and held.matcher == rule.name else None
+    return Settings(nsd_tolerance_mm, rule.name, rule.least_voxels(least_lesion_voxels if least is None else least))
 
 
 def settings_for(cohort: Cohort, settings: Settings = SETTINGS) -> Settings:

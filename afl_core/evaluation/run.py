@@ -10,7 +10,7 @@ from afl_core.errors import AflError
 from afl_core.evaluation.manifest import counted
 from afl_core.evaluation.pipeline import CaseResult, evaluate_cases
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import SETTINGS, Known, Settings, row_key
+from afl_core.evaluation.rows import Known, Settings, row_key
 from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.volume import Case
 
@@ -24,7 +24,7 @@ def begin(
     cases: Sequence[Case],
     sources: Sequence[Source],
     *,
-    settings: Settings = SETTINGS,
+    settings: Settings | None = None,
     split: Sequence[str] = (),
 ) -> tuple[list[Case], tuple[Source, ...]]:
     """Record in a results folder what is about to be evaluated.
@@ -34,7 +34,7 @@ def begin(
         cohort: The data set.
         cases: Cases of the data set that are wanted.
         sources: Sources of the masks.
-        settings: Settings of the measurement.
+        settings: Settings of the measurement; None is those of the results.
         split: The cases that count, such as a test split; () is as recorded before, or all.
 
     Returns:

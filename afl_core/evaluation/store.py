@@ -101,7 +101,7 @@ def declare_patients(name: str, cohort: Cohort) -> str:
     """The name of results, once they have the patients of a table that was given; nothing is measured again for it."""
     if cohort.patients.table:
         results = Results(paths.RESULTS / name)
-        results.describe_cohort(cohort, (), settings=results.settings())
+        results.describe_cohort(cohort, ())
     return name
 
 

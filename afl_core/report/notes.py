@@ -60,7 +60,6 @@ def method(findings: Findings) -> str:
     if manifest.measured:
         entries["Matching"] = (
             f"A lesion is a 26-connected component; a prediction finds it by the matcher {settings.matcher}. "
-            f"{_least(settings.least_lesion_voxels)}"
             f"Surface tolerance {settings.nsd_tolerance_mm} mm."
         )
     return facts(entries)
@@ -142,7 +141,3 @@ def _unused(findings: Findings) -> str:
         problems |= {f"{case} {source}".strip(): text for source, text in texts.items()}
     reasons = [f"{listed(names)}: {why}" for names, why in group_problems(problems)]
     return fold(unused_sentence(len(problems)), bullets(reasons)) if reasons else ""
-
-
-def _least(voxels: int) -> str:
-    return f"Lesions and false positives of fewer than {voxels} voxels enter no lesion score. " if voxels else ""

@@ -9,7 +9,7 @@ from afl_core.data.layouts import DataOptions, references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.rows import Settings, settings_for
+from afl_core.evaluation.rows import SETTINGS, Settings, choose_settings, settings_for
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import decide_meanings, parse_sources
 
@@ -75,11 +75,41 @@ def test_a_least_size_of_a_lesion_is_said_with_the_number_that_it_leaves_out(tmp
     results.describe_cohort(cohort, sources, settings=settings)
     evaluate_into(results, cohort.cases, sources)
     said = " ".join(notes(results.manifest(), results.cases()))
-    assert "ignores 1 lesion of 1 case, those up to 4 voxels: they enter no lesion score" in said
-    assert "Of fewer than 5 voxels, false positives count for nothing" in said
+    assert "false positives of fewer than 5 voxels enter no lesion score: 1 of 2 lesions, in 1 case." in said
+    assert "every lesion" not in said
     assert results.cases()["lesion_tp"].tolist() == [1]
     with pytest.raises(DataError, match="least_lesion_voxels 0 where it holds 5"):
-        results.describe_cohort(cohort, sources)
+        results.describe_cohort(cohort, sources, settings=Settings())
+
+
+def test_a_least_size_that_leaves_nothing_of_a_case_is_said(tmp_path):
+    mask = np.zeros((12, 12, 12), np.uint8)
+    mask[9:11, 9:11, 9] = 1  # 4 voxels
+    (tmp_path / "masks").mkdir()
+    nib.save(nib.Nifti1Image(mask, np.eye(4)), tmp_path / "masks" / "a.nii.gz")
+    cohort, sources = references_cohort(tmp_path / "masks"), parse_sources([f"A={tmp_path / 'masks'}"])
+    results = Results(tmp_path / "out")
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    said = " ".join(notes(results.manifest(), results.cases()))
+    assert "of fewer than 10 voxels enter no lesion score: 1 of 1 lesion, in 1 case. In 1 case that is every" in said
+    assert results.cases()["lesion_f1"].isna().tolist() == [True]
+
+
+def test_the_default_least_size_belongs_to_the_matcher_and_results_keep_theirs():
+    everything, default = Settings(), Settings(least_lesion_voxels=10)
+    assert choose_settings(1.0, "overlap", None, held=SETTINGS) == default
+    assert choose_settings(1.0, "overlap", None, held=everything) == everything, "measured before there was a default"
+    assert choose_settings(1.0, "overlap", 3, held=everything).least_lesion_voxels == 3
+    assert choose_settings(1.0, "brats2023_met", None, held=SETTINGS).least_lesion_voxels == 0, "its own is 2"
+
+
+def test_results_without_a_record_of_the_least_size_had_none(tmp_path):
+    results, cohort, sources = evaluated(tmp_path, "overlap", "a")
+    path = results.folder / "manifest.json"
+    path.write_text(path.read_text().replace('"least_lesion_voxels": 0,', ""))
+    assert results.settings().least_lesion_voxels == 0
+    results.describe_cohort(cohort, sources)  # no refusal: what was not chosen is as it was
 
 
 def test_no_rows_say_nothing(tmp_path):

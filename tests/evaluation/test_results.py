@@ -20,7 +20,7 @@ from afl_core.evaluation import rows
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, is_measured_mask
-from afl_core.evaluation.rows import Settings
+from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
 
@@ -378,7 +378,7 @@ def test_hash_of_files_tells_where_one_ends(tmp_path):
 def test_a_folder_keeps_its_settings_and_refuses_others(tmp_path, cohort, masks):
     results = Results(tmp_path / "results")
     said = {"data": cohort, "kind": "brats2018", "sources": (MaskSource("A", masks),), "skipped": {}}
-    assert results.settings() == Settings()
+    assert results.settings() == SETTINGS
     results.describe(**said, settings=Settings(nsd_tolerance_mm=2.0, matcher="iou"))
     assert results.settings() == Settings(nsd_tolerance_mm=2.0, matcher="iou")
     with pytest.raises(DataError, match=r"measured with other settings.*Give another --out"):

@@ -16,6 +16,7 @@ from afl_core.analysis.case_tables import (
 )
 from afl_core.base.numbers import DIGITS, NOTHING, RATIO, number, volume
 from afl_core.base.words import number_of
+from afl_core.evaluation.caveats import ignored_sentence
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
@@ -69,8 +70,10 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
             selection_default={"selection": {"rows": linked}},
             key=_lesion_key(case_id),
         )
+        ignored = ignored_sentence(workspace.manifest, rows_of(workspace, case_id))
         st.caption(
-            "Click a lesion to see it in the slices. Dice of a lesion: against the predicted components that touch it."
+            "Click a lesion to see it in the slices. Dice of a lesion: against the predicted components that touch it. "
+            f"{ignored}"
         )
 
 

@@ -10,6 +10,7 @@ from afl_core.analysis.case_tables import SMALLEST, WORST, order_by
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.numbers import NOTHING, interval, number
+from afl_core.evaluation.caveats import ignored_sentence
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
@@ -41,7 +42,8 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
         key=f"headline {workspace.name}",
     )
     difference = f" Difference: {pair[1]} minus {pair[0]}, mean over patients." if pair else ""
-    st.caption(plain(f"Click a number to see its cases. Arrows point to the better values.{difference}"))
+    ignored = ignored_sentence(workspace.manifest, workspace.rows)
+    st.caption(plain(f"Click a number to see its cases. Arrows point to the better values.{difference} {ignored}"))
     if "lesion" in summary.metrics and (false := false_positives_sentences(summary.metrics["lesion"][0].units)):
         st.markdown("\n".join(f"- {plain(sentence)}" for sentence in false))
     if event.selection.cells:
