@@ -14,6 +14,7 @@ from io import StringIO
 from pathlib import Path
 from zipfile import ZipFile
 
+import made_trees
 import nibabel as nib
 import numpy as np
 import pandas as pd
@@ -740,6 +741,21 @@ def test_breakdown_and_report_of_all_regions_correct_over_all_of_them(afl, tmp_p
     assert "What follows is of the whole tumour (WT) alone" in text
     assert '"not_compared": {}' in text
     assert said not in afl("report", folder, "--out", html).out + html.read_text(encoding="utf-8")
+
+
+def test_evaluate_asks_for_the_tumour_beside_an_organ(afl, tmp_path):
+    for folder in ("refs", "A"):
+        made_trees.write(tmp_path / folder / "a.nii.gz", [1, 2])
+    given = ("--references", tmp_path / "refs", "--labels", "liver=1,tumor=2")
+    sources = ("--source", f"A={tmp_path / 'A'}", "--out", tmp_path / "out")
+    refused = afl("evaluate", *given, *sources)
+    assert refused.code
+    assert "not said which label is the tumour" in refused.error
+    assert "--region tumor. To count all of it: --region whole" in refused.error
+    assert "--region tumor" in afl("xray", *given).error
+    assert afl("evaluate", *given, *sources, "--region", "tumor").code == 0
+    assert set(Results(tmp_path / "out").cases()["region"]) == {"tumor"}
+    assert afl("xray", *given, "--region", "whole").code == 0
 
 
 def test_regions_are_refused_where_they_cannot_be_meant(afl, tmp_path):

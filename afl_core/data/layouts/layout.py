@@ -35,6 +35,7 @@ class Layout:
         volumes: Sequences of the volumes of a 4-D image; () where every file holds one.
         masks_alone: Whether references without any image are a data set too.
         beside: Pattern of a file that must be there too, where images and references alone do not tell the layout.
+        names_tumour: Whether a lesion that is named beside an organ is the tumour, as its publishers say.
         patient: Pattern of a case id that says its patient, as `template_pattern` takes it; "" where none does.
         declare: Completes the layout by what files in the root declare; raises `DataError` where they are wrong.
     """
@@ -50,6 +51,7 @@ class Layout:
     volumes: tuple[str, ...] = ()
     masks_alone: bool = False
     beside: str = ""
+    names_tumour: bool = False
     patient: str = ""
     declare: "Callable[[Path, Layout], Layout] | None" = None
 
