@@ -16,6 +16,7 @@ from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
+from afl_core.data.check.doubts import with_tumour
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
 from afl_core.data.layouts.labelling import with_regions
@@ -86,7 +87,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     data: str | Path | None = None,
     references: str | Path | None = None,
     options: DataOptions | None = None,
-    region: str = WHOLE,
+    region: str | None = None,
     regions: Sequence[str] | None = None,
     split: str | None = None,
     matcher: str = SETTINGS.matcher,
@@ -102,7 +103,8 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         data: Folder of a data set; or else `references`.
         references: Folder of reference masks alone, matched by case id.
         options: How the folder is read, where it does not say so itself.
-        region: What counts as tumour: whole, tc, et, or a name of the data set's labels.
+        region: What counts as tumour: whole (the default), tc, et, or a name of the data set's labels. It must be said
+            where organ and tumour are labels of one set.
         regions: Several in place of it, the one that is opened first at the start; () is all that the labels name.
         split: Only this part of the data set's splits.json.
         matcher: Key of `MATCHERS`.
@@ -120,8 +122,9 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     """
     if (data is None) == (references is None):
         raise UsageError("Give either data or references")
-    options = replace(options or DataOptions(), region=region)
+    options = replace(options or DataOptions(), region=region or WHOLE)
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
+    cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())

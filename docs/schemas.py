@@ -3,12 +3,17 @@
 import json
 from pathlib import Path
 
-from afl_core.analysis.breakdown.document import BreakdownDocument
+from afl_core.analysis.breakdown.document import BreakdownDocument, RegionsDocument
 from afl_core.analysis.xray.document import XrayDocument
 from afl_core.evaluation.manifest import Manifest
 
 FOLDER = Path(__file__).parent / "schemas"
-MODELS = {"manifest": Manifest, "breakdown": BreakdownDocument, "xray": XrayDocument}
+MODELS = {
+    "manifest": Manifest,
+    "breakdown": BreakdownDocument,
+    "breakdown_regions": RegionsDocument,
+    "xray": XrayDocument,
+}
 
 
 def schemas() -> dict[str, str]:

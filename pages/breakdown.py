@@ -1,11 +1,14 @@
 """Breakdown: the comparison by tumour size and smoothness, with its statistics."""
 
-from afl_core.ui.breakdown import controls, panels, views
+from afl_core.ui.breakdown import controls, panels, regions, views
 from afl_core.ui.shared.workspace import current_workspace
 
 workspace = current_workspace("pages/breakdown.py")
 
 if workspace is not None and (selection := controls.choose(workspace)) is not None:
-    panels.show_bins(selection)
-    panels.show_statistics(selection)
+    if selection.regions:
+        regions.show_regions(selection)
+    else:
+        panels.show_bins(selection)
+        panels.show_statistics(selection)
     views.show_views(selection)

@@ -92,6 +92,20 @@ def write_results(folder: Path, *, pictures: bool = False, sources: dict[str, fl
     return folder
 
 
+def write_regions(folder: Path, **sources_of: dict[str, float]) -> Path:
+    """Write them for several regions, the first one opened first; of each its sources, as in `make_tables`."""
+    folder.mkdir(parents=True)
+    first, *more = sources_of
+    tables = {region: make_tables(sources=sources) for region, sources in sources_of.items()}
+    for k, name in enumerate(("cases", "lesions")):
+        of_regions = [of[k].assign(region=region) for region, of in tables.items()]
+        pd.concat(of_regions).to_parquet(folder / f"{name}.parquet", index=False)
+    record = make_manifest(folder.parent / "data", sources_of[first]).record()
+    record["settings"] |= {"region": first, "more_regions": more}
+    (folder / "manifest.json").write_text(json.dumps(record))
+    return folder
+
+
 def write_case(folder: Path, data: Path, case_id: str, sources: dict[str, float]) -> None:
     """A box, an image of it with noise, and for each source the box moved by its place."""
     mask = np.zeros(SHAPE, np.uint8)

@@ -180,6 +180,15 @@ def ucsf_pdgm(root: Path) -> None:
         write(folder / f"{case_id}_tumor_segmentation.nii.gz", [1, 2, 4])
 
 
+def audit(root: Path) -> None:
+    for case_id in ("Patient-002-week-000", "Patient-002-week-003"):
+        for name in ("flair", "t1", "t1ce", "t2"):
+            write(root / "SET_images" / case_id / f"{case_id}_{name}.nii.gz")
+        write(root / "SET_images" / case_id / f"{case_id}_seg.nii.gz", [1, 2, 3])
+        for model in ("nnUnet", "SegResNet"):
+            write(root / "SET_seg" / model / case_id / f"{case_id}_pred.nii.gz", [1, 3])
+
+
 GENERIC = """
 label = "Hospital A"
 reference = "{group}/{case}/*mask.nii.gz"
@@ -224,6 +233,7 @@ TREES: Mapping[str, Callable[[Path], None]] = MappingProxyType(
         "deepmedic": deepmedic,
         "bids": bids,
         "ucsf_pdgm": ucsf_pdgm,
+        "audit": audit,
     }
 )
 """Layout to what writes a tree of it."""

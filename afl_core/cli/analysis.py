@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, cast, get_args
 
-import pandas as pd
 import typer
 from rich.table import Table
 from rich.text import Text
 
 from afl_core.analysis.breakdown.bins import AXES, Edges
-from afl_core.analysis.breakdown.export import export_files
-from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
-from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, TRAINING, Options, choose_breakdown
+from afl_core.analysis.breakdown.export import JSON, export_files, export_regions
+from afl_core.analysis.breakdown.measures import MAIN, Level
+from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, Options
 from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
     false_positives_sentences,
@@ -25,9 +25,8 @@ from afl_core.analysis.breakdown.sentences import (
 )
 from afl_core.base.catalogue import find_key, pick
 from afl_core.base.numbers import interval, number, p_number
-from afl_core.base.paths import INDEX
 from afl_core.base.storage import write_atomically
-from afl_core.base.workers import worker_pool
+from afl_core.cli.opened import open_breakdown, open_compared, open_regions
 from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats
@@ -38,10 +37,9 @@ from afl_core.cli.terminal import (
     print_problems,
     print_result,
     print_warnings,
-    progress_bar,
 )
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.comparison import Comparison, open_comparison
+from afl_core.evaluation.caveats import notes, warnings
 
 commands = typer.Typer()
 
@@ -64,6 +62,13 @@ SourceOption = Annotated[
     list[str] | None,
     typer.Option(help="Only this source; may be given several times. A difference is a later one minus an earlier."),
 ]
+AllRegionsOption = Annotated[
+    str,
+    typer.Option(
+        help="Several of the measured regions, such as whole,et, or all of them: a breakdown each, one correction for "
+        "all their tests."
+    ),
+]
 SeedsOption = Annotated[
     bool, typer.Option("--separate-seeds", help="Compare the seeds of a configuration one by one, not their mean.")
 ]
@@ -82,6 +87,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
     region: MeasuredRegionOption = "",
+    regions: AllRegionsOption = "",
 ) -> None:
     """Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every bin.
 
@@ -91,17 +97,35 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, breakdown = open_breakdown(results, options, region)
-    files = export_files(breakdown, options, opened.manifest, results=opened.name)
+    if regions:
+        files = _break_down_regions(results, options, region, regions)
+    else:
+        opened, breakdown = open_breakdown(results, options, region)
+        files = export_files(breakdown, options, opened.manifest, results=opened.name)
+        print_breakdown(breakdown)
+        print_caveats(opened.manifest, opened.rows)
+        print_warnings(opened.left_out_sentences)
+    print_json(files[JSON].decode())
     if out:
         for name, content in files.items():
             write_atomically(out / name, content)
-    print_breakdown(breakdown)
-    print_json(files["breakdown.json"].decode())
-    print_caveats(opened.manifest, opened.rows)
-    print_warnings(opened.left_out_sentences)
-    if out:
         print_line(f"{', '.join(files)} written to {out}")
+
+
+def _break_down_regions(folder: Path, options: Options, region: str, names: str) -> dict[str, bytes]:
+    """Print the breakdown of each region and what the correction counts; returns the files."""
+    regions, problems = open_regions(folder, options, region, names)
+    for of in regions:
+        print_result(Text(f"\n{of.title}", style="bold"))
+        print_breakdown(of.breakdown)
+    print_result("", together_sentence(regions))
+    opened = [of.comparison for of in regions]
+    for sentence in dict.fromkeys(text for of in opened for text in notes(of.manifest, of.rows)):
+        print_line(sentence)
+    caveats = (text for of in opened for text in (*warnings(of.manifest, of.rows), *of.left_out_sentences))
+    print_warnings(dict.fromkeys(caveats))
+    print_problems(problems)
+    return export_regions(regions, problems)
 
 
 @command(commands)
@@ -117,6 +141,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     source: SourceOption = None,
     separate_seeds: SeedsOption = False,
     region: MeasuredRegionOption = "",
+    regions: AllRegionsOption = "",
 ) -> None:
     """Write one HTML file with everything that a comparison found; it opens anywhere, without a network.
 
@@ -127,12 +152,18 @@ def report(  # noqa: PLR0913 - one parameter an option
     if out.is_dir():
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
-    opened, breakdown = open_breakdown(results, options, region)
-    findings = Findings(breakdown, options, opened, command_line())
+    if regions:
+        found, problems = open_regions(results, options, region, regions)
+        opened, first = found[0].comparison, found[0]
+        findings = Findings(first.breakdown, first.options, opened, command_line(), found, problems)
+    else:
+        opened, breakdown = open_breakdown(results, options, region)
+        findings = Findings(breakdown, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)
     print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
     print_warnings(opened.left_out_sentences)
+    print_problems(findings.problems)
 
 
 @command(commands)
@@ -219,36 +250,6 @@ def parse_edges(text: str) -> tuple[str, Edges]:
             todo="For example --edges size=5,20",
         )
     return find_key(AXES, axis, kind="axis"), (low, high)
-
-
-def open_compared(folder: Path, region: str = "") -> Comparison:
-    """A results folder with sources; raises `AflError` where it is none, or damaged, or lacks the region."""
-    opened = open_comparison(folder, region=region)
-    if not opened.sources:
-        raise DataError(f"{opened.name} has no source to compare", todo="Run afl evaluate with --source")
-    return opened
-
-
-def open_breakdown(folder: Path, options: Options, region: str = "") -> tuple[Comparison, Breakdown]:
-    """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
-    opened = open_compared(folder, region)
-    choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
-    training = training_facts(opened, options.level) if options.bins == TRAINING else None
-    return opened, choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
-
-
-def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
-    """Size and smoothness of the references of the training split; measured where that was not done before."""
-    from afl_core.evaluation.references import left_out_sentence, training_references  # noqa: PLC0415 - only these bins need it
-
-    if opened.whole is None:
-        raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
-    with progress_bar("Reading") as advance, worker_pool(tasks=len(opened.whole.cases)) as executor:
-        table, problems = training_references(
-            opened.whole, index=INDEX, progress=advance, executor=executor, level=level
-        )
-    print_warnings([left_out_sentence(problems)])
-    return table
 
 
 def print_breakdown(breakdown: Breakdown) -> None:

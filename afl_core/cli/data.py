@@ -28,7 +28,6 @@ from afl_core.cli.options import (
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import print_json, print_line, print_problems, print_result, print_warnings, progress_bar
 from afl_core.data.check.check import Report, check_cohort
-from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE
 from afl_core.data.layouts.nnunet_results import FOLDS_FILE
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
@@ -58,7 +57,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     *,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
     masks: Annotated[bool, typer.Option("--masks", help="The folder holds masks alone, CASE.nii.gz.")] = False,
@@ -125,7 +124,7 @@ def export(  # noqa: PLR0913 - one parameter an option
     out: Annotated[Path, typer.Option(help="Folder to write, nnUNet_raw/DatasetNNN_Name.")],
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
     classes: Annotated[str, typer.Option(help=f"What nnU-Net is to tell apart. {EXPLAINED}.")] = "labels",

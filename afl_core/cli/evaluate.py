@@ -26,6 +26,7 @@ from afl_core.cli.options import (
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
 from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
+from afl_core.data.check.doubts import with_tumour
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.labelling import with_regions
@@ -118,6 +119,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         layout=layout, labels=labels, region=region or WHOLE, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = open_cohort(data, references, options)
+    cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())

@@ -18,9 +18,8 @@ from afl_core.cli.analysis import (
     SeedsOption,
     SourceOption,
     build_options,
-    open_breakdown,
-    open_compared,
 )
+from afl_core.cli.opened import open_breakdown, open_compared
 from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats

@@ -23,7 +23,8 @@ from afl_core.analysis.follow_up import (
 from afl_core.base.numbers import interval, number
 from afl_core.base.storage import json_text, write_atomically
 from afl_core.base.words import named, number_of
-from afl_core.cli.analysis import ResultsArgument, open_compared
+from afl_core.cli.analysis import ResultsArgument
+from afl_core.cli.opened import open_compared
 from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats

@@ -13,7 +13,8 @@ from afl_core.analysis.label_errors import NO_TUMOUR, label_errors, matrix, wron
 from afl_core.base.isolation import attempt
 from afl_core.base.numbers import NOTHING
 from afl_core.base.storage import json_text, write_atomically
-from afl_core.cli.analysis import ResultsArgument, open_compared
+from afl_core.cli.analysis import ResultsArgument
+from afl_core.cli.opened import open_compared
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import print_json, print_line, print_problems, print_result, progress_bar
 from afl_core.errors import AflError, DataError

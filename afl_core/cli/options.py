@@ -30,7 +30,11 @@ PatientsOption = Annotated[
     ),
 ]
 RegionOption = Annotated[
-    str, typer.Option(help="What counts as tumour: whole (also wt, cspca), tc, et, or a name in your own --labels.")
+    str | None,
+    typer.Option(
+        help="What counts as tumour: whole (also wt, cspca; the default), tc, et, or the name of a label. It is needed "
+        "where organ and tumour are labels of one set."
+    ),
 ]
 RegionsOption = Annotated[
     str | None,
@@ -79,12 +83,14 @@ def data_options(
     *,
     layout: str | None = None,
     labels: str | None = None,
-    region: str = WHOLE,
+    region: str | None = None,
     trust_voxel_order: bool = False,
     patients: Path | None = None,
 ) -> DataOptions:
     """The data options of a command; the path of the table is absolute, so that it holds from any folder."""
-    return DataOptions(layout, labels, region, trust_voxel_order, str(patients.resolve()) if patients else None)
+    return DataOptions(
+        layout, labels, region or WHOLE, trust_voxel_order, str(patients.resolve()) if patients else None
+    )
 
 
 def open_cohort(data: Path | None, references: Path | None, options: DataOptions) -> Cohort:

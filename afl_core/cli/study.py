@@ -21,7 +21,6 @@ from afl_core.cli.options import (
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, progress_bar
 from afl_core.cli.training import training_data
-from afl_core.data.labels import WHOLE
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import open_comparison
@@ -39,7 +38,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     data: Annotated[Path | None, typer.Option(help="Data set; without it the demo cohort.")] = None,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
     seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
@@ -56,7 +55,7 @@ def study(  # noqa: PLR0913 - one parameter an option
     typed_options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
-    cohort, options = training_data(data, typed_options)
+    cohort, options = training_data(data, typed_options, named=region is not None)
     runs = plan_study(
         preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
     )

@@ -26,10 +26,9 @@ from afl_core.cli.options import (
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_warnings, progress_bar
-from afl_core.data.check.doubts import doubt_organs
+from afl_core.data.check.doubts import doubt_organs, with_tumour
 from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.demo.synthetic import write_demo
-from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError
@@ -60,7 +59,7 @@ def train(  # noqa: PLR0913 - one parameter an option
     ] = None,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
     random_split: Annotated[
@@ -94,8 +93,8 @@ def train(  # noqa: PLR0913 - one parameter an option
             _follow(ranks)
             return
         if resume is not None:
-            given = (loss, out, name, data, layout, labels, patients, set_, seed, sequences)
-            if any((*given, trust_voxel_order, random_split)) or region != WHOLE:
+            given = (loss, out, name, data, layout, labels, region, patients, set_, seed, sequences)
+            if any((*given, trust_voxel_order, random_split)):
                 raise UsageError("A run that goes on keeps its settings", todo="Give --resume alone")
             run = find_run(resume)
             _train(run, ranks)
@@ -106,7 +105,7 @@ def train(  # noqa: PLR0913 - one parameter an option
             typed_options = data_options(
                 layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
             )
-            cohort, options = training_data(data, typed_options)
+            cohort, options = training_data(data, typed_options, named=region is not None)
             request = TrainingRequest(
                 preset=preset,
                 losses=tuple(loss or ()),
@@ -152,11 +151,16 @@ def _follow(ranks: "Ranks") -> None:
         raise typer.Exit(1) from None
 
 
-def training_data(data: Path | None, typed_options: DataOptions) -> tuple[Cohort, DataOptions]:
-    """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there."""
+def training_data(data: Path | None, typed_options: DataOptions, *, named: bool) -> tuple[Cohort, DataOptions]:
+    """The data set to train on, and how it is read again; without one the demo cohort, made if it is not there.
+
+    Raises:
+        UsageError: If no region was `named`, and the labels do not say which is the tumour.
+    """
     if data is None and not _demo_has_training_cases():
         write_demo_cohort(DemoSpec())
     cohort = typed_options.load(data or DEMO)
+    cohort = cohort if named else with_tumour(cohort)
     print_warnings((*cohort.patients.warnings, doubt_organs(cohort)))
     return cohort, replace(typed_options, layout=typed_options.layout and cohort.layout.name, region=cohort.region.name)
 

@@ -49,8 +49,7 @@ from afl_core.cli.terminal import (
     print_warnings,
     progress_bar,
 )
-from afl_core.data.check.doubts import doubt_cohort
-from afl_core.data.labels import WHOLE
+from afl_core.data.check.doubts import doubt_cohort, with_tumour
 from afl_core.data.layouts import Cohort
 from afl_core.data.mask_grid import Grid, Resize
 from afl_core.errors import DataError, UsageError
@@ -74,7 +73,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
     ] = None,
     layout: LayoutOption = None,
     labels: LabelsOption = None,
-    region: RegionOption = WHOLE,
+    region: RegionOption = None,
     out: Annotated[Path | None, typer.Option(help="Folder for xray.csv and xray.json.")] = None,
     prepare: Annotated[
         str, typer.Option(help=f"What is done to the masks before the loss: {', '.join(PREPARATIONS)}.")
@@ -97,6 +96,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = open_cohort(data, references, options)
+    cohort = cohort if region else with_tumour(cohort)
     print_warnings((*cohort.patients.warnings, *doubt_cohort(cohort)))
     table, problems = _measure(cohort, preparation)
     problems |= dict(cohort.problems)

@@ -54,10 +54,14 @@ def doubt_whole(scheme: Scheme, region: Region) -> str:
         region: Region that is measured; one other than the whole is not doubted.
     """
     inside = {label: name for label, name in scheme.values.items() if label in scheme.regions[WHOLE]}
-    lesions = {label for label, name in inside.items() if is_lesion(name)}
-    regions = [name for name, labels in scheme.regions.items() if labels and set(labels) <= lesions and name != WHOLE]
-    ways = [f"--region {shlex.quote(name)}" for name in regions] or _by_codes(inside)
+    ways = [f"--region {shlex.quote(name)}" for name in lesion_regions(scheme)] or _by_codes(inside)
     return _doubt(inside, region, ways=ways, of="The labels")
+
+
+def lesion_regions(scheme: Scheme) -> tuple[str, ...]:
+    """The regions of lesions alone, by the names of their labels, besides the whole."""
+    lesions = {label for label, name in scheme.values.items() if is_lesion(name)}
+    return tuple(name for name, of in scheme.regions.items() if of and set(of) <= lesions and name != WHOLE)
 
 
 def doubt_segments(paths: Iterable[Path], region: Region, *, of: str, is_source: bool = False) -> str:

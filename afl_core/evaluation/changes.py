@@ -60,7 +60,7 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
     found = list[Candidate]()
     models = models_near(root)
     others = (
-        path for path in (*_folders_below(root), *beside[:MOST_BESIDE]) if not set(models) & {path, *path.parents}
+        path for path in (*_folders_below(root, ids), *beside[:MOST_BESIDE]) if not set(models) & {path, *path.parents}
     )
     for folder in (*models, *others):
         try:
@@ -165,7 +165,8 @@ def _folders_in(folder: Path) -> list[Path]:
         return []
 
 
-def _folders_below(root: Path) -> list[Path]:
-    """Folders below a folder that hold image files, by path."""
+def _folders_below(root: Path, ids: Sequence[str]) -> list[Path]:
+    """Folders below a folder that hold image files, by path; in place of a folder of a case the one above it."""
     parents = {Path(relative).parent for relative in scan_folder(root).files}
-    return [root / parent for parent in sorted(parents) if parent != Path()]
+    sets = {parent.parent if parent.name in ids else parent for parent in parents}
+    return [root / folder for folder in sorted(sets) if folder != Path()]

@@ -105,7 +105,7 @@ def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
     how = {binning.axis: binning.how for binning in breakdown.binnings}
     marks = []
     for r in records[records["n"] > 0].to_dict("records"):
-        label = [_row_name(r, units)]
+        label = [row_name(r, units)]
         if np.isfinite(r["low"]) and r["axis"] != ALL:
             label += [edges_text(r["low"], r["high"], AXES[r["axis"]].unit)]
             label += [OWN_EDGES] if how[r["axis"]] == OWN_EDGES else []
@@ -117,7 +117,7 @@ def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
     return plot_forest([panel], pair).update_layout(height=PANEL_HEIGHT)
 
 
-def _row_name(record: Mapping[Any, Any], units: Units) -> str:
+def row_name(record: Mapping[Any, Any], units: Units) -> str:
     """Name of a row, short; both axes have a medium bin."""
     if record["axis"] == ALL:
         return f"All {units.noun}"

@@ -87,24 +87,39 @@ def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
     gap = AXIS_PX / inner if len(shown) > 1 else 0
     figure = make_subplots(max(len(shown), 1), 1, row_heights=counts or None, vertical_spacing=gap)
     for at, panel in enumerate(shown, 1):
-        _add_panel(figure, at, panel, groups)
+        add_panel(figure, panel, groups, place=(at, 1))
     for group, symbol in zip(groups, SYMBOLS, strict=False):
         if len(groups) > 1:
             marker = _marker(symbol, 1) | {"color": GREY}
             figure.add_scatter(x=[None], y=[None], mode="markers", name=group, marker=marker)
-    for x, anchor, text in ((1, "right", f"<b>{pair[1]} better →</b>"), (0, "left", f"← {pair[0]} better")):
-        place = {"xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": anchor, "yanchor": "bottom"}
-        figure.add_annotation(text=text, showarrow=False, **place)
+    add_sides(figure, pair)
     layout = chart_layout(inner + TOP_PX + BOTTOM_PX)
     layout["margin"] |= {"t": TOP_PX, "b": BOTTOM_PX}
     layout["legend"] |= {"y": 1 + 24 / inner if inner else 1, "x": 0.5, "xanchor": "center"}
     return figure.update_layout(layout)
 
 
-def _add_panel(figure: go.Figure, at: int, panel: Panel, groups: Sequence[str]) -> None:
-    """Axis, shade and marks of a panel; rows stand at whole numbers, the marks of a row beside one another."""
-    rows, where = panel.rows, {"row": at, "col": 1}
-    limit = half_width(panel)
+def add_sides(figure: go.Figure, pair: Pair, *, above: int = 0) -> None:
+    """Say above the panels which side is better for whom, so many px above them."""
+    for x, anchor, text in ((1, "right", f"<b>{pair[1]} better →</b>"), (0, "left", f"← {pair[0]} better")):
+        place = {"xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": anchor, "yanchor": "bottom"}
+        figure.add_annotation(text=text, showarrow=False, yshift=above, **place)
+
+
+def add_panel(
+    figure: go.Figure, panel: Panel, groups: Sequence[str], *, place: tuple[int, int], limit: float | None = None
+) -> None:
+    """Axis, shade and marks of a panel; rows stand at whole numbers, the marks of a row beside one another.
+
+    Args:
+        figure: A figure of subplots.
+        panel: What is drawn.
+        groups: The groups of its marks, in the order of their symbols.
+        place: Row and column of the subplot, from 1 on.
+        limit: Half the width of the axis; that of the panel's own values where it is not given.
+    """
+    rows, where = panel.rows, {"row": place[0], "col": place[1]}
+    limit = half_width(panel) if limit is None else limit
     end = limit if panel.better == "higher" else -limit
     edges = {"y0": -0.5, "y1": len(rows) - 0.5, "line_width": 0, "layer": "below"}
     figure.add_shape(type="rect", x0=0, x1=end, fillcolor=BETTER_COLOUR, opacity=0.14, **edges, **where)

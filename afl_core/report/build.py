@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from afl_core.analysis.breakdown.export import breakdown_json
+from afl_core.analysis.breakdown.export import breakdown_json, regions_json
 from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
@@ -12,6 +12,7 @@ from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
 from afl_core.report.page import frame
 from afl_core.report.parts import escape, paragraph, section
+from afl_core.report.regions import show_regions
 from afl_core.report.statistics import axis_tables, conclusion, headline, sentences_of
 
 __all__ = ["Findings", "build_report"]
@@ -25,10 +26,15 @@ def build_report(findings: Findings) -> str:
     Args:
         findings: A comparison and where it comes from.
     """
-    document = breakdown_json(
-        findings.breakdown, findings.options, findings.comparison.manifest, results=findings.comparison.name
+    document = (
+        regions_json(findings.regions, findings.problems)
+        if findings.regions
+        else breakdown_json(
+            findings.breakdown, findings.options, findings.comparison.manifest, results=findings.comparison.name
+        )
     )
     sections = {
+        "regions": ("Every region", show_regions(findings)),
         "headline": ("All metrics", headline(findings)),
         **{
             f"by-{b.axis}": (f"By {findings.units.axis(b.axis).label.lower()}", _axis(findings, b.axis))

@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.published import (
     SOURCE,
     Scores,
 )
+from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.sentences import levels_sentence, tests_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
@@ -55,7 +56,7 @@ def method(findings: Findings) -> str:
     if units.pairs:
         entries["Test"] = (
             f"Two-sided paired Wilcoxon signed-rank test over patients, exact up to {EXACT_UP_TO} differences. Effect: "
-            f"matched rank-biserial correlation. {tests_sentence(breakdown.n_tests)}"
+            f"matched rank-biserial correlation. {_tests(findings)}"
         )
     if manifest.measured:
         entries["Matching"] = (
@@ -63,6 +64,10 @@ def method(findings: Findings) -> str:
             f"Surface tolerance {settings.nsd_tolerance_mm} mm."
         )
     return facts(entries)
+
+
+def _tests(findings: Findings) -> str:
+    return together_sentence(findings.regions) if findings.regions else tests_sentence(findings.breakdown.n_tests)
 
 
 def published() -> str:

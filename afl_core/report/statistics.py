@@ -99,28 +99,40 @@ def _means_table(records: pd.DataFrame, axis: str, digits: int) -> str:
     rows = []
     for _, group in records.groupby(["axis", "bin"], sort=False):
         of = {record["source"]: record for record in group.to_dict("records")}
-        rows.append([*_bin(of[sources[0]], axis), *(_mean(of[source], digits) for source in sources)])
+        rows.append([*_bin(of[sources[0]]), *(_mean(of[source], digits) for source in sources)])
     return table(["Bin", "n", *sources], rows, name=f"means {axis}")
 
 
-def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
-    (first, second), digits = pair, findings.units.measure.digits
+def pair_columns(pair: tuple[str, str]) -> list[str]:
+    """Headings of `pair_rows`."""
+    return ["Bin", "n", *pair, "Difference", "p", "p (Holm)", "Effect", "Higher / lower / equal"]
+
+
+def pair_rows(records: pd.DataFrame, pair: tuple[str, str], digits: int) -> list[list[str]]:
+    """Means, difference and tests of a pair, a row a bin."""
+    first, second = pair
     means = {(r["axis"], r["bin"]): r for r in _source_records(records).to_dict("records") if r["source"] == first}
     rows = []
     for record in records[(records["source"] == second) & (records["minus"] == first)].to_dict("records"):
         other = means[record["axis"], record["bin"]]
-        rows.append([*_bin(record, axis), _mean(other, digits), _mean(record, digits), *_compared(record, digits)])
-    columns = ["Bin", "n", first, second, "Difference", "p", "p (Holm)", "Effect", "Higher / lower / equal"]
+        shown = (_mean(other, digits), _mean(record, digits))
+        rows.append([*_bin(record), *shown, *_compared(record, digits)])
+    return rows
+
+
+def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
+    first, second = pair
     caption = f"{findings.units.measure.title}: {second} minus {first}"
-    return heading(caption) + table(columns, rows, name=f"pair {axis} {first} {second}")
+    rows = pair_rows(records, pair, findings.units.measure.digits)
+    return heading(caption) + table(pair_columns(pair), rows, name=f"pair {axis} {first} {second}")
 
 
-def _bin(record: Mapping[Any, Any], axis: str) -> list[str]:
+def _bin(record: Mapping[Any, Any]) -> list[str]:
     """Name of a bin above its range, and its patients; also its units where there are more."""
     n = _counts(record["n"], record["units"])
     if record["axis"] == ALL or math.isnan(record["high"]):
         return [record["bin"], n]
-    return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[axis].unit)}", n]
+    return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[record['axis']].unit)}", n]
 
 
 def _counts(n: int, units: int) -> str:

@@ -14,17 +14,19 @@ from io import StringIO
 from pathlib import Path
 from zipfile import ZipFile
 
+import made_trees
 import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
-from made_results import make_manifest, make_tables, write_results
+from made_results import SOURCES, make_manifest, make_tables, write_regions, write_results
 from rich.console import Console
 
 import afl_core
 from afl_core.analysis.breakdown.export import export_files
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
+from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
 from afl_core.cli import doctor, evaluate, evaluate_cases, main, terminal
 from afl_core.cli.analysis import print_breakdown
@@ -157,7 +159,7 @@ def test_an_unexpected_error_shows_its_traceback_with_verbose_alone(afl, made, t
     def broken(*_, **__):
         raise ZeroDivisionError("of ours")
 
-    monkeypatch.setattr("afl_core.cli.analysis.open_compared", broken)
+    monkeypatch.setattr("afl_core.cli.opened.open_compared", broken)
     asked = ("breakdown", made, "--out", tmp_path / "out")
     assert "Traceback" not in afl(*asked).err
     assert "ZeroDivisionError: of ours" in afl(*asked, "--verbose").err.replace("│", "")
@@ -716,6 +718,50 @@ def test_bundle_writes_one_case_for_other_viewers(afl, tmp_path):
     assert "case_03" in afl("bundle", made, "case_033", "--out", tmp_path / "other.zip").error
     assert not (tmp_path / "other.zip").exists()
     assert "The bundle is one file" in afl("bundle", made, "case_03", "--out", tmp_path).error
+
+
+def test_breakdown_and_report_of_all_regions_correct_over_all_of_them(afl, tmp_path):
+    folder = write_regions(tmp_path / "several", whole=SOURCES, et=SOURCES, ncr={"FL": 0.0})
+    ran = afl("breakdown", folder, "--regions", "all", "--out", tmp_path / "out")
+    assert ran.code == 0, ran
+    table, document = pd.read_csv(tmp_path / "out" / "breakdown.csv"), exported(tmp_path / "out")
+    tested = table.dropna(subset="p")
+    assert tested["p_holm"].tolist() == pytest.approx(holm(tested["p"]).tolist(), abs=0)
+    assert tested.groupby("region").size().to_dict() == {"whole": 7, "et": 7}
+    said = "14 comparisons together: 2 regions x 7 comparisons"
+    assert said in document["correction"]
+    assert said in ran.out
+    assert json.loads(afl("breakdown", folder, "--regions", "whole, ET,ncr", "--json").out) == document
+    two = json.loads(afl("breakdown", folder, "--regions", "ET,wt", "--json").out)
+    assert list(two["regions"]) == ["et", "whole"]
+    html = tmp_path / "report.html"
+    assert afl("report", folder, "--regions", "all", "--out", html).code == 0
+    text = html.read_text(encoding="utf-8")
+    assert said in text
+    assert "What follows is of the whole tumour (WT) alone" in text
+    assert '"not_compared": {}' in text
+    assert said not in afl("report", folder, "--out", html).out + html.read_text(encoding="utf-8")
+
+
+def test_evaluate_asks_for_the_tumour_beside_an_organ(afl, tmp_path):
+    for folder in ("refs", "A"):
+        made_trees.write(tmp_path / folder / "a.nii.gz", [1, 2])
+    given = ("--references", tmp_path / "refs", "--labels", "liver=1,tumor=2")
+    sources = ("--source", f"A={tmp_path / 'A'}", "--out", tmp_path / "out")
+    refused = afl("evaluate", *given, *sources)
+    assert refused.code
+    assert "not said which label is the tumour" in refused.error
+    assert "--region tumor. To count all of it: --region whole" in refused.error
+    assert "--region tumor" in afl("xray", *given).error
+    assert afl("evaluate", *given, *sources, "--region", "tumor").code == 0
+    assert set(Results(tmp_path / "out").cases()["region"]) == {"tumor"}
+    assert afl("xray", *given, "--region", "whole").code == 0
+
+
+def test_regions_are_refused_where_they_cannot_be_meant(afl, tmp_path):
+    folder = write_regions(tmp_path / "several", whole=SOURCES, et=SOURCES)
+    assert "Give --region or --regions" in afl("breakdown", folder, "--region", "et", "--regions", "all").error
+    assert "was not measured" in afl("breakdown", folder, "--regions", "whole,ncr").error
 
 
 def test_breakdown_without_a_folder_is_printed_alone(afl, made, tmp_path):

@@ -6,14 +6,16 @@ import made_trees
 import numpy as np
 import pytest
 
+from afl_core import evaluate
 from afl_core.data.check.check import check_cohort
-from afl_core.data.check.doubts import doubt_organs
+from afl_core.data.check.doubts import doubt_organs, with_tumour
 from afl_core.data.formats.nrrd import read_segments
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.layouts.decathlon import declared_scheme
 from afl_core.data.organs import doubt_segments, doubt_whole, is_lesion, is_organ
+from afl_core.errors import UsageError
 from afl_core.evaluation.caveats import warnings
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
@@ -145,3 +147,74 @@ def test_names_in_plural_and_in_parts():
     assert all(map(is_organ, ["Kidneys", "left_lung", "hepatic vessels", "transitional zone", "grey matter"]))
     assert not any(map(is_organ, ["lesion", "background", "edema", "resection cavity (no tumour)", "core"]))
     assert not is_lesion("healthy tissue")
+
+
+@pytest.fixture
+def liver(tmp_path):
+    """A data set of nnU-Net with liver, tumour and cyst, and predictions of its cases."""
+    made_trees.nnunet(tmp_path / "data")
+    path = next((tmp_path / "data").rglob("dataset.json"))
+    said = json.loads(path.read_text())
+    del said["regions_class_order"]
+    path.write_text(json.dumps(said | {"labels": LITS | {"cyst": 3}}))
+    for reference in path.parent.glob("labelsTr/*"):
+        made_trees.write(tmp_path / "A" / reference.name, [1, 2, 3])
+    return tmp_path
+
+
+def test_a_tumour_beside_an_organ_is_asked_for(liver):
+    cohort = load_cohort(liver / "data")
+    with pytest.raises(UsageError, match="not said which label is the tumour") as caught:
+        with_tumour(cohort)
+    assert "liver beside tumor and cyst" in str(caught.value)
+    assert "--region tumor, or --region cyst" in str(caught.value)
+    assert "--region whole" in str(caught.value)
+    part = load_cohort(liver / "data", region="tumor")
+    assert with_tumour(part) is part
+    with pytest.raises(UsageError, match="--region tumor"):
+        evaluate({"A": liver / "A"}, liver / "out", data=liver / "data")
+    with pytest.raises(UsageError, match="--region tumor"):
+        evaluate({"A": liver / "A"}, liver / "out", data=liver / "data", regions=())
+    assert not (liver / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("named", "measured"),
+    [
+        ({"region": "tumor"}, {"tumor"}),
+        ({"region": "whole"}, {"whole"}),
+        ({"region": "tumor", "regions": ()}, {"tumor", "cyst", "liver"}),
+        ({"regions": ("cyst", "whole")}, {"cyst", "whole"}),
+    ],
+)
+def test_what_was_named_is_measured_and_a_mixed_whole_only_then(liver, named, measured):
+    evaluate({"A": liver / "A"}, liver / "out", data=liver / "data", **named)
+    assert set(Results(liver / "out").cases()["region"]) == measured
+
+
+@pytest.mark.parametrize(
+    ("labels", "region"),
+    [
+        ({"0": "background", "1": "liver", "2": "cancer"}, "cancer"),
+        ({"0": "background", "1": "Vessel", "2": "Tumour"}, "tumour"),
+        ({"0": "background", "1": "PZ", "2": "TZ"}, "whole"),
+        ({"0": "background", "1": "cancer"}, "whole"),
+    ],
+)
+def test_the_tasks_of_the_decathlon_say_their_tumour(labels, region, tmp_path):
+    made_trees.msd_task(tmp_path)
+    path = next(tmp_path.rglob("dataset.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
+    cohort = with_tumour(load_cohort(tmp_path))
+    assert cohort.layout.name == "msd_task"
+    assert cohort.region.name == region
+    assert {case.region for case in cohort.cases} == {cohort.region}
+
+
+def test_two_lesions_beside_an_organ_are_asked_for_in_a_decathlon_too(tmp_path):
+    made_trees.msd_task(tmp_path)
+    path = next(tmp_path.rglob("dataset.json"))
+    labels = {"0": "background", "1": "liver", "2": "cancer", "3": "cyst"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
+    with pytest.raises(UsageError, match="--region cancer, or --region cyst"):
+        with_tumour(load_cohort(tmp_path))

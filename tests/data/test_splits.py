@@ -1,11 +1,36 @@
 """A split file is case ids by split, no case in two of them."""
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from made_trees import TREES
 
-from afl_core.data.splits import load_splits, save_splits
+from afl_core.data.layouts import LAYOUTS, load_cohort
+from afl_core.data.patient_names import NAMES
+from afl_core.data.patients import decide_patients
+from afl_core.data.splits import load_splits, random_splits, save_splits
+from afl_core.elsewhere.nnunet_folds import make_folds
 from afl_core.errors import DataError
+
+FORMS = {
+    "PI-CAI": ("1{patient:04d}", "_{visit:07d}"),
+    "BraTS 2023 and later": ("BraTS-GLI-{patient:05d}", "-{visit:03d}"),
+    "BIDS": ("sub-{patient:02d}", "_ses-{visit}"),
+    "UCSF": ("UCSF-PDGM-{patient:04d}", "_FU{visit:03d}d"),
+    "UPENN-GBM": ("UPENN-GBM-{patient:05d}", "_{visit:02d}"),
+    "RHUH-GBM": ("RHUH-{patient:04d}", "-{visit}"),
+    "time points": ("Patient-{patient:03d}", "-week-{visit:03d}"),
+    "times of a number": ("P{patient}", "_day_{visit}"),
+    "dates": ("P{patient}", "_20190{visit}01"),
+}
+"""A patient and a visit in every numbering of `NAMES`, as the data sets have them; visits have one digit."""
+
+VISITS = st.dictionaries(
+    st.integers(1, 99), st.sets(st.integers(1, 9), min_size=1, max_size=4), min_size=3, max_size=12
+)
 
 
 def test_round_trip(tmp_path: Path) -> None:
@@ -35,3 +60,62 @@ def test_what_is_no_split_file(tmp_path: Path, content: str) -> None:
 def test_a_missing_split_file(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"cannot be read \(received: there is no .*none\.json"):
         load_splits(tmp_path / "none.json")
+
+
+def parts_of(cases: dict[str, str], patients: dict[str, str], seed: int) -> list[dict[str, tuple[str, ...]]]:
+    """Every way in which cases are split: at random, and into folds."""
+    splits = random_splits(tuple(cases), patients=patients, seed=seed)
+    return [splits, *make_folds({**splits, "train": tuple(cases), "validation": ()}, patients, 3)]
+
+
+def check_whole(cases: dict[str, str], parts: dict[str, tuple[str, ...]]) -> None:
+    """Each case stands in one part, and the parts of a patient, by what the case was made of, are one."""
+    assert sorted(case for ids in parts.values() for case in ids) == sorted(cases)
+    owners = [{cases[case] for case in ids} for ids in parts.values()]
+    assert sum(map(len, owners)) == len(set(cases.values()))
+
+
+@pytest.mark.parametrize("numbering", NAMES)
+@given(visits=VISITS, seed=st.integers(0, 99))
+def test_a_split_never_parts_a_patient_in_any_numbering(numbering, visits, seed) -> None:
+    patient, visit = FORMS[numbering]
+    cases = {
+        patient.format(patient=number) + visit.format(visit=v): patient.format(patient=number)
+        for number, of_patient in visits.items()
+        for v in of_patient
+    }
+    decided = decide_patients(tuple(cases), Path("/no/such/folder"))
+    assert {case: decided[case] for case in cases} == cases
+    for parts in parts_of(cases, {case: decided[case] for case in cases}, seed):
+        check_whole(cases, parts)
+
+
+def test_every_numbering_has_a_form() -> None:
+    assert set(FORMS) == set(NAMES)
+    for numbering, (patient, visit) in FORMS.items():
+        case_id = patient.format(patient=7) + visit.format(visit=1)
+        assert next(name for name, pattern in NAMES.items() if pattern.fullmatch(case_id)) == numbering
+
+
+@pytest.mark.parametrize(
+    ("layout", "visit"), [("picai", "_{visit:07d}"), ("bids", "_ses-{visit}"), ("brats2023", "-{visit:03d}")]
+)
+@given(visits=VISITS, seed=st.integers(0, 99))
+def test_nor_by_the_pattern_of_a_layout(layout, visit, visits, seed) -> None:
+    patient = {"picai": "1{:04d}", "bids": "sub-{:02d}", "brats2023": "BraTS-GLI-{:05d}"}[layout]
+    cases = {patient.format(n) + visit.format(visit=v): patient.format(n) for n, of in visits.items() for v in of}
+    decided = decide_patients(tuple(cases), Path("/no/such/folder"), template=LAYOUTS[layout].patient, layout=layout)
+    for parts in parts_of(cases, {case: decided[case] for case in cases}, seed):
+        check_whole(cases, parts)
+
+
+@pytest.mark.parametrize("name", TREES)
+def test_the_names_of_every_layout_keep_their_patients_together(name) -> None:
+    """Of each case of the layout's tree, with two more patients, so that there is something to split."""
+    with TemporaryDirectory() as folder:
+        TREES[name](Path(folder))
+        cohort = load_cohort(Path(folder))
+    cases = {case.case_id: case.patient for case in cohort.cases} | {"x": "x", "y": "y"}
+    for seed in range(10):
+        for parts in parts_of(cases, cases, seed):
+            check_whole(cases, parts)

@@ -387,3 +387,22 @@ def test_the_printed_command_reads_the_folder_as_the_page_does(page, tmp_path):
     field(at, "Table of patients").set_value(str(table)).run()
     (command,) = [code.value for code in at.code]
     assert f"--data {tmp_path / 'both'} --layout brats2021 --patients {table} --source" in command
+
+
+def test_a_tumour_beside_an_organ_is_chosen_before_anything_is_measured(page, tmp_path):
+    made_trees.nnunet(tmp_path / "data")
+    path = next((tmp_path / "data").rglob("dataset.json"))
+    labels = {"background": 0, "liver": 1, "edge": 3, "tumor": 2}
+    path.write_text(json.dumps({"channel_names": {"0": "CT"}, "labels": labels}))
+    for extra in path.parent.glob("images*/*_000[123].nii.gz"):
+        extra.unlink()
+    at = page(tmp_path / "data")
+    assert "Choose which label is the tumour. The labels name liver beside tumor" in text(at)
+    assert "Region: tumor" in text(at)
+    assert not numbers(at)
+    (region,) = [group for group in at.button_group if group.label == "Region that counts as tumour"]
+    assert (region.value, region.options[0]) == (None, "tumor: 2")
+    region.set_value("tumor").run()
+    assert not at.exception
+    assert numbers(at)["Cases"]
+    assert "Region: tumor: 2" in text(at)

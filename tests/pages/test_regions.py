@@ -2,10 +2,15 @@
 
 import numpy as np
 import pytest
+from made_results import SOURCES, write_regions
 
 from afl_core import evaluate
+from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units
+from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.label_errors import label_errors, matrix
+from afl_core.analysis.statistics.ranks import holm
 from afl_core.analysis.xray.store import kept_table
+from afl_core.base.numbers import p_number
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
 from afl_core.evaluation.comparison import open_comparison
@@ -63,6 +68,39 @@ def test_a_link_opens_its_region(app, results):
     assert at.selectbox(REGION).value == "tc"
     at = app("compare", measured_region="et")
     assert at.selectbox(REGION).value == "et"
+
+
+def test_breakdown_shows_every_region_with_one_correction(app, tmp_path):
+    folder = write_regions(tmp_path / "results" / "made", whole=SOURCES, tc=SOURCES, et={"FL": 0.0})
+    at = app("breakdown")
+    alone = headline(at)
+    at.toggle("every_region").set_value(True).run()
+    assert not at.exception
+    assert headline(at).startswith("## Whole tumour (WT). Dice, all cases")
+    assert "WT" not in alone
+    (table,) = [of.value for of in at.dataframe if "region" in of.value]
+    expected = [
+        compute_breakdown(units, choose_binnings(units, Options())).pair("FL", "A-FL")
+        for opened in (open_comparison(folder), open_comparison(folder, region="tc"))
+        for units in [choose_units(opened.rows, opened.lesions, opened.manifest, Options())]
+    ]
+    p = holm(np.concatenate([of["p"] for of in expected]))
+    assert table["p (Holm)"].tolist() == [p_number(of) for of in p]
+    assert table["region"].drop_duplicates().tolist() == ["whole tumour (WT)", "tumour core (TC)"]
+    said = " ".join(of.value for of in [*at.caption, *at.warning, *at.markdown]).replace("\\", "")
+    assert "14 comparisons together: 2 regions x 7 comparisons" in said
+    assert "A-FL has no result in the region enhancing tumour (ET)" in said
+    assert "### Whole tumour (WT) alone" in said
+
+
+def test_every_region_is_in_the_address_and_in_the_commands(app, tmp_path):
+    write_regions(tmp_path / "results" / "made", whole=SOURCES, et=SOURCES)
+    at = app("breakdown", every_region="true", measured_region="et", view="Export")
+    assert headline(at).startswith("## Enhancing tumour (ET). ")
+    (code,) = [of.value for of in at.code]
+    assert [line.split()[1] for line in code.splitlines()] == ["breakdown", "report"]
+    assert all(" --regions all " in line and " --region " not in line for line in code.splitlines())
+    assert not {of.key for of in app("breakdown", results="made").toggle} - {"every_region"}
 
 
 def test_a_link_to_a_region_that_was_not_measured_says_so(app, results):

@@ -1,4 +1,4 @@
-"""The form of `breakdown.json`, which every export is held to; docs/schemas has it as a JSON Schema."""
+"""The forms of `breakdown.json`, which every export is held to; docs/schemas has them as JSON Schemas."""
 
 from typing import Literal
 
@@ -136,3 +136,13 @@ class BreakdownDocument(_Part):
     sources: dict[str, SourcePart]
     settings: SettingsPart | None
     versions: VersionsPart
+
+
+class RegionsDocument(_Part):
+    """The whole file where several regions are compared: of each the same as of one, and what is not compared."""
+
+    results: str
+    tests: int
+    correction: str
+    regions: dict[str, BreakdownDocument]
+    not_compared: dict[str, str]

@@ -2,15 +2,16 @@
 
 import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
 from afl_core.analysis.breakdown.bins import AXES
-from afl_core.analysis.breakdown.document import BreakdownDocument
+from afl_core.analysis.breakdown.document import BreakdownDocument, RegionsDocument
 from afl_core.analysis.breakdown.options import Options, list_sources
 from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
+from afl_core.analysis.breakdown.regions import RegionBreakdown, together_sentence
 from afl_core.analysis.breakdown.sentences import evidence_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
@@ -44,6 +45,38 @@ def export_files(breakdown: Breakdown, options: Options, manifest: Manifest, *, 
         JSON: json_text(document).encode(),
         CSV: records_csv(breakdown).encode(),
         UNITS_CSV: units_csv(breakdown).encode(),
+    }
+
+
+def export_regions(regions: Sequence[RegionBreakdown], problems: Mapping[str, str]) -> dict[str, bytes]:
+    """The same files for several regions: the tables begin with a column `region`.
+
+    Args:
+        regions: The regions of a results folder, from `compare_regions`.
+        problems: Every other region, to why it has no breakdown.
+    """
+    document = regions_json(regions, problems)
+    RegionsDocument.model_validate(document)
+    names, parts = [of.comparison.region for of in regions], [of.breakdown for of in regions]
+    return {
+        JSON: json_text(document).encode(),
+        CSV: _by_region(names, [records_csv(part) for part in parts]).encode(),
+        UNITS_CSV: _by_region(names, [units_csv(part) for part in parts]).encode(),
+    }
+
+
+def regions_json(regions: Sequence[RegionBreakdown], problems: Mapping[str, str]) -> dict[str, Any]:
+    """`breakdown_json` of each region, and what Holm's correction counts; arguments as `export_regions`."""
+    name = regions[0].comparison.name
+    return {
+        "results": name,
+        "tests": regions[0].breakdown.n_tests,
+        "correction": together_sentence(regions),
+        "regions": {
+            of.comparison.region: breakdown_json(of.breakdown, of.options, of.comparison.manifest, results=name)
+            for of in regions
+        },
+        "not_compared": dict(problems),
     }
 
 
@@ -156,6 +189,18 @@ def _csv(columns: Sequence[str], rows: Iterable[Iterable[Any]]) -> str:
     writer.writerow(columns)
     writer.writerows([_field(value) for value in row] for row in rows)
     return text.getvalue()
+
+
+def _by_region(names: Sequence[str], tables: Sequence[str]) -> str:
+    """Tables under one another after a column with their region; a column that one does not have is empty there."""
+    read = [list(csv.DictReader(StringIO(table))) for table in tables]
+    columns = dict.fromkeys(column for table in read for row in table[:1] for column in row)
+    rows = [
+        (name, *(row.get(column, "") for column in columns))
+        for name, table in zip(names, read, strict=True)
+        for row in table
+    ]
+    return _csv(("region", *columns), rows)
 
 
 def _field(value: Any) -> Any:

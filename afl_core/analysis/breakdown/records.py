@@ -40,12 +40,14 @@ class Breakdown:
             their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing
             to compare, or fewer than 6 patients.
         unbinned: A sentence for each axis that nobody named and that has no bins, which says why.
+        tests_elsewhere: Number of p-values of other regions that Holm's correction counts too.
     """
 
     units: Units
     binnings: tuple[Binning, ...]
     records: pd.DataFrame
     unbinned: tuple[str, ...] = ()
+    tests_elsewhere: int = 0
 
     def pair(self, first: str, second: str) -> pd.DataFrame:
         """The records of the second source minus the first."""
@@ -55,7 +57,7 @@ class Breakdown:
     @property
     def n_tests(self) -> int:
         """Number of p-values that Holm's correction counts."""
-        return int(self.records["p"].notna().sum())
+        return int(self.records["p"].notna().sum()) + self.tests_elsewhere
 
 
 def compute_breakdown(units: Units, binnings: Sequence[Binning]) -> Breakdown:

@@ -2,7 +2,9 @@
 
 from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.layouts import Cohort
-from afl_core.data.organs import doubt_segments, doubt_whole
+from afl_core.data.layouts.labelling import with_regions
+from afl_core.data.organs import doubt_segments, doubt_whole, lesion_regions
+from afl_core.errors import UsageError
 
 
 def doubt_organs(cohort: Cohort) -> str:
@@ -12,6 +14,25 @@ def doubt_organs(cohort: Cohort) -> str:
     if declared or cohort.scheme.values:
         return declared
     return doubt_segments(references, cohort.region, of="The references")
+
+
+def with_tumour(cohort: Cohort) -> Cohort:
+    """The cohort where nobody named a region: its tumour is known, or the whole is meant.
+
+    Raises:
+        UsageError: If organ and lesion are labels of one set, and its layout does not say which is the tumour.
+    """
+    if not (doubt := doubt_organs(cohort)):
+        return cohort
+    if name := known_tumour(cohort):
+        return with_regions(cohort, (name,))
+    raise UsageError("It is not said which label is the tumour", todo=f"{doubt} To count all of it: --region whole")
+
+
+def known_tumour(cohort: Cohort) -> str:
+    """The region that is the tumour beside an organ, where the layout's labels say so; else ""."""
+    regions = lesion_regions(cohort.scheme)
+    return regions[0] if cohort.layout.names_tumour and len(regions) == 1 and doubt_organs(cohort) else ""
 
 
 def doubt_cohort(cohort: Cohort) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from afl_core.base.words import number_of
 from afl_core.data.check.facts import Facts, Finding, counted
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts import LAYOUT_FILE, Cohort
+from afl_core.data.layouts.assembly import match_part
 from afl_core.data.layouts.mask_folders import find_mask_folders
 
 MANY = 8
@@ -27,7 +28,7 @@ def unused_files(facts: Facts) -> Iterator[Finding]:
         yield Finding("warning", what, paths, todo)
     referenced = {case.case_id for case in cohort.cases if case.reference}
     for folder, paths in _by_folder(cohort, cohort.aside, lowest=True):
-        without = [path for path in paths if strip_suffix(path.rpartition("/")[2]) not in referenced]
+        without = [path for path in paths if _case_of(cohort, path) not in referenced]
         what = f"{counted(paths, 'file')} that {cohort.layout.label} does not use{folder}"
         if without:
             what += f"; {len(without)} of them of cases without a reference"
@@ -43,10 +44,21 @@ def _to_measure(cohort: Cohort, paths: Sequence[str]) -> str:
     of_cases = any(strip_suffix(PurePosixPath(path).name).startswith(tuple(names)) for path in paths)
     if not models or not of_cases:
         return ""
-    folder = PurePosixPath(models[0].path)
+    sources = " ".join(f"--source {shlex.quote(_source(cohort.root, model.path))}" for model in models)
+    return f"They can be evaluated as a model's: afl evaluate {sources}"
+
+
+def _source(root: Path, path: str) -> str:
+    folder = PurePosixPath(path)
     name = "AI" if "AI" in folder.parts else re.sub("[^A-Za-z0-9]+", "_", folder.name).strip("_") or "NAME"
-    source = shlex.quote(f"{name}={cohort.root / str(folder)}")
-    return f"They can be evaluated as a model's: afl evaluate --source {source}"
+    return f"{name}={root / path}"
+
+
+def _case_of(cohort: Cohort, path: str) -> str:
+    """Case of a file that the layout knows: as its pattern says, or by its name."""
+    patterns = [(role, re.compile(pattern)) for role, pattern in cohort.layout.files]
+    part = match_part(cohort.layout, patterns, path, refused=False)
+    return (part.case_id if part else "") or strip_suffix(path.rpartition("/")[2])
 
 
 def _to_take(cohort: Cohort, path: str) -> str:
@@ -57,7 +69,11 @@ def _to_take(cohort: Cohort, path: str) -> str:
 
 
 def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) -> list[tuple[str, tuple[str, ...]]]:
-    """Paths by the highest (or lowest) folder above them of which no file is used, in words; "" where there is none."""
+    """Paths by the highest (or lowest) folder above them of which no file is used, in words; "" where there is none.
+
+    A folder of a case is passed over.
+    """
+    ids = {case.case_id for case in cohort.cases}
     used = {
         folder
         for case in cohort.cases
@@ -66,7 +82,7 @@ def _by_folder(cohort: Cohort, paths: Sequence[str], *, lowest: bool = False) ->
     }
     groups: dict[str, list[str]] = defaultdict(list)
     for path in paths:
-        unused = [folder for folder in Path(path).parents if folder not in used]
+        unused = [folder for folder in Path(path).parents if folder not in used and folder.name not in ids]
         groups[f", in {unused[0 if lowest else -1].as_posix()}" if unused else ""].append(path)
     if len(groups) > MANY:
         folders = [name.removeprefix(", in ") for name in groups if name]

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from afl_core.data.layouts.audit import AUDIT
 from afl_core.data.layouts.authors import AUTHORS_BRATS, AUTHORS_PICAI
 from afl_core.data.layouts.bids import BIDS
 from afl_core.data.layouts.brats import BRATS2018, BRATS2021, BRATS2023, BRATS_MIXED, BRATS_PED
@@ -29,5 +30,6 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
         "deepmedic": DEEPMEDIC,
         "bids": BIDS,
         "ucsf_pdgm": UCSF_PDGM,
+        "audit": AUDIT,
     }
 )

@@ -221,5 +221,6 @@ MSD_TASKS = Layout(
         (BY_NAME, rf"{_TASK}images{_TASK_CASE}{SUFFIX}"),
         (REFERENCE, rf"{_TASK}labels{_TASK_CASE}{SUFFIX}"),
     ),
+    names_tumour=True,  # liver, pancreas and hepaticvessel have one label of tumours each
     declare=declare_task,
 )

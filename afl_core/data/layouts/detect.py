@@ -51,7 +51,7 @@ def choose_layout(root: Path, scan: FolderScan, name: str | None) -> Layout:
 def _detect(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> Layout:
     """The only accepted layout whose files are there, or a `DataError`."""
     names = (*scan.files, *scan.refused)
-    counts = [(_count(layout, names), layout) for layout in accepted]
+    counts = [(_count(layout, names), layout) for layout in accepted if len(accepted) == 1 or layout.is_whole(names)]
     fitting = [(count, layout) for count, layout in counts if count]
     if [layout for _, layout in fitting] == [BRATS2018, BRATS2021]:  # their files and labels are alike
         return BRATS_MIXED
@@ -65,7 +65,9 @@ def _detect(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> Layout:
             ),
             todo="Open the folder of one of them, or name the layout: --layout NAME",
         )
-    if names and (others := [layout.name for layout in LAYOUTS.values() if _count(layout, names)]):
+    if names and (
+        others := [layout.name for layout in LAYOUTS.values() if layout.is_whole(names) and _count(layout, names)]
+    ):
         files = number_of(len(names), "image file")
         seen = f"{files} such as {names[0]}: they follow {others[0]}, not {accepted[0].label}"
         raise DataError(f"{NOTHING} in {root}", received=seen, todo=f"Expected {accepted[0].example}")

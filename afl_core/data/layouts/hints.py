@@ -59,6 +59,8 @@ def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[s
 def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0) -> tuple[str, Layout] | None:
     """A name and the layout of whose images it is; None where none fits."""
     for layout in accepted:
+        if not layout.is_whole(names):
+            continue
         patterns = [re.compile(p, flags) for role, p in layout.files if role not in (ASIDE, REFERENCE)]
         for name in names:
             if any(pattern.fullmatch(name) for pattern in patterns):
@@ -119,7 +121,7 @@ def _half(root: Path, files: Sequence[str], accepted: Sequence[Layout]) -> Hint:
     """References of a layout without its images."""
     for layout in accepted:
         patterns = [re.compile(pattern) for role, pattern in layout.files if role == REFERENCE]
-        if any(pattern.fullmatch(name) for name in files for pattern in patterns):
+        if layout.is_whole(files) and any(pattern.fullmatch(name) for name in files for pattern in patterns):
             todo = f"Add the images, or to take the references alone, {MASKS}"
             return f"references of {layout.label} without images", todo
     return None

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.label_codes import find_scheme
-from afl_core.data.labels import SYNONYMS, scheme_for
+from afl_core.data.labels import SYNONYMS, WHOLE, scheme_for
+from afl_core.data.organs import doubt_whole
 from afl_core.errors import DataError
 from afl_core.volume import Case
 
@@ -31,13 +32,15 @@ def with_regions(cohort: "Cohort", names: Sequence[str]) -> "Cohort":
 
     Args:
         cohort: A cohort, read with any region.
-        names: Names of the regions; () is the cohort's own, then all others that its labels name.
+        names: Names of the regions; () is the cohort's own, then all others that its labels name, but a whole of organs
+            and lesions only where it is the cohort's own.
 
     Raises:
         UsageError: If the labels have no such region, or do not tell which labels make it.
     """
-    names = names or (cohort.region.name, *cohort.scheme.regions)
     scheme = cohort.scheme
+    mixed = bool(doubt_whole(scheme, scheme.region(WHOLE)))
+    names = names or (cohort.region.name, *(name for name in scheme.regions if not (mixed and name == WHOLE)))
     untold = [name for name in names if SYNONYMS.get(name.lower(), name.lower()) not in scheme.regions]
     if untold and not scheme.values:
         scheme = scheme_for(label_values(cohort.cases), untold[0])

@@ -1,6 +1,7 @@
 """What a layout is: how a data set names its files, and what its labels are."""
 
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -33,6 +34,8 @@ class Layout:
         grid: Sequence onto whose grid the others are resampled; "" where all must lie on one grid.
         volumes: Sequences of the volumes of a 4-D image; () where every file holds one.
         masks_alone: Whether references without any image are a data set too.
+        beside: Pattern of a file that must be there too, where images and references alone do not tell the layout.
+        names_tumour: Whether a lesion that is named beside an organ is the tumour, as its publishers say.
         patient: Pattern of a case id that says its patient, as `template_pattern` takes it; "" where none does.
         declare: Completes the layout by what files in the root declare; raises `DataError` where they are wrong.
     """
@@ -47,5 +50,11 @@ class Layout:
     grid: str = ""
     volumes: tuple[str, ...] = ()
     masks_alone: bool = False
+    beside: str = ""
+    names_tumour: bool = False
     patient: str = ""
     declare: "Callable[[Path, Layout], Layout] | None" = None
+
+    def is_whole(self, names: Iterable[str]) -> bool:
+        """Whether the file that must be there too is among these paths below the root."""
+        return not self.beside or any(re.fullmatch(self.beside, name) for name in names)

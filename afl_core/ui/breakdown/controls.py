@@ -1,13 +1,13 @@
 """Breakdown page: the controls, and the selection that the reader makes with them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, Binning, Edges
+from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
 from afl_core.analysis.breakdown.measures import Level, measures_of
 from afl_core.analysis.breakdown.options import (
     BINS,
@@ -22,15 +22,17 @@ from afl_core.analysis.breakdown.options import (
 )
 from afl_core.analysis.breakdown.overall import basis_sentence
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
-from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
+from afl_core.analysis.breakdown.regions import RegionBreakdown, compare_regions
+from afl_core.analysis.breakdown.sentences import capital, mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base import paths
+from afl_core.data.labels import region_title
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import left_out_sentence, training_references
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import nothing_evaluated
+from afl_core.ui.shared.workspace import nothing_evaluated, open_results
 
 LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
 SMOOTHNESS = {"roughness": "Roughness", "released_smoothness": "Released smoothness"}
@@ -47,6 +49,8 @@ class Selection:
         breakdown: Means and paired differences over the bins.
         pair: The two sources that panels of one pair show.
         key: Key of the caches, which changes with all of the selection but the bins.
+        regions: Every region side by side, where the reader wants to see them; () for the one that is looked at.
+        problems: Of the other regions, why they are not among these.
     """
 
     workspace: Comparison
@@ -54,6 +58,8 @@ class Selection:
     breakdown: Breakdown
     pair: tuple[str, str] | None
     key: str
+    regions: tuple[RegionBreakdown, ...] = ()
+    problems: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def units(self) -> Units:
@@ -114,26 +120,53 @@ def _return_to_settings() -> None:
 
 def _select(workspace: Comparison, options: Options, headline: Any) -> Selection:
     """Units, bins and records of the options, after the controls that depend on them."""
-    key = repr((workspace.state, replace(options, by=(), bins="", edges={})))
-    units = _units(key, workspace, options)
+    units = _units(_key(workspace, options), workspace, options)
     pair = _choose_pair(units)
-    training = _training(workspace, options)
+    training, problems = _training(workspace, options)
+    if problems:
+        st.warning(plain(left_out_sentence(problems)))
     defaults = choose_binnings(units, options, training)
-    unbinned = tuple(unbinned_axes(units, options, training).values())
-    edges = _choose_edges(defaults, units)
-    options = replace(options, edges=edges)
-    binnings = tuple(Binning(b.axis, edges[b.axis], OWN_EDGES) if b.axis in edges else b for b in defaults)
-    parts = [_records(key, binning, units) for binning in (None, *binnings)]
-    breakdown = replace(join_records(units, binnings, parts), unbinned=unbinned)
+    options = replace(options, edges=_choose_edges(defaults, units))
+    regions, absent = _choose_regions(workspace, options)
+    breakdown = _break_down(workspace, options)
+    shown = next((of.breakdown for of in regions if of.comparison.region == workspace.region), breakdown)
     sentence = (
-        pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units)
+        pair_sentence(shown.pair(*pair).iloc[0].to_dict(), units)
         if pair
-        else mean_sentence(breakdown.records.iloc[0].to_dict(), units)
+        else mean_sentence(shown.records.iloc[0].to_dict(), units)
     )
-    headline.markdown(f"## {'Synthetic cohort. ' if workspace.is_demo else ''}{plain(sentence)}")
+    of_region = f"{capital(region_title(workspace.region))}. " if regions else ""
+    synthetic = "Synthetic cohort. " if workspace.is_demo else ""
+    headline.markdown(f"## {synthetic}{plain(of_region + sentence)}")
     if basis := basis_sentence(units):
         headline.caption(plain(basis))
-    return Selection(workspace, options, breakdown, pair, key)
+    return Selection(workspace, options, breakdown, pair, _key(workspace, options), regions, absent)
+
+
+def _choose_regions(workspace: Comparison, options: Options) -> tuple[tuple[RegionBreakdown, ...], dict[str, str]]:
+    """Every region, where there are several and the reader wants to see them side by side."""
+    if len(workspace.regions) < 2 or not st.toggle(
+        "Every region side by side",
+        help="Each region has bins of its own reference. Holm's correction then counts the tests of all regions.",
+        **_bound("every_region"),
+    ):
+        return (), {}
+    folder = workspace.results.folder
+    return compare_regions([open_results(folder, name) for name in workspace.regions], options, _break_down)
+
+
+def _break_down(workspace: Comparison, options: Options) -> Breakdown:
+    """The breakdown of the options in one region; what a moved edge leaves as it was is not computed again."""
+    key = _key(workspace, options)
+    units, (training, _) = _units(key, workspace, options), _training(workspace, options)
+    binnings = choose_binnings(units, options, training)
+    parts = [_records(key, binning, units) for binning in (None, *binnings)]
+    unbinned = tuple(unbinned_axes(units, options, training).values())
+    return replace(join_records(units, binnings, parts), unbinned=unbinned)
+
+
+def _key(workspace: Comparison, options: Options) -> str:
+    return repr((workspace.state, replace(options, by=(), bins="", edges={})))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the rows")
@@ -146,16 +179,14 @@ def _records(key: str, binning: Binning | None, _units: Units) -> pd.DataFrame:
     return bin_records(_units, binning)
 
 
-def _training(workspace: Comparison, options: Options) -> pd.DataFrame | None:
+def _training(workspace: Comparison, options: Options) -> tuple[pd.DataFrame | None, Mapping[str, str]]:
+    """References of the training split, where the bins are theirs, and the problems of those that are not in it."""
     if options.bins != TRAINING:
-        return None
+        return None, {}
     if workspace.whole is None:
         raise DataError("The training split is not known", received=workspace.problem, todo="Choose other bins")
     with st.spinner("Measuring the references of the training split"):
-        table, problems = training_references(workspace.whole, index=paths.INDEX, level=options.level)
-    if problems:
-        st.warning(plain(left_out_sentence(problems)))
-    return table
+        return training_references(workspace.whole, index=paths.INDEX, level=options.level)
 
 
 def _bound(key: str) -> dict[str, Any]:

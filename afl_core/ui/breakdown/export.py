@@ -8,9 +8,10 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.export import export_files
+from afl_core.analysis.breakdown.export import export_files, export_regions
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
+from afl_core.analysis.breakdown.regions import EVERY_REGION
 from afl_core.glossary import TERMS
 from afl_core.report.findings import Findings
 from afl_core.report.paper_kit import paper_kit, zipped
@@ -27,13 +28,39 @@ _WHAT = {
 
 def show_export(selection: Selection) -> None:
     """The numbers of this page as files, and the commands that make them again."""
-    files = export_files(
-        selection.breakdown, selection.options, selection.workspace.manifest, results=selection.workspace.name
+    workspace, regions = selection.workspace, selection.regions
+    files = (
+        export_regions(regions, selection.problems)
+        if regions
+        else export_files(selection.breakdown, selection.options, workspace.manifest, results=workspace.name)
     )
     for name, content in files.items():
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
         what.caption(_WHAT[name])
+    if not regions:
+        _offer_paper_kit(selection)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        st.segmented_control(
+            "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
+        )
+        st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY)
+    st.caption("The same from a terminal, and a report of one file with the worst and best cases as pictures:")
+    st.code(_commands(selection), language="bash")
+
+
+def _commands(selection: Selection) -> str:
+    """The commands that make the same; a paper's tables are of one region."""
+    folder = selection.workspace.results.folder
+    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    words = ("--regions", EVERY_REGION) if selection.regions else selection.workspace.arguments
+    given = f"{shlex.quote(str(folder))}{command_options(selection.options)}"
+    given += "".join(f" {shlex.quote(word)}" for word in words)
+    outs = {"breakdown": "DIR", "report": "report.html", **({} if selection.regions else {"export": "paper"})}
+    return "\n".join(f"afl {name} {given} --out {out}" for name, out in outs.items())
+
+
+def _offer_paper_kit(selection: Selection) -> None:
     button, what = st.columns([2, 8], vertical_alignment="center")
     button.download_button(
         "Paper kit",
@@ -44,22 +71,6 @@ def show_export(selection: Selection) -> None:
         width="stretch",
     )
     what.caption("Tables for LaTeX, Markdown and Word, a methods paragraph and its BibTeX references, as ZIP")
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        st.segmented_control(
-            "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
-        )
-        st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY)
-    folder = selection.workspace.results.folder
-    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
-    st.caption("The same from a terminal, and a report of one file with the worst and best cases as pictures:")
-    options = command_options(selection.options)
-    options += "".join(f" {shlex.quote(word)}" for word in selection.workspace.arguments)
-    st.code(
-        f"afl breakdown {shlex.quote(str(folder))}{options} --out DIR\n"
-        f"afl report {shlex.quote(str(folder))}{options} --out report.html\n"
-        f"afl export {shlex.quote(str(folder))}{options} --out paper",
-        language="bash",
-    )
 
 
 def _paper_kit(selection: Selection) -> bytes:

@@ -20,9 +20,10 @@ from afl_core.analysis.breakdown.confounding import (
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
-from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import interval, number
+from afl_core.data.labels import region_title
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -41,7 +42,9 @@ RHO = 2
 
 
 def show_views(selection: Selection) -> None:
-    """Tabs; what is not open costs nothing."""
+    """Tabs of the region that is looked at; what is not open costs nothing."""
+    if selection.regions:
+        st.markdown(f"### {plain(capital(region_title(selection.workspace.region)))} alone")
     by_bins = selection.pair is not None and len(selection.breakdown.binnings) == 2
     views: Mapping[str, Callable[[Selection], None]] = {
         **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),

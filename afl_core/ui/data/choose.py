@@ -9,11 +9,13 @@ import streamlit as st
 from afl_core.base import paths
 from afl_core.base.words import number_of
 from afl_core.data.check.check import Report, check_cohort
+from afl_core.data.check.doubts import doubt_organs, known_tumour
 from afl_core.data.check.references import count_unread
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUT_FILE, LAYOUTS, MASKS_ALONE, NOTHING, Cohort, DataOptions
 from afl_core.data.layouts.hints import IF_MASKS
+from afl_core.data.organs import lesion_regions
 from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
@@ -115,25 +117,44 @@ def _choose_options(root: Path, layout: str, cohort: Cohort, at_first: DataOptio
     if labels is None:
         return None
     scheme = find_scheme(labels) if labels else cohort.scheme
-    warn_unless_known("region", scheme.regions)
-    known = at_first.region if at_first.region in scheme.regions else WHOLE
-    region = st.segmented_control(
-        "Region that counts as tumour",
-        tuple(scheme.regions),
-        default=known,
-        required=True,
-        format_func=scheme.title_of,
-        help=TERMS["Region"],
-        key=f"region {root} {layout} {labels}",
-    )
+    region = _choose_region(replace(cohort, scheme=scheme), at_first.region, key=f"region {root} {layout} {labels}")
     trust = left.checkbox(
         "Trust the order of voxels",
         value=at_first.trust_voxel_order,
         key=f"trust {root} {layout}",
         help=TERMS["Trust the order of voxels"],
     )
+    if region is None:
+        return None
     patients = str(typed_folder(table)) if table.strip() else None
-    return DataOptions(layout or None, labels or None, str(region), trust, patients)
+    return DataOptions(layout or None, labels or None, region, trust, patients)
+
+
+def _choose_region(cohort: Cohort, at_first: str, *, key: str) -> str | None:
+    """The region; None, and a sentence why, until the reader says which label is the tumour beside an organ.
+
+    Args:
+        cohort: The cases, with the labels that were chosen, read as the whole.
+        at_first: The region that address or open results name; the whole where they name none.
+        key: Key of the control.
+    """
+    scheme = cohort.scheme
+    warn_unless_known("region", scheme.regions)
+    doubt = doubt_organs(cohort) if at_first == WHOLE else ""
+    known = known_tumour(cohort) if doubt else at_first if at_first in scheme.regions else WHOLE
+    lesions = lesion_regions(scheme) if doubt else ()
+    region = st.segmented_control(
+        "Region that counts as tumour",
+        tuple(dict.fromkeys((*lesions, *scheme.regions))),
+        default=known or None,
+        required=bool(known),
+        format_func=scheme.title_of,
+        help=TERMS["Region"],
+        key=key,
+    )
+    if region is None:
+        st.info(plain(f"Choose which label is the tumour. {on_page(doubt)}"))
+    return region
 
 
 def _choose_labels(key: str, cohort: Cohort, before: str) -> str | None:

@@ -164,6 +164,26 @@ def test_six_cases_of_five_patients_are_five():
     assert math.isnan(record["p"])
 
 
+def test_intervals_and_test_of_two_time_points_a_patient_are_those_of_the_patient_means():
+    """Twelve patients, each at two time points: all is as of twelve differences that are averaged by hand."""
+    rng = np.random.default_rng(4)
+    first, second = rng.normal(0.05, 0.1, 12), rng.normal(0.05, 0.1, 12)
+    ids = [f"Patient-{k:03d}-week-{week:03d}" for k in range(12) for week in (0, 9)]
+    gain = np.column_stack([first, second]).ravel()
+    units = units_of({"FL": [0.5] * 24, "A-FL": (0.5 + gain).tolist()}, ids=ids, size=[0.5, 9.0] * 12)
+    pairs = compute_breakdown(units, [SIZE]).pair("FL", "A-FL").set_index("bin")
+    by_hand = {"all": ((first + second) / 2, 0.95), "small": (first, 1 - 0.05 / 2), "large": (second, 1 - 0.05 / 2)}
+    for name, (differences, level) in by_hand.items():
+        record, ranks = pairs.loc[name], signed_ranks(differences)
+        assert (record["n"], record["units"]) == (12, 24 if name == "all" else 12)
+        assert record["mean_difference"] == pytest.approx(differences.mean())
+        ends = mean_intervals(differences[:, None], level=level)[0]
+        assert (record["ci_low"], record["ci_high"]) == pytest.approx(tuple(ends))
+        assert (record["p"], record["effect"]) == pytest.approx((ranks.p, ranks.effect))
+    of_cases = mean_intervals(gain[:, None], level=0.95)[0]
+    assert pairs.loc["all", "ci_low"] != pytest.approx(of_cases[0], abs=1e-3)  # cases one by one say something else
+
+
 def test_a_patient_counts_once_in_each_bin_where_it_has_a_case():
     ids = ["10000_1000000", "10000_1000001", "10000_1000002"]
     units = units_of({"FL": [0.0] * 3, "A-FL": [0.25, 0.75, 1.0]}, ids=ids, size=[0.5, 0.6, 9])

@@ -17,6 +17,7 @@ from afl_core.data.layouts import LAYOUTS, load_case, load_cohort, load_sequence
 from afl_core.data.layouts.generic import load_layout
 from afl_core.data.layouts.layout import SUFFIX
 from afl_core.errors import AflError, DataError
+from afl_core.evaluation.changes import find_candidates
 
 BRAIN = ("flair", "t1", "t1ce", "t2")
 EXPECTED = {
@@ -54,6 +55,7 @@ EXPECTED = {
     "plain": (["Zoë Müller 1", "b"], ("flair", "t1ce"), "any", {""}),
     "deepmedic": (["brats_2013_pat0002_1"], ("flair", "t1ce"), "brats2013", {""}),
     "bids": (["sub-01_ses-1", "sub-01_ses-2", "sub-P02"], BRAIN, "any", {""}),
+    "audit": (["Patient-002-week-000", "Patient-002-week-003"], BRAIN, "any", {"SET"}),
     "ucsf_pdgm": (["UCSF-PDGM-0004", "UCSF-PDGM-0429_FU003d"], BRAIN, "brats", {""}),
 }
 
@@ -354,3 +356,33 @@ def test_names_twice_beside_other_places_are_refused(tmp_path):
     (tmp_path / "afl-layout.toml").write_text('[images]\nt1 = "*{group}*{case}*/{group}{case}.nii"\n')
     with pytest.raises(DataError, match="can be read in too many ways"):
         load_layout(tmp_path / "afl-layout.toml")
+
+
+def test_audit_needs_both_folders(tmp_path: Path) -> None:
+    """Images alone are another layout's, of BraTS 2021 always its own; the models are sources."""
+    TREES["audit"](tmp_path / "a")
+    candidates = find_candidates(load_cohort(tmp_path / "a"))
+    assert {(of.name, of.cases) for of in candidates} == {("nnUnet", 2), ("SegResNet", 2)}
+    shutil.rmtree(tmp_path / "a" / "SET_seg")
+    with pytest.raises(DataError, match=r"BraTS 2018 .* one level down"):
+        load_cohort(tmp_path / "a")
+    assert len(load_cohort(tmp_path / "a", layout="audit").cases) == 2
+    TREES["brats2021"](tmp_path / "b" / "SET_images")
+    write(tmp_path / "b" / "SET_seg" / "nnUnet" / "BraTS2021_00000" / "BraTS2021_00000_pred.nii.gz", [1])
+    cohort = load_cohort(tmp_path / "b")
+    assert (cohort.layout.name, cohort.scheme.name, len(cohort.strays)) == ("brats2021", "brats", 1)
+    assert [of.name for of in find_candidates(cohort)] == ["nnUnet"]
+
+
+def test_audit_without_images_and_with_several_sets(tmp_path: Path) -> None:
+    TREES["audit"](tmp_path)
+    for path in tmp_path.glob("*/*/*.nii.gz"):
+        if not path.name.endswith("_seg.nii.gz"):
+            path.unlink()
+    cohort = load_cohort(tmp_path)
+    assert [(case.sequences, case.reference is not None) for case in cohort.cases] == [({}, True)] * 2
+    write(tmp_path / "TWO_images" / "p" / "p_seg.nii.gz", [1])
+    write(tmp_path / "TWO_images" / "Patient-002-week-000" / "Patient-002-week-000_seg.nii.gz", [1])
+    cohort = load_cohort(tmp_path)
+    assert [(case.case_id, case.group) for case in cohort.cases] == [("Patient-002-week-003", "SET"), ("p", "TWO")]
+    assert "two files for reference" in dict(cohort.problems)["Patient-002-week-000"]

@@ -84,7 +84,7 @@ def two_data_sets(root: Path) -> Path:
 
 def references_and_models(root: Path) -> Path:
     for case_id in ("P1", "P2"):
-        made_trees.write(root / "SET_images" / case_id / f"{case_id}_seg.nii.gz", [1])
+        made_trees.write(root / "SET_masks" / case_id / f"{case_id}_seg.nii.gz", [1])
         for model in ("nnUnet", "SegResNet"):
             made_trees.write(root / "SET_seg" / model / case_id / f"{case_id}_pred.nii.gz", [1])
     return root
@@ -160,7 +160,14 @@ def text_alone(root: Path) -> Path:
     return root
 
 
+def audit_without_images(root: Path) -> Path:
+    made_trees.write(root / "LUMIERE" / "LUMIERE_images" / "P1" / "P1_seg.nii.gz", [1])
+    made_trees.write(root / "LUMIERE" / "LUMIERE_seg" / "nnUnet" / "P1" / "P1_pred.nii.gz", [1])
+    return root
+
+
 NEAR = [
+    (audit_without_images, "this looks like AUDIT one level down", "Open LUMIERE in it"),
     (one_level_down, "BraTS 2018 (also 2017, 2019 and 2020) one level down", "Open BraTS2020_images"),
     (two_levels_down, "BraTS 2021 2 levels down", "Open a/b in it"),
     (a_case_of_it, "a part of BraTS 2021", "Open the folder above: data"),
@@ -171,8 +178,8 @@ NEAR = [
     (double_ending, "the ending stands twice", "BraTS2021_00001_flair.nii.gz"),
     (
         references_and_models,
-        "masks alone, in SET_images; predictions in SET_seg/SegResNet, SET_seg/nnUnet",
-        "SET_images",
+        "masks alone, in SET_masks; predictions in SET_seg/SegResNet, SET_seg/nnUnet",
+        "SET_masks",
     ),
     (references_and_models, "", "Measure a model's: --source SegResNet="),
     (models_alone, "masks of the same cases, as models make, in a, b", "--source a="),

@@ -50,3 +50,13 @@ def test_folders_beside_masks(tmp_path):
     made_trees.write(tmp_path / "masks" / "old" / "a.nii.gz", [1])
     said = findings(tmp_path / "masks", tmp_path, references_cohort)
     assert "1 image file of no case, in old" in said
+
+
+def test_the_models_of_audit_are_named_as_sources_and_not_as_references(tmp_path):
+    root = tmp_path / "data"
+    made_trees.audit(root)
+    said = findings(root, tmp_path)
+    for model in ("nnUnet", "SegResNet"):
+        found = said[f"2 files that AUDIT does not use, in SET_seg/{model}"]
+        assert (found.level, len(found.items)) == ("note", 2)
+        assert found.todo == f"They can be evaluated as a model's: afl evaluate --source {model}={root}/SET_seg/{model}"

@@ -1,0 +1,69 @@
+"""Results as the commands open them: a folder in a region, with a breakdown, or in several regions."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from afl_core.analysis.breakdown.measures import Level, choose_measure
+from afl_core.analysis.breakdown.options import TRAINING, Options, choose_breakdown
+from afl_core.analysis.breakdown.records import Breakdown
+from afl_core.analysis.breakdown.regions import EVERY_REGION, RegionBreakdown, compare_regions
+from afl_core.base.paths import INDEX
+from afl_core.base.workers import worker_pool
+from afl_core.cli.terminal import print_warnings, progress_bar
+from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.comparison import Comparison, open_comparison, pick_region
+
+
+def open_compared(folder: Path, region: str = "") -> Comparison:
+    """A results folder with sources; raises `AflError` where it is none, or damaged, or lacks the region."""
+    opened = open_comparison(folder, region=region)
+    if not opened.sources:
+        raise DataError(f"{opened.name} has no source to compare", todo="Run afl evaluate with --source")
+    return opened
+
+
+def open_breakdown(folder: Path, options: Options, region: str = "") -> tuple[Comparison, Breakdown]:
+    """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
+    opened = open_compared(folder, region)
+    choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
+    return opened, _break_down(opened, options)
+
+
+def open_regions(
+    folder: Path, options: Options, region: str, names: str
+) -> tuple[tuple[RegionBreakdown, ...], dict[str, str]]:
+    """What `compare_regions` gives for the regions of these names, separated by commas, or for `all`.
+
+    Raises:
+        UsageError: If one region was named beside several, or one was not measured.
+        AflError: If the folder cannot be read, or no region gives what is asked for.
+    """
+    if region:
+        raise UsageError("Give --region or --regions, not both", received=f"--region {region} --regions {names}")
+    first = open_compared(folder)
+    choose_measure(first.manifest, options.level, options.metric)
+    wanted = first.regions
+    if names != EVERY_REGION:
+        wanted = tuple(dict.fromkeys(pick_region(first.regions, name.strip()) for name in names.split(",")))
+    opened = [first if name == first.region else open_compared(folder, name) for name in wanted]
+    return compare_regions(opened, options, _break_down)
+
+
+def _break_down(opened: Comparison, options: Options) -> Breakdown:
+    training = training_facts(opened, options.level) if options.bins == TRAINING else None
+    return choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
+
+
+def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
+    """Size and smoothness of the references of the training split; measured where that was not done before."""
+    from afl_core.evaluation.references import left_out_sentence, training_references  # noqa: PLC0415 - only these bins need it
+
+    if opened.whole is None:
+        raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
+    with progress_bar("Reading") as advance, worker_pool(tasks=len(opened.whole.cases)) as executor:
+        table, problems = training_references(
+            opened.whole, index=INDEX, progress=advance, executor=executor, level=level
+        )
+    print_warnings([left_out_sentence(problems)])
+    return table
