@@ -155,6 +155,10 @@ _STATISTICS = {
     "is claimed only where its interval leaves 0 out.",
     "BCa interval": "A bootstrap interval that corrects for bias and skewness, here over patients and widened for "
     "small n (Efron 1987; Hesterberg 2014).",
+    "Interval for new runs": "An interval for the difference on new patients, with networks trained anew by both "
+    "losses. It is given where each loss has at least 3 seeds.",
+    "Share of the runs": "How much of the variance of a mean difference comes from the training runs; the rest comes "
+    "from the patients.",
     "Bootstrap": "Drawing the patients again and again at random, with repetition, to see how much a mean would vary.",
     "Wilcoxon test": "A test whether paired differences lie on one side of 0. It uses their ranks, so one extreme "
     "patient does not decide it (Wilcoxon 1945).",

@@ -5,6 +5,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Mapping, Sequence
+from itertools import product
 from pathlib import Path
 from statistics import median
 from types import MappingProxyType
@@ -18,6 +19,7 @@ from afl_core.analysis.breakdown.bins import tertiles
 from afl_core.analysis.breakdown.records import ALL, Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, RESAMPLES, mean_intervals
+from afl_core.analysis.statistics.runs import runs_interval
 
 SEED = 2607
 SIZES = (15, 30, 100)
@@ -112,6 +114,32 @@ def coverage(repeats: int) -> pd.DataFrame:
             own = {"width": width["afl_core"] / width["Student's t"]}
             rows.append({"differences": name, "n": n, **held, **own})
     return pd.DataFrame(rows)
+
+
+def runs_coverage(repeats: int) -> pd.DataFrame:
+    """Share of studies whose interval for new patients and new runs covers the true difference.
+
+    The standard deviation of a patient's difference is 0.1, of what is left 0.05; that of a run goes from none to as
+    much as a patient's. Runs are paired by their seeds, or not.
+    """
+    rows = []
+    for patients, runs, of_run in product((10, 30, 100), (3, 5, 10), (0, 0.02, 0.05, 0.1)):
+        rng = np.random.default_rng(SEED)
+        covered = {True: 0, False: 0}
+        for _ in range(repeats):
+            first, second = (_study(rng, patients, runs, of_run) for _ in "ab")
+            for paired in covered:
+                found = runs_interval(0 * first if paired else first, second, paired=paired)
+                covered[paired] += bool(found and found.low <= 0 <= found.high)
+        shares = {"paired": covered[True] / repeats, "not paired": covered[False] / repeats}
+        rows.append({"patients": patients, "runs": runs, "SD of a run": of_run} | shares)
+    return pd.DataFrame(rows)
+
+
+def _study(rng: np.random.Generator, patients: int, runs: int, of_run: float) -> NDArray[np.float64]:
+    """Values without any true difference, shape (patients, runs)."""
+    of_patient, left = rng.normal(0, 0.1, (patients, 1)), rng.normal(0, 0.05, (patients, runs))
+    return of_patient + rng.normal(0, of_run, (1, runs)) + left
 
 
 def cohort(repeat: int, *, gain: float) -> tuple[pd.DataFrame, pd.DataFrame]:
@@ -209,6 +237,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parts = {
         "Coverage at 95 %": lambda: coverage(options.repeats),
         f"{PATIENTS} patients by tertiles of size": lambda: shares(options.repeats),
+        "Coverage of new patients and new runs at 95 %": lambda: runs_coverage(options.repeats),
         "Time": times,
     }
     results = {}

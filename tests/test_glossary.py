@@ -78,7 +78,7 @@ def test_page_has_one_line_a_term():
 
 
 STATISTICS = ("by", "bin", "range", "pair", "n", "units", "difference", "interval", "p", "p (Holm)", "effect")
-STATISTICS += ("higher", "lower", "equal")
+STATISTICS += ("higher", "lower", "equal", "new runs", "by runs")
 
 WIDGETS = {
     *("selectbox", "multiselect", "segmented_control", "text_input", "number_input"),
@@ -135,4 +135,4 @@ def test_the_published_tables_have_help_from_the_glossary(table):
 def test_statistics_have_no_column_without_a_help():
     found = compute_breakdown(make_units(40, sources=["a", "b", "c"]), ())
     table = statistics_table(found.records[found.records["minus"] != ""], found.units, one_pair=False)
-    assert set(table) | {"units"} == set(statistic_columns(3)) == set(STATISTICS)
+    assert set(table) | {"units", "new runs", "by runs"} == set(statistic_columns(3)) == set(STATISTICS)

@@ -16,6 +16,7 @@ from afl_core.analysis.breakdown.measures import MAIN, Level
 from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, Options
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.regions import together_sentence
+from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
     false_positives_sentences,
@@ -274,6 +275,7 @@ def print_breakdown(breakdown: Breakdown) -> None:
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
+    sentences += [runs_sentence(units, pair)] if pair else []
     print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 
 

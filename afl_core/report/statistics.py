@@ -26,7 +26,7 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def conclusion(findings: Findings) -> str:
     """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
-    basis = basis_sentence(units)
+    basis = basis_sentence(units, findings.pair)
     note = paragraph(basis, "note") if basis else ""
     if not units.pairs:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead") + note

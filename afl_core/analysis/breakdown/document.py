@@ -87,6 +87,9 @@ class RecordPart(_Part):
     n_lower: int | None
     n_equal: int | None
     p_method: str
+    runs_low: float | None
+    runs_high: float | None
+    runs_share: float | None
 
 
 class SourcePart(_Part):

@@ -10,7 +10,7 @@ import pandas as pd
 from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, OWN_EDGES, Binning, Edges, has_value, tertiles
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
-from afl_core.analysis.breakdown.seeds import find_seeds
+from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
@@ -74,7 +74,7 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
     """The paired table that the options choose; raises `AflError` where the results do not have it."""
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     wanted = options.sources or evaluated_sources(cases, manifest, pool_seeds=options.pool_seeds) or everything
-    return select_units(
+    units = select_units(
         cases,
         lesions,
         metric=choose_measure(manifest, options.level, options.metric),
@@ -82,6 +82,8 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
         level=options.level,
         seeds={name: members for name, members in seeds.items() if name in wanted},
     )
+    numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
+    return replace(units, seed_numbers=numbers)
 
 
 def choose_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:

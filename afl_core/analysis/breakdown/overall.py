@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.analysis.breakdown.records import bin_records, patient_means
+from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
@@ -100,7 +101,13 @@ def tumour_sentence(units: Units) -> str:
     return f"{rule} Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
 
 
-def basis_sentence(units: Units) -> str:
-    """What a mean over everything rests on: sources that are means over seeds, and `tumour_sentence`; "" if neither."""
+def basis_sentence(units: Units, pair: tuple[str, str] | None = None) -> str:
+    """What figures over everything rest on: means over seeds, cases without a tumour, and training runs.
+
+    Args:
+        units: The cases or lesions.
+        pair: The compared sources, of whose runs `runs_sentence` then tells.
+    """
     each = ", ".join(f"{name} of {number_of(values.shape[1], 'seed')}" for name, values in units.seeds.items())
-    return " ".join(filter(None, [f"Averaged over seeds: {each}." if each else "", tumour_sentence(units)]))
+    sentences = [f"Averaged over seeds: {each}." if each else "", tumour_sentence(units)]
+    return " ".join(filter(None, [*sentences, runs_sentence(units, pair) if pair else ""]))

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.breakdown.bins import REST, Binning
+from afl_core.analysis.breakdown.runs import runs_record
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
 from afl_core.analysis.statistics.ranks import DECIMALS, MIN_PATIENTS, holm, signed_ranks
@@ -21,7 +22,7 @@ ALL = "all"
 COLUMNS = (
     *("axis", "bin", "low", "high", "n", "units", "source", "mean", "mean_low", "mean_high"),
     *("minus", "mean_difference", "ci_low", "ci_high", "ci_level", "p", "p_holm", "effect"),
-    *("n_higher", "n_lower", "n_equal", "p_method"),
+    *("n_higher", "n_lower", "n_equal", "p_method", "runs_low", "runs_high", "runs_share"),
 )
 TEXTS, COUNTS = ("axis", "bin", "source", "minus", "p_method"), ("n", "units")
 
@@ -37,8 +38,9 @@ class Breakdown:
             low and high are the edges of the bin; n counts patients and units their cases or lesions; mean is of the
             source, with its 95 % interval; then the paired difference of source minus `minus` with its interval at
             `ci_level`, Wilcoxon's p, p after Holm over all rows, rank-biserial effect, the patients by the sign of
-            their difference, and whether p is exact or normal (approximate). Empty (NaN or "") where there is nothing
-            to compare, or fewer than 6 patients.
+            their difference, and whether p is exact or normal (approximate); of means over seeds also the 95 %
+            interval for new patients and new runs, and the runs' share of its variance. Empty (NaN or "") where there
+            is nothing to compare, or fewer than 6 patients.
         unbinned: A sentence for each axis that nobody named and that has no bins, which says why.
         tests_elsewhere: Number of p-values of other regions that Holm's correction counts too.
     """
@@ -86,7 +88,9 @@ def bin_records(units: Units, binning: Binning | None) -> pd.DataFrame:
     rows: list[dict[str, Any]] = []
     for group, inside, level in _groups(units, binning):
         counts = {"n": units.table["patient"][inside].nunique(), "units": int(inside.sum())}
-        rows.extend({**group, **counts, **record} for record in _records(patient_means(units, inside), units, level))
+        for record in _records(patient_means(units, inside), units, level):
+            of_runs = runs_record(units, inside, (record["minus"], record["source"]))
+            rows.append({**group, **counts, **record, **of_runs})
     kinds = {name: "object" if name in TEXTS else "int64" if name in COUNTS else "float64" for name in COLUMNS}
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "object"))  # also a column of NaN
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(kinds)

@@ -9,7 +9,7 @@ import pandas as pd
 
 from afl_core.evaluation.manifest_sections import SourceSection
 
-SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?\d+", re.IGNORECASE)
+SEEDED = re.compile(r"(?P<name>.+?)[ ._-]*seed[ _]?(?P<seed>\d+)", re.IGNORECASE)
 """A folder of masks has no card: `FL seed1` and `FL seed2` are seeds of FL."""
 
 
@@ -45,6 +45,17 @@ def find_seeds(sources: Mapping[str, SourceSection]) -> dict[str, tuple[str, ...
     return configurations
 
 
+def seed_numbers(members: Sequence[str], sources: Mapping[str, SourceSection]) -> tuple[int, ...]:
+    """The seeds of sources, in their order; () where one of them is not known.
+
+    >>> masks = SourceSection(kind="masks", path="masks", files=1)
+    >>> seed_numbers(("FL seed2", "FL seed1"), dict.fromkeys(("FL seed1", "FL seed2"), masks))
+    (2, 1)
+    """
+    numbers = [_seed(name, sources[name]) for name in members]
+    return tuple(number for number in numbers if number is not None) if None not in numbers else ()
+
+
 def pool_seeds(values: pd.DataFrame, configurations: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """One column a configuration: the mean over its seeds, undefined where one of them has no value.
 
@@ -71,6 +82,13 @@ def _configuration(name: str, source: SourceSection) -> str:
     training = {key: value for key, value in card.training.items() if key not in UNLIKE}
     what = card.model_dump(include={"network", "sequences", "loss", "loss_settings", "decision_rule"})
     return json.dumps([what, training, card.data], sort_keys=True)
+
+
+def _seed(name: str, source: SourceSection) -> int | None:
+    """The seed by the card, or by the name."""
+    recorded = source.card.training.get("seed") if source.card else None
+    match = SEEDED.fullmatch(name)
+    return recorded if isinstance(recorded, int) else int(match["seed"]) if match else None
 
 
 def _label(name: str, source: SourceSection) -> str:

@@ -32,6 +32,7 @@ class Units:
         values: The values of the same rows, one column a source.
         left_out: Reason why units are not in `table`, to their number.
         seeds: Source that is a mean over seeds, to its members: the same rows, one column a seed.
+        seed_numbers: Source to the numbers of its seeds, in the order of those columns; none where they are not known.
         false_positives: At lesion level, source to its predicted components that match no lesion, a mean where it is
             one over seeds.
         cases: Number of the cases with a result of every source, in which these lie.
@@ -45,6 +46,7 @@ class Units:
     values: pd.DataFrame
     left_out: Mapping[str, int]
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    seed_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     false_positives: Mapping[str, float] = field(default_factory=dict)
     cases: int = 0
 

@@ -138,7 +138,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     of_region = f"{capital(region_title(workspace.region))}. " if regions else ""
     synthetic = "Synthetic cohort. " if workspace.is_demo else ""
     headline.markdown(f"## {synthetic}{plain(of_region + sentence)}")
-    if basis := basis_sentence(units):
+    if basis := basis_sentence(units, pair):
         headline.caption(plain(basis))
     return Selection(workspace, options, breakdown, pair, _key(workspace, options), regions, absent)
 

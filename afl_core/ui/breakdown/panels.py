@@ -143,8 +143,12 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
             "higher": records["n_higher"].tolist(),
             "lower": records["n_lower"].tolist(),
             "equal": records["n_equal"].tolist(),
+            "new runs": [_interval(record, units.measure.digits, of="runs") for record in records.to_dict("records")],
+            "by runs": (100 * records["runs_share"]).tolist(),
         }
     )
+    if records["runs_share"].isna().all():
+        table = table.drop(columns=["new runs", "by runs"])
     table = table.drop(columns="pair") if one_pair else table
     return table.drop(columns="units") if (table["units"] == table["n"]).all() else table
 
@@ -213,8 +217,8 @@ def _range(record: Mapping[Any, Any]) -> str:
     return edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
 
 
-def _interval(record: Mapping[Any, Any], digits: int) -> str:
-    return interval(record["ci_low"], record["ci_high"], digits, sign=True)
+def _interval(record: Mapping[Any, Any], digits: int, *, of: str = "ci") -> str:
+    return interval(record[f"{of}_low"], record[f"{of}_high"], digits, sign=True)
 
 
 def statistic_columns(digits: int) -> dict[str, Any]:
@@ -235,4 +239,6 @@ def statistic_columns(digits: int) -> dict[str, Any]:
         "higher": number(help=TERMS["Higher"]),
         "lower": number(help=TERMS["Lower"]),
         "equal": number(help=TERMS["Equal"]),
+        "new runs": text(help=TERMS["Interval for new runs"]),
+        "by runs": number(format="%.0f %%", help=TERMS["Share of the runs"]),
     }

@@ -29,7 +29,7 @@ def show_sentence(workspace: Comparison, summary: Summary | None) -> Pair | None
     synthetic = "Synthetic cohort. " if workspace.is_demo else ""
     said = " ".join(summary.sentences(pair)) if summary else nothing_evaluated(workspace)
     st.markdown(f"## {synthetic}{plain(said)}", help=plain(summary.evidence(pair)) if summary and pair else None)
-    basis = f"{plain(basis_sentence(summary.units))} " if summary else ""
+    basis = f"{plain(basis_sentence(summary.units, pair))} " if summary else ""
     about = (
         "The focal loss (FL) against the adaptive focal loss (A-FL), or any other pair of sources. "
         "**Research use only, not a medical device.**"
