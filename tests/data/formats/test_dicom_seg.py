@@ -18,7 +18,8 @@ from afl_core.data.formats.dicom_seg import is_segmentation, read_seg_names
 from afl_core.data.formats.files import load_labels, load_mask, read_header, save_mask, save_volume
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.scan import scan_folder
-from afl_core.errors import DataError, UsageError
+from afl_core.errors import DataError, GeometryError, UsageError
+from afl_core.evaluation.grids import onto_reference
 from afl_core.evaluation.results import Results
 
 
@@ -183,3 +184,14 @@ def test_damage_anywhere_is_read_or_one_error(tmp_path):
             refused += 1
         read_seg_names(path)
     assert 10 < refused < 100
+
+
+def test_a_prediction_without_its_empty_slices_is_brought_onto_the_reference_when_asked(tmp_path):
+    write_seg(tmp_path / "refs" / "p1.dcm", labels(), ["organ", "part"])
+    write_seg(tmp_path / "A" / "p1.dcm", labels(), ["organ", "part"], omit_empty_frames=True)
+    reference, predicted = (load_mask(tmp_path / folder / "p1.dcm") for folder in ("refs", "A"))
+    with pytest.raises(GeometryError):
+        onto_reference(predicted, reference, other_grid="refuse", what="A on p1", stored="LPS")
+    mask, done = onto_reference(predicted, reference, other_grid="resample", what="A on p1", stored="LPS")
+    np.testing.assert_array_equal(mask.array, reference.array)
+    assert done
