@@ -10,6 +10,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "train": ("torch", "monai", "safetensors"),
         "app": ("streamlit", "pyvista", "vtkmodules"),
+        "dicom": ("highdicom", "pydicom"),
         "nnunet": ("nnunetv2",),
     }
 )

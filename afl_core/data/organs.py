@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, read_seg_names
 from afl_core.data.formats.files import NRRD_SUFFIXES
 from afl_core.data.formats.nrrd import read_segments
 from afl_core.data.labels import CORE, SYNONYMS, WHOLE, Scheme
@@ -65,7 +66,7 @@ def lesion_regions(scheme: Scheme) -> tuple[str, ...]:
 
 
 def doubt_segments(paths: Iterable[Path], region: Region, *, of: str, is_source: bool = False) -> str:
-    """`doubt_whole` of the segments that 3D Slicer's files name.
+    """`doubt_whole` of the segments that 3D Slicer's and DICOM files name.
 
     Args:
         paths: Paths of the files.
@@ -87,6 +88,8 @@ def doubt_segments(paths: Iterable[Path], region: Region, *, of: str, is_source:
 
 def _segments(path: Path) -> Mapping[int, str]:
     try:
+        if path.name.lower().endswith(DICOM_SUFFIXES):
+            return read_seg_names(path)
         return read_segments(path) if path.name.lower().endswith(NRRD_SUFFIXES) else {}
     except OSError:
         return {}  # its case reports it

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, is_segmentation
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.errors import DataError
 
@@ -50,6 +51,8 @@ def typed_folder(text: str) -> Path:
 
 def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> FolderScan:
     """List the image files below a root, by suffix; hidden files and folders are passed over.
+
+    Of DICOM files those that are segmentations are listed, and no slices of images.
 
     Args:
         root: Folder; may itself be a link.
@@ -115,4 +118,6 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
             elif depth > 0 and real not in parents:
                 yield from _walk(root, f"{relative}/", depth - 1, (*parents, real))
         elif entry.name.lower().endswith(SUFFIXES):
-            yield relative, "refused" if not inside else "files" if path.is_file() else "special"
+            kind: Kind = "refused" if not inside else "files" if path.is_file() else "special"
+            if kind != "files" or not entry.name.lower().endswith(DICOM_SUFFIXES) or is_segmentation(path):
+                yield relative, kind

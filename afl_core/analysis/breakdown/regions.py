@@ -91,7 +91,7 @@ def together_sentence(regions: Sequence[RegionBreakdown]) -> str:
         return tests_sentence(tests)
     each = set(own.values())
     parts = (
-        f"{len(own)} regions x {number_of(each.pop(), 'comparison')}"
+        f"{number_of(len(own), 'region')} x {number_of(each.pop(), 'comparison')}"
         if len(each) == 1
         else ", ".join(f"{count} of {title}" for title, count in own.items())
     )

@@ -1,4 +1,4 @@
-"""Read NIfTI, MHA and NRRD files, and write NIfTI; every failure is one clear `DataError`."""
+"""Read NIfTI, MHA, NRRD and DICOM SEG files, and write NIfTI; every failure is one clear `DataError`."""
 
 import hashlib
 from collections.abc import Callable
@@ -11,6 +11,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 
 from afl_core.base.storage import GZIP, replacing, write_atomically
+from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, SegHeader, read_seg_header, read_seg_voxels
 from afl_core.data.formats.header import ImageHeader, check_size, check_space, is_zipped, unreadable
 from afl_core.data.formats.mha import MhaHeader, check_mha_length, read_mha_header, read_mha_voxels
 from afl_core.data.formats.nifti import NiftiHeader, check_nifti_length, read_nifti_header, read_nifti_voxels
@@ -25,7 +26,7 @@ Array = TypeVar("Array", bound=NDArray[Any])
 NIFTI_SUFFIXES = (".nii", ".nii.gz")
 MHA_SUFFIXES = (".mha", ".mhd")
 NRRD_SUFFIXES = (".nrrd", ".seg.nrrd")
-SUFFIXES = NIFTI_SUFFIXES + MHA_SUFFIXES + NRRD_SUFFIXES
+SUFFIXES = NIFTI_SUFFIXES + MHA_SUFFIXES + NRRD_SUFFIXES + DICOM_SUFFIXES
 
 
 def strip_suffix(name: str) -> str:
@@ -44,7 +45,7 @@ def load_volume(path: Path, *, channel: int | None = None) -> Volume:
     """Read an image into RAS+ order.
 
     Args:
-        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd` or `.nrrd` file with one 3-D image.
+        path: A `.nii`, `.nii.gz`, `.mha`, `.mhd` or `.nrrd` file with one 3-D image, or a `.dcm` segmentation.
         channel: Number of the volume in a 4-D NIfTI file, from 0.
 
     Returns:
@@ -177,6 +178,8 @@ def _parse(path: Path) -> ImageHeader:
     name = path.name.lower()
     if name.endswith(MHA_SUFFIXES):
         return read_mha_header(path)
+    if name.endswith(DICOM_SUFFIXES):
+        return read_seg_header(path)
     return read_nrrd_header(path) if name.endswith(NRRD_SUFFIXES) else read_nifti_header(path)
 
 
@@ -185,7 +188,9 @@ def _voxels(path: Path, header: ImageHeader) -> NDArray[Any]:
         return read_mha_voxels(path, header)
     if isinstance(header, NrrdHeader):
         return read_nrrd_voxels(path, header)
-    return read_nifti_voxels(path, header)  # type: ignore[arg-type]  # there are three formats
+    if isinstance(header, SegHeader):
+        return read_seg_voxels(path, header)
+    return read_nifti_voxels(path, header)  # type: ignore[arg-type]  # there are four formats
 
 
 def _unopened(path: Path, error: OSError) -> DataError:

@@ -3,6 +3,9 @@
 Format: http://teem.sourceforge.net/nrrd/format.html. `FIELD: VALUE` lines end with an empty one; the voxels follow, as
 they are or as a gzip stream. `KEY:=VALUE` lines name 3D Slicer's segments, no more. What is read, ITK reads alike; a
 space that does not say where the patient's left is, which ITK takes for left-posterior-superior, is refused.
+
+pynrrd 1.1.3 is no shorter way: it unzips 300 MB of a file that declares 64 bytes, follows a data file out of the folder
+and takes unknown fields, so that only the loop over the lines could go, and every check would stay.
 """
 
 import math

@@ -24,7 +24,7 @@ IF_MASKS = f"If they are masks alone, {MASKS}"
 
 _TAKEN = f"Taken are {', '.join(SUFFIXES)}"
 _KINDS = (
-    (("DICOM",), "Convert them to NIfTI first, for example with dcm2niix"),
+    (("DICOM",), "Of DICOM, only segmentations (SEG) are read: convert images to NIfTI, for example with dcm2niix"),
     ((".nhdr",), "Save each image as one .nrrd file, header and voxels together"),
     ((".zip", ".tar", ".tgz", ".gz", ".7z", ".rar", ".xz", ".bz2"), "Unpack them first"),
     ((".npz", ".npy", ".h5", ".hdf5", ".pt", ".pkl"), f"Save the volumes as NIfTI, with their affine. {_TAKEN}"),

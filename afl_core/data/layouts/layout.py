@@ -8,7 +8,7 @@ from types import MappingProxyType
 
 from afl_core.data.labels import SCHEMES, Scheme
 
-SUFFIX = r"(?i:\.nii|\.nii\.gz|\.mha|\.mhd|\.nrrd|\.seg\.nrrd)"
+SUFFIX = r"(?i:\.nii|\.nii\.gz|\.mha|\.mhd|\.nrrd|\.seg\.nrrd|\.dcm)"
 """Pattern of every image file's ending."""
 
 REFERENCE, ASIDE, BY_NAME = "reference", "aside", ""

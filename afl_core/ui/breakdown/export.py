@@ -34,6 +34,8 @@ def show_export(selection: Selection) -> None:
         if regions
         else export_files(selection.breakdown, selection.options, workspace.manifest, results=workspace.name)
     )
+    if regions:
+        st.caption("Of every region that is compared.")
     for name, content in files.items():
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")

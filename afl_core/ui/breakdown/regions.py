@@ -9,7 +9,6 @@ from afl_core.analysis.breakdown.regions import RegionBreakdown, together_senten
 from afl_core.analysis.breakdown.sentences import (
     capital,
     evidence_sentence,
-    levels_sentence,
     mean_sentence,
     pair_sentence,
 )
@@ -49,14 +48,16 @@ def show_regions(selection: Selection) -> None:
             records = of.breakdown.pair(*pair)
             for record in records[records["axis"] != ALL].to_dict("records"):
                 _write(of, pair_sentence(record, of.breakdown.units))
-    _show_statistics(there, pair, together_sentence(regions))
+    typed = ", but for edges that were typed in" if selection.options.edges else ""
+    basis = f"{together_sentence(regions)} The bins of a region are of its own reference{typed}."
+    _show_statistics(there, pair, basis)
 
 
 def _write(region: RegionBreakdown, sentence: str, evidence: str | None = None) -> None:
     st.markdown(f"**{plain(capital(region.title))}.** {plain(sentence)}", help=plain(evidence) if evidence else None)
 
 
-def _show_statistics(regions: list[RegionBreakdown], pair: Pair, correction: str) -> None:
+def _show_statistics(regions: list[RegionBreakdown], pair: Pair, basis: str) -> None:
     """The paired statistics of every bin of every region."""
     st.markdown("### Paired statistics")
     tables = []
@@ -64,16 +65,14 @@ def _show_statistics(regions: list[RegionBreakdown], pair: Pair, correction: str
         table = statistics_table(of.breakdown.pair(*pair), of.breakdown.units, one_pair=True)
         table.insert(0, "region", of.title)
         tables.append(table)
-    units = regions[0].breakdown.units
-    columns = statistic_columns(units.measure.digits)
+    columns = statistic_columns(regions[0].breakdown.units.measure.digits)
     columns["region"] = st.column_config.TextColumn(help=TERMS["Region"])
     st.dataframe(
         pd.concat(tables, ignore_index=True), hide_index=True, height=500, placeholder="–", column_config=columns
     )
     st.caption(
         plain(
-            f"{correction} The bins of a region are of its own reference. "
-            f"{levels_sentence(regions[0].breakdown.records, units)} "
+            f"{basis} Intervals in bins are wider than 95 %, so that those of an axis hold together. "
             f"Below {MIN_PATIENTS} patients there is neither interval nor p. Switch the regions off to see the means, "
             "the cases and what stands behind each column."
         )
