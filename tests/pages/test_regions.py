@@ -1,5 +1,7 @@
 """The selector of the region on every page, and the table of all regions on the Overview."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.figures.kept_thumbnails import FOLDER, kept_thumbnail
+from afl_core.ui.compare import case_views
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
 
 REGION = "region of several"
@@ -92,6 +95,28 @@ def test_compare_shows_which_label_was_taken_for_which(app, results):
         right = shares.loc["enhancing tumour (ET)", "enhancing tumour (ET)"]
         assert shown.loc["enhancing tumour (ET)", "enhancing tumour (ET)"].startswith(f"{100 * right:.0f} % (")
         assert 0 < right < 1
+
+
+@pytest.fixture
+def sent(monkeypatch):
+    """The headers that the slice viewer is given."""
+    headers = []
+    monkeypatch.setattr(
+        case_views, "show_viewer", lambda payload, **_: headers.append(json.loads(payload.header)["labels"])
+    )
+    return headers
+
+
+def test_the_slices_have_the_labels_of_every_file(app, results, sent):
+    assert not app("compare", case="one", measured_region="et").exception
+    assert sent[-1]["names"] == ["enhancing tumour (ET)", "necrotic core (NCR)", "edema (ED)"]
+    assert sent[-1]["columns"] == {"0": 1, "1": 2, "2": 3}
+
+
+def test_results_of_one_region_have_no_labels_in_colours(app, results, tmp_path, sent):
+    evaluate({"FL": tmp_path / "FL"}, tmp_path / "results" / "one", references=tmp_path / "references")
+    assert not app("compare", results="one", case="one").exception
+    assert sent == [None]
 
 
 def test_results_of_one_region_have_no_selector(app, results, tmp_path):

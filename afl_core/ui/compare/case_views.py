@@ -1,7 +1,7 @@
 """One case in pictures: linked slices and surfaces."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -15,9 +15,10 @@ from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.elsewhere.bundle import safe, write_bundle
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.ui.compare.labels import label_stamps, read_labels
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
@@ -102,7 +103,9 @@ def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None
     with shown_errors():
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
-        payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case, masks)))
+        files = (_image_file(case, sequence), *_files(workspace, case, masks))
+        stamps = label_stamps(workspace, case_id, drawn_sources(workspace)[: len(SOURCE_COLOURS)])
+        payload, note = _payload(workspace, case, sequence, files, stamps)
         if note:
             st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
@@ -190,13 +193,21 @@ def _stamped(what: str, path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[ViewerPayload, str]:
-    """The payload, and why it has no image, or ""."""
+def _payload(
+    _workspace: Comparison, _case: Case, sequence: str, files: tuple[Stamped, ...], label_files: str
+) -> tuple[ViewerPayload, str]:
+    """The payload, and why it has no image or no labels, or ""."""
     volume, reference, predictions, note = _read(_case, sequence, files)
     name = sequence if sequence and not note else "masks"
-    return viewer_payload(
-        ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name, near=True)
-    ), note
+    shown = ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name, near=True)
+    labels, unread = read_labels(_workspace, _case.case_id, tuple(predictions)) if label_files else (None, "")
+    note = " ".join(filter(None, (note, unread)))
+    try:
+        return viewer_payload(replace(shown, labels=labels)), note
+    except UsageError as error:
+        if labels is None:
+            raise
+        return viewer_payload(shown), " ".join(filter(None, (note, str(error))))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")

@@ -54,7 +54,7 @@ const middleOf = (box) => box.map(([first, last]) => (first + last) / 2);
  * @param {unknown} value
  */
 export function setSwitch(viewer, name, value) {
-  const chosen = () => JSON.stringify(choosePanes(viewer));
+  const chosen = () => JSON.stringify([choosePanes(viewer), viewer.labelled]); // titles say which colours there are
   const before = chosen();
   if (name === "axis") viewer.ui.lead = viewer.axis; // three planes go on with the slices of the one before
   viewer.ui[name] = value;

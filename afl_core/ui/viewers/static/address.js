@@ -9,7 +9,7 @@ import { PLANES } from "./voxels.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 const VIEW = /^\d+(\.\d+)?(_\d+(\.\d+)?){3}$/; // as viewOf() writes it
-const MODES = ["masks", "errors", "agreement", "together"]; // the first one needs no word in the address
+const MODES = ["masks", "errors", "labels", "agreement", "together"]; // the first one needs no word in the address
 const linked = new Set(); // viewer keys that have followed the address
 
 /**

@@ -24,10 +24,12 @@ export async function loadCase(viewer, header) {
   viewer.root.dataset.ready = "false";
   try {
     const { digest } = viewer;
-    const parts = Object.entries(header.parts).map(([part, hash]) => arrival(viewer.options.key, part, hash).promise);
-    const [image, masks, ...maps] = await Promise.all(parts);
+    const names = Object.keys(header.parts);
+    const volumes = await Promise.all(names.map((part) => arrival(viewer.options.key, part, header.parts[part]).promise));
     if (digest !== viewer.digest) return;
-    adopt(viewer, header, { image, masks, maps });
+    const of = (part) => volumes[names.indexOf(part)];
+    const maps = header.maps.map((_, i) => of(`map ${i}`));
+    adopt(viewer, header, { image: of("image"), masks: of("masks"), maps, labels: of("labels") });
   } catch (error) {
     viewer.readout.replaceChildren(`This case cannot be shown: ${error.message}. Reload the page.`);
     viewer.root.dataset.ready = "error";

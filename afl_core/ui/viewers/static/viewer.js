@@ -39,6 +39,7 @@ export class Viewer {
   /** @type {Uint8Array} */ image;
   /** @type {Uint8Array} */ masks;
   /** @type {Uint8Array[]} */ maps;
+  /** @type {Uint8Array | undefined} */ labels;
   /** @type {import("./types").Mask | undefined} */ reference;
   /** @type {import("./types").Mask[]} */ sources;
   /** @type {import("./types").Mask[][]} */ pairs;
@@ -159,6 +160,11 @@ export class Viewer {
   /** @returns {boolean} Whether errors are shown. */
   get errors() {
     return this.ui.mode === "errors" && this.comparable;
+  }
+
+  /** @returns {boolean} Whether labels are shown in colours. */
+  get labelled() {
+    return this.ui.mode === "labels" && Boolean(this.header.labels);
   }
 
   /** @returns {import("./types").Mask[] | null} The two sources that the mode "agreement" compares. */
