@@ -1,19 +1,18 @@
 """One case in pictures: linked slices and surfaces."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.data.formats.files import load_mask
-from afl_core.data.layouts import load_background, load_reference, load_sequence
+from afl_core.data.layouts import behind, load_reference
 from afl_core.elsewhere.bundle import safe, write_bundle
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison
@@ -238,18 +237,3 @@ def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume
         check_same_grid(volume, mask, names=("the first of them", name or "the reference"))
     reference = loaded.pop("", None)
     return volume, reference, loaded, note
-
-
-def behind(case: Case, sequence: str, masks: Iterable[Mask]) -> tuple[Volume, str]:
-    """What the masks of a case are shown on: its image, or empty space on their grid and why.
-
-    Raises:
-        AflError: If there is no mask, and no image that can be read.
-    """
-    first = next(iter(masks), None)
-    if first is None:
-        if not sequence:
-            raise DataError("This case has neither an image nor a mask")
-        return load_sequence(case, sequence), ""
-    image, note = load_background(case, sequence, first) if sequence else (None, "")
-    return image or Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine), note

@@ -26,6 +26,7 @@ from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.follow_up import plot_follow_up
 from afl_core.glossary import TERMS
+from afl_core.ui.follow_up.slices import show_pair
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
@@ -83,9 +84,10 @@ def show_patient(selection: Selection) -> None:
         plot_follow_up(own, workspace.sources), f"{workspace.name} {selection.patient} follow-up", key="follow-up"
     )
     st.caption(
-        "CR complete response, PR partial response, SD stable, PD progression: below the axis the reference's, and "
-        f"beside a source's mark where it has another one. {ORDER_RULE}"
+        "CR complete response, PR partial response, SD stable, PD progression: the reference's below each time point, "
+        f"and under it, with its mark, that of a source which has another one. {ORDER_RULE}"
     )
+    show_pair(workspace, own)
     shown = patient_table(own)
     event = st.dataframe(
         shown,

@@ -49,7 +49,7 @@ export function announce(viewer) {
   const told = JSON.stringify([header.case, at, place.chosen, zoom, mode, subject]);
   if (told === viewer.told) return;
   viewer.told = told;
-  const radius_mm = place.chosen ? viewer.findings[findingAt(viewer, place.cross)].radius_mm : 0;
+  const radius_mm = place.chosen ? (viewer.findings[findingAt(viewer, place.cross)]?.radius_mm ?? 0) : 0; // or a peer's finding
   window.aflCross = { case: header.case, mm: toMm(viewer, place.cross), radius_mm };
   window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
   if (options.link) writeAddress({ at, zoom, mode, subject });

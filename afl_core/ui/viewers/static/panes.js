@@ -22,13 +22,14 @@ const EDGES = ["left", "right", "top", "bottom"];
  * @param {Viewer} viewer
  * @returns {import("./types").Shows[]}
  */
-export function subjects({ header: { masks, maps }, sources, agreement, errors, labelled, ui }) {
+export function subjects({ header: { masks, maps }, sources, agreement, errors, labelled, mode, options }) {
+  if (options.outlines) return [{ name: options.outlines, together: true }];
   const together = { name: "All outlines", together: true };
   const mapped = maps.map((map, index) => ({ ...map, map: index }));
   if (agreement) return [compared(agreement), ...mapped];
   if (errors) return [...sources, ...mapped];
   if (labelled) return [...masks, ...mapped];
-  if (ui.mode === "together" && masks.length > 1) return [together, ...mapped];
+  if (mode === "together" && masks.length > 1) return [together, ...mapped];
   return [...(masks.length > 1 ? [together] : []), ...(masks.length ? masks : [{ name: "Image" }]), ...mapped];
 }
 
@@ -39,12 +40,13 @@ export function subjects({ header: { masks, maps }, sources, agreement, errors, 
  * @returns {{shows: import("./types").Shows, axis?: string}[]}
  */
 export function choosePanes(viewer) {
-  const { header: { masks, maps }, agreement, beside, ui } = viewer;
+  const { header: { masks, maps }, agreement, beside, options, ui } = viewer;
   if (ui.axis === "three") {
     const choices = subjects(viewer);
     const shows = choices.find(({ name }) => name === ui.subject) ?? choices[0];
     return Object.keys(PLANES).map((axis) => ({ shows, axis }));
   }
+  if (options.outlines) return subjects(viewer).map((shows) => ({ shows }));
   /** @type {import("./types").Shows[]} */
   const shown = masks.length ? [...masks] : [{ name: "Image" }];
   if (agreement) shown.push(compared(agreement));

@@ -28,6 +28,9 @@ export type Options = {
   key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean; part?: string; digest?: string;
   sequences?: string[]; sequence?: string; // that can stand behind the masks
   height?: number; // of a pane of surfaces, at most, in CSS pixels
+  group?: string; // viewers of one group have one crosshair, view and set of switches; their grids are the same
+  outlines?: string; // title of the one thing that is shown: the outlines of all masks
+  bare?: boolean; // without a toolbar, which another one of the group has
   below?: number; // CSS pixels to leave below the viewer within the window
 };
 
