@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.case_tables import drawn_sources
+from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.analysis.follow_up import visit
 from afl_core.base.numbers import volume
 from afl_core.data.formats.files import load_mask
@@ -88,7 +88,11 @@ def _show(workspace: Comparison, cases: tuple[Case, Case], titles: tuple[str, st
     pair = _pair(workspace, cases, sequence, source, _stamps(workspace, cases, sequence, source))
     for note in pair.notes:
         st.warning(plain(note))
-    said = [] if common else ["They have no sequence in common, so there is no image behind them."]
+    seeded = next(
+        (name for name, seeds in compared_sources(workspace).items() if source in seeds[:1] and seeds[1:]), ""
+    )
+    said = [f"{seeded} is drawn by its first seed."] if seeded else []
+    said += [] if common else ["They have no sequence in common, so there is no image behind them."]
     st.caption(plain(" ".join([pair.apart or SHARED, *said])))
     for k, column in enumerate(st.columns(2, gap="small")):
         page = OfPage(
