@@ -98,6 +98,13 @@ def matrix(table: pd.DataFrame, *, shares: bool = True) -> pd.DataFrame:
     return counts
 
 
+def worst_case(table: pd.DataFrame, reference: str, predicted: str) -> str:
+    """The case with the largest volume of one part taken for another; "" where there is none."""
+    cell = table[(table["reference"] == reference) & (table["predicted"] == predicted)]
+    by_case = cell.groupby("case_id", sort=False)["ml"].sum()
+    return str(by_case.idxmax()) if len(by_case) else ""
+
+
 def wrong_share(table: pd.DataFrame) -> float:
     """Share of the tumour of the reference that has another label in the prediction, or none; NaN without a tumour."""
     tumour = table[table["reference"] != NO_TUMOUR]
