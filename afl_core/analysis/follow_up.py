@@ -6,12 +6,18 @@ else of it: neither steroids, clinical state, new lesions nor a scan that confir
 
 import math
 import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
 from scipy.stats import t as student
 
+from afl_core.analysis.breakdown.seeds import pool_seeds
+from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.statistics.paired import patient_column
+from afl_core.base.words import named
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 
@@ -39,6 +45,8 @@ ORDER_RULE = (
     "Time points stand in the order of the case names, numbers by their value; a name with a word such as baseline or "
     "pre comes first."
 )
+TABLE_RULE = "Time points stand in the order that {by} gives."
+NO_PLACE = "Of {patients} it gives no order, or one twice, so that of the case names holds."
 NEEDED = "A follow-up needs a patient with two measured time points, and these results have none"
 NEEDED_TODO = (
     "Name cases such as sub-01_ses-1 and sub-01_ses-2, or evaluate again with --patients CSV (columns case_id and "
@@ -90,11 +98,50 @@ def visit_order(case_id: str, patient: str) -> tuple[bool, list[str | int], str]
     return later, [int(part) if k % 2 else part for k, part in enumerate(parts)], case_id
 
 
-def follow_up_table(rows: pd.DataFrame) -> pd.DataFrame:
+def is_ordered(case_ids: Iterable[str], order: Mapping[str, float]) -> bool:
+    """Whether every time point has a place of its own."""
+    places = [order.get(case_id) for case_id in case_ids]
+    return None not in places and len(set(places)) == len(places)
+
+
+def order_sentence(opened: Comparison, table: pd.DataFrame) -> str:
+    """Where the order of the time points of a `follow_up_table` comes from."""
+    known = opened.manifest.patients(table["case_id"])
+    if not known.order_by:
+        return ORDER_RULE
+    ids = table.groupby("patient")["case_id"].unique()
+    others = [str(patient) for patient, of_patient in ids.items() if not is_ordered(of_patient, known.order)]
+    told = TABLE_RULE.format(by=known.order_by)
+    return f"{told} {NO_PLACE.format(patients=named(others))}" if others else told
+
+
+def opened_table(opened: Comparison) -> pd.DataFrame:
+    """The `follow_up_table` of results: seeds averaged, in the order that their table of patients gives, if it does."""
+    order = opened.manifest.patients(opened.rows.get("case_id", ())).order
+    measured = set(opened.rows.get("source", ()))
+    seeds = {name: of for name, of in compared_sources(opened).items() if measured.intersection(of)}
+    return follow_up_table(opened.rows, order=order, seeds=seeds)
+
+
+def seeds_sentence(opened: Comparison) -> str:
+    """Which sources are means over seeds; "" where none is."""
+    pooled = [f"{name} ({len(seeds)} seeds)" for name, seeds in compared_sources(opened).items() if len(seeds) > 1]
+    return f"The volume of {named(pooled)} is the mean over its seeds." if pooled else ""
+
+
+def follow_up_table(
+    rows: pd.DataFrame,
+    *,
+    order: Mapping[str, float] = MappingProxyType({}),
+    seeds: Mapping[str, Sequence[str]] = MappingProxyType({}),
+) -> pd.DataFrame:
     """One row for each time point and source, of the patients with two time points or more.
 
     Args:
         rows: `Comparison.rows`, of one region.
+        order: Case id to its place in time; it decides where all time points of a patient have one of their own, else
+            the names do (`visit_order`).
+        seeds: Name of a source to the sources whose mean volume it is (`pool_seeds`); each source alone if empty.
 
     Returns:
         Columns patient, time_point (from 1), case_id, source, `agrees` (whether both have the same category; None where
@@ -115,15 +162,18 @@ def follow_up_table(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows.assign(patient=patient_column(rows))
     rows = rows[rows["reference_volume_ml"].notna()]
     visits = rows.drop_duplicates("case_id").set_index("case_id")
-    predicted = rows.pivot(index="case_id", columns="source", values="predicted_volume_ml")
+    seeds = seeds or {source: (source,) for source in rows["source"].unique()}
+    volumes = rows.pivot(index="case_id", columns="source", values="predicted_volume_ml")
+    predicted = pool_seeds(volumes.reindex(columns=[one for members in seeds.values() for one in members]), seeds)
     tables = []
     for patient, of_patient in visits.groupby("patient", sort=False):
-        ids = sorted(of_patient.index, key=lambda case_id: visit_order(str(case_id), str(patient)))
+        by_table = order.__getitem__ if is_ordered(of_patient.index, order) else None
+        ids = sorted(of_patient.index, key=by_table or partial(visit_order, patient=str(patient)))
         if len(ids) < 2:
             continue
         numbers = {"patient": patient, "time_point": range(1, len(ids) + 1), "case_id": ids}
         reference = _changes(of_patient.loc[ids, "reference_volume_ml"].to_numpy(float), "reference")
-        for source in rows["source"].unique():
+        for source in seeds:
             own = _changes(predicted.loc[ids, source].to_numpy(float), "predicted")
             tables.append(pd.DataFrame(numbers | {"source": source} | reference | own))
     if not tables:

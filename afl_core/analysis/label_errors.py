@@ -6,9 +6,11 @@ its label, as far as the regions tell the labels apart.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from afl_core.data.formats.files import load_mask
 from afl_core.data.labels import Scheme
@@ -64,13 +66,8 @@ def label_errors(opened: Mapping[str, Comparison], case_id: str, source: str) ->
     Raises:
         AflError: If the source was measured in one region alone, or a file cannot be read or is not the measured one.
     """
-    case, scheme = _case(opened, case_id)
-    there = {region: of for region, of in opened.items() if _has_row(of, case_id, source)}
-    parts = parts_of(scheme, tuple(there))
-    if len(parts.names) < 3:
-        what = f"{source} was measured in one region of {case_id} alone, which tells no labels apart"
-        raise DataError(what, received=", ".join(there) or "no region", todo="Measure more: afl evaluate --regions")
-    masks = [load_mask(of.mask(case_id, source)) for of in there.values()]
+    case, scheme = labelled_case(opened, case_id)
+    parts, masks = measured_parts(opened, case_id, source, scheme)
     labels = load_reference_labels(case)
     check_same_grid(labels, masks[0], names=("the reference", f"the masks of {source}"))
     pairs = _count_pairs(labels, masks, parts)
@@ -101,6 +98,13 @@ def matrix(table: pd.DataFrame, *, shares: bool = True) -> pd.DataFrame:
     return counts
 
 
+def worst_case(table: pd.DataFrame, reference: str, predicted: str) -> str:
+    """The case with the largest volume of one part taken for another; "" where there is none."""
+    cell = table[(table["reference"] == reference) & (table["predicted"] == predicted)]
+    by_case = cell.groupby("case_id", sort=False)["ml"].sum()
+    return str(by_case.idxmax()) if len(by_case) else ""
+
+
 def wrong_share(table: pd.DataFrame) -> float:
     """Share of the tumour of the reference that has another label in the prediction, or none; NaN without a tumour."""
     tumour = table[table["reference"] != NO_TUMOUR]
@@ -108,7 +112,8 @@ def wrong_share(table: pd.DataFrame) -> float:
     return float(wrong / tumour["voxels"].sum()) if len(tumour) else float("nan")
 
 
-def _case(opened: Mapping[str, Comparison], case_id: str) -> tuple[Case, Scheme]:
+def labelled_case(opened: Mapping[str, Comparison], case_id: str) -> tuple[Case, Scheme]:
+    """A case and what its labels mean; raises `DataError` where the reference cannot be read."""
     first = next(iter(opened.values()))
     cases = {case.case_id: case for case in first.cohort.cases} if first.cohort else {}
     if first.whole is None or case_id not in cases:
@@ -116,8 +121,36 @@ def _case(opened: Mapping[str, Comparison], case_id: str) -> tuple[Case, Scheme]
     return cases[case_id], first.whole.scheme
 
 
+def measured_parts(
+    opened: Mapping[str, Comparison], case_id: str, source: str, scheme: Scheme
+) -> tuple[Parts, list[Mask]]:
+    """What the measured regions of a source tell apart, and its masks of them; errors as `label_errors`."""
+    there = {region: of for region, of in opened.items() if _has_row(of, case_id, source)}
+    parts = parts_of(scheme, tuple(there))
+    if len(parts.names) < 3:
+        what = f"{source} was measured in one region of {case_id} alone, which tells no labels apart"
+        raise DataError(what, received=", ".join(there) or "no region", todo="Measure more: afl evaluate --regions")
+    return parts, [load_mask(of.mask(case_id, source)) for of in there.values()]
+
+
 def _has_row(of: Comparison, case_id: str, source: str) -> bool:
     return not of.rows.empty and bool(((of.rows["case_id"] == case_id) & (of.rows["source"] == source)).any())
+
+
+def reference_codes(labels: NDArray[Any], parts: Parts) -> NDArray[np.int64]:
+    """The code of the part of each label."""
+    known = np.zeros(max(int(labels.max(initial=0)), *parts.codes) + 1, dtype=np.int64)
+    known[list(parts.codes)] = list(parts.codes.values())
+    codes: NDArray[np.int64] = known[labels]
+    return codes
+
+
+def predicted_codes(masks: Sequence[NDArray[np.bool_]]) -> NDArray[np.int64]:
+    """The regions that each voxel lies in as a code: a bit a mask."""
+    codes = np.zeros(masks[0].shape, dtype=np.int64)
+    for place, mask in enumerate(masks):
+        codes |= mask.astype(np.int64) << place
+    return codes
 
 
 def _count_pairs(labels: Volume, masks: Sequence[Mask], parts: Parts) -> dict[tuple[int, int], int]:
@@ -127,11 +160,8 @@ def _count_pairs(labels: Volume, masks: Sequence[Mask], parts: Parts) -> dict[tu
         inside |= mask.array
     if (box := bounding_box(inside)) is None:
         return {}
-    known = np.zeros(max(int(labels.array[box].max()), *parts.codes) + 1, dtype=np.int64)
-    known[list(parts.codes)] = list(parts.codes.values())
-    predicted = np.zeros(labels.array[box].shape, dtype=np.int64)
-    for place, mask in enumerate(masks):
-        predicted |= mask.array[box].astype(np.int64) << place
+    known = reference_codes(labels.array[box], parts)
+    predicted = predicted_codes([mask.array[box] for mask in masks])
     size = 1 << len(masks)
-    counts = np.bincount((known[labels.array[box]] * size + predicted).ravel())
+    counts = np.bincount((known * size + predicted).ravel())
     return {(int(pair) // size, int(pair) % size): int(counts[pair]) for pair in np.flatnonzero(counts) if pair}

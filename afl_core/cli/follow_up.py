@@ -12,12 +12,13 @@ from afl_core.analysis.follow_up import (
     NEEDED,
     NEEDED_TODO,
     NOT_CLINICAL,
-    ORDER_RULE,
     RULES,
     agreement_of_change,
     category_matrix,
     disagreement_sentence,
-    follow_up_table,
+    opened_table,
+    order_sentence,
+    seeds_sentence,
     unmeasured_visits,
 )
 from afl_core.base.numbers import interval, number
@@ -48,11 +49,11 @@ def follow_up(
     Example: afl follow-up data/results/demo --out my_follow_up
     """
     opened = open_compared(results, region)
-    table = follow_up_table(opened.rows)
+    table = opened_table(opened)
     if table.empty:
         raise DataError(NEEDED, received=opened.name, todo=NEEDED_TODO)
     agreement = agreement_of_change(table)
-    _print(table, agreement)
+    _print(table, agreement, f"{order_sentence(opened, table)} {seeds_sentence(opened)}".rstrip())
     print_json(json_text(_document(table, agreement)))
     print_caveats(opened.manifest, opened.rows)
     print_warnings(opened.left_out_sentences)
@@ -65,7 +66,7 @@ def follow_up(
         print_line(f"follow_up.csv written to {out}")
 
 
-def _print(table: pd.DataFrame, agreement: pd.DataFrame) -> None:
+def _print(table: pd.DataFrame, agreement: pd.DataFrame, order: str) -> None:
     """Agreement of change as a table, the disagreements in sentences, and the rules."""
     shown = Table("source", "patients", "bias (ml)", "limits of agreement (ml)", box=None, padding=(0, 1, 0, 0))
     shown.title, shown.title_justify = "Change in volume, last time point minus first: source minus reference", "left"
@@ -74,7 +75,7 @@ def _print(table: pd.DataFrame, agreement: pd.DataFrame) -> None:
         shown.add_row(row["source"], str(row["patients"]), number(row["bias_ml"], 2, sign=True), limits)
     print_result(shown)
     sentences = [disagreement_sentence(table, source) for source in agreement["source"]]
-    print_result(*sentences, RULES, NOT_CLINICAL, ORDER_RULE)
+    print_result(*sentences, RULES, NOT_CLINICAL, order)
 
 
 def _document(table: pd.DataFrame, agreement: pd.DataFrame) -> dict[str, Any]:

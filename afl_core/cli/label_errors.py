@@ -1,6 +1,7 @@
 """`afl label-errors`: which label was taken for which, over all cases of results."""
 
-from functools import partial
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
@@ -9,15 +10,17 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.label_errors import NO_TUMOUR, label_errors, matrix, wrong_share
-from afl_core.base.isolation import attempt
+from afl_core.analysis.label_error_counts import count_label_errors, labelled_sources
+from afl_core.analysis.label_errors import NO_TUMOUR, matrix, wrong_share
 from afl_core.base.numbers import NOTHING
 from afl_core.base.storage import json_text, write_atomically
+from afl_core.base.words import named
 from afl_core.cli.analysis import ResultsArgument
 from afl_core.cli.opened import open_compared
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import print_json, print_line, print_problems, print_result, progress_bar
-from afl_core.errors import AflError, DataError
+from afl_core.cli.terminal import print_json, print_line, print_problems, print_result, print_warnings, progress_bar
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
 
 commands = typer.Typer()
 
@@ -38,26 +41,26 @@ def show(
     """
     first = open_compared(results)
     opened = {first.region: first} | {region: open_compared(results, region) for region in first.regions[1:]}
-    pairs = [(case, source) for source in first.sources for case in dict.fromkeys(first.rows.get("case_id", ()))]
-    tables, problems = list[pd.DataFrame](), dict[str, AflError]()
-    with progress_bar("Reading") as advance:
-        for done, (case, source) in enumerate(pairs, start=1):
-            found = attempt(partial(label_errors, opened, case, source), of=f"reading {source} on {case}")
-            if isinstance(found, AflError):
-                problems[f"{case} {source}"] = found
-            else:
-                tables.append(found)
-            advance(done, len(pairs), case)
-    if not tables:
-        raise next(iter(problems.values()), DataError("No case of these results is measured", received=results))
-    table = pd.concat(tables, ignore_index=True)
+    with progress_bar("Reading") as advance, ThreadPoolExecutor(os.cpu_count() or 1) as executor:
+        table, problems = count_label_errors(opened, executor=executor, report=advance)
+    if table.empty:
+        raise next(iter(problems.values()), _nothing(opened, results))
     for name, of_source in table.groupby("source", sort=False):
         _print_matrix(str(name), of_source)
     print_json(json_text({"results": str(results), "rows": table.to_dict("records")}))
-    print_problems({of: str(error) for of, error in problems.items()})
+    print_problems({f"{case} {source}": str(error) for (case, source), error in problems.items()})
+    if alone := [source for source in first.sources if source not in labelled_sources(opened)]:
+        print_warnings([f"Left out, since one region tells no labels apart: {named(alone)}."])
     if out:
         write_atomically(out / "label_errors.csv", table.to_csv(index=False).encode())
         print_line(f"label_errors.csv written to {out}")
+
+
+def _nothing(opened: dict[str, Comparison], results: Path) -> DataError:
+    if labelled_sources(opened):
+        return DataError("No case of these results has a tumour, in reference or prediction", received=results)
+    what, todo = "No source of these results was measured in regions that tell labels apart", "afl evaluate --regions"
+    return DataError(what, received=results, todo=f"Measure more regions of files of labels: {todo}")
 
 
 def _print_matrix(source: str, table: pd.DataFrame) -> None:

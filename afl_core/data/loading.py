@@ -1,6 +1,6 @@
 """The voxels of a case: its sequences, all on one grid, and the mask of its region."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -118,6 +118,21 @@ def load_background(case: Case, name: str, grid: Volume) -> tuple[Volume | None,
     except OSError as error:
         return None, f"Shown without its image. {DataError('The file could not be read', received=error)}"
     return image, ""
+
+
+def behind(case: Case, sequence: str, masks: Iterable[Mask]) -> tuple[Volume, str]:
+    """What the masks of a case are shown on: its image, or empty space on their grid and why.
+
+    Raises:
+        AflError: If there is no mask, and no image that can be read.
+    """
+    first = next(iter(masks), None)
+    if first is None:
+        if not sequence:
+            raise DataError("This case has neither an image nor a mask")
+        return load_sequence(case, sequence), ""
+    image, note = load_background(case, sequence, first) if sequence else (None, "")
+    return image or Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine), note
 
 
 def load_reference(case: Case) -> Mask:

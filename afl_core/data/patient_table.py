@@ -2,12 +2,15 @@
 
 import csv
 import io
+import math
 import re
 import unicodedata
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
+from types import MappingProxyType
 
 from afl_core.base.storage import read_bounded
 from afl_core.data.formats.files import strip_suffix
@@ -26,6 +29,11 @@ _COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
 _SEPARATOR = re.compile(r'"?(?i:sep)=([\t;,])"?[ \t;,]*(?:\r|\n)')
 """First line of a CSV file in which Excel names the sign between cells."""
 
+ORDER_COLUMNS: Mapping[str, Callable[[str], float]] = MappingProxyType(
+    {"order": float, "date": lambda text: float(date.fromisoformat(text).toordinal())}
+)
+"""Columns that may say how the time points of a patient follow each other, by rank, and how a cell is read."""
+
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
@@ -38,12 +46,18 @@ class PatientTable:
         unknown: Ids of the table that are of no case.
         respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
         twice: Id of the table that was taken, and another of no case that spells the same otherwise.
+        order: Case id to its place in time, a number or a day, where the table has one.
+        order_by: Name of the column that gives it; "" where there is none.
+        order_problem: Why such a column could not be used, or "".
     """
 
     of: Mapping[str, str]
     unknown: tuple[str, ...] = ()
     respelt: tuple[tuple[str, str], ...] = ()
     twice: tuple[tuple[str, str], ...] = ()
+    order: Mapping[str, float] = field(default_factory=dict)
+    order_by: str = ""
+    order_problem: str = ""
 
 
 def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
@@ -51,7 +65,8 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
 
     The columns are `case_id` (a file's ending is cut) and `patient`; or `participant_id`, as BIDS has it: then a case
     is of the participant with whose id its name begins, `sub-` left out or not, the longest first. An id that is spelt
-    otherwise in the table (`alike`) counts where only one of either side can be meant.
+    otherwise in the table (`alike`) counts where only one of either side can be meant. Beside `case_id` a column
+    `order` (numbers) or `date` (YYYY-MM-DD) says how the time points of a patient follow each other.
 
     Raises:
         DataError: If it is no such table, a cell is empty, or a case has two patients.
@@ -62,7 +77,9 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
         taken = _taken(case_ids, patient_of)
         of = {case_id: patient_of[spelling] for case_id, spelling in taken.items()}
         unknown, twice = _not_taken(patient_of, taken.values())
-        return PatientTable(of, unknown, _respelt(taken.items()), twice)
+        column, place_of, problem = _places(path, columns, rows)
+        order = {case_id: place_of[spelling] for case_id, spelling in taken.items() if spelling in place_of}
+        return PatientTable(of, unknown, _respelt(taken.items()), twice, order, column, problem)
     if not _COLUMNS[1] <= set(columns):
         received = f"the columns {', '.join(columns)}" if columns else "an empty file"
         raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
@@ -128,6 +145,28 @@ def _of_cases(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict
             received = f"{case_id}: {patient_of[case_id]} and {patient}"
             raise DataError(f"{path.name} gives a case two patients", received=received, todo="Keep one of them")
     return patient_of
+
+
+def _places(
+    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]]
+) -> tuple[str, dict[str, float], str]:
+    """The column of time, the place of each case id by it, and why it cannot be used or ""; an empty cell is none."""
+    column = next((name for name in ORDER_COLUMNS if name in columns), "")
+    place_of: dict[str, float] = {}
+    for line, row in rows if column else []:
+        case_id, text = strip_suffix(row["case_id"]), row[column]
+        try:
+            place = ORDER_COLUMNS[column](text) if text else None
+        except ValueError:
+            place = math.nan
+        if place is None:
+            continue
+        if not math.isfinite(place) or place_of.setdefault(case_id, place) != place:
+            cause = "is no number" if column == "order" else "is no date YYYY-MM-DD"
+            cause = cause if not math.isfinite(place) else f"is the second {column} of {case_id}"
+            what = f"{text} in line {line} of {path.name} {cause}"
+            return "", {}, f"{what}, so the names of the cases say the order of time points."
+    return (column, place_of, "") if place_of else ("", {}, "")
 
 
 def _bare(participant: str) -> str:

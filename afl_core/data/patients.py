@@ -45,6 +45,8 @@ class Patients:
         respelt: Ids of a declaration and what of the data set each was taken for, spelt otherwise.
         twice: Ids of a declaration that were taken, and others in it that spell the same otherwise.
         problem: Why a declaration could not be used, or "".
+        order: Case id to its place in the time of its patient, where a table says it: a number, or days.
+        order_by: What says it, such as "the column date of visits.csv", or "".
     """
 
     of: Mapping[str, str] = field(default_factory=dict)
@@ -56,6 +58,8 @@ class Patients:
     respelt: tuple[tuple[str, str], ...] = ()
     twice: tuple[tuple[str, str], ...] = ()
     problem: str = ""
+    order: Mapping[str, float] = field(default_factory=dict)
+    order_by: str = ""
 
     def __getitem__(self, case_id: str) -> str:
         """The patient of a case; of one that is not here, as its name says."""
@@ -116,7 +120,8 @@ class Patients:
     def record(self) -> dict[str, Any]:
         """The record of a manifest; cases that are patients of their own by any reading are left out."""
         of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
-        return {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
+        told = {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
+        return told | ({"order": dict(self.order), "order_by": self.order_by} if self.order else {})
 
 
 def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
@@ -125,8 +130,15 @@ def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
     if not isinstance(of, Mapping) or not all(isinstance(patient, str) and patient for patient in of.values()):
         return by_names(case_ids)
     how, table = (kept.get(key) if isinstance(kept.get(key), str) else "" for key in ("how", "table"))
-    known = Patients(of, str(how), str(table), kept.get("declared") is True)
+    known = Patients(of, str(how), str(table), kept.get("declared") is True, **_recorded_order(kept))
     return replace(known, of={case_id: known[case_id] for case_id in case_ids})
+
+
+def _recorded_order(kept: Mapping[str, Any]) -> dict[str, Any]:
+    order, by = kept.get("order"), kept.get("order_by")
+    if not isinstance(order, Mapping) or not all(isinstance(place, int | float) for place in order.values()):
+        return {}
+    return {"order": order, "order_by": str(by)}
 
 
 def by_names(case_ids: Iterable[str]) -> Patients:
@@ -155,7 +167,12 @@ def decide_patients(
     if table is not None:
         listed = load_patients(table, case_ids)
         known = _declared(case_ids, listed, f"by {table.name}")
-        return replace(known, table=str(table.resolve()), unknown=listed.unknown)
+        order = _since_first(listed.order, known.of)
+        by = f"the column {listed.order_by} of {table.name}" if order else ""
+        problem = listed.order_problem
+        return replace(
+            known, table=str(table.resolve()), unknown=listed.unknown, problem=problem, order=order, order_by=by
+        )
     if template:
         pattern = template_pattern(template)
         patient_of = {case_id: match["patient"] for case_id in case_ids if (match := pattern.fullmatch(case_id))}
@@ -170,6 +187,14 @@ def decide_patients(
         return _declared(case_ids, listed, f"by {PARTICIPANTS}")
     problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
     return replace(by_names(case_ids), problem=problem)
+
+
+def _since_first(order: Mapping[str, float], of: Mapping[str, str]) -> dict[str, float]:
+    """Places counted from the first of each patient: results are to hold no dates."""
+    first: dict[str, float] = {}
+    for case_id, place in order.items():
+        first[of[case_id]] = min(place, first.get(of[case_id], place))
+    return {case_id: place - first[of[case_id]] for case_id, place in order.items()}
 
 
 def _declared(case_ids: Sequence[str], listed: PatientTable, how: str) -> Patients:

@@ -42,6 +42,8 @@ class _PatientsSection(Section):
     how: str = ""
     table: str = ""
     declared: bool = False
+    order: dict[str, float] = {}
+    order_by: str = ""
 
 
 def _patients(record: dict[str, Any]) -> dict[str, Any]:

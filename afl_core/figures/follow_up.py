@@ -1,6 +1,7 @@
 """Tumour volumes of one patient over time, with the response by volume at each time point."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
+from typing import Any
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -8,16 +9,20 @@ import plotly.graph_objects as go
 from afl_core.analysis.follow_up import CATEGORIES, visit
 from afl_core.base.numbers import number
 from afl_core.figures.chart_style import chart_layout
-from afl_core.figures.palette import REFERENCE_COLOUR, source_style
+from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_SYMBOLS, source_style
 
 SHORT = dict(zip(CATEGORIES, ("CR", "PR", "SD", "PD"), strict=True)) | {"": ""}
 """Letters of a category: complete response, partial response, stable disease, progressive disease."""
+
+SIGNS = dict(zip(SOURCE_SYMBOLS, "●■▲✚★▼⬢✖", strict=True))
+"""Each source's marker as a letter."""
 
 
 def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
     """Volumes in ml against time points: the reference as a thick line, each source in its colour.
 
-    The category of the reference stands below its time point, and that of a source at its mark where it is another one.
+    The category of the reference stands below its time point; under it, with its mark in its colour, stands that of a
+    source which has another one. Beside the marks they would lie on each other where volumes are close.
 
     Args:
         table: Rows of `follow_up_table` of one patient.
@@ -29,26 +34,35 @@ def plot_follow_up(table: pd.DataFrame, sources: Sequence[str]) -> go.Figure:
     for k, source in enumerate(sources):
         _add(figure, table[table["source"] == source], "predicted", source, source_style(k))
     labels = [
-        f"{visit(row['case_id'], row['patient'])}<br>{SHORT[row['reference_category']]}"
+        "<br>".join(
+            [visit(row["case_id"], row["patient"]), SHORT[row["reference_category"]], *_others(table, row, sources)]
+        )
         for row in first.to_dict("records")
     ]
+    lines = max(label.count("<br>") for label in labels)
     figure.update_xaxes(tickvals=first["time_point"].tolist(), ticktext=labels, title="Time point", zeroline=False)
     figure.update_yaxes(title="Tumour volume (ml)", rangemode="tozero", zeroline=False)
-    return figure.update_layout(chart_layout(380))
+    return figure.update_layout(chart_layout(360 + 16 * lines))
+
+
+def _others(table: pd.DataFrame, row: dict[Hashable, Any], sources: Sequence[str]) -> list[str]:
+    """The categories of the sources that have another one than the reference at a time point, each with its mark."""
+    differ = table[(table["case_id"] == row["case_id"]) & table["agrees"].eq(False)].set_index("source")
+    return [
+        f'<span style="color:{source_style(k)[0]}">{SIGNS[source_style(k)[1]]} {SHORT[category]}</span>'
+        for k, source in enumerate(sources)
+        if (category := differ["predicted_category"].get(source))
+    ]
 
 
 def _add(figure: go.Figure, rows: pd.DataFrame, prefix: str, name: str, style: tuple[str, str]) -> None:
     """The line of one rater; a missing prediction is a gap."""
     categories, reference = rows[f"{prefix}_category"], prefix == "reference"
-    differs = [not reference and agrees is False for agrees in rows["agrees"]]
-    marked = [SHORT[category] if different else "" for category, different in zip(categories, differs, strict=True)]
     percents = [number(value, 0, sign=True) for value in rows[f"{prefix}_change_percent"]]
     figure.add_scatter(
         x=rows["time_point"],
         y=rows[f"{prefix}_volume_ml"],
-        mode="lines+markers+text",
-        text=marked,
-        textposition="middle right",
+        mode="lines+markers",
         line={"color": style[0], "width": 4 if reference else 2},
         marker={"symbol": style[1], "size": 11 if reference else 9},
         name=name,

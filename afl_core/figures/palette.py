@@ -30,6 +30,12 @@ AGREEMENT_COLOURS: Mapping[str, str] = MappingProxyType({"both": "#56B4E9", "nei
 """Colours where two sources are compared: both are right, or neither is. Where one alone is right, its colour is shown.
 Line styles differ too."""
 
+WRONG_LABEL_COLOUR = "#EE3377"
+"""In the right region and of another label than the reference: magenta, of Tol's vibrant scheme, and hatched."""
+
+LABEL_COLOURS = ("#EE6677", "#66CCEE", "#CCBB44", "#4477AA", "#AA3377", "#228833", "#BBBBBB")
+"""The labels of a data set in their order, on an image: Paul Tol's bright scheme, safe for colour-blind readers."""
+
 WORSE_COLOUR, EQUAL_COLOUR, BETTER_COLOUR = "#A6611A", "#8C8C8C", "#35978F"
 """Colours of a difference between two sources: brown, grey, teal, from ColorBrewer's colour-blind safe BrBG."""
 

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from afl_core import evaluate
 from afl_core.analysis.follow_up import (
     CATEGORIES,
     COMPLETE,
+    ORDER_RULE,
     PARTIAL,
     PROGRESSION,
     STABLE,
@@ -19,12 +21,18 @@ from afl_core.analysis.follow_up import (
     category_matrix,
     disagreement_sentence,
     follow_up_table,
+    opened_table,
+    order_sentence,
     response,
+    seeds_sentence,
     unmeasured_visits,
     visit,
     visit_order,
 )
+from afl_core.data.formats.files import save_volume
+from afl_core.data.layouts import DataOptions
 from afl_core.errors import UsageError
+from afl_core.evaluation.comparison import open_comparison
 
 
 def rows_of(volumes, patient="P1"):
@@ -193,3 +201,47 @@ def test_visits_that_were_not_measured_are_named():
     cohort = SimpleNamespace(cases=[SimpleNamespace(case_id=c, patient=p) for c, p in cases])
     assert unmeasured_visits(SimpleNamespace(rows=rows, cohort=cohort)) == ["P1_week_9"]
     assert unmeasured_visits(SimpleNamespace(rows=rows, cohort=None)) == []
+
+
+def dated(tmp_path, table):
+    """Results of three visits of P, whose names say 1, 2, 3, with a table of patients."""
+    for k in (1, 2, 3):
+        for folder, length in (("references", 2 * k), ("FL seed1", 2 * k), ("FL seed2", 2 * k + 2)):
+            array = np.zeros((12, 8, 8), np.uint8)
+            array[1 : 1 + length, 2:6, 2:6] = 1
+            save_volume(tmp_path / folder / f"P_visit{k}.nii.gz", array, np.eye(4))
+    (tmp_path / "visits.csv").write_text(table)
+    sources = {name: tmp_path / name for name in ("FL seed1", "FL seed2")}
+    options = DataOptions(patients=str(tmp_path / "visits.csv"))
+    evaluate(sources, tmp_path / "out", references=tmp_path / "references", options=options)
+    return open_comparison(tmp_path / "out")
+
+
+DATES = "case_id,patient,date\nP_visit1,P,2021-03-01\nP_visit2,P,2021-01-01\nP_visit3,P,{}\n"
+
+
+def test_the_dates_of_a_table_order_the_time_points_and_results_hold_no_date(tmp_path):
+    opened = dated(tmp_path, DATES.format("2021-02-01"))
+    table = opened_table(opened)
+    assert table["case_id"].tolist() == ["P_visit2", "P_visit3", "P_visit1"]
+    assert order_sentence(opened, table) == ("Time points stand in the order that the column date of visits.csv gives.")
+    record = opened.manifest.data.patients
+    assert record["order"] == {"P_visit1": 59, "P_visit2": 0, "P_visit3": 31}  # days since the first
+    assert "2021" not in (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("date", ["", "2021-01-01"])
+def test_a_date_that_is_missing_or_there_twice_leaves_the_names(tmp_path, date):
+    opened = dated(tmp_path, DATES.format(date))
+    table = opened_table(opened)
+    assert table["case_id"].tolist() == ["P_visit1", "P_visit2", "P_visit3"]
+    assert "Of P it gives no order, or one twice" in order_sentence(opened, table)
+
+
+def test_seeds_count_as_their_mean(tmp_path):
+    opened = dated(tmp_path, "case_id,patient\nP_visit1,P\nP_visit2,P\nP_visit3,P\n")
+    table = opened_table(opened)
+    assert table["source"].unique().tolist() == ["FL"]
+    assert table["predicted_volume_ml"].tolist() == pytest.approx([0.048, 0.080, 0.112])  # lengths 3, 5, 7 of 16 mm2
+    assert seeds_sentence(opened) == "The volume of FL (2 seeds) is the mean over its seeds."
+    assert order_sentence(opened, table) == ORDER_RULE

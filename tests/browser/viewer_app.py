@@ -10,6 +10,7 @@ import streamlit as st
 from nibabel.orientations import apply_orientation, axcodes2ornt, inv_ornt_aff, io_orientation, ornt_transform
 from scipy.spatial.transform import Rotation
 
+from afl_core.analysis.label_maps import LabelMaps
 from afl_core.data.formats.files import load_mask, load_volume, save_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
@@ -77,6 +78,17 @@ def stored(case: ViewerCase, order: str, turn_deg: float) -> ViewerCase:
     return ViewerCase(image, reference, predictions, case_id=order)
 
 
+def halves(case: ViewerCase) -> LabelMaps:
+    """Two labels: the upper and the lower half of each mask, in FL two voxels further up; A-FL has its mask alone."""
+
+    def cut_at(mask: Mask, z: int) -> np.ndarray:
+        return np.where(np.arange(mask.array.shape[2]) < z, 1, 2).astype(np.uint8) * mask.array
+
+    middle = int(np.argmax(case.reference.array.sum(axis=(0, 1))))
+    source = {"FL": cut_at(case.predictions["FL"], middle + 2)}
+    return LabelMaps(("edema", "core"), cut_at(case.reference, middle), source, {"A-FL": "one region"})
+
+
 @st.cache_resource(max_entries=8)
 def payload(name: str, sequence: str) -> ViewerPayload:
     return viewer_payload(case_named(name, sequence))
@@ -114,6 +126,8 @@ def case_named(name: str, sequence: str) -> ViewerCase:
         ramp = np.linspace(-1, 3, case.image.array.shape[0], dtype=np.float32)[:, None, None]
         scalars = ScalarMap(np.broadcast_to(ramp, case.image.array.shape), "slope (1/mm)", (0, 2))
         case = ViewerCase(case.image, case.reference, case.predictions, {"Slope": scalars}, case_id=name)
+    if name == "labelled":
+        case = replace(case, labels=halves(case), case_id=name)
     if name == "near":
         case = replace(case, case_id=name, near=True)
     if name == "unlabelled":
@@ -135,6 +149,7 @@ def main() -> None:
         "twins",
         "sized",
         "near",
+        "labelled",
         *STORED,
     ]
     columns = st.columns(6)

@@ -344,3 +344,27 @@ def test_every_way_to_open_a_data_set_decides_alike(tmp_path, save_mask):
     declared = load_cohort(tmp_path / "masks", patients=table)
     assert [case.patient for case in declared.cases] == ["1", "1", "2"]
     assert declared.options.load(tmp_path / "masks").patients == declared.patients
+
+
+def test_a_table_may_give_the_order_of_time_points_as_numbers(tmp_path):
+    text = "case_id,patient,order\na,P,10\nb,P,2.5\nc,Q,\n"
+    said = patients_by(tmp_path, text, "a", "b", "c")
+    assert (said.order, said.order_by) == ({"a": 7.5, "b": 0}, "the column order of t.csv")
+    kept = recorded(said.record(), ["a", "b", "c"])
+    assert (kept.order, kept.order_by) == (said.order, said.order_by)
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("case_id,patient,date\na,P,2021-01-01\nb,P,01.02.2021\n", "01.02.2021 in line 3 of t.csv is no date"),
+        ("case_id,patient,order\na,P,1\nb,P,inf\n", "inf in line 3 of t.csv is no number"),
+        ("case_id,patient,order\na,P,1\na,P,2\nb,P,3\n", "2 in line 3 of t.csv is the second order of a"),
+    ],
+)
+def test_an_order_that_cannot_be_read_leaves_patients_and_is_a_warning(tmp_path, text, cause):
+    said = patients_by(tmp_path, text, "a", "b")
+    assert dict(said.of) == {"a": "P", "b": "P"}
+    assert said.order == {}
+    assert "order" not in said.record()
+    assert cause in said.warnings[0]

@@ -21,12 +21,16 @@ def test_reference_and_sources_are_lines_with_their_categories():
         ]
     )
     figure = plot_follow_up(follow_up_table(rows), ["A", "B"])
-    reference, first, second = figure.data
+    reference, first, _ = figure.data
     assert [line.name for line in figure.data] == ["Reference", "A", "B"]
     assert [line.line.color for line in figure.data] == [REFERENCE_COLOUR, *SOURCE_COLOURS[:2]]
     assert list(reference.y) == [10, 3, 5]
     assert math.isnan(first.y[2])
-    assert list(first.text) == ["", "", ""]  # 3 of 9 is a partial response, as the reference's
-    assert list(second.text) == ["", "SD", "SD"]
-    assert list(figure.layout.xaxis.ticktext) == ["week_0<br>", "week_1<br>PR", "week_2<br>PD"]
+    stable = f'<span style="color:{SOURCE_COLOURS[1]}">■ SD</span>'  # A's 3 of 9 is a partial response, as it should
+    assert list(figure.layout.xaxis.ticktext) == [
+        "week_0<br>",
+        f"week_1<br>PR<br>{stable}",
+        f"week_2<br>PD<br>{stable}",
+    ]
+    assert {line.mode for line in figure.data} == {"lines+markers"}  # letters at marks lie on each other
     assert figure.layout.yaxis.type is None  # linear

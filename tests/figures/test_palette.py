@@ -4,8 +4,10 @@ import itertools
 import tomllib
 from pathlib import Path
 
+import numpy as np
 import pytest
 from plotly.colors import sample_colorscale
+from skimage.color import deltaE_ciede2000, rgb2lab
 
 from afl_core.figures import palette
 from afl_core.figures.chart_style import GREY
@@ -27,7 +29,12 @@ MARKS = {
     *map(colour_of, ORDER),
     *SHADES,
 }
-ON_IMAGES = {*palette.ERROR_COLOURS.values(), *palette.AGREEMENT_COLOURS.values()}
+ON_IMAGES = {
+    *palette.LABEL_COLOURS,
+    palette.WRONG_LABEL_COLOUR,
+    *palette.ERROR_COLOURS.values(),
+    *palette.AGREEMENT_COLOURS.values(),
+}
 
 
 @pytest.mark.parametrize("colour", sorted(MARKS))
@@ -69,3 +76,17 @@ def test_no_two_sources_look_alike():
         sum(abs(a - b) for a, b in zip(rgb(p), rgb(q), strict=True)) for p, q in itertools.combinations(colours, 2)
     )
     assert nearest > 60
+
+
+# Machado et al. 2009, severity 1: linear RGB as protanopes and deuteranopes see it
+PROTAN = [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]
+DEUTAN = [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]
+
+
+@pytest.mark.parametrize("vision", [np.eye(3), np.array(PROTAN), np.array(DEUTAN)], ids=["all", "protan", "deutan"])
+def test_the_first_labels_differ_for_any_colour_vision(vision):
+    seen = np.array([rgb(colour) for colour in palette.LABEL_COLOURS[:5]]) / 255
+    linear = np.where(seen <= 0.04045, seen / 12.92, ((seen + 0.055) / 1.055) ** 2.4) @ vision.T
+    back = np.clip(linear, 0, 1)
+    lab = rgb2lab(np.where(back <= 0.0031308, 12.92 * back, 1.055 * back ** (1 / 2.4) - 0.055))
+    assert min(deltaE_ciede2000(p, q) for p, q in itertools.combinations(lab, 2)) > 12

@@ -1,6 +1,9 @@
 """The selector of the region on every page, and the table of all regions on the Overview."""
 
+import json
+
 import numpy as np
+import pandas as pd
 import pytest
 from made_results import SOURCES, write_regions
 
@@ -15,6 +18,9 @@ from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.figures.kept_thumbnails import FOLDER, kept_thumbnail
+from afl_core.ui.compare import case_views
+from afl_core.ui.overview.label_errors import TITLE
+from afl_core.ui.shared.label_matrix import shown_matrix
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
 
 REGION = "region of several"
@@ -132,6 +138,28 @@ def test_compare_shows_which_label_was_taken_for_which(app, results):
         assert 0 < right < 1
 
 
+@pytest.fixture
+def sent(monkeypatch):
+    """The headers that the slice viewer is given."""
+    headers = []
+    monkeypatch.setattr(
+        case_views, "show_viewer", lambda payload, **_: headers.append(json.loads(payload.header)["labels"])
+    )
+    return headers
+
+
+def test_the_slices_have_the_labels_of_every_file(app, results, sent):
+    assert not app("compare", case="one", measured_region="et").exception
+    assert sent[-1]["names"] == ["enhancing tumour (ET)", "necrotic core (NCR)", "edema (ED)"]
+    assert sent[-1]["columns"] == {"0": 1, "1": 2, "2": 3}
+
+
+def test_results_of_one_region_have_no_labels_in_colours(app, results, tmp_path, sent):
+    evaluate({"FL": tmp_path / "FL"}, tmp_path / "results" / "one", references=tmp_path / "references")
+    assert not app("compare", results="one", case="one").exception
+    assert sent == [None]
+
+
 def test_results_of_one_region_have_no_selector(app, results, tmp_path):
     evaluate({"FL": tmp_path / "FL"}, tmp_path / "results" / "one", references=tmp_path / "references")
     at = app(results="one")
@@ -155,3 +183,40 @@ def test_the_x_ray_is_of_the_region(results):
     ]
     assert sizes[0] == sizes[2]
     assert sizes[1][0] < sizes[0][0] / 2
+
+
+def open_matrices(app, results):
+    at = app()
+    at.session_state[f"label errors of {results.name}"] = True
+    return at.run()
+
+
+def test_the_overview_counts_the_labels_on_demand_and_shows_a_matrix_a_source(app, results):
+    at = open_matrices(app, results)
+    assert not at.exception
+    assert not [of for of in at.dataframe if of.value.index.name == "reference"]
+    assert "4 predictions of 4 not counted yet" in "".join(str(of.value) for of in at.caption)
+    at.button(f"count labels {results.name}").click().run()
+    assert not at.exception
+    first, second = (of.value for of in at.dataframe if of.value.index.name == "reference")
+    by_region = {region: open_comparison(results, region=region) for region in ("whole", "tc", "et")}
+    for source, shown in (("FL", first), ("A-FL", second)):
+        table = pd.concat([label_errors(by_region, case_id, source) for case_id in ("one", "two")])
+        pd.testing.assert_frame_equal(shown, shown_matrix(table), check_names=False)
+    assert "not counted yet" not in "".join(str(of.value) for of in at.caption)
+
+
+def test_a_mask_that_is_gone_is_named_and_the_other_cases_are_shown(app, results):
+    open_comparison(results, region="tc").mask("two", "FL").unlink()
+    at = open_matrices(app, results)
+    at.button(f"count labels {results.name}").click().run()
+    assert "FL on two" in at.warning[-1].value
+    assert "is gone" in at.warning[-1].value
+    assert len([of for of in at.dataframe if of.value.index.name == "reference"]) == 2
+    assert any("1 case" in str(of.value) and "FL" in str(of.value) for of in at.markdown)
+
+
+def test_results_of_one_region_have_no_matrix(app, results, tmp_path):
+    evaluate({"FL": tmp_path / "FL"}, tmp_path / "results" / "one", references=tmp_path / "references")
+    assert TITLE not in {of.label for of in app(results="one").expander}
+    assert TITLE in {of.label for of in app(results="several").expander}

@@ -13,7 +13,7 @@ from afl_core.data.layouts.folders import MASKS_ALONE
 from afl_core.data.layouts.generic import LAYOUT_FILE
 from afl_core.data.layouts.layout import Layout
 from afl_core.data.layouts.masks import load_references
-from afl_core.data.loading import LoadedCase, load_background, load_case, load_reference, load_sequence
+from afl_core.data.loading import LoadedCase, behind, load_background, load_case, load_reference, load_sequence
 
 __all__ = [
     "AS_RECOGNISED",
@@ -25,6 +25,7 @@ __all__ = [
     "DataOptions",
     "Layout",
     "LoadedCase",
+    "behind",
     "detect_layout",
     "load_background",
     "load_case",

@@ -1,23 +1,23 @@
 """One case in pictures: linked slices and surfaces."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from afl_core.analysis.case_tables import compared_sources, drawn_sources
 from afl_core.data.formats.files import load_mask
-from afl_core.data.layouts import load_background, load_reference, load_sequence
+from afl_core.data.layouts import behind, load_reference
 from afl_core.elsewhere.bundle import safe, write_bundle
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.ui.compare.labels import label_stamps, read_labels
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
@@ -102,7 +102,9 @@ def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None
     with shown_errors():
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
-        payload, note = _payload(case, sequence, (_image_file(case, sequence), *_files(workspace, case, masks)))
+        files = (_image_file(case, sequence), *_files(workspace, case, masks))
+        stamps = label_stamps(workspace, case_id, drawn_sources(workspace)[: len(SOURCE_COLOURS)])
+        payload, note = _payload(workspace, case, sequence, files, stamps)
         if note:
             st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
@@ -190,13 +192,21 @@ def _stamped(what: str, path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
-def _payload(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[ViewerPayload, str]:
-    """The payload, and why it has no image, or ""."""
+def _payload(
+    _workspace: Comparison, _case: Case, sequence: str, files: tuple[Stamped, ...], label_files: str
+) -> tuple[ViewerPayload, str]:
+    """The payload, and why it has no image or no labels, or ""."""
     volume, reference, predictions, note = _read(_case, sequence, files)
     name = sequence if sequence and not note else "masks"
-    return viewer_payload(
-        ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name, near=True)
-    ), note
+    shown = ViewerCase(volume, reference, predictions, case_id=_case.case_id, sequence=name, near=True)
+    labels, unread = read_labels(_workspace, _case.case_id, tuple(predictions)) if label_files else (None, "")
+    note = " ".join(filter(None, (note, unread)))
+    try:
+        return viewer_payload(replace(shown, labels=labels)), note
+    except UsageError as error:
+        if labels is None:
+            raise
+        return viewer_payload(shown), " ".join(filter(None, (note, str(error))))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
@@ -227,18 +237,3 @@ def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume
         check_same_grid(volume, mask, names=("the first of them", name or "the reference"))
     reference = loaded.pop("", None)
     return volume, reference, loaded, note
-
-
-def behind(case: Case, sequence: str, masks: Iterable[Mask]) -> tuple[Volume, str]:
-    """What the masks of a case are shown on: its image, or empty space on their grid and why.
-
-    Raises:
-        AflError: If there is no mask, and no image that can be read.
-    """
-    first = next(iter(masks), None)
-    if first is None:
-        if not sequence:
-            raise DataError("This case has neither an image nor a mask")
-        return load_sequence(case, sequence), ""
-    image, note = load_background(case, sequence, first) if sequence else (None, "")
-    return image or Volume(np.zeros(first.array.shape, dtype=np.float32), first.affine), note

@@ -10,7 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.data.formats.files import load_mask
-from afl_core.data.layouts import Cohort, load_reference
+from afl_core.data.layouts import Cohort, behind, load_reference
 from afl_core.data.upload import CASE_ID, sequences_elsewhere
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import job_status
@@ -20,7 +20,6 @@ from afl_core.evaluation.sources import Source
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.glossary import TERMS
 from afl_core.regions import label_lesions
-from afl_core.ui.compare.case_views import behind
 from afl_core.ui.compare.panels import show_metrics
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.job_panel import show_progress

@@ -6,18 +6,20 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.follow_up import (
     CATEGORIES,
     NEEDED,
     NEEDED_TODO,
     NOT_CLINICAL,
-    ORDER_RULE,
     RATERS,
     RULES,
     agreement_of_change,
     category_matrix,
     disagreement_sentence,
-    follow_up_table,
+    opened_table,
+    order_sentence,
+    seeds_sentence,
     unmeasured_visits,
 )
 from afl_core.base.numbers import DIGITS, interval, number
@@ -26,6 +28,7 @@ from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.follow_up import plot_follow_up
 from afl_core.glossary import TERMS
+from afl_core.ui.follow_up.slices import show_pair
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
@@ -54,7 +57,7 @@ def choose(workspace: Comparison) -> Selection | None:
     if workspace.rows.empty:
         st.info(plain(nothing_evaluated(workspace)))
         return None
-    table = follow_up_table(workspace.rows)
+    table = opened_table(workspace)
     if table.empty:
         st.info(plain(f"{NEEDED}. {NEEDED_TODO}."))
         return None
@@ -63,7 +66,7 @@ def choose(workspace: Comparison) -> Selection | None:
     several = number_of(len(patients), "patient has", "patients have")
     st.markdown(f"## {plain(f'{demo}{several} two time points or more.')}")
     st.markdown(plain(f"{NOT_CLINICAL} {' '.join(notes(workspace.manifest, workspace.rows))}"))
-    st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in workspace.sources))
+    st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in table["source"].unique()))
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
         st.warning(plain(warning))
     if missing := unmeasured_visits(workspace):
@@ -80,12 +83,16 @@ def show_patient(selection: Selection) -> None:
     own = table[table["patient"] == selection.patient]
     st.markdown(f"### Tumour volume of {plain(selection.patient)}")
     show_chart(
-        plot_follow_up(own, workspace.sources), f"{workspace.name} {selection.patient} follow-up", key="follow-up"
+        plot_follow_up(own, list(compared_sources(workspace))),
+        f"{workspace.name} {selection.patient} follow-up",
+        key="follow-up",
     )
     st.caption(
-        "CR complete response, PR partial response, SD stable, PD progression: below the axis the reference's, and "
-        f"beside a source's mark where it has another one. {ORDER_RULE}"
+        "CR complete response, PR partial response, SD stable, PD progression: the reference's below each time point, "
+        f"and under it, with its mark, that of a source which has another one. {plain(order_sentence(workspace, own))} "
+        f"{plain(seeds_sentence(workspace))}"
     )
+    show_pair(workspace, own)
     shown = patient_table(own)
     event = st.dataframe(
         shown,
@@ -126,10 +133,11 @@ def _cells(row: dict[Any, Any], prefix: str) -> dict[str, str]:
 
 def show_cohort(selection: Selection) -> None:
     """Responses of reference and sources against each other, and agreement of the change."""
-    workspace, table = selection.workspace, selection.table
+    table = selection.table
     st.markdown("### Response by volume: reference and source")
-    columns = st.columns(min(2, len(workspace.sources)), gap="large")
-    for k, source in enumerate(workspace.sources):
+    sources = table["source"].unique().tolist()
+    columns = st.columns(min(2, len(sources)), gap="large")
+    for k, source in enumerate(sources):
         with columns[k % len(columns)]:
             _show_matrix(selection, source)
     st.caption(

@@ -1,8 +1,8 @@
 """What the slice viewer shows of a case, and the bytes in which it travels to the browser.
 
 A payload is a JSON header and parts, each a gzip of uint8 voxels with X running fastest: `image`, `masks` (bit 0 the
-reference, bit 1 and up the sources) and `map 0`, `map 1`, ... Each part is an element of its own on the page, so a
-change of the image sends the image alone.
+reference, bit 1 and up the sources), `map 0`, `map 1`, ... and `labels`
+(label_codes.py). Each part is an element of its own on the page, so a change of the image sends the image alone.
 """
 
 import gzip
@@ -16,10 +16,12 @@ import numpy as np
 from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
+from afl_core.analysis.label_maps import LabelMaps
 from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.ui.viewers.findings import viewer_findings
+from afl_core.ui.viewers.label_codes import label_part
 from afl_core.volume import Mask, Spacing, Volume, check_same_grid
 
 MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")
@@ -66,6 +68,7 @@ class ViewerCase:
         reference: Mask on the same grid, or None.
         predictions: Source name to mask on the same grid; at most three, in the order of their colours.
         maps: Name of the pane to a map on the same grid; at most three, after the panes of the masks.
+        labels: What each voxel is in the files, where these hold several labels.
         case_id: Key under which the position is remembered; without it, the content of the reference (or image).
         sequence: Name of the image, shown in the read-out.
         near: Whether the largest lesion is shown at first, else the largest false positive, and not the whole image.
@@ -75,6 +78,7 @@ class ViewerCase:
     reference: Mask | None
     predictions: Mapping[str, Mask] = field(default_factory=dict)
     maps: Mapping[str, ScalarMap] = field(default_factory=dict)
+    labels: LabelMaps | None = None
     case_id: str = ""
     sequence: str = ""
     near: bool = False
@@ -105,7 +109,8 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
 
     Raises:
         GeometryError: If a mask or map lies on another grid, or the axes do not point right, anterior, superior.
-        UsageError: If there are more than three predictions or maps, or the window or a map's limits do not increase.
+        UsageError: If there are more than three predictions or maps, too many labels, or the window or a map's limits
+            do not increase.
     """
     _check(case, window)
     values = np.nan_to_num(case.image.array.astype(np.float32, copy=False))
@@ -116,8 +121,11 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
         np.bitwise_or(bits, np.uint8(1 << bit), out=bits, where=mask.array)
     parts = {"image": _gzip(image), "masks": _gzip(bits)}
     parts |= {f"map {i}": _gzip(_scaled(m.values, *m.limits)) for i, m in enumerate(case.maps.values())}
+    codes, labels = label_part(case.labels, tuple(case.predictions), bits) if case.labels else (None, None)
+    parts |= {} if codes is None else {"labels": _gzip(codes)}
     header = {
         **_described(case),
+        "labels": labels,
         "shape": image.shape,
         "window": [low, high],
         "presets": presets,

@@ -40,7 +40,7 @@ class ViewerState:
 
 @dataclass(frozen=True)
 class OfPage:
-    """What the viewer of a whole page has beyond others; there can be one such viewer in a page.
+    """What the viewer of a page has beyond others; there can be one such viewer in a page, and a second beside it.
 
     Its plane and crosshair are kept in the page's address (`?at=axial-120-98-70`, with `three` for all planes), and so
     is another view than at first (`&zoom=2.50_120.5_98.5_70.5`); it starts there. It costs no rerun.
@@ -50,12 +50,20 @@ class OfPage:
         sequence: The one that does.
         on_sequence: Takes the name of another one, before the page is drawn anew.
         below: CSS pixels that are to stay free below the viewer within the window; 0 for a height of its own.
+        outlines: Title of the one thing that is shown, the outlines of all masks; "" for a pane of each mask.
+        group: Viewers with the same one have one crosshair, view and set of switches: their grids must be the same. ""
+            for a viewer with a crosshair of its own.
+        second: Whether it stands beside the viewer of the page: it leaves the address alone, and in a group it has no
+            toolbar.
     """
 
     sequences: tuple[str, ...] = ()
     sequence: str = ""
     on_sequence: Callable[[str], None] | None = None
     below: int = 0
+    outlines: str = ""
+    group: str = ""
+    second: bool = False
 
 
 def show_viewer(
@@ -81,10 +89,17 @@ def show_viewer(
         The state that the browser last reported; a bare `ViewerState()` without `report`.
     """
     place = None if focus is None else [int(i) for i in focus]
-    options: dict[str, Any] = {"key": key, "report": report, "focus": place, "of": focus_source, "link": bool(page)}
+    options: dict[str, Any] = {
+        "key": key,
+        "report": report,
+        "focus": place,
+        "of": focus_source,
+        "link": bool(page and not page.second),
+    }
     callbacks: dict[str, Any] = {"on_view_change": ignore} if report else {}
     if page:
         options |= {"sequences": page.sequences, "sequence": page.sequence, "below": page.below}
+        options |= {"outlines": page.outlines, "group": page.group, "bare": bool(page.group) and page.second}
         callbacks["on_sequence_change"] = lambda: _choose(page, st.session_state[key].get("sequence"))
     digests = json.loads(payload.header)["parts"]
     viewer = component("viewer")

@@ -54,17 +54,19 @@ const middleOf = (box) => box.map(([first, last]) => (first + last) / 2);
  * @param {unknown} value
  */
 export function setSwitch(viewer, name, value) {
-  const chosen = () => JSON.stringify(choosePanes(viewer));
-  const before = chosen();
+  if (name === "mode" && viewer.options.outlines) return;
+  const chosen = (of) => JSON.stringify([choosePanes(of), of.labelled]); // titles say which colours there are
+  const before = new Map(viewer.peers.map((peer) => [peer, chosen(peer)]));
   if (name === "axis") viewer.ui.lead = viewer.axis; // three planes go on with the slices of the one before
   viewer.ui[name] = value;
   if (name === "axis") {
     viewer.hover = null;
     report(viewer);
   }
-  if (before !== chosen()) {
-    buildPanes(viewer);
-    layout(viewer);
+  for (const [peer, panes] of before) {
+    if (panes === chosen(peer)) continue;
+    buildPanes(peer);
+    layout(peer);
   }
   viewer.invalidate();
 }

@@ -9,7 +9,7 @@ import { PLANES } from "./voxels.js";
 /** @typedef {import("./viewer.js").Viewer} Viewer */
 
 const VIEW = /^\d+(\.\d+)?(_\d+(\.\d+)?){3}$/; // as viewOf() writes it
-const MODES = ["masks", "errors", "agreement", "together"]; // the first one needs no word in the address
+const MODES = ["masks", "errors", "labels", "agreement", "together"]; // the first one needs no word in the address
 const linked = new Set(); // viewer keys that have followed the address
 
 /**
@@ -49,7 +49,7 @@ export function announce(viewer) {
   const told = JSON.stringify([header.case, at, place.chosen, zoom, mode, subject]);
   if (told === viewer.told) return;
   viewer.told = told;
-  const radius_mm = place.chosen ? viewer.findings[findingAt(viewer, place.cross)].radius_mm : 0;
+  const radius_mm = place.chosen ? (viewer.findings[findingAt(viewer, place.cross)]?.radius_mm ?? 0) : 0; // or a peer's finding
   window.aflCross = { case: header.case, mm: toMm(viewer, place.cross), radius_mm };
   window.dispatchEvent(new CustomEvent("afl-cross", { detail: window.aflCross }));
   if (options.link) writeAddress({ at, zoom, mode, subject });

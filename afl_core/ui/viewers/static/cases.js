@@ -24,10 +24,12 @@ export async function loadCase(viewer, header) {
   viewer.root.dataset.ready = "false";
   try {
     const { digest } = viewer;
-    const parts = Object.entries(header.parts).map(([part, hash]) => arrival(viewer.options.key, part, hash).promise);
-    const [image, masks, ...maps] = await Promise.all(parts);
+    const names = Object.keys(header.parts);
+    const volumes = await Promise.all(names.map((part) => arrival(viewer.options.key, part, header.parts[part]).promise));
     if (digest !== viewer.digest) return;
-    adopt(viewer, header, { image, masks, maps });
+    const of = (part) => volumes[names.indexOf(part)];
+    const maps = header.maps.map((_, i) => of(`map ${i}`));
+    adopt(viewer, header, { image: of("image"), masks: of("masks"), maps, labels: of("labels") });
   } catch (error) {
     viewer.readout.replaceChildren(`This case cannot be shown: ${error.message}. Reload the page.`);
     viewer.root.dataset.ready = "error";
@@ -46,7 +48,7 @@ function adopt(viewer, header, voxels) {
   viewer.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
   viewer.levels = byteLevels(header);
   viewer.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
-  viewer.place = placeOf(viewer.options.key, header);
+  viewer.place = placeOf(viewer.options.group || viewer.options.key, header);
   viewer.reference = header.masks.find((mask) => mask.bit === 0);
   viewer.sources = header.masks.filter((mask) => mask.bit > 0);
   const { sources, reference } = viewer;
@@ -64,12 +66,12 @@ function adopt(viewer, header, voxels) {
 
 /**
  * Where the reader was in a case; a grid of another shape starts anew, another image with its own window.
- * @param {string} key Of the viewer.
+ * @param {string} key Of the viewer, or of its group.
  * @param {import("./types").Header} header
  * @returns {import("./types").Place}
  */
 function placeOf(key, header) {
-  const id = JSON.stringify([key, header.case]);
+  const id = JSON.stringify([key, header.case]); // the key of a group is all of its viewers'
   const [shape, picture] = [String(header.shape), header.parts.image];
   if (places.get(id)?.shape !== shape) places.delete(id);
   const place = remember(places, id, () => ({ shape, cross: [...header.start], ...home(header) }));

@@ -71,7 +71,7 @@ function press(viewer, { key, shiftKey }) {
   const moves = { ...scroll, ...(shiftKey ? within : {}), Home: [-1e6], End: [1e6] };
   const move = moves[key];
   const actions = {
-    e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
+    b: other("mode", "labels", "masks"), e: other("mode", "errors", "masks"), a: other("mode", "agreement", "masks"),
     t: other("mode", "together", "masks"), f: other("style", "fill", "outline"),
     N: () => stepFinding(viewer, 1, "false_positive"), P: () => stepFinding(viewer, -1, "false_positive"),
     "+": () => zoomBy(viewer, 1.25), "-": () => zoomBy(viewer, 0.8), Escape: () => escape(viewer),

@@ -4,6 +4,7 @@ import { LETTERS, el, millilitres, remember } from "./common.js";
 import { axisOf, matrixOf, planeOf } from "./geometry.js";
 import { drawInset, drawScale } from "./inset.js";
 import { cutOf } from "./picture.js";
+import { labelKinds, wrongLabel } from "./labels.js";
 import { drawRuler } from "./ruler.js";
 import { drawCross, drawRegion, hatch } from "./strokes.js";
 import { PLANES, test, trace } from "./voxels.js";
@@ -21,12 +22,14 @@ const EDGES = ["left", "right", "top", "bottom"];
  * @param {Viewer} viewer
  * @returns {import("./types").Shows[]}
  */
-export function subjects({ header: { masks, maps }, sources, agreement, errors, ui }) {
+export function subjects({ header: { masks, maps }, sources, agreement, errors, labelled, mode, options }) {
+  if (options.outlines) return [{ name: options.outlines, together: true }];
   const together = { name: "All outlines", together: true };
   const mapped = maps.map((map, index) => ({ ...map, map: index }));
   if (agreement) return [compared(agreement), ...mapped];
   if (errors) return [...sources, ...mapped];
-  if (ui.mode === "together" && masks.length > 1) return [together, ...mapped];
+  if (labelled) return [...masks, ...mapped];
+  if (mode === "together" && masks.length > 1) return [together, ...mapped];
   return [...(masks.length > 1 ? [together] : []), ...(masks.length ? masks : [{ name: "Image" }]), ...mapped];
 }
 
@@ -37,12 +40,13 @@ export function subjects({ header: { masks, maps }, sources, agreement, errors, 
  * @returns {{shows: import("./types").Shows, axis?: string}[]}
  */
 export function choosePanes(viewer) {
-  const { header: { masks, maps }, agreement, beside, ui } = viewer;
+  const { header: { masks, maps }, agreement, beside, options, ui } = viewer;
   if (ui.axis === "three") {
     const choices = subjects(viewer);
     const shows = choices.find(({ name }) => name === ui.subject) ?? choices[0];
     return Object.keys(PLANES).map((axis) => ({ shows, axis }));
   }
+  if (options.outlines) return subjects(viewer).map((shows) => ({ shows }));
   /** @type {import("./types").Shows[]} */
   const shown = masks.length ? [...masks] : [{ name: "Image" }];
   if (agreement) shown.push(compared(agreement));
@@ -67,11 +71,13 @@ export function buildPanes(viewer) {
     const canvas = el("canvas", { "data-pane": name, role: "img" });
     const letters = EDGES.map((edge) => el("span", { class: `letter ${edge}`, "data-edge": edge }));
     const swatch = el("i", { class: "swatch" });
-    swatch.hidden = !shows.colour;
+    swatch.hidden = !shows.colour || viewer.labelled; // where colours are labels, no colour is a source
     swatch.style.background = shows.colour;
     const { volume_ml: ml } = shows;
     const volume = ml === undefined ? "" : millilitres(ml);
-    const title = el("header", {}, swatch, el("b", { title: name }, name), el("span", {}, volume));
+    const alone = viewer.labelled && shows.bit !== undefined && !viewer.header.labels.columns[shows.bit];
+    const told = alone ? `${name} · its region alone` : name;
+    const title = el("header", {}, swatch, el("b", { title: told }, told), el("span", {}, volume));
     const frame = el("div", { class: "pane" }, title, el("div", { class: "picture" }, canvas, ...letters));
     return { shows, axis, canvas, letters, frame, ctx: canvas.getContext("2d", { alpha: false }), patterns: new Map() };
   });
@@ -94,12 +100,15 @@ function layers(viewer, { bit, colour, pair, map, together }) {
   if (pair) return agreementKinds(viewer).map((kind) => ({ ...kind, fill, width: 1.6 }));
   if (bit === undefined) return [];
   const has = (code) => (code >> bit) & 1;
+  const kinds = viewer.labelled ? labelKinds(viewer, bit) : [];
+  if (kinds.length) return [...kinds.map((kind) => ({ ...kind, fill })), ...(bit > 0 && reference && ui.rim ? [rim] : [])];
   if (viewer.errors && bit > 0) {
     const { TP, FP, FN } = header.errors;
     return [
       { name: `tp${bit}`, test: (c) => has(c) && c & 1, colour: TP, fill, width: 1.4 },
       { name: `fp${bit}`, test: (c) => has(c) && !(c & 1), colour: FP, fill, hatch: "/", width: 1.6, dash: [5, 3] },
       { name: `fn${bit}`, test: (c) => !has(c) && c & 1, colour: FN, fill, hatch: "\\", width: 1.6 },
+      ...wrongLabel(viewer, bit).map((kind) => ({ ...kind, fill })),
     ];
   }
   const outline = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
@@ -187,8 +196,8 @@ export function drawPane(viewer, pane) {
  * @param {Layer} layer
  * @returns {Path2D}
  */
-function outline(shape, { h, v }, { paths, codes }, { name, test: holds }) {
-  return remember(paths, name, () => trace(codes, shape[h], shape[v], test(holds)));
+function outline(shape, { h, v }, { paths, codes, labels }, { name, labelled, test: holds }) {
+  return remember(paths, name, () => trace(labelled ? labels : codes, shape[h], shape[v], test(holds)));
 }
 
 /**

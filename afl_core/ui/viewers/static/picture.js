@@ -40,6 +40,7 @@ function gatherPlane(viewer, axis) {
     const cutHere = (volume) => cut(volume, shape, plane, cross[plane.n]);
     here.paths.clear();
     [here.codes, here.grey] = [cutHere(viewer.masks), cutHere(viewer.image)];
+    here.labels = viewer.labels && cutHere(viewer.labels);
     viewer.maps.forEach((map, i) => paintBytes(here.maps[i], cutHere(map), shape[plane.h], viewer.mapRamps[i]));
   }
   if (shown !== here.shown) paintBytes(here.slice, here.grey, shape[plane.h], greyRamp(low, high, viewer.levels));

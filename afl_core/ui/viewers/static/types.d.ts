@@ -10,6 +10,9 @@ export type Test = (code: number) => unknown; // whether a voxel whose mask bits
 
 export type Mask = { bit: number; name: string; colour: Colour; volume_ml: number };
 export type ScalarMap = { name: string; label: string; limits: [number, number]; colours: Colour[] };
+export type Labels = {
+  names: string[]; colours: Colour[]; wrong: Colour; columns: Record<string, number>; combinations: number[][];
+}; // as afl_core/ui/viewers/label_codes.py writes it
 export type Spot = {
   voxel: Voxel; volume_ml: number; radius_mm: number; box: [number, number][]; bit?: number; missed_by?: string[]; right?: number[];
 };
@@ -18,13 +21,16 @@ export type Header = {
   case: string; sequence: string; shape: number[]; spacing_mm: number[]; affine: number[][]; oblique_deg: number;
   window: [number, number]; presets: { name: string; low: number; high: number }[]; knots: [number, number][];
   box: [number, number][]; start: Voxel; near: Spot | null; parts: Record<string, string>; masks: Mask[]; maps: ScalarMap[];
-  errors: { TP: Colour; FP: Colour; FN: Colour }; agreement: { both: Colour; neither: Colour };
+  labels: Labels | null; errors: { TP: Colour; FP: Colour; FN: Colour }; agreement: { both: Colour; neither: Colour };
   lesions: Spot[]; false_positives: Spot[]; disagreements: Spot[];
 };
 export type Options = {
   key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean; part?: string; digest?: string;
   sequences?: string[]; sequence?: string; // that can stand behind the masks
   height?: number; // of a pane of surfaces, at most, in CSS pixels
+  group?: string; // viewers of one group have one crosshair, view and set of switches; their grids are the same
+  outlines?: string; // title of the one thing that is shown: the outlines of all masks
+  bare?: boolean; // without a toolbar, which another one of the group has
   below?: number; // CSS pixels to leave below the viewer within the window
 };
 
@@ -39,17 +45,18 @@ export type Place = View & {
   shape: string; cross: Voxel; low: number; high: number; picture?: string; focus?: string; ruler?: Ruler | null; chosen?: boolean; finding?: number;
 };
 export type Ruler = { axis: string; ends: Voxel[]; done: boolean }; // whole numbers of its voxels are edges of voxels
-export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[] };
+export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[]; labels?: Uint8Array };
 export type Look = {
   colour: Colour; width: number; fill?: boolean; dash?: number[]; hatch?: string; pattern?: CanvasPattern | null;
 };
-export type Layer = Look & { name: string; test: Test };
+export type Layer = Look & { name: string; test: Test; labelled?: boolean }; // labelled: it tests codes of labels
 export type Kind = Layer & { text: string };
+export type Key = Omit<Look, "width"> & { text: string; ground?: boolean }; // ground: on the black of the images
 export type Shows = {
   name: string; bit?: number; colour?: Colour; volume_ml?: number; pair?: Mask[]; together?: boolean; map?: number;
 };
 export type Cut = {
-  at?: string; shown?: string; codes?: Uint8Array; grey?: Uint8Array; slice: OffscreenCanvas; maps: OffscreenCanvas[];
+  at?: string; shown?: string; codes?: Uint8Array; labels?: Uint8Array; grey?: Uint8Array; slice: OffscreenCanvas; maps: OffscreenCanvas[];
   paths: Map<string, Path2D>;
 }; // one slice at voxel resolution: of which voxels and window, mask codes, grey bytes, pictures, outlines of the masks
 export type Pane = {

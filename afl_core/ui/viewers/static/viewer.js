@@ -28,6 +28,7 @@ const DEFAULTS = {
 // Kept by this module, so that a rerun, a remount or a visit to another page changes nothing the reader set.
 const settings = new Map(); // viewer key -> switches
 const viewers = new WeakMap(); // mount point -> Viewer
+const mounted = new Set(); // the viewers on the page
 
 /** The slices of one case: what was received, what follows from it (cases.js), and what the reader chose (actions.js). */
 export class Viewer {
@@ -39,6 +40,7 @@ export class Viewer {
   /** @type {Uint8Array} */ image;
   /** @type {Uint8Array} */ masks;
   /** @type {Uint8Array[]} */ maps;
+  /** @type {Uint8Array | undefined} */ labels;
   /** @type {import("./types").Mask | undefined} */ reference;
   /** @type {import("./types").Mask[]} */ sources;
   /** @type {import("./types").Mask[][]} */ pairs;
@@ -96,6 +98,7 @@ export class Viewer {
       if (detail.case === this.header?.case) goTo(this, toVoxel(this, detail.mm));
     };
     window.addEventListener("afl-goto", this.onGoto);
+    mounted.add(this);
     this.observer = new ResizeObserver(() => layout(this));
     this.observer.observe(this.root);
     this.onResize = () => layout(this);
@@ -104,6 +107,7 @@ export class Viewer {
 
   /** Lets go of everything outside of the mount point. */
   destroy() {
+    mounted.delete(this);
     this.observer.disconnect();
     window.removeEventListener("afl-goto", this.onGoto);
     window.removeEventListener("resize", this.onResize);
@@ -119,7 +123,9 @@ export class Viewer {
    */
   receive(options, bytes) {
     this.options = options;
-    this.ui = remember(settings, options.key, () => ({ ...DEFAULTS }));
+    this.ui = remember(settings, options.group || options.key, () => ({ ...DEFAULTS }));
+    this.root.classList.toggle("outlines", Boolean(options.outlines));
+    this.root.classList.toggle("bare", Boolean(options.bare));
     fillSequences(this);
     const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) {
@@ -151,6 +157,17 @@ export class Viewer {
     return axis === "sagittal" || this.ui.radiological;
   }
 
+  /** @returns {Viewer[]} The viewers that show a case under one crosshair: this one, and those of its group. */
+  get peers() {
+    const { group } = this.options;
+    return [...mounted].filter((one) => one.header && (one === this || (group && one.options.group === group)));
+  }
+
+  /** @returns {string} What the overlay tells of; the outlines are a mode of their own. */
+  get mode() {
+    return this.options.outlines ? "together" : this.ui.mode;
+  }
+
   /** @returns {boolean} Whether there are errors to show. */
   get comparable() {
     return Boolean(this.reference) && this.sources.length > 0;
@@ -158,12 +175,17 @@ export class Viewer {
 
   /** @returns {boolean} Whether errors are shown. */
   get errors() {
-    return this.ui.mode === "errors" && this.comparable;
+    return this.mode === "errors" && this.comparable;
+  }
+
+  /** @returns {boolean} Whether labels are shown in colours. */
+  get labelled() {
+    return this.mode === "labels" && Boolean(this.header.labels);
   }
 
   /** @returns {import("./types").Mask[] | null} The two sources that the mode "agreement" compares. */
   get agreement() {
-    return this.ui.mode === "agreement" ? (this.pairs[this.ui.pair] ?? this.pairs[0] ?? null) : null;
+    return this.mode === "agreement" ? (this.pairs[this.ui.pair] ?? this.pairs[0] ?? null) : null;
   }
 
   /**
@@ -171,15 +193,17 @@ export class Viewer {
    * @returns {import("./types").Mask[] | "together" | null}
    */
   get beside() {
-    return this.agreement ?? (this.ui.mode === "together" && this.header.masks.length > 1 ? "together" : null);
+    return this.agreement ?? (this.mode === "together" && this.header.masks.length > 1 ? "together" : null);
   }
 
   /** Has everything drawn with the browser's next frame. */
   invalidate() {
-    this.frame ||= requestAnimationFrame(() => {
-      this.frame = 0;
-      if (this.header) this.paint();
-    });
+    for (const peer of this.peers) {
+      peer.frame ||= requestAnimationFrame(() => {
+        peer.frame = 0;
+        peer.paint();
+      });
+    }
   }
 
   /** Draws everything, and tells the surfaces and the address of it. */

@@ -3,6 +3,7 @@
 import { el, millilitres } from "./common.js";
 import { findingAt } from "./findings.js";
 import { intensity, toMm } from "./geometry.js";
+import { labelKeys, labelWords, wrongLabel } from "./labels.js";
 import { agreementKinds, outlineKinds, subjects } from "./panes.js";
 import { rulerText } from "./ruler.js";
 import { drawRegion, hatch } from "./strokes.js";
@@ -49,6 +50,7 @@ export function fillMenus(viewer) {
     knob.dataset.title ??= knob.title;
     knob.title = there ? knob.dataset.title : `Needs ${what}`;
   }
+  viewer.root.querySelector('[data-value="labels"]').hidden = !viewer.header.labels;
   for (const kind of ["lesion", "disagreement"]) {
     const none = !findings.some((spot) => spot.kind === kind);
     for (const knob of viewer.root.querySelectorAll(`[data-step="${kind}"]`)) knob.disabled = none;
@@ -89,7 +91,7 @@ export function syncControls(viewer) {
   const close = (a, b) => Math.abs(a - b) < (header.window[1] - header.window[0]) * 1e-6;
   preset.value = header.presets.findIndex((p) => close(p.low, low) && close(p.high, high));
   syncSubjects(viewer);
-  const legend = JSON.stringify([viewer.errors, viewer.agreement, outlined(viewer), header.maps]);
+  const legend = JSON.stringify([viewer.errors, viewer.labelled, viewer.agreement, outlined(viewer), header.maps, header.labels]);
   if (legend !== viewer.legendKey) buildLegend(viewer);
   viewer.legendKey = legend;
 }
@@ -117,7 +119,7 @@ const outlined = ({ panes }) => panes.some(({ shows }) => shows.together);
 /**
  * What the legend tells of: each kind of region that the panes show.
  * @param {Viewer} viewer
- * @returns {(Omit<import("./types").Look, "width"> & {text: string})[]}
+ * @returns {import("./types").Key[]}
  */
 export function legendKinds(viewer) {
   const { TP, FP, FN } = viewer.header.errors;
@@ -125,7 +127,9 @@ export function legendKinds(viewer) {
     { text: "right (TP)", colour: TP },
     { text: "too much (FP)", colour: FP, hatch: "/", dash: [5, 3] },
     { text: "missed (FN)", colour: FN, hatch: "\\" },
+    ...viewer.sources.flatMap(({ bit }) => wrongLabel(viewer, bit)).slice(0, 1),
   ];
+  if (viewer.labelled) return labelKeys(viewer);
   const compared = viewer.agreement ? agreementKinds(viewer) : outlined(viewer) ? outlineKinds(viewer) : [];
   return viewer.errors ? errors : compared;
 }
@@ -150,7 +154,7 @@ function buildLegend(viewer) {
 
 /**
  * A patch that looks as the region does in the panes.
- * @param {Omit<import("./types").Look, "width"> & {text: string}} kind
+ * @param {import("./types").Key} kind
  * @param {number} ratio Device pixels of a CSS pixel.
  * @returns {HTMLCanvasElement}
  */
@@ -159,6 +163,7 @@ export function swatch(kind, ratio) {
   const ctx = key.getContext("2d");
   const path = new Path2D();
   path.rect(ratio, ratio, key.width - 2 * ratio, key.height - 2 * ratio);
+  if (kind.ground) ctx.fillRect(0, 0, key.width, key.height);
   const pattern = kind.hatch && hatch(ctx, kind.colour, kind.hatch, ratio);
   drawRegion(ctx, path, { fill: true, ...kind, pattern, width: 1.6 }, 0.4, ratio);
   return key;
@@ -207,6 +212,7 @@ export function writeReadout(viewer) {
     ...(header.presets.length ? pictured : []),
     ...values,
     inside.length ? `in ${inside.join(", ")}` : "in no mask",
+    ...labelWords(viewer, at),
   ];
   if (rulerText(viewer)) fields.push(rulerText(viewer));
   if (header.oblique_deg >= 1) fields.push(`oblique by ${header.oblique_deg}°: letters name the nearest axes`);
