@@ -159,6 +159,9 @@ _STATISTICS = {
     "losses. It is given where each loss has at least 3 seeds.",
     "Share of the runs": "How much of the variance of a mean difference comes from the training runs; the rest comes "
     "from the patients.",
+    "Power": "The share of studies that would show a difference (p below 0.05) if it is as large as assumed.",
+    "Patients needed": "The number of patients at which the power is 80 %, simulated with the test that is used. It is "
+    "for planning: it says nothing of whether the difference is real.",
     "Bootstrap": "Drawing the patients again and again at random, with repetition, to see how much a mean would vary.",
     "Wilcoxon test": "A test whether paired differences lie on one side of 0. It uses their ranks, so one extreme "
     "patient does not decide it (Wilcoxon 1945).",

@@ -8,6 +8,7 @@ import pandas as pd
 
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.overall import Overall, basis_sentence, overall
+from afl_core.analysis.breakdown.planning import ABOUT, needed_text, plan_table, planning_sentence
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
     edges_text,
@@ -62,6 +63,26 @@ def axis_tables(findings: Findings, axis: str) -> str:
         html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis, digits)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
     return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
+
+
+def planning(findings: Findings) -> str:
+    """How many patients a new study would need, by the first pair."""
+    if findings.pair is None:
+        return ""
+    plans, digits = plan_table(findings.breakdown, findings.pair), findings.units.measure.digits
+    rows = [
+        [
+            row["bin"] if row["axis"] == ALL else f"{findings.units.axis(row['axis']).label}: {row['bin']}",
+            f"{row['n']}",
+            number(row["difference"], digits, sign=True),
+            needed_text(row),
+            number(100 * row["power"], 0),
+        ]
+        for row in plans.to_dict("records")
+    ]
+    columns = ["Bin", "n", "Difference", "Patients needed", "Power with n (%)"]
+    said = paragraph(planning_sentence(plans, assumed=False))
+    return said + table(columns, rows, name="planning") + paragraph(ABOUT, "note")
 
 
 def sentences_of(findings: Findings, axis: str) -> str:

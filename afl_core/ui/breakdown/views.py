@@ -32,6 +32,7 @@ from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
+from afl_core.ui.breakdown.planning import show_planning
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -51,6 +52,7 @@ def show_views(selection: Selection) -> None:
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
         **({"Confounding": _show_confounding} if by_bins else {}),
+        **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,
         "Export": show_export,
     }
