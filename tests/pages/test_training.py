@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
+import made_trees
 import pytest
 from made_runs import ADAPTIVE, FOCAL, make_run
 
@@ -315,6 +316,19 @@ def test_the_form_is_as_it_was_after_another_page(form):
     assert field(at, "text_input", "Seeds").value == "4"
     assert field(at, "selectbox", "Network").value == "vnet"
     assert field(at, "selectbox", "Data set").value == "A folder on this machine"
+
+
+def test_a_tumour_beside_an_organ_is_not_taken_for_all_of_it(app, tmp_path):
+    made_trees.nnunet(tmp_path / "data")
+    path = next((tmp_path / "data").rglob("dataset.json"))
+    said = json.loads(path.read_text()) | {"labels": {"background": 0, "liver": 1, "vessel": 3, "tumor": 2}}
+    path.write_text(json.dumps({name: value for name, value in said.items() if name != "regions_class_order"}))
+    at = app("training")
+    field(at, "selectbox", "Data set").select("A folder on this machine").run()
+    field(at, "text_input", "Folder").input(str(tmp_path / "data")).run()
+    assert not at.exception
+    assert "which is the tumour is not said" in text(at)
+    assert "Choose the region on the page Data" in text(at)
 
 
 # A loss in the address

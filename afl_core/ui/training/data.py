@@ -1,10 +1,12 @@
 """Training page: the data set, and which of its cases train, validate and test."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import streamlit as st
 
 from afl_core.base import paths
+from afl_core.data.check.doubts import doubt_organs, known_tumour
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
@@ -49,6 +51,7 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
     if not text.strip():
         raise UsageError("Give the folder of the data set")
     root = typed_folder(text)
+    options = _with_tumour(root, options) if title == FOLDER_TITLE else options
     demo = demo_to_be_drawn() if title == DEMO_TITLE else None
     data = demo or training_data(root, options, _cohort(str(root), options))
     kinds = list(SPLITS) if data.splits else ["random"]
@@ -63,6 +66,17 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
         data = with_random_split(data, None if demo else _cohort(str(root), options))
     check_splits(data)
     return data
+
+
+def _with_tumour(root: Path, options: DataOptions) -> DataOptions:
+    """The options of a folder that was typed in, with its tumour where an organ is labelled too."""
+    cohort = _cohort(str(root), options)
+    if not doubt_organs(cohort):
+        return options
+    if not (name := known_tumour(cohort)):
+        what = "Organ and tumour are labels of this data set, and which is the tumour is not said"
+        raise UsageError(what, received=root, todo="Choose the region on the page Data, then 'Train on it'")
+    return replace(options, region=name)
 
 
 def _follow_address(workspace: Comparison | None) -> None:

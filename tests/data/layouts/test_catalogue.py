@@ -1,6 +1,7 @@
 """Every layout reads a tree with the names and labels of the real data set, and a trap of its own does not fool it."""
 
 import json
+import os
 import re
 import shutil
 import unicodedata
@@ -386,3 +387,12 @@ def test_audit_without_images_and_with_several_sets(tmp_path: Path) -> None:
     cohort = load_cohort(tmp_path)
     assert [(case.case_id, case.group) for case in cohort.cases] == [("Patient-002-week-003", "SET"), ("p", "TWO")]
     assert "two files for reference" in dict(cohort.problems)["Patient-002-week-000"]
+
+
+@pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="AFL_REAL_DATA names no folder of real cases")
+@pytest.mark.parametrize(("name", "cases", "patients"), [("LUMIERE", 6, 1), ("BraTS2024_PED", 2, 2)])
+def test_real_masks_of_two_models(name: str, cases: int, patients: int) -> None:
+    cohort = load_cohort(Path(os.environ["AFL_REAL_DATA"]) / "two_models" / name)
+    assert (cohort.layout.name, len(cohort.cases), len(cohort.aside)) == ("audit", cases, 2 * cases)
+    assert len({case.patient for case in cohort.cases}) == patients
+    assert {(of.name, of.cases) for of in find_candidates(cohort)} == {("nnUnet", cases), ("SegResNet", cases)}
