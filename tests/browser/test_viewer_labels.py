@@ -107,6 +107,9 @@ def test_the_picture_has_the_legend_of_the_labels(viewer: Page):
         viewer.page.get_by_role("button", name="Picture").click()
     with Image.open(download.value.path()) as file:
         picture = np.asarray(file.convert("RGB")).astype(int)
+    source = [int(SOURCE_COLOURS[0][i : i + 2], 16) for i in (1, 3, 5)]
+    titles = picture[16:60]
+    assert not (np.abs(titles - source).max(axis=2) <= 8).any()  # a colour is a label here, no source
     below = picture[round(2 * viewer.page.locator(".panes").bounding_box()["height"]) :]
     for colour in LABEL_COLOURS[:2]:
         wanted = [int(colour[i : i + 2], 16) for i in (1, 3, 5)]
@@ -117,4 +120,5 @@ def test_the_picture_has_the_legend_of_the_labels(viewer: Page):
 def test_a_case_without_labels_has_no_such_switch(viewer: Page):
     viewer.open("case=small&mode=labels")
     assert not viewer.page.get_by_role("button", name="Labels").is_visible()
+    assert viewer.page.get_by_role("button", name="Masks").get_attribute("aria-pressed") == "true"
     assert viewer.where(0, REFERENCE_COLOUR).sum() > 50

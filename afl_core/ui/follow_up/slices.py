@@ -55,6 +55,11 @@ def show_pair(workspace: Comparison, own: pd.DataFrame) -> None:
     there = {case.case_id: case for case in workspace.cohort.cases}
     ids = [str(case_id) for case_id in own["case_id"].drop_duplicates() if case_id in there]
     names = {visit(case_id, patient): case_id for case_id in ids}
+    if len(names) < len(ids):  # names that differ in a sign alone, such as P_1 and P-1
+        names = {case_id: case_id for case_id in ids}
+    if len(names) < 2:
+        st.info(f"The images of {plain(patient)} cannot be shown: its cases are no longer in the data set.")
+        return
     shown, source = _choose(workspace, patient, list(names))
     if shown[0] == shown[1]:
         st.info("Choose two time points that differ.")
@@ -68,12 +73,7 @@ def _choose(workspace: Comparison, patient: str, names: list[str]) -> tuple[tupl
     """The two time points, and the source that is drawn with the reference."""
     key, sources = f"{workspace.name} {patient}", drawn_sources(workspace)
     columns = st.columns(3 if len(sources) > 1 else 2)
-    first = columns[0].selectbox(
-        "Left",
-        names,
-        key=kept(f"follow-up left {key}", names[0], names, name="left"),
-        help="The time point at the left",
-    )
+    first = columns[0].selectbox("Left", names, key=kept(f"follow-up left {key}", names[0], names, name="left"))
     last = columns[1].selectbox("Right", names, key=kept(f"follow-up right {key}", names[-1], names, name="right"))
     if len(sources) < 2:
         return (str(first), str(last)), sources[0]

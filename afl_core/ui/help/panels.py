@@ -17,9 +17,10 @@ PAPER = "https://arxiv.org/abs/2407.09828"
 
 START = """
 - **Overview** says what the losses differ in, and whether more than chance shows it.
-- **Compare** shows one case after another, the worst first: slices, surfaces, numbers.
+- **Compare** shows one case after another, the worst first: slices (labels in colours too), surfaces, numbers.
 - **Breakdown** asks where the difference lies: by tumour size, by smoothness, or by both.
-- **Follow-up** shows a patient's tumour volumes over time, and the response by volume of reference and sources.
+- **Follow-up** shows a patient's tumour volumes over time, the response by volume of reference and sources, and two
+  time points side by side.
 - **Loss X-ray** looks at a loss before any training: its alpha and gamma on each case, and where its gradient goes.
 - **Training** trains losses on the same data from the same weights, and opens the results in Compare.
 - **Data** tells what a folder holds and what is wrong with it, and takes folders of predictions into a comparison.

@@ -88,4 +88,4 @@ def _show_source(workspace: Comparison, name: str, table: pd.DataFrame) -> None:
     if event.selection.cells:
         row, column = event.selection.cells[0]
         if case_id := worst_case(table, str(shown.index[row]), column):
-            open_case(workspace, case_id)
+            open_case(workspace, case_id, mode="labels")

@@ -15,9 +15,9 @@ const LINE = 24; // height of a line of text below the panes, in CSS pixels
  * @param {Viewer} viewer
  */
 export async function savePicture(viewer) {
-  const { header, ui, place, plane } = viewer;
+  const { header, ui, place, plane, options: { outlines = "" } } = viewer;
   const slices = ui.axis === "three" ? place.cross.join("-") : place.cross[plane.n];
-  const name = [caseName(header), ui.axis, slices].join("_").replace(/[^\w.-]+/g, "_");
+  const name = [caseName(header), outlines.split(" · ")[0], ui.axis, slices].filter((part) => part !== "").join("_").replace(/[^\w.-]+/g, "_");
   const blob = await new Promise((resolve) => drawView(viewer).toBlob(resolve));
   const url = URL.createObjectURL(blob);
   el("a", { href: url, download: `${name}.png` }).click();
@@ -87,12 +87,13 @@ function addPane(viewer, ctx, pane, { scale, boxOf, write }) {
   ctx.drawImage(canvas, Math.round(left), Math.round(top));
   const title = boxOf(frame.querySelector("header"));
   const middle = title.top + title.height / 2;
-  if (shows.colour) {
+  const coloured = !frame.querySelector(".swatch").hidden;
+  if (coloured) {
     ctx.fillStyle = shows.colour;
     ctx.fillRect(title.left, middle - 5 * scale, 10 * scale, 10 * scale);
   }
   const [name, volume] = ["b", "span"].map((tag) => frame.querySelector(`header ${tag}`).textContent);
-  write(name, title.left + (shows.colour ? 16 * scale : 0), middle, { weight: 600 });
+  write(name, title.left + (coloured ? 16 * scale : 0), middle, { weight: 600 });
   write(volume, title.left + title.width, middle, { align: "right" });
   ctx.save();
   Object.assign(ctx, { shadowColor: "#000", shadowBlur: 3 * scale });

@@ -163,9 +163,10 @@ export class Viewer {
     return [...mounted].filter((one) => one.header && (one === this || (group && one.options.group === group)));
   }
 
-  /** @returns {string} What the overlay tells of; the outlines are a mode of their own. */
+  /** @returns {string} What the overlay tells of; outlines are a mode of their own, and not every case has labels. */
   get mode() {
-    return this.options.outlines ? "together" : this.ui.mode;
+    if (this.options.outlines) return "together";
+    return this.ui.mode === "labels" && !this.header.labels ? "masks" : this.ui.mode;
   }
 
   /** @returns {boolean} Whether there are errors to show. */
@@ -180,7 +181,7 @@ export class Viewer {
 
   /** @returns {boolean} Whether labels are shown in colours. */
   get labelled() {
-    return this.mode === "labels" && Boolean(this.header.labels);
+    return this.mode === "labels";
   }
 
   /** @returns {import("./types").Mask[] | null} The two sources that the mode "agreement" compares. */

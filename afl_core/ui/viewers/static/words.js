@@ -77,7 +77,8 @@ export function syncControls(viewer) {
   const { ui, place, header, root, opacity, finding, preset } = viewer;
   for (const knob of root.querySelectorAll("[data-set], [data-flip]")) {
     const { set, value, flip } = knob.dataset;
-    knob.setAttribute("aria-pressed", String(set ? ui[set] === value : ui[flip]));
+    const chosen = set === "mode" ? viewer.mode : ui[set];
+    knob.setAttribute("aria-pressed", String(set ? chosen === value : ui[flip]));
   }
   root.querySelector('[data-do="near"]').setAttribute("aria-pressed", String(place.near));
   root.querySelector('[data-do="ruler"]').setAttribute("aria-pressed", String(viewer.measuring));
