@@ -46,16 +46,17 @@ def _values(plan: Plan | None) -> tuple[float, float, float]:
 
 
 def needed_text(row: Mapping[Any, Any]) -> str:
-    """The number of patients of a row of `plan_table`, in words.
+    """The number of patients of a row of `plan_table`, in two digits: a simulation knows no more.
 
-    >>> needed_text({"power": 0.5, "patients": 120.0}), needed_text({"power": 0.05, "patients": np.nan})
-    ('120', 'over 5,000')
+    >>> needed_text({"power": 0.5, "patients": 1217.0}), needed_text({"power": 0.05, "patients": np.nan})
+    ('1,200', 'over 5,000')
     >>> needed_text({"power": np.nan, "patients": np.nan})
     'under 6 seen'
     """
     if np.isnan(row["power"]):
         return f"under {MIN_PATIENTS} seen"
-    return f"over {MOST_PATIENTS:,}" if np.isnan(row["patients"]) else f"{row['patients']:,.0f}"
+    patients = row["patients"]
+    return f"over {MOST_PATIENTS:,}" if np.isnan(patients) else f"{float(f'{patients:.2g}'):,.0f}"
 
 
 def planning_sentence(table: pd.DataFrame, *, assumed: bool) -> str:
@@ -63,9 +64,10 @@ def planning_sentence(table: pd.DataFrame, *, assumed: bool) -> str:
     whole = table.iloc[0].to_dict()
     if np.isnan(whole["power"]):
         return f"Nothing can be planned from {number_of(int(whole['n']), 'patient')}: it takes {MIN_PATIENTS}."
+    about = "" if np.isnan(whole["patients"]) else "about "
     of = "that difference" if assumed else "the difference that was seen"
     return (
-        f"Planning, not evidence: a new study of such patients would need {needed_text(whole)} to show {of} "
+        f"Planning, not evidence: a new study of such patients would need {about}{needed_text(whole)} to show {of} "
         f"(p below {ALPHA} in {100 * POWER:.0f} of 100 studies)."
     )
 
