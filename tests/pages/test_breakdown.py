@@ -1,6 +1,7 @@
 """The Breakdown page through AppTest: what it says, and that it says the same as the analysis."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -120,6 +121,20 @@ def test_the_confounding_view_correlates_and_moves_the_edges(app, cohort):
     ranks = pd.DataFrame({"size": SIZES, "rough": cohort.cases().drop_duplicates("case_id")["roughness"].to_numpy()})
     assert table["rho"][0] == f"{ranks.corr('spearman').iloc[0, 1]:+.2f}"
     assert len(at.get("plotly_chart")) == 5
+
+
+def test_false_lesions_stand_beside_recall_and_a_plan_takes_a_difference(app, cohort):
+    at = app("breakdown", view="False lesions")
+    assert not at.exception
+    said = text(at)
+    assert re.search(
+        r"Of 100 lesions A-FL finds [\d.]+ (more|fewer) than FL, and it has [\d.]+ (more|fewer) false", said
+    )
+    assert said.index("False lesions, by their own size") < said.index("Recall of lesions, by their size")
+    seen, assumed = app("breakdown", view="Planning"), app("breakdown", view="Planning", planned="0.2")
+    assert "Planning, not evidence" in text(seen)
+    assert "to show the difference that was seen" in text(seen)
+    assert "to show that difference" in text(assumed)
 
 
 def test_the_published_tables_are_labelled(app, cohort):

@@ -83,12 +83,12 @@ def join_records(units: Units, binnings: Sequence[Binning], parts: Sequence[pd.D
     return Breakdown(units, tuple(binnings), records)
 
 
-def bin_records(units: Units, binning: Binning | None) -> pd.DataFrame:
-    """The records of one axis, or of everything, before Holm's correction; columns COLUMNS."""
+def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVEL) -> pd.DataFrame:
+    """The records of one axis, or of everything at an interval level, before Holm's correction; columns COLUMNS."""
     rows: list[dict[str, Any]] = []
-    for group, inside, level in _groups(units, binning):
+    for group, inside, at in _groups(units, binning, level):
         counts = {"n": units.table["patient"][inside].nunique(), "units": int(inside.sum())}
-        for record in _records(patient_means(units, inside), units, level):
+        for record in _records(patient_means(units, inside), units, at):
             of_runs = runs_record(units, inside, (record["minus"], record["source"]))
             rows.append({**group, **counts, **record, **of_runs})
     kinds = {name: "object" if name in TEXTS else "int64" if name in COUNTS else "float64" for name in COLUMNS}
@@ -144,10 +144,12 @@ def compute_grid(units: Units, rows: Binning, columns: Binning, pair: tuple[str,
     return pd.DataFrame(table, columns=["row", "column", "n", "mean_difference", "ci_low", "ci_high"])
 
 
-def _groups(units: Units, binning: Binning | None) -> Iterator[tuple[dict[str, Any], NDArray[np.bool_], float]]:
+def _groups(
+    units: Units, binning: Binning | None, over_all: float
+) -> Iterator[tuple[dict[str, Any], NDArray[np.bool_], float]]:
     """Description, members and interval level of each bin that is not empty, or of everything."""
     if binning is None:
-        yield {"axis": ALL, "bin": ALL}, np.ones(len(units.table), dtype=bool), CI_LEVEL
+        yield {"axis": ALL, "bin": ALL}, np.ones(len(units.table), dtype=bool), over_all
         return
     numbers = binning.assign(units.table[binning.axis])
     patients = units.table["patient"].groupby(numbers).nunique()

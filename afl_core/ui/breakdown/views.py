@@ -31,6 +31,7 @@ from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
+from afl_core.ui.breakdown.false_alarms import show_false_alarms
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.breakdown.planning import show_planning
 from afl_core.ui.shared.charts import show_chart
@@ -51,6 +52,7 @@ def show_views(selection: Selection) -> None:
         **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
+        **({"False lesions": _show_false} if selection.pair else {}),
         **({"Confounding": _show_confounding} if by_bins else {}),
         **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,
@@ -116,6 +118,13 @@ def _show_recall(selection: Selection) -> None:
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
         f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
     )
+
+
+def _show_false(selection: Selection) -> None:
+    if selection.workspace.lesions.empty:
+        raise DataError("These results hold no lesions", todo="Evaluate again")
+    lesions = _lesion_units(selection.key, selection)
+    show_false_alarms(selection, lesions, lesion_size_bins(lesions, selection.breakdown, selection.options))
 
 
 def _show_confounding(selection: Selection) -> None:
