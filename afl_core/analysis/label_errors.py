@@ -44,7 +44,7 @@ class Parts:
 def parts_of(scheme: Scheme, regions: Sequence[str]) -> Parts:
     """The parts into which regions divide the labels of a scheme; labels that no region tells apart are one part."""
     codes = {
-        label: sum(1 << place for place, region in enumerate(regions) if label in scheme.regions[region])
+        label: sum(1 << place for place, region in enumerate(regions) if label in scheme.region(region).inside)
         for label in sorted(scheme.values)
     }
     told = {code: [scheme.values[label] for label in codes if codes[label] == code] for code in codes.values()}

@@ -71,7 +71,10 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     labels: LabelsOption = None,
     region: Annotated[
         str | None,
-        typer.Option(help="This region alone: whole (also wt, cspca), tc, et, or a name in your own --labels."),
+        typer.Option(
+            help="This region alone: whole (also wt, cspca), tc, et, a name in your own --labels, or one "
+            "with its labels, such as ring=2+4."
+        ),
     ] = None,
     regions: RegionsOption = None,
     patients: PatientsOption = None,

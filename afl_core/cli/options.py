@@ -39,7 +39,8 @@ RegionOption = Annotated[
 RegionsOption = Annotated[
     str | None,
     typer.Option(
-        help="Several regions, such as whole,tc,et; the first one is opened first. By default all that the labels name."
+        help="Several regions, such as whole,tc,et or whole,ring=2+4 (a name with its labels); the first one is opened "
+        "first. By default all that the labels name."
     ),
 ]
 MeasuredRegionOption = Annotated[

@@ -5,6 +5,7 @@ swapped between these two, 4 is the enhancing tumour in BraTS 2018 and a resecti
 never guessed: it belongs to a layout, is declared by the data set, or is named by the user.
 """
 
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -19,6 +20,8 @@ DECLARED = "declared"
 
 SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 """Names under which the whole tumour may be asked for."""
+
+_MADE = re.compile(r"([a-z][a-z0-9_-]{0,29})=([0-9]{1,5}(?:[+,][0-9]{1,5})*)")
 
 TITLES = MappingProxyType({WHOLE: "whole tumour (WT)", CORE: "tumour core (TC)", ENHANCING: "enhancing tumour (ET)"})
 
@@ -51,11 +54,16 @@ class Scheme:
     whole: str = TITLES[WHOLE]
 
     def region(self, name: str) -> Region:
-        """The region of that name (`wt`, `cspca` and `all` are the whole).
+        """The region of that name (`wt`, `cspca` and `all` are the whole), or one that its text makes: `core=1+3`.
 
         Raises:
-            UsageError: If the scheme has no such region.
+            UsageError: If the scheme has no such region, or not the labels that make it.
+
+        >>> SCHEMES["brats"].region("Ring=2,4")
+        Region(name='ring=2+4', inside=(2, 4), known=(1, 2, 4))
         """
+        if "=" in name:
+            return self._made(name)
         key = SYNONYMS.get(name.lower(), name.lower())
         if key not in self.regions:
             hint = f"Did you mean {near}? " if (near := nearest_key(self.regions | SYNONYMS, key)) else ""
@@ -66,6 +74,20 @@ class Scheme:
             )
         return Region(key, self.regions[key], tuple(self.values))
 
+    def _made(self, text: str) -> Region:
+        """The region of a text; its name says its labels, so that results can be opened by it."""
+        match = _MADE.fullmatch(text.strip().lower())
+        labels = sorted({int(label) for label in re.split("[+,]", match[2])}) if match else []
+        unknown = [label for label in labels if self.values and label not in self.values]
+        if not match or 0 in labels or unknown or match[1] in {*self.regions, *SYNONYMS}:
+            known = ", ".join(f"{label} {what}" for label, what in sorted(self.values.items()))
+            raise UsageError(
+                "A region of your own is a new name and labels of the data set",
+                received=text,
+                todo="Write NAME=LABEL+LABEL, such as ring=2+4" + (f". The labels are: {known}" if known else ""),
+            )
+        return Region(f"{match[1]}={'+'.join(map(str, labels))}", tuple(labels), tuple(self.values))
+
     def title_of(self, region: str) -> str:
         """A region for people, with its labels.
 
@@ -73,8 +95,8 @@ class Scheme:
         'tumour core (TC): 1+4'
         """
         title = self.whole if region == WHOLE else region_title(region)
-        labels = "+".join(map(str, self.regions[region]))
-        return f"{title}: {labels}" if labels else title
+        labels = "+".join(map(str, self.region(region).inside))
+        return f"{title}: {labels}" if labels and "=" not in region else title
 
     def mapping(self, region: str) -> str:
         """A region and every label, for people.

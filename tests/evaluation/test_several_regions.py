@@ -9,6 +9,7 @@ from made_regions import CODES, PREDICTED, REFERENCE, write_cases
 
 from afl_core import evaluate, open_results
 from afl_core.data.formats.files import save_volume
+from afl_core.data.label_codes import find_scheme
 from afl_core.data.layouts import DataOptions, references_cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import UsageError
@@ -174,3 +175,20 @@ def test_labels_that_the_data_set_does_not_tell_are_read_where_a_part_is_asked_f
         with_regions(references, ("whole", "et"))
     only = replace(references, scheme=with_regions(references_cohort(folder / "references", labels=CODES), ()).scheme)
     assert [region.name for region in with_regions(only, ("tc",)).regions] == ["tc"]
+
+
+def test_a_region_of_ones_own_labels_is_measured_and_opened_by_its_name(folder):
+    measured(folder, "whole", "Ring=3,1")
+    # edema and enhancing: slabs 1 to 3 and 6 to 8 of the reference, 1, 2 and 7 to 9 of the prediction; 4 in common
+    rows = open_results(folder / "out", region="ring=1+3").cases
+    assert rows["dsc"].tolist() == pytest.approx([2 * 4 / (6 + 5)] * 2)
+    opened = open_comparison(folder / "out", region="ring=1+3")
+    assert opened.region == "ring=1+3"
+    assert opened.mask_file("a", "L").is_file()
+    assert "ring=1+3, by the labels" in opened.manifest.data.labels
+
+
+@pytest.mark.parametrize("text", ["ring=", "ring=0", "ring=9", "tc=1+2", "wt=1", "=1", "a b=1", "ring=1-2"])
+def test_a_region_of_ones_own_is_refused_with_what_there_is(text):
+    with pytest.raises(UsageError, match="new name and labels of the data set"):
+        find_scheme(CODES).region(text)

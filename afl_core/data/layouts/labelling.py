@@ -41,7 +41,9 @@ def with_regions(cohort: "Cohort", names: Sequence[str]) -> "Cohort":
     scheme = cohort.scheme
     mixed = bool(doubt_whole(scheme, scheme.region(WHOLE)))
     names = names or (cohort.region.name, *(name for name in scheme.regions if not (mixed and name == WHOLE)))
-    untold = [name for name in names if SYNONYMS.get(name.lower(), name.lower()) not in scheme.regions]
+    untold = [
+        name for name in names if "=" not in name and SYNONYMS.get(name.lower(), name.lower()) not in scheme.regions
+    ]
     if untold and not scheme.values:
         scheme = scheme_for(label_values(cohort.cases), untold[0])
     first, *more = dict.fromkeys(scheme.region(name) for name in names)
@@ -54,7 +56,12 @@ def with_region(cohort: "Cohort", labels: str | None, region: str) -> "Cohort":
     layout_scheme = cohort.layout.scheme
     if labels and labels != layout_scheme.name:
         scheme = find_scheme(labels)
-    elif not (labels or layout_scheme.values or SYNONYMS.get(region.lower(), region.lower()) in layout_scheme.regions):
+    elif not (
+        labels
+        or layout_scheme.values
+        or "=" in region
+        or SYNONYMS.get(region.lower(), region.lower()) in layout_scheme.regions
+    ):
         scheme = scheme_for(label_values(cohort.cases), region)
     else:
         scheme = layout_scheme
