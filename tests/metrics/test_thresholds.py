@@ -1,0 +1,83 @@
+"""Counts at every threshold: against the same counts of each mask by itself, and by hand."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.ndimage import gaussian_filter
+
+from afl_core.metrics.thresholds import THRESHOLDS, count_thresholds
+from afl_core.regions import label_lesions
+
+
+def one_by_one(probability, reference, least):
+    """The same, each threshold by itself."""
+    labels, sizes = label_lesions(reference)
+    tp, fp, found, false = [], [], [], []
+    for threshold in THRESHOLDS:
+        mask = probability > threshold
+        tp.append(np.count_nonzero(mask & reference))
+        fp.append(np.count_nonzero(mask & ~reference))
+        found.append(sum(mask[labels == k].any() for k in range(1, len(sizes) + 1) if sizes[k - 1] >= least))
+        components, counts = label_lesions(mask)
+        false.append(
+            sum(not reference[components == k].any() and counts[k - 1] >= least for k in range(1, len(counts) + 1))
+        )
+    return tp, fp, found, false
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 1000), least=st.sampled_from([1, 4]), smooth=st.sampled_from([0, 1.2]))
+def test_counts_are_those_of_each_threshold_by_itself(seed, least, smooth):
+    rng = np.random.default_rng(seed)
+    field = rng.random((9, 8, 10))
+    field = gaussian_filter(field, smooth) if smooth else field
+    field = (field - field.min()) / np.ptp(field)
+    probability = np.where(rng.random(field.shape) < 0.3, np.round(field, 1), field).astype(np.float32)
+    reference = gaussian_filter(rng.random(field.shape), 1) > 0.53
+    found = count_thresholds(probability, reference, least=least)
+    tp, fp, lesions, false = one_by_one(probability, reference, least)
+    assert found.tp.tolist() == tp
+    assert found.fp.tolist() == fp
+    assert found.lesions_found().tolist() == lesions
+    assert found.lesion_fp.tolist() == false
+    assert found.reference == reference.sum()
+
+
+def test_components_that_grow_together_by_hand():
+    probability = np.zeros((1, 1, 9), np.float32)
+    probability[0, 0, :] = [0, 0.9, 0.3, 0.8, 0, 0, 0, 0.6, 0]
+    reference = np.zeros((1, 1, 9), bool)
+    reference[0, 0, 7] = True
+    found = count_thresholds(probability, reference)
+    by_threshold = {round(float(t), 2): n for t, n in zip(THRESHOLDS, found.lesion_fp.tolist(), strict=True)}
+    assert [by_threshold[t] for t in (0.95, 0.9, 0.85, 0.5, 0.3, 0.1)] == [0, 0, 1, 2, 2, 1], "one, two, joined by 0.3"
+    assert found.lesions_found()[np.float32(0.5) == THRESHOLDS] == 1
+    assert found.lesions_found()[np.float32(0.6) == THRESHOLDS] == 0, "above, not at, the threshold"
+
+
+@pytest.mark.parametrize("filled", [True, False])
+def test_an_empty_side_is_counted(filled):
+    shape = (5, 6, 7)
+    ball = np.zeros(shape, bool)
+    ball[1:3, 1:3, 1:3] = True
+    sure, empty = ball.astype(np.float32), np.zeros(shape, np.float32)
+    found = count_thresholds(empty if filled else sure, ball if filled else ~ball & False)
+    assert found.tp.sum() == 0
+    assert found.fp.tolist() == ([0] * 99 if filled else [8] * 99)
+    assert found.lesion_fp.tolist() == ([0] * 99 if filled else [1] * 99)
+    assert found.lesion_voxels.tolist() == ([8] if filled else [])
+    nothing = count_thresholds(empty, ball & False)
+    assert nothing.fp.sum() == nothing.reference == len(nothing.lesion_peak) == 0
+
+
+def test_a_monotone_transform_leaves_the_curve_of_lesions_as_it_is():
+    rng = np.random.default_rng(3)
+    probability = gaussian_filter(rng.random((20, 20, 20)), 1.5)
+    probability = ((probability - probability.min()) / np.ptp(probability)).astype(np.float32)
+    reference = gaussian_filter(rng.random(probability.shape), 2) > 0.52
+    points = [
+        set(zip(found.lesion_fp.tolist(), found.lesions_found().tolist(), strict=True))
+        for found in (count_thresholds(of, reference, least=3) for of in (probability, np.sqrt(probability)))
+    ]
+    assert len(points[0] ^ points[1]) <= 0.4 * len(points[0] | points[1]), "the same curve, met at other points"
