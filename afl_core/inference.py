@@ -135,4 +135,4 @@ def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Pre
         resize(probability.numpy(), image.array.shape)
         for probability in (tumour_probability(logits, card.decision_rule)[0], *logits[0].sigmoid())
     )
-    return Prediction(Mask(tumour > 0.5, image.affine), np.stack(both))
+    return Prediction(Mask(tumour > 0.5, image.affine), np.stack(both), tumour=tumour)

@@ -96,11 +96,13 @@ class Prediction:
         probabilities: Float32, shape (2, X, Y, Z) on the same grid: the sigmoid of the background and of the tumour
             channel; None where only a mask is known.
         note: Steps that changed it on the way, such as resampling; "" if none.
+        tumour: Float32, shape (X, Y, Z): the probability whose values above 0.5 are the mask; None where it is unknown.
     """
 
     mask: Mask
     probabilities: NDArray[np.float32] | None = None
     note: str = ""
+    tumour: NDArray[np.float32] | None = None
 
 
 @dataclass(frozen=True)

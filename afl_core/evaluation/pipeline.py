@@ -19,7 +19,7 @@ from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.case_reader import CaseReader, UnusableReferenceError
 from afl_core.evaluation.prediction_files import MissingPredictionError
-from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_rows, row_key
+from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_curve, measure_rows, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
 
@@ -32,6 +32,7 @@ class CaseResult:
         case_id: Id of the case.
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
+        curves: One mapping a source with probabilities, the columns of `curves.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
         region_problems: Region to the same, for a region that could not be measured where the first one could.
         missing: Sources among the problems that have no prediction of the case.
@@ -45,6 +46,7 @@ class CaseResult:
     missing: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
     region_problems: Mapping[str, Mapping[str, str]] | None = None
+    curves: tuple[dict[str, Any], ...] = ()
 
 
 def evaluate_cases(
@@ -113,6 +115,7 @@ class _Task:
     seen: dict[Path, FileIdentity]
     rows: list[dict[str, Any]] = field(default_factory=list)
     lesions: list[dict[str, Any]] = field(default_factory=list)
+    curves: list[dict[str, Any]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     region_problems: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     missing: list[str] = field(default_factory=list)
@@ -151,7 +154,9 @@ class _Task:
             return False
         reference, shape = reader.reference
         prediction = source.predict(case, reader.images(source), reference)
-        row, lesions = measure_rows((case, source.name), prediction, reference, shape, settings=self.settings)
+        of = case, source.name
+        row, lesions = measure_rows(of, prediction, reference, shape, settings=self.settings)
+        curve = measure_curve(of, prediction, reference, settings=self.settings)
         changed = [path for path, state in self.seen.items() if file_identity(path) != state]
         if changed or row_key(case, source, self.settings) != key:
             what = "A file changed while it was read"
@@ -161,6 +166,7 @@ class _Task:
         written = save_mask(target, prediction.mask, like=placed_by(case, reader.file))
         self.rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
         self.lesions += lesions
+        self.curves += [{**curve, "key": key}] if curve else []
         return True
 
     def result(self) -> CaseResult:
@@ -173,6 +179,7 @@ class _Task:
             tuple(self.missing),
             tuple(self.unchanged),
             dict(self.region_problems),
+            tuple(self.curves),
         )
 
 

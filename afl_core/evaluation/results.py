@@ -34,7 +34,7 @@ from afl_core.evaluation.merging import (
 from afl_core.evaluation.pipeline import CaseResult, mask_path
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
-from afl_core.evaluation.tables import CASES, LESIONS, load_table
+from afl_core.evaluation.tables import CASES, CURVES, LESIONS, TABLES, load_table
 from afl_core.metrics import METRICS
 
 TURN_SECONDS = 120
@@ -59,6 +59,10 @@ class Results:
     def lesions(self) -> pd.DataFrame:
         """One row per (lesion, source, region), with its patient: reference lesions and false positives."""
         return self._of_patients(self._table(LESIONS))
+
+    def curves(self) -> pd.DataFrame:
+        """The counts at every threshold, a row a case and source with probabilities; likewise."""
+        return self._of_patients(self._table(CURVES))
 
     def manifest(self) -> Manifest:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
@@ -87,20 +91,25 @@ class Results:
             manifest = self.manifest()
             regions = manifest.settings.choice().regions
             done, usual = redone(results, regions), {"region": regions[0]}
-            cases = merged(self._table(CASES), [usual | row for of in results for row in of.rows], done)
-            lesions = merged(self._table(LESIONS), [usual | row for of in results for row in of.lesions], done)
+            new = {
+                CASES: [row for of in results for row in of.rows],
+                LESIONS: [row for of in results for row in of.lesions],
+                CURVES: [row for of in results for row in of.curves],
+            }
+            tables = {name: merged(self._table(name), [usual | row for row in new[name]], done) for name in TABLES}
             of_regions = {
                 region: with_problems(manifest.region_problems.get(region, {}), results, region)
                 for region in regions[1:]
             }
-            write_table(self.folder / LESIONS, lesions)
-            write_table(self.folder / CASES, cases)
+            for name, table in tables.items():
+                if name != CURVES or not table.empty or (self.folder / CURVES).is_file():
+                    write_table(self.folder / name, table)
             self._write_manifest(
                 manifest,
                 problems=with_problems(manifest.problems, results),
                 region_problems={region: problems for region, problems in of_regions.items() if problems},
                 missing=still_missing(manifest.missing, results),
-                empty_masks=empty_counts(of_region(cases, regions[0])),
+                empty_masks=empty_counts(of_region(tables[CASES], regions[0])),
             )
 
     def describe_cohort(
@@ -212,7 +221,7 @@ class Results:
             if (masks := self.folder / "masks" / name).is_dir():
                 shutil.rmtree(self.folder / "masks" / to, ignore_errors=True)  # left by a source that is gone
                 masks.rename(self.folder / "masks" / to)
-            for table in (LESIONS, CASES):
+            for table in TABLES:
                 if not (rows := self._table(table)).empty:
                     write_table(self.folder / table, with_source_renamed(rows, name, to))
             self._write_manifest(manifest.with_source_renamed(name, to))
@@ -245,7 +254,7 @@ class Results:
 
     def _forget(self, manifest: Manifest, source: str) -> Manifest:
         """Drop the rows of a source; the manifest without what it says of it."""
-        for name in (CASES, LESIONS):
+        for name in TABLES:
             table = load_table(self.folder, name)
             if not table.empty:
                 write_table(self.folder / name, table[table["source"] != source])

@@ -14,6 +14,7 @@ from afl_core.data.voxel_order import placed_by
 from afl_core.evaluation.sources import Source
 from afl_core.metrics import LesionMetrics, evaluate_masks
 from afl_core.metrics.matchers import LEAST_LESION_VOXELS, find_matcher
+from afl_core.metrics.thresholds import COUNTS_AT, count_thresholds
 from afl_core.shape import Shape
 from afl_core.volume import Case, Mask, Prediction
 
@@ -145,6 +146,28 @@ def measure_rows(
         **metrics.as_dict(),
     }
     return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]
+
+
+def measure_curve(
+    of: tuple[Case, str], prediction: Prediction, reference: Mask, *, settings: Settings
+) -> dict[str, Any] | None:
+    """The counts of a case at every threshold, a row of `curves.parquet`; None where only a mask is known."""
+    if prediction.tumour is None:
+        return None
+    rule = find_matcher(settings.matcher).from_size(settings.least_lesion_voxels)
+    least = rule.ignored_up_to_voxels + 1
+    counts = count_thresholds(
+        prediction.tumour, reference.array, least=least, least_false=least if rule.spares_specks else 1
+    )
+    case, source = of
+    return {
+        "case_id": case.case_id,
+        "source": source,
+        "region": case.region.name,
+        "reference_voxels": counts.reference,
+        "voxel_ml": math.prod(reference.spacing_mm) / 1000,
+        **{name: getattr(counts, name) for name in COUNTS_AT},
+    }
 
 
 def _lesion_row(case: Case, source: str, lesion: LesionMetrics, shape: Shape) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class MaskSource:
             notes += [moved] if moved else []
             tumour = None if moved else tumour
         both = None if tumour is None else np.stack([1 - tumour, tumour])
-        return Prediction(mask, both, "; ".join(notes))
+        return Prediction(mask, both, "; ".join(notes), tumour)
 
     def _declaration(self) -> Declaration | None:
         return load_declaration(self.path) if self.meaning == DECLARED else None

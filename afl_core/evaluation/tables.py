@@ -1,4 +1,4 @@
-"""The two tables of a results folder: read whole or refused, with the kind of every column checked."""
+"""The tables of a results folder: read whole or refused, with the kind of every column checked."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +11,23 @@ from pandas.api.types import is_numeric_dtype, is_string_dtype
 
 from afl_core.evaluation.manifest import damaged
 from afl_core.metrics import METRICS
+from afl_core.metrics.thresholds import COUNTS_AT
 
-CASES, LESIONS = "cases.parquet", "lesions.parquet"
+CASES, LESIONS, CURVES = "cases.parquet", "lesions.parquet", "curves.parquet"
+TABLES = (CURVES, LESIONS, CASES)
+"""Every table, in the order in which they are written: a row of cases is there once all of it is."""
 
 IDENTITY: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {CASES: ("case_id", "source"), LESIONS: ("case_id", "source", "lesion_id")}
+    {
+        CASES: ("case_id", "source"),
+        LESIONS: ("case_id", "source", "lesion_id"),
+        CURVES: ("case_id", "source"),
+    }
 )
 """Columns that name a row, with `region` where there is one; no two rows have the same."""
 
 TEXTS = frozenset({"case_id", "source", "region", "group", "empty", "note", "key", "kind", "mask_sha256"})
-LISTS = frozenset({"predicted_components"})
+LISTS = frozenset({"predicted_components", *COUNTS_AT})
 """Columns that hold no numbers."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -33,6 +40,7 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("case_id", "source", "lesion_id", "kind", "volume_ml", "roughness", "dsc", "dsc_in_region", "hd95_mm"),
             *("assd_mm", "nearest_mm", "detected", "overlap_ml", "predicted_ml", "predicted_components", "x", "y", "z"),
         ),
+        CURVES: ("case_id", "source", "region", "key", "reference_voxels", "voxel_ml", *COUNTS_AT),
     }
 )
 """Columns without which a comparison cannot be shown; every version has written them."""
@@ -43,7 +51,7 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 
 
 def load_table(folder: Path, name: str) -> pd.DataFrame:
-    """A table of a results folder, `CASES` or `LESIONS`; empty if nothing was evaluated yet.
+    """A table of a results folder, one of `TABLES`; empty if nothing was evaluated yet.
 
     Raises:
         DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or

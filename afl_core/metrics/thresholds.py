@@ -11,6 +11,9 @@ from afl_core.regions import BoolArray, bounding_box, label_lesions, union_box
 THRESHOLDS = (np.arange(1, 100) / 100).astype(np.float32)
 """A voxel is predicted where its probability is above the threshold; 0.5 is one of them."""
 
+COUNTS_AT = ("tp", "fp", "false_lesions", "lesion_voxels", "lesion_peak")
+"""The fields of `ThresholdCounts` that are arrays."""
+
 Counts = NDArray[np.int64]
 
 
@@ -22,7 +25,7 @@ class ThresholdCounts:
         tp: Predicted voxels in the reference, shape (99,).
         fp: Predicted voxels outside it.
         reference: Voxels of the reference.
-        lesion_fp: Predicted components (26-connected) of the least size and more without a voxel of the reference.
+        false_lesions: Predicted components (26-connected) of the least size and more without a voxel of the reference.
         lesion_voxels: Size of each reference lesion of the least size and more, from the largest to the smallest.
         lesion_peak: Highest probability in each of them: it is found at every threshold below.
     """
@@ -30,7 +33,7 @@ class ThresholdCounts:
     tp: Counts
     fp: Counts
     reference: int
-    lesion_fp: Counts
+    false_lesions: Counts
     lesion_voxels: Counts
     lesion_peak: NDArray[np.float32]
 
@@ -39,7 +42,9 @@ class ThresholdCounts:
         return np.asarray(np.count_nonzero(self.lesion_peak[:, None] > THRESHOLDS, axis=0), dtype=np.int64)
 
 
-def count_thresholds(probability: NDArray[np.float32], reference: BoolArray, *, least: int = 1) -> ThresholdCounts:
+def count_thresholds(
+    probability: NDArray[np.float32], reference: BoolArray, *, least: int = 1, least_false: int = 1
+) -> ThresholdCounts:
     """Counts at every threshold in one pass over the voxels.
 
     Components are those of growing sets: voxels are added from the highest probability to the lowest, and each joins
@@ -48,7 +53,8 @@ def count_thresholds(probability: NDArray[np.float32], reference: BoolArray, *, 
     Args:
         probability: Of the tumour, shape (X, Y, Z), in 0 to 1.
         reference: The reference's mask, the same shape.
-        least: Voxels of the smallest lesion, or false positive, that counts.
+        least: Voxels of the smallest reference lesion that counts.
+        least_false: Voxels of the smallest false positive that counts.
 
     Returns:
         The counts. A lesion is found by any shared voxel, whatever the matcher of the results.
@@ -74,7 +80,7 @@ def count_thresholds(probability: NDArray[np.float32], reference: BoolArray, *, 
         np.pad(inside, 1).ravel(),
         order[: int(of_all[1:].sum())],
         np.array(padded.strides),
-        least,
+        least_false,
         false,
     )
     return ThresholdCounts(tp, predicted - tp, int(inside.sum()), false, sizes[kept], peaks[1:][kept])
