@@ -37,6 +37,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "label_errors",
             "Show which label was taken for which: shares of each label of the reference, over all cases, by source.",
         ),
+        "curves": (
+            "curves",
+            "Show what each source would find at every threshold, and compare two at thresholds chosen on other cases.",
+        ),
         "follow-up": (
             "follow_up",
             "Follow the tumour volume of each patient: change, response by volume, and agreement of the change.",

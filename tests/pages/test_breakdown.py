@@ -137,6 +137,12 @@ def test_false_lesions_stand_beside_recall_and_a_plan_takes_a_difference(app, co
     assert "to show that difference" in text(assumed)
 
 
+def test_masks_have_no_operating_point_and_it_is_said(app, cohort):
+    at = app("breakdown", view="Operating point")
+    assert not at.error
+    assert "They come with checkpoints and maps of probabilities, not with masks" in text(at)
+
+
 def test_the_published_tables_are_labelled(app, cohort):
     said = text(app("breakdown", view="Published"))
     assert "Published by the paper, not measured here" in said

@@ -32,6 +32,7 @@ from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.false_alarms import show_false_alarms
+from afl_core.ui.breakdown.operating_point import show_operating_point
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.breakdown.planning import show_planning
 from afl_core.ui.shared.charts import show_chart
@@ -54,6 +55,7 @@ def show_views(selection: Selection) -> None:
         "Lesion recall": _show_recall,
         **({"False lesions": _show_false} if selection.pair else {}),
         **({"Confounding": _show_confounding} if by_bins else {}),
+        "Operating point": show_operating_point,
         **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,
         "Export": show_export,

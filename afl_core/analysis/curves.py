@@ -1,0 +1,188 @@
+"""What each source counts at every threshold: Dice, lesions found and false lesions, over cases and patients."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.base.words import named
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
+from afl_core.metrics.thresholds import THRESHOLDS
+
+Reals = NDArray[np.float64]
+Places = NDArray[np.int64]
+HALF = int(np.flatnonzero(np.float32(0.5) == THRESHOLDS)[0])
+"""Place of 0.5 in `THRESHOLDS`."""
+
+FALSE_RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
+"""False lesions a case at which sensitivity is listed, as is usual for FROC curves."""
+
+RESAMPLES, ROUNDING = 999, 1e-12
+
+
+@dataclass(frozen=True, eq=False)
+class Curves:
+    """What a source counts at every threshold; a row a case.
+
+    Attributes:
+        patients: Patient of each case.
+        case_ids: Id of each case.
+        tp: True positive voxels, shape (cases, 99).
+        fp: False positive voxels, likewise.
+        false: False lesions, likewise.
+        found: Lesions found, likewise.
+        reference: Voxels of the reference, shape (cases,).
+        lesions: Lesions of the reference, likewise.
+    """
+
+    patients: NDArray[np.object_]
+    case_ids: tuple[str, ...]
+    tp: Reals
+    fp: Reals
+    false: Reals
+    found: Reals
+    reference: Reals
+    lesions: Reals
+
+    @property
+    def dice(self) -> Reals:
+        """Dice of each case at each threshold; 1 where prediction and reference are empty."""
+        whole = self.tp + self.fp + self.reference[:, None]
+        return np.divide(2 * self.tp, whole, out=np.ones_like(self.tp), where=whole > 0)
+
+    @property
+    def dice_of_patients(self) -> Reals:
+        """Mean Dice of each patient at each threshold, shape (patients, 99), in the order of `patients`."""
+        return np.asarray(pd.DataFrame(self.dice).groupby(self.patients, sort=False).mean().to_numpy())
+
+    @property
+    def mean_dice(self) -> Reals:
+        """Mean over patients at each threshold, shape (99,)."""
+        return np.asarray(self.dice_of_patients.mean(axis=0))
+
+    @property
+    def false_a_case(self) -> Reals:
+        """Mean number of false lesions at each threshold."""
+        return np.asarray(self.false.mean(axis=0))
+
+    @property
+    def sensitivity(self) -> Reals:
+        """Share of all lesions that are found at each threshold; NaN without any."""
+        total = self.lesions.sum()
+        return np.asarray(self.found.sum(axis=0) / total if total else np.full(len(THRESHOLDS), np.nan))
+
+    def sensitivity_interval(self) -> tuple[Reals, Reals]:
+        """95 % percentile interval of `sensitivity` over patients, whose cases and lesions go together."""
+        codes, patients = pd.factorize(self.patients)
+        found = np.stack([np.bincount(codes, self.found[:, k]) for k in range(len(THRESHOLDS))], axis=1)
+        lesions = np.bincount(codes, self.lesions)
+        drawn = np.random.default_rng(SEED).multinomial(len(patients), [1 / len(patients)] * len(patients), RESAMPLES)
+        total = (drawn @ lesions)[:, None]
+        shares = np.divide(drawn @ found, total, out=np.full((RESAMPLES, len(THRESHOLDS)), np.nan), where=total > 0)
+        low, high = np.nanquantile(shares, (0.025, 0.975), axis=0)
+        return np.asarray(low), np.asarray(high)
+
+    def sensitivity_at(self, false_a_case: float) -> float:
+        """Highest sensitivity with at most so many false lesions a case; 0 where even the last threshold has more."""
+        allowed = self.false_a_case <= false_a_case
+        return float(self.sensitivity[allowed].max()) if allowed.any() else 0.0
+
+    def best(self) -> int:
+        """Place of the threshold with the best mean Dice; of equal ones the nearest to 0.5."""
+        return int(best_places(self.mean_dice[None])[0])
+
+
+def best_places(means: Reals) -> Places:
+    """Place of the best of each row, shape (n, 99); of equal ones the nearest to 0.5."""
+    best = means >= means.max(axis=1, keepdims=True) - ROUNDING
+    apart = np.where(best, np.abs(np.arange(len(THRESHOLDS)) - HALF), len(THRESHOLDS))
+    return np.asarray(apart.argmin(axis=1))
+
+
+def places_at_rate(false_a_case: Reals, rates: Reals) -> Places:
+    """Place of the lowest threshold from which on there are at most so many false lesions a case, of each row.
+
+    Args:
+        false_a_case: Mean number of false lesions, shape (n, 99).
+        rates: Number that is allowed, shape (n,).
+    """
+    above = false_a_case > rates[:, None] + ROUNDING
+    last = len(THRESHOLDS) - 1 - np.argmax(above[:, ::-1], axis=1)
+    return np.asarray(np.where(above.any(axis=1), np.minimum(last + 1, len(THRESHOLDS) - 1), 0))
+
+
+def load_curves(opened: Comparison, sources: Sequence[str] = ()) -> dict[str, Curves]:
+    """The curves of sources on the cases that all of them have.
+
+    Args:
+        opened: The results.
+        sources: Names of the sources; () is every one that has counts.
+
+    Raises:
+        DataError: If a source has no counts: it has masks alone, or was measured by an earlier version.
+    """
+    table, rows = opened.results.curves(), opened.rows
+    if not table.empty and not rows.empty:
+        table = table[table["region"] == opened.region]
+        table = table.merge(rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
+    there = [name for name in opened.sources if not table.empty and name in set(table["source"])]
+    wanted = list(sources or there)
+    if not wanted or (absent := [name for name in wanted if name not in there]):
+        raise DataError(
+            "There are no counts at every threshold",
+            received=named(absent) if wanted else opened.name,
+            todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
+            "have none: evaluate into another folder",
+        )
+    by_source = {name: table[table["source"] == name].set_index("case_id") for name in wanted}
+    common = sorted(set.intersection(*(set(of.index) for of in by_source.values())))
+    if not common:
+        todo = "Evaluate all on one data set"
+        raise DataError("The sources have no case in common", received=named(wanted), todo=todo)
+    return {name: _curves(of.loc[common]) for name, of in by_source.items()}
+
+
+def _curves(table: pd.DataFrame) -> Curves:
+    def stacked(column: str) -> Reals:
+        return np.stack(table[column].to_list()).astype(np.float64)
+
+    peaks = table["lesion_peak"]
+    return Curves(
+        patients=table["patient"].to_numpy(dtype=object),
+        case_ids=tuple(table.index),
+        tp=stacked("tp"),
+        fp=stacked("fp"),
+        false=stacked("false_lesions"),
+        found=np.stack([(np.asarray(of, np.float32)[:, None] > THRESHOLDS).sum(axis=0) for of in peaks]).astype(float),
+        reference=table["reference_voxels"].to_numpy(dtype=np.float64),
+        lesions=peaks.map(len).to_numpy(dtype=np.float64),
+    )
+
+
+def curves_table(found: Mapping[str, Curves]) -> pd.DataFrame:
+    """A row a source and threshold: mean Dice, false lesions a case, and sensitivity with its interval."""
+    tables = []
+    for name, of in found.items():
+        low, high = of.sensitivity_interval()
+        columns = {
+            "source": name,
+            "threshold": THRESHOLDS.astype(np.float64).round(2),
+            "mean_dice": of.mean_dice,
+            "false_lesions_a_case": of.false_a_case,
+            "sensitivity": of.sensitivity,
+            "sensitivity_low": low,
+            "sensitivity_high": high,
+        }
+        tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+NOTE = (
+    "Lesions count as found by any shared voxel, whatever the matcher. The best threshold of a source on the cases "
+    "themselves flatters it: choose it on validation cases."
+)
+"""What to know of these counts."""

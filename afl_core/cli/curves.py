@@ -1,0 +1,80 @@
+"""`afl curves`: what each source would find at every threshold, and the comparison at matched thresholds."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, Curves, curves_table, load_curves
+from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
+from afl_core.base.catalogue import pick
+from afl_core.base.numbers import number
+from afl_core.base.storage import json_text, write_atomically
+from afl_core.cli.analysis import ResultsArgument
+from afl_core.cli.opened import open_compared
+from afl_core.cli.options import MeasuredRegionOption
+from afl_core.cli.output_options import command
+from afl_core.cli.summary import print_caveats
+from afl_core.cli.terminal import print_json, print_line, print_result
+from afl_core.errors import UsageError
+from afl_core.metrics.thresholds import THRESHOLDS
+
+commands = typer.Typer()
+
+
+@command(commands, table=True)
+def curves(
+    results: ResultsArgument,
+    *,
+    validation: Annotated[
+        Path | None,
+        typer.Option(help="Results folder of the same sources on validation cases, on which thresholds are chosen."),
+    ] = None,
+    by: Annotated[
+        str, typer.Option(help="How: " + "; ".join(f"{key}: {text}" for key, text in RULES.items()) + ".")
+    ] = "dice",
+    out: Annotated[Path | None, typer.Option(help="Folder for curves.csv: a row a source and threshold.")] = None,
+    region: MeasuredRegionOption = "",
+) -> None:
+    """Show what each source would find at every threshold, and compare two at thresholds chosen on other cases.
+
+    It needs sources with probabilities: checkpoints, or maps. With --validation the first two sources are compared.
+
+    Example: afl curves results --validation validation_results --by false
+    """
+    pick(RULES, by, kind="rule")
+    opened = open_compared(results, region)
+    found = load_curves(opened)
+    _print(found)
+    matched = None
+    if validation:
+        if len(found) < 2:
+            raise UsageError("A comparison takes two sources with probabilities", received=", ".join(found))
+        first, second, *_ = found
+        chosen = load_validation(opened, open_compared(validation, region), (first, second))
+        matched = match_thresholds(found, chosen, (first, second), rule=by)
+    print_result(*([matched.sentence()] if matched else []), NOTE)
+    table = curves_table(found)
+    of_pair: dict[str, Any] | None = None
+    if matched:
+        thresholds = dict(zip(matched.pair, matched.thresholds, strict=True))
+        of_pair = {"thresholds": thresholds, "rule": by, "remaining": matched.remaining, "sentence": matched.sentence()}
+    records = table.astype(object).where(table.notna(), None).to_dict("records")
+    print_json(json_text({"matched": of_pair, "curves": records}))
+    print_caveats(opened.manifest, opened.rows)
+    if out:
+        write_atomically(out / "curves.csv", table.to_csv(index=False).encode())
+        print_line(f"curves.csv written to {out}")
+
+
+def _print(found: dict[str, Curves]) -> None:
+    """A row a source: Dice at 0.5 and at its best threshold, and the sensitivity at numbers of false lesions."""
+    rates = [f"{rate:g}" for rate in FALSE_RATES]
+    shown = Table("source", "Dice at 0.5", "best", "at", *rates, box=None, padding=(0, 1, 0, 0))
+    shown.title, shown.title_justify = "Mean Dice; and lesions found with at most so many false lesions a case", "left"
+    for name, of in found.items():
+        best, dice = of.best(), of.mean_dice
+        found_at = [number(of.sensitivity_at(rate), 2) for rate in FALSE_RATES]
+        shown.add_row(name, number(dice[HALF], 3), number(dice[best], 3), number(THRESHOLDS[best], 2), *found_at)
+    print_result(shown)

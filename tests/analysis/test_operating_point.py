@@ -1,0 +1,145 @@
+"""Curves and matched thresholds: by hand, and on sources that differ in where 0.5 lies alone."""
+
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, curves_table, load_curves, places_at_rate
+from afl_core.analysis.operating_point import load_validation, match_thresholds
+from afl_core.data.layouts import references_cohort
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import begin, evaluate_into
+from afl_core.evaluation.sources import parse_sources
+from afl_core.metrics.thresholds import THRESHOLDS, count_thresholds
+
+PAIR = ("FL", "A-FL")
+GRID = np.linalg.norm(np.indices((14, 14, 14)) - 6.5, axis=0)
+
+
+def drawn(rng, radii, *, shift=0.0, prefix="t") -> Curves:
+    """Maps of balls, with noise in the logits of each voxel and case; a shift moves every logit."""
+    counts = []
+    for radius in radii:
+        logits = 1.5 * (radius - GRID) + rng.normal(0, 1, GRID.shape) + rng.normal(0, 0.4) - shift
+        counts.append(count_thresholds((1 / (1 + np.exp(-logits))).astype(np.float32), radius > GRID, least=10))
+    names = [f"{prefix}{k}" for k in range(len(radii))]
+    return Curves(
+        patients=np.array(names, dtype=object),
+        case_ids=tuple(names),
+        tp=np.stack([of.tp for of in counts]).astype(float),
+        fp=np.stack([of.fp for of in counts]).astype(float),
+        false=np.stack([of.false_lesions for of in counts]).astype(float),
+        found=np.stack([of.lesions_found() for of in counts]).astype(float),
+        reference=np.array([of.reference for of in counts], float),
+        lesions=np.ones(len(radii)),
+    )
+
+
+def pair_of(seed, cases, prefix, *, shift):
+    """The same cases by two sources with noise of their own, of which the second is shifted."""
+    rng = np.random.default_rng(seed)
+    radii = rng.uniform(3, 5, cases)
+    return {name: drawn(rng, radii, shift=by, prefix=prefix) for name, by in zip(PAIR, (0, shift), strict=True)}
+
+
+def test_a_shifted_threshold_is_no_difference_of_the_losses():
+    raw, matched, remaining = 0, 0, []
+    for seed in range(40):
+        test, validation = pair_of(seed, 16, "t", shift=1.5), pair_of(seed + 1000, 16, "v", shift=1.5)
+        found = match_thresholds(test, validation, PAIR)
+        raw += found.raw["ci_high"] < 0
+        matched += found.matched["ci_low"] <= 0 <= found.matched["ci_high"]
+        remaining.append(found.remaining)
+    assert raw == 40
+    assert matched >= 36, "about 95 of 100"
+    assert abs(np.mean(remaining)) < 0.1
+
+
+def test_a_difference_of_the_losses_remains():
+    test, validation = pair_of(1, 16, "t", shift=0), pair_of(2, 16, "v", shift=0)
+    worse = {name: replace(of, tp=0.8 * of.tp) if name == "A-FL" else of for name, of in test.items()}
+    found = match_thresholds(worse, validation, PAIR)
+    assert found.remaining > 0.8
+    assert "% remains." in found.sentence()
+
+
+def test_false_lesions_are_matched_to_the_first_source():
+    validation = pair_of(3, 12, "v", shift=-2.0)
+    rate = validation["FL"].false_a_case[HALF]
+    found = match_thresholds(pair_of(4, 12, "t", shift=-2.0), validation, PAIR, rule="false")
+    place = int(np.flatnonzero(np.isclose(THRESHOLDS, found.thresholds[1]))[0])
+    assert (validation["A-FL"].false_a_case[place:] <= rate).all()
+    assert place == 0 or validation["A-FL"].false_a_case[place - 1] > rate
+
+
+def test_patients_of_the_test_cases_choose_no_threshold():
+    test = pair_of(5, 8, "t", shift=0)
+    with pytest.raises(DataError, match="Patients of the validation cases are among"):
+        match_thresholds(test, test, PAIR)
+
+
+def test_curves_by_hand():
+    zeros = np.zeros((2, 99))
+    tp, fp = zeros.copy(), zeros.copy()
+    tp[0, :60], fp[0, :20] = 4, 2
+    false, sizes = zeros + (np.arange(99) < 30), np.array([8.0, 0.0])
+    curves = Curves(np.array(["p", "q"], object), ("a", "b"), tp, fp, false, tp / 4, sizes, sizes / 8)
+    assert curves.dice[0, [0, 30, 70]].tolist() == pytest.approx([8 / 14, 8 / 12, 0])
+    assert curves.dice[1].tolist() == [1.0] * 99, "both empty"
+    assert curves.mean_dice[30] == pytest.approx((8 / 12 + 1) / 2)
+    assert THRESHOLDS[curves.best()] == np.float32(0.5), "of 0.21 to 0.6 the nearest to 0.5"
+    assert [curves.sensitivity_at(rate) for rate in (0, 2)] == [1.0, 1.0]
+    assert places_at_rate(curves.false_a_case[None], np.array([0.5])).tolist() == [30]
+    assert len(curves_table({"A": curves})) == 99
+    assert len(FALSE_RATES) == 7
+
+
+@pytest.fixture
+def folders(tmp_path):
+    """Results of maps on test and on validation cases."""
+    for part, seed in (("test", 1), ("validation", 2)):
+        rng = np.random.default_rng(seed)
+        for k in range(7):
+            radius = rng.uniform(3, 5)
+            for folder, array in {
+                "references": (radius > GRID).astype(np.uint8),
+                "FL": (1 / (1 + np.exp(GRID - radius))).astype(np.float32),
+                "A-FL": (1 / (1 + np.exp(GRID - radius + 1))).astype(np.float32),
+            }.items():
+                path = tmp_path / part / folder / f"{part}{k}.nii.gz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                nib.save(nib.Nifti1Image(array, np.eye(4)), path)
+        cohort = references_cohort(tmp_path / part / "references")
+        results = Results(tmp_path / f"{part}_results")
+        sources = parse_sources([f"{name}={tmp_path / part / name}" for name in PAIR])
+        cases, decided = begin(results, cohort, cohort.cases, sources)
+        evaluate_into(results, cases, decided)
+    return tmp_path
+
+
+def test_results_keep_the_counts_from_which_their_dice_follows(folders):
+    opened = open_comparison(folders / "test_results")
+    curves = load_curves(opened)
+    for name in PAIR:
+        dsc = opened.rows[opened.rows["source"] == name].set_index("case_id")["dsc"].loc[list(curves[name].case_ids)]
+        np.testing.assert_allclose(curves[name].dice[:, HALF], dsc)
+    validation = load_validation(opened, open_comparison(folders / "validation_results"), PAIR)
+    found = match_thresholds(curves, validation, PAIR)
+    assert found.thresholds[1] < found.thresholds[0] == pytest.approx(0.5, abs=0.05)
+    assert abs(found.remaining) < 0.2
+
+
+def test_masks_have_no_counts_and_another_source_chooses_no_threshold(folders):
+    results = Results(folders / "masks_results")
+    cohort = references_cohort(folders / "test" / "references")
+    cases, decided = begin(results, cohort, cohort.cases, parse_sources([f"FL={folders / 'test' / 'references'}"]))
+    evaluate_into(results, cases, decided)
+    masks, opened = open_comparison(results.folder), open_comparison(folders / "test_results")
+    with pytest.raises(DataError, match="no counts at every threshold"):
+        load_curves(masks)
+    with pytest.raises(DataError, match="does not hold the same A-FL"):
+        load_validation(opened, masks, PAIR)
