@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
+import pandas as pd
+
 from afl_core.base.isolation import attempt
 from afl_core.data.labels import SYNONYMS
 from afl_core.data.layouts import Cohort
@@ -21,14 +23,13 @@ class CaseByProtocol:
     """One case of all sources.
 
     Attributes:
-        rows: A row a source and region: source, case_id, patient, protocol, and the fields of a `ProtocolRow`.
+        rows: A row a source and region: source, case_id, patient, protocol, the fields of a `ProtocolRow`, and the
+            labels of the predicted file and of the reference, without 0, as in "1 2 3".
         problems: Name of a source to what is wrong with its file.
-        labels: Name of a source to the labels of its file, without 0.
     """
 
     rows: tuple[Mapping[str, Any], ...]
     problems: Mapping[str, str]
-    labels: Mapping[str, set[int]]
 
 
 def check_folders(sources: Sequence[Source]) -> tuple[MaskSource, ...]:
@@ -71,22 +72,33 @@ def measure_case(case: Case, *, sources: Sequence[MaskSource], protocol: str) ->
     check_right_angles(reference, name=f"The reference of {case.case_id}")
     check_protocol_labels(reference.array, rule, file=f"The reference of {case.case_id}")
     rows: list[Mapping[str, Any]] = []
-    problems, labels = dict[str, str](), dict[str, set[int]]()
+    problems, held = dict[str, str](), labels_in(reference.array)
     for source in sources:
         work = partial(_measure_source, case, source, reference, rule)
         outcome = attempt(work, of=f"measuring {source.name} on {case.case_id}")
         if isinstance(outcome, AflError):
             problems[source.name] = str(outcome)
             continue
-        measured, labels[source.name] = outcome
+        measured, labels = outcome
         of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": protocol}
-        rows += [of_case | asdict(row) for row in measured]
-    return CaseByProtocol(tuple(rows), problems, labels)
+        of_files = {"labels": _text(labels), "reference_labels": _text(held)}
+        rows += [of_case | asdict(row) | of_files for row in measured]
+    return CaseByProtocol(tuple(rows), problems)
 
 
-def doubt_labels(seen: Mapping[str, set[int]], protocol: Protocol) -> list[str]:
-    """Sources whose files all hold one label where the protocol has several: perhaps masks of one region."""
+def _text(labels: set[int]) -> str:
+    return " ".join(map(str, sorted(labels)))
+
+
+def doubt_labels(table: pd.DataFrame, protocol: Protocol) -> list[str]:
+    """Sources whose files all hold one label where the protocol has several: perhaps masks of one region.
+
+    Args:
+        table: Rows of `measure_case`.
+        protocol: The protocol.
+    """
     several = len({label for labels in protocol.regions.values() for label in labels}) > 1
+    seen = {str(source): set(" ".join(rows["labels"]).split()) for source, rows in table.groupby("source", sort=False)}
     return [
         f"Every file of {source} holds the label {next(iter(labels))} alone, which counts as that label of "
         f"{protocol.title}: if they are masks of one region, the other regions are wrong."

@@ -64,7 +64,7 @@ def test_measures_every_case_and_region(protocol, folders):
     code, out, err = protocol("brats2023_met", *arguments(folders), "--out", folders / "out")
     assert code == 0, err
     assert PROTOCOLS["brats2023_met"].source in err
-    table = pd.read_csv(folders / "out" / "protocol.csv")
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_met.csv")
     assert table[["case_id", "region"]].to_numpy().tolist() == [[c, r] for c in "abc" for r in ("wt", "tc", "et")]
     whole = table[table["region"] == "wt"].set_index("case_id")
     assert whole["dsc"].tolist() == [1, 0.5, 0]
@@ -73,7 +73,7 @@ def test_measures_every_case_and_region(protocol, folders):
     assert whole[["tp", "fp", "fn"]].to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
     assert set(table["protocol"]) == {"brats2023_met"}
     (line,) = [line for line in out.splitlines() if line.split()[1:2] == ["wt"]]
-    assert line.split()[2:] == ["3", "0.67", "0.33", "0.33", "0.00", "0.500", "125.67", "0.500", "6.33"]
+    assert line.split()[2:] == ["3", "0.500", "125.67", "0.67", "0.33", "0.33", "0.00", "0.500", "6.33"]
 
 
 def test_json_says_in_how_many_cases_a_value_is_defined(protocol, folders):
@@ -102,7 +102,7 @@ def test_bad_files_never_end_the_others(protocol, folders):
     save(folders / "mine" / "other.nii.gz", block())
     code, out, err = protocol("brats2023_gli", *arguments(folders), "--out", folders / "out", "--json")
     assert code == 0, err
-    assert set(pd.read_csv(folders / "out" / "protocol.csv")["case_id"]) == {"a", "b", "c"}
+    assert set(pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")["case_id"]) == {"a", "b", "c"}
     problems = json.loads(out)["problems"]
     assert set(problems) == {"label4 mine", "grid mine", "half mine", "missing mine", "other"}
     assert "4 where 1, 2, 3 are known" in problems["label4 mine"]
@@ -117,7 +117,7 @@ def test_two_sources_in_their_order(protocol, folders):
         save(folders / "also" / f"{case}_pred.nii.gz", block())
     code, _, err = protocol("brats2023_gli", *arguments(folders, "mine", "also"), "--out", folders / "out")
     assert code == 0, err
-    table = pd.read_csv(folders / "out" / "protocol.csv")
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
     assert list(dict.fromkeys(table["source"])) == ["mine", "also"]
     assert set(table.loc[table["source"] == "also", "lesion_dsc"]) == {1}
     assert "different cases" not in err
@@ -134,7 +134,7 @@ def test_files_that_lost_their_header(protocol, folders):
     words = ("brats2023_gli", *arguments(folders, "flipped"), "--out", folders / "out")
     assert protocol(*words)[0] == 2
     assert protocol(*words, "--trust-voxel-order")[0] == 0
-    assert set(pd.read_csv(folders / "out" / "protocol.csv")["lesion_dsc"]) == {1}
+    assert set(pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")["lesion_dsc"]) == {1}
 
 
 def test_masks_of_one_region_are_doubted(protocol, folders):
@@ -187,6 +187,7 @@ def test_a_layout_that_says_other_labels_than_the_protocol(protocol, data):
     [
         (("brats2025_mets",), "Did you mean brats2025_met?"),
         (("brats2023_met", "--references", "x"), "There is nothing to measure"),
+        (("brats2023_met", "--out", "no results"), "There is nothing to measure"),
     ],
 )
 def test_mistakes(protocol, words, said):
@@ -201,3 +202,43 @@ def test_nothing_that_could_be_measured(protocol, folders):
     code, _, err = protocol("brats2023_gli", *arguments(folders))
     assert code == 2
     assert "No prediction could be measured (received: 3 cases)" in err
+
+
+@pytest.fixture
+def evaluated(call, folders):
+    """`evaluated(*words)` runs `afl evaluate` on the three cases, with a folder of maps beside the labels."""
+    for case in "abc":
+        save(folders / "maps" / f"{case}.nii.gz", block().astype(np.float32) / 4)
+    return partial(call, "evaluate", *arguments(folders, "mine", "maps"), "--out", folders / "out", "--labels")
+
+
+def test_evaluate_measures_by_a_protocol_too_in_the_same_file(protocol, evaluated, folders):
+    code, out, err = evaluated("brats2023", "--protocol", "brats2023_met")
+    assert code == 0, err
+    assert "Left out of the protocol, as they are no folders of label files: maps" in " ".join(err.split())
+    assert "mine   wt     3     0.500" in out
+    path = folders / "out" / "protocols" / "brats2023_met.csv"
+    of_evaluate = path.read_bytes()
+    assert set(pd.read_csv(path)["source"]) == {"mine"}
+    code, _, err = protocol("brats2023_met", "--out", folders / "out")
+    assert code == 0, err
+    assert path.read_bytes() == of_evaluate
+    path.unlink()
+    assert protocol("brats2023_met", *arguments(folders), "--labels", "brats2023", "--out", folders / "out")[0] == 0
+    assert path.read_bytes() == of_evaluate
+
+
+def test_evaluate_names_what_the_protocol_cannot_measure(evaluated, folders):
+    save(folders / "mine" / "b.nii.gz", block(label=4))
+    code, _, err = evaluated("any", "--protocol", "brats2023_gli", "--strict")
+    assert code == 1
+    assert "4 where 1, 2, 3 are known" in " ".join(err.split())
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
+    assert set(table["case_id"]) == {"a", "c"}
+
+
+def test_evaluate_refuses_a_protocol_of_other_labels_before_it_measures(evaluated, folders):
+    code, _, err = evaluated("msd", "--protocol", "brats2023_gli")
+    assert code == 2
+    assert "the region tc is another than in BraTS 2023" in " ".join(err.split())
+    assert not (folders / "out").exists()
