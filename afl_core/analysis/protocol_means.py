@@ -9,6 +9,7 @@ import pandas as pd
 
 from afl_core.base.numbers import COUNT, RATIO, number
 from afl_core.base.words import number_of
+from afl_core.metrics.protocols import Protocol
 
 TITLES: Mapping[str, str] = MappingProxyType(
     {
@@ -81,6 +82,30 @@ def protocol_means(table: pd.DataFrame) -> list[Means]:
 def defined_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
     """The columns of which there is a value at all."""
     return [key for key in keys if table[key].notna().any()]
+
+
+def challenge_table(table: pd.DataFrame) -> pd.DataFrame:
+    """The means that a challenge's table has, as text: a row a source and region."""
+    keys = defined_columns(table, CHALLENGE)
+    return pd.DataFrame(
+        {"Source": of.source, "Region": region_name(of.region), "Cases": str(of.cases)}
+        | {TITLES[key][:1].upper() + TITLES[key][1:]: of.cell(key) for key in keys}
+        for of in protocol_means(table)
+    )
+
+
+def region_name(region: str) -> str:
+    """A region of a protocol for people.
+
+    >>> region_name("wt"), region_name("cspca")
+    ('WT', 'csPCa')
+    """
+    return {"cspca": "csPCa"}.get(region, region.upper())
+
+
+def first_sentence(protocol: Protocol) -> str:
+    """What the protocol takes for a lesion, and when it is found."""
+    return f"{protocol.definition.split('. ')[0].removesuffix('.')}."
 
 
 def different_cases(table: pd.DataFrame, sources: Sequence[str]) -> str:

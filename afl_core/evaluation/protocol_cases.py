@@ -14,6 +14,7 @@ from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.sources import MaskSource, Source
 from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
+from afl_core.metrics.matchers import task_warning
 from afl_core.metrics.protocols import PROTOCOLS, Protocol
 from afl_core.volume import Case, Volume, check_right_angles, check_same_grid
 
@@ -43,16 +44,34 @@ def check_folders(sources: Sequence[Source]) -> tuple[MaskSource, ...]:
 
 def check_regions(cohort: Cohort, protocol: Protocol) -> None:
     """Raise `UsageError` where the data set's labels make other regions than the protocol's of the same name."""
-    for region, labels in protocol.regions.items():
-        theirs = cohort.scheme.regions.get(SYNONYMS.get(region, region))
-        if labels and theirs and set(theirs) != set(labels):
+    for region, (theirs, labels) in _regions_of_both(cohort, protocol).items():
+        if theirs != labels:
             raise UsageError(
                 f"By the labels of the data set ({cohort.scheme.title}), the region {region} is another than in "
                 f"{protocol.title}",
-                received=f"{'+'.join(map(str, theirs))} against {'+'.join(map(str, labels))}",
+                received=f"{'+'.join(map(str, sorted(theirs)))} against {'+'.join(map(str, sorted(labels)))}",
                 todo="Save references and predictions with the protocol's labels; if they are so already, give "
                 "--labels any",
             )
+
+
+def fitting_protocol(cohort: Cohort) -> str:
+    """The first protocol whose regions are those of the data set's labels, of its cases' task if possible; or ""."""
+    both = {name: _regions_of_both(cohort, rule).values() for name, rule in PROTOCOLS.items()}
+    fitting = [name for name, regions in both.items() if regions and all(of == labels for of, labels in regions)]
+    ids = [case.case_id for case in cohort.cases]
+    of_task = [name for name in fitting if not task_warning(PROTOCOLS[name].matcher.name, ids)]
+    return next(iter(of_task or fitting), "")
+
+
+def _regions_of_both(cohort: Cohort, protocol: Protocol) -> dict[str, tuple[set[int], set[int]]]:
+    """Regions that both name by labels, to the labels of the data set and of the protocol."""
+    named = {region: cohort.scheme.regions.get(SYNONYMS.get(region, region)) for region in protocol.regions}
+    return {
+        region: (set(theirs), set(protocol.regions[region]))
+        for region, theirs in named.items()
+        if theirs and protocol.regions[region]
+    }
 
 
 def measure_case(case: Case, *, sources: Sequence[MaskSource], protocol: str) -> CaseByProtocol:
