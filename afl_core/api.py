@@ -25,13 +25,13 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.protocol_cases import check_regions
-from afl_core.evaluation.protocol_results import every_protocol, label_folders, measure_protocol
+from afl_core.evaluation.protocol_cases import check_regions, doubts
+from afl_core.evaluation.protocol_results import every_protocol, label_folders, left_out_sentence, measure_protocol
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.protocols import find_protocol
+from afl_core.metrics.protocols import PROTOCOLS, find_protocol
 from afl_core.shape import describe
 
 __all__ = ["DataOptions", "ResultTables", "breakdown", "describe", "evaluate", "open_results"]
@@ -76,6 +76,8 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     manifest = opened.manifest
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
+    protocols = every_protocol(opened)
+    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name]))
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,
@@ -83,7 +85,7 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
         lesions=opened.lesions.reset_index(drop=True),
         problems=problems | dict(manifest.data.skipped),
         notes=(*said, *opened.left_out_sentences),
-        protocols=every_protocol(opened),
+        protocols=protocols,
     )
 
 
@@ -145,18 +147,16 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
-        problems = (
-            measure_protocol(
-                cases, label_folders(decided)[0], rule.name, folder=results.folder, executor=executor
-            ).problems
-            if rule
-            else {}
-        )
+        folders, others = label_folders(decided)
+        found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
     tables = open_results(out)
     if tables.cases.empty:
         received = next(iter(tables.problems.values()), number_of(len(cases), "case"))
         raise DataError("No case could be evaluated", received=received, todo="See the problems in its manifest.json")
-    return replace(tables, problems={**tables.problems, **problems})
+    if found is None:
+        return tables
+    told = (*tables.notes, *filter(None, [left_out_sentence(others)]))
+    return replace(tables, problems={**tables.problems, **found.problems}, notes=told)
 
 
 def breakdown(  # noqa: PLR0913 - one argument a choice, as `afl breakdown` has them

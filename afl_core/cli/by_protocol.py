@@ -8,13 +8,11 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.analysis.protocol_means import BASIS, TITLES, defined_columns, different_cases, protocol_means
-from afl_core.base.words import named
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
-from afl_core.evaluation.protocol_cases import doubt_labels
+from afl_core.evaluation.protocol_cases import doubts
 from afl_core.evaluation.protocol_results import ByProtocol, measure_protocol, protocol_file
 from afl_core.evaluation.sources import MaskSource
-from afl_core.metrics.matchers import task_warning
 from afl_core.metrics.protocols import Protocol
 from afl_core.volume import Case
 
@@ -30,9 +28,7 @@ def measure_by(
     """Measure cases by a protocol, with a progress bar; doubts, problems and means are printed."""
     with progress_bar("Measuring") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         found = measure_protocol(cases, sources, rule.name, folder=folder, executor=executor, report=advance)
-    print_warnings(
-        [task_warning(rule.matcher.name, [case.case_id for case in cases]), *doubt_labels(found.table, rule)]
-    )
+    print_warnings(doubts(found.table, rule) if len(found.table) else [])
     print_problems(dict(found.problems))
     if not found.table.empty:
         _print_means(found.table, rule)
@@ -40,13 +36,6 @@ def measure_by(
         if folder:
             print_line(f"The rows are in {protocol_file(folder, rule.name)}")
     return found
-
-
-def print_left_out(names: Sequence[str]) -> None:
-    """Say which sources a protocol does not measure."""
-    if names:
-        todo = "write masks with `afl predict` and give their folder"
-        print_warnings([f"Left out of the protocol, as they are no folders of label files: {named(names)}; {todo}."])
 
 
 def _print_means(table: pd.DataFrame, rule: Protocol) -> None:

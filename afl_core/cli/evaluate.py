@@ -11,7 +11,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.extras import need
 from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
-from afl_core.cli.by_protocol import measure_by, print_left_out
+from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
@@ -26,7 +26,7 @@ from afl_core.cli.options import (
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
-from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
+from afl_core.cli.terminal import print_always, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.check.doubts import with_tumour
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
@@ -41,7 +41,7 @@ from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.protocol_cases import check_regions
-from afl_core.evaluation.protocol_results import measurable
+from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.sources import Source, parse_sources
@@ -204,7 +204,7 @@ def _by_protocol(
     """Measure the same cases and sources by a protocol too; the problems by case and source."""
     cohort, folders, others = measurable(open_comparison(results))
     ids, names = {case.case_id for case in cases}, {source.name for source in sources}
-    print_left_out([name for name in others if name in names])
+    print_warnings([left_out_sentence([name for name in others if name in names])])
     if not (folders := tuple(of for of in folders if of.name in names)):
         return {}
     chosen = [case for case in cohort.cases if case.case_id in ids]

@@ -14,7 +14,7 @@ from rich.text import Text
 from afl_core.analysis.protocol_means import protocol_means
 from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
-from afl_core.cli.by_protocol import measure_by, print_left_out
+from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.opened import open_compared
 from afl_core.cli.options import (
     DATA_HELP,
@@ -27,12 +27,12 @@ from afl_core.cli.options import (
     open_cohort,
 )
 from afl_core.cli.output_options import command
-from afl_core.cli.terminal import print_json, print_problems, print_result
+from afl_core.cli.terminal import print_json, print_problems, print_result, print_warnings
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.protocol_cases import check_folders, check_regions
-from afl_core.evaluation.protocol_results import measurable
+from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.sources import MaskSource, parse_sources
 from afl_core.metrics.protocols import PROTOCOLS, find_protocol
 
@@ -96,7 +96,7 @@ def protocol(  # noqa: PLR0913 - one parameter an option
 def _of_results(folder: Path) -> tuple[Cohort, tuple[MaskSource, ...]]:
     """The cases that count in a results folder, and its folders of label files."""
     cohort, folders, left_out = measurable(open_compared(folder))
-    print_left_out(left_out)
+    print_warnings([left_out_sentence(left_out)])
     if not folders:
         raise UsageError("These results have no folder of label files to measure", received=folder)
     return cohort, folders

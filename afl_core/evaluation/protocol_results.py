@@ -16,6 +16,7 @@ import pandas as pd
 
 from afl_core.base.isolation import attempt
 from afl_core.base.storage import file_state, write_atomically
+from afl_core.base.words import named
 from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError
@@ -62,6 +63,12 @@ def label_folders(sources: Sequence[Source]) -> tuple[tuple[MaskSource, ...], tu
     """The sources that are folders of label files, which protocols can measure, and the names of the others."""
     folders = tuple(of for of in sources if isinstance(of, MaskSource) and of.meaning not in NO_LABELS)
     return folders, tuple(of.name for of in sources if of not in folders)
+
+
+def left_out_sentence(names: Sequence[str]) -> str:
+    """Which sources a protocol does not measure; "" where there is none."""
+    todo = "write masks with `afl predict` and give their folder"
+    return f"By the protocol's rules without {named(names)}, no folder of label files: {todo}." if names else ""
 
 
 def wanted_keys(cases: Sequence[Case], sources: Sequence[MaskSource], protocol: str) -> dict[Pair, str]:

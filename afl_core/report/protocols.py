@@ -1,7 +1,7 @@
 """The section of the report with the means by the rules of each challenge whose rows the results hold."""
 
 from afl_core.analysis.protocol_means import BASIS, challenge_table, different_cases, first_sentence
-from afl_core.evaluation.protocol_cases import doubt_labels
+from afl_core.evaluation.protocol_cases import doubts
 from afl_core.evaluation.protocol_results import every_protocol
 from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.report.findings import Findings
@@ -13,11 +13,11 @@ def show_protocols(findings: Findings) -> str:
     html = ""
     for name, rows in every_protocol(findings.comparison).items():
         rule, means = PROTOCOLS[name], challenge_table(rows)
-        doubts = [*doubt_labels(rows, rule), different_cases(rows, tuple(rows["source"].unique()))]
+        said = [*doubts(rows, rule), different_cases(rows, tuple(rows["source"].unique()))]
         html += (
             heading(rule.title)
             + paragraph(f"{first_sentence(rule)} It follows {rule.source}.", "note")
-            + "".join(paragraph(doubt, "warn") for doubt in doubts if doubt)
+            + "".join(paragraph(doubt, "warn") for doubt in said if doubt)
             + table([*map(str, means)], means.to_numpy().tolist(), name=f"protocol {name}", words=2)
             + paragraph(BASIS, "note")
         )

@@ -151,6 +151,33 @@ def test_case_names_of_another_task_are_doubted(protocol, folders):
     assert "another task than the names of the cases say: 1 of MET" in err
 
 
+def test_case_names_of_another_task_of_2025_are_doubted(protocol, folders):
+    for folder in ("references", "mine"):
+        save(folders / folder / "BraTS-PED-00001-000.nii.gz", block())
+    said = "is another task than the names of the cases say: 1 of PED"
+    assert said in protocol("brats2025_gli", *arguments(folders))[2]
+    assert said not in protocol("brats2025_ped", *arguments(folders))[2]
+    assert said not in protocol("brats2025_goat", *arguments(folders))[2]
+    assert "is another task" not in protocol("picai", *arguments(folders))[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [("brats2025_ped", "4 (ED)"), ("brats2025_gli", "4 (RC)"), ("brats2025_goat", ""), ("brats2023_gli", "")],
+)
+def test_labels_that_no_file_holds_are_doubted(protocol, folders, name, absent):
+    """Files with the labels 1, 2 and 3 of BraTS 2023: those of 2025 have 4, children and after surgery."""
+    for folder in ("references", "mine"):
+        labels = block()
+        labels[4, 4:7, 4:10], labels[5, 4:7, 4:10] = 1, 2
+        save(folders / folder / "a.nii.gz", labels)
+    said = f"holds the label {absent} of {PROTOCOLS[name].title}, only 1, 2, 3: if these are the labels of another"
+    assert (said in protocol(name, *arguments(folders))[2]) == bool(absent)
+    if absent:
+        save(folders / "mine" / "b.nii.gz", block(label=4))
+        assert "No file, reference" not in protocol(name, *arguments(folders))[2]
+
+
 def test_labels_that_mean_something_else_are_refused(protocol, folders):
     code, _, err = protocol("brats2023_gli", *arguments(folders), "--labels", "msd")
     assert code == 2
@@ -215,7 +242,7 @@ def evaluated(call, folders):
 def test_evaluate_measures_by_a_protocol_too_in_the_same_file(protocol, evaluated, folders):
     code, out, err = evaluated("brats2023", "--protocol", "brats2023_met")
     assert code == 0, err
-    assert "Left out of the protocol, as they are no folders of label files: maps" in " ".join(err.split())
+    assert "By the protocol's rules without maps, no folder of label files" in " ".join(err.split())
     assert "mine   wt     3     0.500" in out
     path = folders / "out" / "protocols" / "brats2023_met.csv"
     of_evaluate = path.read_bytes()

@@ -117,3 +117,17 @@ def test_python_names_what_a_protocol_cannot_measure(work):
     tables = evaluate({"mine": work / "mine"}, work / "out", references=work / "references", protocol=NAME)
     assert "9 where 1, 2, 3 are known" in tables.problems["b mine"]
     assert set(tables.protocols[NAME]["case_id"]) == {"a"}
+
+
+def test_python_tells_doubts_and_what_is_left_out(work):
+    """Label 3 alone in every file; and a folder of maps, which a protocol cannot measure."""
+    for case in "ab":
+        image = nib.load(work / "mine" / f"{case}.nii.gz")
+        (work / "maps").mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32) / 4, np.eye(4)), work / "maps" / f"{case}.nii.gz")
+    sources = {"mine": work / "mine", "maps": work / "maps"}
+    tables = evaluate(sources, work / "out", references=work / "references", protocol="brats2025_ped")
+    notes = " ".join(tables.notes)
+    assert "Every file of mine holds the label 3 alone" in notes
+    assert "holds the label 1 (ET) or 2 (NETC) or 4 (ED) of BraTS 2025 paediatric, only 3" in notes
+    assert "By the protocol's rules without maps" in notes
