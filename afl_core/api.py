@@ -147,7 +147,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
-        folders, others = label_folders(decided)
+        folders, others = label_folders(decided, rule.name if rule else "")
         found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
     tables = open_results(out)
     if tables.cases.empty:

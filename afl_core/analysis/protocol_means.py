@@ -9,6 +9,8 @@ import pandas as pd
 
 from afl_core.base.numbers import COUNT, RATIO, number
 from afl_core.base.words import number_of
+from afl_core.evaluation.detection_cases import READ_AS
+from afl_core.metrics.detection import CaseDetection, DetectionScores, detection_scores, sensitivity_at
 from afl_core.metrics.protocols import Protocol
 
 TITLES: Mapping[str, str] = MappingProxyType(
@@ -37,6 +39,10 @@ BASIS = (
     'Means over cases, as the challenge has them, of numbers of lesions too; "of 3": over the 3 cases in which the '
     "value is defined. Distances are in mm."
 )
+
+
+RATES = (0.5, 1, 2)
+"""False positives a case at which sensitivity is said."""
 
 
 @dataclass(frozen=True)
@@ -106,6 +112,40 @@ def region_name(region: str) -> str:
 def first_sentence(protocol: Protocol) -> str:
     """What the protocol takes for a lesion, and when it is found."""
     return f"{protocol.definition.split('. ')[0].removesuffix('.')}."
+
+
+def detections_of_maps(table: pd.DataFrame) -> dict[str, list[CaseDetection]]:
+    """What the maps of each source find, case by case; no source of label files, which have no confidences."""
+    of_maps = table[table["read_as"] != ""]
+    return {
+        str(source): [_detection(*row) for row in zip(rows["lesions"], rows["false_positives"], strict=True)]
+        for source, rows in of_maps.groupby("source", sort=False)
+    }
+
+
+def scores_of_maps(table: pd.DataFrame) -> dict[str, DetectionScores]:
+    """AP, AUROC and the score of PI-CAI of every source with maps."""
+    return {source: detection_scores(cases) for source, cases in detections_of_maps(table).items()}
+
+
+def detection_sentences(table: pd.DataFrame) -> list[str]:
+    """The scores of each source with maps, what they are of, and how the maps were read."""
+    kinds = dict(zip(table["source"], table["read_as"], strict=True))
+    sentences = []
+    for source, cases in detections_of_maps(table).items():
+        of = detection_scores(cases)
+        at = ", ".join(f"{number(sensitivity_at(cases, rate))} at {rate:g}" for rate in RATES)
+        sentences.append(
+            f"{source}: score {number(of.score)}, the mean of AP {number(of.ap)} and AUROC {number(of.auroc)}; "
+            f"sensitivity {at} false positives a case. {number_of(of.lesions, 'lesion')} in "
+            f"{number_of(of.cases, 'case')}, {of.with_lesion} with a lesion. Read as {READ_AS[kinds[source]]}."
+        )
+    return sentences
+
+
+def _detection(lesions: str, false: str) -> CaseDetection:
+    found, wrong = (tuple(map(float, text.split())) for text in (lesions, false))
+    return CaseDetection(found, wrong, max((*found, *wrong), default=0.0))
 
 
 def different_cases(table: pd.DataFrame, sources: Sequence[str]) -> str:

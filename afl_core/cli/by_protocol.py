@@ -7,7 +7,14 @@ import pandas as pd
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.protocol_means import BASIS, TITLES, defined_columns, different_cases, protocol_means
+from afl_core.analysis.protocol_means import (
+    BASIS,
+    TITLES,
+    defined_columns,
+    detection_sentences,
+    different_cases,
+    protocol_means,
+)
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
 from afl_core.evaluation.protocol_cases import doubts
@@ -47,3 +54,5 @@ def _print_means(table: pd.DataFrame, rule: Protocol) -> None:
     print_line(f"It follows {rule.source}.")
     print_result(shown)
     print_line(BASIS)
+    for sentence in detection_sentences(table):
+        print_result(sentence)

@@ -202,7 +202,7 @@ def _by_protocol(
     rule: Protocol, results: Path, cases: Sequence[Case], sources: Sequence[Source], workers: int | None
 ) -> dict[str, str]:
     """Measure the same cases and sources by a protocol too; the problems by case and source."""
-    cohort, folders, others = measurable(open_comparison(results))
+    cohort, folders, others = measurable(open_comparison(results), rule.name)
     ids, names = {case.case_id for case in cases}, {source.name for source in sources}
     print_warnings([left_out_sentence([name for name in others if name in names])])
     if not (folders := tuple(of for of in folders if of.name in names)):

@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.protocol_means import protocol_means
+from afl_core.analysis.protocol_means import protocol_means, scores_of_maps
 from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
 from afl_core.cli.by_protocol import measure_by
@@ -33,7 +33,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.protocol_cases import check_folders, check_regions
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable
-from afl_core.evaluation.sources import MaskSource, parse_sources
+from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources
 from afl_core.metrics.protocols import PROTOCOLS, find_protocol
 
 commands = typer.Typer()
@@ -77,8 +77,9 @@ def protocol(  # noqa: PLR0913 - one parameter an option
         options = data_options(layout=layout, labels=labels, trust_voxel_order=trust_voxel_order, patients=patients)
         folders = check_folders(parse_sources(source))
         cohort = open_cohort(data, references, options)
+        folders = check_folders(decide_meanings(folders, cohort)) if rule.name == "picai" else folders
     elif out and (out / MANIFEST).is_file() and not (data or references):
-        cohort, folders = _of_results(out)
+        cohort, folders = _of_results(out, rule.name)
     else:
         todo = "Give folders of label files, --source NAME=FOLDER, or a results folder as --out"
         raise UsageError("There is nothing to measure", todo=todo)
@@ -90,12 +91,14 @@ def protocol(  # noqa: PLR0913 - one parameter an option
         raise DataError("No prediction could be measured", received=number_of(len(cohort.cases), "case"), todo=todo)
     rows = [asdict(of) | {"means": _finite(of.means)} for of in protocol_means(found.table)]
     problems = dict(cohort.problems) | dict(found.problems)
-    print_json(json_text({"protocol": rule.name, "source": rule.source, "rows": rows, "problems": problems}))
+    document = {"protocol": rule.name, "source": rule.source, "rows": rows, "problems": problems}
+    detection = {source: _finite(asdict(of)) for source, of in scores_of_maps(found.table).items()}
+    print_json(json_text(document | ({"detection": detection} if detection else {})))
 
 
-def _of_results(folder: Path) -> tuple[Cohort, tuple[MaskSource, ...]]:
+def _of_results(folder: Path, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...]]:
     """The cases that count in a results folder, and its folders of label files."""
-    cohort, folders, left_out = measurable(open_compared(folder))
+    cohort, folders, left_out = measurable(open_compared(folder), protocol)
     print_warnings([left_out_sentence(left_out)])
     if not folders:
         raise UsageError("These results have no folder of label files to measure", received=folder)

@@ -21,6 +21,7 @@ from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.detection_cases import kind_of_maps
 from afl_core.evaluation.prediction_values import BYTE_MAPS
 from afl_core.evaluation.protocol_cases import CaseByProtocol, measure_case
 from afl_core.evaluation.sources import MaskSource, Source
@@ -36,8 +37,9 @@ VERSION = 1
 VALUES: dict[str, Any] = {field.name: field.type for field in fields(ProtocolRow) if field.name != "region"}
 """Column of numbers to their type."""
 
-WORDS = ("source", "case_id", "patient", "protocol", "region", "labels", "reference_labels", "key")
-"""Columns of words."""
+WORDS = ("source", "case_id", "patient", "protocol", "region")
+MORE_WORDS = ("labels", "reference_labels", "read_as", "lesions", "false_positives", "key")
+"""Columns of words, before and behind the numbers."""
 
 NO_LABELS = ("probabilities", "channels", BYTE_MAPS, "maps-beside-labels")
 """Meanings of folders whose files hold no labels."""
@@ -59,9 +61,16 @@ class ByProtocol:
     problems: Mapping[str, str]
 
 
-def label_folders(sources: Sequence[Source]) -> tuple[tuple[MaskSource, ...], tuple[str, ...]]:
-    """The sources that are folders of label files, which protocols can measure, and the names of the others."""
-    folders = tuple(of for of in sources if isinstance(of, MaskSource) and of.meaning not in NO_LABELS)
+def takes_maps(source: Source, protocol: str) -> bool:
+    """Whether a source is a folder of maps, and the protocol one that scores confidences."""
+    return protocol == "picai" and isinstance(source, MaskSource) and source.meaning == "probabilities"
+
+
+def label_folders(sources: Sequence[Source], protocol: str) -> tuple[tuple[MaskSource, ...], tuple[str, ...]]:
+    """The sources that are folders of files that a protocol can measure, and the names of the others."""
+    folders = tuple(
+        of for of in sources if isinstance(of, MaskSource) and (of.meaning not in NO_LABELS or takes_maps(of, protocol))
+    )
     return folders, tuple(of.name for of in sources if of not in folders)
 
 
@@ -106,20 +115,22 @@ def measure_protocol(
 
     Args:
         cases: Cases with a reference.
-        sources: Folders of label files.
+        sources: Folders of label files; for PI-CAI also of maps.
         protocol: Name in PROTOCOLS.
         folder: Folder that keeps the rows, such as a results folder; None keeps none.
         executor: Executor that measures the cases; without one they are measured here.
         report: Function that is called with every finished case: how many are done, of how many, and the case.
     """
     wanted = wanted_keys(cases, sources, protocol)
+    kinds = {of.name: kind_of_maps(of, cases) for of in sources if takes_maps(of, protocol)}
     kept = kept_rows(folder, protocol, wanted) if folder else _table([])
+    kept = kept[kept["read_as"] == kept["source"].map(lambda name: kinds.get(name, ""))]
     held = set(zip(kept["case_id"], kept["source"], strict=True))
     due = [(case, tuple(of for of in sources if (case.case_id, of.name) not in held)) for case in cases]
     due = [(case, missing) for case, missing in due if missing]
     rows, problems = list[Mapping[str, object]](), dict[str, str]()
     try:
-        tasks = finished(partial(_measure, protocol=protocol), due, of=_told, executor=executor)
+        tasks = finished(partial(_measure, protocol=protocol, kinds=kinds), due, of=_told, executor=executor)
         for done, ((case, _), outcome) in enumerate(tasks, start=1):
             report(done, len(due), case.case_id)
             if isinstance(outcome, AflError):
@@ -139,7 +150,7 @@ def measured_protocols(folder: Path) -> tuple[str, ...]:
     return tuple(name for name in PROTOCOLS if protocol_file(folder, name).is_file())
 
 
-def measurable(opened: Comparison) -> tuple[Cohort, tuple[MaskSource, ...], tuple[str, ...]]:
+def measurable(opened: Comparison, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...], tuple[str, ...]]:
     """What a protocol can measure of opened results: cases with a reference, folders of label files; and other sources.
 
     Raises:
@@ -148,7 +159,7 @@ def measurable(opened: Comparison) -> tuple[Cohort, tuple[MaskSource, ...], tupl
     if opened.cohort is None:
         raise DataError("The data set of these results cannot be opened", received=opened.problem)
     there = opened.cohort.only([case.case_id for case in opened.cohort.cases if case.reference])
-    return there, *label_folders(opened.source_list())
+    return there, *label_folders(opened.source_list(), protocol)
 
 
 def rows_by_protocol(opened: Comparison, protocol: str) -> tuple[pd.DataFrame, int]:
@@ -157,7 +168,7 @@ def rows_by_protocol(opened: Comparison, protocol: str) -> tuple[pd.DataFrame, i
     Raises:
         AflError: If data set or sources cannot be opened: it is not known then whether rows hold.
     """
-    cohort, sources, _ = measurable(opened)
+    cohort, sources, _ = measurable(opened, protocol)
     wanted = wanted_keys(cohort.cases, sources, protocol)
     table = kept_rows(opened.results.folder, protocol, wanted)
     return table, len(wanted) - len(table.drop_duplicates(["case_id", "source"]))
@@ -177,8 +188,8 @@ def protocol_file(folder: Path, protocol: str) -> Path:
     return folder / FOLDER / f"{protocol}.csv"
 
 
-def _measure(task: tuple[Case, tuple[MaskSource, ...]], *, protocol: str) -> CaseByProtocol:
-    return measure_case(task[0], sources=task[1], protocol=protocol)
+def _measure(task: tuple[Case, tuple[MaskSource, ...]], *, protocol: str, kinds: Mapping[str, str]) -> CaseByProtocol:
+    return measure_case(task[0], sources=task[1], protocol=protocol, kinds=kinds)
 
 
 def _told(task: tuple[Case, tuple[MaskSource, ...]]) -> str:
@@ -186,14 +197,14 @@ def _told(task: tuple[Case, tuple[MaskSource, ...]]) -> str:
 
 
 def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=[*WORDS[:5], *VALUES, *WORDS[5:]])
+    return pd.DataFrame(rows, columns=[*WORDS, *VALUES, *MORE_WORDS])
 
 
 def _stored(folder: Path, protocol: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(
             protocol_file(folder, protocol),
-            dtype=dict.fromkeys(WORDS, str) | VALUES,
+            dtype=dict.fromkeys((*WORDS, *MORE_WORDS), str) | VALUES,
             keep_default_na=False,
             na_values={name: [""] for name in VALUES},
         )

@@ -269,3 +269,65 @@ def test_evaluate_refuses_a_protocol_of_other_labels_before_it_measures(evaluate
     assert code == 2
     assert "the region tc is another than in BraTS 2023" in " ".join(err.split())
     assert not (folders / "out").exists()
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """A lesion found with 0.9, one missed, and a case without a lesion with a candidate of 0.6; and masks of them."""
+    for case, size, confidence in (("a", 6, 0.9), ("b", 6, 0), ("c", 0, 0.6)):
+        save(tmp_path / "references" / f"{case}.nii.gz", block(label=1, size=size))
+        save(tmp_path / "mine" / f"{case}.nii.gz", block(label=1) * np.float32(confidence))
+        save(tmp_path / "masks" / f"{case}.nii.gz", block(label=1, size=6 if confidence else 0))
+    return tmp_path
+
+
+def test_detection_maps_have_the_scores_of_picai(protocol, maps):
+    """By hand: AP 1/2, as precision is 1 up to the one lesion of two; of the pairs 0.9 > 0.6 > 0, AUROC 1/2."""
+    words = ("picai", *arguments(maps, "mine", "masks"), "--out", maps / "out")
+    code, out, err = protocol(*words)
+    assert code == 0, err
+    assert "mine: score 0.500, the mean of AP 0.500 and AUROC 0.500" in out
+    assert "sensitivity 0.500 at 0.5, 0.500 at 1, 0.500 at 2 false positives a case" in out
+    assert "2 lesions in 3 cases, 2 with a lesion" in out
+    assert "Read as detection maps" in out
+    assert "masks: score" not in out
+    table = pd.read_csv(maps / "out" / "protocols" / "picai.csv").set_index(["source", "case_id"])
+    assert table["tp"].tolist() == [1, 0, 0] * 2
+    assert table["fp"].tolist() == [0, 0, 1] * 2
+    assert table.loc[("mine", "a"), "read_as"] == "detection maps"
+    assert float(table.loc[("mine", "a"), "lesions"]) == pytest.approx(0.9)
+    assert table["dsc"].isna().tolist() == [True] * 3 + [False] * 3
+    again = json.loads(protocol(*words, "--json")[1])["detection"]
+    assert again == {"mine": {"ap": 0.5, "auroc": 0.5, "score": 0.5, "cases": 3, "with_lesion": 2, "lesions": 2}}
+
+
+def test_one_map_of_probabilities_makes_all_of_its_folder_so(protocol, maps):
+    """What is kept is then measured again: a candidate of eight voxels is a speck among probabilities."""
+    for folder in ("references", "mine"):
+        small = np.zeros((30, 16, 16), np.float32)
+        small[10:12, 4:6, 4:6] = 0.7 if folder == "mine" else 1
+        save(maps / folder / "d.nii.gz", small)
+    words = ("picai", *arguments(maps), "--out", maps / "out")
+    assert "AP 0.667" in protocol(*words)[1]
+    sloped = block(label=1) * np.linspace(0.5, 0.9, 30, dtype=np.float32)[:, None, None]
+    save(maps / "mine" / "b.nii.gz", sloped)
+    code, out, err = protocol(*words)
+    assert code == 0, err
+    assert "Read as maps of probabilities" in out
+    assert set(pd.read_csv(maps / "out" / "protocols" / "picai.csv")["read_as"]) == {"maps of probabilities"}
+    assert "AP 0.667" in out  # the lesions of a and b, and no longer that of d
+
+
+def test_a_map_that_is_none_is_named(protocol, maps):
+    save(maps / "mine" / "b.nii.gz", block(label=1) * np.float32(1.5))
+    code, out, err = protocol("picai", *arguments(maps), "--out", maps / "out")
+    assert code == 0, err
+    assert "b.nii.gz is no map of 0 to 1" in " ".join(err.split())
+    assert "1 lesion in 2 cases" in out
+
+
+def test_evaluate_measures_maps_by_picai_too(call, maps):
+    words = ("evaluate", *arguments(maps), "--out", maps / "out", "--protocol", "picai")
+    code, out, err = call(*words)
+    assert code == 0, err
+    assert "mine: score 0.500" in out

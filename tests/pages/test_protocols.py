@@ -118,3 +118,22 @@ def test_the_report_has_the_same_table(app, measured):
     for row in table_of(opened(app)).reset_index().to_numpy().tolist():
         cells = [f"<td>{cell}</td>" for cell in row[:2]] + [f'<td class="number">{cell}</td>' for cell in row[2:]]
         assert "".join(cells) in section
+
+
+def test_detection_maps_have_their_scores_on_page_and_in_the_report(app, measured, tmp_path):
+    """Two lesions found with 0.5 and 0.9, one missed beside a false positive of 0.7: AP (1 + 2/3) / 3."""
+    folder = tmp_path / "results" / "made"
+    for case, (first, confidence) in {"a": (4, 0.5), "b": (4, 0.9), "c": (20, 0.7)}.items():
+        save(tmp_path / "references" / f"{case}.nii.gz", 4, label=1)
+        save(tmp_path / "maps" / f"{case}.nii.gz", first, label=1)
+        image = nib.load(tmp_path / "maps" / f"{case}.nii.gz")
+        values = image.get_fdata(dtype=np.float32) * np.float32(confidence)
+        nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "maps" / f"{case}.nii.gz")
+    evaluate({"maps": tmp_path / "maps"}, folder, references=tmp_path / "references", protocol="picai")
+    said = "AP 0.556 and AUROC –; sensitivity 0.667 at 0.5, 0.667 at 1, 0.667 at 2 false positives a case. 3 lesions"
+    at = opened(app)
+    assert not at.exception
+    assert said in " ".join(str(of.value) for of in at.markdown).replace("\\", "")
+    comparison, options = open_compared(folder), Options()
+    found = choose_breakdown((comparison.rows, comparison.lesions), comparison.manifest, options)
+    assert said in build_report(Findings(found, options, comparison, "afl report"))

@@ -7,6 +7,7 @@ import streamlit as st
 from afl_core.analysis.protocol_means import (
     BASIS,
     challenge_table,
+    detection_sentences,
     different_cases,
     first_sentence,
     lacking_sentence,
@@ -54,7 +55,9 @@ def _show(workspace: Comparison, name: str) -> None:
                 for column in shown
             },
         )
-        st.caption(plain(f"{BASIS} {left_out_sentence(measurable(workspace)[2])}"))
+        for sentence in detection_sentences(table):
+            st.markdown(plain(sentence))
+        st.caption(plain(f"{BASIS} {left_out_sentence(measurable(workspace, name)[2])}"))
     if lacking:
         st.caption(f"{lacking_sentence(lacking)} Measure them: `{_command(workspace, name)}`")
 
