@@ -48,7 +48,10 @@ def protocol(  # noqa: PLR0913 - one parameter an option
         Path | None, typer.Option(help="Folder of reference files alone, in place of --data; matched by case id.")
     ] = None,
     source: Annotated[
-        list[str] | None, typer.Option(help="NAME=PATH: a folder of label files. Give one or more.")
+        list[str] | None,
+        typer.Option(
+            help="NAME=PATH: a folder of label files; for picai also of maps of confidences. Give one or more."
+        ),
     ] = None,
     out: Annotated[
         Path | None,

@@ -145,6 +145,14 @@ def measure_protocol(
     return ByProtocol(table, problems)
 
 
+def rename_in_rows(folder: Path, name: str, to: str) -> None:
+    """Give a source another name in the rows of every protocol: they are of the same files."""
+    for protocol in measured_protocols(folder):
+        table = _stored(folder, protocol)
+        table = table[table["source"] != to].replace({"source": {name: to}})  # left by a source that is gone
+        write_atomically(protocol_file(folder, protocol), table.to_csv(index=False).encode())
+
+
 def measured_protocols(folder: Path) -> tuple[str, ...]:
     """Names of the protocols of which a folder keeps rows, whether or not they still hold."""
     return tuple(name for name in PROTOCOLS if protocol_file(folder, name).is_file())

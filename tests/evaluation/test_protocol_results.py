@@ -7,6 +7,7 @@ import pytest
 
 from afl_core import evaluate, open_results
 from afl_core.data.layouts import DataOptions
+from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.protocol_results import (
     every_protocol,
@@ -15,6 +16,7 @@ from afl_core.evaluation.protocol_results import (
     protocol_file,
     rows_by_protocol,
 )
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import parse_sources
 
 NAME = "brats2023_met"
@@ -110,6 +112,14 @@ def test_results_show_no_row_that_is_stale(work):
     (work / "references").rename(work / "gone")
     assert measured_protocols(work / "out") == (NAME,)
     assert every_protocol(open_comparison(work / "out")) == open_results(work / "out").protocols == {}
+
+
+def test_a_renamed_source_keeps_its_rows(work):
+    options = DataOptions(labels="brats2023")
+    evaluate({"mine": work / "mine"}, work / "out", references=work / "references", options=options, protocol=NAME)
+    rename_source(Results(work / "out"), "mine", "ours")
+    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (set(rows["source"]), len(rows), lacking) == ({"ours"}, 6, 0)
 
 
 def test_python_names_what_a_protocol_cannot_measure(work):
