@@ -4,8 +4,9 @@ Definitions: picai_eval 1.4.13 (matching, AP, AUROC, score) and report_guided_an
 of a map of probabilities). docs/protocols.md says where they differ from what is here.
 """
 
+import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
 from afl_core.errors import DataError, GeometryError
-from afl_core.regions import BoolArray
+from afl_core.regions import BoolArray, Box, bounding_box
 
 Map = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]
@@ -82,9 +83,10 @@ class DetectionScores:
 
 def is_detection_map(values: Map) -> bool:
     """Whether every 26-connected component above 0 holds one value: a confidence, and no map of probabilities."""
-    labels, count = ndimage.label(values, structure=CONNECTED)
-    numbers = np.arange(1, count + 1)
-    return bool(np.all(ndimage.minimum(values, labels, numbers) == ndimage.maximum(values, labels, numbers)))
+    inside = values[_box(values > 0)]
+    return not any(
+        np.any((first > 0) & (second > 0) & (first != second)) for first, second in _neighbours(np.pad(inside, 1))
+    )
 
 
 def map_candidates(values: Map) -> Candidates:
@@ -94,9 +96,9 @@ def map_candidates(values: Map) -> Candidates:
         DataError: If a value is negative or not finite.
     """
     _check_values(values)
-    labels, count = ndimage.label(values, structure=CONNECTED)
-    highest = ndimage.maximum(values, labels, np.arange(1, count + 1))
-    return Candidates(labels, np.array(highest, np.float64))
+    labels, box = np.zeros(values.shape, np.int32), _box(values > 0)
+    labels[box], count = ndimage.label(values[box], structure=CONNECTED)
+    return Candidates(labels, _highest(values[box], labels[box], count))
 
 
 def probability_candidates(probabilities: Map) -> Candidates:
@@ -110,17 +112,17 @@ def probability_candidates(probabilities: Map) -> Candidates:
         DataError: If a value is negative or not finite.
     """
     _check_values(probabilities)
-    left, labels = probabilities.copy(), np.zeros(probabilities.shape, np.int32)
-    confidences = list[float]()
+    labels, box = np.zeros(probabilities.shape, np.int32), _box(probabilities >= LEAST_CONFIDENCE / FACTOR)
+    left, taken, confidences = probabilities[box].copy(), labels[box], list[float]()
     while len(confidences) < MOST and (highest := left.max(initial=0)) >= LEAST_CONFIDENCE:
         threshold = highest / FACTOR
         blob = _surest(left, threshold)
         if blob is None:
             left[left > threshold] = 0  # specks alone
             continue
-        if not (ndimage.binary_dilation(labels > 0, CONNECTED) & blob).any():
+        if not (ndimage.binary_dilation(taken > 0, CONNECTED) & blob).any():
             confidences.append(float(left[blob].max()))
-            labels[blob] = len(confidences)
+            taken[blob] = len(confidences)
         left[blob] = 0
     return Candidates(labels, np.array(confidences))
 
@@ -140,8 +142,9 @@ def match_candidates(candidates: Candidates, reference: BoolArray) -> CaseDetect
     if candidates.labels.shape != reference.shape:
         shapes = f"map {candidates.labels.shape}, reference {reference.shape} voxels"
         raise GeometryError("Map and reference must have one shape", received=shapes)
-    lesions, count = ndimage.label(reference, structure=CONNECTED)
-    iou = _ious(lesions, count, candidates)
+    box = _box(reference | (candidates.labels > 0))
+    lesions, count = ndimage.label(reference[box], structure=CONNECTED)
+    iou = _ious(lesions, count, Candidates(candidates.labels[box], candidates.confidences))
     worth = np.where(iou >= MIN_IOU, 1 + iou, 0)
     lesion, candidate = linear_sum_assignment(worth, maximize=True)
     paired = worth[lesion, candidate] > 0
@@ -188,14 +191,32 @@ def _check_values(values: Map) -> None:
         )
 
 
+def _box(mask: BoolArray) -> Box:
+    """The box around a mask, of one voxel where it is empty."""
+    return bounding_box(mask) or (slice(0, 1),) * 3
+
+
+def _neighbours(values: Map) -> Iterator[tuple[Map, Map]]:
+    """An array against itself, moved to each of the 13 neighbours that lie in one half; its rim is left out."""
+    inner = (slice(1, -1),) * 3
+    for step in list(itertools.product((-1, 0, 1), repeat=3))[14:]:
+        yield values[inner], values[tuple(slice(1 + d, n - 1 + d) for d, n in zip(step, values.shape, strict=True))]
+
+
+def _highest(values: Map, labels: Numbers, count: int) -> Floats:
+    """The largest value of each label from 1 on."""
+    highest, where = np.zeros(count + 1), labels > 0
+    np.maximum.at(highest, labels[where], values[where])
+    return highest[1:]
+
+
 def _surest(values: Map, threshold: float) -> BoolArray | None:
     """Of the components from a threshold on that are no specks, the one with the largest value; the first of equals."""
     labels, count = ndimage.label(values >= threshold, structure=CONNECTED)
-    numbers = np.arange(1, count + 1)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)[1:]
-    if not (large := numbers[sizes > LEAST_VOXELS]).size:
+    large = np.bincount(labels.ravel(), minlength=count + 1)[1:] > LEAST_VOXELS
+    if not large.any():
         return None
-    return np.asarray(labels == large[np.argmax(ndimage.maximum(values, labels, large))])
+    return np.asarray(labels == 1 + np.argmax(np.where(large, _highest(values, labels, count), 0)))
 
 
 def _ious(lesions: Numbers, count: int, candidates: Candidates) -> Floats:

@@ -118,6 +118,17 @@ def test_detection_maps_are_told_from_probabilities():
     assert told == {"nothing", "a speck alone"}
 
 
+@pytest.mark.parametrize("step", [(1, 1, 1), (-1, 1, 1), (1, 0, 0), (0, -1, 1), (0, 0, 1)])
+def test_two_values_that_touch_are_of_one_component(step):
+    values = np.zeros((7, 7, 7), np.float32)
+    values[3, 3, 3], values[tuple(3 + d for d in step)] = 0.5, 0.6
+    assert not is_detection_map(values)
+    assert is_detection_map(np.where(values > 0, np.float32(0.5), 0))
+    values[tuple(3 + d for d in step)] = 0
+    values[tuple(3 + 2 * d for d in step)] = 0.6
+    assert is_detection_map(values)
+
+
 def test_wrong_maps_are_refused():
     with pytest.raises(DataError, match="values from 0 on"):
         map_candidates(np.full((3, 3, 3), -0.1, np.float32))
