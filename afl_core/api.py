@@ -5,7 +5,7 @@ work. What these names take and give keeps its form between versions.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -25,10 +25,13 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.protocol_cases import check_regions, doubts
+from afl_core.evaluation.protocol_results import every_protocol, label_folders, left_out_sentence, measure_protocol
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
+from afl_core.metrics.protocols import PROTOCOLS, find_protocol
 from afl_core.shape import describe
 
 __all__ = ["DataOptions", "ResultTables", "breakdown", "describe", "evaluate", "open_results"]
@@ -45,6 +48,8 @@ class ResultTables:
         lesions: One row a lesion and source, false positives too.
         problems: Case, and source where it is of one, to what went wrong.
         notes: Sentences that belong with any number of these tables: what counts, and what looks wrong.
+        protocols: Name of a challenge's protocol to its rows, one a case, source and region; those that no longer hold
+            are left out.
     """
 
     folder: Path
@@ -53,6 +58,7 @@ class ResultTables:
     lesions: pd.DataFrame
     problems: Mapping[str, str]
     notes: tuple[str, ...]
+    protocols: Mapping[str, pd.DataFrame] = field(default_factory=dict)
 
 
 def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
@@ -70,6 +76,8 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     manifest = opened.manifest
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
+    protocols = every_protocol(opened)
+    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name]))
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,
@@ -77,6 +85,7 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
         lesions=opened.lesions.reset_index(drop=True),
         problems=problems | dict(manifest.data.skipped),
         notes=(*said, *opened.left_out_sentences),
+        protocols=protocols,
     )
 
 
@@ -93,6 +102,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     matcher: str = SETTINGS.matcher,
     least_lesion_voxels: int | None = None,
     nsd_tolerance_mm: float = SETTINGS.nsd_tolerance_mm,
+    protocol: str | None = None,
     workers: int | None = 1,
 ) -> ResultTables:
     """Measure every source on every case, as `afl evaluate` does; rows that are still valid are kept.
@@ -111,6 +121,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; None is 10, or the
             matcher's own rule, and 1 counts all.
         nsd_tolerance_mm: Distance up to which a surface counts as right.
+        protocol: Key of `PROTOCOLS`: the folders of label files are measured as that challenge does, too.
         workers: Processes; None is one a core, for a script that guards its start by `if __name__ == "__main__"`.
 
     Returns:
@@ -126,6 +137,9 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
+    rule = find_protocol(protocol) if protocol else None
+    if rule:
+        check_regions(cohort, rule)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
     ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
@@ -133,11 +147,16 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
+        folders, others = label_folders(decided, rule.name if rule else "")
+        found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
     tables = open_results(out)
     if tables.cases.empty:
         received = next(iter(tables.problems.values()), number_of(len(cases), "case"))
         raise DataError("No case could be evaluated", received=received, todo="See the problems in its manifest.json")
-    return tables
+    if found is None:
+        return tables
+    told = (*tables.notes, *filter(None, [left_out_sentence(others)]))
+    return replace(tables, problems={**tables.problems, **found.problems}, notes=told)
 
 
 def breakdown(  # noqa: PLR0913 - one argument a choice, as `afl breakdown` has them

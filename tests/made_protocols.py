@@ -107,3 +107,77 @@ def pairs():
     spaced["noise of 2 mm"] = (*noisy(6), (2.0, 2.0, 2.0))
     spaced["noise of 1 x 1 x 3 mm"] = (*noisy(7), (1.0, 1.0, 3.0))
     return spaced
+
+
+def confidences(*balls):
+    """A detection map of balls, each (centre, radius, confidence); a later one lies on an earlier one."""
+    values = np.zeros(SHAPE, np.float32)
+    for centre, radius, confidence in balls:
+        values[grown((centre, radius)) > 0] = confidence
+    return values
+
+
+def detections():
+    """Name of a cohort to its cases, each a detection map and a reference: ties, rivals, misses, empty ones."""
+    one, two = grown(((16, 16, 16), 6)) > 0, grown(((12, 14, 16), 6), ((34, 24, 16), 5)) > 0
+    none = np.zeros(SHAPE, bool)
+    found = {
+        "found": (confidences(((16, 16, 16), 5, 0.9)), one),
+        "shifted": (confidences(((19, 16, 16), 5, 0.6)), one),
+        "hardly met": (confidences(((23, 16, 16), 5, 0.8)), one),
+        "rivals on one": (confidences(((12, 16, 16), 3, 0.5), ((20, 16, 16), 3, 0.7)), one),
+        "one of two": (confidences(((12, 14, 16), 5, 0.6), ((30, 8, 16), 2, 0.6)), two),
+        "both": (confidences(((12, 14, 16), 5, 0.4), ((34, 24, 16), 4, 0.9)), two),
+        "nothing said": (confidences(), two),
+        "false alarm": (confidences(((36, 30, 20), 4, 0.6)), none),
+        "two false": (confidences(((36, 30, 20), 4, 0.3), ((10, 10, 10), 3, 0.9)), none),
+        "quiet": (confidences(), none),
+    }
+    kept = ("found", "both", "false alarm", "quiet")
+    rng = np.random.default_rng(3)
+    many = []
+    for k in range(24):
+        lesions = [(rng.integers(6, 28, 3), rng.uniform(2, 5)) for _ in range(k % 3)]
+        near = [(centre + rng.integers(-3, 4, 3), radius * rng.uniform(0.5, 1.3)) for centre, radius in lesions]
+        said = [*near, (rng.integers(6, 28, 3), rng.uniform(1, 4))][: 1 + k % 4]
+        balls = [(*ball, rng.integers(1, 10) / 10) for ball in said]
+        many.append((confidences(*balls), grown(*lesions) > 0))
+    return {
+        "all": list(found.values()),
+        "no lesion is missed": [found[name] for name in kept],
+        "equal confidences": [(np.where(values > 0, np.float32(0.5), 0), of) for values, of in found.values()],
+        "made at random": [pair for pair in many if _is_plain(pair[0])],
+        "one missed alone": [found["nothing said"], found["quiet"]],
+    }
+
+
+def _is_plain(values):
+    """Whether each component has one value."""
+    labels, count = ndimage.label(values, structure=np.ones((3, 3, 3)))
+    return all(len(np.unique(values[labels == k])) == 1 for k in range(1, count + 1))
+
+
+def probabilities():
+    """Name to a map of probabilities, shape (48, 40, 32): peaks apart, beside one another, equal, flat and specks."""
+    x, y, z = np.ogrid[tuple(map(slice, SHAPE))]
+
+    def peak(centre, width, height):
+        apart = sum((axis - c) ** 2 for axis, c in zip((x, y, z), centre, strict=True))
+        return height * np.exp(-apart / (2 * width**2))
+
+    speck = np.zeros(SHAPE)
+    speck[40:42, 30:32, 20:22] = 0.95
+    noise = ndimage.gaussian_filter(np.random.default_rng(5).random(SHAPE), 2)
+    made = {
+        "one peak": peak((16, 16, 16), 4, 0.8),
+        "two apart": peak((12, 14, 16), 3, 0.8) + peak((34, 24, 16), 3, 0.3),
+        "two that touch": np.maximum(peak((14, 16, 16), 3, 0.9), peak((24, 16, 16), 3, 0.5)),
+        "two of one height": np.maximum(peak((12, 14, 16), 3, 0.5), peak((34, 24, 16), 3, 0.5)),
+        "a speck above a peak": np.maximum(speck, peak((16, 16, 16), 4, 0.6)),
+        "a speck alone": speck,
+        "nothing": np.zeros(SHAPE),
+        "too low": peak((16, 16, 16), 4, 0.009),
+        "noise": (noise - noise.min()) / np.ptp(noise) * 0.7,
+        "many peaks": sum(peak((6 + 7 * k, 8 + 4 * k, 16), 1.8, 0.3 + 0.1 * k) for k in range(6)),
+    }
+    return {name: values.astype(np.float32) for name, values in made.items()}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from afl_core.analysis.label_errors import COLUMNS, label_errors, parts_of
-from afl_core.base.storage import write_table
+from afl_core.base.storage import file_state, write_table
 from afl_core.base.workers import finished
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
@@ -55,15 +55,9 @@ def wanted_pairs(opened: Opened) -> dict[Pair, str]:
         reference = cases[case_id].reference if case_id in cases else None
         files = [reference, *(of.mask_file(case_id, source) for of in opened.values())]
         patient = cases[case_id].patient if case_id in cases else ""
-        parts = repr((told, patient, [_state(file) for file in files]))
+        parts = repr((told, patient, [file_state(file) for file in files]))
         keys[case_id, source] = hashlib.sha256(parts.encode()).hexdigest()
     return keys
-
-
-def _state(file: Path | None) -> object:
-    if file is None or not file.is_file():
-        return None
-    return str(file), file.stat().st_size, file.stat().st_mtime_ns
 
 
 def kept_counts(folder: Path, wanted: Mapping[Pair, str]) -> tuple[pd.DataFrame, dict[Pair, str]]:

@@ -193,6 +193,13 @@ def file_identity(path: Path) -> FileIdentity:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
 
+def file_state(path: Path | None) -> object:
+    """Path, size and time of change of a file, for the key of what was read from it; None where there is none."""
+    if path is None or not path.is_file():
+        return None
+    return str(path), path.stat().st_size, path.stat().st_mtime_ns
+
+
 def hash_files(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of files, in the order given; `OSError` for a pipe or device, which never ends."""
     digest = hashlib.sha256()

@@ -11,6 +11,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.extras import need
 from afl_core.base.words import number_of
 from afl_core.base.workers import finished, worker_pool
+from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
@@ -25,7 +26,7 @@ from afl_core.cli.options import (
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
-from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
+from afl_core.cli.terminal import print_always, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.check.doubts import with_tumour
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
@@ -34,14 +35,18 @@ from afl_core.data.layouts.masks import composed
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.changes import rename_source
+from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
+from afl_core.evaluation.protocol_cases import check_regions
+from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.sources import Source, parse_sources
 from afl_core.metrics.matchers import LEAST_LESION_VOXELS, MATCHERS
+from afl_core.metrics.protocols import Protocol, find_protocol
 from afl_core.volume import Case
 
 commands = typer.Typer()
@@ -104,6 +109,10 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         ),
     ] = None,
     trust_voxel_order: TrustOption = False,
+    protocol: Annotated[
+        str | None,
+        typer.Option(help="Also measure the folders of label files by this protocol of a challenge: see afl protocol."),
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="End with exit status 1 if a case failed or a prediction is missing.")
     ] = False,
@@ -115,6 +124,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
 
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
+    rule = find_protocol(protocol) if protocol else None
     sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
     if any(source.sequences() for source in sources):
         need("train", of="A checkpoint as a source")
@@ -124,12 +134,16 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = open_cohort(data, references, options)
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
+    if rule:
+        check_regions(cohort, rule)
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
     print_line(f"Tables, masks and manifest are in {out}")
+    if rule:
+        problems |= _by_protocol(rule, out, chosen, sources, workers)
     missing = {f"{case_id} {name}" for name, ids in results.manifest().missing.items() for case_id in ids}
     if strict and (failed := missing | problems.keys()):
         print_always(
@@ -185,6 +199,19 @@ def rename(
         raise UsageError("There are no such results", received=results, todo="Give a folder that afl evaluate made")
     rename_source(Results(results), source, to)
     print_line(f"{source} is now {to} in {results}")
+
+
+def _by_protocol(
+    rule: Protocol, results: Path, cases: Sequence[Case], sources: Sequence[Source], workers: int | None
+) -> dict[str, str]:
+    """Measure the same cases and sources by a protocol too; the problems by case and source."""
+    cohort, folders, others = measurable(open_comparison(results), rule.name)
+    ids, names = {case.case_id for case in cases}, {source.name for source in sources}
+    print_warnings([left_out_sentence([name for name in others if name in names])])
+    if not (folders := tuple(of for of in folders if of.name in names)):
+        return {}
+    chosen = [case for case in cohort.cases if case.case_id in ids]
+    return dict(measure_by(rule, chosen, folders, folder=results, workers=workers).problems)
 
 
 def _names(region: str | None, regions: str | None) -> tuple[str, ...]:

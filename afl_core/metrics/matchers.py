@@ -138,11 +138,15 @@ def find_matcher(name: str) -> Matcher:
     return MATCHERS[find_key(MATCHERS, name, kind="lesion matcher")]
 
 
+def tasks_of(case_ids: Iterable[str]) -> Counter[str]:
+    """BraTS tasks that the names of cases say, such as met, to how many say it."""
+    return Counter(match["task"].lower() for case_id in case_ids if (match := _TASK.match(case_id)))
+
+
 def task_warning(matcher: str, case_ids: Iterable[str]) -> str:
     """That the names of cases say another BraTS task than the matcher; "" where they do not."""
     matcher_task = MATCHERS[matcher].task if matcher in MATCHERS else ""
-    named = Counter(match["task"].lower() for case_id in case_ids if (match := _TASK.match(case_id)))
-    others = {task: n for task, n in named.items() if task != matcher_task}
+    others = {task: n for task, n in tasks_of(case_ids).items() if task != matcher_task}
     if not matcher_task or not others:
         return ""
     listed = ", ".join(f"{n} of {task.upper()} (brats2023_{task})" for task, n in sorted(others.items()))

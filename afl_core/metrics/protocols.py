@@ -159,7 +159,7 @@ _ROWS = (
         source="https://pypi.org/project/picai-eval/1.4.13/",
         definition="Lesions and predicted components (26-connected) are paired one to one: as many pairs of an IoU of "
         "at least 0.1 as there can be, then the largest sum of IoU. A further component with such an IoU is no false "
-        "positive. A mask has no confidences, so neither AP nor AUROC is computed.",
+        "positive. AP, AUROC and their mean, the score, are of maps of confidences; masks have none.",
         regions=_regions(cspca=()),
         labels=(),
         matcher=Matcher(

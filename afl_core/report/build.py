@@ -12,6 +12,7 @@ from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
 from afl_core.report.page import frame
 from afl_core.report.parts import escape, paragraph, section
+from afl_core.report.protocols import show_protocols
 from afl_core.report.regions import show_regions
 from afl_core.report.statistics import axis_tables, conclusion, headline, planning, sentences_of
 
@@ -36,6 +37,7 @@ def build_report(findings: Findings) -> str:
     sections = {
         "regions": ("Every region", show_regions(findings)),
         "headline": ("All metrics", headline(findings)),
+        "protocols": ("By the rules of a challenge", show_protocols(findings)),
         **{
             f"by-{b.axis}": (f"By {findings.units.axis(b.axis).label.lower()}", _axis(findings, b.axis))
             for b in findings.breakdown.binnings

@@ -64,7 +64,7 @@ def test_measures_every_case_and_region(protocol, folders):
     code, out, err = protocol("brats2023_met", *arguments(folders), "--out", folders / "out")
     assert code == 0, err
     assert PROTOCOLS["brats2023_met"].source in err
-    table = pd.read_csv(folders / "out" / "protocol.csv")
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_met.csv")
     assert table[["case_id", "region"]].to_numpy().tolist() == [[c, r] for c in "abc" for r in ("wt", "tc", "et")]
     whole = table[table["region"] == "wt"].set_index("case_id")
     assert whole["dsc"].tolist() == [1, 0.5, 0]
@@ -73,7 +73,7 @@ def test_measures_every_case_and_region(protocol, folders):
     assert whole[["tp", "fp", "fn"]].to_numpy().tolist() == [[1, 0, 0], [1, 0, 0], [0, 1, 1]]
     assert set(table["protocol"]) == {"brats2023_met"}
     (line,) = [line for line in out.splitlines() if line.split()[1:2] == ["wt"]]
-    assert line.split()[2:] == ["3", "0.67", "0.33", "0.33", "0.00", "0.500", "125.67", "0.500", "6.33"]
+    assert line.split()[2:] == ["3", "0.500", "125.67", "0.67", "0.33", "0.33", "0.00", "0.500", "6.33"]
 
 
 def test_json_says_in_how_many_cases_a_value_is_defined(protocol, folders):
@@ -102,7 +102,7 @@ def test_bad_files_never_end_the_others(protocol, folders):
     save(folders / "mine" / "other.nii.gz", block())
     code, out, err = protocol("brats2023_gli", *arguments(folders), "--out", folders / "out", "--json")
     assert code == 0, err
-    assert set(pd.read_csv(folders / "out" / "protocol.csv")["case_id"]) == {"a", "b", "c"}
+    assert set(pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")["case_id"]) == {"a", "b", "c"}
     problems = json.loads(out)["problems"]
     assert set(problems) == {"label4 mine", "grid mine", "half mine", "missing mine", "other"}
     assert "4 where 1, 2, 3 are known" in problems["label4 mine"]
@@ -117,7 +117,7 @@ def test_two_sources_in_their_order(protocol, folders):
         save(folders / "also" / f"{case}_pred.nii.gz", block())
     code, _, err = protocol("brats2023_gli", *arguments(folders, "mine", "also"), "--out", folders / "out")
     assert code == 0, err
-    table = pd.read_csv(folders / "out" / "protocol.csv")
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
     assert list(dict.fromkeys(table["source"])) == ["mine", "also"]
     assert set(table.loc[table["source"] == "also", "lesion_dsc"]) == {1}
     assert "different cases" not in err
@@ -134,7 +134,7 @@ def test_files_that_lost_their_header(protocol, folders):
     words = ("brats2023_gli", *arguments(folders, "flipped"), "--out", folders / "out")
     assert protocol(*words)[0] == 2
     assert protocol(*words, "--trust-voxel-order")[0] == 0
-    assert set(pd.read_csv(folders / "out" / "protocol.csv")["lesion_dsc"]) == {1}
+    assert set(pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")["lesion_dsc"]) == {1}
 
 
 def test_masks_of_one_region_are_doubted(protocol, folders):
@@ -149,6 +149,33 @@ def test_case_names_of_another_task_are_doubted(protocol, folders):
         save(folders / folder / "BraTS-MET-00001-000.nii.gz", block())
     err = protocol("brats2023_gli", *arguments(folders))[2]
     assert "another task than the names of the cases say: 1 of MET" in err
+
+
+def test_case_names_of_another_task_of_2025_are_doubted(protocol, folders):
+    for folder in ("references", "mine"):
+        save(folders / folder / "BraTS-PED-00001-000.nii.gz", block())
+    said = "is another task than the names of the cases say: 1 of PED"
+    assert said in protocol("brats2025_gli", *arguments(folders))[2]
+    assert said not in protocol("brats2025_ped", *arguments(folders))[2]
+    assert said not in protocol("brats2025_goat", *arguments(folders))[2]
+    assert "is another task" not in protocol("picai", *arguments(folders))[2]
+
+
+@pytest.mark.parametrize(
+    ("name", "absent"),
+    [("brats2025_ped", "4 (ED)"), ("brats2025_gli", "4 (RC)"), ("brats2025_goat", ""), ("brats2023_gli", "")],
+)
+def test_labels_that_no_file_holds_are_doubted(protocol, folders, name, absent):
+    """Files with the labels 1, 2 and 3 of BraTS 2023: those of 2025 have 4, children and after surgery."""
+    for folder in ("references", "mine"):
+        labels = block()
+        labels[4, 4:7, 4:10], labels[5, 4:7, 4:10] = 1, 2
+        save(folders / folder / "a.nii.gz", labels)
+    said = f"holds the label {absent} of {PROTOCOLS[name].title}, only 1, 2, 3: if these are the labels of another"
+    assert (said in protocol(name, *arguments(folders))[2]) == bool(absent)
+    if absent:
+        save(folders / "mine" / "b.nii.gz", block(label=4))
+        assert "No file, reference" not in protocol(name, *arguments(folders))[2]
 
 
 def test_labels_that_mean_something_else_are_refused(protocol, folders):
@@ -187,6 +214,7 @@ def test_a_layout_that_says_other_labels_than_the_protocol(protocol, data):
     [
         (("brats2025_mets",), "Did you mean brats2025_met?"),
         (("brats2023_met", "--references", "x"), "There is nothing to measure"),
+        (("brats2023_met", "--out", "no results"), "There is nothing to measure"),
     ],
 )
 def test_mistakes(protocol, words, said):
@@ -201,3 +229,105 @@ def test_nothing_that_could_be_measured(protocol, folders):
     code, _, err = protocol("brats2023_gli", *arguments(folders))
     assert code == 2
     assert "No prediction could be measured (received: 3 cases)" in err
+
+
+@pytest.fixture
+def evaluated(call, folders):
+    """`evaluated(*words)` runs `afl evaluate` on the three cases, with a folder of maps beside the labels."""
+    for case in "abc":
+        save(folders / "maps" / f"{case}.nii.gz", block().astype(np.float32) / 4)
+    return partial(call, "evaluate", *arguments(folders, "mine", "maps"), "--out", folders / "out", "--labels")
+
+
+def test_evaluate_measures_by_a_protocol_too_in_the_same_file(protocol, evaluated, folders):
+    code, out, err = evaluated("brats2023", "--protocol", "brats2023_met")
+    assert code == 0, err
+    assert "By the protocol's rules without maps, no folder of label files" in " ".join(err.split())
+    assert "mine   wt     3     0.500" in out
+    path = folders / "out" / "protocols" / "brats2023_met.csv"
+    of_evaluate = path.read_bytes()
+    assert set(pd.read_csv(path)["source"]) == {"mine"}
+    code, _, err = protocol("brats2023_met", "--out", folders / "out")
+    assert code == 0, err
+    assert path.read_bytes() == of_evaluate
+    path.unlink()
+    assert protocol("brats2023_met", *arguments(folders), "--labels", "brats2023", "--out", folders / "out")[0] == 0
+    assert path.read_bytes() == of_evaluate
+
+
+def test_evaluate_names_what_the_protocol_cannot_measure(evaluated, folders):
+    save(folders / "mine" / "b.nii.gz", block(label=4))
+    code, _, err = evaluated("any", "--protocol", "brats2023_gli", "--strict")
+    assert code == 1
+    assert "4 where 1, 2, 3 are known" in " ".join(err.split())
+    table = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
+    assert set(table["case_id"]) == {"a", "c"}
+
+
+def test_evaluate_refuses_a_protocol_of_other_labels_before_it_measures(evaluated, folders):
+    code, _, err = evaluated("msd", "--protocol", "brats2023_gli")
+    assert code == 2
+    assert "the region tc is another than in BraTS 2023" in " ".join(err.split())
+    assert not (folders / "out").exists()
+
+
+@pytest.fixture
+def maps(tmp_path):
+    """A lesion found with 0.9, one missed, and a case without a lesion with a candidate of 0.6; and masks of them."""
+    for case, size, confidence in (("a", 6, 0.9), ("b", 6, 0), ("c", 0, 0.6)):
+        save(tmp_path / "references" / f"{case}.nii.gz", block(label=1, size=size))
+        save(tmp_path / "mine" / f"{case}.nii.gz", block(label=1) * np.float32(confidence))
+        save(tmp_path / "masks" / f"{case}.nii.gz", block(label=1, size=6 if confidence else 0))
+    return tmp_path
+
+
+def test_detection_maps_have_the_scores_of_picai(protocol, maps):
+    """By hand: AP 1/2, as precision is 1 up to the one lesion of two; of the pairs 0.9 > 0.6 > 0, AUROC 1/2."""
+    words = ("picai", *arguments(maps, "mine", "masks"), "--out", maps / "out")
+    code, out, err = protocol(*words)
+    assert code == 0, err
+    assert "mine: score 0.500, the mean of AP 0.500 and AUROC 0.500" in out
+    assert "sensitivity 0.500 at 0.5, 0.500 at 1, 0.500 at 2 false positives a case" in out
+    assert "2 lesions in 3 cases, 2 with a lesion" in out
+    assert "Read as detection maps" in out
+    assert "masks: score" not in out
+    table = pd.read_csv(maps / "out" / "protocols" / "picai.csv").set_index(["source", "case_id"])
+    assert table["tp"].tolist() == [1, 0, 0] * 2
+    assert table["fp"].tolist() == [0, 0, 1] * 2
+    assert table.loc[("mine", "a"), "read_as"] == "detection maps"
+    assert float(table.loc[("mine", "a"), "lesions"]) == pytest.approx(0.9)
+    assert table["dsc"].isna().tolist() == [True] * 3 + [False] * 3
+    again = json.loads(protocol(*words, "--json")[1])["detection"]
+    assert again == {"mine": {"ap": 0.5, "auroc": 0.5, "score": 0.5, "cases": 3, "with_lesion": 2, "lesions": 2}}
+
+
+def test_one_map_of_probabilities_makes_all_of_its_folder_so(protocol, maps):
+    """What is kept is then measured again: a candidate of eight voxels is a speck among probabilities."""
+    for folder in ("references", "mine"):
+        small = np.zeros((30, 16, 16), np.float32)
+        small[10:12, 4:6, 4:6] = 0.7 if folder == "mine" else 1
+        save(maps / folder / "d.nii.gz", small)
+    words = ("picai", *arguments(maps), "--out", maps / "out")
+    assert "AP 0.667" in protocol(*words)[1]
+    sloped = block(label=1) * np.linspace(0.5, 0.9, 30, dtype=np.float32)[:, None, None]
+    save(maps / "mine" / "b.nii.gz", sloped)
+    code, out, err = protocol(*words)
+    assert code == 0, err
+    assert "Read as maps of probabilities" in out
+    assert set(pd.read_csv(maps / "out" / "protocols" / "picai.csv")["read_as"]) == {"maps of probabilities"}
+    assert "AP 0.667" in out  # the lesions of a and b, and no longer that of d
+
+
+def test_a_map_that_is_none_is_named(protocol, maps):
+    save(maps / "mine" / "b.nii.gz", block(label=1) * np.float32(1.5))
+    code, out, err = protocol("picai", *arguments(maps), "--out", maps / "out")
+    assert code == 0, err
+    assert "b.nii.gz is no map of 0 to 1" in " ".join(err.split())
+    assert "1 lesion in 2 cases" in out
+
+
+def test_evaluate_measures_maps_by_picai_too(call, maps):
+    words = ("evaluate", *arguments(maps), "--out", maps / "out", "--protocol", "picai")
+    code, out, err = call(*words)
+    assert code == 0, err
+    assert "mine: score 0.500" in out

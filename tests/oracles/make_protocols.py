@@ -10,6 +10,7 @@ Each code is installed in an environment of its own, and none of them is a depen
                itself where it can.
     brats2025  pip install brats-evaluation==0.0.10 panoptica==2.1.7
     picai      pip install picai-eval==1.4.13
+    detection  pip install picai-eval==1.4.13 report-guided-annotation==0.3.4: on detection maps and probabilities
 
     PYTHONPATH=tests python tests/oracles/make_protocols.py brats2023
 """
@@ -33,6 +34,10 @@ CONFIGS_2025 = {
     "brats2025_men_rt": "MenRT",
     "brats2025_men_pre": "MenPre",
 }
+
+
+RATES = (0.1, 0.25, 0.5, 1, 2)
+"""False positives a case at which sensitivity is taken."""
 
 
 def files_of(folder, pair):
@@ -119,6 +124,32 @@ def picai(_folder, pair):
     }
 
 
+def detection():
+    """Scores of cohorts of detection maps, lesions of each case, and candidates of maps of probabilities."""
+    from picai_eval import evaluate
+    from report_guided_annotation import extract_lesion_candidates
+
+    cohorts = {}
+    for name, cases in made_protocols.detections().items():
+        found = evaluate([values for values, _ in cases], [reference.astype(np.int32) for _, reference in cases])
+        cohorts[name] = {
+            "ap": number(found.AP),
+            "auroc": number(found.auroc),
+            "score": number(found.score),
+            "sensitivity": {str(rate): number(found.lesion_TPR_at_FPR(rate)) for rate in RATES},
+            "cases": [
+                sorted([is_lesion, number(confidence)] for is_lesion, confidence, _ in found.lesion_results[k])
+                for k in range(len(cases))
+            ],
+        }
+    extracted = {}
+    for name, values in made_protocols.probabilities().items():
+        blobs, *_ = extract_lesion_candidates(values, threshold="dynamic-v2")
+        sizes = {str(number(value)): int((blobs == value).sum()) for value in np.unique(blobs[blobs > 0])}
+        extracted[name] = {"voxels": int((blobs > 0).sum()), "by_confidence": sizes}
+    return {"cohorts": cohorts, "extracted": extracted}
+
+
 def number(value):
     """The value as JSON holds it: null for undefined, a text for what is infinite."""
     value = float(value)
@@ -129,6 +160,9 @@ def number(value):
 
 if __name__ == "__main__":
     which = sys.argv[1]
+    if which == "detection":
+        Path(__file__).with_name("detection_picai.json").write_text(json.dumps(detection(), indent=1) + "\n")
+        sys.exit()
     measured = {}
     for title, made in made_protocols.pairs().items():
         with tempfile.TemporaryDirectory() as folder:

@@ -1,0 +1,143 @@
+"""Rows of a protocol that are kept: what holds is not measured again, what has changed is never shown."""
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+
+from afl_core import evaluate, open_results
+from afl_core.data.layouts import DataOptions
+from afl_core.evaluation.changes import rename_source
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.protocol_results import (
+    every_protocol,
+    measure_protocol,
+    measured_protocols,
+    protocol_file,
+    rows_by_protocol,
+)
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.sources import parse_sources
+
+NAME = "brats2023_met"
+
+
+def save(path, first, label=3):
+    labels = np.zeros((30, 16, 16), np.uint8)
+    labels[first : first + 6, 4:10, 4:10] = label
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
+
+
+@pytest.fixture
+def work(tmp_path):
+    """Two cases of a block of 216 voxels, found exactly and shifted by three, by each of two sources."""
+    for case, first in (("a", 4), ("b", 7)):
+        save(tmp_path / "references" / f"{case}.nii.gz", 4)
+        for source in ("mine", "also"):
+            save(tmp_path / source / f"{case}.nii.gz", first)
+    return tmp_path
+
+
+@pytest.fixture
+def measured(work):
+    """`measured(*sources)` measures both cases; the rows, and the cases that were read."""
+    cohort = DataOptions(labels="brats2023").references(work / "references")
+
+    def run(*names):
+        sources, read = parse_sources([f"{name}={work / name}" for name in names]), []
+        report = lambda done, total, case_id: read.append(case_id)  # noqa: E731
+        found = measure_protocol(cohort.cases, sources, NAME, folder=work / "out", report=report)
+        return found, read
+
+    return run
+
+
+def test_what_holds_is_not_measured_again(measured, work):
+    first, read = measured("mine")
+    assert sorted(read) == ["a", "b"]
+    assert first.table.loc[first.table["region"] == "et", "lesion_dsc"].tolist() == [1, 0.5]
+    assert set(first.table["labels"]) == set(first.table["reference_labels"]) == {"3"}
+    again, read = measured("mine")
+    assert read == []
+    pd.testing.assert_frame_equal(again.table, first.table)
+
+
+def test_a_changed_file_is_measured_again_and_another_source_keeps_its_rows(measured, work):
+    measured("mine")
+    assert measured("also")[1] == ["a", "b"]
+    save(work / "mine" / "b.nii.gz", 5)
+    found, read = measured("mine", "also")
+    assert read == ["b"]
+    dices = found.table[found.table["region"] == "et"].set_index(["source", "case_id"])["dsc"].round(3).to_dict()
+    assert dices == {("mine", "a"): 1, ("mine", "b"): 0.833, ("also", "a"): 1, ("also", "b"): 0.5}
+    save(work / "references" / "a.nii.gz", 6)
+    assert measured("mine", "also")[1] == ["a"]
+
+
+def test_a_damaged_file_of_rows_is_made_again(measured, work):
+    measured("mine")
+    for text in (
+        b"",
+        b"not a table",
+        b"source,case_id\nmine,a\n",
+        protocol_file(work / "out", NAME).read_bytes()[:300],
+    ):
+        protocol_file(work / "out", NAME).write_bytes(text)
+        assert len(measured("mine")[0].table) == 6
+
+
+def test_what_cannot_be_measured_is_named_every_time(measured, work):
+    save(work / "mine" / "b.nii.gz", 4, label=9)
+    (work / "also" / "a.nii.gz").unlink()
+    for _ in range(2):
+        found, _ = measured("mine", "also")
+        assert set(found.problems) == {"b mine", "a also"}
+        assert set(zip(found.table["case_id"], found.table["source"], strict=True)) == {("a", "mine"), ("b", "also")}
+
+
+def test_results_show_no_row_that_is_stale(work):
+    sources = {"mine": work / "mine", "also": work / "also"}
+    options = DataOptions(labels="brats2023")
+    tables = evaluate(sources, work / "out", references=work / "references", options=options, protocol=NAME)
+    assert list(tables.protocols) == [NAME]
+    assert not tables.problems
+    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (len(rows), lacking) == (12, 0)
+    pd.testing.assert_frame_equal(tables.protocols[NAME], rows)
+    save(work / "mine" / "b.nii.gz", 5)
+    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (len(rows), lacking) == (9, 1)
+    assert ("b", "mine") not in set(zip(rows["case_id"], rows["source"], strict=True))
+    (work / "references").rename(work / "gone")
+    assert measured_protocols(work / "out") == (NAME,)
+    assert every_protocol(open_comparison(work / "out")) == open_results(work / "out").protocols == {}
+
+
+def test_a_renamed_source_keeps_its_rows(work):
+    options = DataOptions(labels="brats2023")
+    evaluate({"mine": work / "mine"}, work / "out", references=work / "references", options=options, protocol=NAME)
+    rename_source(Results(work / "out"), "mine", "ours")
+    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (set(rows["source"]), len(rows), lacking) == ({"ours"}, 6, 0)
+
+
+def test_python_names_what_a_protocol_cannot_measure(work):
+    save(work / "mine" / "b.nii.gz", 4, label=9)
+    tables = evaluate({"mine": work / "mine"}, work / "out", references=work / "references", protocol=NAME)
+    assert "9 where 1, 2, 3 are known" in tables.problems["b mine"]
+    assert set(tables.protocols[NAME]["case_id"]) == {"a"}
+
+
+def test_python_tells_doubts_and_what_is_left_out(work):
+    """Label 3 alone in every file; and a folder of maps, which a protocol cannot measure."""
+    for case in "ab":
+        image = nib.load(work / "mine" / f"{case}.nii.gz")
+        (work / "maps").mkdir(exist_ok=True)
+        nib.save(nib.Nifti1Image(image.get_fdata(dtype=np.float32) / 4, np.eye(4)), work / "maps" / f"{case}.nii.gz")
+    sources = {"mine": work / "mine", "maps": work / "maps"}
+    tables = evaluate(sources, work / "out", references=work / "references", protocol="brats2025_ped")
+    notes = " ".join(tables.notes)
+    assert "Every file of mine holds the label 3 alone" in notes
+    assert "holds the label 1 (ET) or 2 (NETC) or 4 (ED) of BraTS 2025 paediatric, only 3" in notes
+    assert "By the protocol's rules without maps" in notes
