@@ -14,6 +14,7 @@ from afl_core.base.workers import finished, worker_pool
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
+    CovariatesOption,
     LabelsOption,
     LayoutOption,
     NamedPaths,
@@ -27,6 +28,7 @@ from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
 from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
 from afl_core.data.check.doubts import with_tumour
+from afl_core.data.covariates import load_covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.labelling import with_regions
@@ -75,6 +77,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     ] = None,
     regions: RegionsOption = None,
     patients: PatientsOption = None,
+    covariates: CovariatesOption = None,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
@@ -121,11 +124,15 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = open_cohort(data, references, options)
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
+    table = load_covariates(covariates, cohort.patients.of) if covariates else None
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
+    if table:
+        results.keep_covariates(table)
+    more = (*table.warnings, *table.left_out.values()) if table else ()
+    print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
     print_line(f"Tables, masks and manifest are in {out}")
     missing = {f"{case_id} {name}" for name, ids in results.manifest().missing.items() for case_id in ids}
     if strict and (failed := missing | problems.keys()):

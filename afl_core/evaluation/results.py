@@ -16,7 +16,9 @@ from filelock import FileLock, Timeout
 from afl_core.base.storage import read_bounded, write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.data.check.doubts import doubt_cohort
+from afl_core.data.covariates import Covariates, participants_covariates
 from afl_core.data.layouts import Cohort
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection, SourceSection
@@ -114,6 +116,7 @@ class Results:
         """`describe` with what a cohort says: folder, layout, region, labels and doubt of them, problems and patients.
 
         Patients that were declared before stay, unless the cohort's are declared too; settings likewise where None.
+        Further columns of a participants.tsv that gives the patients are covariates, unless another table gave some.
         """
         self.describe(
             data=cohort.root,
@@ -130,7 +133,15 @@ class Results:
             if cohort.patients.declared or not manifest.data.patients_declared:
                 changed["patients"] = cohort.patients.record()
             changed["labels"] = cohort.scheme.mapping(cohort.region.name)
+            found = participants_covariates(cohort.root, cohort.patients)
+            if found != Covariates() and manifest.covariates.table in ("", PARTICIPANTS):
+                manifest = manifest.with_covariates(found)
             self._write_manifest(manifest.with_data(**changed))
+
+    def keep_covariates(self, covariates: Covariates) -> None:
+        """Record the covariates of the cases; those of another table before go."""
+        with self._turn():
+            self._write_manifest(self.manifest().with_covariates(covariates))
 
     def describe(
         self,

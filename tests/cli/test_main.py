@@ -1077,3 +1077,19 @@ def test_a_terminal_without_letters_or_width(columns, tmp_path):
     assert len(by_command) == len(commands)
     for arguments, words in zip(commands, by_command, strict=True):
         assert "Error" not in words or arguments[0] in ("evaluate", "doctor"), words
+
+
+def test_covariates_are_kept_with_the_results_and_what_is_odd_is_said(afl, cohort, masks, tmp_path):
+    table, out = tmp_path / "sites.csv", tmp_path / "out"
+    table.write_text("case_id,site\nCase_A,North\nCase_B,South\nelsewhere,North\n")
+    given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
+    ran = afl(*given, "--covariates", table)
+    assert ran.code == 0
+    assert "1 id is in sites.csv that no case of these has: elsewhere." in ran.err
+    kept = Results(out).manifest().covariates
+    assert kept.columns == {"site": {"Case_A": "North", "Case_B": "South"}}
+    assert afl(*given).code == 0  # without a table, they stay
+    assert Results(out).manifest().covariates == kept
+    table.write_text("case_id,site\nCase_A,North\nCase_A,South\n")
+    assert "Case_A: site North and South" in afl(*given, "--covariates", table).error
+    assert Results(out).manifest().covariates == kept
