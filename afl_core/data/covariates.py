@@ -142,8 +142,7 @@ def _why_not(name: str, values: Mapping[str, str]) -> str:
     if len(different) < 2:
         return f"its only value is {different[0]}" if different else "no case has a value"
     if texts and len(different) > MOST_VALUES:
-        some = named(texts, shown=2)
-        return f"it has {len(different)} values and {MOST_VALUES} is the most for text ({some} is no number)"
+        return f"it holds text, such as {texts[0]}, of {len(different)} values, and {MOST_VALUES} is the most"
     return ""
 
 

@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 
+from afl_core.analysis.breakdown.bins import EXPLORATORY
 from afl_core.analysis.breakdown.export import breakdown_json, regions_json
+from afl_core.analysis.breakdown.sentences import capital
 from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
@@ -83,4 +85,5 @@ def _subtitle(findings: Findings) -> str:
 
 
 def _axis(findings: Findings, axis: str) -> str:
-    return sentences_of(findings, axis) + axis_tables(findings, axis) + axis_charts(findings, axis)
+    mark = paragraph(f"{capital(EXPLORATORY)}.", "note") if axis in findings.units.covariates else ""
+    return mark + sentences_of(findings, axis) + axis_tables(findings, axis) + axis_charts(findings, axis)

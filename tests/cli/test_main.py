@@ -853,7 +853,7 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower fir
             for edges in ("size", "size=5", "size=1,2,3", "size=a,b", "size=1,inf", "size=nan,2", "size=9,2")
         ),
         (("--edges", "size=-5,nan"), f"{WRITTEN} (received: size=-5,nan)"),
-        (("--edges", "volume=1,2"), "There is no axis of that name (received: volume)"),
+        (("--edges", "volume=1,2"), "Edges are for an axis of --by, once each (received: volume=1,2)"),
         (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
         (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),
     ],
@@ -1093,3 +1093,28 @@ def test_covariates_are_kept_with_the_results_and_what_is_odd_is_said(afl, cohor
     table.write_text("case_id,site\nCase_A,North\nCase_A,South\n")
     assert "Case_A: site North and South" in afl(*given, "--covariates", table).error
     assert Results(out).manifest().covariates == kept
+
+
+def test_breakdown_reads_covariates_for_this_once(afl, made, tmp_path):
+    table = tmp_path / "sites.csv"
+    rows = [f"case_{k:02d},{('North', 'South')[k % 2]}" for k in range(23)]
+    table.write_text("\n".join(["case_id,Site", *rows]))
+    before = (made / "manifest.json").read_bytes()
+    ran = afl("breakdown", made, "--by", "size,SITE", "--covariates", table, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert "Site (exploratory)" in ran.out
+    assert "1 case is not in sites.csv and without a value of its columns: case_23." in ran.err
+    document = json.loads((tmp_path / "out" / "breakdown.json").read_text())
+    assert [part["exploratory"] for part in document["bins"]] == [False, True]
+    assert (made / "manifest.json").read_bytes() == before
+    assert "There is no axis of that name (received: site)" in afl("breakdown", made, "--by", "site").error
+
+
+def test_covariates_hold_for_every_region(afl, tmp_path):
+    folder = write_regions(tmp_path / "regions", whole=SOURCES, tc=SOURCES)
+    table = tmp_path / "sites.csv"
+    table.write_text("case_id,site\n" + "".join(f"case_{k:02d},{'NS'[k % 2]}\n" for k in range(24)))
+    given = ("breakdown", folder, "--regions", "all", "--by", "size,site", "--covariates", table)
+    ran = afl(*given)
+    assert ran.code == 0
+    assert ran.out.count("Site (exploratory)") == 2

@@ -78,7 +78,7 @@ def test_text_of_many_values_is_left_out(tmp_path):
     path.write_text("case_id,note,age\n" + "".join(f"C{k},{k}{'o' * (k == 8)},{k}\n" for k in range(9)))
     read = load_covariates(path, cases)
     assert list(read.columns) == ["age"]
-    assert "has 9 values and 8 is the most for text (8o is no number)" in read.left_out["note"]
+    assert "it holds text, such as 8o, of 9 values, and 8 is the most" in read.left_out["note"]
 
 
 def test_participants_that_give_the_patients_give_covariates(tmp_path):
