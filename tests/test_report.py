@@ -325,6 +325,8 @@ def test_covariates_have_their_sections_and_are_marked_as_exploratory():
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
     assert HOSTILE not in text
     assert [row[0] for row in page.tables["pair site FL A-FL"]] == ["Bin", "all", HOSTILE, "South"]
+    assert [row[0] for row in page.tables["gain model"]][1:3] == ["tumour volume", "roughness"]
+    assert [row[0] for row in page.tables["covariates"]] == ["rank correlation of", "site South", "age"]
     assert "Age at 47.67 and 55.33, tertiles of the reference set (24 values), exploratory" in page.text
     assert [row[0] for row in page.tables["planning"]][-3:] == [
         f"Age (exploratory): {n}" for n in ("low", "medium", "high")

@@ -10,6 +10,7 @@ from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
+from afl_core.report.covariates import show_covariates
 from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
 from afl_core.report.page import frame
@@ -43,6 +44,7 @@ def build_report(findings: Findings) -> str:
             for b in findings.breakdown.binnings
         },
         "both": ("Volume and smoothness at once", show_both(findings)),
+        "covariates": ("Covariates (exploratory)", show_covariates(findings)),
         "trend": ("Does the difference depend on volume?", show_trend(findings)),
         "edges": ("Do the edges decide?", show_edges(findings)),
         "spread": ("Distributions and recall of lesions", show_spread(findings)),

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core.analysis.breakdown.gain_model import gain_model, model_sentences
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
@@ -257,3 +258,19 @@ def test_a_covariate_is_a_further_axis_that_is_marked_and_counted(app, cohort):
     assert "Site, exploratory: chosen after the data were seen" in said
     assert "### Means by site (exploratory)" in said
     assert "Cases with site North: " in said
+
+
+def test_the_confounding_view_has_the_covariates_that_were_chosen(app, cohort):
+    columns = {"age": {f"case{i:02d}": 40.0 + 7 * i % 31 for i in range(30)}}
+    cohort.keep_covariates(Covariates("ages.csv", columns))
+    assert "Choose some as further axes" in text(app("breakdown", view="Confounding"))
+    at = app("breakdown", view="Confounding", covariates="Age")
+    assert not at.exception
+    breakdown = expected(cohort, by=("size", "roughness", "age"))
+    model = gain_model(breakdown.units, ("FL", "A-FL"), ("size", "roughness", "age"))
+    said = text(at)
+    assert all(sentence in said for sentence in model_sentences(model, breakdown.units, ("FL", "A-FL")))
+    terms = next(frame.value for frame in at.dataframe if "term" in frame.value)
+    assert terms["term"].tolist() == ["tumour volume", "roughness", "age"]
+    ranked = next(frame.value for frame in at.dataframe if "with volume" in frame.value)
+    assert ranked["rank correlation of"].tolist() == ["age"]

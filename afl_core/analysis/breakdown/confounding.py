@@ -211,6 +211,11 @@ def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tu
     return f"{what}: {'; '.join(bin_texts)}."
 
 
+def rank_correlation(what: str, a: Ranks, b: Ranks) -> Correlation:
+    """Spearman's rho of two quantities given as ranks, with its 95 % interval, as `confounding` computes it."""
+    return _correlation(what, _pearson(a, b), len(a))
+
+
 def _pearson(a: Ranks, b: Ranks) -> float:
     """Pearson's correlation of a and b; NaN where one does not vary, or for fewer than three values."""
     if len(a) < 3 or np.ptp(a) == 0 or np.ptp(b) == 0:

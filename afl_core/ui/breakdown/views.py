@@ -30,6 +30,7 @@ from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
+from afl_core.ui.breakdown.covariates import show_covariates
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.breakdown.planning import show_planning
@@ -137,6 +138,7 @@ def _show_confounding(selection: Selection) -> None:
         "n": st.column_config.NumberColumn(help=TERMS["n"]),
     }
     st.dataframe(table, hide_index=True, column_config=columns)
+    show_covariates(selection.units, selection.pair, selection.breakdown.binnings, key=selection.key)
     st.markdown("### Do the edges decide?")
     for binning in (b for b in selection.breakdown.binnings if not b.by_values):
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)

@@ -1,16 +1,19 @@
 """Covariates as axes: the bins of numbers and of values, what is refused, and that each one shown is counted."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from made_results import make_manifest, make_tables
+from made_units import make_units
 
 from afl_core.analysis.breakdown.bins import Axis, Binning, by_values
 from afl_core.analysis.breakdown.covariates import with_covariates
 from afl_core.analysis.breakdown.export import breakdown_json, units_csv
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.breakdown.sentences import evidence_sentence, pair_sentence
 from afl_core.data.covariates import Covariates
 from afl_core.errors import UsageError
@@ -156,3 +159,16 @@ def test_only_covariates_that_vary_over_the_cases_are_axes():
     units = broken_down("size").units
     found = with_covariates(units, {"other": {"elsewhere": 1.0, "nowhere": 2.0}, "site": SITES})
     assert list(found.covariates) == ["site"]
+
+
+def test_a_permuted_covariate_shows_a_difference_in_5_of_100_where_there_is_none():
+    rng, runs, shown = np.random.default_rng(2), 100, 0
+    units = make_units(30)
+    cases = units.table["case_id"].tolist()
+    for _ in range(runs):
+        site = dict(zip(cases, rng.permutation(["North", "South", "West"] * 10).tolist(), strict=True))
+        of = with_covariates(units, {"site": site})
+        of = replace(of, values=of.values.assign(**{"A-FL": of.values["FL"] + rng.standard_t(4, 30)}))
+        found = compute_breakdown(of, [by_values(of.axis("site"))]).records
+        shown += bool((found["p_holm"] < 0.05).any())
+    assert shown / runs < 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
