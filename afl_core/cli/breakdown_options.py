@@ -7,6 +7,7 @@ from typing import Annotated, cast, get_args
 import typer
 
 from afl_core.analysis.breakdown.bins import AXES, Edges
+from afl_core.analysis.breakdown.covariates import COMPUTED
 from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, Options
 from afl_core.base.catalogue import find_key
@@ -15,7 +16,8 @@ from afl_core.errors import UsageError
 ByOption = Annotated[
     str | None,
     typer.Option(
-        help=f"Axes to bin by, separated by commas: {', '.join(AXES)}, or a covariate. By default "
+        help=f"Axes to bin by, separated by commas: {', '.join(AXES)}; or a covariate: a column of "
+        f"--covariates, {', '.join(COMPUTED)}. By default "
         f"{' and '.join(DEFAULT_AXES)}, as far as there are values."
     ),
 ]

@@ -22,7 +22,8 @@ MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
 """Cells that hold no value, whatever their letters' case; n/a is BIDS's word for it."""
 
 OWN_NAMES = frozenset(
-    {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "difference", "lesion_id"}
+    {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
+    | {"difference", "lesion_id"}
 )
 """Names of columns and axes of the workbench, which no column of a table can have."""
 
@@ -150,6 +151,15 @@ def _typed(values: Mapping[str, str]) -> dict[str, Value]:
     numbers = {case: value for case, text in values.items() if (value := _number(text)) is not None}
     if len(numbers) < len(values):
         return dict(values)
+    return numbers_or_codes(numbers)
+
+
+def numbers_or_codes(numbers: Mapping[str, float]) -> dict[str, Value]:
+    """The values of cases as they are, or as texts where so few are different that they count as codes.
+
+    >>> numbers_or_codes({"a": 1.0, "b": 2.0})
+    {'a': '1', 'b': '2'}
+    """
     codes = len(set(numbers.values())) <= FEW_NUMBERS
     return {case: f"{value:g}" if codes else value for case, value in numbers.items()}
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
-from afl_core.analysis.breakdown.covariates import with_covariates
+from afl_core.analysis.breakdown.covariates import COMPUTED, computed, with_covariates
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
@@ -84,7 +84,7 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
         seeds={name: members for name, members in seeds.items() if name in wanted},
     )
     numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
-    units = with_covariates(replace(units, seed_numbers=numbers), manifest.covariates.columns)
+    units = with_covariates(replace(units, seed_numbers=numbers), {**manifest.covariates.columns, **computed(cases)})
     for axis in options.axes:
         _check_covariate(axis, units, manifest)
     return units
@@ -95,6 +95,10 @@ def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:
     of = manifest.covariates
     if axis in of.left_out:
         raise UsageError(of.left_out[axis].rstrip("."), received=axis, todo="Choose another axis")
+    if axis in COMPUTED and axis not in units.axes:
+        what = f"{COMPUTED[axis][0]} is not known of these cases, or the same in all"
+        todo = "Rows of an earlier version may lack it: evaluate into a new folder, or choose another axis"
+        raise UsageError(what, received=axis, todo=todo)
     if axis in of.columns and axis not in units.axes:
         what = f"The column {axis} of {of.table} has fewer than two values over these {units.noun}"
         raise UsageError(what, received=axis, todo="Choose another axis")

@@ -10,7 +10,7 @@ from made_results import make_manifest, make_tables
 from made_units import make_units
 
 from afl_core.analysis.breakdown.bins import Axis, Binning, by_values
-from afl_core.analysis.breakdown.covariates import with_covariates
+from afl_core.analysis.breakdown.covariates import computed, with_covariates
 from afl_core.analysis.breakdown.export import breakdown_json, units_csv
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
@@ -172,3 +172,19 @@ def test_a_permuted_covariate_shows_a_difference_in_5_of_100_where_there_is_none
         found = compute_breakdown(of, [by_values(of.axis("site"))]).records
         shown += bool((found["p_holm"] < 0.05).any())
     assert shown / runs < 0.05 + 2 * np.sqrt(0.05 * 0.95 / runs)
+
+
+def test_rows_give_the_count_of_lesions_surface_to_volume_and_slice_thickness():
+    rows = TABLES[0].assign(surface_area_mm2=lambda t: 600 * t["reference_volume_ml"], slice_thickness_mm=1.0)
+    rows.loc[rows["case_id"] == "case_03", ["surface_area_mm2", "slice_thickness_mm"]] = [np.nan, 5.0]
+    of = computed(rows)
+    assert of["lesions"] == {case: "0" if case == "case_23" else "2" for case in CASES.index}
+    ratios = of["surface_to_volume"]
+    assert {"case_03", "case_23"} == set(CASES.index) - set(ratios)  # not known; no tumour
+    assert set(ratios.values()) == {"0.6"}  # 600 mm2 over 1000 mm3
+    assert of["slice_thickness"]["case_03"] == "5"
+    found = choose_breakdown((rows, TABLES[1]), MANIFEST, Options(by=("slice_thickness",))).units
+    assert list(found.covariates) == ["volume", "site", "lesions", "slice_thickness"]  # one ratio is no axis
+    assert found.axis("slice_thickness").title == "Slice thickness (mm)"
+    with pytest.raises(UsageError, match="Slice thickness is not known of these cases"):
+        broken_down("slice_thickness")
