@@ -33,6 +33,7 @@ from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.masks import composed
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.changes import rename_source
@@ -131,7 +132,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     if table:
         results.keep_covariates(table)
-    more = (*table.warnings, *table.left_out.values()) if table else ()
+    more = (*table.warnings, *table.left_out.values()) if table else _participants_problem(results)
     print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
     print_line(f"Tables, masks and manifest are in {out}")
     missing = {f"{case_id} {name}" for name, ids in results.manifest().missing.items() for case_id in ids}
@@ -189,6 +190,12 @@ def rename(
         raise UsageError("There are no such results", received=results, todo="Give a folder that afl evaluate made")
     rename_source(Results(results), source, to)
     print_line(f"{source} is now {to} in {results}")
+
+
+def _participants_problem(results: Results) -> tuple[str, ...]:
+    """Why a participants.tsv gives no covariates, where it gives the patients and cannot."""
+    of = results.manifest().covariates.left_out
+    return (of[PARTICIPANTS],) if PARTICIPANTS in of else ()
 
 
 def _names(region: str | None, regions: str | None) -> tuple[str, ...]:

@@ -1118,3 +1118,21 @@ def test_covariates_hold_for_every_region(afl, tmp_path):
     ran = afl(*given)
     assert ran.code == 0
     assert ran.out.count("Site (exploratory)") == 2
+
+
+def test_a_participants_tsv_gives_covariates_by_itself(afl, cohort, masks, tmp_path):
+    participants, out = cohort / "participants.tsv", tmp_path / "out"
+    participants.write_text("participant_id\tsite\nCase_A\tN\nCase_B\tS\n")
+    given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
+    assert afl(*given).code == 0
+    assert Results(out).manifest().covariates.columns == {"site": {"Case_A": "N", "Case_B": "S"}}
+    table = tmp_path / "ages.csv"
+    table.write_text("case_id,age\nCase_A,40\nCase_B,50\n")
+    assert afl(*given, "--covariates", table).code == 0
+    assert afl(*given).code == 0  # a table that was given goes before the participants.tsv
+    assert list(Results(out).manifest().covariates.columns) == ["age"]
+    participants.write_text("participant_id\tsite\nCase_A\tN\nCase_A\tS\n")
+    shutil.rmtree(out)
+    ran = afl(*given)
+    assert "No covariates of participants.tsv." in ran.err
+    assert "Case_A: site N and S" in afl("breakdown", out, "--by", "site").error

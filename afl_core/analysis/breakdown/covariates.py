@@ -33,7 +33,8 @@ def computed(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
     `lesions` is the number of lesions of the reference; `surface_to_volume` its surface area over its volume, none
     where it is empty; `slice_thickness` the longest side of its voxels. Rows of earlier versions have the first alone.
     """
-    of = rows.groupby("case_id").first()
+    wanted = ("reference_volume_ml", "reference_lesions", "surface_area_mm2", "slice_thickness_mm")
+    of = rows.groupby("case_id")[[name for name in wanted if name in rows]].first()
 
     def column(name: str) -> "pd.Series[float]":
         return of[name].astype(np.float64) if name in of else pd.Series(np.nan, index=of.index)

@@ -15,6 +15,7 @@ from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import UsageError
 from afl_core.evaluation.manifest import Manifest
 
@@ -93,8 +94,9 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
 def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:
     """Refuse a column of the table of covariates that is no axis, with the reason."""
     of = manifest.covariates
-    if axis in of.left_out:
-        raise UsageError(of.left_out[axis].rstrip("."), received=axis, todo="Choose another axis")
+    why = of.left_out.get(axis) or (of.left_out.get(PARTICIPANTS, "") if axis not in units.axes else "")
+    if why:
+        raise UsageError(why.rstrip("."), received=axis, todo="Choose another axis")
     if axis in COMPUTED and axis not in units.axes:
         what = f"{COMPUTED[axis][0]} is not known of these cases, or the same in all"
         todo = "Rows of an earlier version may lack it: evaluate into a new folder, or choose another axis"
