@@ -20,6 +20,7 @@ from afl_core.analysis.breakdown.published import DISCREPANCIES, PUBLISHED_LOSSE
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import numbers, paths
 from afl_core.base.storage import json_text
+from afl_core.data.covariates import Covariates
 from afl_core.data.layouts import load_cohort
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.results import Results
@@ -311,3 +312,22 @@ def test_the_demo_is_called_synthetic(monkeypatch, tmp_path):
     assert "Synthetic" not in Page(build_report(findings())).text
     monkeypatch.setattr(paths, "DEMO", Path("/data/brats"))
     assert "Synthetic demo cohort" in Page(build_report(findings())).text
+
+
+def test_covariates_have_their_sections_and_are_marked_as_exploratory():
+    cases = [f"case_{k:02d}" for k in range(24)]
+    site = {case: (HOSTILE, "South")[k % 2] for k, case in enumerate(cases)}
+    columns = {"site": site, "age": {case: 40.0 + k for k, case in enumerate(cases)}}
+    manifest = make_manifest(Path("/data/brats")).with_covariates(Covariates("t.csv", columns))
+    text = build_report(findings(Options(by=("size", "roughness", "site", "age")), manifest=manifest))
+    page = Page(text)
+    assert page.text.count("Exploratory: chosen after the data were seen.") == 2
+    assert not [attrs for tag, attrs in page.elements if tag == "img"]
+    assert HOSTILE not in text
+    assert [row[0] for row in page.tables["pair site FL A-FL"]] == ["Bin", "all", HOSTILE, "South"]
+    assert [row[0] for row in page.tables["gain model"]][1:3] == ["tumour volume", "roughness"]
+    assert [row[0] for row in page.tables["covariates"]] == ["rank correlation of", "site South", "age"]
+    assert "Age at 47.67 and 55.33, tertiles of the reference set (24 values), exploratory" in page.text
+    assert [row[0] for row in page.tables["planning"]][-3:] == [
+        f"Age (exploratory): {n}" for n in ("low", "medium", "high")
+    ]

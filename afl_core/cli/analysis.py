@@ -1,34 +1,43 @@
 """Commands of `afl` that read results: the breakdown, the report and the figure of examples."""
 
-import math
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any, cast, get_args
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.bins import AXES, Edges
 from afl_core.analysis.breakdown.export import JSON, export_files, export_regions
-from afl_core.analysis.breakdown.measures import MAIN, Level
-from afl_core.analysis.breakdown.options import BINS, DEFAULT_AXES, Options
+from afl_core.analysis.breakdown.measures import MAIN
+from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.sentences import (
-    edges_text,
     false_positives_sentences,
     levels_sentence,
     mean_sentence,
     pair_sentence,
+    range_text,
 )
+from afl_core.analysis.breakdown.units import Units
 from afl_core.base.catalogue import find_key, pick
 from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.storage import write_atomically
+from afl_core.cli.breakdown_options import (
+    AllRegionsOption,
+    BinsOption,
+    ByOption,
+    EdgesOption,
+    LevelOption,
+    MetricOption,
+    SeedsOption,
+    SourceOption,
+    build_options,
+)
 from afl_core.cli.opened import open_breakdown, open_compared, open_regions
-from afl_core.cli.options import MeasuredRegionOption
+from afl_core.cli.options import CovariatesOption, MeasuredRegionOption
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats
 from afl_core.cli.terminal import (
@@ -45,34 +54,6 @@ from afl_core.evaluation.caveats import notes, warnings
 commands = typer.Typer()
 
 ResultsArgument = Annotated[Path, typer.Argument(help="Results folder, as `afl evaluate` writes it.")]
-ByOption = Annotated[
-    str | None,
-    typer.Option(
-        help=f"Axes to bin by, separated by commas: {', '.join(AXES)}. By default {' and '.join(DEFAULT_AXES)}, as far "
-        "as there are values."
-    ),
-]
-BinsOption = Annotated[str, typer.Option(help="Where the edges come from: tertiles (of these cases) or training.")]
-EdgesOption = Annotated[
-    list[str] | None,
-    typer.Option(help="AXIS=LOW,HIGH: fixed edges, such as size=5,20; may be given once an axis."),
-]
-MetricOption = Annotated[str, typer.Option(help="Such as dsc or hd95_mm; a wrong name lists them all.")]
-LevelOption = Annotated[str, typer.Option(help="Compare every case or every lesion of the reference: case or lesion.")]
-SourceOption = Annotated[
-    list[str] | None,
-    typer.Option(help="Only this source; may be given several times. A difference is a later one minus an earlier."),
-]
-AllRegionsOption = Annotated[
-    str,
-    typer.Option(
-        help="Several of the measured regions, such as whole,et, or all of them: a breakdown each, one correction for "
-        "all their tests."
-    ),
-]
-SeedsOption = Annotated[
-    bool, typer.Option("--separate-seeds", help="Compare the seeds of a configuration one by one, not their mean.")
-]
 
 
 @command(commands, table=True)
@@ -81,6 +62,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path | None, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")] = None,
     by: ByOption = None,
+    covariates: CovariatesOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
     metric: MetricOption = MAIN,
@@ -95,13 +77,15 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     With --out, writes breakdown.json, breakdown.csv (the same records) and units.csv (every case or lesion with its
     bins).
 
+    --covariates is read for this once; `afl evaluate` keeps a table with the results.
+
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
     if regions:
-        files = _break_down_regions(results, options, region, regions)
+        files = _break_down_regions(results, options, (region, regions), covariates)
     else:
-        opened, breakdown = open_breakdown(results, options, region)
+        opened, breakdown = open_breakdown(results, options, region, covariates=covariates)
         files = export_files(breakdown, options, opened.manifest, results=opened.name)
         print_breakdown(breakdown)
         print_caveats(opened.manifest, opened.rows)
@@ -113,9 +97,11 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
         print_line(f"{', '.join(files)} written to {out}")
 
 
-def _break_down_regions(folder: Path, options: Options, region: str, names: str) -> dict[str, bytes]:
+def _break_down_regions(
+    folder: Path, options: Options, named: tuple[str, str], covariates: Path | None
+) -> dict[str, bytes]:
     """Print the breakdown of each region and what the correction counts; returns the files."""
-    regions, problems = open_regions(folder, options, region, names)
+    regions, problems = open_regions(folder, options, *named, covariates=covariates)
     for of in regions:
         print_result(Text(f"\n{of.title}", style="bold"))
         print_breakdown(of.breakdown)
@@ -200,59 +186,6 @@ def figure(
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
 
-def build_options(
-    by: str | None,
-    bins: str,
-    edges: Sequence[str] | None,
-    metric: str,
-    level: str,
-    source: Sequence[str] | None,
-) -> Options:
-    """The options as they were typed; raises `UsageError` where one is wrong."""
-    level = find_key(dict.fromkeys(get_args(Level)), level, kind="level")
-    bins = find_key(BINS, bins, kind="kind of bins")
-    named = None if by is None else tuple(find_key(AXES, part.strip(), kind="axis") for part in by.split(","))
-    axes = DEFAULT_AXES if named is None else named
-    if len(set(axes)) < len(axes):
-        raise UsageError("Give each axis once", received=by)
-    fixed = dict(parse_edges(text) for text in edges or [])
-    unused = [axis for axis in fixed if axis not in axes]
-    if unused or len(fixed) < len(edges or []):
-        raise UsageError(
-            "Edges are for an axis of --by, once each",
-            received=", ".join(edges or []),
-            todo=f"--by is {', '.join(axes)}",
-        )
-    return Options(
-        metric=metric,
-        level=cast(Level, level),
-        sources=tuple(source or ()),
-        by=named,
-        bins=bins,
-        edges=fixed,
-    )
-
-
-def parse_edges(text: str) -> tuple[str, Edges]:
-    """Axis and edges from `AXIS=LOW,HIGH`.
-
-    >>> parse_edges("size=5,20.5")
-    ('size', (5.0, 20.5))
-    """
-    axis, _, numbers = text.partition("=")
-    try:
-        low, high = (float(number) for number in numbers.split(","))
-    except ValueError:
-        low = high = math.nan
-    if not 0 <= low <= high < math.inf:
-        raise UsageError(
-            "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower first",
-            received=text,
-            todo="For example --edges size=5,20",
-        )
-    return find_key(AXES, axis, kind="axis"), (low, high)
-
-
 def print_breakdown(breakdown: Breakdown) -> None:
     """The first pair's records as a table of 80 columns and what they say over everything; or those of one source."""
     units = breakdown.units
@@ -266,9 +199,9 @@ def print_breakdown(breakdown: Breakdown) -> None:
     table.title, table.title_justify = Text(title), "left"
     for axis, of_axis in records.groupby("axis", sort=False):
         if axis != ALL:
-            table.add_row(Text(units.axis(str(axis)).label, style="bold"))
+            table.add_row(Text(units.axis(str(axis)).marked, style="bold"))
         for record in of_axis.to_dict("records"):
-            table.add_row(*_cells(record, units.measure.digits, pair=bool(pair), apart=apart))
+            table.add_row(*_cells(record, units, pair=bool(pair), apart=apart))
     print_result(table)
     overall = [breakdown.pair(*pair).iloc[0].to_dict() for pair in units.pairs]
     sentences = [pair_sentence(record, units) for record in overall]
@@ -279,12 +212,12 @@ def print_breakdown(breakdown: Breakdown) -> None:
     print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 
 
-def _cells(record: dict[Any, Any], digits: int, *, pair: bool, apart: bool) -> tuple[str, ...]:
+def _cells(record: dict[Any, Any], units: Units, *, pair: bool, apart: bool) -> tuple[str, ...]:
+    digits = units.measure.digits
     value, low, high = ("mean_difference", "ci_low", "ci_high") if pair else ("mean", "mean_low", "mean_high")
-    bounded = record["axis"] != ALL and not math.isnan(record["high"])
     shown = (
         record["bin"],
-        edges_text(record["low"], record["high"], AXES[record["axis"]].unit) if bounded else "",
+        range_text(record, units),
         f"{record['n']} ({record['units']})" if apart else str(record["n"]),
         number(record[value], digits, sign=pair),
         interval(record[low], record[high], digits, sign=pair),

@@ -15,6 +15,7 @@ from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
+    CovariatesOption,
     LabelsOption,
     LayoutOption,
     NamedPaths,
@@ -28,10 +29,12 @@ from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_summary
 from afl_core.cli.terminal import print_always, print_line, print_problems, print_warnings, progress_bar
 from afl_core.data.check.doubts import with_tumour
+from afl_core.data.covariates import load_covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.masks import composed
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.changes import rename_source
@@ -83,6 +86,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     ] = None,
     regions: RegionsOption = None,
     patients: PatientsOption = None,
+    covariates: CovariatesOption = None,
     matcher: Annotated[
         str, typer.Option(help=f"When a predicted component finds a lesion: {', '.join(MATCHERS)}.")
     ] = SETTINGS.matcher,
@@ -136,11 +140,15 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     if rule:
         check_regions(cohort, rule)
+    table = load_covariates(covariates, cohort.patients.of) if covariates else None
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    print_summary(results, [s.name for s in sources], more=cohort.patients.warnings)
+    if table:
+        results.keep_covariates(table)
+    more = (*table.warnings, *table.left_out.values()) if table else _participants_problem(results)
+    print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
     print_line(f"Tables, masks and manifest are in {out}")
     if rule:
         problems |= _by_protocol(rule, out, chosen, sources, workers)
@@ -212,6 +220,12 @@ def _by_protocol(
         return {}
     chosen = [case for case in cohort.cases if case.case_id in ids]
     return dict(measure_by(rule, chosen, folders, folder=results, workers=workers).problems)
+
+
+def _participants_problem(results: Results) -> tuple[str, ...]:
+    """Why a participants.tsv gives no covariates, where it gives the patients and cannot."""
+    of = results.manifest().covariates.left_out
+    return (of[PARTICIPANTS],) if PARTICIPANTS in of else ()
 
 
 def _names(region: str | None, regions: str | None) -> tuple[str, ...]:

@@ -8,13 +8,13 @@ import typer
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import replacing, write_atomically
-from afl_core.cli.analysis import (
+from afl_core.cli.analysis import ResultsArgument
+from afl_core.cli.breakdown_options import (
     BinsOption,
     ByOption,
     EdgesOption,
     LevelOption,
     MetricOption,
-    ResultsArgument,
     SeedsOption,
     SourceOption,
     build_options,

@@ -1,5 +1,6 @@
 """Results as the commands open them: a folder in a region, with a breakdown, or in several regions."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -11,6 +12,7 @@ from afl_core.analysis.breakdown.regions import EVERY_REGION, RegionBreakdown, c
 from afl_core.base.paths import INDEX
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_warnings, progress_bar
+from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison, pick_region
 
@@ -23,15 +25,26 @@ def open_compared(folder: Path, region: str = "") -> Comparison:
     return opened
 
 
-def open_breakdown(folder: Path, options: Options, region: str = "") -> tuple[Comparison, Breakdown]:
+def with_table(opened: Comparison, covariates: Path) -> Comparison:
+    """The results with the covariates of a table in place of those that they hold; nothing is written."""
+    patient_of = {} if opened.rows.empty else dict(zip(opened.rows["case_id"], opened.rows["patient"], strict=True))
+    table = load_covariates(covariates, patient_of)
+    print_warnings((*table.warnings, *table.left_out.values()))
+    return replace(opened, manifest=opened.manifest.with_covariates(table))
+
+
+def open_breakdown(
+    folder: Path, options: Options, region: str = "", *, covariates: Path | None = None
+) -> tuple[Comparison, Breakdown]:
     """A results folder and its breakdown; raises `AflError` where it is none, or cannot give what is asked for."""
     opened = open_compared(folder, region)
+    opened = with_table(opened, covariates) if covariates else opened
     choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
     return opened, _break_down(opened, options)
 
 
 def open_regions(
-    folder: Path, options: Options, region: str, names: str
+    folder: Path, options: Options, region: str, names: str, *, covariates: Path | None = None
 ) -> tuple[tuple[RegionBreakdown, ...], dict[str, str]]:
     """What `compare_regions` gives for the regions of these names, separated by commas, or for `all`.
 
@@ -42,11 +55,14 @@ def open_regions(
     if region:
         raise UsageError("Give --region or --regions, not both", received=f"--region {region} --regions {names}")
     first = open_compared(folder)
+    first = with_table(first, covariates) if covariates else first
     choose_measure(first.manifest, options.level, options.metric)
     wanted = first.regions
     if names != EVERY_REGION:
         wanted = tuple(dict.fromkeys(pick_region(first.regions, name.strip()) for name in names.split(",")))
     opened = [first if name == first.region else open_compared(folder, name) for name in wanted]
+    of = first.manifest.covariates
+    opened = [replace(one, manifest=one.manifest.model_copy(update={"covariates": of})) for one in opened]
     return compare_regions(opened, options, _break_down)
 
 

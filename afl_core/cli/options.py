@@ -29,6 +29,13 @@ PatientsOption = Annotated[
         "of all statistics and splits."
     ),
 ]
+CovariatesOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="CSV or TSV with a column case_id or patient and further ones, such as site, scanner, grade or age: each "
+        "can be an axis of the breakdown."
+    ),
+]
 RegionOption = Annotated[
     str | None,
     typer.Option(

@@ -71,10 +71,10 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
     Raises:
         DataError: If it is no such table, a cell is empty, or a case has two patients.
     """
-    columns, rows = _read(path)
+    columns, rows = read_rows(path, _COLUMNS, kind="table of patients", todo=_TODO)
     if _COLUMNS[0] <= set(columns):
         patient_of = _of_cases(path, rows)
-        taken = _taken(case_ids, patient_of)
+        taken = match_ids(case_ids, patient_of)
         of = {case_id: patient_of[spelling] for case_id, spelling in taken.items()}
         unknown, twice = _not_taken(patient_of, taken.values())
         column, place_of, problem = _places(path, columns, rows)
@@ -85,7 +85,7 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
         raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
     ids = list(dict.fromkeys(row["participant_id"] for _, row in rows if row["participant_id"]))
     begins = {case_id: _beginnings(case_id) for case_id in case_ids}
-    taken = _taken(
+    taken = match_ids(
         {start for starts in begins.values() for start in starts}, [_bare(participant) for participant in ids]
     )
     full = {_bare(participant): participant for participant in reversed(ids)}
@@ -105,7 +105,7 @@ def alike(text: str) -> str:
     return _ZEROS.sub("", re.sub(r"\s", "", _clean(unicodedata.normalize("NFKC", text)))).casefold()
 
 
-def _taken(wanted: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
+def match_ids(wanted: Iterable[str], listed: Iterable[str]) -> dict[str, str]:
     """The table's spelling of each wanted id that it lists: the id itself, else the only one that is `alike`."""
     wanted, listed = list(wanted), set(listed)
     near: dict[str, list[str]] = defaultdict(list)
@@ -179,15 +179,26 @@ def _beginnings(case_id: str) -> list[str]:
     return [_bare(case_id[:end]) for end in reversed(ends)]
 
 
-def _read(path: Path) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
+def read_rows(
+    path: Path, wanted: Sequence[frozenset[str]], *, kind: str, todo: str
+) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
 
     Tab, semicolon or comma stands between: the one that the first line names, as Excel's `sep=;` does, else the first
     by which the header has the columns that are needed.
+
+    Args:
+        path: The file.
+        wanted: Sets of columns; the header must have one of them whole, which the caller checks.
+        kind: What it is to be, in words.
+        todo: What to do where it is none.
+
+    Raises:
+        DataError: If it is no such text, or a row has more cells than there are columns.
     """
-    tables = read_tables(path, kind="table of patients", todo=_TODO)
+    tables = read_tables(path, kind=kind, todo=todo)
     heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
-    fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in _COLUMNS)]
+    fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in wanted)]
     chosen = fits[0] if fits else max(range(len(heads)), key=lambda n: len(heads[n]))
     columns = heads[chosen]
     for line, row in tables[chosen][1:] if fits else []:

@@ -16,6 +16,9 @@ from afl_core.errors import AflError, UsageError
 
 _listed = partial(named, shown=4)
 
+BY_PARTICIPANTS = f"by {PARTICIPANTS}"
+"""`Patients.how` where that table gives them."""
+
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
     f'{PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
@@ -184,7 +187,7 @@ def decide_patients(
     except AflError as error:
         return replace(by_names(case_ids), problem=f"{error} The names of the cases decide.")
     if listed.of:
-        return _declared(case_ids, listed, f"by {PARTICIPANTS}")
+        return _declared(case_ids, listed, BY_PARTICIPANTS)
     problem = f"{PARTICIPANTS} names no case of the folder, so their names decide who is one patient."
     return replace(by_names(case_ids), problem=problem)
 

@@ -16,8 +16,9 @@ from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.prediction_values import DECIDED
-from afl_core.evaluation.results import Results, is_measured_mask
+from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.evaluation.stored_masks import is_measured_mask
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete
 from afl_core.model.checkpoints import Card
 

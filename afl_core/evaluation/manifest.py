@@ -9,11 +9,13 @@ from pydantic import AfterValidator, BaseModel, ValidationError
 
 from afl_core.base import paths
 from afl_core.base.storage import read_json
+from afl_core.data.covariates import Covariates
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.patients import Patients, recorded
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest_sections import (
+    CovariatesSection,
     DataSection,
     MetricSection,
     Section,
@@ -41,6 +43,7 @@ class Manifest(Section, BaseModel):
         sources: Name to source, in the order in which they were given.
         settings: Settings of the measurement.
         metrics: Key of `METRICS` to the metric; of imported tables, column of the rows to the metric.
+        covariates: What a table says of the cases besides their patients.
         versions: Package to its version.
         problems: Case to source, or "" for the case as a whole, to what went wrong.
         region_problems: Region to the same, for a region that could not be measured where the first one could.
@@ -54,6 +57,7 @@ class Manifest(Section, BaseModel):
     sources: dict[Annotated[str, AfterValidator(checked_name)], SourceSection] = {}
     settings: SettingsSection = SettingsSection()
     metrics: dict[str, MetricSection] = {}
+    covariates: CovariatesSection = CovariatesSection()
     versions: dict[str, str] = {}
     problems: dict[str, dict[str, str]] = {}
     region_problems: dict[str, dict[str, dict[str, str]]] = {}
@@ -112,6 +116,11 @@ class Manifest(Section, BaseModel):
         problems = {case: of_case.get(case, {}) | problems.get(case, {}) for case in {*of_case, *problems}}
         settings = self.settings.model_copy(update={"region": region, "more_regions": ()})
         return self.model_copy(update={"settings": settings, "problems": problems} | changed)
+
+    def with_covariates(self, of: Covariates) -> Self:
+        """The same with the covariates of another table."""
+        section = CovariatesSection.model_validate({"table": of.table, "columns": of.columns, "left_out": of.left_out})
+        return self.model_copy(update={"covariates": section})
 
     def with_data(self, **changed: object) -> Self:
         """The same with other values in the section of the data set."""

@@ -138,6 +138,20 @@ class SettingsSection(Section):
         return Settings(**{field.name: getattr(self, field.name) for field in fields(Settings)})
 
 
+class CovariatesSection(Section):
+    """What a table says of the cases besides their patients (`Covariates`).
+
+    Attributes:
+        table: Name of the file.
+        columns: Column to case id to value, all numbers or all texts.
+        left_out: Column that is no covariate, to why, a sentence.
+    """
+
+    table: str = ""
+    columns: dict[str, dict[str, float] | dict[str, str]] = {}
+    left_out: dict[str, str] = {}
+
+
 class MetricSection(Section):
     """A metric as it was when the rows were made; of an imported one, its definition."""
 

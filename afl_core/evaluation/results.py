@@ -1,9 +1,8 @@
 """The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
 
-import hashlib
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -13,10 +12,12 @@ from typing import Any
 import pandas as pd
 from filelock import FileLock, Timeout
 
-from afl_core.base.storage import read_bounded, write_atomically, write_table
+from afl_core.base.storage import write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.data.check.doubts import doubt_cohort
+from afl_core.data.covariates import Covariates, participants_covariates
 from afl_core.data.layouts import Cohort
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection, SourceSection
@@ -31,17 +32,15 @@ from afl_core.evaluation.merging import (
     with_source_renamed,
     without_source,
 )
-from afl_core.evaluation.pipeline import CaseResult, mask_path
+from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
+from afl_core.evaluation.stored_masks import is_measured_mask
 from afl_core.evaluation.tables import CASES, CURVES, LESIONS, TABLES, load_table
 from afl_core.metrics import METRICS
 
 TURN_SECONDS = 120
 """Seconds that a writer waits for its turn; writing takes a second or two."""
-
-MAX_MASK = 2**30
-"""Bytes of a stored mask, which is compressed; one that is larger, or is no regular file, is not one of ours."""
 
 PACKAGES = ("numpy", "scipy", "nibabel", "connected-components-3d", "torch", "monai")
 
@@ -123,6 +122,7 @@ class Results:
         """`describe` with what a cohort says: folder, layout, region, labels and doubt of them, problems and patients.
 
         Patients that were declared before stay, unless the cohort's are declared too; settings likewise where None.
+        Further columns of a participants.tsv that gives the patients are covariates, unless another table gave some.
         """
         self.describe(
             data=cohort.root,
@@ -139,7 +139,15 @@ class Results:
             if cohort.patients.declared or not manifest.data.patients_declared:
                 changed["patients"] = cohort.patients.record()
             changed["labels"] = cohort.scheme.mapping(cohort.region.name)
+            found = participants_covariates(cohort.root, cohort.patients)
+            if found != Covariates() and manifest.covariates.table in ("", PARTICIPANTS):
+                manifest = manifest.with_covariates(found)
             self._write_manifest(manifest.with_data(**changed))
+
+    def keep_covariates(self, covariates: Covariates) -> None:
+        """Record the covariates of the cases; those of another table before go."""
+        with self._turn():
+            self._write_manifest(self.manifest().with_covariates(covariates))
 
     def describe(
         self,
@@ -271,23 +279,6 @@ class Results:
         now = {"format": FORMAT, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
         record = manifest.model_copy(update=changed | now).record()
         write_atomically(self.folder / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())
-
-
-def is_measured_mask(folder: Path, row: Mapping[Any, Any], *, first: str = "") -> bool:
-    """Whether the stored mask of a case row is the one that was measured, byte for byte.
-
-    Args:
-        folder: The results folder.
-        row: The row.
-        first: The region that the results open first, whose masks lie in no folder of their own.
-    """
-    region = str(row.get("region", first))
-    region = "" if region == first else region
-    try:
-        stored = read_bounded(mask_path(folder, str(row["source"]), str(row["case_id"]), region), MAX_MASK)
-    except (DataError, OSError, ValueError):
-        return False
-    return hashlib.sha256(stored).hexdigest() == str(row["mask_sha256"])
 
 
 def _identity(source: SourceSection) -> tuple[str, ...]:

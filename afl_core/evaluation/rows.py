@@ -136,6 +136,8 @@ def measure_rows(
         "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
         "ignored_lesions": sum(lesion.kind == "ignored" for lesion in metrics.lesions),
+        "surface_area_mm2": shape.surface_area_mm2,
+        "slice_thickness_mm": max(reference.spacing_mm),
         "roughness": shape.roughness,
         "sphericity": shape.sphericity,
         "compactness": shape.compactness,

@@ -10,7 +10,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, REST, Binning
+from afl_core.analysis.breakdown.bins import OWN_EDGES, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
@@ -42,16 +42,14 @@ class Bin:
 
 
 def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
-    """Everything, the three bins, and the rest if it holds a unit."""
+    """Everything, the bins, and the rest if it holds a unit."""
     units, records = breakdown.units, breakdown.records
     binning = next(b for b in breakdown.binnings if b.axis == axis)
     numbers = binning.assign(units.table[axis])
     parts = [(ALL, ALL, units.noun, np.arange(len(numbers)))]
-    parts += [
-        (axis, name, range_text(binning, k), np.flatnonzero(numbers == k)) for k, name in enumerate(binning.names)
-    ]
+    parts += [(axis, name, ends_text(binning, k), np.flatnonzero(numbers == k)) for k, name in enumerate(binning.names)]
     bins = []
-    for of_axis, name, range_, inside in parts if (numbers == REST).any() else parts[:-1]:
+    for of_axis, name, range_, inside in parts if (numbers == binning.rest).any() else parts[:-1]:
         rows = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
         n = int(rows["n"].iloc[0]) if len(rows) else 0
         counts = (f"n = {n:,}",) if n == len(inside) else (f"n = {n:,}", number_of(len(inside), units.noun[:-1]))
@@ -69,14 +67,16 @@ def short_lines(label: Sequence[str]) -> str:
     return "<br>".join(lines).replace("\xa0", " ")
 
 
-def range_text(binning: Binning, number: int) -> str:
-    """The edges of a bin in words; "" for what has no value."""
-    return "" if number == REST else edges_text(*binning.bounds(number), AXES[binning.axis].unit)
+def ends_text(binning: Binning, number: int) -> str:
+    """The edges of a bin in words; "" for what has no value, or is one."""
+    low, high = binning.bounds(number)
+    return "" if math.isnan(high) else edges_text(low, high, binning.described.unit)
 
 
 def axis_title(units: Units, binning: Binning) -> str:
-    """Title of the axis of bins, which says where a reader moved their edges."""
-    return units.axis(binning.axis).title + (f", {OWN_EDGES}" if binning.how == OWN_EDGES else "")
+    """Title of the axis of bins, which says where a reader moved their edges, and that a covariate is exploratory."""
+    own = f", {OWN_EDGES}" if binning.how == OWN_EDGES else ""
+    return units.axis(binning.axis).title + own + (" (exploratory)" if binning.covariate else "")
 
 
 def drawn_units(units: Units, sources: Sequence[str], bins: Sequence[Bin]) -> list[Bin]:

@@ -9,9 +9,9 @@ import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 from plotly.subplots import make_subplots
 
-from afl_core.analysis.breakdown.bins import AXES, OWN_EDGES, REST, Binning
+from afl_core.analysis.breakdown.bins import OWN_EDGES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import capital, count, edges_text
+from afl_core.analysis.breakdown.sentences import bin_words, capital, count, range_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -22,7 +22,7 @@ from afl_core.figures.bin_parts import (
     add_units,
     axis_title,
     drawn_units,
-    range_text,
+    ends_text,
     short_lines,
     shown_bins,
 )
@@ -41,6 +41,9 @@ from afl_core.figures.palette import EQUAL_COLOUR, OUTCOME_COLOURS, TOO_FEW, WOR
 
 PANEL_HEIGHT = 400
 """Height of the panels that stand side by side, in px."""
+
+ROW_HEIGHT = 34
+"""Height of a row of the differences where many axes make more than the panels hold, in px."""
 
 
 def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.Figure:
@@ -106,21 +109,23 @@ def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
     marks = []
     for r in records[records["n"] > 0].to_dict("records"):
         label = [row_name(r, units)]
-        if np.isfinite(r["low"]) and r["axis"] != ALL:
-            label += [edges_text(r["low"], r["high"], AXES[r["axis"]].unit)]
+        if range_ := range_text(r, units):
+            label += [range_]
             label += [OWN_EDGES] if how[r["axis"]] == OWN_EDGES else []
         label += [f"n = {r['n']:,}"]
         ends = (r["mean_difference"], r["ci_low"], r["ci_high"])
         marks.append(Mark(", ".join(label), *ends, count(r, units)))
     measure = units.measure
     panel = Panel(difference_title(units, pair), measure.better, tuple(marks), measure.unit, measure.digits)
-    return plot_forest([panel], pair).update_layout(height=PANEL_HEIGHT)
+    return plot_forest([panel], pair).update_layout(height=max(PANEL_HEIGHT, ROW_HEIGHT * len(marks)))
 
 
 def row_name(record: Mapping[Any, Any], units: Units) -> str:
     """Name of a row, short; both axes have a medium bin."""
     if record["axis"] == ALL:
         return f"All {units.noun}"
+    if record["axis"] in units.covariates:
+        return capital(bin_words(record, units))
     if record["bin"] == "medium":
         return f"Medium {'size' if record['axis'] == 'size' else 'smoothness'}"
     return capital(record["bin"])
@@ -172,7 +177,7 @@ def plot_grid(
         )
     _add_cell_dots(figure, rows, columns, units, pair, least)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
-        labels = [f"{b.names[k]}<br>{range_text(b, k)}" for k in shown]
+        labels = [f"{b.names[k]}<br>{ends_text(b, k)}" for k in shown]
         update(title=axis_title(units, b), tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False)
     return figure.update_yaxes(autorange="reversed").update_layout(chart_layout(420))
 

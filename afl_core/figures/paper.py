@@ -3,8 +3,10 @@
 Laid out as Figures 3 and 4 of the paper (arXiv 2407.09828), with intervals; drawn on white, whatever theme a page has.
 """
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
+from string import ascii_lowercase
 from types import MappingProxyType
 from typing import Any
 
@@ -38,6 +40,9 @@ STYLE: Any = MappingProxyType(
 )
 """Matplotlib's settings while the figure is drawn: 7 points, thin lines, no box."""
 
+ACROSS = 2
+"""Panels that stand side by side in two columns; further axes stand below."""
+
 LABEL_CHARACTERS = 13
 """Characters in a line of a bin's label, so that five stand side by side."""
 
@@ -70,20 +75,23 @@ def plot_paper_figure(breakdown: Breakdown, pair: Pair | None, *, width: str = "
     mm, binnings = pick(WIDTHS_MM, width, kind="width"), breakdown.binnings
     if not binnings:
         raise DataError("This figure needs bins, and there are none", todo="Evaluate more cases with a tumour")
-    across = len(binnings) if width == "double" else 1
+    across = min(ACROSS, len(binnings)) if width == "double" else 1
     heights = [2.0, 1.0] if pair else [2.0]
-    down = len(heights) * (len(binnings) // across)
+    rows = math.ceil(len(binnings) / across)
+    down = len(heights) * rows
     inches = mm / 25.4
     with rc_context(dict(STYLE)):
         figure = Figure(figsize=(inches, 1.35 * sum(heights) * down / len(heights) + 0.25), layout="constrained")
-        axes = figure.subplots(
-            down, across, squeeze=False, height_ratios=heights * (down // len(heights)), sharey="row"
-        )
+        axes = figure.subplots(down, across, squeeze=False, height_ratios=heights * rows, sharey="row")
+        for panel in axes[-len(heights) :, len(binnings) - across * (rows - 1) :].flat:
+            panel.set_axis_off()
         for k, binning in enumerate(binnings):
-            row, column = (0, k) if across > 1 else (len(heights) * k, 0)
+            row, column = len(heights) * (k // across), k % across
             bins = shown_bins(breakdown, binning.axis)
             _draw_means(axes[row, column], breakdown, bins)
-            axes[row, column].set_title(f"{'ab'[k]}  By {_axis_words(breakdown, binning)}", loc="left", weight="bold")
+            axes[row, column].set_title(
+                f"{ascii_lowercase[k]}  By {_axis_words(breakdown, binning)}", loc="left", weight="bold"
+            )
             if pair:
                 _draw_differences(axes[row + 1, column], breakdown, binning, bins, pair)
             _label_bins(axes[row + len(heights) - 1, column], bins, axis_title(breakdown.units, binning))

@@ -6,10 +6,8 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from afl_core.analysis.breakdown.bins import AXES
-from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.regions import RegionBreakdown
-from afl_core.analysis.breakdown.sentences import count, edges_text
+from afl_core.analysis.breakdown.sentences import count, range_text
 from afl_core.figures.bins import row_name
 from afl_core.figures.chart_style import GREY, Pair, chart_layout, difference_title
 from afl_core.figures.forest import ROW_PX, Mark, Panel, add_panel, add_sides, half_width
@@ -62,10 +60,9 @@ def _marks(region: RegionBreakdown, pair: Pair) -> list[Mark]:
     units, marks = region.breakdown.units, []
     for r in region.breakdown.pair(*pair).to_dict("records"):
         if r["n"]:
-            bounded = r["axis"] != ALL and math.isfinite(r["low"])
-            range_ = f"{edges_text(r['low'], r['high'], AXES[r['axis']].unit)}; " if bounded else ""
-            ends = (r["mean_difference"], r["ci_low"], r["ci_high"])
-            marks.append(Mark(row_name(r, units), *ends, range_ + count(r, units)))
+            range_ = f"{ends}; " if (ends := range_text(r, units)) else ""
+            values = (r["mean_difference"], r["ci_low"], r["ci_high"])
+            marks.append(Mark(row_name(r, units), *values, range_ + count(r, units)))
     return marks
 
 

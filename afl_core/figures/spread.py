@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value
+from afl_core.analysis.breakdown.bins import REST, Binning, has_value
 from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
@@ -261,7 +261,7 @@ def _add_bin_labels(
     for k, (x, inside) in enumerate(zip(at, bins, strict=True)):
         if math.isnan(x):
             continue
-        range_ = edges_text(*binning.bounds(k), AXES[binning.axis].unit)
+        range_ = edges_text(*binning.bounds(k), binning.described.unit)
         text = f"<b>{binning.names[k]}</b>, {range_}, n = {len(inside):,}"
         if not close:
             text = text.replace(", ", "<br>", 1)

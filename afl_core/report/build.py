@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 
+from afl_core.analysis.breakdown.bins import EXPLORATORY
 from afl_core.analysis.breakdown.export import breakdown_json, regions_json
+from afl_core.analysis.breakdown.sentences import capital
 from afl_core.base.storage import json_text
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
+from afl_core.report.covariates import show_covariates
 from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
 from afl_core.report.page import frame
@@ -43,6 +46,7 @@ def build_report(findings: Findings) -> str:
             for b in findings.breakdown.binnings
         },
         "both": ("Volume and smoothness at once", show_both(findings)),
+        "covariates": ("Covariates (exploratory)", show_covariates(findings)),
         "trend": ("Does the difference depend on volume?", show_trend(findings)),
         "edges": ("Do the edges decide?", show_edges(findings)),
         "spread": ("Distributions and recall of lesions", show_spread(findings)),
@@ -85,4 +89,5 @@ def _subtitle(findings: Findings) -> str:
 
 
 def _axis(findings: Findings, axis: str) -> str:
-    return sentences_of(findings, axis) + axis_tables(findings, axis) + axis_charts(findings, axis)
+    mark = paragraph(f"{capital(EXPLORATORY)}.", "note") if axis in findings.units.covariates else ""
+    return mark + sentences_of(findings, axis) + axis_tables(findings, axis) + axis_charts(findings, axis)

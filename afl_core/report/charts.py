@@ -41,7 +41,7 @@ def axis_charts(findings: Findings, axis: str) -> str:
 def show_both(findings: Findings) -> str:
     """Size and smoothness at once: the cells of both, and how far the two rank tumours alike."""
     binnings = {b.axis: b for b in findings.breakdown.binnings}
-    size, others = binnings.get("size"), [b for b in binnings.values() if b.axis != "size"]
+    size, others = binnings.get("size"), [b for b in binnings.values() if b.axis != "size" and not b.covariate]
     if size is None or not others or findings.pair is None:
         return ""
     units, pair = findings.units, findings.pair
@@ -64,7 +64,7 @@ def show_trend(findings: Findings) -> str:
     if findings.pair is None:
         return ""
     units, pair = findings.units, findings.pair
-    shade = next((b.axis for b in findings.breakdown.binnings if b.axis != "size"), "roughness")
+    shade = next((b.axis for b in findings.breakdown.binnings if b.axis != "size" and not b.covariate), "roughness")
     interaction, line = size_interaction(units, pair), robust_trend(units, pair)
     figure = plot_trend(units, pair, line, colour_by=shade)
     answers = size_answers_sentence(interaction, line, size_correlation(units, pair))
@@ -81,7 +81,7 @@ def show_edges(findings: Findings) -> str:
     if findings.pair is None:
         return ""
     units, pair, html = findings.units, findings.pair, ""
-    for binning in findings.breakdown.binnings:
+    for binning in (b for b in findings.breakdown.binnings if not b.by_values):
         sweep = sweep_edges(units, binning, pair)
         label = f"Difference as the edges of {units.axis(binning.axis).label.lower()} move"
         html += heading(units.axis(binning.axis).label) + paragraph(sweep_sentence(sweep, binning, units, pair))

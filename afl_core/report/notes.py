@@ -35,7 +35,7 @@ def method(findings: Findings) -> str:
     remarks = " ".join((*notes(manifest, rows), *warnings(manifest, rows), *opened.left_out_sentences))
     left = [f"{why}: {n}" for why, n in units.left_out.items()]
     edges = [
-        f"{units.axis(b.axis).title}: {b.edges[0]:.4g} and {b.edges[1]:.4g}, {b.how}; the lower bin holds its edge"
+        f"{units.axis(b.axis).title} {b.where(4)}{'' if b.by_values else '; the lower bin holds its edge'}"
         for b in breakdown.binnings
     ]
     entries = {

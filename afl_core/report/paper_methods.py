@@ -123,9 +123,7 @@ def _bins(findings: Findings) -> Iterator[Statement]:
     breakdown, units = findings.breakdown, findings.units
     for b in breakdown.binnings:
         axis = units.axis(b.axis)
-        edges = (
-            f"{axis.title} was binned at {b.edges[0]:.4g} and {b.edges[1]:.4g} ({b.how}; a bin holds its upper edge)."
-        )
+        edges = f"{axis.title} was binned {b.where(4)}{'' if b.by_values else '; a bin holds its upper edge'}."
         yield Statement(edges, (A_FL,) if b.axis == "released_smoothness" else ())
         if b.axis == "roughness":
             yield Statement(

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from io import StringIO
 from typing import Any
 
-from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.export import list_records
 from afl_core.analysis.breakdown.overall import Overall
 from afl_core.analysis.breakdown.records import ALL
-from afl_core.analysis.breakdown.sentences import edges_text, levels_sentence, tests_sentence
+from afl_core.analysis.breakdown.sentences import levels_sentence, range_text, tests_sentence
 from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
@@ -200,10 +199,7 @@ def _n_sentence(findings: Findings) -> str:
 
 
 def _edges_sentence(findings: Findings) -> str:
-    edges = [
-        f"{findings.units.axis(b.axis).label} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
-        for b in findings.breakdown.binnings
-    ]
+    edges = [f"{findings.units.axis(b.axis).label} {b.where()}" for b in findings.breakdown.binnings]
     return " ".join([*([f"Edges of the bins: {'; '.join(edges)}."] if edges else []), *findings.breakdown.unbinned])
 
 
@@ -217,9 +213,8 @@ def _data(findings: Findings) -> str:
 def _place(record: Mapping[Any, Any], findings: Findings) -> tuple[str, ...]:
     """Axis, bin, its range and the counts of a record."""
     over = record["axis"] == ALL
-    open_ = over or math.isnan(record["high"])  # the cases without a value have no edges
-    axis = "All" if over else findings.units.axis(record["axis"]).label
-    range_ = "" if open_ else edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
+    axis = "All" if over else findings.units.axis(record["axis"]).marked
+    range_ = range_text(record, findings.units)
     return axis, "all" if over else str(record["bin"]), range_, *_counts(record, findings)
 
 

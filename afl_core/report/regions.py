@@ -23,11 +23,7 @@ def show_regions(findings: Findings) -> str:
     sentences = (
         f"{of.title}. {pair_sentence(of.breakdown.pair(*pair).iloc[0].to_dict(), of.breakdown.units)}" for of in there
     )
-    rows = [
-        [of.title, *row]
-        for of in there
-        for row in pair_rows(of.breakdown.records, pair, of.breakdown.units.measure.digits)
-    ]
+    rows = [[of.title, *row] for of in there for row in pair_rows(of.breakdown.records, pair, of.breakdown.units)]
     title = findings.units.measure.title
     label = f"{title}, {pair[1]} minus {pair[0]}, in each region"
     return (

@@ -6,16 +6,16 @@ from typing import Any
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.overall import Overall, basis_sentence, overall
 from afl_core.analysis.breakdown.planning import ABOUT, needed_text, plan_table, planning_sentence
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
-    edges_text,
     false_positives_sentences,
     mean_sentence,
     pair_sentence,
+    range_text,
 )
+from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import NOTHING, interval, number, p_number
 from afl_core.base.words import number_of
 from afl_core.report.findings import Findings
@@ -55,12 +55,12 @@ def headline(findings: Findings) -> str:
 def axis_tables(findings: Findings, axis: str) -> str:
     """Means and differences in the bins of one axis; further pairs than the first are folded."""
     records = findings.breakdown.records
-    whole, digits = records["axis"].isin([ALL, axis]), findings.units.measure.digits
+    whole, units = records["axis"].isin([ALL, axis]), findings.units
     if findings.pair is None:
-        return _means_table(records[whole], axis, digits)
+        return _means_table(records[whole], axis, units)
     html = ""
     if len(findings.units.sources) > 2:
-        html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis, digits)
+        html += heading("Means of every source") + _means_table(_source_records(records[whole]), axis, units)
     tables = [_pair_table(records[whole], axis, pair, findings) for pair in findings.units.pairs]
     return html + tables[0] + (fold(_others(tables), "".join(tables[1:])) if tables[1:] else "")
 
@@ -72,7 +72,7 @@ def planning(findings: Findings) -> str:
     plans, digits = plan_table(findings.breakdown, findings.pair), findings.units.measure.digits
     rows = [
         [
-            row["bin"] if row["axis"] == ALL else f"{findings.units.axis(row['axis']).label}: {row['bin']}",
+            row["bin"] if row["axis"] == ALL else f"{findings.units.axis(row['axis']).marked}: {row['bin']}",
             f"{row['n']}",
             number(row["difference"], digits, sign=True),
             needed_text(row),
@@ -115,12 +115,12 @@ def _source_records(records: pd.DataFrame) -> pd.DataFrame:
     return records.drop_duplicates(["axis", "bin", "source"])
 
 
-def _means_table(records: pd.DataFrame, axis: str, digits: int) -> str:
+def _means_table(records: pd.DataFrame, axis: str, units: Units) -> str:
     sources = list(dict.fromkeys(records["source"]))
     rows = []
     for _, group in records.groupby(["axis", "bin"], sort=False):
         of = {record["source"]: record for record in group.to_dict("records")}
-        rows.append([*_bin(of[sources[0]]), *(_mean(of[source], digits) for source in sources)])
+        rows.append([*_bin(of[sources[0]], units), *(_mean(of[source], units.measure.digits) for source in sources)])
     return table(["Bin", "n", *sources], rows, name=f"means {axis}")
 
 
@@ -129,31 +129,30 @@ def pair_columns(pair: tuple[str, str]) -> list[str]:
     return ["Bin", "n", *pair, "Difference", "p", "p (Holm)", "Effect", "Higher / lower / equal"]
 
 
-def pair_rows(records: pd.DataFrame, pair: tuple[str, str], digits: int) -> list[list[str]]:
+def pair_rows(records: pd.DataFrame, pair: tuple[str, str], units: Units) -> list[list[str]]:
     """Means, difference and tests of a pair, a row a bin."""
-    first, second = pair
+    (first, second), digits = pair, units.measure.digits
     means = {(r["axis"], r["bin"]): r for r in _source_records(records).to_dict("records") if r["source"] == first}
     rows = []
     for record in records[(records["source"] == second) & (records["minus"] == first)].to_dict("records"):
         other = means[record["axis"], record["bin"]]
         shown = (_mean(other, digits), _mean(record, digits))
-        rows.append([*_bin(record), *shown, *_compared(record, digits)])
+        rows.append([*_bin(record, units), *shown, *_compared(record, digits)])
     return rows
 
 
 def _pair_table(records: pd.DataFrame, axis: str, pair: tuple[str, str], findings: Findings) -> str:
     first, second = pair
     caption = f"{findings.units.measure.title}: {second} minus {first}"
-    rows = pair_rows(records, pair, findings.units.measure.digits)
+    rows = pair_rows(records, pair, findings.units)
     return heading(caption) + table(pair_columns(pair), rows, name=f"pair {axis} {first} {second}")
 
 
-def _bin(record: Mapping[Any, Any]) -> list[str]:
+def _bin(record: Mapping[Any, Any], units: Units) -> list[str]:
     """Name of a bin above its range, and its patients; also its units where there are more."""
     n = _counts(record["n"], record["units"])
-    if record["axis"] == ALL or math.isnan(record["high"]):
-        return [record["bin"], n]
-    return [f"{record['bin']}\n{edges_text(record['low'], record['high'], AXES[record['axis']].unit)}", n]
+    range_ = range_text(record, units)
+    return [f"{record['bin']}\n{range_}" if range_ else record["bin"], n]
 
 
 def _counts(n: int, units: int) -> str:

@@ -853,7 +853,7 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower fir
             for edges in ("size", "size=5", "size=1,2,3", "size=a,b", "size=1,inf", "size=nan,2", "size=9,2")
         ),
         (("--edges", "size=-5,nan"), f"{WRITTEN} (received: size=-5,nan)"),
-        (("--edges", "volume=1,2"), "There is no axis of that name (received: volume)"),
+        (("--edges", "volume=1,2"), "Edges are for an axis of --by, once each (received: volume=1,2)"),
         (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
         (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),
     ],
@@ -1077,3 +1077,62 @@ def test_a_terminal_without_letters_or_width(columns, tmp_path):
     assert len(by_command) == len(commands)
     for arguments, words in zip(commands, by_command, strict=True):
         assert "Error" not in words or arguments[0] in ("evaluate", "doctor"), words
+
+
+def test_covariates_are_kept_with_the_results_and_what_is_odd_is_said(afl, cohort, masks, tmp_path):
+    table, out = tmp_path / "sites.csv", tmp_path / "out"
+    table.write_text("case_id,site\nCase_A,North\nCase_B,South\nelsewhere,North\n")
+    given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
+    ran = afl(*given, "--covariates", table)
+    assert ran.code == 0
+    assert "1 id is in sites.csv that no case of these has: elsewhere." in ran.err
+    kept = Results(out).manifest().covariates
+    assert kept.columns == {"site": {"Case_A": "North", "Case_B": "South"}}
+    assert afl(*given).code == 0  # without a table, they stay
+    assert Results(out).manifest().covariates == kept
+    table.write_text("case_id,site\nCase_A,North\nCase_A,South\n")
+    assert "Case_A: site North and South" in afl(*given, "--covariates", table).error
+    assert Results(out).manifest().covariates == kept
+
+
+def test_breakdown_reads_covariates_for_this_once(afl, made, tmp_path):
+    table = tmp_path / "sites.csv"
+    rows = [f"case_{k:02d},{('North', 'South')[k % 2]}" for k in range(23)]
+    table.write_text("\n".join(["case_id,Site", *rows]))
+    before = (made / "manifest.json").read_bytes()
+    ran = afl("breakdown", made, "--by", "size,SITE", "--covariates", table, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert "Site (exploratory)" in ran.out
+    assert "1 case is not in sites.csv and without a value of its columns: case_23." in ran.err
+    document = json.loads((tmp_path / "out" / "breakdown.json").read_text())
+    assert [part["exploratory"] for part in document["bins"]] == [False, True]
+    assert (made / "manifest.json").read_bytes() == before
+    assert "There is no axis of that name (received: site)" in afl("breakdown", made, "--by", "site").error
+
+
+def test_covariates_hold_for_every_region(afl, tmp_path):
+    folder = write_regions(tmp_path / "regions", whole=SOURCES, tc=SOURCES)
+    table = tmp_path / "sites.csv"
+    table.write_text("case_id,site\n" + "".join(f"case_{k:02d},{'NS'[k % 2]}\n" for k in range(24)))
+    given = ("breakdown", folder, "--regions", "all", "--by", "size,site", "--covariates", table)
+    ran = afl(*given)
+    assert ran.code == 0
+    assert ran.out.count("Site (exploratory)") == 2
+
+
+def test_a_participants_tsv_gives_covariates_by_itself(afl, cohort, masks, tmp_path):
+    participants, out = cohort / "participants.tsv", tmp_path / "out"
+    participants.write_text("participant_id\tsite\nCase_A\tN\nCase_B\tS\n")
+    given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
+    assert afl(*given).code == 0
+    assert Results(out).manifest().covariates.columns == {"site": {"Case_A": "N", "Case_B": "S"}}
+    table = tmp_path / "ages.csv"
+    table.write_text("case_id,age\nCase_A,40\nCase_B,50\n")
+    assert afl(*given, "--covariates", table).code == 0
+    assert afl(*given).code == 0  # a table that was given goes before the participants.tsv
+    assert list(Results(out).manifest().covariates.columns) == ["age"]
+    participants.write_text("participant_id\tsite\nCase_A\tN\nCase_A\tS\n")
+    shutil.rmtree(out)
+    ran = afl(*given)
+    assert "No covariates of participants.tsv." in ran.err
+    assert "Case_A: site N and S" in afl("breakdown", out, "--by", "site").error

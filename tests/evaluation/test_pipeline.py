@@ -42,6 +42,9 @@ def test_rows_have_the_promised_columns_and_the_hand_computed_values(evaluated, 
     assert rows["predicted_volume_ml"].tolist() == pytest.approx([n * VOXEL_ML for n in (512, 243, 125, 0)])
     assert rows["sensitivity"].tolist() == pytest.approx([0.75, 216 / 280, 1, 0])
     assert rows["precision"]["Case_A"] == pytest.approx(0.75)
+    assert (rows["slice_thickness_mm"] == 2).all()
+    cube_mm = 8 * 2  # the surface of a cube, a little rounded at its edges
+    assert rows["surface_area_mm2"]["Case_A"] == pytest.approx(6 * cube_mm**2, rel=0.12)
     assert rows["iou"]["Case_A"] == pytest.approx(384 / 640)
     assert rows["hd_mm"]["Case_A"] == pytest.approx(4)  # two voxels of 2 mm
     assert rows["hd95_mm"]["Case_D"] == pytest.approx(2 * math.hypot(33, 32, 40))  # missed: the diagonal of the grid

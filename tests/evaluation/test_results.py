@@ -19,10 +19,11 @@ from afl_core.errors import DataError
 from afl_core.evaluation import rows
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.pipeline import CaseResult, mask_path
-from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results, is_measured_mask
+from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 from afl_core.evaluation.rows import SETTINGS, Settings
 from afl_core.evaluation.run import evaluate_into, pending
 from afl_core.evaluation.sources import MaskSource, parse_sources
+from afl_core.evaluation.stored_masks import is_measured_mask
 
 ROOT = Path(__file__).parents[2]
 WRITER = """

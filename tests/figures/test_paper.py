@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from made_units import PAIR, breakdown, make_units
+from made_units import PAIR, ROUGH, SIZE, breakdown, make_units
 
+from afl_core.analysis.breakdown.bins import by_values
+from afl_core.analysis.breakdown.covariates import with_covariates
 from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.errors import DataError, UsageError
 from afl_core.figures.files import figure_bytes
@@ -76,3 +78,15 @@ def test_files_hold_their_letters():
     pdf = figure_bytes(figure, "pdf")
     assert b"/TrueType" in pdf or b"/CIDFontType2" in pdf
     assert b"/Type3" not in pdf
+
+
+@pytest.mark.parametrize(("width", "shape", "empty"), [("double", (4, 2), 2), ("single", (6, 1), 0)])
+def test_a_third_axis_stands_below_and_leaves_its_neighbour_empty(width, shape, empty):
+    units = with_covariates(make_units(), {"site": {f"c{k}": "NS"[k % 2] for k in range(30)}})
+    figure = plot_paper_figure(
+        compute_breakdown(units, (SIZE, ROUGH, by_values(units.axis("site")))), PAIR, width=width
+    )
+    assert figure.axes[0].get_gridspec().get_geometry() == shape
+    assert sum(not axes.axison for axes in figure.axes) == empty
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert [title for title in titles if title] == ["a  By tumour volume", "b  By roughness", "c  By site"]

@@ -7,10 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core.analysis.breakdown.gain_model import gain_model, model_sentences
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base.numbers import p_number
+from afl_core.data.covariates import Covariates
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 
 SIZES = np.geomspace(0.2, 60, 30)
@@ -258,3 +260,40 @@ def test_one_or_two_cases_have_their_table_without_bins(app, results, n):
     at = app("breakdown")
     assert not at.error
     assert f"{n} case" in text(at)
+
+
+def test_a_covariate_is_a_further_axis_that_is_marked_and_counted(app, cohort):
+    rows = cohort.cases().drop(columns=["surface_area_mm2", "patient"])  # what is left is the same in every case
+    rows.to_parquet(cohort.folder / CASES)
+    assert not [m for m in app("breakdown").multiselect if "Further axes" in m.label]
+    sites = {f"case{i:02d}": ("North", "South")[i % 2] for i in range(30)}
+    cohort.keep_covariates(Covariates("sites.csv", {"site": sites}))
+    at = app("breakdown")
+    before = len(statistics(at))
+    (control,) = [m for m in at.multiselect if "Further axes" in m.label]
+    control.set_value(["site"]).run()
+    assert not at.exception
+    breakdown, said = expected(cohort, by=("size", "roughness", "site")), text(at)
+    table = statistics(at)
+    assert table["by"].tolist()[before:] == ["Site (exploratory)"] * 2
+    assert table["p (Holm)"].tolist() == [p_number(p) for p in breakdown.pair("FL", "A-FL")["p_holm"]]
+    assert f"Holm's correction counts all {breakdown.n_tests} tests of the breakdown." in said
+    assert "Site, exploratory: chosen after the data were seen" in said
+    assert "### Means by site (exploratory)" in said
+    assert "Cases with site North: " in said
+
+
+def test_the_confounding_view_has_the_covariates_that_were_chosen(app, cohort):
+    columns = {"age": {f"case{i:02d}": 40.0 + 7 * i % 31 for i in range(30)}}
+    cohort.keep_covariates(Covariates("ages.csv", columns))
+    assert "Choose some as further axes" in text(app("breakdown", view="Confounding"))
+    at = app("breakdown", view="Confounding", covariates="Age")
+    assert not at.exception
+    breakdown = expected(cohort, by=("size", "roughness", "age"))
+    model = gain_model(breakdown.units, ("FL", "A-FL"), ("size", "roughness", "age"))
+    said = text(at)
+    assert all(sentence in said for sentence in model_sentences(model, breakdown.units, ("FL", "A-FL")))
+    terms = next(frame.value for frame in at.dataframe if "term" in frame.value)
+    assert terms["term"].tolist() == ["tumour volume", "roughness", "age"]
+    ranked = next(frame.value for frame in at.dataframe if "with volume" in frame.value)
+    assert ranked["rank correlation of"].tolist() == ["age"]

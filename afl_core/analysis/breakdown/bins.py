@@ -1,8 +1,9 @@
-"""Bins by tumour size and by smoothness of the boundary. The edges are ours: the paper publishes none."""
+"""Bins by tumour size, smoothness of the boundary and covariates. The edges are ours: the paper publishes none."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from types import MappingProxyType
 
 import numpy as np
@@ -17,33 +18,45 @@ MIN_VALUES = 3
 """Number of values that tertiles need at least."""
 
 REST = 3
-"""Number of the bin of what has no value on an axis."""
+"""Number of the bin of what has no value on an axis of three bins."""
+
+EXPLORATORY = "exploratory: chosen after the data were seen"
+"""What is said of a covariate's bins, wherever they are shown."""
 
 
 @dataclass(frozen=True)
 class Axis:
-    """A quantity of the reference by which units are binned.
+    """A quantity of the reference, or a covariate of the case, by which units are binned.
 
     Attributes:
         key: Column of `Units.table`.
         label: Name to show where the units are cases.
         of_lesion: Name to show where the units are lesions.
         unit: Unit of the quantity; "" where it has none.
-        names: Names of the three bins, from low values to high.
+        names: Names of the three bins, from low values to high; or of `by_values` the values themselves.
         rest: Name of the bin of units without a value.
+        is_covariate: Whether it comes from a table or was computed besides size and smoothness: then it is exploratory.
+        by_values: Whether each value is a bin; the column then holds the place of the value in `names`.
     """
 
     key: str
     label: str
     of_lesion: str
     unit: str
-    names: tuple[str, str, str]
+    names: tuple[str, ...]
     rest: str
+    is_covariate: bool = False
+    by_values: bool = False
 
     @property
     def title(self) -> str:
         """The label with its unit."""
         return f"{self.label} ({self.unit})" if self.unit else self.label
+
+    @property
+    def marked(self) -> str:
+        """The label, and of a covariate that it is exploratory."""
+        return f"{self.label} (exploratory)" if self.is_covariate else self.label
 
 
 AXES: Mapping[str, Axis] = MappingProxyType(
@@ -72,60 +85,96 @@ OWN_EDGES = "own edges"
 
 @dataclass(frozen=True)
 class Binning:
-    """An axis with its two edges: the first bin reaches up to the first edge and holds it, and so on.
+    """An axis with its edges: the first bin reaches up to the first edge and holds it, and so on.
 
     Attributes:
-        axis: Key of the axis in AXES.
-        edges: The two edges in the unit of the axis, ascending.
+        axis: Key of the axis in AXES, or of the covariate.
+        edges: The two edges in the unit of the axis, ascending; between values that are bins, one less than these.
         how: Origin of the edges, in words.
+        covariate: The axis itself, where it is a covariate.
     """
 
     axis: str
-    edges: Edges
+    edges: tuple[float, ...]
     how: str
+    covariate: Axis | None = None
 
     def __post_init__(self) -> None:
         """Refuse an unknown axis, and edges that are not ascending."""
-        axis = pick(AXES, self.axis, kind="axis")
-        low, high = self.edges
-        if not 0 <= low <= high < math.inf:
+        axis, least = self.described, -math.inf if self.covariate else 0.0
+        wanted = len(axis.names) - 1
+        ends = (least, *self.edges, math.inf)
+        ascending = all(low <= high for low, high in pairwise(ends)) and all(map(math.isfinite, self.edges))
+        if len(self.edges) != wanted or not ascending:
             raise UsageError(
-                f"Edges of {axis.label} must be two ascending numbers, 0 or more",
-                received=f"{low:g}, {high:g}",
+                f"Edges of {axis.label} must be {'two' if wanted == REST - 1 else wanted} ascending numbers"
+                + ("" if self.covariate else ", 0 or more"),
+                received=", ".join(f"{edge:g}" for edge in self.edges),
             )
+
+    @property
+    def described(self) -> Axis:
+        """The axis itself."""
+        return self.covariate or pick(AXES, self.axis, kind="axis")
+
+    @property
+    def by_values(self) -> bool:
+        """Whether each value is a bin."""
+        return self.described.by_values
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the bins by number; the last one holds what has no value."""
-        axis = AXES[self.axis]
-        return (*axis.names, axis.rest)
+        return (*self.described.names, self.described.rest)
+
+    @property
+    def rest(self) -> int:
+        """Number of the bin of what has no value."""
+        return len(self.names) - 1
+
+    def where(self, digits: int = 3) -> str:
+        """The edges and their origin in words, to be read after the name of the axis."""
+        if self.by_values:
+            return f"by its {number_of(self.rest, 'value')}, {EXPLORATORY}"
+        low, high = self.edges
+        how = f"{self.how}, {EXPLORATORY}" if self.covariate else self.how
+        return f"at {low:.{digits}g} and {high:.{digits}g}, {how}"
 
     def assign(self, values: ArrayLike) -> NDArray[np.int64]:
-        """Number of the bin of each value: 0, 1, 2, or REST where there is none."""
+        """Number of the bin of each value: 0, 1, 2 and so on, or `rest` where there is none."""
         v = np.asarray(values, dtype=np.float64)
-        return np.where(has_value(self.axis, v), np.searchsorted(self.edges, v, side="left"), REST)
+        return np.where(has_value(self.axis, v), np.searchsorted(self.edges, v, side="left"), self.rest)
 
     def bounds(self, number: int) -> tuple[float, float]:
-        """Lower and upper edge of a bin: 0 and infinity at the ends, NaN for what has no value."""
-        if number == REST:
+        """Lower and upper edge of a bin: 0 and infinity at the ends, NaN for what has no value, or is one.
+
+        The lowest bin of a covariate begins at minus infinity.
+        """
+        if number == self.rest or self.by_values:
             return math.nan, math.nan
-        ends = (0.0, *self.edges, math.inf)
+        ends = (-math.inf if self.covariate else 0.0, *self.edges, math.inf)
         return ends[number], ends[number + 1]
 
 
 def has_value(axis: str, values: ArrayLike) -> NDArray[np.bool_]:
     """Whether a unit has a place on an axis: NaN has none, nor has a size or released smoothness of 0 (no tumour)."""
     v = np.asarray(values, dtype=np.float64)
-    return np.asarray(np.isfinite(v) & ((v > 0) | (axis == "roughness")))
+    return np.asarray(np.isfinite(v) & ((v > 0) | (axis not in {"size", "released_smoothness"})))
 
 
-def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> Binning:
+def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set", covariate: Axis | None = None) -> Binning:
     """Edges at the 1/3 and 2/3 quantiles of the values that there are.
+
+    Args:
+        axis: Key of the axis in AXES, or of the covariate.
+        values: Values of the units; NaN where there is none.
+        of: The units, in words.
+        covariate: The axis itself, where it is a covariate.
 
     Raises:
         UsageError: If fewer than three have a value.
     """
-    label = pick(AXES, axis, kind="axis").label
+    label = (covariate or pick(AXES, axis, kind="axis")).label
     v = np.asarray(values, dtype=np.float64)
     v = v[has_value(axis, v)]
     if len(v) < MIN_VALUES:
@@ -135,4 +184,10 @@ def tertiles(axis: str, values: ArrayLike, *, of: str = "the reference set") -> 
             todo="Choose another axis or give its edges",
         )
     low, high = np.quantile(v, [1 / 3, 2 / 3])
-    return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({number_of(len(v), 'value')})")
+    return Binning(axis, (float(low), float(high)), f"tertiles of {of} ({number_of(len(v), 'value')})", covariate)
+
+
+def by_values(covariate: Axis) -> Binning:
+    """A bin for each value of a covariate of text."""
+    edges = tuple(k + 0.5 for k in range(len(covariate.names) - 1))
+    return Binning(covariate.key, edges, "a bin for each value", covariate)

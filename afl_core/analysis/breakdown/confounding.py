@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -187,7 +187,7 @@ def sweep_edges(units: Units, binning: Binning, pair: tuple[str, str], *, steps:
     level = level_of_each(units.table["patient"].groupby(binning.assign(units.table[binning.axis])).nunique())
     rows = []
     for number, edges, edge, quantile in _moves(reference, steps) if len(reference) else ():
-        moved = Binning(binning.axis, edges, "a step of the sweep")
+        moved = replace(binning, edges=edges, how="a step of the sweep")
         means = patient_means(units, moved.assign(units.table[binning.axis]) == number)
         difference = (means[second] - means[first]).to_numpy(dtype=np.float64).round(DECIMALS)
         n, mean, low, high = len(difference), math.nan, math.nan, math.nan
@@ -209,6 +209,11 @@ def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tu
     many = int((sweep["bin"] == axis.names[0]).sum())
     what = f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s, each bin tried at {many} edges"
     return f"{what}: {'; '.join(bin_texts)}."
+
+
+def rank_correlation(what: str, a: Ranks, b: Ranks) -> Correlation:
+    """Spearman's rho of two quantities given as ranks, with its 95 % interval, as `confounding` computes it."""
+    return _correlation(what, _pearson(a, b), len(a))
 
 
 def _pearson(a: Ranks, b: Ranks) -> float:

@@ -41,14 +41,19 @@ class OptionsPart(_Part):
 
 
 class BinsPart(_Part):
-    """The bins of one axis: the two edges between the three, their names, and where the edges come from."""
+    """The bins of one axis: the two edges between the three, their names, and where the edges come from.
+
+    There are no edges where each value of a covariate is a bin. An exploratory axis is a covariate, which was chosen
+    after the data were seen.
+    """
 
     axis: str
-    low: float
-    high: float
+    low: float | None
+    high: float | None
     unit: str
     how: str
     names: tuple[str, ...]
+    exploratory: bool
 
 
 class SentencePart(_Part):

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from io import StringIO
 from typing import Any
 
-from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.document import BreakdownDocument, RegionsDocument
 from afl_core.analysis.breakdown.options import Options, list_sources
 from afl_core.analysis.breakdown.records import COLUMNS, Breakdown
@@ -93,8 +93,8 @@ def breakdown_json(breakdown: Breakdown, options: Options, manifest: Manifest, *
         "metric": {key: value for key, value in asdict(units.measure).items() if key != "absolute"},
         "options": {**options.as_dict(), "metric": units.measure.key, "sources": list(units.sources)},
         "bins": [
-            {"axis": b.axis, "low": b.edges[0], "high": b.edges[1], "unit": AXES[b.axis].unit, "how": b.how}
-            | {"names": list(b.names)}
+            {"axis": b.axis, **_ends(b), "unit": b.described.unit, "how": b.how}
+            | {"names": list(b.names), "exploratory": b.described.is_covariate}
             for b in breakdown.binnings
         ],
         "unbinned": list(breakdown.unbinned),
@@ -125,7 +125,8 @@ def units_csv(breakdown: Breakdown) -> str:
     units = breakdown.units
     bins = {f"{b.axis}_bin": [b.names[k] for k in b.assign(units.table[b.axis])] for b in breakdown.binnings}
     values = {f"{units.measure.key} {name}": column for name, column in _values(units).items()}
-    facts = {name: units.table[name].tolist() for name in FACTS}
+    numbers = [b.axis for b in breakdown.binnings if b.covariate and not b.by_values]
+    facts = {name: units.table[name].tolist() for name in (*FACTS, *numbers)}
     columns = facts | bins | values
     return _csv(tuple(columns), zip(*columns.values(), strict=True))
 
@@ -156,6 +157,12 @@ def describe_sources(units: Units, manifest: Manifest, options: Options) -> dict
         else _describe(recorded[name])
         for name in units.sources
     }
+
+
+def _ends(binning: Binning) -> dict[str, float | None]:
+    """The two edges between three bins; None where each value is a bin."""
+    low, high = (None, None) if binning.by_values else binning.edges
+    return {"low": low, "high": high}
 
 
 def _describe(source: SourceSection) -> dict[str, Any]:

@@ -7,13 +7,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, OWN_EDGES, Binning, Edges, has_value, tertiles
+from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
+from afl_core.analysis.breakdown.covariates import COMPUTED, computed, with_covariates
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import UsageError
 from afl_core.evaluation.manifest import Manifest
 
@@ -31,7 +33,7 @@ class Options:
         metric: Key of the metric in `measures_of`.
         level: Level of the units: cases or lesions.
         sources: Names of the sources to compare, in order; empty for all.
-        by: Keys of the axes in AXES; None is `DEFAULT_AXES` as far as there are values for three bins.
+        by: Keys of the axes in `Units.axes`; None is `DEFAULT_AXES` as far as there are values for three bins.
         bins: Key of the kind of bins in BINS.
         edges: Axis to fixed edges, in place of `bins`.
         pool_seeds: True if sources that are seeds of one configuration are averaged.
@@ -83,7 +85,25 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
         seeds={name: members for name, members in seeds.items() if name in wanted},
     )
     numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
-    return replace(units, seed_numbers=numbers)
+    units = with_covariates(replace(units, seed_numbers=numbers), {**manifest.covariates.columns, **computed(cases)})
+    for axis in options.axes:
+        _check_covariate(axis, units, manifest)
+    return units
+
+
+def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:
+    """Refuse a column of the table of covariates that is no axis, with the reason."""
+    of = manifest.covariates
+    why = of.left_out.get(axis) or (of.left_out.get(PARTICIPANTS, "") if axis not in units.axes else "")
+    if why:
+        raise UsageError(why.rstrip("."), received=axis, todo="Choose another axis")
+    if axis in COMPUTED and axis not in units.axes:
+        what = f"{COMPUTED[axis][0]} is not known of these cases, or the same in all"
+        todo = "Rows of an earlier version may lack it: evaluate into a new folder, or choose another axis"
+        raise UsageError(what, received=axis, todo=todo)
+    if axis in of.columns and axis not in units.axes:
+        what = f"The column {axis} of {of.table} has fewer than two values over these {units.noun}"
+        raise UsageError(what, received=axis, todo="Choose another axis")
 
 
 def choose_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:
@@ -102,7 +122,7 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
     """
     pick(BINS, options.bins, kind="kind of bins")
     for axis in (*options.edges, *options.axes):
-        pick(AXES, axis, kind="axis")
+        pick(units.axes, axis, kind="axis")
     left_out = unbinned_axes(units, options, training)
     return tuple(_binning(units, axis, options, training) for axis in options.axes if axis not in left_out)
 
@@ -110,16 +130,19 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
 def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None = None) -> dict[str, str]:
     """Axis to why it has no bins, a sentence: too few values for tertiles, of an axis that nobody named.
 
-    In a set of one or two cases also of one that was named: what is over all stands alone there. Arguments as
-    `choose_binnings`.
+    In a set of one or two cases also of one that was named: what is over all stands alone there; and of `DEFAULT_AXES`
+    beside a covariate. Arguments as `choose_binnings`.
     """
     is_training = options.bins == TRAINING
     reference = training if is_training else units.reference
     few_cases = not is_training and units.reference["case_id"].nunique() < MIN_VALUES
-    if reference is None or not (options.by is None or few_cases):
+    beside = any(axis in units.covariates for axis in options.axes)
+    if reference is None:
         return {}
     reasons = {}
     for axis in options.axes:
+        if axis in units.covariates or not (options.by is None or few_cases or (beside and axis in DEFAULT_AXES)):
+            continue
         there = np.count_nonzero(has_value(axis, reference[axis]))
         if axis not in options.edges and there < MIN_VALUES:
             of = f"{number_of(len(reference), units.noun[:-1])}{' of the training split' if is_training else ''}"
@@ -159,9 +182,16 @@ def lesion_size_bins(lesions: Units, breakdown: Breakdown, options: Options) -> 
 
 
 def _binning(units: Units, axis: str, options: Options, training: pd.DataFrame | None) -> Binning:
-    pick(AXES, axis, kind="axis")
+    covariate = units.covariates.get(axis)
+    if covariate and covariate.by_values:
+        if axis in options.edges:
+            received = ", ".join(f"{edge:g}" for edge in options.edges[axis])
+            raise UsageError(f"{covariate.label} has values, not edges", received=received, todo="Leave out its edges")
+        return by_values(covariate)
     if axis in options.edges:
-        return Binning(axis, options.edges[axis], OWN_EDGES)
+        return Binning(axis, options.edges[axis], OWN_EDGES, covariate)
+    if covariate:
+        return tertiles(axis, units.reference[axis], of="the reference set", covariate=covariate)
     if options.bins == TRAINING:
         if training is None:
             raise UsageError("The training split of these results is not known", todo="Choose other bins")

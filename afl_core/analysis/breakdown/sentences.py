@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import AXES
+from afl_core.analysis.breakdown.bins import EXPLORATORY
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
@@ -73,8 +73,9 @@ def evidence_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) ->
         units: The cases or lesions that were compared.
         tests: Number of p-values that Holm's correction counts.
     """
-    range_ = "" if math.isnan(record["high"]) else edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
+    range_ = range_text(record, units)
     range_ = f"{units.axis(record['axis']).label} {range_}. " if range_ else ""
+    range_ += f"{capital(EXPLORATORY)}. " if record["axis"] in units.covariates else ""
     if math.isnan(record["ci_low"]):
         few = f"Below {MIN_PATIENTS} patients there is neither interval nor test: no p-value could fall under {ALPHA}"
         return f"{range_}{count(record, units)}. {few}."
@@ -151,6 +152,8 @@ def place(record: Mapping[Any, Any], units: Units) -> str:
     if record["axis"] == ALL:
         return f"all {units.noun}"
     name, tumours = record["bin"], "tumours" if units.level == "case" else "lesions"
+    if record["axis"] in units.covariates:
+        return f"{units.noun} with {bin_words(record, units)}"
     if math.isnan(record["high"]):
         if name == "no tumour":
             return f"{units.noun} without a tumour"
@@ -159,6 +162,22 @@ def place(record: Mapping[Any, Any], units: Units) -> str:
     if name == "medium":
         return f"{tumours} of medium {'size' if record['axis'] == 'size' else 'smoothness'}"
     return f"{name} {tumours}"
+
+
+def bin_words(record: Mapping[Any, Any], units: Units) -> str:
+    """The bin of a covariate in words that need no more: low age, site North, no value of age."""
+    axis, name = units.axis(record["axis"]), record["bin"]
+    label = in_sentence(axis.label)
+    if name == axis.rest:
+        return f"{name} of {label}"
+    return f"{label} {name}" if axis.by_values else f"{name} {label}"
+
+
+def range_text(record: Mapping[Any, Any], units: Units) -> str:
+    """The range of a record's bin; "" over everything, for what has no value, and where a bin is a value."""
+    if record["axis"] == ALL or math.isnan(record["high"]):
+        return ""
+    return edges_text(record["low"], record["high"], units.axis(record["axis"]).unit)
 
 
 def capital(text: str) -> str:
@@ -179,6 +198,8 @@ def edges_text(low: float, high: float, unit: str) -> str:
     end = f" {unit}" if unit else ""
     if math.isinf(high):
         return f"above {low:.3g}{end}"
+    if math.isinf(low):
+        return f"up to {high:.3g}{end}"
     return f"{low:.3g} to {high:.3g}{end}" if low else f"up to {high:.3g}{end}"
 
 

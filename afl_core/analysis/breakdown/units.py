@@ -36,6 +36,7 @@ class Units:
         false_positives: At lesion level, source to its predicted components that match no lesion, a mean where it is
             one over seeds.
         cases: Number of the cases with a result of every source, in which these lie.
+        covariates: Key to axis of each covariate, which is a column of `reference` and of `table`.
     """
 
     level: Level
@@ -49,6 +50,7 @@ class Units:
     seed_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     false_positives: Mapping[str, float] = field(default_factory=dict)
     cases: int = 0
+    covariates: Mapping[str, Axis] = field(default_factory=dict)
 
     @property
     def noun(self) -> str:
@@ -57,8 +59,13 @@ class Units:
 
     def axis(self, key: str) -> Axis:
         """An axis by the name that it has for these units."""
-        axis = AXES[key]
+        axis = self.axes[key]
         return replace(axis, label=axis.of_lesion) if self.level == "lesion" else axis
+
+    @property
+    def axes(self) -> Mapping[str, Axis]:
+        """Every axis by its key: those of AXES and the covariates."""
+        return {**AXES, **self.covariates}
 
     @property
     def pairs(self) -> tuple[tuple[str, str], ...]:

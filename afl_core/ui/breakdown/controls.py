@@ -31,6 +31,7 @@ from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import left_out_sentence, training_references
 from afl_core.glossary import TERMS, explain
+from afl_core.ui.breakdown.covariates import choose_covariates
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import nothing_evaluated, open_results
 
@@ -60,6 +61,11 @@ class Selection:
     key: str
     regions: tuple[RegionBreakdown, ...] = ()
     problems: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def main(self) -> tuple[Binning, ...]:
+        """The bins by size and by smoothness, without those of covariates."""
+        return tuple(b for b in self.breakdown.binnings if not b.covariate)
 
     @property
     def units(self) -> Units:
@@ -122,6 +128,8 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     """Units, bins and records of the options, after the controls that depend on them."""
     units = _units(_key(workspace, options), workspace, options)
     pair = _choose_pair(units)
+    if covariates := choose_covariates(units):
+        options = replace(options, by=(*options.axes, *covariates))
     training, problems = _training(workspace, options)
     if problems:
         st.warning(plain(left_out_sentence(problems)))
@@ -248,7 +256,8 @@ def _choose_pair(units: Units) -> tuple[str, str] | None:
 def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges]:
     """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
     edges = {}
-    for binning, half in zip(defaults, st.columns(2, gap="medium"), strict=False):
+    main = [binning for binning in defaults if not binning.covariate]
+    for binning, half in zip(main, st.columns(2, gap="medium"), strict=False):
         axis = units.axis(binning.axis)
         unit = f" ({axis.unit})" if axis.unit else ""
         labels = (f"{axis.names[0].capitalize()} up to{unit}", f"{axis.names[2].capitalize()} above{unit}")

@@ -1,21 +1,21 @@
 """Breakdown page: the charts by bin and the table of statistics."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, Binning
+from afl_core.analysis.breakdown.bins import EXPLORATORY, Binning
 from afl_core.analysis.breakdown.confounding import confounding, confounding_sentence
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
-    edges_text,
     evidence_sentence,
     false_positives_sentences,
     levels_sentence,
     pair_sentence,
+    range_text,
     tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
@@ -43,19 +43,20 @@ def show_bins(selection: Selection) -> None:
         _warn_of_released(selection)
     for why in selection.breakdown.unbinned:
         st.info(plain(why))
-    binnings = selection.breakdown.binnings
-    panels = st.columns([4] * bool(pair) + [3] * len(binnings)) if pair or binnings else []
+    binnings, main = selection.breakdown.binnings, selection.main
+    panels = st.columns([4] * bool(pair) + [3] * len(main)) if pair or main else []
     if pair:
         with panels[0]:
             st.markdown("### Difference in each bin")
             figure = _differences(selection.key, binnings, selection.breakdown, pair)
             show_chart(figure, f"{selection.workspace.name} {selection.options.metric} differences", key="differences")
-    for column, binning in zip(panels[len(panels) - len(binnings) :], binnings, strict=True):
+    for column, binning in zip(panels[len(panels) - len(main) :], main, strict=True):
         with column:
-            st.markdown(f"### Means by {_axis_words(binning.axis, units)}")
-            show_clickable(
-                _means(selection.key, binning, selection.breakdown, pair), selection, name=f"means {binning.axis}"
-            )
+            _show_means(selection, binning)
+    for two in _twos([b for b in binnings if b.covariate]):
+        for column, binning in zip(st.columns(2), two, strict=False):
+            with column:
+                _show_means(selection, binning)
     if pair:
         _show_sentences(selection, pair)
     if false := false_positives_sentences(units):
@@ -66,13 +67,28 @@ def show_bins(selection: Selection) -> None:
     st.caption(plain(_caption(selection)))
 
 
+def _twos(binnings: Sequence[Binning]) -> list[Sequence[Binning]]:
+    """The axes two by two, as they stand side by side."""
+    return [binnings[k : k + 2] for k in range(0, len(binnings), 2)]
+
+
+def _show_means(selection: Selection, binning: Binning) -> None:
+    mark = f" ({EXPLORATORY.split(':')[0]})" if binning.covariate else ""
+    st.markdown(f"### Means by {plain(_axis_words(binning.axis, selection.units))}{mark}")
+    figure = _means(selection.key, binning, selection.breakdown, selection.pair)
+    show_clickable(figure, selection, name=f"means {binning.axis}")
+
+
 def _show_sentences(selection: Selection, pair: tuple[str, str]) -> None:
     """Each bin in a sentence; the test and its level behind the question mark."""
     records = selection.breakdown.pair(*pair)
-    for column, binning in zip(st.columns(2, gap="large"), selection.breakdown.binnings, strict=False):
-        for record in records[records["axis"] == binning.axis].to_dict("records"):
-            evidence = evidence_sentence(record, selection.units, tests=selection.breakdown.n_tests)
-            column.markdown(plain(pair_sentence(record, selection.units)), help=plain(evidence))
+    for two in _twos(selection.breakdown.binnings):
+        for column, binning in zip(st.columns(2, gap="large"), two, strict=False):
+            if binning.covariate:
+                column.caption(plain(f"{binning.described.label}, {EXPLORATORY}"))
+            for record in records[records["axis"] == binning.axis].to_dict("records"):
+                evidence = evidence_sentence(record, selection.units, tests=selection.breakdown.n_tests)
+                column.markdown(plain(pair_sentence(record, selection.units)), help=plain(evidence))
 
 
 def _paper_figure(selection: Selection, width: str) -> "Figure":
@@ -129,9 +145,9 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
     """The records of pairs as they are shown."""
     table = pd.DataFrame(
         {
-            "by": ["" if axis == ALL else units.axis(axis).label for axis in records["axis"]],
+            "by": ["" if axis == ALL else units.axis(axis).marked for axis in records["axis"]],
             "bin": records["bin"].tolist(),
-            "range": [_range(record) for record in records.to_dict("records")],
+            "range": [range_text(record, units) for record in records.to_dict("records")],
             "pair": [f"{r['source']} minus {r['minus']}" for r in records.to_dict("records")],
             "n": records["n"].tolist(),
             "units": records["units"].tolist(),
@@ -184,15 +200,13 @@ def _warn_of_released(selection: Selection) -> None:
 
 
 def _axis_words(axis: str, units: Units) -> str:
-    return units.axis(axis).label.lower() if axis == "size" else "smoothness of the boundary"
+    smoothness = axis != "size" and axis not in units.covariates
+    return "smoothness of the boundary" if smoothness else units.axis(axis).label.lower()
 
 
 def _caption(selection: Selection) -> str:
     units = selection.units
-    edges = "; ".join(
-        f"{units.axis(b.axis).label.lower()} at {b.edges[0]:.3g} and {b.edges[1]:.3g}, {b.how}"
-        for b in selection.breakdown.binnings
-    )
+    edges = "; ".join(f"{units.axis(b.axis).label.lower()} {b.where()}" for b in selection.breakdown.binnings)
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = selection.workspace.rows[selection.workspace.rows["empty"] != ""]["case_id"].nunique()
     rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
@@ -209,12 +223,6 @@ def _caption(selection: Selection) -> str:
         + "".join(f"{sentence} " for sentence in unmeasured(selection.workspace.manifest))
         + f"{other} can say otherwise: choose them under Compare."
     )
-
-
-def _range(record: Mapping[Any, Any]) -> str:
-    if record["axis"] == ALL or pd.isna(record["high"]):
-        return ""
-    return edges_text(record["low"], record["high"], AXES[record["axis"]].unit)
 
 
 def _interval(record: Mapping[Any, Any], digits: int, *, of: str = "ci") -> str:

@@ -29,7 +29,7 @@ def show_planning(selection: Selection) -> None:
     units = selection.units
     shown = pd.DataFrame(
         {
-            "by": ["" if axis == ALL else units.axis(axis).label for axis in table["axis"]],
+            "by": ["" if axis == ALL else units.axis(axis).marked for axis in table["axis"]],
             "bin": table["bin"],
             "n": table["n"],
             "difference": table["difference"],

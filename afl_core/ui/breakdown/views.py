@@ -30,6 +30,7 @@ from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
+from afl_core.ui.breakdown.covariates import show_covariates
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.false_alarms import show_false_alarms
 from afl_core.ui.breakdown.operating_point import show_operating_point
@@ -48,7 +49,7 @@ def show_views(selection: Selection) -> None:
     """Tabs of the region that is looked at; what is not open costs nothing."""
     if selection.regions:
         st.markdown(f"### {plain(capital(region_title(selection.workspace.region)))} alone")
-    by_bins = selection.pair is not None and len(selection.breakdown.binnings) == 2
+    by_bins = selection.pair is not None and len(selection.main) == 2
     views: Mapping[str, Callable[[Selection], None]] = {
         **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),
         "Distribution": _show_distribution,
@@ -79,7 +80,7 @@ def _show_slopes(selection: Selection) -> None:
 
 def _show_grid(selection: Selection) -> None:
     assert selection.pair
-    size, smoothness = selection.breakdown.binnings
+    size, smoothness = selection.main
     grid = _grid(selection.key, size, smoothness, selection.units, selection.pair)
     if sentence := grid_sentence(grid):
         st.info(sentence)
@@ -89,9 +90,7 @@ def _show_grid(selection: Selection) -> None:
 
 def _show_trend(selection: Selection) -> None:
     assert selection.pair
-    figure, interaction, answers = _trend(
-        selection.key, selection.units, selection.pair, selection.breakdown.binnings[1].axis
-    )
+    figure, interaction, answers = _trend(selection.key, selection.units, selection.pair, selection.main[1].axis)
     st.markdown(plain(interaction_sentence(interaction, selection.units, selection.pair)))
     if answers:
         st.markdown(plain(answers))
@@ -131,7 +130,7 @@ def _show_false(selection: Selection) -> None:
 
 def _show_confounding(selection: Selection) -> None:
     assert selection.pair
-    smoothness = selection.breakdown.binnings[1].axis
+    smoothness = selection.main[1].axis
     correlations = _confounding(selection.key, smoothness, selection.units, selection.pair)
     st.markdown(plain(confounding_sentence(correlations, smoothness, selection.units)))
     table = pd.DataFrame(
@@ -150,8 +149,9 @@ def _show_confounding(selection: Selection) -> None:
         "n": st.column_config.NumberColumn(help=TERMS["n"]),
     }
     st.dataframe(table, hide_index=True, column_config=columns)
+    show_covariates(selection.units, selection.pair, selection.breakdown.binnings, key=selection.key)
     st.markdown("### Do the edges decide?")
-    for binning in selection.breakdown.binnings:
+    for binning in (b for b in selection.breakdown.binnings if not b.by_values):
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)
         sentence = plain(sweep_sentence(sweep, binning, selection.units, selection.pair))
         st.markdown(f"**{selection.units.axis(binning.axis).label}.** {sentence}")

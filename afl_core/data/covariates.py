@@ -1,0 +1,192 @@
+"""Covariates: the further columns of a table of cases or patients, such as site, scanner, grade, sex and age."""
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from afl_core.base.words import named, number_of
+from afl_core.data.formats.files import strip_suffix
+from afl_core.data.patient_table import ORDER_COLUMNS, PARTICIPANTS, load_patients, match_ids, read_rows
+from afl_core.data.patients import BY_PARTICIPANTS, Patients
+from afl_core.errors import AflError, DataError
+
+MOST_VALUES = 8
+"""Values of a column of text; more of them would leave few patients in each bin."""
+
+FEW_NUMBERS = 3
+"""Different numbers up to which a column counts as codes, such as a grade: it is taken by its values, as text is."""
+
+MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
+"""Cells that hold no value, whatever their letters' case; n/a is BIDS's word for it."""
+
+OWN_NAMES = frozenset(
+    {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
+    | {"difference", "lesion_id"}
+)
+"""Names of columns and axes of the workbench, which no column of a table can have."""
+
+_IDS = ("case_id", "patient", "participant_id")
+"""Columns that say which case or patient a row is of; the first of them that is there counts."""
+
+_TODO = "Give a CSV or TSV file with a column case_id or patient (or participant_id), and further columns"
+_DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+
+Value = float | str
+
+
+@dataclass(frozen=True)
+class Covariates:
+    """What a table says of the cases of a data set besides their patients.
+
+    Attributes:
+        table: Name of the file, "" where there is none.
+        columns: Column to case id to value: all numbers, or all texts. A case without a value is not in it.
+        left_out: Column that is no covariate, to why, a sentence.
+        warnings: What else is to be known of the table, a sentence each.
+    """
+
+    table: str = ""
+    columns: Mapping[str, Mapping[str, Value]] = field(default_factory=dict)
+    left_out: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+
+def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
+    """Read the covariates of cases from a table, CSV or TSV.
+
+    Its rows are of the case in the column `case_id` (a file's ending is cut), or else of every case of the `patient`,
+    or of BIDS's `participant_id`. Ids that are spelt otherwise count as in `load_patients`.
+
+    Args:
+        path: The table.
+        patient_of: Patient of each case of the data set.
+
+    Raises:
+        DataError: If it is no such table, names none of the cases, or gives one of them two values.
+    """
+    columns, rows = read_rows(path, [frozenset({name}) for name in _IDS], kind="table of covariates", todo=_TODO)
+    key = next((name for name in _IDS if name in columns), "")
+    further = [name for name in dict.fromkeys(columns) if name and name not in _IDS]
+    if not key or not further:
+        received = f"the columns {', '.join(columns)}" if columns else "an empty file"
+        raise DataError(f"{path.name} is no table of covariates", received=received, todo=_TODO)
+    if doubled := next((name for name in further if columns.count(name) > 1), ""):
+        raise DataError(f"{path.name} has a column twice", received=doubled, todo="Keep one of them")
+    cells = {name: _cells(path, key, name, rows) for name in further}
+    id_of = _ids(path, key, rows, patient_of)
+    if not id_of:
+        known = named(list(patient_of), shown=3)
+        raise DataError(
+            f"{path.name} names none of the cases", received=_some(_listed(key, rows)), todo=f"Cases: {known}"
+        )
+    by_case = {
+        name: {case: cells[name][row_id] for case, row_id in id_of.items() if row_id in cells[name]} for name in further
+    }
+    kept, left_out = {}, {}
+    for name, values in by_case.items():
+        if why := _why_not(name, values):
+            left_out[name] = f"The column {name} of {path.name} is no axis: {why}."
+        else:
+            kept[name] = _typed(values)
+    return Covariates(path.name, kept, left_out, _warnings(path, id_of, _listed(key, rows), patient_of))
+
+
+def participants_covariates(root: Path, patients: Patients) -> Covariates:
+    """The covariates of a data set's participants.tsv where it gives the patients; none where it cannot be used."""
+    if patients.how != BY_PARTICIPANTS:
+        return Covariates()
+    try:
+        return load_covariates(root / PARTICIPANTS, patients.of)
+    except AflError as error:
+        return Covariates(left_out={PARTICIPANTS: f"No covariates of {PARTICIPANTS}. {error}"})
+
+
+def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
+    """Id to the cell of a column; an id without a value is not in it."""
+    cells: dict[str, str] = {}
+    for line, row in rows:
+        row_id, text = strip_suffix(row[key]) if key == "case_id" else row[key], row[name]
+        if not row_id:
+            raise DataError(f"{path.name} lacks a {key}", received=f"line {line}", todo="Fill it in")
+        if text.casefold() not in MISSING and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
+            what, received = f"{path.name} gives a {key} two values", f"{row_id}: {name} {cells[row_id]} and {text}"
+            raise DataError(what, received=received, todo="Keep one of them")
+    return cells
+
+
+def _listed(key: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[str]:
+    return list(dict.fromkeys(strip_suffix(row[key]) if key == "case_id" else row[key] for _, row in rows))
+
+
+def _ids(
+    path: Path, key: str, rows: Sequence[tuple[int, Mapping[str, str]]], patient_of: Mapping[str, str]
+) -> dict[str, str]:
+    """Case to the id of its row, of the cases that have one."""
+    if key == "participant_id":
+        return dict(load_patients(path, list(patient_of)).of)
+    if key == "case_id":
+        return match_ids(patient_of, _listed(key, rows))
+    taken = match_ids(dict.fromkeys(patient_of.values()), _listed(key, rows))
+    return {case: taken[patient] for case, patient in patient_of.items() if patient in taken}
+
+
+def _why_not(name: str, values: Mapping[str, str]) -> str:
+    """Why a column is no covariate, or ""."""
+    different = sorted(set(values.values()))
+    texts = [text for text in different if _number(text) is None]
+    if name in OWN_NAMES:
+        return "the name is one of the workbench's own; give it another"
+    if name in ORDER_COLUMNS or any(_DATE.fullmatch(text) for text in different):
+        return "it says a time, and results are to hold no dates"
+    if len(different) < 2:
+        return f"its only value is {different[0]}" if different else "no case has a value"
+    if texts and len(different) > MOST_VALUES:
+        return f"it holds text, such as {texts[0]}, of {len(different)} values, and {MOST_VALUES} is the most"
+    return ""
+
+
+def _typed(values: Mapping[str, str]) -> dict[str, Value]:
+    numbers = {case: value for case, text in values.items() if (value := _number(text)) is not None}
+    if len(numbers) < len(values):
+        return dict(values)
+    return numbers_or_codes(numbers)
+
+
+def numbers_or_codes(numbers: Mapping[str, float]) -> dict[str, Value]:
+    """The values of cases as they are, or as texts where so few are different that they count as codes.
+
+    >>> numbers_or_codes({"a": 1.0, "b": 2.0})
+    {'a': '1', 'b': '2'}
+    """
+    codes = len(set(numbers.values())) <= FEW_NUMBERS
+    return {case: f"{value:g}" if codes else value for case, value in numbers.items()}
+
+
+def _number(text: str) -> float | None:
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if math.isfinite(value) else None
+
+
+def _warnings(
+    path: Path, id_of: Mapping[str, str], listed: Sequence[str], patient_of: Mapping[str, str]
+) -> tuple[str, ...]:
+    without = [case for case in patient_of if case not in id_of]
+    used = set(id_of.values())
+    unknown = [row_id for row_id in listed if row_id not in used]
+    sentences = []
+    if without:
+        are = number_of(len(without), "case is", "cases are")
+        sentences.append(f"{are} not in {path.name} and without a value of its columns: {_some(without)}.")
+    if unknown:
+        ids = number_of(len(unknown), "id is", "ids are")
+        sentences.append(f"{ids} in {path.name} that no case of these has: {_some(unknown)}.")
+    return tuple(sentences)
+
+
+def _some(names: Iterable[str]) -> str:
+    return named(list(names), shown=4)

@@ -1,0 +1,97 @@
+"""Covariates of a table: which cases get which value, which columns are none and why, and what is refused."""
+
+import pytest
+
+from afl_core.data.covariates import Covariates, load_covariates, participants_covariates
+from afl_core.data.patients import decide_patients
+from afl_core.errors import DataError
+
+CASES = {"P1_1": "P1", "P1_2": "P1", "P2_1": "P2", "P3_1": "P3", "P4_1": "P4"}
+"""Case to its patient."""
+
+
+def load(tmp_path, text, name="table.csv"):
+    path = tmp_path / name
+    path.write_text(text)
+    return load_covariates(path, CASES)
+
+
+def test_values_of_cases_and_of_patients(tmp_path):
+    by_case = load(tmp_path, "case_id,Site,age\nP1_1.nii.gz,A,50\nP1_2,B,51\nP2_1,A,60\nP3_1,B,70\nP4_1,A,n/a\n")
+    assert by_case.table == "table.csv"
+    assert by_case.columns["site"] == {"P1_1": "A", "P1_2": "B", "P2_1": "A", "P3_1": "B", "P4_1": "A"}
+    assert by_case.columns["age"] == {"P1_1": 50, "P1_2": 51, "P2_1": 60, "P3_1": 70}  # n/a is no value
+    assert not by_case.warnings
+    by_patient = load(tmp_path, "patient\tsex\nP1\tf\nP2\tm\nP3\t\nP4\tf\n", "table.tsv")
+    assert by_patient.columns["sex"] == {"P1_1": "f", "P1_2": "f", "P2_1": "m", "P4_1": "f"}
+
+
+def test_few_different_numbers_are_codes(tmp_path):
+    read = load(tmp_path, "patient,grade,dose\nP1,2,1\nP2,3.0,2\nP3,3,3\nP4,4,4\n")
+    assert read.columns["grade"] == {"P1_1": "2", "P1_2": "2", "P2_1": "3", "P3_1": "3", "P4_1": "4"}
+    assert read.columns["dose"]["P4_1"] == 4.0
+
+
+def test_cases_and_ids_without_a_partner_are_said(tmp_path):
+    read = load(tmp_path, "patient,site\nP1,A\nP2,B\nP9,A\n")
+    without, unknown = read.warnings
+    assert without == "2 cases are not in table.csv and without a value of its columns: P3_1, P4_1."
+    assert unknown == "1 id is in table.csv that no case of these has: P9."
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("patient,site\nP1,A\nP1,B\nP2,A\n", "P1: site A and B"),
+        ("patient,site\nP1,A\n,B\n", "line 3"),
+        ("patient,site\nQ1,A\nQ2,B\n", "names none of the cases"),
+        ("patient\nP1\n", "the columns patient"),
+        ("site,age\nA,1\n", "the columns site, age"),
+        ("patient,site,site\nP1,A,B\n", "has a column twice"),
+        ("", "an empty file"),
+    ],
+)
+def test_what_is_refused(tmp_path, text, what):
+    with pytest.raises(DataError, match=what):
+        load(tmp_path, text)
+
+
+def test_the_same_value_twice_or_beside_none_is_no_contradiction(tmp_path):
+    read = load(tmp_path, "patient,site\nP1,A\nP1,A\nP1,\nP2,B\n")
+    assert read.columns["site"] == {"P1_1": "A", "P1_2": "A", "P2_1": "B"}
+
+
+def test_columns_that_are_no_axis_say_why(tmp_path):
+    rows = [f"P{k},{'x' if k == 2 else k},2020-01-0{k},one,,{k},{k}" for k in range(1, 5)]
+    read = load(tmp_path, "\n".join(["patient,odd,scanned,same,none,size,order", *rows]))
+    assert read.columns == {"odd": {"P1_1": "1", "P1_2": "1", "P2_1": "x", "P3_1": "3", "P4_1": "4"}}
+    assert read.left_out["scanned"].endswith("it says a time, and results are to hold no dates.")
+    assert read.left_out["order"].endswith("it says a time, and results are to hold no dates.")
+    assert read.left_out["same"].endswith("its only value is one.")
+    assert read.left_out["none"].endswith("no case has a value.")
+    assert "one of the workbench's own" in read.left_out["size"]
+
+
+def test_text_of_many_values_is_left_out(tmp_path):
+    cases = {f"C{k}": f"C{k}" for k in range(9)}
+    path = tmp_path / "table.csv"
+    path.write_text("case_id,note,age\n" + "".join(f"C{k},{k}{'o' * (k == 8)},{k}\n" for k in range(9)))
+    read = load_covariates(path, cases)
+    assert list(read.columns) == ["age"]
+    assert "it holds text, such as 8o, of 9 values, and 8 is the most" in read.left_out["note"]
+
+
+def test_participants_that_give_the_patients_give_covariates(tmp_path):
+    cases = ["sub-01_ses-1", "sub-01_ses-2", "sub-02_ses-1"]
+    path = tmp_path / "participants.tsv"
+    path.write_text("participant_id\tage\tsite\nsub-01\t61\tA\nsub-02\t47\tB\n")
+    found = participants_covariates(tmp_path, decide_patients(cases, tmp_path))
+    assert found.columns["site"] == dict(zip(cases, "AAB", strict=True))
+    assert found.table == "participants.tsv"
+    template = decide_patients(cases, tmp_path, template="{patient}_*", layout="ours")
+    assert participants_covariates(tmp_path, template) == Covariates()  # the table did not decide the patients
+    path.write_text("participant_id\tsite\nsub-01\tA\nsub-01\tB\n")
+    assert (
+        "sub-01: site A and B"
+        in participants_covariates(tmp_path, decide_patients(cases, tmp_path)).left_out["participants.tsv"]
+    )
