@@ -17,6 +17,7 @@ from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.data.check.doubts import with_tumour
+from afl_core.data.covariates import Covariates, load_covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
 from afl_core.data.layouts.labelling import with_regions
@@ -90,6 +91,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     region: str | None = None,
     regions: Sequence[str] | None = None,
     split: str | None = None,
+    covariates: str | Path | None = None,
     matcher: str = SETTINGS.matcher,
     least_lesion_voxels: int | None = None,
     nsd_tolerance_mm: float = SETTINGS.nsd_tolerance_mm,
@@ -107,6 +109,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
             where organ and tumour are labels of one set.
         regions: Several in place of it, the one that is opened first at the start; () is all that the labels name.
         split: Only this part of the data set's splits.json.
+        covariates: Table with a column case_id or patient and further ones, which can be axes of a breakdown.
         matcher: Key of `MATCHERS`.
         least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; None is 10, or the
             matcher's own rule, and 1 counts all.
@@ -126,6 +129,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
+    table = Covariates() if covariates is None else load_covariates(Path(covariates), cohort.patients.of)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
     ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
@@ -133,11 +137,13 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
+    if table.table:
+        results.keep_covariates(table)
     tables = open_results(out)
     if tables.cases.empty:
         received = next(iter(tables.problems.values()), number_of(len(cases), "case"))
         raise DataError("No case could be evaluated", received=received, todo="See the problems in its manifest.json")
-    return tables
+    return replace(tables, notes=(*tables.notes, *table.warnings, *table.left_out.values()))
 
 
 def breakdown(  # noqa: PLR0913 - one argument a choice, as `afl breakdown` has them
@@ -157,7 +163,7 @@ def breakdown(  # noqa: PLR0913 - one argument a choice, as `afl breakdown` has 
         metric: Key of a metric in `MEASURES[level]`, such as dsc or hd95_mm.
         level: What is compared: cases or lesions.
         sources: Names of the sources, in order; all by default. A difference is a later one minus an earlier.
-        by: Keys of `AXES`; size and roughness by default.
+        by: Keys of `AXES`, or names of covariates; size and roughness by default.
         edges: Axis to its two fixed edges; tertiles of these cases by default.
         pool_seeds: Whether seeds of one configuration are averaged.
 
