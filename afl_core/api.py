@@ -17,6 +17,7 @@ from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.data.check.doubts import with_tumour
+from afl_core.data.covariates import Covariates, load_covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
 from afl_core.data.layouts.labelling import with_regions
@@ -99,6 +100,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     region: str | None = None,
     regions: Sequence[str] | None = None,
     split: str | None = None,
+    covariates: str | Path | None = None,
     matcher: str = SETTINGS.matcher,
     least_lesion_voxels: int | None = None,
     nsd_tolerance_mm: float = SETTINGS.nsd_tolerance_mm,
@@ -117,6 +119,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
             where organ and tumour are labels of one set.
         regions: Several in place of it, the one that is opened first at the start; () is all that the labels name.
         split: Only this part of the data set's splits.json.
+        covariates: Table with a column case_id or patient and further ones, which can be axes of a breakdown.
         matcher: Key of `MATCHERS`.
         least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; None is 10, or the
             matcher's own rule, and 1 counts all.
@@ -140,6 +143,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     rule = find_protocol(protocol) if protocol else None
     if rule:
         check_regions(cohort, rule)
+    table = Covariates() if covariates is None else load_covariates(Path(covariates), cohort.patients.of)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
     ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
@@ -149,13 +153,16 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
         evaluate_into(results, cases, decided, executor=executor)
         folders, others = label_folders(decided, rule.name if rule else "")
         found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
+    if table.table:
+        results.keep_covariates(table)
     tables = open_results(out)
     if tables.cases.empty:
         received = next(iter(tables.problems.values()), number_of(len(cases), "case"))
         raise DataError("No case could be evaluated", received=received, todo="See the problems in its manifest.json")
+    told = (*tables.notes, *table.warnings, *table.left_out.values())
     if found is None:
-        return tables
-    told = (*tables.notes, *filter(None, [left_out_sentence(others)]))
+        return replace(tables, notes=told)
+    told = (*told, *filter(None, [left_out_sentence(others)]))
     return replace(tables, problems={**tables.problems, **found.problems}, notes=told)
 
 
@@ -176,7 +183,7 @@ def breakdown(  # noqa: PLR0913 - one argument a choice, as `afl breakdown` has 
         metric: Key of a metric in `MEASURES[level]`, such as dsc or hd95_mm.
         level: What is compared: cases or lesions.
         sources: Names of the sources, in order; all by default. A difference is a later one minus an earlier.
-        by: Keys of `AXES`; size and roughness by default.
+        by: Keys of `AXES`, or names of covariates; size and roughness by default.
         edges: Axis to its two fixed edges; tertiles of these cases by default.
         pool_seeds: Whether seeds of one configuration are averaged.
 

@@ -82,3 +82,13 @@ def test_wrong_choices_are_one_error(cohort, masks, tmp_path):
     evaluate({"A": masks}, tmp_path / "out", data=cohort)
     with pytest.raises(UsageError):
         breakdown(tmp_path / "out", metric="dise")
+
+
+def test_covariates_are_kept_and_are_axes(cohort, masks, tmp_path):
+    table = tmp_path / "sites.csv"
+    table.write_text("case_id,site\nCase_A,N\nCase_B,S\nCase_C,S\n")
+    tables = afl_core.evaluate({"A": masks}, tmp_path / "out", data=cohort, covariates=table)
+    assert "1 case is not in sites.csv and without a value of its columns: Case_D." in tables.notes
+    found = afl_core.breakdown(tmp_path / "out", by=("site",)).records
+    assert found["bin"].tolist() == ["all", "N", "S", "no value"]
+    assert found["n"].tolist() == [4, 1, 2, 1]

@@ -2,13 +2,14 @@
 
 import math
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.patient_table import ORDER_COLUMNS, PARTICIPANTS, load_patients, match_ids, read_rows
+from afl_core.data.patient_table import ORDER_COLUMNS, PARTICIPANTS, alike, load_patients, match_ids, read_rows
 from afl_core.data.patients import BY_PARTICIPANTS, Patients
 from afl_core.errors import AflError, DataError
 
@@ -90,7 +91,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
             left_out[name] = f"The column {name} of {path.name} is no axis: {why}."
         else:
             kept[name] = _typed(values)
-    return Covariates(path.name, kept, left_out, _warnings(path, id_of, _listed(key, rows), patient_of))
+    said = (*_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
+    return Covariates(path.name, kept, left_out, said)
 
 
 def participants_covariates(root: Path, patients: Patients) -> Covariates:
@@ -185,6 +187,19 @@ def _warnings(
     if unknown:
         ids = number_of(len(unknown), "id is", "ids are")
         sentences.append(f"{ids} in {path.name} that no case of these has: {_some(unknown)}.")
+    return tuple(sentences)
+
+
+def _near(kept: Mapping[str, Mapping[str, Value]]) -> tuple[str, ...]:
+    """Values of text that differ in capitals, blanks or zeros alone, a sentence a column."""
+    sentences = []
+    for name, values in kept.items():
+        groups: dict[str, set[str]] = defaultdict(set)
+        for value in values.values():
+            groups[alike(str(value))].add(str(value))
+        near = [" and ".join(sorted(group)) for group in groups.values() if len(group) > 1]
+        if near and all(isinstance(value, str) for value in values.values()):
+            sentences.append(f"Values of {name} that count as different and may be one: {named(near)}.")
     return tuple(sentences)
 
 

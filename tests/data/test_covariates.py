@@ -95,3 +95,9 @@ def test_participants_that_give_the_patients_give_covariates(tmp_path):
         "sub-01: site A and B"
         in participants_covariates(tmp_path, decide_patients(cases, tmp_path)).left_out["participants.tsv"]
     )
+
+
+def test_spellings_of_what_may_be_one_value_are_said(tmp_path):
+    read = load(tmp_path, "patient,site,age\nP1,GE,1\nP2,ge,2\nP3,North,3\nP4,North,4\n")
+    assert set(read.columns["site"].values()) == {"GE", "ge", "North"}
+    assert read.warnings == ("Values of site that count as different and may be one: GE and ge.",)
