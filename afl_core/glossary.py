@@ -162,6 +162,14 @@ _STATISTICS = {
     "Power": "The share of studies that would show a difference (p below 0.05) if it is as large as assumed.",
     "Patients needed": "The number of patients at which the power is 80 %, simulated with the test that is used. It is "
     "for planning: it says nothing of whether the difference is real.",
+    "Ranking": "The sources in order, 1 for the best. Either a mean or median over patients is ranked, or the sources "
+    "are ranked on each patient and the ranks averaged, or the sources that one is shown better than are counted "
+    "(Wiesenfarth et al. 2021). Equal sources share the best of their ranks.",
+    "Rank frequency": "The share of the resamples of the patients in which a source has a rank. The 95 % range leaves "
+    "out at most 2.5 % of them on either side.",
+    "Shown better": "One source is better than another by a one-sided Wilcoxon test, with p below 0.05 after Holm's "
+    "correction for all ordered pairs.",
+    "Kendall's tau": "How far two rankings agree: +1 for the same order, -1 for the reverse.",
     "Bootstrap": "Drawing the patients again and again at random, with repetition, to see how much a mean would vary.",
     "Wilcoxon test": "A test whether paired differences lie on one side of 0. It uses their ranks, so one extreme "
     "patient does not decide it (Wilcoxon 1945).",

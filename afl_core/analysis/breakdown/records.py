@@ -56,6 +56,14 @@ class Breakdown:
         r = self.records
         return r[(r["source"] == second) & (r["minus"] == first)].reset_index(drop=True)
 
+    def inside(self, axis: str, name: str) -> NDArray[np.bool_]:
+        """Whether each unit is in a bin of this name; all are for the axis `ALL`. Shape (n,)."""
+        if axis == ALL:
+            return np.ones(len(self.units.table), dtype=bool)
+        binning = next(binning for binning in self.binnings if binning.axis == axis)
+        within: NDArray[np.bool_] = binning.assign(self.units.table[axis]) == binning.names.index(name)
+        return within
+
     @property
     def n_tests(self) -> int:
         """Number of p-values that Holm's correction counts."""

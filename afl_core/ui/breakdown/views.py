@@ -19,6 +19,7 @@ from afl_core.analysis.breakdown.confounding import (
 )
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
+from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -33,6 +34,7 @@ from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.breakdown.planning import show_planning
+from afl_core.ui.breakdown.ranking import show_ranking
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -52,6 +54,7 @@ def show_views(selection: Selection) -> None:
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
         **({"Confounding": _show_confounding} if by_bins else {}),
+        **({"Ranking": show_ranking} if len(selection.units.sources) >= LEAST_SOURCES else {}),
         **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,
         "Export": show_export,
