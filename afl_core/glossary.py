@@ -151,6 +151,7 @@ _STATISTICS = {
     "median, q3.",
     "Percentile": "The value below which so many percent of the cases lie, such as p95.",
     "Pair": "Two sources that are compared, the later one minus the earlier one in their order.",
+    "Baseline source": "The source that all others are compared with: a difference is another source minus this one.",
     "Interval": "A range around a mean. Ranges made in this way hold the true mean in 95 of 100 studies. A difference "
     "is claimed only where its interval leaves 0 out.",
     "BCa interval": "A bootstrap interval that corrects for bias and skewness, here over patients and widened for "
