@@ -156,6 +156,7 @@ _STATISTICS = {
     "median, q3.",
     "Percentile": "The value below which so many percent of the cases lie, such as p95.",
     "Pair": "Two sources that are compared, the later one minus the earlier one in their order.",
+    "Baseline source": "The source that all others are compared with: a difference is another source minus this one.",
     "Interval": "A range around a mean. Ranges made in this way hold the true mean in 95 of 100 studies. A difference "
     "is claimed only where its interval leaves 0 out.",
     "BCa interval": "A bootstrap interval that corrects for bias and skewness, here over patients and widened for "
@@ -167,6 +168,14 @@ _STATISTICS = {
     "Power": "The share of studies that would show a difference (p below 0.05) if it is as large as assumed.",
     "Patients needed": "The number of patients at which the power is 80 %, simulated with the test that is used. It is "
     "for planning: it says nothing of whether the difference is real.",
+    "Ranking": "The sources in order, 1 for the best. Either a mean or median over patients is ranked, or the sources "
+    "are ranked on each patient and the ranks averaged, or the sources that one is shown better than are counted "
+    "(Wiesenfarth et al. 2021). Equal sources share the best of their ranks.",
+    "Rank frequency": "The share of the resamples of the patients in which a source has a rank. The 95 % range leaves "
+    "out at most 2.5 % of them on either side.",
+    "Shown better": "One source is better than another by a one-sided Wilcoxon test, with p below 0.05 after Holm's "
+    "correction for all ordered pairs.",
+    "Kendall's tau": "How far two rankings agree: +1 for the same order, -1 for the reverse.",
     "Bootstrap": "Drawing the patients again and again at random, with repetition, to see how much a mean would vary.",
     "Wilcoxon test": "A test whether paired differences lie on one side of 0. It uses their ranks, so one extreme "
     "patient does not decide it (Wilcoxon 1945).",

@@ -3,7 +3,7 @@
 from afl_core.ui.overview import panels
 from afl_core.ui.overview.gallery import show_gallery
 from afl_core.ui.overview.label_errors import show_label_errors
-from afl_core.ui.overview.picture import show_picture
+from afl_core.ui.overview.picture import show_picture, show_sources
 from afl_core.ui.overview.protocols import show_protocols
 from afl_core.ui.overview.regions import show_regions
 from afl_core.ui.overview.summary import summarize
@@ -20,6 +20,7 @@ if workspace is not None:
     job_panel.show_every(workspace)
     if summary is not None:
         show_picture(workspace, summary, pair)
+        show_sources(workspace, summary, pair)
         show_regions(workspace, pair)
         show_protocols(workspace)
         show_label_errors(workspace)

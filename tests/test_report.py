@@ -17,6 +17,7 @@ from PIL import Image
 from afl_core.analysis.breakdown.export import breakdown_json
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.published import DISCREPANCIES, PUBLISHED_LOSSES, PUBLISHED_NETWORKS
+from afl_core.analysis.breakdown.ranking import bins_to_rank, rank_bin, ranking_sentence
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import numbers, paths
 from afl_core.base.storage import json_text
@@ -300,6 +301,17 @@ def test_many_sources_have_all_their_pairs():
         "pair size A-FL Dice",
     }
     assert page.tables["means size"][0] == ["Bin", "n", *sources]
+
+
+def test_three_sources_are_ranked_and_two_are_not(with_pictures):
+    found = findings(sources={"FL": 0.0, "A-FL": 0.05, "Dice": -0.3})
+    page = Page(build_report(found))
+    bins = bins_to_rank(found.breakdown)
+    assert all(ranking_sentence(rank_bin(found.breakdown, record)) in page.text for record in bins.values())
+    _, *rows = page.tables["ranking"]
+    assert [row[0] for row in rows] == rank_bin(found.breakdown, bins["All cases"]).table["source"].tolist()
+    assert page.tables["rankings of metrics"][1][3] == "+1.00"
+    assert "ranking" not in with_pictures[1].tables
 
 
 def test_results_without_lesions_say_so():

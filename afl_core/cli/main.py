@@ -33,6 +33,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "Compare sources by tumour size and smoothness: means, paired differences, intervals and tests in every "
             "bin.",
         ),
+        "ranking": (
+            "ranking",
+            "Rank three sources or more: by four methods, over resamples of the patients, and which is shown better.",
+        ),
         "label-errors": (
             "label_errors",
             "Show which label was taken for which: shares of each label of the reference, over all cases, by source.",

@@ -16,6 +16,7 @@ from afl_core.report.notes import method, provenance, published
 from afl_core.report.page import frame
 from afl_core.report.parts import escape, paragraph, section
 from afl_core.report.protocols import show_protocols
+from afl_core.report.ranking import show_ranking
 from afl_core.report.regions import show_regions
 from afl_core.report.statistics import axis_tables, conclusion, headline, planning, sentences_of
 
@@ -50,6 +51,7 @@ def build_report(findings: Findings) -> str:
         "trend": ("Does the difference depend on volume?", show_trend(findings)),
         "edges": ("Do the edges decide?", show_edges(findings)),
         "spread": ("Distributions and recall of lesions", show_spread(findings)),
+        "ranking": ("Ranking", show_ranking(findings)),
         "planning": ("Patients for a new study", planning(findings)),
         "cases": ("Largest gains and losses", show_changes(findings)),
         "method": ("How this was measured", method(findings)),

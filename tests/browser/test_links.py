@@ -68,7 +68,7 @@ def toggle(label):
 
 
 CHANGES = {
-    "": [choose("Pair", 2)],
+    "": [choose("Baseline source", 2), choose("Compared with it", 1)],
     "breakdown": [
         choose("Metric", 1),
         choose("Smoothness by", 0),

@@ -15,7 +15,7 @@ from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.report.build import Findings, build_report
 from afl_core.ui.overview.gallery import extremes
-from afl_core.ui.overview.picture import forest_panels
+from afl_core.ui.overview.picture import forest_panels, source_panels
 from afl_core.ui.overview.summary import Summary, summarize
 
 SEEDS = {"FL seed1": 0.0, "FL seed2": 0.01, "A-FL": 0.05}
@@ -118,6 +118,43 @@ def test_the_gallery_is_of_the_furthest_cases_on_either_side(app, tmp_path):
     links = [link.proto for link in at.get("page_link")]
     assert [link.label.replace("\\", "") for link in links] == [*gains["case_id"], *losses["case_id"]]
     assert all("case=" in link.query_string and "results=made" in link.query_string for link in links)
+
+
+THREE = {"FL": 0.0, "A-FL": 0.05, "DiceCE": -0.3}
+
+
+def test_every_source_is_compared_with_the_baseline_of_the_address(app, tmp_path):
+    results = made(tmp_path, THREE)
+    at = app("overview", baseline="DiceCE")
+    summary = summary_of(results)
+    breakdown = summary.breakdowns["case"]
+    assert pair_sentence(breakdown.pair("DiceCE", "FL").iloc[0].to_dict(), breakdown.units) in text(at)
+    dice = next(frame.value for frame in at.dataframe if "Metric" in frame.value).iloc[0]
+    for other in ("FL", "A-FL"):
+        difference = (summary.units.values[other] - summary.units.values["DiceCE"]).mean()
+        assert dice[f"{other} difference"] == f"{difference:+.3f}"
+        assert " to " in dice[f"{other} interval"]
+    assert "DiceCE difference" not in dice
+    (panel,) = source_panels(summary, "DiceCE")
+    assert panel.rows == ("FL", "A-FL")
+    assert [mark.group for mark in panel.marks] == ["Cases", "Lesions"] * 2
+    assert panel.marks[0].estimate == summary.metrics["case"][0].pair("DiceCE", "FL")["mean_difference"]
+
+
+def test_a_new_baseline_that_was_compared_gives_way(app, tmp_path):
+    results = made(tmp_path, THREE)
+    at = app("overview", compared="DiceCE")
+    at.selectbox(key="baseline").set_value("DiceCE").run()
+    assert not at.exception
+    breakdown = summary_of(results).breakdowns["case"]
+    assert pair_sentence(breakdown.pair("DiceCE", "FL").iloc[0].to_dict(), breakdown.units) in text(at)
+
+
+def test_two_sources_have_no_baseline_to_choose(app, tmp_path):
+    made(tmp_path)
+    at = app("overview")
+    assert "baseline" not in {box.key for box in at.selectbox}
+    assert "Every source" not in text(at)
 
 
 def test_one_source_is_shown_against_volume(app, tmp_path):

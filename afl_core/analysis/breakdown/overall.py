@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_units
-from afl_core.analysis.breakdown.records import bin_records, patient_means
+from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import number
@@ -53,9 +53,8 @@ class Overall:
         return patient_means(self.units, np.ones(len(self.units.table), dtype=bool)).median()
 
     def pair(self, first: str, second: str) -> dict[Any, Any]:
-        """The record of the second source minus the first."""
-        of_pair = self.records[(self.records["source"] == second) & (self.records["minus"] == first)]
-        return of_pair.iloc[0].to_dict()
+        """The record of the second source minus the first, in either order."""
+        return pair_records(self.records, first, second).iloc[0].to_dict()
 
 
 def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, options: Options) -> tuple[Overall, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.records import ALL, Breakdown, patient_means
+from afl_core.analysis.breakdown.records import Breakdown, patient_means
 from afl_core.analysis.statistics.power import ALPHA, MOST_PATIENTS, POWER, Plan, plan_study
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -29,11 +29,9 @@ def plan_table(breakdown: Breakdown, pair: tuple[str, str], assumed: float | Non
     """
     first, second = pair
     units, rows = breakdown.units, []
-    numbers = {b.axis: np.array(b.names)[b.assign(units.table[b.axis])] for b in breakdown.binnings}
     for record in breakdown.pair(*pair).to_dict("records"):
         axis, name = record["axis"], record["bin"]
-        inside = np.ones(len(units.table), dtype=bool) if axis == ALL else numbers[axis] == name
-        means = patient_means(units, inside)
+        means = patient_means(units, breakdown.inside(axis, name))
         plan = plan_study((means[second] - means[first]).to_numpy(), assumed=assumed)
         rows.append((axis, name, len(means), *_values(plan)))
     return pd.DataFrame(rows, columns=list(COLUMNS))

@@ -52,9 +52,16 @@ class Breakdown:
     tests_elsewhere: int = 0
 
     def pair(self, first: str, second: str) -> pd.DataFrame:
-        """The records of the second source minus the first."""
-        r = self.records
-        return r[(r["source"] == second) & (r["minus"] == first)].reset_index(drop=True)
+        """The records of the second source minus the first, in either order."""
+        return pair_records(self.records, first, second)
+
+    def inside(self, axis: str, name: str) -> NDArray[np.bool_]:
+        """Whether each unit is in a bin of this name; all are for the axis `ALL`. Shape (n,)."""
+        if axis == ALL:
+            return np.ones(len(self.units.table), dtype=bool)
+        binning = next(binning for binning in self.binnings if binning.axis == axis)
+        within: NDArray[np.bool_] = binning.assign(self.units.table[axis]) == binning.names.index(name)
+        return within
 
     @property
     def n_tests(self) -> int:
@@ -94,6 +101,22 @@ def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVE
     kinds = {name: "object" if name in TEXTS else "int64" if name in COUNTS else "float64" for name in COLUMNS}
     table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "object"))  # also a column of NaN
     return table.fillna(dict.fromkeys(TEXTS, "")).astype(kinds)
+
+
+def pair_records(records: pd.DataFrame, first: str, second: str) -> pd.DataFrame:
+    """The records of the second source minus the first; those of a later first one are turned round."""
+    r = records
+    if not ((r["source"] == first) & (r["minus"] == second)).any():
+        return r[(r["source"] == second) & (r["minus"] == first)].reset_index(drop=True)
+    turned = r[(r["source"] == first) & (r["minus"] == second)].reset_index(drop=True)
+    own = r[r["source"] == second].drop_duplicates(["axis", "bin"]).reset_index(drop=True)
+    means = ["mean", "mean_low", "mean_high"]
+    turned[means] = own[means]
+    for low, high in (("ci_low", "ci_high"), ("runs_low", "runs_high")):
+        turned[[low, high]] = -turned[[high, low]].to_numpy()
+    turned[["n_higher", "n_lower"]] = turned[["n_lower", "n_higher"]].to_numpy()
+    turned[["mean_difference", "effect"]] *= -1
+    return turned.assign(source=second, minus=first).astype({"source": "object", "minus": "object"})
 
 
 def patient_means(units: Units, inside: NDArray[np.bool_]) -> pd.DataFrame:

@@ -22,6 +22,7 @@ class SignedRanks:
 
     Attributes:
         p: Two-sided p-value; 1 where every difference is zero.
+        p_greater: One-sided p-value against the alternative that the differences lie above 0.
         effect: Matched rank-biserial correlation, from -1 (all below 0) to 1 (all above); 0 where all are zero.
         n_positive: Number of differences above 0.
         n_negative: Number of differences below 0.
@@ -30,6 +31,7 @@ class SignedRanks:
     """
 
     p: float
+    p_greater: float
     effect: float
     n_positive: int
     n_negative: int
@@ -60,8 +62,10 @@ def signed_ranks(differences: ArrayLike) -> SignedRanks:
     ranks = np.asarray(rankdata(np.abs(moved)))
     above, total = float(ranks[moved > 0].sum()), float(ranks.sum())
     exact = len(moved) <= EXACT_UP_TO
+    below_or_equal, above_or_equal = _exact_tails(ranks, above) if exact else _normal_tails(ranks, above)
     return SignedRanks(
-        p=_exact_p(ranks, above) if exact else _normal_p(ranks, above),
+        p=min(1.0, 2 * min(below_or_equal, above_or_equal)),
+        p_greater=above_or_equal,
         effect=(2 * above - total) / total if total else 0.0,
         n_positive=int((moved > 0).sum()),
         n_negative=int((moved < 0).sum()),
@@ -86,16 +90,16 @@ def holm(p_values: ArrayLike) -> NDArray[np.float64]:
     return adjusted
 
 
-def _exact_p(ranks: NDArray[np.float64], above: float) -> float:
-    """Twice the smaller tail of the rank sum over all sign patterns; doubled ranks are whole numbers."""
+def _exact_tails(ranks: NDArray[np.float64], above: float) -> tuple[float, float]:
+    """Shares of all sign patterns with a rank sum at most, and at least, as large; doubled ranks are whole numbers."""
     doubled = np.rint(2 * ranks).astype(int)
     share = np.ones(1)
     for rank in doubled:
         share = (np.pad(share, (0, rank)) + np.pad(share, (rank, 0))) / 2
     place = round(2 * above)
-    return float(min(1, 2 * min(share[: place + 1].sum(), share[place:].sum())))
+    return float(share[: place + 1].sum()), float(share[place:].sum())
 
 
-def _normal_p(ranks: NDArray[np.float64], above: float) -> float:
+def _normal_tails(ranks: NDArray[np.float64], above: float) -> tuple[float, float]:
     z = (above - ranks.sum() / 2) / np.sqrt((ranks**2).sum() / 4)
-    return float(2 * ndtr(-abs(z)))
+    return float(ndtr(z)), float(ndtr(-z))

@@ -19,6 +19,7 @@ from afl_core.analysis.breakdown.confounding import (
 )
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
+from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -36,6 +37,7 @@ from afl_core.ui.breakdown.false_alarms import show_false_alarms
 from afl_core.ui.breakdown.operating_point import show_operating_point
 from afl_core.ui.breakdown.panels import show_clickable
 from afl_core.ui.breakdown.planning import show_planning
+from afl_core.ui.breakdown.ranking import show_ranking
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -57,6 +59,7 @@ def show_views(selection: Selection) -> None:
         **({"False lesions": _show_false} if selection.pair else {}),
         **({"Confounding": _show_confounding} if by_bins else {}),
         "Operating point": show_operating_point,
+        **({"Ranking": show_ranking} if len(selection.units.sources) >= LEAST_SOURCES else {}),
         **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,
         "Export": show_export,

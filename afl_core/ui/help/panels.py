@@ -37,8 +37,9 @@ def show_start() -> None:
     st.markdown(START)
     st.markdown(
         "More is in the folder `docs`: the layouts of data sets (data.md), sources of predictions (sources.md), "
-        "statistics (statistics.md), patients over time (follow-up.md), roughness (shape.md), training (training.md), "
-        "what a paper takes (paper.md), a case in 3D Slicer or ITK-SNAP (elsewhere.md), security (security.md)."
+        "statistics (statistics.md), rankings (ranking.md), patients over time (follow-up.md), roughness (shape.md), "
+        "training (training.md), what a paper takes (paper.md), a case in 3D Slicer or ITK-SNAP (elsewhere.md), "
+        "security (security.md)."
     )
 
 

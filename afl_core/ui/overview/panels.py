@@ -5,6 +5,7 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.measures import measures_of
 from afl_core.analysis.breakdown.overall import basis_sentence, headline_keys
+from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.errors import group_problems, listed
 from afl_core.evaluation.caveats import notes, warnings
 from afl_core.evaluation.comparison import Comparison
@@ -93,13 +94,38 @@ def show_contents(workspace: Comparison) -> None:
 
 
 def _choose_pair(summary: Summary | None) -> Pair | None:
-    """The pair of sources that the page compares, which the address names as on Breakdown."""
-    pairs = summary.units.pairs if summary else ()
-    if len(pairs) < 2:
-        return pairs[0] if pairs else None
-    names = {f"{second} minus {first}": (first, second) for first, second in pairs}
-    chosen = st.selectbox("Pair", list(names), width=360, key="pair", bind="query-params", help=TERMS["Pair"])
-    return names[str(chosen)]
+    """The pair of sources that the page compares: a baseline, and what is compared with it, where there are several."""
+    sources = summary.sources if summary else ()
+    if len(sources) < LEAST_SOURCES:
+        return (sources[0], sources[1]) if len(sources) > 1 else None
+    with st.container(horizontal=True):
+        baseline = st.selectbox(
+            "Baseline source",
+            sources,
+            width=260,
+            key="baseline",
+            bind="query-params",
+            on_change=_let_go,
+            help=TERMS["Baseline source"],
+        )
+        another = next(source for source in sources if source != baseline)
+        compared = st.selectbox(
+            "Compared with it",
+            sources,
+            index=None,
+            placeholder=another,
+            width=260,
+            key="compared",
+            bind="query-params",
+            help=TERMS["Pair"],
+        )
+    return baseline, another if compared in {None, baseline} else str(compared)
+
+
+def _let_go() -> None:
+    """A source that becomes the baseline is no longer compared with it."""
+    if st.session_state["compared"] == st.session_state["baseline"]:
+        st.session_state["compared"] = None
 
 
 def _show_facts(facts: dict[str, str], title: str) -> None:

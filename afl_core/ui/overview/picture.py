@@ -1,12 +1,13 @@
 """The figure of the Overview page: a forest of paired differences, or Dice against volume of a single source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
 from afl_core.analysis.breakdown.measures import Level, Measure
 from afl_core.analysis.breakdown.overall import Overall
+from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.sentences import count
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.charts import plot_against_volume
@@ -32,6 +33,22 @@ def show_picture(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
         _show_forest(workspace, summary, pair)
     else:
         _show_against_volume(workspace, summary)
+
+
+def show_sources(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
+    """The difference of every source to the baseline, where there are three sources or more."""
+    if pair is None or len(summary.sources) < LEAST_SOURCES:
+        return
+    first = summary.units.measure.label
+    st.markdown(f"### {plain(f'Every source against {pair[0]}, {first}')}")
+    figure = plot_forest(source_panels(summary, pair[0]), (pair[0], "The other"))
+    show_chart(figure, f"{workspace.name} every source against {pair[0]}", key="every source")
+    st.caption(
+        plain(
+            f"A source minus {pair[0]}. The intervals are not corrected for the number of sources: Breakdown has the "
+            "corrected tests, and a ranking."
+        )
+    )
 
 
 def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
@@ -70,29 +87,45 @@ def _show_against_volume(workspace: Comparison, summary: Summary) -> None:
 
 def forest_panels(summary: Summary, pair: Pair) -> tuple[Panel, ...]:
     """A panel for each unit and direction, in the order of the metrics; lesions that a case has beside the cases."""
+    return _panels(
+        (metric, pair, _label(metric, level), level)
+        for level, metrics in summary.metrics.items()
+        for metric in metrics
+        if metric.units.measure.key not in LEFT_OUT
+    )
+
+
+def source_panels(summary: Summary, baseline: str) -> tuple[Panel, ...]:
+    """A row a source: its difference to the baseline in the first metric of cases and in that of lesions."""
+    return _panels(
+        (metrics[0], (baseline, source), source, level)
+        for source in summary.sources
+        for level, metrics in summary.metrics.items()
+        if source != baseline
+    )
+
+
+def _panels(differences: Iterable[tuple[Overall, Pair, str, Level]]) -> tuple[Panel, ...]:
+    """Panels of metrics, each with its pair, the label of its row and its level."""
     panels: dict[tuple[str, str, int], list[Mark]] = {}
     titles: dict[tuple[str, str, int], Measure] = {}
-    for level, metrics in summary.metrics.items():
-        for metric in metrics:
-            measure = metric.units.measure
-            record = metric.pair(*pair)
-            if measure.key in LEFT_OUT or not record["n"]:
-                continue
+    for metric, pair, label, level in differences:
+        measure, record = metric.units.measure, metric.pair(*pair)
+        if record["n"]:
             key = (measure.unit, measure.better, measure.digits)
             titles.setdefault(key, measure)
-            panels.setdefault(key, []).append(_mark(metric, record, GROUPS[level]))
+            ends, basis = (record["ci_low"], record["ci_high"]), count(record, metric.units)
+            panels.setdefault(key, []).append(Mark(label, record["mean_difference"], *ends, basis, GROUPS[level]))
     return tuple(
         Panel(_title(measure), measure.better, tuple(panels[key]), measure.unit, measure.digits)
         for key, measure in titles.items()
     )
 
 
-def _mark(metric: Overall, record: Mapping[str, float], group: str) -> Mark:
+def _label(metric: Overall, level: Level) -> str:
+    """Label of the row of a metric; one of lesions stands in the row of the same metric of cases."""
     label = metric.units.measure.label
-    if group == "Lesions" and label != "Lesion recall":  # it stands in the row of the same metric of cases
-        label = label.removeprefix("Lesion ")
-    basis = count(record, metric.units)
-    return Mark(label, record["mean_difference"], record["ci_low"], record["ci_high"], basis, group)
+    return label.removeprefix("Lesion ") if level == "lesion" and label != "Lesion recall" else label
 
 
 def _title(measure: Measure) -> str:

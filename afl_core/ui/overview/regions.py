@@ -53,7 +53,7 @@ def _row(workspace: Comparison, region: str, pair: Pair | None) -> dict[str, str
     units, all_of = breakdown.units, breakdown.records.iloc[0]
     row["Over"] = patients_text(int(all_of["n"]), len(units.table), units.reference["patient"].nunique())
     row |= {f"{source} mean": number(mean, digits) for source, mean in summary.metrics["case"][0].means.items()}
-    if pair in units.pairs:
+    if pair and set(pair) <= set(units.sources):
         record = breakdown.pair(*pair).iloc[0]
         row["Difference"] = number(record["mean_difference"], digits, sign=True)
         row["95 % interval"] = interval(record["ci_low"], record["ci_high"], digits, sign=True)

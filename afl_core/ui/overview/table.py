@@ -17,6 +17,7 @@ from afl_core.metrics import METRICS
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
 
+DIFFERENCE, INTERVAL = "Difference", "95 % interval"
 ARROWS = {"higher": "↑", "lower": "↓"}
 
 
@@ -41,7 +42,8 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
         selection_mode="single-cell",
         key=f"headline {workspace.name}",
     )
-    difference = f" Difference: {pair[1]} minus {pair[0]}, mean over patients." if pair else ""
+    minus = f"{pair[1] if len(summary.sources) == 2 else 'a source'} minus {pair[0]}" if pair else ""
+    difference = f" Difference: {minus}, mean over patients." if pair else ""
     ignored = ignored_sentence(workspace.manifest, workspace.rows)
     st.caption(plain(f"Click a number to see its cases. Arrows point to the better values.{difference} {ignored}"))
     if "lesion" in summary.metrics and (false := false_positives_sentences(summary.metrics["lesion"][0].units)):
@@ -53,8 +55,9 @@ def show_table(workspace: Comparison, summary: Summary, pair: Pair | None) -> No
 
 def column_help(name: str) -> str:
     """What the glossary says of a column; those of a source end in the word that it explains."""
-    terms = {"Metric": "Metrics", "Over": "n", "95 % interval": "BCa interval"}
-    return TERMS[terms.get(name) or name.rsplit(" ", 1)[-1].capitalize()]
+    terms = {"Metric": "Metrics", "Over": "n", "interval": "BCa interval"}
+    word = name.rsplit(" ", 1)[-1]
+    return TERMS[terms.get(word) or word.capitalize()]
 
 
 def _row(level: Level, metric: Overall, pair: Pair | None) -> dict[str, str]:
@@ -63,12 +66,16 @@ def _row(level: Level, metric: Overall, pair: Pair | None) -> dict[str, str]:
         int(metric.records["n"].iloc[0]), len(units.table), units.reference["patient"].nunique(), level
     )
     row = {"Metric": f"{units.measure.title} {ARROWS[units.measure.better]}", "Over": over}
-    if pair:
-        record = metric.pair(*pair)
+    others = [source for source in units.sources if pair and source != pair[0]]
+    for other in others:
+        record = metric.pair(pair[0], other) if pair else {}
         ends = interval(record["ci_low"], record["ci_high"], digits, sign=True)
         few = f"n below {MIN_PATIENTS}" if record["n"] else NOTHING
-        row["Difference"] = number(record["mean_difference"], digits, sign=True)
-        row["95 % interval"] = few if ends == NOTHING else ends
+        names = (DIFFERENCE, INTERVAL) if len(others) == 1 else (f"{other} difference", f"{other} interval")
+        row |= {
+            names[0]: number(record["mean_difference"], digits, sign=True),
+            names[1]: few if ends == NOTHING else ends,
+        }
     for (source, mean), median in zip(metric.means.items(), metric.medians, strict=True):
         row |= {f"{source} mean": number(mean, digits), f"{source} median": number(median, digits)}
     return row
@@ -76,10 +83,10 @@ def _row(level: Level, metric: Overall, pair: Pair | None) -> dict[str, str]:
 
 def _open_cases(workspace: Comparison, summary: Summary, metric: str, column: str) -> None:
     """Go to Compare with the case table sorted by what was clicked."""
-    source = column.rsplit(" ", 1)[0]
-    if source in summary.sources:
+    source, _, what = column.rpartition(" ")
+    if what in {"mean", "median"} and source in summary.sources:
         sort = order_by(source)
     else:
-        sort = WORST if column in {"Difference", "95 % interval"} else SMALLEST
+        sort = WORST if what.lower() in {"difference", "interval"} else SMALLEST
     st.session_state["metric"] = metric if metric in METRICS else "lesion_f1"  # of that page, which the address follows
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})

@@ -1,12 +1,14 @@
 """Records of bins: hand-computed, complete, and silent where there are too few patients."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_units import make_units
 
 from afl_core.analysis.breakdown import records as module
 from afl_core.analysis.breakdown.bins import Binning, tertiles
@@ -199,7 +201,7 @@ def test_three_sources_give_every_pair():
     ab, ac, bc = (breakdown.pair(*pair)["mean_difference"] for pair in (("a", "b"), ("a", "c"), ("b", "c")))
     assert ac.tolist() == pytest.approx((ab + bc).tolist())
     assert breakdown.n_tests == 3 * 5
-    assert breakdown.pair("b", "a").empty
+    assert breakdown.pair("b", "a")["mean_difference"].tolist() == (-ab).tolist()
 
 
 def test_one_source_has_means_and_no_difference():
@@ -381,3 +383,16 @@ def test_a_moved_edge_resamples_only_the_bins_that_it_changes(monkeypatch):
     assert n[0]["large"] == n[1]["large"]
     assert sorted(sizes) == sorted([*n[0], n[1]["small"], n[1]["medium"]])
     pd.testing.assert_frame_equal(first.query("bin == 'large'"), second.query("bin == 'large'"))
+
+
+def test_a_pair_that_is_swapped_has_the_other_sign():
+    units = make_units(30, ("FL", "A-FL", "DiceCE"))
+    found = compute_breakdown(units, (SIZE,))
+    turned, there = found.pair("DiceCE", "FL"), found.pair("FL", "DiceCE")
+    wanted = compute_breakdown(replace(units, sources=units.sources[::-1]), (SIZE,)).pair("DiceCE", "FL")
+    pd.testing.assert_frame_equal(turned, wanted, rtol=1e-9)
+    assert turned["mean_difference"].tolist() == (-there["mean_difference"]).tolist()
+    assert turned["ci_low"].tolist() == (-there["ci_high"]).tolist()
+    assert turned["n_higher"].tolist() == there["n_lower"].tolist()
+    assert turned["p_holm"].tolist() == there["p_holm"].tolist()
+    assert found.pair("FL", "FL").empty

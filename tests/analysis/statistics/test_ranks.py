@@ -29,6 +29,8 @@ def test_p_without_ties_is_scipys_exact_p(n):
         found = signed_ranks(d)
         assert found.exact
         assert found.p == pytest.approx(stats.wilcoxon(d, method="exact").pvalue, rel=1e-12)
+        greater = stats.wilcoxon(d, method="exact", alternative="greater")
+        assert found.p_greater == pytest.approx(greater.pvalue, rel=1e-12)
 
 
 @pytest.mark.parametrize("n", [2, 5, 8, 10])
@@ -49,6 +51,8 @@ def test_p_of_many_is_scipys_normal_approximation(n, ties):
     assert not found.exact
     expected = stats.wilcoxon(d, zero_method="wilcox", correction=False, method="asymptotic")
     assert found.p == pytest.approx(expected.pvalue, rel=1e-9)
+    one_sided = stats.wilcoxon(d, zero_method="wilcox", correction=False, method="asymptotic", alternative="greater")
+    assert found.p_greater == pytest.approx(one_sided.pvalue, rel=1e-9)
 
 
 def test_exact_up_to_fifty_differences_that_are_not_zero():
