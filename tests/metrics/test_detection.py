@@ -44,7 +44,7 @@ def test_scores_equal_picai_eval(name):
     assert scores.score == pytest.approx(theirs["score"], abs=1e-6)
 
 
-@pytest.mark.parametrize("name", set(COHORTS) - {ALL_FOUND})
+@pytest.mark.parametrize("name", sorted(set(COHORTS) - {ALL_FOUND}))
 def test_sensitivity_equals_picai_eval(name):
     cases = measured(name)
     for rate, theirs in ORACLE["cohorts"][name]["sensitivity"].items():
