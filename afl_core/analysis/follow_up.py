@@ -17,7 +17,7 @@ from scipy.stats import t as student
 from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.statistics.paired import patient_column
-from afl_core.base.words import named
+from afl_core.base.words import named, number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 
@@ -125,7 +125,11 @@ def opened_table(opened: Comparison) -> pd.DataFrame:
 
 def seeds_sentence(opened: Comparison) -> str:
     """Which sources are means over seeds; "" where none is."""
-    pooled = [f"{name} ({len(seeds)} seeds)" for name, seeds in compared_sources(opened).items() if len(seeds) > 1]
+    pooled = [
+        f"{name} ({number_of(len(seeds), 'seed')})"
+        for name, seeds in compared_sources(opened).items()
+        if len(seeds) > 1
+    ]
     return f"The volume of {named(pooled)} is the mean over its seeds." if pooled else ""
 
 

@@ -145,7 +145,9 @@ def _why_not(name: str, values: Mapping[str, str]) -> str:
     if len(different) < 2:
         return f"its only value is {different[0]}" if different else "no case has a value"
     if texts and len(different) > MOST_VALUES:
-        return f"it holds text, such as {texts[0]}, of {len(different)} values, and {MOST_VALUES} is the most"
+        return (
+            f"it holds text, such as {texts[0]}, of {number_of(len(different), 'value')}, and {MOST_VALUES} is the most"
+        )
     return ""
 
 

@@ -155,7 +155,7 @@ def ranking_sentence(found: SourceRanking) -> str:
         of = in_sentence(units.measure.label)
         return f"{where}: no test shows one source better than another in {of}, so all share the first rank."
     if len(firsts) == len(ranks):
-        return f"{where}: all {len(ranks)} sources share the first rank {by}{_few(n)}."
+        return f"{where}: all {number_of(len(ranks), 'source')} share the first rank {by}{_few(n)}."
     if len(firsts) > 1:
         return f"{where}: {', '.join(firsts[:-1])} and {firsts[-1]} share the first rank {by}{_few(n)}."
     best = int(np.argmin(ranks))
