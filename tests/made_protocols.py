@@ -1,5 +1,6 @@
 """Pairs of label maps for the challenges' protocols: several lesions, touching, merged, missed, empty, tiny."""
 
+import nibabel as nib
 import numpy as np
 from scipy import ndimage
 
@@ -181,3 +182,11 @@ def probabilities():
         "many peaks": sum(peak((6 + 7 * k, 8 + 4 * k, 16), 1.8, 0.3 + 0.1 * k) for k in range(6)),
     }
     return {name: values.astype(np.float32) for name, values in made.items()}
+
+
+def save_block(path, first, label=3):
+    """A file of labels with a block of 216 voxels from `first` on."""
+    labels = np.zeros((30, 16, 16), np.uint8)
+    labels[first : first + 6, 4:10, 4:10] = label
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)

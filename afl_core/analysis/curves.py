@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
@@ -11,7 +12,7 @@ from afl_core.analysis.statistics.bootstrap import SEED
 from afl_core.base.words import named
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.metrics.thresholds import THRESHOLDS
+from afl_core.metrics.thresholds import THRESHOLDS, lesions_found
 
 Reals = NDArray[np.float64]
 Places = NDArray[np.int64]
@@ -26,7 +27,7 @@ RESAMPLES, ROUNDING = 999, 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What a source counts at every threshold; a row a case.
+    """What a source counts at every threshold; a row a case. What follows from it is computed when first asked for.
 
     Attributes:
         patients: Patient of each case.
@@ -48,33 +49,34 @@ class Curves:
     reference: Reals
     lesions: Reals
 
-    @property
+    @cached_property
     def dice(self) -> Reals:
         """Dice of each case at each threshold; 1 where prediction and reference are empty."""
         whole = self.tp + self.fp + self.reference[:, None]
         return np.divide(2 * self.tp, whole, out=np.ones_like(self.tp), where=whole > 0)
 
-    @property
+    @cached_property
     def dice_of_patients(self) -> Reals:
         """Mean Dice of each patient at each threshold, shape (patients, 99), in the order of `patients`."""
         return np.asarray(pd.DataFrame(self.dice).groupby(self.patients, sort=False).mean().to_numpy())
 
-    @property
+    @cached_property
     def mean_dice(self) -> Reals:
         """Mean over patients at each threshold, shape (99,)."""
         return np.asarray(self.dice_of_patients.mean(axis=0))
 
-    @property
+    @cached_property
     def false_a_case(self) -> Reals:
         """Mean number of false lesions at each threshold."""
         return np.asarray(self.false.mean(axis=0))
 
-    @property
+    @cached_property
     def sensitivity(self) -> Reals:
         """Share of all lesions that are found at each threshold; NaN without any."""
         total = self.lesions.sum()
         return np.asarray(self.found.sum(axis=0) / total if total else np.full(len(THRESHOLDS), np.nan))
 
+    @cached_property
     def sensitivity_interval(self) -> tuple[Reals, Reals]:
         """95 % percentile interval of `sensitivity` over patients, whose cases and lesions go together."""
         codes, patients = pd.factorize(self.patients)
@@ -157,7 +159,7 @@ def _curves(table: pd.DataFrame) -> Curves:
         tp=stacked("tp"),
         fp=stacked("fp"),
         false=stacked("false_lesions"),
-        found=np.stack([(np.asarray(of, np.float32)[:, None] > THRESHOLDS).sum(axis=0) for of in peaks]).astype(float),
+        found=np.stack([lesions_found(np.asarray(of, np.float32)) for of in peaks]).astype(np.float64),
         reference=table["reference_voxels"].to_numpy(dtype=np.float64),
         lesions=peaks.map(len).to_numpy(dtype=np.float64),
     )
@@ -167,7 +169,7 @@ def curves_table(found: Mapping[str, Curves]) -> pd.DataFrame:
     """A row a source and threshold: mean Dice, false lesions a case, and sensitivity with its interval."""
     tables = []
     for name, of in found.items():
-        low, high = of.sensitivity_interval()
+        low, high = of.sensitivity_interval
         columns = {
             "source": name,
             "threshold": THRESHOLDS.astype(np.float64).round(2),

@@ -26,7 +26,7 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
     floor = every[every > 0].min(initial=1.0) / 2  # what has no false lesion stands at the left end
     hover = "threshold %{customdata:.2f}<br>%{x:.3g} false lesions a case<br>%{y:.1%} of the lesions found"
     for name, of in curves.items():
-        x, (low, high) = np.maximum(of.false_a_case, floor), of.sensitivity_interval()
+        x, (low, high) = np.maximum(of.false_a_case, floor), of.sensitivity_interval
         figure.add_scatter(
             x=np.concatenate([x, x[::-1]]),
             y=np.concatenate([high, low[::-1]]),

@@ -39,7 +39,12 @@ class ThresholdCounts:
 
     def lesions_found(self) -> Counts:
         """Number of reference lesions that share a voxel with the prediction, shape (99,)."""
-        return np.asarray(np.count_nonzero(self.lesion_peak[:, None] > THRESHOLDS, axis=0), dtype=np.int64)
+        return lesions_found(self.lesion_peak)
+
+
+def lesions_found(peaks: NDArray[np.float32]) -> Counts:
+    """Number of lesions of these highest probabilities that are found at each threshold, shape (99,)."""
+    return np.asarray(np.count_nonzero(peaks[:, None] > THRESHOLDS, axis=0), dtype=np.int64)
 
 
 def count_thresholds(

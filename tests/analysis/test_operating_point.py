@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-import nibabel as nib
 import numpy as np
 import pytest
+from made_maps import GRID, PAIR, measure_maps
 
 from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, curves_table, load_curves, places_at_rate
 from afl_core.analysis.operating_point import load_validation, match_thresholds
@@ -15,9 +15,6 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
 from afl_core.metrics.thresholds import THRESHOLDS, count_thresholds
-
-PAIR = ("FL", "A-FL")
-GRID = np.linalg.norm(np.indices((14, 14, 14)) - 6.5, axis=0)
 
 
 def drawn(rng, radii, *, shift=0.0, prefix="t") -> Curves:
@@ -101,33 +98,17 @@ def test_curves_by_hand():
 @pytest.fixture
 def folders(tmp_path):
     """Results of maps on test and on validation cases."""
-    for part, seed in (("test", 1), ("validation", 2)):
-        rng = np.random.default_rng(seed)
-        for k in range(7):
-            radius = rng.uniform(3, 5)
-            for folder, array in {
-                "references": (radius > GRID).astype(np.uint8),
-                "FL": (1 / (1 + np.exp(GRID - radius))).astype(np.float32),
-                "A-FL": (1 / (1 + np.exp(GRID - radius + 1))).astype(np.float32),
-            }.items():
-                path = tmp_path / part / folder / f"{part}{k}.nii.gz"
-                path.parent.mkdir(parents=True, exist_ok=True)
-                nib.save(nib.Nifti1Image(array, np.eye(4)), path)
-        cohort = references_cohort(tmp_path / part / "references")
-        results = Results(tmp_path / f"{part}_results")
-        sources = parse_sources([f"{name}={tmp_path / part / name}" for name in PAIR])
-        cases, decided = begin(results, cohort, cohort.cases, sources)
-        evaluate_into(results, cases, decided)
+    measure_maps(tmp_path, tmp_path / "results")
     return tmp_path
 
 
 def test_results_keep_the_counts_from_which_their_dice_follows(folders):
-    opened = open_comparison(folders / "test_results")
+    opened = open_comparison(folders / "results" / "test")
     curves = load_curves(opened)
     for name in PAIR:
         dsc = opened.rows[opened.rows["source"] == name].set_index("case_id")["dsc"].loc[list(curves[name].case_ids)]
         np.testing.assert_allclose(curves[name].dice[:, HALF], dsc)
-    validation = load_validation(opened, open_comparison(folders / "validation_results"), PAIR)
+    validation = load_validation(opened, open_comparison(folders / "results" / "validation"), PAIR)
     found = match_thresholds(curves, validation, PAIR)
     assert found.thresholds[1] < found.thresholds[0] == pytest.approx(0.5, abs=0.05)
     assert abs(found.remaining) < 0.2
@@ -138,7 +119,7 @@ def test_masks_have_no_counts_and_another_source_chooses_no_threshold(folders):
     cohort = references_cohort(folders / "test" / "references")
     cases, decided = begin(results, cohort, cohort.cases, parse_sources([f"FL={folders / 'test' / 'references'}"]))
     evaluate_into(results, cases, decided)
-    masks, opened = open_comparison(results.folder), open_comparison(folders / "test_results")
+    masks, opened = open_comparison(results.folder), open_comparison(folders / "results" / "test")
     with pytest.raises(DataError, match="no counts at every threshold"):
         load_curves(masks)
     with pytest.raises(DataError, match="does not hold the same A-FL"):

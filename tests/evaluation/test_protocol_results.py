@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pandas as pd
 import pytest
+from made_protocols import save_block
 
 from afl_core import evaluate, open_results
 from afl_core.data.layouts import DataOptions
@@ -22,20 +23,13 @@ from afl_core.evaluation.sources import parse_sources
 NAME = "brats2023_met"
 
 
-def save(path, first, label=3):
-    labels = np.zeros((30, 16, 16), np.uint8)
-    labels[first : first + 6, 4:10, 4:10] = label
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
-
-
 @pytest.fixture
 def work(tmp_path):
     """Two cases of a block of 216 voxels, found exactly and shifted by three, by each of two sources."""
     for case, first in (("a", 4), ("b", 7)):
-        save(tmp_path / "references" / f"{case}.nii.gz", 4)
+        save_block(tmp_path / "references" / f"{case}.nii.gz", 4)
         for source in ("mine", "also"):
-            save(tmp_path / source / f"{case}.nii.gz", first)
+            save_block(tmp_path / source / f"{case}.nii.gz", first)
     return tmp_path
 
 
@@ -66,12 +60,12 @@ def test_what_holds_is_not_measured_again(measured, work):
 def test_a_changed_file_is_measured_again_and_another_source_keeps_its_rows(measured, work):
     measured("mine")
     assert measured("also")[1] == ["a", "b"]
-    save(work / "mine" / "b.nii.gz", 5)
+    save_block(work / "mine" / "b.nii.gz", 5)
     found, read = measured("mine", "also")
     assert read == ["b"]
     dices = found.table[found.table["region"] == "et"].set_index(["source", "case_id"])["dsc"].round(3).to_dict()
     assert dices == {("mine", "a"): 1, ("mine", "b"): 0.833, ("also", "a"): 1, ("also", "b"): 0.5}
-    save(work / "references" / "a.nii.gz", 6)
+    save_block(work / "references" / "a.nii.gz", 6)
     assert measured("mine", "also")[1] == ["a"]
 
 
@@ -88,7 +82,7 @@ def test_a_damaged_file_of_rows_is_made_again(measured, work):
 
 
 def test_what_cannot_be_measured_is_named_every_time(measured, work):
-    save(work / "mine" / "b.nii.gz", 4, label=9)
+    save_block(work / "mine" / "b.nii.gz", 4, label=9)
     (work / "also" / "a.nii.gz").unlink()
     for _ in range(2):
         found, _ = measured("mine", "also")
@@ -105,7 +99,7 @@ def test_results_show_no_row_that_is_stale(work):
     rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
     assert (len(rows), lacking) == (12, 0)
     pd.testing.assert_frame_equal(tables.protocols[NAME], rows)
-    save(work / "mine" / "b.nii.gz", 5)
+    save_block(work / "mine" / "b.nii.gz", 5)
     rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
     assert (len(rows), lacking) == (9, 1)
     assert ("b", "mine") not in set(zip(rows["case_id"], rows["source"], strict=True))
@@ -123,7 +117,7 @@ def test_a_renamed_source_keeps_its_rows(work):
 
 
 def test_python_names_what_a_protocol_cannot_measure(work):
-    save(work / "mine" / "b.nii.gz", 4, label=9)
+    save_block(work / "mine" / "b.nii.gz", 4, label=9)
     tables = evaluate({"mine": work / "mine"}, work / "out", references=work / "references", protocol=NAME)
     assert "9 where 1, 2, 3 are known" in tables.problems["b mine"]
     assert set(tables.protocols[NAME]["case_id"]) == {"a"}

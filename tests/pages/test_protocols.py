@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 import streamlit as st
+from made_protocols import save_block
 
 from afl_core import evaluate
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
@@ -15,20 +16,13 @@ TITLE = "BraTS 2023 lesion-wise (metastases)"
 REGIONS = ("whole", "tc", "et")
 
 
-def save(path, first, label=3):
-    labels = np.zeros((30, 16, 16), np.uint8)
-    labels[first : first + 6, 4:10, 4:10] = label
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nib.save(nib.Nifti1Image(labels, np.eye(4)), path)
-
-
 @pytest.fixture
 def measured(tmp_path):
     """`measured(*protocols)` evaluates a block of 216 voxels: found, shifted by three, and missed with a false one."""
     for case, (mine, theirs) in {"a": (4, 4), "b": (7, 4), "c": (20, 20)}.items():
-        save(tmp_path / "references" / f"{case}.nii.gz", 4)
-        save(tmp_path / "mine" / f"{case}.nii.gz", mine)
-        save(tmp_path / "theirs" / f"{case}.nii.gz", theirs)
+        save_block(tmp_path / "references" / f"{case}.nii.gz", 4)
+        save_block(tmp_path / "mine" / f"{case}.nii.gz", mine)
+        save_block(tmp_path / "theirs" / f"{case}.nii.gz", theirs)
 
     def run(*protocols, labels="brats2023", regions=REGIONS):
         sources = {name: tmp_path / name for name in ("mine", "theirs")}
@@ -74,7 +68,7 @@ def test_means_over_cases_by_source_and_region(app, measured):
 
 def test_a_stale_row_is_not_shown(app, measured, tmp_path):
     measured("brats2023_met")
-    save(tmp_path / "mine" / "c.nii.gz", 4)
+    save_block(tmp_path / "mine" / "c.nii.gz", 4)
     at = opened(app)
     assert table_of(at).loc[("mine", "WT"), ["Cases", "Lesion Dice"]].tolist() == ["2", "0.750"]
     assert "1 prediction has no row: not measured yet, changed since, or not measurable." in text(at)
@@ -124,8 +118,8 @@ def test_detection_maps_have_their_scores_on_page_and_in_the_report(app, measure
     """Two lesions found with 0.5 and 0.9, one missed beside a false positive of 0.7: AP (1 + 2/3) / 3."""
     folder = tmp_path / "results" / "made"
     for case, (first, confidence) in {"a": (4, 0.5), "b": (4, 0.9), "c": (20, 0.7)}.items():
-        save(tmp_path / "references" / f"{case}.nii.gz", 4, label=1)
-        save(tmp_path / "maps" / f"{case}.nii.gz", first, label=1)
+        save_block(tmp_path / "references" / f"{case}.nii.gz", 4, label=1)
+        save_block(tmp_path / "maps" / f"{case}.nii.gz", first, label=1)
         image = nib.load(tmp_path / "maps" / f"{case}.nii.gz")
         values = image.get_fdata(dtype=np.float32) * np.float32(confidence)
         nib.save(nib.Nifti1Image(values, np.eye(4)), tmp_path / "maps" / f"{case}.nii.gz")

@@ -76,7 +76,8 @@ def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray
     below = np.cumsum(counts, axis=1) - counts
     ranks = counts * below + counts * (counts + 1) // 2  # the sum of the ranks that a difference has
     sums, of = (ranks * positive).sum(axis=1), counts.sum(axis=1)
-    critical = np.array([_critical_sum(int(n)) for n in np.unique(of)])[np.unique(of, return_inverse=True)[1]]
+    numbers, place = np.unique(of, return_inverse=True)
+    critical = np.array([_critical_sum(int(n)) for n in numbers])[place]
     rejected: NDArray[np.bool_] = np.minimum(sums, of * (of + 1) // 2 - sums) <= critical
     return rejected
 

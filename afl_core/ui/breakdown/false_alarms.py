@@ -43,8 +43,8 @@ def show_false_alarms(selection: Selection, lesions: Units, binning: Binning) ->
         key="false_by",
         bind="query-params",
     )
-    alarms, recall = _compute(selection.key, selection, lesions, binning, str(key))
-    of_number = alarms if key == "number" else _compute(selection.key, selection, lesions, binning, "number")[0]
+    alarms, recall = _alarms(selection.key, selection, binning, str(key)), _recall(selection.key, lesions, binning)
+    of_number = _alarms(selection.key, selection, binning, "number")
     st.markdown(f"**{plain(trade_sentence(of_number, recall, pair))}**")
     tables = {"False lesions, by their own size": alarms, "Recall of lesions, by their size": recall}
     for (title, breakdown), column in zip(tables.items(), st.columns(2, gap="large"), strict=True):
@@ -109,11 +109,12 @@ def _members(workspace: Comparison, selection: Selection) -> Mapping[str, tuple[
 
 
 @st.cache_resource(max_entries=16, show_spinner="Counting false lesions")
-def _compute(
-    key: str, _selection: Selection, _lesions: Units, binning: Binning, quantity: str
-) -> tuple[Breakdown, Breakdown]:
-    """The breakdowns of false lesions and of recall."""
+def _alarms(key: str, _selection: Selection, binning: Binning, quantity: str) -> Breakdown:
     workspace = _selection.workspace
     members = {name: _members(workspace, _selection)[name] for name in _selection.units.sources}
-    alarms = false_alarms(workspace.rows, workspace.lesions, quantity=quantity, members=members, binning=binning)
-    return alarms, compute_breakdown(_lesions, (binning,))
+    return false_alarms(workspace.rows, workspace.lesions, quantity=quantity, members=members, binning=binning)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Comparing the lesions found")
+def _recall(key: str, _lesions: Units, binning: Binning) -> Breakdown:
+    return compute_breakdown(_lesions, (binning,))

@@ -1,0 +1,35 @@
+"""Maps of probabilities of balls by two sources, of which the second is shifted, measured on two sets of patients."""
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+
+from afl_core.data.layouts import references_cohort
+from afl_core.evaluation.results import Results
+from afl_core.evaluation.run import begin, evaluate_into
+from afl_core.evaluation.sources import parse_sources
+
+PAIR = ("FL", "A-FL")
+GRID = np.linalg.norm(np.indices((14, 14, 14)) - 6.5, axis=0)
+"""Distance of each voxel from the centre."""
+
+
+def measure_maps(work: Path, results: Path) -> None:
+    """Write seven cases each of `test` and `validation` under `work`, and their results under `results`."""
+    for part, seed in (("test", 1), ("validation", 2)):
+        rng = np.random.default_rng(seed)
+        for k in range(7):
+            radius = rng.uniform(3, 5)
+            for name, array in {
+                "references": (radius > GRID).astype(np.uint8),
+                "FL": (1 / (1 + np.exp(GRID - radius))).astype(np.float32),
+                "A-FL": (1 / (1 + np.exp(GRID - radius + 1))).astype(np.float32),
+            }.items():
+                path = work / part / name / f"{part}{k}.nii.gz"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                nib.save(nib.Nifti1Image(array, np.eye(4)), path)
+        cohort, folder = references_cohort(work / part / "references"), Results(results / part)
+        sources = parse_sources([f"{name}={work / part / name}" for name in PAIR])
+        cases, decided = begin(folder, cohort, cohort.cases, sources)
+        evaluate_into(folder, cases, decided)
