@@ -196,3 +196,33 @@ def test_without_webgl_there_is_a_still_picture(scripted):
     image = scenes.page.locator("[data-testid=stImage] img")
     assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 800
     assert not scenes.page.locator(".afl-surfaces").is_visible()
+
+
+def test_surfaces_come_back_when_the_browser_lost_its_graphics(scenes: Scenes):
+    scenes.open("surfaces&case=twins")
+    before = scenes.scene(1)
+    scenes.page.locator(".afl-surfaces canvas").evaluate(
+        "c => { window.lost = c.getContext('webgl2').getExtension('WEBGL_lose_context'); lost.loseContext(); }"
+    )
+    scenes.page.wait_for_timeout(200)
+    scenes.drag(1, 60, 0)  # nothing is drawn meanwhile, and nothing goes wrong
+    scenes.page.get_by_role("button", name="Reset").click()
+    scenes.page.evaluate("lost.restoreContext()")
+    scenes.page.wait_for_timeout(200)
+    assert differ(before, scenes.scene(1)) < 0.001
+
+
+def test_surfaces_wait_for_graphics_that_are_lost_from_the_start(scripted):
+    scenes = scripted(
+        "const get = HTMLCanvasElement.prototype.getContext;"
+        "HTMLCanvasElement.prototype.getContext = function (kind, ...rest) {"
+        " const context = get.call(this, kind, ...rest);"
+        " if (kind === 'webgl2' && !window.lost) {"
+        "  window.lost = context.getExtension('WEBGL_lose_context'); lost.loseContext(); }"
+        " return context; };"
+    )
+    scenes.page.goto(f"{scenes.base}/?surfaces&case=twins")
+    scenes.page.wait_for_selector(".afl-surfaces .scene", timeout=60_000)
+    scenes.page.evaluate("lost.restoreContext()")
+    scenes.ready("twins")
+    assert scenes.scene(1).max() > 100

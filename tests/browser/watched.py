@@ -25,7 +25,7 @@ def nothing_wrong(page) -> Iterator[None]:
     yield
     for event, hear in heard.items():
         page.remove_listener(event, hear)
-    assert not wrong
+    assert not wrong, wrong
 
 
 def stays_here(url: str) -> bool:

@@ -160,7 +160,8 @@ export function buildProgram(gl) {
     gl.attachShader(program, shader);
   }
   gl.linkProgram(program);
-  if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(gl.getProgramInfoLog(program));
+  const linked = gl.getProgramParameter(program, gl.LINK_STATUS) || gl.isContextLost(); // lost: built anew later
+  if (!linked) throw new Error(gl.getProgramInfoLog(program));
   return program;
 }
 

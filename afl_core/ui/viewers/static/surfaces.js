@@ -51,7 +51,8 @@ export class Surfaces {
     /** @type {WebGL2RenderingContext | null} */
     this.gl = this.canvas.getContext("webgl2", { antialias: false }); // a picture at rest has more pixels instead
     if (!this.gl) return;
-    this.program = buildProgram(this.gl);
+    this.canvas.addEventListener("webglcontextlost", (event) => event.preventDefault()); // asks to have it back
+    this.canvas.addEventListener("webglcontextrestored", () => this.upload());
     this.observer = new ResizeObserver(() => layout(this));
     this.observer.observe(this.root);
     this.onCross = ({ detail }) => this.follow(detail);
@@ -114,12 +115,20 @@ export class Surfaces {
       buffers.forEach((buffer) => gl.deleteBuffer(buffer));
     }
     Object.assign(this, { header, scenes, outline });
-    this.uploads = [outline, ...scenes].map((mesh) => upload(gl, this.program, mesh));
+    this.upload();
     this.ball = boundingBall(scenes) ?? boundingBall([outline]) ?? { centre: [0, 0, 0], radius: 50 };
     if (this.camera.case !== header.case) Object.assign(this.camera, { case: header.case, target: this.ball.centre });
     buildFrames(this);
     this.follow(window.aflCross ?? {});
     layout(this);
+  }
+
+  /** Puts the meshes on the graphics card: as they arrive, and again after the browser lost all that was there. */
+  upload() {
+    if (!this.header || this.gl.isContextLost()) return;
+    if (!this.gl.isProgram(this.program ?? null)) this.program = buildProgram(this.gl);
+    this.uploads = [this.outline, ...this.scenes].map((mesh) => upload(this.gl, this.program, mesh));
+    this.invalidate();
   }
 
   /**
@@ -203,7 +212,8 @@ export class Surfaces {
   invalidate() {
     this.frame ||= requestAnimationFrame(() => {
       this.frame = 0;
-      if (this.header && this.size) paint(this); // nothing has a size before the element is shown
+      // Nothing has a size before the element is shown, and a lost context draws nothing.
+      if (this.header && this.size && !this.gl.isContextLost()) paint(this);
     });
   }
 
