@@ -12,7 +12,7 @@ from skimage.measure import inertia_tensor
 
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, edge_strength, label_lesions
 from afl_core.surface_area import area_mm2
-from afl_core.volume import Spacing
+from afl_core.volume import Box, Spacing
 
 BLUR_FRACTION = 0.4
 """Standard deviations of the roughness blur over the semi-axes of the lesion."""
@@ -72,12 +72,13 @@ class Shape:
         return {field.name: getattr(self, field.name) for field in fields(self) if not field.name.startswith("lesion_")}
 
 
-def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
+def describe(mask: BoolArray, *, spacing_mm: Spacing, within: Box | None = None) -> Shape:
     """Describe size, form and boundary of a mask.
 
     Args:
         mask: Boolean, shape (X, Y, Z), any memory order.
         spacing_mm: Voxel edge lengths along X, Y, Z.
+        within: Part of the grid that holds every True voxel; None is all of it.
 
     Returns:
         The descriptors; an empty mask has volume, area and released smoothness 0, and NaN for the others.
@@ -91,7 +92,7 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
     """
     check_mask(mask, "mask")
     check_spacing(spacing_mm)
-    box = bounding_box(mask)
+    box = bounding_box(mask, within)
     if box is None:
         return Shape(0.0, 0, 0.0, math.nan, math.nan, math.nan, math.nan, 0.0, (), ())
     known: dict[object, Values] = {}
@@ -107,7 +108,7 @@ def describe(mask: BoolArray, *, spacing_mm: Spacing) -> Shape:
         sphericity=_mean(sphericity, volumes_mm3),
         compactness=_mean(sphericity**3, volumes_mm3),
         elongation=_mean(elongation, volumes_mm3),
-        released_smoothness=released_smoothness(mask),
+        released_smoothness=released_smoothness(mask, within=box),
         lesion_roughness=tuple(by_lesion.tolist()),
         lesion_ml=tuple((volumes_mm3 / 1000).tolist()),
     )
@@ -171,7 +172,7 @@ def lesion_roughness(mask: BoolArray, *, spacing_mm: Spacing) -> float:
     return math.nan if box is None else _roughness(mask[box], spacing_mm)
 
 
-def released_smoothness(mask: BoolArray) -> float:
+def released_smoothness(mask: BoolArray, *, within: Box | None = None) -> float:
     """The "mean surface smoothness" gamma_mSa as the A-FL paper's code computes it: mean of |grad(mask)|.
 
     The gradient is by central differences at unit spacing (`numpy.gradient`), the mean over the whole array, so the
@@ -180,11 +181,12 @@ def released_smoothness(mask: BoolArray) -> float:
 
     Args:
         mask: Boolean, shape (X, Y, Z). An axis of one voxel has no gradient.
+        within: Part of the grid that holds every True voxel; None is all of it.
 
     Returns:
         The mean; 0 for an empty and for a full mask.
     """
-    return float(edge_strength(mask).sum(dtype=np.float64) / mask.size)
+    return float(edge_strength(mask, within).sum(dtype=np.float64) / mask.size)
 
 
 def _lesions(crop: BoolArray) -> Iterator[BoolArray]:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from afl_core.errors import GeometryError
 
 Spacing = tuple[float, float, float]
+Box = tuple[slice, slice, slice]
 
 AFFINE_TOLERANCE = 0.25
 """Largest shift of any grid corner, in voxels, that still counts as rounding: each voxel keeps its own neighbour."""
@@ -71,9 +72,14 @@ class Volume:
 
 @dataclass(frozen=True, eq=False)
 class Mask(Volume):
-    """A volume whose array is boolean: True inside the tumour."""
+    """A volume whose array is boolean: True inside the tumour.
+
+    Attributes:
+        within: A part of the grid that holds every True voxel, where it is known; None is the whole grid.
+    """
 
     array: NDArray[np.bool_]
+    within: Box | None = None
 
     def __post_init__(self) -> None:
         """Refuse a mask that is not boolean."""

@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import array_shapes, arrays
 
 from afl_core.errors import GeometryError
-from afl_core.regions import bounding_box, check_mask, check_spacing, label_lesions, union_box
+from afl_core.regions import bounding_box, check_mask, check_spacing, edge_strength, label_lesions, union_box
 
 
 def brute_box(mask):
@@ -28,6 +31,29 @@ def test_bounding_box_equals_brute_force_in_any_memory_order(order):
 def test_bounding_box_of_an_empty_mask_is_none():
     assert bounding_box(np.zeros((3, 4, 5), bool)) is None
     assert bounding_box(np.zeros((3, 4, 5), bool, order="F")) is None
+
+
+def test_a_box_looked_for_in_a_part_is_the_same():
+    mask = np.zeros((9, 8, 7), bool)
+    mask[3:5, 2, 4:6] = True
+    assert bounding_box(mask, (slice(2, 7), slice(1, 4), slice(4, 7))) == brute_box(mask)
+    assert bounding_box(mask, (slice(6, 9), slice(0, 8), slice(0, 7))) is None
+
+
+@settings(deadline=None)
+@given(data=st.data())
+def test_edge_strength_is_the_length_of_numpys_gradient(data):
+    mask = data.draw(arrays(bool, array_shapes(min_dims=3, max_dims=3, min_side=1, max_side=6)))
+    axes = [axis for axis in range(3) if mask.shape[axis] > 1]
+    whole = sum((np.gradient(mask.astype(float), axis=axis) ** 2 for axis in axes), start=np.zeros(mask.shape))
+    found = edge_strength(mask)
+    if not mask.any():
+        assert found.size == 0
+        return
+    x, y, z = (slice(max(side.start - 2, 0), side.stop + 2) for side in brute_box(mask))
+    assert found.dtype == np.float32
+    np.testing.assert_array_equal(found, np.sqrt(whole[x, y, z]).astype(np.float32))
+    assert np.isclose(found.sum(), np.sqrt(whole).sum())  # beyond it all are 0
 
 
 def test_union_box_holds_both():

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from afl_core.base.storage import FileIdentity, file_identity
 from afl_core.data.formats.files import load_labels
 from afl_core.data.labels import check_labels
-from afl_core.regions import Box, bounding_box
-from afl_core.volume import Mask, Region, Volume
+from afl_core.regions import bounding_box
+from afl_core.volume import Box, Mask, Region, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +46,7 @@ class BoxedLabels:
         if self.box is not None:
             part = bool(region.inside) and not set(self.present) <= set(region.inside)
             array[self.box] = np.isin(self.inside, region.inside) if part else self.inside != 0
-        return Mask(array, self.affine, self.stored)
+        return Mask(array, self.affine, self.stored, self.box)
 
 
 def box_labels(labels: Volume) -> BoxedLabels:

@@ -37,13 +37,15 @@ class CaseReader:
         try:
             reference = load_case(self.case, sequences=()).reference
             assert reference is not None
-            return reference, describe(reference.array, spacing_mm=reference.spacing_mm)
+            return reference, describe(reference.array, spacing_mm=reference.spacing_mm, within=reference.within)
         except Exception as error:
             raise UnusableReferenceError(error) from error
 
     def images(self, source: Source) -> Mapping[str, Volume]:
         """Images that the source needs and the case has, on the grid of the reference."""
         wanted = tuple(name for name in source.sequences() if name in self.case.sequences)
+        if not wanted:
+            return {}
         if wanted not in self._images:
             self._images[wanted] = load_case(self.case, sequences=wanted, reference=self.reference[0]).images
         return self._images[wanted]

@@ -49,7 +49,7 @@ def onto_reference(mask: Mask, reference: Mask, *, other_grid: str, what: str, s
             todo = error.todo if mask.stored_shape == reference.stored_shape else "Give --other-grid resample"
             raise GeometryError(error.what, received=error.received, todo=todo) from error
         return _resampled(mask, reference, what=what)
-    return Mask(mask.array, reference.affine), ""
+    return Mask(mask.array, reference.affine, within=mask.within), ""
 
 
 def keeps_affine(mask: Mask, reference: Mask) -> bool:

@@ -161,7 +161,7 @@ def _cut(path: Path, volume: Volume, *, all_bytes: bool = False) -> tuple[Mask, 
     note = f"a map of {BYTES if is_byte else 'probabilities'}, cut at 0.5"
     if not is_byte and high == 1 and np.isin(array, (0, 1)).all():
         note = SATURATED
-    return Mask(np.asarray(probabilities > 0.5), volume.affine), probabilities, note
+    return Mask(np.asarray(probabilities > 0.5), volume.affine, volume.stored), probabilities, note
 
 
 def _no_map(path: Path, received: str) -> DataError:

@@ -126,6 +126,7 @@ def measure_rows(
         matcher=settings.matcher,
         least_lesion_voxels=settings.least_lesion_voxels,
         probabilities=prediction.probabilities,
+        within=(prediction.mask.within, reference.within),
     )
     row = {
         "case_id": case.case_id,

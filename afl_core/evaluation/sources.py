@@ -11,7 +11,6 @@ import numpy as np
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
-from afl_core.data.formats.files import stored_axes
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.nnunet_results import (
     Declaration,
@@ -106,8 +105,7 @@ class MaskSource:
             mask, tumour, note = load_declared(path, declaration, case.region)
         else:
             mask, tumour, note = load_prediction(path, case.region, self.meaning)
-        notes, stored = [note] if note else [], stored_axes(path)
-        mask = Mask(mask.array, mask.affine, stored)
+        notes, stored = [note] if note else [], mask.stored
         if (by := placed_by(case, path)) != path:
             if tumour is not None:
                 tumour = as_placed(Volume(tumour, mask.affine, stored), by).array.astype(np.float32, copy=False)

@@ -17,7 +17,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
 from afl_core.errors import DataError, GeometryError
-from afl_core.regions import BoolArray, Box, bounding_box
+from afl_core.regions import BoolArray, bounding_box
+from afl_core.volume import Box
 
 Map = NDArray[np.floating[Any]]
 Floats = NDArray[np.float64]

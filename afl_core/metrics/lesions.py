@@ -17,8 +17,8 @@ from afl_core.base.jit import jit
 from afl_core.metrics.lesion_shares import voxels_in_region
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
-from afl_core.regions import BoolArray, Box, union_box
-from afl_core.volume import Spacing
+from afl_core.regions import BoolArray, union_box
+from afl_core.volume import Box, Spacing
 
 Voxel = tuple[int, int, int]
 Reals = NDArray[np.float64]

@@ -1,6 +1,7 @@
 """One call that measures a predicted mask against its reference."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -16,7 +17,7 @@ from afl_core.metrics.surface import compute_surface_distances
 from afl_core.metrics.surface_area import nsd_area
 from afl_core.metrics.table import METRICS
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
-from afl_core.volume import Spacing
+from afl_core.volume import Box, Spacing
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ def evaluate_masks(  # noqa: PLR0913 - one argument a choice
     matcher: str = "overlap",
     least_lesion_voxels: int = 0,
     probabilities: Probabilities | None = None,
+    within: tuple[Box | None, Box | None] = (None, None),
 ) -> MaskMetrics:
     """Measure a predicted mask against its reference: overlap, surface distances, volume, lesions.
 
@@ -76,6 +78,7 @@ def evaluate_masks(  # noqa: PLR0913 - one argument a choice
         least_lesion_voxels: Lesions and false positives of fewer voxels enter no lesion score; 0 is the matcher's rule.
         probabilities: Floating point, shape (2, X, Y, Z), background and tumour channel after the sigmoid: what the
             two `released_` metrics are computed from, NaN without. No other metric reads them.
+        within: Part of the grid that holds every True voxel of the prediction, and of the reference; None is all of it.
 
     Returns:
         All metrics. An empty mask follows the rule in METRICS: a missed tumour scores 0 and a whole grid diagonal,
@@ -95,7 +98,9 @@ def evaluate_masks(  # noqa: PLR0913 - one argument a choice
     _check(prediction, reference, spacing_mm, nsd_tolerance_mm)
     rule = find_matcher(matcher).from_size(least_lesion_voxels)
     soft = None if probabilities is None else sum_probabilities(probabilities, reference)
-    pair = _measure(prediction, reference, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
+    masks = prediction, reference
+    boxes = [box for mask, part in zip(masks, within, strict=True) if (box := bounding_box(mask, part))]
+    pair = _measure(masks, boxes, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
     values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
     return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions)
 
@@ -113,15 +118,16 @@ def _check(prediction: BoolArray, reference: BoolArray, spacing_mm: Spacing, nsd
 
 
 def _measure(
-    prediction: BoolArray,
-    reference: BoolArray,
+    masks: tuple[BoolArray, BoolArray],
+    boxes: Sequence[Box],
     spacing_mm: Spacing,
     nsd_tolerance_mm: float,
     *,
     matcher: Matcher,
     soft: SoftOverlap | None,
 ) -> MaskPair:
-    boxes = [box for box in (bounding_box(prediction), bounding_box(reference)) if box]
+    """The measurements; a box around each mask that is not empty."""
+    prediction, reference = masks
     counts, distances, by_area = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None, math.nan
     rows: tuple[LesionMetrics, ...] = ()
     diagonal_mm = math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True)))

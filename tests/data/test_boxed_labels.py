@@ -11,6 +11,7 @@ from afl_core.data import boxed_labels
 from afl_core.data.boxed_labels import box_labels, load_boxed_labels
 from afl_core.data.formats.files import load_labels
 from afl_core.errors import DataError
+from afl_core.regions import bounding_box
 from afl_core.volume import WHOLE, Region, Volume
 
 CORE = Region("tc", (1, 3), (1, 2, 3))
@@ -29,7 +30,9 @@ def test_the_mask_of_a_region_is_where_its_labels_are(order, steps) -> None:
     boxed = box_labels(Volume(labels, np.eye(4)))
     assert boxed.present == (1, 2)
     for region, inside in ((WHOLE, (1, 2, 3)), (CORE, (1, 3)), (Region("et", (3,), (1, 2, 3)), (3,))):
-        mask = boxed.mask(region, file="x.nii").array
+        volume = boxed.mask(region, file="x.nii")
+        mask = volume.array
+        assert bounding_box(mask, volume.within) == bounding_box(mask)
         np.testing.assert_array_equal(mask, np.isin(labels, inside))
         assert mask.strides == tuple(stride // 2 for stride in labels.strides), "written and passed over as the file"
 

@@ -1,13 +1,14 @@
 """Hand-computed pairs, the empty-mask table, and what is refused."""
 
 import math
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, asdict
 
 import numpy as np
 import pytest
 
 from afl_core.errors import GeometryError, UsageError
 from afl_core.metrics import METRICS, evaluate_masks
+from afl_core.shape import describe
 
 NAN = math.nan
 
@@ -219,3 +220,14 @@ def test_the_one_lesion_beside_spared_specks_has_its_own_distance():
     metrics = evaluate_masks(prediction, reference, spacing_mm=(1, 1, 1), least_lesion_voxels=10)
     assert [(lesion.kind, lesion.hd95_mm) for lesion in metrics.lesions] == [("reference", 0.0)]
     assert metrics.hd_mm > 20
+
+
+def test_knowing_where_the_masks_are_changes_no_number():
+    draw = np.random.default_rng(3)
+    prediction, reference = np.zeros((2, 12, 11, 10), bool)
+    prediction[2:6, 3:8, 1:5], reference[3:9, 3:7, 2:6] = draw.random((4, 5, 4)) < 0.7, draw.random((6, 4, 4)) < 0.7
+    within = (slice(1, 7), slice(2, 9), slice(0, 6)), (slice(3, 9), slice(3, 7), slice(2, 6))
+    known = evaluate_masks(prediction, reference, spacing_mm=(1, 2, 3), within=within)
+    np.testing.assert_equal(asdict(known), asdict(evaluate_masks(prediction, reference, spacing_mm=(1, 2, 3))))
+    shapes = [asdict(describe(reference, spacing_mm=(1, 2, 3), within=part)) for part in (within[1], None)]
+    np.testing.assert_equal(*shapes)

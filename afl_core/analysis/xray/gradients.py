@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.analysis.xray.focusing import Floats, Setting, focal_slope, weights
-from afl_core.regions import Box, bounding_box, edge_strength, label_lesions
-from afl_core.volume import Mask, Spacing
+from afl_core.regions import bounding_box, edge_strength, label_lesions
+from afl_core.volume import Box, Mask, Spacing
 
 PLACES = ("tumour core", "boundary, inner side", "boundary, outer side", "near background", "far background")
 """The boundary is where |grad(mask)| is not 0: a voxel on each side. Near is up to NEAR_MM from the tumour."""

@@ -7,6 +7,7 @@ the format leaves open, or readers take differently, is refused.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -16,7 +17,7 @@ import numpy as np
 from nibabel.volumeutils import apply_read_scaling
 from numpy.typing import NDArray
 
-from afl_core.base.storage import told_size, unzip
+from afl_core.base.storage import FileIdentity, file_identity, told_size, unzip
 from afl_core.data.formats.header import (
     ImageHeader,
     check_size,
@@ -57,12 +58,17 @@ class NiftiHeader(ImageHeader):
 
 
 def read_nifti_header(path: Path) -> NiftiHeader:
-    """Parse the header without its extensions, which may claim any length.
+    """Parse the header without its extensions, which may claim any length; until the file changes it is kept.
 
     Raises:
         DataError: If the file is no NIfTI file, or its header is damaged or ambiguous.
         OSError: If it cannot be opened.
     """
+    return _read_header(path, file_identity(path))
+
+
+@lru_cache(maxsize=256)
+def _read_header(path: Path, _identity: FileIdentity) -> NiftiHeader:
     fields = _fields(path)
     n = int(fields["dim"][0])
     if not 1 <= n <= 7:
@@ -84,6 +90,7 @@ def read_nifti_header(path: Path) -> NiftiHeader:
         remarks.append(
             f"its values are not scaled (scl_slope {fields['scl_slope']:g}), so scl_inter {intercept:g} is not added"
         )
+    affine.setflags(write=False)  # it is handed out more than once
     return NiftiHeader(shape, affine, dtype, int(offset), slope, inter, remarks=tuple(remarks))
 
 

@@ -19,7 +19,7 @@ from afl_core.data.formats.files import (
     strip_suffix,
 )
 from afl_core.errors import DataError, GeometryError
-from afl_core.volume import Mask, check_same_grid
+from afl_core.volume import Mask, Volume, check_same_grid
 
 SHAPE = (5, 6, 7)
 AFFINE = np.array([[1.5, 0, 0, -10], [0, 2.0, 0, 20], [0, 0, 3.0, -30], [0, 0, 0, 1.0]])
@@ -58,6 +58,28 @@ def test_a_mask_goes_back_to_the_stored_order(tmp_path: Path, axes: str) -> None
     np.testing.assert_array_equal(stored.affine, wanted.affine)
     np.testing.assert_array_equal(np.asanyarray(stored.dataobj), np.asanyarray(wanted.dataobj) % 3 == 0)
     np.testing.assert_array_equal(load_mask(tmp_path / "mask.nii.gz").array, ras)
+
+
+@pytest.mark.parametrize("dtype", [bool, np.int16])
+@pytest.mark.parametrize("name", ["mask.nii", "mask.nii.gz"])
+def test_a_mask_has_the_bytes_that_nibabel_writes(tmp_path: Path, name: str, dtype: type) -> None:
+    like = store(tmp_path / "like.nii", "LPS", phantom())
+    ras = (phantom() % 3).astype(dtype)
+    save_mask(tmp_path / name, Volume(ras, AFFINE), like=like)
+    image = nib.Nifti1Image(ras[::-1, ::-1].astype(np.uint8 if dtype is bool else dtype), nib.load(like).affine)
+    image.header.set_xyzt_units("mm")
+    data = (tmp_path / name).read_bytes()
+    assert (gzip.decompress(data) if name.endswith("gz") else data) == image.to_bytes()
+
+
+def test_a_header_is_read_anew_once_its_file_changed(tmp_path: Path) -> None:
+    path = tmp_path / "image.nii"
+    save_volume(path, phantom(), AFFINE)
+    before = read_header(path).affine
+    save_volume(path, phantom(), 2 * AFFINE)
+    np.testing.assert_array_equal(read_header(path).affine[:3], 2 * before[:3])
+    with pytest.raises(ValueError, match="read-only"):
+        before[0, 0] = 1
 
 
 def test_a_mask_of_another_shape_is_refused(tmp_path: Path) -> None:
