@@ -15,7 +15,7 @@ GRID = np.linalg.norm(np.indices((14, 14, 14)) - 6.5, axis=0)
 """Distance of each voxel from the centre."""
 
 
-def measure_maps(work: Path, results: Path) -> None:
+def measure_maps(work: Path, results: Path, *, sources: tuple[str, str] = PAIR) -> None:
     """Write seven cases each of `test` and `validation` under `work`, and their results under `results`."""
     for part, seed in (("test", 1), ("validation", 2)):
         rng = np.random.default_rng(seed)
@@ -23,13 +23,13 @@ def measure_maps(work: Path, results: Path) -> None:
             radius = rng.uniform(3, 5)
             for name, array in {
                 "references": (radius > GRID).astype(np.uint8),
-                "FL": (1 / (1 + np.exp(GRID - radius))).astype(np.float32),
-                "A-FL": (1 / (1 + np.exp(GRID - radius + 1))).astype(np.float32),
+                sources[0]: (1 / (1 + np.exp(GRID - radius))).astype(np.float32),
+                sources[1]: (1 / (1 + np.exp(GRID - radius + 1))).astype(np.float32),
             }.items():
                 path = work / part / name / f"{part}{k}.nii.gz"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 nib.save(nib.Nifti1Image(array, np.eye(4)), path)
         cohort, folder = references_cohort(work / part / "references"), Results(results / part)
-        sources = parse_sources([f"{name}={work / part / name}" for name in PAIR])
-        cases, decided = begin(folder, cohort, cohort.cases, sources)
+        parsed = parse_sources([f"{name}={work / part / name}" for name in sources])
+        cases, decided = begin(folder, cohort, cohort.cases, parsed)
         evaluate_into(folder, cases, decided)

@@ -1,13 +1,15 @@
 """What each source counts at every threshold: Dice, lesions found and false lesions, over cases and patients."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.statistics.bootstrap import SEED
 from afl_core.base.words import named
 from afl_core.errors import DataError
@@ -27,7 +29,9 @@ RESAMPLES, ROUNDING = 999, 1e-12
 
 @dataclass(frozen=True, eq=False)
 class Curves:
-    """What a source counts at every threshold; a row a case. What follows from it is computed when first asked for.
+    """What a source counts at every threshold; a row a case, of several seeds one a case and seed.
+
+    What follows from it is computed when first asked for.
 
     Attributes:
         patients: Patient of each case.
@@ -38,6 +42,7 @@ class Curves:
         found: Lesions found, likewise.
         reference: Voxels of the reference, shape (cases,).
         lesions: Lesions of the reference, likewise.
+        volume_ml: Volume of the reference, likewise.
     """
 
     patients: NDArray[np.object_]
@@ -48,6 +53,17 @@ class Curves:
     found: Reals
     reference: Reals
     lesions: Reals
+    volume_ml: Reals
+
+    @property
+    def n_cases(self) -> int:
+        """Number of cases, whatever the number of seeds."""
+        return len(set(self.case_ids))
+
+    def of_rows(self, rows: Places) -> "Curves":
+        """The same of some of the rows, in this order."""
+        arrays = {f.name: getattr(self, f.name)[rows] for f in fields(self) if f.name != "case_ids"}
+        return Curves(case_ids=tuple(self.case_ids[row] for row in rows), **arrays)
 
     @cached_property
     def dice(self) -> Reals:
@@ -75,6 +91,27 @@ class Curves:
         """Share of all lesions that are found at each threshold; NaN without any."""
         total = self.lesions.sum()
         return np.asarray(self.found.sum(axis=0) / total if total else np.full(len(THRESHOLDS), np.nan))
+
+    @cached_property
+    def precision(self) -> Reals:
+        """Share of all that is found, lesions and false lesions, that are lesions; 1 where nothing is found."""
+        found, false = self.found.sum(axis=0), self.false.sum(axis=0)
+        return np.asarray(np.divide(found, found + false, out=np.ones_like(found), where=found + false > 0))
+
+    @cached_property
+    def lesion_f1(self) -> Reals:
+        """F1 of all lesions together at each threshold; NaN without any lesion and false lesion."""
+        found, whole = self.found.sum(axis=0), self.lesions.sum() + (self.found + self.false).sum(axis=0)
+        return np.asarray(np.divide(2 * found, whole, out=np.full_like(found, np.nan), where=whole > 0))
+
+    @cached_property
+    def average_precision(self) -> float:
+        """Area under precision against sensitivity, a step a threshold; NaN without a lesion.
+
+        Source: scikit-learn's `average_precision_score`; lesions that no threshold finds count as never found.
+        """
+        gained = np.diff(self.sensitivity[::-1], prepend=0)  # from the highest threshold to the lowest
+        return float((np.maximum(gained, 0) * self.precision[::-1]).sum())
 
     @cached_property
     def sensitivity_interval(self) -> tuple[Reals, Reals]:
@@ -117,12 +154,13 @@ def places_at_rate(false_a_case: Reals, rates: Reals) -> Places:
     return np.asarray(np.where(above.any(axis=1), np.minimum(last + 1, len(THRESHOLDS) - 1), 0))
 
 
-def load_curves(opened: Comparison, sources: Sequence[str] = ()) -> dict[str, Curves]:
+def load_curves(opened: Comparison, sources: Sequence[str] = (), *, pool_seeds: bool = False) -> dict[str, Curves]:
     """The curves of sources on the cases that all of them have.
 
     Args:
         opened: The results.
         sources: Names of the sources; () is every one that has counts.
+        pool_seeds: Put sources together that are seeds of one configuration: each counts at the same thresholds.
 
     Raises:
         DataError: If a source has no counts: it has masks alone, or was measured by an earlier version.
@@ -131,7 +169,10 @@ def load_curves(opened: Comparison, sources: Sequence[str] = ()) -> dict[str, Cu
     if not table.empty and not rows.empty:
         table = table[table["region"] == opened.region]
         table = table.merge(rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
-    there = [name for name in opened.sources if not table.empty and name in set(table["source"])]
+    names, seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)
+    members = {name: seeds.get(name, (name,)) for name in names}
+    counted = set() if table.empty else set(table["source"])
+    there = [name for name in names if counted.issuperset(members[name])]
     wanted = list(sources or there)
     if not wanted or (absent := [name for name in wanted if name not in there]):
         raise DataError(
@@ -140,12 +181,23 @@ def load_curves(opened: Comparison, sources: Sequence[str] = ()) -> dict[str, Cu
             todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
             "have none: evaluate into another folder",
         )
-    by_source = {name: table[table["source"] == name].set_index("case_id") for name in wanted}
-    common = sorted(set.intersection(*(set(of.index) for of in by_source.values())))
+    by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
+    of_wanted = {name: [by_source[member] for member in members[name]] for name in wanted}
+    common = sorted(set.intersection(*(set(of.index) for tables in of_wanted.values() for of in tables)))
     if not common:
         todo = "Evaluate all on one data set"
         raise DataError("The sources have no case in common", received=named(wanted), todo=todo)
-    return {name: _curves(of.loc[common]) for name, of in by_source.items()}
+    return {name: _curves(pd.concat([of.loc[common] for of in tables])) for name, tables in of_wanted.items()}
+
+
+def by_size(curves: Mapping[str, Curves], binning: Binning) -> dict[str, dict[str, Curves]]:
+    """The curves on the cases of each bin by tumour volume; bins without a case are left out."""
+    bins = binning.assign(next(iter(curves.values())).volume_ml)
+    return {
+        name: {source: of.of_rows(np.flatnonzero(binning.assign(of.volume_ml) == k)) for source, of in curves.items()}
+        for k, name in enumerate(binning.names)
+        if k in bins
+    }
 
 
 def _curves(table: pd.DataFrame) -> Curves:
@@ -162,6 +214,7 @@ def _curves(table: pd.DataFrame) -> Curves:
         found=np.stack([lesions_found(np.asarray(of, np.float32)) for of in peaks]).astype(np.float64),
         reference=table["reference_voxels"].to_numpy(dtype=np.float64),
         lesions=peaks.map(len).to_numpy(dtype=np.float64),
+        volume_ml=(table["reference_voxels"] * table["voxel_ml"]).to_numpy(dtype=np.float64),
     )
 
 
@@ -174,6 +227,7 @@ def curves_table(found: Mapping[str, Curves]) -> pd.DataFrame:
             "source": name,
             "threshold": THRESHOLDS.astype(np.float64).round(2),
             "mean_dice": of.mean_dice,
+            "lesion_f1": of.lesion_f1,
             "false_lesions_a_case": of.false_a_case,
             "sensitivity": of.sensitivity,
             "sensitivity_low": low,

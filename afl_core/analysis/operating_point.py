@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.measures import build_measure
+from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import bin_records
 from afl_core.analysis.breakdown.sentences import verdict
 from afl_core.analysis.breakdown.units import FACTS, Units
@@ -39,13 +40,16 @@ RULES: Mapping[str, str] = MappingProxyType(
 """How thresholds are chosen on validation cases."""
 
 
-def load_validation(opened: Comparison, validation: Comparison, pair: tuple[str, str]) -> dict[str, Curves]:
-    """The curves of a pair on validation cases.
+def load_validation(
+    opened: Comparison, validation: Comparison, pair: tuple[str, str], *, pool_seeds: bool = False
+) -> dict[str, Curves]:
+    """The curves of a pair on validation cases; `pool_seeds` as in `load_curves`.
 
     Raises:
         DataError: If a source of that name is another checkpoint there, or has no counts.
     """
-    for name in pair:
+    seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)[1]
+    for name in (member for source in pair for member in seeds.get(source, (source,))):
         here, there = opened.manifest.sources[name], validation.manifest.sources.get(name)
         if there is None or (here.kind, here.fingerprint) != (there.kind, there.fingerprint):
             raise DataError(
@@ -53,7 +57,7 @@ def load_validation(opened: Comparison, validation: Comparison, pair: tuple[str,
                 received="another checkpoint" if there else f"its sources are {named(validation.sources)}",
                 todo="Evaluate the same sources on validation cases, with a folder of results of their own",
             )
-    return load_curves(validation, pair)
+    return load_curves(validation, pair, pool_seeds=pool_seeds)
 
 
 @dataclass(frozen=True)
@@ -136,7 +140,7 @@ def match_thresholds(
         pair,
         rule,
         (float(THRESHOLDS[places[0]]), float(THRESHOLDS[places[1]])),
-        len(validation[first].case_ids),
+        validation[first].n_cases,
         _record(test, pair, [HALF, HALF]),
         matched,
     )
@@ -157,9 +161,8 @@ def _places(sources: Sequence[Curves], rule: str, weights: Reals) -> Places:
     """
     if rule == "dice":
         return np.stack([best_places(weights @ of.dice_of_patients / weights.sum(axis=1)[:, None]) for of in sources])
-    codes = pd.factorize(sources[0].patients)[0]
-    of_cases = weights[:, codes]
-    false = [of_cases @ of.false / of_cases.sum(axis=1)[:, None] for of in sources]
+    drawn = [weights[:, pd.factorize(of.patients)[0]] for of in sources]  # how often each row
+    false = [rows @ of.false / rows.sum(axis=1)[:, None] for rows, of in zip(drawn, sources, strict=True)]
     return np.stack([places_at_rate(rates, false[0][:, HALF]) for rates in false])
 
 
@@ -186,8 +189,13 @@ def _joint_interval(
 
 def _record(curves: Mapping[str, Curves], pair: tuple[str, str], places: Sequence[int]) -> dict[str, Any]:
     """The paired difference of the cases' Dice at a threshold each, over patients."""
-    values = pd.DataFrame({name: curves[name].dice[:, place] for name, place in zip(pair, places, strict=True)})
-    of = curves[pair[0]]
-    facts = pd.DataFrame({"case_id": of.case_ids, "patient": of.patients}).reindex(columns=list(FACTS))
+    by_case = {}
+    for name, place in zip(pair, places, strict=True):
+        of = curves[name]
+        by_case[name] = pd.Series(of.dice[:, place], of.case_ids).groupby(level=0).mean()  # over seeds
+    values, of = pd.DataFrame(by_case), curves[pair[0]]
+    patients = pd.Series(of.patients, of.case_ids).groupby(level=0).first()
+    facts = pd.DataFrame({"case_id": values.index, "patient": patients.to_numpy()}).reindex(columns=list(FACTS))
+    values = values.reset_index(drop=True)
     records = bin_records(Units("case", build_measure("case", "dsc"), pair, facts, facts, values, {}), None)
     return {str(key): value for key, value in records.iloc[-1].to_dict().items()}

@@ -12,6 +12,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.numbers import number
 from afl_core.base.storage import json_text, write_atomically
 from afl_core.cli.analysis import ResultsArgument
+from afl_core.cli.breakdown_options import SeedsOption
 from afl_core.cli.opened import open_compared
 from afl_core.cli.options import MeasuredRegionOption
 from afl_core.cli.output_options import command
@@ -35,6 +36,7 @@ def curves(
         str, typer.Option(help="How: " + "; ".join(f"{key}: {text}" for key, text in RULES.items()) + ".")
     ] = "dice",
     out: Annotated[Path | None, typer.Option(help="Folder for curves.csv: a row a source and threshold.")] = None,
+    separate_seeds: SeedsOption = False,
     region: MeasuredRegionOption = "",
 ) -> None:
     """Show what each source would find at every threshold, and compare two at thresholds chosen on other cases.
@@ -45,14 +47,15 @@ def curves(
     """
     pick(RULES, by, kind="rule")
     opened = open_compared(results, region)
-    found = load_curves(opened)
+    found = load_curves(opened, pool_seeds=not separate_seeds)
     _print(found)
     matched = None
     if validation:
         if len(found) < 2:
             raise UsageError("A comparison takes two sources with probabilities", received=", ".join(found))
         first, second, *_ = found
-        chosen = load_validation(opened, open_compared(validation, region), (first, second))
+        others = open_compared(validation, region)
+        chosen = load_validation(opened, others, (first, second), pool_seeds=not separate_seeds)
         matched = match_thresholds(found, chosen, (first, second), rule=by)
     print_result(*([matched.sentence()] if matched else []), NOTE)
     table = curves_table(found)
@@ -71,10 +74,12 @@ def curves(
 def _print(found: dict[str, Curves]) -> None:
     """A row a source: Dice at 0.5 and at its best threshold, and the sensitivity at numbers of false lesions."""
     rates = [f"{rate:g}" for rate in FALSE_RATES]
-    shown = Table("source", "Dice at 0.5", "best", "at", *rates, box=None, padding=(0, 1, 0, 0))
-    shown.title, shown.title_justify = "Mean Dice; and lesions found with at most so many false lesions a case", "left"
+    shown = Table("source", "Dice at 0.5", "best", "at", "F1 at 0.5", "AP", *rates, box=None, padding=(0, 1, 0, 0))
+    shown.title = "Mean Dice; lesions: F1, average precision, and share found with at most so many false lesions a case"
+    shown.title_justify = "left"
     for name, of in found.items():
         best, dice = of.best(), of.mean_dice
         found_at = [number(of.sensitivity_at(rate), 2) for rate in FALSE_RATES]
-        shown.add_row(name, number(dice[HALF], 3), number(dice[best], 3), number(THRESHOLDS[best], 2), *found_at)
+        of_dice = number(dice[HALF], 3), number(dice[best], 3), number(THRESHOLDS[best], 2)
+        shown.add_row(name, *of_dice, number(of.lesion_f1[HALF], 3), number(of.average_precision, 3), *found_at)
     print_result(shown)

@@ -1,4 +1,4 @@
-"""Charts of what sources count at every threshold: the FROC curve, and Dice against the threshold."""
+"""Charts of what sources count at every threshold: the FROC curve, and Dice and lesion F1 against the threshold."""
 
 from collections.abc import Mapping
 
@@ -19,7 +19,7 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
 
     Args:
         curves: Source to its curves.
-        names: Every source of the results, by whose place a source has its colour.
+        names: Every source that is compared, by whose place a source has its colour.
     """
     figure = go.Figure()
     every = np.concatenate([of.false_a_case for of in curves.values()])
@@ -51,6 +51,18 @@ def plot_dice(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
         _add_line(figure, name, names.index(name), AT, of.mean_dice, mark=of.best(), hover=hover)
     figure.update_xaxes(title="Threshold of the probability", range=[0, 1], zeroline=False)
     figure.update_yaxes(title="Mean Dice over patients", zeroline=False)
+    return figure.update_layout(chart_layout(420))
+
+
+def plot_lesion_f1(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure:
+    """F1 of all lesions together against the threshold, a line a source; a mark at 0.5. Arguments as `plot_froc`."""
+    figure = go.Figure()
+    figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
+    hover = "threshold %{x:.2f}<br>F1 of the lesions %{y:.3f}"
+    for name, of in curves.items():
+        _add_line(figure, name, names.index(name), AT, of.lesion_f1, mark=HALF, hover=hover)
+    figure.update_xaxes(title="Threshold of the probability", range=[0, 1], zeroline=False)
+    figure.update_yaxes(title="F1 of all lesions together", zeroline=False)
     return figure.update_layout(chart_layout(420))
 
 

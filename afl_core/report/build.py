@@ -13,6 +13,7 @@ from afl_core.report.charts import axis_charts, show_both, show_edges, show_spre
 from afl_core.report.covariates import show_covariates
 from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
+from afl_core.report.operating_point import show_operating_point
 from afl_core.report.page import frame
 from afl_core.report.parts import escape, paragraph, section
 from afl_core.report.protocols import show_protocols
@@ -51,6 +52,7 @@ def build_report(findings: Findings) -> str:
         "trend": ("Does the difference depend on volume?", show_trend(findings)),
         "edges": ("Do the edges decide?", show_edges(findings)),
         "spread": ("Distributions and recall of lesions", show_spread(findings)),
+        "operating-point": ("At other thresholds", show_operating_point(findings)),
         "ranking": ("Ranking", show_ranking(findings)),
         "planning": ("Patients for a new study", planning(findings)),
         "cases": ("Largest gains and losses", show_changes(findings)),

@@ -1,12 +1,15 @@
 """Curves and matched thresholds: by hand, and on sources that differ in where 0.5 lies alone."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from made_maps import GRID, PAIR, measure_maps
 
-from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, curves_table, load_curves, places_at_rate
+from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, by_size, curves_table, load_curves, places_at_rate
 from afl_core.analysis.operating_point import load_validation, match_thresholds
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
@@ -15,6 +18,8 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
 from afl_core.metrics.thresholds import THRESHOLDS, count_thresholds
+
+ORACLE = json.loads((Path(__file__).parents[1] / "oracles" / "detection_picai.json").read_text())
 
 
 def drawn(rng, radii, *, shift=0.0, prefix="t") -> Curves:
@@ -33,6 +38,7 @@ def drawn(rng, radii, *, shift=0.0, prefix="t") -> Curves:
         found=np.stack([of.lesions_found() for of in counts]).astype(float),
         reference=np.array([of.reference for of in counts], float),
         lesions=np.ones(len(radii)),
+        volume_ml=np.array([of.reference for of in counts], float) / 1000,
     )
 
 
@@ -84,7 +90,7 @@ def test_curves_by_hand():
     tp, fp = zeros.copy(), zeros.copy()
     tp[0, :60], fp[0, :20] = 4, 2
     false, sizes = zeros + (np.arange(99) < 30), np.array([8.0, 0.0])
-    curves = Curves(np.array(["p", "q"], object), ("a", "b"), tp, fp, false, tp / 4, sizes, sizes / 8)
+    curves = Curves(np.array(["p", "q"], object), ("a", "b"), tp, fp, false, tp / 4, sizes, sizes / 8, sizes / 1000)
     assert curves.dice[0, [0, 30, 70]].tolist() == pytest.approx([8 / 14, 8 / 12, 0])
     assert curves.dice[1].tolist() == [1.0] * 99, "both empty"
     assert curves.mean_dice[30] == pytest.approx((8 / 12 + 1) / 2)
@@ -124,3 +130,61 @@ def test_masks_have_no_counts_and_another_source_chooses_no_threshold(folders):
         load_curves(masks)
     with pytest.raises(DataError, match="does not hold the same A-FL"):
         load_validation(opened, masks, PAIR)
+
+
+@pytest.mark.parametrize("name", ORACLE["cohorts"])
+def test_average_precision_and_sensitivity_are_those_of_picai_eval(name):
+    """Each case of the oracle lists what picai_eval 1.4.13 took for a lesion (1) or a false alarm (0), and how sure."""
+    oracle = ORACLE["cohorts"][name]
+    cases = [np.array(case, float).reshape(-1, 2) for case in oracle["cases"]]
+    found, false = (
+        np.array([(case[case[:, 0] == kind, 1, None] > THRESHOLDS).sum(axis=0) for case in cases], float)
+        for kind in (1, 0)
+    )
+    lesions, nothing = np.array([case[:, 0].sum() for case in cases]), np.zeros(len(cases))
+    ids = tuple(map(str, range(len(cases))))
+    curves = Curves(np.array(ids, object), ids, found, false, false, found, nothing, lesions, nothing)
+    assert curves.average_precision == pytest.approx(oracle["ap"], abs=1e-6, nan_ok=True)
+    if name == "no lesion is missed":  # picai_eval leaves the lowest confidence out there, see test_detection.py
+        return
+    for rate, sensitivity in oracle["sensitivity"].items():
+        assert curves.sensitivity_at(float(rate)) == pytest.approx(sensitivity, abs=1e-6, nan_ok=True), rate
+
+
+def test_f1_precision_and_bins_by_hand():
+    ids, zeros = ("a", "b", "c"), np.zeros((3, 99))
+    found, false = zeros + np.array([[1], [2], [0]]), zeros + np.array([[1], [0], [2]])
+    sizes = np.array([500.0, 2000.0, 0.0])
+    patients, lesions = np.array(ids, object), np.array([2.0, 2.0, 0.0])
+    curves = Curves(patients, ids, found, false, false, found, sizes, lesions, sizes / 1000)
+    assert curves.precision[HALF] == 3 / 6
+    assert curves.lesion_f1[HALF] == 2 * 3 / (2 * 3 + 3 + 1), "3 found, 3 false, 1 missed"
+    assert curves.average_precision == 3 / 4 * 3 / 6, "one step, to a sensitivity of 3 of 4"
+    parts = by_size({"A": curves}, Binning("size", (1.0, 3.0), "by hand"))
+    ids_of = {name: of["A"].case_ids for name, of in parts.items()}
+    assert ids_of == {"small": ("a",), "medium": ("b",), "no tumour": ("c",)}
+    assert parts["small"]["A"].lesion_f1[HALF] == 2 * 1 / (2 * 1 + 1 + 1)
+    assert np.isnan(parts["no tumour"]["A"].average_precision)
+    assert np.isnan(curves.of_rows(np.arange(0)).lesion_f1[HALF])
+
+
+def test_seeds_count_together(tmp_path):
+    """Two seeds of FL, of which the second is A-FL's map: means over both, one threshold for both."""
+    measure_maps(tmp_path, tmp_path / "results", sources=("FL seed1", "FL seed2"))
+    opened = open_comparison(tmp_path / "results" / "test")
+    both, each = load_curves(opened, pool_seeds=True), load_curves(opened)
+    assert list(both) == ["FL"]
+    assert list(each) == ["FL seed1", "FL seed2"]
+    np.testing.assert_allclose(both["FL"].mean_dice, np.mean([of.mean_dice for of in each.values()], axis=0))
+    np.testing.assert_allclose(both["FL"].false_a_case, np.mean([of.false_a_case for of in each.values()], axis=0))
+    np.testing.assert_allclose(both["FL"].sensitivity, np.mean([of.sensitivity for of in each.values()], axis=0))
+    assert both["FL"].n_cases == 7
+
+
+def test_a_pair_of_means_over_seeds_is_compared_case_by_case():
+    test, validation = pair_of(1, 16, "t", shift=0), pair_of(2, 16, "v", shift=0)
+    twice = {name: of.of_rows(np.tile(np.arange(16), 2)) if name == "A-FL" else of for name, of in test.items()}
+    alone, doubled = (match_thresholds(of, validation, PAIR, rule="false") for of in (test, twice))
+    for key in ("mean_difference", "ci_low", "ci_high", "p"):
+        assert doubled.matched[key] == pytest.approx(alone.matched[key]), key
+        assert doubled.raw[key] == pytest.approx(alone.raw[key]), key

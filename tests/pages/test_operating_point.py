@@ -23,3 +23,14 @@ def test_thresholds_are_chosen_on_other_patients(app, parts):
     said = text(matched)
     assert "At thresholds chosen on 7 validation cases for the best mean Dice" in said
     assert "% remains." in said
+
+
+def test_cases_of_one_size_have_curves_of_their_own(app, parts):
+    counted = []
+    for size in ("all", "small", "medium", "large"):
+        shown = app("breakdown", results="test", view="Operating point", curves_of=size)
+        assert not shown.exception
+        assert [of.value for of in shown.segmented_control if of.label == "Cases by tumour volume"] == [size]
+        counted += [int(of.value.split()[0]) for of in shown.caption if "best threshold of these cases" in of.value]
+    assert counted[0] == 7 == sum(counted[1:])
+    assert min(counted[1:]) >= 2

@@ -2,56 +2,83 @@
 
 import streamlit as st
 
-from afl_core.analysis.curves import NOTE, Curves, load_curves
+from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.breakdown.options import list_sources
+from afl_core.analysis.curves import NOTE, Curves, by_size, load_curves
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
+from afl_core.base.numbers import number
 from afl_core.base.words import number_of
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.manifest import load_manifest
 from afl_core.evaluation.store import result_folders
-from afl_core.figures.curves import plot_dice, plot_froc
+from afl_core.figures.curves import plot_dice, plot_froc, plot_lesion_f1
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 
 NONE = "none"
+EVERY = "all"
 
 
 def show_operating_point(selection: Selection) -> None:
     """Counts at every threshold, and the pair at thresholds that other cases chose."""
-    workspace = selection.workspace
+    workspace, pool = selection.workspace, selection.options.pool_seeds
     try:
-        curves = _curves(workspace.state, workspace)
+        every = _curves(workspace.state, pool, workspace)
     except DataError as error:  # masks have none, which is no fault
         st.info(plain(str(error)))
         return
-    first = next(iter(curves.values()))
+    curves = {name: every[name] for name in selection.units.sources if name in every}
+    if not curves:
+        st.info("None of the sources that are compared has probabilities.")
+        return
     if selection.pair and set(selection.pair) <= set(curves):
-        _show_matched(workspace, curves, selection.pair)
-    cases = number_of(len(first.case_ids), "case")
-    for title, figure, column in zip(
-        ("Lesions found against false lesions", "Dice against the threshold"),
-        (plot_froc(curves, workspace.sources), plot_dice(curves, workspace.sources)),
-        st.columns(2, gap="large"),
-        strict=True,
-    ):
+        _show_matched(selection, curves, selection.pair)
+    size = next((binning for binning in selection.main if binning.axis == "size"), None)
+    curves = _choose_size(curves, size) if size and selection.units.level == "case" else curves
+    names = selection.units.sources
+    charts = {
+        "Lesions found against false lesions": plot_froc(curves, names),
+        "Dice against the threshold": plot_dice(curves, names),
+        "Lesion F1 against the threshold": plot_lesion_f1(curves, names),
+    }
+    for (title, figure), column in zip(charts.items(), st.columns(3, gap="large"), strict=True):
         with column:
             st.markdown(f"### {title}")
             show_chart(figure, f"{workspace.name} {title}", key=title)
-    left = [name for name in workspace.sources if name not in curves]
+    left = [name for name in names if name not in every]
     without = f" Without probabilities: {', '.join(left)}." if left else ""
+    cases = number_of(next(iter(curves.values())).n_cases, "case")
+    precision = ", ".join(f"{name} {number(of.average_precision, 3)}" for name, of in curves.items())
     st.caption(
         plain(
-            f"{cases}. Marks: 0.5 on the left, the best threshold of these cases on the right. Bands: 95 % over "
-            f"patients. "
-            f"{NOTE} Seeds are shown one by one.{without}"
+            f"{cases}. Marks: 0.5 on the left and on the right, the best threshold of these cases in the middle. "
+            f"Bands: 95 % over patients. Average precision: {precision}. {NOTE}{without}"
         )
     )
 
 
-def _show_matched(workspace: Comparison, curves: dict[str, Curves], pair: tuple[str, str]) -> None:
+def _choose_size(curves: dict[str, Curves], size: Binning) -> dict[str, Curves]:
+    """The curves on the cases of the size that the reader chooses."""
+    bins = by_size(curves, size)
+    chosen = st.segmented_control(
+        "Cases by tumour volume",
+        [EVERY, *bins],
+        default=EVERY,
+        required=True,
+        key="curves_of",
+        bind="query-params",
+        help=f"Bins of tumour volume {size.where()}; thresholds above are chosen on all cases.",
+    )
+    return bins.get(str(chosen), curves)
+
+
+def _show_matched(selection: Selection, curves: dict[str, Curves], pair: tuple[str, str]) -> None:
     """The sentence at matched thresholds, once validation results are chosen."""
-    others = _with_sources(workspace, pair)
+    workspace, pool = selection.workspace, selection.options.pool_seeds
+    members = list_sources(workspace.manifest, pool_seeds=pool)[1]
+    others = _with_sources(workspace, {seed for name in pair for seed in members.get(name, (name,))})
     columns = st.columns([3, 4, 5])
     chosen = columns[0].selectbox(
         "Validation results",
@@ -71,11 +98,11 @@ def _show_matched(workspace: Comparison, curves: dict[str, Curves], pair: tuple[
         )
         return
     validation = open_comparison(workspace.results.folder.parent / str(chosen), region=workspace.region)
-    matched = match_thresholds(curves, load_validation(workspace, validation, pair), pair, rule=str(rule))
-    st.markdown(f"**{plain(matched.sentence())}**")
+    of_pair = load_validation(workspace, validation, pair, pool_seeds=pool)
+    st.markdown(f"**{plain(match_thresholds(curves, of_pair, pair, rule=str(rule)).sentence())}**")
 
 
-def _with_sources(workspace: Comparison, pair: tuple[str, str]) -> list[str]:
+def _with_sources(workspace: Comparison, names: set[str]) -> list[str]:
     """Names of other results that hold sources of these names."""
     found = []
     for folder in result_folders():
@@ -83,11 +110,11 @@ def _with_sources(workspace: Comparison, pair: tuple[str, str]) -> list[str]:
             sources = load_manifest(folder).sources
         except AflError:  # one damaged folder blocks no other
             continue
-        if folder != workspace.results.folder and set(pair) <= set(sources):
+        if folder != workspace.results.folder and names <= set(sources):
             found.append(folder.name)
     return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the counts")
-def _curves(state: str, _workspace: Comparison) -> dict[str, Curves]:
-    return load_curves(_workspace)
+def _curves(state: str, pool: bool, _workspace: Comparison) -> dict[str, Curves]:
+    return load_curves(_workspace, pool_seeds=pool)

@@ -1,0 +1,39 @@
+"""`afl curves`: its table, its CSV and the pair at matched thresholds; and the report's section of the same numbers."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+from made_maps import measure_maps
+
+
+@pytest.fixture
+def parts(tmp_path):
+    """Results of maps on test and on validation cases, of which the second source is shifted."""
+    measure_maps(tmp_path, tmp_path / "results")
+    return tmp_path / "results"
+
+
+def test_the_table_the_file_and_the_report_say_the_same(call, parts, tmp_path):
+    code, out, err = call("curves", parts / "test", "--out", tmp_path / "out")
+    assert code == 0, err
+    assert "average precision" in out
+    table = pd.read_csv(tmp_path / "out" / "curves.csv")
+    at_half = table[table["threshold"] == 0.5].set_index("source")
+    assert len(table) == 2 * 99
+    for name in ("FL", "A-FL"):
+        assert re.search(rf"{name} +{at_half.loc[name, 'mean_dice']:.3f}", out)
+    code, _, err = call("report", parts / "test", "--out", tmp_path / "report.html")
+    assert code == 0, err
+    html = (tmp_path / "report.html").read_text()
+    assert '<section id="operating-point">' in html
+    assert f"{at_half.loc['A-FL', 'lesion_f1']:.3f}" in html
+
+
+def test_json_has_the_pair_at_thresholds_of_other_patients(call, parts):
+    code, out, err = call("curves", parts / "test", "--validation", parts / "validation", "--json", "--quiet")
+    assert code == 0, err
+    document = json.loads(out, parse_constant=pytest.fail)
+    assert list(document["matched"]["thresholds"]) == ["FL", "A-FL"]
+    assert len(document["curves"]) == 2 * 99
