@@ -12,7 +12,7 @@ from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
-from afl_core.evaluation.prediction_reading import BYTES, SATURATED
+from afl_core.evaluation.prediction_reading import BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
@@ -70,7 +70,8 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
-    return (*sentences, *_perfect(rows), *_scaled(rows), *_archives(rows), *_trained_on(manifest, rows))
+    read = (*_scaled(rows), *_foreign(rows), *_archives(rows))
+    return (*sentences, *_perfect(rows), *read, *_trained_on(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:
@@ -137,6 +138,19 @@ def _scaled(rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def _foreign(rows: pd.DataFrame) -> list[str]:
+    """Sources of labels that are not those of the data set: in the whole tumour all labels above 0 count."""
+    sentences = []
+    for source, n in _noted(rows, FOREIGN).items():
+        of = rows[(rows["source"] == source) & rows["note"].str.contains(FOREIGN, regex=False)].iloc[0]
+        which = of["note"].partition(f"{FOREIGN}: ")[2].partition("; ")[0]
+        sentences.append(
+            f"{number_of(n, 'file')} of {source} {'holds' if n == 1 else 'hold'} labels that the data set does not "
+            f"have, such as {which} in {of['case_id']}: they count as tumour."
+        )
+    return sentences
+
+
 def _archives(rows: pd.DataFrame) -> list[str]:
     """Sources whose probabilities do not belong to their masks, or could not be read; the masks are what counts."""
     sentences = [
@@ -189,9 +203,9 @@ def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
 
 
 def ignored_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
-    """How many lesions of the references enter no score, as they are small; "" where the results leave out none."""
+    """How many lesions and false positives enter no score, as they are small; "" where the results leave out none."""
     matcher, least = MATCHERS.get(manifest.settings.matcher), manifest.settings.least_lesion_voxels
-    if matcher is None or not (least or matcher.ignored_up_to_voxels) or "ignored_lesions" not in rows:
+    if matcher is None or not (least > 1 or matcher.ignored_up_to_voxels) or "ignored_lesions" not in rows:
         return ""
     cases = rows.drop_duplicates("case_id")[["ignored_lesions", "reference_lesions"]].fillna(0).astype(int)
     ignored, lesions = cases["ignored_lesions"], cases["reference_lesions"]
@@ -204,8 +218,18 @@ def ignored_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
         )
     sentence = (
         f"Lesions and false positives of fewer than {number_of(least, 'voxel')} enter no lesion score: "
-        f"{n:,} of {number_of(int(lesions.sum()), 'lesion')}" + (f", in {of}." if n else ".")
+        f"{n:,} of {number_of(int(lesions.sum()), 'lesion')}" + (f", in {of}" if n else "") + _ignored_false(rows) + "."
     )
     if lost := int((ignored[lesions > 0] == lesions[lesions > 0]).sum()):
         sentence += f" In {number_of(lost, 'case')} that is every lesion: --least-lesion sets another size."
     return sentence
+
+
+def _ignored_false(rows: pd.DataFrame) -> str:
+    """How many false positives of each source are too small to count; "" where none is, or it was not counted."""
+    if "ignored_false_lesions" not in rows:
+        return ""
+    counts = rows.groupby("source", sort=False)["ignored_false_lesions"].sum(min_count=1).dropna()
+    if not counts.any():
+        return ""
+    return "; and of false positives " + ", ".join(f"{int(n):,} of {source}" for source, n in counts.items())

@@ -38,8 +38,12 @@ OUTSIDE = 0.1
 SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
 """Name in notes of a file that by itself could be a mask."""
 
+FOREIGN = "holds labels that the data set does not have, which count as tumour"
+"""In notes of a file of which every label above 0 is taken; which labels, follows behind a colon."""
+
 _SELECTION = re.compile(
-    rf"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)|{UNREAD}.*|{re.escape(POSTPROCESSED)}"
+    r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)|"
+    rf"{UNREAD}.*|{FOREIGN}.*|{re.escape(POSTPROCESSED)}"
 )
 
 
@@ -90,7 +94,9 @@ def load_prediction(
         note = f"a file of labels, of which {region.key} was taken"
         return labels.mask(region, file=path.name), None, note
     check_plausible(labels, region.known, file=path.name)
-    return labels.mask(WHOLE, file=path.name), None, ""
+    foreign = [label for label in labels.present if region.known and label not in region.known]
+    note = f"{FOREIGN}: {', '.join(map(str, foreign))}" if foreign else ""
+    return labels.mask(WHOLE, file=path.name), None, note
 
 
 def declared_region(declaration: Declaration, region: Region) -> Region:

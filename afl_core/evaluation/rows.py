@@ -137,6 +137,7 @@ def measure_rows(
         "predicted_volume_ml": prediction.mask.volume_ml,
         "reference_lesions": shape.n_components,
         "ignored_lesions": sum(lesion.kind == "ignored" for lesion in metrics.lesions),
+        "ignored_false_lesions": metrics.ignored_false,
         "surface_area_mm2": shape.surface_area_mm2,
         "slice_thickness_mm": max(reference.spacing_mm),
         "roughness": shape.roughness,

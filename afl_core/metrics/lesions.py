@@ -115,13 +115,27 @@ def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ..
                 reference_components=m.parts[k - 1],
             )
         )
-    counted = m.component_voxels > (m.matcher.ignored_up_to_voxels if m.matcher.spares_specks else 0)
-    false = np.setdiff1d(np.flatnonzero(counted) + 1, component).tolist()
+    false = (np.flatnonzero(_is_false(m) & ~_is_speck(m)) + 1).tolist()
     centres = _central_voxels(m.components, m.spacing_mm, origin) if false else []
     for k, c in enumerate(false, start=len(rows) + 1):
         volume_ml = int(m.component_voxels[c - 1]) * ml
         rows.append(LesionMetrics(k, "false_positive", volume_ml, 0.0, False, centres[c - 1], 0.0, volume_ml, (c,)))
     return tuple(rows)
+
+
+def count_ignored_false(matching: Matching) -> int:
+    """Number of predicted components that are matched to nothing, and too small to be false positives."""
+    return int(np.count_nonzero(_is_false(matching) & _is_speck(matching)))
+
+
+def _is_false(m: Matching) -> BoolArray:
+    """Whether each component is matched to no lesion."""
+    return np.isin(np.arange(1, len(m.component_voxels) + 1), m.pairs[:, 1], invert=True)
+
+
+def _is_speck(m: Matching) -> BoolArray:
+    """Whether each component is too small to be a false positive."""
+    return np.asarray(m.component_voxels <= (m.matcher.ignored_up_to_voxels if m.matcher.spares_specks else 0))
 
 
 def measure_lesions(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from afl_core.errors import GeometryError, UsageError
-from afl_core.metrics.lesions import LesionMetrics, measure_lesions
+from afl_core.metrics.lesions import LesionMetrics, count_ignored_false, measure_lesions
 from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
 from afl_core.metrics.metric import Empty, MaskPair
 from afl_core.metrics.overlap import Counts, count
@@ -27,6 +27,7 @@ class MaskMetrics:
     Attributes:
         empty: Which mask is empty ("", "both", "reference" or "prediction"): the empty rule that decided the values.
         lesions: One row a reference lesion, then one a false positive.
+        ignored_false: Number of predicted components that are matched to nothing, and too small to count.
     """
 
     dsc: float
@@ -50,6 +51,7 @@ class MaskMetrics:
     released_iou: float
     empty: Empty
     lesions: tuple[LesionMetrics, ...]
+    ignored_false: int
 
     def as_dict(self) -> dict[str, float]:
         """The metrics as a table row, keyed as METRICS; without `empty` and `lesions`."""
@@ -102,7 +104,7 @@ def evaluate_masks(  # noqa: PLR0913 - one argument a choice
     boxes = [box for mask, part in zip(masks, within, strict=True) if (box := bounding_box(mask, part))]
     pair = _measure(masks, boxes, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
     values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
-    return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions)
+    return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions, ignored_false=pair.ignored_false)
 
 
 def _check(prediction: BoolArray, reference: BoolArray, spacing_mm: Spacing, nsd_tolerance_mm: float) -> None:
@@ -130,6 +132,7 @@ def _measure(
     prediction, reference = masks
     counts, distances, by_area = Counts(tp=0, fp=0, fn=0, tn=prediction.size), None, math.nan
     rows: tuple[LesionMetrics, ...] = ()
+    ignored_false = 0
     diagonal_mm = math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True)))
     if boxes:
         box = union_box(boxes[0], boxes[-1])
@@ -138,8 +141,10 @@ def _measure(
         if len(boxes) == 2:
             distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
             by_area = nsd_area(*cropped, spacing_mm=spacing_mm, tolerance_mm=nsd_tolerance_mm)
+        matching = match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher)
+        ignored_false = count_ignored_false(matching)
         rows = measure_lesions(
-            match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher),
+            matching,
             origin=(box[0].start, box[1].start, box[2].start),
             grid_diagonal_mm=diagonal_mm,
             distances=distances,
@@ -151,6 +156,7 @@ def _measure(
         lesions=rows,
         matcher=matcher,
         soft=soft,
+        ignored_false=ignored_false,
         voxel_ml=math.prod(spacing_mm) / 1000,
         grid_diagonal_mm=diagonal_mm,
         nsd_tolerance_mm=nsd_tolerance_mm,

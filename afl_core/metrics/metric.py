@@ -28,6 +28,7 @@ class MaskPair:
         nsd_area: Surface Dice by area; NaN when a mask is empty.
         lesions: One row a reference lesion, then one a false positive.
         matcher: The rule that matched them.
+        ignored_false: Number of predicted components that are matched to nothing, and too small to count.
         soft: Sums over the probabilities; None where none were given.
         voxel_ml: Volume of one voxel.
         grid_diagonal_mm: Length of the diagonal of the whole array, shape times spacing.
@@ -40,6 +41,7 @@ class MaskPair:
     lesions: tuple[lesions.LesionMetrics, ...]
     matcher: matchers.Matcher
     soft: released.SoftOverlap | None
+    ignored_false: int
     voxel_ml: float
     grid_diagonal_mm: float
     nsd_tolerance_mm: float

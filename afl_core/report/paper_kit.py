@@ -1,14 +1,17 @@
 """What a paper takes from a comparison: tables, a methods paragraph and its references, as files."""
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
 from types import MappingProxyType
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 from afl_core.analysis.breakdown.export import JSON, export_files
 from afl_core.analysis.breakdown.overall import overall
+from afl_core.analysis.breakdown.regions import RegionBreakdown
 from afl_core.report.findings import Findings
 from afl_core.report.paper_methods import doubts, latex_methods, markdown_methods, methods
+from afl_core.report.paper_protocols import protocol_tables
 from afl_core.report.paper_references import bibtex
 from afl_core.report.paper_tables import (
     PaperTable,
@@ -41,6 +44,7 @@ def paper_kit(findings: Findings, formats: Collection[str] = tuple(FORMATS)) -> 
     opened = findings.comparison
     metrics = overall((opened.rows, opened.lesions), opened.manifest, findings.options)
     tables = [t for t in (sources_table(metrics, findings), bins_table(findings), differences_table(findings)) if t]
+    tables += protocol_tables(findings)
     statements, caveats = methods(metrics, findings), doubts(findings)
     files: dict[str, str] = {}
     for table in tables:
@@ -53,6 +57,18 @@ def paper_kit(findings: Findings, formats: Collection[str] = tuple(FORMATS)) -> 
     files["references.bib"] = bibtex(key for statement in statements for key in statement.keys)
     document = export_files(findings.breakdown, findings.options, opened.manifest, results=opened.name)[JSON]
     return {name: text.encode() for name, text in files.items()} | {JSON: document}
+
+
+def regions_kit(
+    regions: Sequence[RegionBreakdown], command: str, formats: Collection[str] = tuple(FORMATS)
+) -> dict[str, bytes]:
+    """The kit of each region in a folder of its name; Holm's correction is over the tests of all of them."""
+    files: dict[str, bytes] = {}
+    for of in regions:
+        folder = re.sub(r"[^A-Za-z0-9_-]+", "_", of.comparison.region)
+        kit = paper_kit(Findings(of.breakdown, of.options, of.comparison, command), formats)
+        files |= {f"{folder}/{name}": content for name, content in kit.items()}
+    return files
 
 
 def zipped(files: Mapping[str, bytes]) -> bytes:

@@ -14,8 +14,10 @@ from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import levels_sentence, range_text, tests_sentence
 from afl_core.base.numbers import interval, number, p_number
 from afl_core.base.words import number_of
+from afl_core.data.labels import region_title
 from afl_core.report.findings import Findings
 from afl_core.report.markup import latex, markdown
+from afl_core.volume import WHOLE
 
 NUMERIC = ("n", "units", "Mean", "95 % interval", "Difference", "Interval", "p", "p (Holm)", "Effect")
 """Columns of numbers, set to the right."""
@@ -66,7 +68,7 @@ def sources_table(metrics: Sequence[Overall], findings: Findings) -> PaperTable:
             rows.append((better, str(record["source"]), *_counts(counts, findings), *_mean(record, measure.digits)))
     return PaperTable(
         "table_sources",
-        f"Mean of each source over all {findings.units.noun}. {_data(findings)}",
+        f"Mean of each source over all {findings.units.noun}. {data_sentence(findings)}",
         _n_sentence(findings),
         ("Metric", "Source", *_count_columns(findings), "Mean", "95 % interval"),
         tuple(rows),
@@ -82,7 +84,8 @@ def bins_table(findings: Findings) -> PaperTable:
     exact = [record for record, kept in zip(list_records(breakdown), first, strict=True) if kept]
     return PaperTable(
         "table_bins",
-        f"{units.measure.title} ({units.measure.better} is better) by bin: mean of each source. {_data(findings)}",
+        f"{units.measure.title} ({units.measure.better} is better) by bin: mean of each source. "
+        f"{data_sentence(findings)}",
         f"{_n_sentence(findings)} {_edges_sentence(findings)}",
         ("By", "Bin", "Range", *_count_columns(findings), "Source", "Mean", "95 % interval"),
         tuple(
@@ -110,7 +113,7 @@ def differences_table(findings: Findings) -> PaperTable | None:
     )
     return PaperTable(
         "table_differences",
-        f"{units.measure.title} by bin: mean paired difference of the sources. {_data(findings)}",
+        f"{units.measure.title} by bin: mean paired difference of the sources. {data_sentence(findings)}",
         note,
         ("By", "Bin", "Range", *_count_columns(findings), "Pair", "Difference", "Interval", "p (Holm)", "Effect"),
         tuple((*_place(record, findings), *_difference(record, units.measure.digits)) for record in records),
@@ -157,6 +160,14 @@ def as_exact_csv(table: PaperTable) -> str:
     return _csv([columns, *([row[name] for name in columns] for row in table.exact)])
 
 
+def data_sentence(findings: Findings) -> str:
+    """The data set, that it is synthetic where it is, and the region where there are others."""
+    of = findings.comparison
+    cases = number_of(len(findings.units.table), findings.units.noun[:-1])
+    data = f"{'Synthetic cohort' if of.is_demo else 'Data set'} {of.manifest.data.folder.name}, {cases}"
+    return f"{data}, {region_title(of.region)}." if len(of.regions) > 1 or of.region != WHOLE.name else f"{data}."
+
+
 def _latex_rows(table: PaperTable) -> list[str]:
     """The rows; a first cell that repeats is left empty, and a little space stands before a new one."""
     lines: list[str] = []
@@ -201,13 +212,6 @@ def _n_sentence(findings: Findings) -> str:
 def _edges_sentence(findings: Findings) -> str:
     edges = [f"{findings.units.axis(b.axis).label} {b.where()}" for b in findings.breakdown.binnings]
     return " ".join([*([f"Edges of the bins: {'; '.join(edges)}."] if edges else []), *findings.breakdown.unbinned])
-
-
-def _data(findings: Findings) -> str:
-    """The data set, and that it is synthetic where it is."""
-    of = findings.comparison
-    cases = number_of(len(findings.units.table), findings.units.noun[:-1])
-    return f"{'Synthetic cohort' if of.is_demo else 'Data set'} {of.manifest.data.folder.name}, {cases}."
 
 
 def _place(record: Mapping[Any, Any], findings: Findings) -> tuple[str, ...]:

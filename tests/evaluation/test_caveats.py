@@ -8,10 +8,13 @@ from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.data.layouts import DataOptions, references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
+from afl_core.evaluation.manifest_sections import SettingsSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings, choose_settings, settings_for
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import decide_meanings, parse_sources
+
+ONE_VOXEL = SettingsSection(least_lesion_voxels=1)
 
 
 def evaluated(tmp_path, matcher, *case_ids):
@@ -80,6 +83,30 @@ def test_a_least_size_of_a_lesion_is_said_with_the_number_that_it_leaves_out(tmp
     assert results.cases()["lesion_tp"].tolist() == [1]
     with pytest.raises(DataError, match="least_lesion_voxels 0 where it holds 5"):
         results.describe_cohort(cohort, sources, settings=Settings())
+
+
+def test_false_positives_too_small_to_count_are_told_by_source(tmp_path):
+    reference = np.zeros((12, 12, 12), np.uint8)
+    reference[2:6, 2:6, 2:6] = 1
+    specks = reference.copy()
+    specks[8, 8, 8] = specks[10, 10, 10] = specks[1, 1, 1] = 1  # two alone, one on the tumour
+    specks[8:11, 2:6, 2:6] = 1  # a false positive
+    for name, array in (("masks", reference), ("specks", specks)):
+        (tmp_path / name).mkdir()
+        nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / name / "a.nii.gz")
+    cohort = references_cohort(tmp_path / "masks")
+    sources = parse_sources([f"A={tmp_path / 'masks'}", f"B={tmp_path / 'specks'}"])
+    results = Results(tmp_path / "out")
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    rows = results.cases().set_index("source")
+    assert rows.loc["B", ["lesion_fp", "ignored_false_lesions"]].tolist() == [1, 2]
+    said = " ".join(notes(results.manifest(), results.cases()))
+    assert "enter no lesion score: 0 of 1 lesion; and of false positives 0 of A, 2 of B." in said
+    older = results.cases().drop(columns="ignored_false_lesions")
+    assert "enter no lesion score: 0 of 1 lesion." in " ".join(notes(results.manifest(), older))
+    every = " ".join(notes(results.manifest().model_copy(update={"settings": ONE_VOXEL}), results.cases()))
+    assert "enter no lesion score" not in every, "a least size of one voxel leaves out nothing"
 
 
 def test_a_least_size_that_leaves_nothing_of_a_case_is_said(tmp_path):

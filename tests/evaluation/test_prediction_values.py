@@ -1,13 +1,14 @@
 """What the values of predicted files mean, decided for their folder."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from afl_core.base.words import number_of
 from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import _foreign, notes, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.facts import changed_sentence
 from afl_core.evaluation.prediction_reading import changes, load_prediction
@@ -413,3 +414,24 @@ def test_other_4d_files_are_refused(tmp_path, array, said):
     nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "a.nii.gz")
     with pytest.raises(DataError, match=said):
         load_prediction(tmp_path / "a.nii.gz", ET)
+
+
+def test_labels_that_the_data_set_lacks_count_and_are_told(put):
+    known = (1, 2, 4)
+    mask, _, note = load_prediction(put("a.nii.gz", np.array([1, 2, 7], np.uint8)), Region("whole", known, known))
+    assert int(mask.array.sum()) == 3
+    assert note == "holds labels that the data set does not have, which count as tumour: 7"
+    assert changes(note) == "", "a warning says it"
+    rows = pd.DataFrame({"source": ["A", "A"], "case_id": ["a", "b"], "note": [note, ""]})
+    assert _foreign(rows) == [
+        "1 file of A holds labels that the data set does not have, such as 7 in a: they count as tumour."
+    ]
+
+
+def test_labels_without_a_background_are_refused(write_nifti, tmp_path):
+    array = np.ones(SHAPE, np.uint8)
+    array[2:4, 2:4, 2:4] = 2
+    with pytest.raises(DataError, match=r"no voxel of 0, which is the background \(received: labels 1, 2\)"):
+        load_prediction(write_nifti(tmp_path / "a.nii.gz", array))
+    array[0] = 0
+    assert load_prediction(write_nifti(tmp_path / "b.nii.gz", array))[0].array.any()

@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, publish
 from afl_core.analysis.breakdown.regions import EVERY_REGION
 from afl_core.glossary import TERMS
 from afl_core.report.findings import Findings
-from afl_core.report.paper_kit import paper_kit, zipped
+from afl_core.report.paper_kit import paper_kit, regions_kit, zipped
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.shared.charts import PICTURES, PICTURES_KEY, WHITE_KEY
 from afl_core.ui.shared.errors import plain
@@ -40,8 +40,7 @@ def show_export(selection: Selection) -> None:
         button, what = st.columns([2, 8], vertical_alignment="center")
         button.download_button(name, content, file_name=name, on_click="ignore", width="stretch")
         what.caption(_WHAT[name])
-    if not regions:
-        _offer_paper_kit(selection)
+    _offer_paper_kit(selection)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
             "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
@@ -52,13 +51,13 @@ def show_export(selection: Selection) -> None:
 
 
 def _commands(selection: Selection) -> str:
-    """The commands that make the same; a paper's tables are of one region."""
+    """The commands that make the same."""
     folder = selection.workspace.results.folder
     folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
     words = ("--regions", EVERY_REGION) if selection.regions else selection.workspace.arguments
     given = f"{shlex.quote(str(folder))}{command_options(selection.options)}"
     given += "".join(f" {shlex.quote(word)}" for word in words)
-    outs = {"breakdown": "DIR", "report": "report.html", **({} if selection.regions else {"export": "paper"})}
+    outs = {"breakdown": "DIR", "report": "report.html", "export": "paper"}
     return "\n".join(f"afl {name} {given} --out {out}" for name, out in outs.items())
 
 
@@ -76,6 +75,8 @@ def _offer_paper_kit(selection: Selection) -> None:
 
 
 def _paper_kit(selection: Selection) -> bytes:
+    if selection.regions:
+        return zipped(regions_kit(selection.regions, ""))
     return zipped(paper_kit(Findings(selection.breakdown, selection.options, selection.workspace, "")))
 
 
