@@ -100,6 +100,16 @@ def _goodness(table: pd.DataFrame, metric: str, source: str) -> pd.Series:
     return values if kind == "higher" else -values if kind == "lower" else -values.abs()
 
 
+def order_title(order: str, sources: Sequence[str]) -> str:
+    """Name of an order of `ORDERS` for people: between two sources, worst is what the second loses most.
+
+    >>> order_title("Worst first", ("FL",)), order_title("Worst first", ("FL", "A-FL"))
+    ('Worst first', 'Largest loss first')
+    """
+    pair = {WORST: "Largest loss first", BEST: "Largest gain first"}
+    return pair.get(order, order) if len(sources) > 1 else order
+
+
 def order_by(source: str) -> str:
     """Name of the order of cases by the values of one source."""
     return f"{source}, worst first"

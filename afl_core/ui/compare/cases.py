@@ -1,5 +1,6 @@
 """Which case is open, and the line of choices and the rail by which a reader comes to it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +16,7 @@ from afl_core.analysis.case_tables import (
     in_order,
     narrowed,
     order_by,
+    order_title,
     shown_choices,
     size_choices,
 )
@@ -100,6 +102,7 @@ def _words(metric: str, sources: tuple[str, ...]) -> str:
     """What the cases are ordered and narrowed by, as the menu has it."""
     usual = {"sort": "", "show": shown_choices(sources)[0], "size": ALL_SIZES}
     said = [str(st.session_state[key]) for key, value in usual.items() if st.session_state[key] != value]
+    said = [order_title(text, sources) for text in said]
     return f"{METRICS[metric].label}, {', '.join(said).lower()}"
 
 
@@ -209,16 +212,31 @@ def _choose_metric(workspace: Comparison) -> str:
 def _choose_cases(table: pd.DataFrame, metric: str, sources: tuple[str, ...], find: str) -> pd.DataFrame:
     """What the search, the filters and the order, all kept in the address, make of the case table."""
     orders = (*ORDERS, *map(order_by, sources))
-    order = _select("Order", "sort", orders, help_text="Worst: where the second source loses most against the first.")
+    order = _select(
+        "Order",
+        "sort",
+        orders,
+        help_text="Loss and gain: of the second source against the first.",
+        title=lambda order: order_title(order, sources),
+    )
     shown = _select("Show", "show", shown_choices(sources))
     size = _select("Size", "size", size_choices(table), help_text=TERMS["Tumour volume"])
     kept = narrowed(table, metric, sources, shown=shown, size=size, find=find)
     return in_order(kept, metric, sources, order=order)
 
 
-def _select(label: str, key: str, options: tuple[str, ...], *, help_text: str = "") -> str:
+def _select(
+    label: str, key: str, options: tuple[str, ...], *, help_text: str = "", title: Callable[[str], str] = str
+) -> str:
     chosen = st.selectbox(
-        label, options, key=key, bind="query-params", help=help_text or None, width=220, on_change=_narrow
+        label,
+        options,
+        format_func=title,
+        key=key,
+        bind="query-params",
+        help=help_text or None,
+        width=220,
+        on_change=_narrow,
     )
     return str(chosen)
 

@@ -6,7 +6,7 @@ import streamlit as st
 from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.overall import Overall
 from afl_core.analysis.breakdown.sentences import false_positives_sentences
-from afl_core.analysis.case_tables import SMALLEST, WORST, order_by
+from afl_core.analysis.case_tables import SMALLEST, WORST, order_by, order_title
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.numbers import NOTHING, interval, number
@@ -87,6 +87,6 @@ def _open_cases(workspace: Comparison, summary: Summary, metric: str, column: st
     if what in {"mean", "median"} and source in summary.sources:
         sort = order_by(source)
     else:
-        sort = WORST if what.lower() in {"difference", "interval"} else SMALLEST
+        sort = order_title(WORST, summary.sources) if what.lower() in {"difference", "interval"} else SMALLEST
     st.session_state["metric"] = metric if metric in METRICS else "lesion_f1"  # of that page, which the address follows
     st.switch_page("pages/compare.py", query_params={"results": workspace.name, "sort": sort})
