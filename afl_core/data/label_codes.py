@@ -5,7 +5,7 @@ from types import MappingProxyType
 
 from afl_core.base.catalogue import pick
 from afl_core.data.formats.values import LARGEST_LABEL
-from afl_core.data.labels import CORE, ENHANCING, SCHEMES, SYNONYMS, TITLES, WHOLE, Scheme
+from afl_core.data.labels import CORE, ENHANCING, SCHEMES, SYNONYMS, WHOLE, Scheme, region_title
 from afl_core.errors import UsageError
 
 TODO = "Write NAME=NUMBER, parted by commas, such as --labels et=1,ncr=2,ed=3"
@@ -17,17 +17,6 @@ CORES = frozenset({"ncr", "net", "ncr_net", "ncr-net", "necrosis", "core", "nec"
 
 CAVITIES = frozenset({"rc", "cavity"})
 """Names of a resection cavity, which is no tumour."""
-
-_KNOWN = MappingProxyType(
-    {
-        ENHANCING: TITLES[ENHANCING],
-        "ncr": "necrotic core (NCR)",
-        "net": "non-enhancing tumour (NET)",
-        "ed": "edema (ED)",
-        "snfh": "edema (SNFH)",
-        "rc": "resection cavity (no tumour)",
-    }
-)
 
 
 def find_scheme(text: str) -> Scheme:
@@ -50,7 +39,7 @@ def find_scheme(text: str) -> Scheme:
     if ENHANCING in regions and len(core) > 1:
         regions[CORE] = core
     canonical = ",".join(f"{name}={label}" for label, name in codes.items())
-    values = {label: _KNOWN.get(name, name) for label, name in codes.items()}
+    values = {label: region_title(name) for label, name in codes.items()}
     regions = {WHOLE: whole} | regions
     return Scheme(canonical, f"of your own ({canonical})", MappingProxyType(values), MappingProxyType(regions))
 

@@ -23,7 +23,19 @@ SYNONYMS = MappingProxyType({"wt": WHOLE, "cspca": WHOLE, "all": WHOLE})
 
 _MADE = re.compile(r"([a-z][a-z0-9_-]{0,29})=([0-9]{1,5}(?:[+,][0-9]{1,5})*)")
 
-TITLES = MappingProxyType({WHOLE: "whole tumour (WT)", CORE: "tumour core (TC)", ENHANCING: "enhancing tumour (ET)"})
+TITLES = MappingProxyType(
+    {
+        WHOLE: "whole tumour (WT)",
+        CORE: "tumour core (TC)",
+        ENHANCING: "enhancing tumour (ET)",
+        "ncr": "necrotic core (NCR)",
+        "net": "non-enhancing tumour (NET)",
+        "ed": "edema (ED)",
+        "snfh": "edema (SNFH)",
+        "rc": "resection cavity (no tumour)",
+    }
+)
+"""Regions, and labels that are regions by themselves, for people."""
 
 EXAMPLE_CODES = "--labels et=1,ncr=2,ed=3"
 """Example of codes that are given in a command."""

@@ -12,7 +12,7 @@ from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
-from afl_core.evaluation.prediction_reading import BYTES, FOREIGN, SATURATED
+from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
@@ -53,8 +53,12 @@ def _imported(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
 
 
 def meanings(manifest: Manifest) -> list[str]:
-    """The meaning of each folder of predictions, where it was decided, a sentence each."""
-    return [f"{name}: {DECIDED[source.meaning]}." for name, source in manifest.sources.items() if source.meaning]
+    """The meaning of each folder of predictions, where it was decided; sources of one meaning in one sentence."""
+    sources: dict[str, list[str]] = {}
+    for name, source in manifest.sources.items():
+        if source.meaning:
+            sources.setdefault(DECIDED[source.meaning], []).append(name)
+    return [f"{named(names)}: {meaning}." for meaning, names in sources.items()]
 
 
 def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
@@ -70,7 +74,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
-    read = (*_scaled(rows), *_foreign(rows), *_archives(rows))
+    read = (*_scaled(rows), *_foreign(rows), *_alone(rows), *_archives(rows))
     return (*sentences, *_perfect(rows), *read, *_trained_on(manifest, rows))
 
 
@@ -149,6 +153,16 @@ def _foreign(rows: pd.DataFrame) -> list[str]:
             f"have, such as {which} in {of['case_id']}: they count as tumour."
         )
     return sentences
+
+
+def _alone(rows: pd.DataFrame) -> list[str]:
+    """Sources of labels with some files of label 1 alone, which may be masks of the whole."""
+    return [
+        f"{number_of(n, 'file')} of {source} {'holds' if n == 1 else 'hold'} the label 1 alone, such as that of "
+        f"{rows.loc[(rows['source'] == source) & rows['note'].str.contains(ALONE, regex=False), 'case_id'].iloc[0]}: "
+        "a mask of the whole tumour among files of labels would be taken for that label."
+        for source, n in _noted(rows, ALONE).items()
+    ]
 
 
 def _archives(rows: pd.DataFrame) -> list[str]:

@@ -41,9 +41,12 @@ SATURATED = "a map of 0 and 1 alone, as other files of its folder are maps"
 FOREIGN = "holds labels that the data set does not have, which count as tumour"
 """In notes of a file of which every label above 0 is taken; which labels, follows behind a colon."""
 
+ALONE = "holds the label 1 alone, as a mask of the whole would"
+"""In notes of a file that is read as labels."""
+
 _SELECTION = re.compile(
     r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)|"
-    rf"{UNREAD}.*|{FOREIGN}.*|{re.escape(POSTPROCESSED)}"
+    rf"{UNREAD}.*|{FOREIGN}.*|{ALONE}|{re.escape(POSTPROCESSED)}"
 )
 
 
@@ -90,13 +93,14 @@ def load_prediction(
     if meaning == "mask":
         return load_mask(path), None, ""
     labels = load_boxed_labels(path)
+    alone = [ALONE] if labels.present == (1,) and len(region.known) > 1 else []
     if region.key:
         note = f"a file of labels, of which {region.key} was taken"
-        return labels.mask(region, file=path.name), None, note
+        return labels.mask(region, file=path.name), None, "; ".join([note, *alone])
     check_plausible(labels, region.known, file=path.name)
     foreign = [label for label in labels.present if region.known and label not in region.known]
-    note = f"{FOREIGN}: {', '.join(map(str, foreign))}" if foreign else ""
-    return labels.mask(WHOLE, file=path.name), None, note
+    notes = [f"{FOREIGN}: {', '.join(map(str, foreign))}"] if foreign else alone
+    return labels.mask(WHOLE, file=path.name), None, "; ".join(notes)
 
 
 def declared_region(declaration: Declaration, region: Region) -> Region:

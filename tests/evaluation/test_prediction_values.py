@@ -8,7 +8,7 @@ from afl_core.base.words import number_of
 from afl_core.data.formats.files import load_labels, load_mask
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.caveats import _foreign, notes, warnings
+from afl_core.evaluation.caveats import _alone, _foreign, notes, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.facts import changed_sentence
 from afl_core.evaluation.prediction_reading import changes, load_prediction
@@ -294,8 +294,11 @@ def test_a_file_of_necrosis_alone_has_no_enhancing_tumour(tmp_path, labelled):
     rows = results.cases().set_index("case_id")
     assert rows.loc["b", "predicted_volume_ml"] == 0
     assert rows.loc["a", "dsc"] == 1
-    assert set(rows["note"]) == {"a file of labels, of which et: 3 was taken"}
+    assert rows.loc["a", "note"] == "a file of labels, of which et: 3 was taken"
     manifest = results.manifest()
+    assert any(
+        "1 file of A holds the label 1 alone, such as that of b" in of for of in warnings(manifest, results.cases())
+    )
     assert manifest.sources["A"].meaning == "labels"
     assert "A: files of labels, of which the region is taken." in notes(manifest, results.cases())
     assert changed_sentence(open_comparison(results.folder)) == ""  # that is said of the region
@@ -426,6 +429,18 @@ def test_labels_that_the_data_set_lacks_count_and_are_told(put):
     assert _foreign(rows) == [
         "1 file of A holds labels that the data set does not have, such as 7 in a: they count as tumour."
     ]
+
+
+def test_a_file_of_label_1_alone_among_labels_is_told(put):
+    known = (1, 2, 4)
+    path = put("a.nii.gz", np.array([1, 1], np.uint8))
+    for region in (Region("whole", known, known), Region("tc", (1, 4), known)):
+        *_, note = load_prediction(path, region, "labels")
+        rows = pd.DataFrame({"source": ["A"], "case_id": ["a"], "note": [note]})
+        (said,) = _alone(rows)
+        assert said.startswith("1 file of A holds the label 1 alone, such as that of a: a mask of the whole tumour")
+        assert changes(note) == ""
+    assert load_prediction(path, Region("whole"), "labels")[2] == "", "one label is all that there is"
 
 
 def test_labels_without_a_background_are_refused(write_nifti, tmp_path):

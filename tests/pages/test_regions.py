@@ -104,7 +104,7 @@ def test_every_region_is_in_the_address_and_in_the_commands(app, tmp_path):
     at = app("breakdown", every_region="true", measured_region="et", view="Export")
     assert headline(at).startswith("## Enhancing tumour (ET). ")
     (code,) = [of.value for of in at.code]
-    assert [line.split()[1] for line in code.splitlines()] == ["breakdown", "report"]
+    assert [line.split()[1] for line in code.splitlines()] == ["breakdown", "report", "export"]
     assert all(" --regions all " in line and " --region " not in line for line in code.splitlines())
     assert not {of.key for of in app("breakdown", results="made").toggle} - {"every_region"}
 

@@ -207,6 +207,7 @@ def _axis_words(axis: str, units: Units) -> str:
 def _caption(selection: Selection) -> str:
     units = selection.units
     edges = "; ".join(f"{units.axis(b.axis).label.lower()} {b.where()}" for b in selection.breakdown.binnings)
+    ours = f"The edges are ours, the paper publishes none: {edges}. " if edges else ""
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = selection.workspace.rows[selection.workspace.rows["empty"] != ""]["case_id"].nunique()
     rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
@@ -217,8 +218,7 @@ def _caption(selection: Selection) -> str:
     )
     return (
         f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
-        f"The edges are ours, the paper publishes none: {edges}. "
-        f"{units.measure.definition} {rule}. "
+        f"{ours}{units.measure.definition} {rule}. "
         + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
         + "".join(f"{sentence} " for sentence in unmeasured(selection.workspace.manifest))
         + f"{other} can say otherwise: choose them under Compare."
