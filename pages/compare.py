@@ -1,6 +1,16 @@
 """Compare: the cases at the left; at the right one case in slices, surfaces and numbers."""
 
-from afl_core.ui.compare import case_views, cases, figure_export, imported, label_errors, layout, panels, upload
+from afl_core.ui.compare import (
+    case_views,
+    cases,
+    figure_export,
+    imported,
+    label_errors,
+    layout,
+    panels,
+    reading,
+    upload,
+)
 from afl_core.ui.shared import job_panel
 from afl_core.ui.shared.workspace import current_workspace
 
@@ -8,6 +18,8 @@ workspace = current_workspace("pages/compare.py")
 
 if workspace is not None and workspace.manifest.imported:
     imported.show_imported(workspace)
+elif workspace is not None and reading.is_reading():
+    reading.show_reading(workspace)
 elif workspace is not None:
     layout.set_style(folded=cases.is_folded())
     rail, stage = layout.columns()

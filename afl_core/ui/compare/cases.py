@@ -26,6 +26,7 @@ from afl_core.figures.palette import source_style
 from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.compare import layout
+from afl_core.ui.compare.reading import offer_reading
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
 from afl_core.ui.viewers.rail import Rail, Row, show_rail
@@ -83,6 +84,8 @@ def choose_case(workspace: Comparison) -> Chosen | None:
             metric, sources = _choose_metric(workspace), tuple(compared_sources(workspace))
             everything = case_table(workspace, metric)
             table = _choose_cases(everything, metric, sources, find)
+        if len(sources) > 1:
+            offer_reading()
     if len(everything) == 0:
         st.info("This data set has no cases.")
         return None

@@ -53,6 +53,7 @@ class OfPage:
         outlines: Title of the one thing that is shown, the outlines of all masks; "" for a pane of each mask.
         group: Viewers with the same one have one crosshair, view and set of switches: their grids must be the same. ""
             for a viewer with a crosshair of its own.
+        spared_keys: Keys that the viewer leaves to the page.
         second: Whether it stands beside the viewer of the page: it leaves the address alone, and in a group it has no
             toolbar.
     """
@@ -63,6 +64,7 @@ class OfPage:
     below: int = 0
     outlines: str = ""
     group: str = ""
+    spared_keys: str = ""
     second: bool = False
 
 
@@ -99,7 +101,12 @@ def show_viewer(
     callbacks: dict[str, Any] = {"on_view_change": ignore} if report else {}
     if page:
         options |= {"sequences": page.sequences, "sequence": page.sequence, "below": page.below}
-        options |= {"outlines": page.outlines, "group": page.group, "bare": bool(page.group) and page.second}
+        options |= {
+            "outlines": page.outlines,
+            "group": page.group,
+            "spare": page.spared_keys,
+            "bare": bool(page.group) and page.second,
+        }
         callbacks["on_sequence_change"] = lambda: _choose(page, st.session_state[key].get("sequence"))
     digests = json.loads(payload.header)["parts"]
     viewer = component("viewer")

@@ -59,6 +59,7 @@ function escape(viewer) {
  * @returns {boolean}
  */
 function press(viewer, { key, shiftKey }) {
+  if (viewer.options.spare?.includes(key)) return false;
   const { h, v } = viewer.plane;
   const right = viewer.flipped() ? -1 : 1; // the voxel step that goes right on the screen
   const other = (name, one, two) => () => setSwitch(viewer, name, viewer.ui[name] === one ? two : one);

@@ -30,6 +30,7 @@ export type Options = {
   height?: number; // of a pane of surfaces, at most, in CSS pixels
   group?: string; // viewers of one group have one crosshair, view and set of switches; their grids are the same
   outlines?: string; // title of the one thing that is shown: the outlines of all masks
+  spare?: string; // keys that are left to the page
   bare?: boolean; // without a toolbar, which another one of the group has
   below?: number; // CSS pixels to leave below the viewer within the window
 };

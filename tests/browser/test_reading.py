@@ -1,0 +1,45 @@
+"""A blinded reading in the browser: its keys, also while the slices have the keyboard, and what the page gives away."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from afl_core.base import paths
+
+ROOT = Path(__file__).parents[2]
+READY = ".afl[data-ready=true]"
+
+
+@pytest.fixture
+def readings(demo):
+    """The readings of the demo, which has none before and after."""
+    folder = paths.RESULTS / "demo" / "readings"
+    shutil.rmtree(folder, ignore_errors=True)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
+    page.goto(f"{serve(ROOT / 'app.py')}/compare?results=demo&reading=start")
+    page.get_by_label("Reader", exact=True).fill("Ada")
+    page.get_by_role("button", name="Begin, or go on").click()
+    for number, key in enumerate("120"):
+        page.get_by_text(f"{number} of 24 cases read").wait_for(timeout=60_000)
+        page.wait_for_selector(READY, timeout=60_000)
+        if number:
+            page.locator(f"{READY} .panes").focus()
+        page.keyboard.press(key)
+    page.get_by_text("3 of 24 cases read").wait_for(timeout=60_000)
+    page.wait_for_selector(READY)
+    assert "A-FL" not in page.content().replace("A-FL workbench", "")
+    assert "FL" not in page.url
+    assert page.locator(f"{READY} .pane header b").all_inner_texts() == ["Reference", "A", "B"]
+    (path,) = readings.iterdir()
+    assert list(json.loads(path.read_text())["choices"].values()) == ["A", "B", "="]
+    page.get_by_role("button", name="Back").click()
+    page.get_by_text("3 of 24 cases read, now").wait_for(timeout=60_000)
+    page.get_by_role("button", name="A is better").click()
+    page.wait_for_timeout(1000)
+    assert list(json.loads(path.read_text())["choices"].values()) == ["A", "B", "A"]
