@@ -8,6 +8,7 @@ from afl_core.ui.compare import (
     label_errors,
     layout,
     panels,
+    probabilities,
     reading,
     upload,
 )
@@ -38,6 +39,7 @@ elif workspace is not None:
                 cases.offer_steps(chosen)
                 panels.show_header(workspace, chosen.case_id)
                 case_views.show_files(workspace, chosen.case_id, masks)
+                probabilities.offer_probabilities(workspace)
             job_panel.show_job(workspace, chosen.case_id)
             case_views.show_slices(workspace, chosen.case_id, masks)
             surfaces = case_views.place_surfaces()

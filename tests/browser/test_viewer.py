@@ -984,3 +984,35 @@ def test_scrubs_a_full_case_within_a_frame(viewer: Page):
             break
         time.sleep(2)
     assert min(medians) < FRAME_MS
+
+
+def test_a_slider_moves_the_outline_of_a_probability(viewer: Page):
+    """The map falls by 0.05 a mm from 1: above t lies a disc of (1 - t) * 20 mm, whose outline is as wide."""
+    viewer.open("case=probability")
+    slider = viewer.page.get_by_label("Threshold")
+
+    def width(value: str) -> int:
+        slider.fill(value)
+        columns = np.flatnonzero(viewer.where(1, "#00e5ff", tolerance=60).any(axis=0))
+        return int(columns[-1] - columns[0])
+
+    widths = {value: width(value) for value in ("0.25", "0.5", "0.75")}
+    assert widths["0.25"] / widths["0.5"] == pytest.approx(1.5, rel=0.1)
+    assert widths["0.75"] / widths["0.5"] == pytest.approx(0.5, rel=0.1)
+    assert not viewer.where(0, "#00e5ff", tolerance=60).any(), "the reference has no threshold"
+    assert not viewer.where(2, "#00e5ff", tolerance=60).any(), "nor has a difference"
+    slider.dblclick()
+    assert viewer.page.locator(".cut output").inner_text() == "0.50"
+    assert "FL probability" in viewer.readout
+    viewer.open("case=small")
+    assert not viewer.page.locator(".cut").is_visible()
+
+
+def test_a_difference_has_the_colour_of_the_surer_source_and_none_where_both_agree(viewer: Page):
+    viewer.open("case=probability")
+    shown = viewer.pixels(2)
+    height, wide = shown.shape[:2]
+    mixed = np.abs(np.diff(shown, axis=2)).max(axis=2) > 40  # an image is grey
+    assert mixed.any()
+    assert mixed.mean() < 0.5
+    assert (height, wide) == viewer.pixels(1).shape[:2]

@@ -110,6 +110,15 @@ def case_named(name: str, sequence: str) -> ViewerCase:
         noisy = np.random.default_rng(3).random(case.image.array.shape) > 0.98
         extra = {"<img src=x onerror=alert(1)>": Mask(noisy, case.image.affine)}
         case = ViewerCase(case.image, case.reference, {**case.predictions, **extra}, case_id=name)
+    if name == "probability":  # 1 in the middle of the large lesion, and 0.05 less a mm; and its mirror image
+        shape, spacing = SMALL
+        steps = np.indices(shape) - np.array([(0.68, 0.6, 0.55)]).T[..., None, None] * np.reshape(shape, (3, 1, 1, 1))
+        away = np.linalg.norm(steps * np.reshape(spacing, (3, 1, 1, 1)), axis=0)
+        values = np.clip(1 - away / 20, 0, 1).astype(np.float32)
+        maps = {"FL probability": ScalarMap(values, "Probability", (0.0, 1.0), cut=True)}
+        colours = ("#C08800", "#C08800", "#CC79A7", "#CC79A7")
+        maps["difference"] = ScalarMap(values - values[::-1], "difference", (-1.0, 1.0), colours=colours, centred=True)
+        case = ViewerCase(case.image, case.reference, maps=maps, case_id=name)
     if name == "bare":
         case = ViewerCase(case.image, None, {}, case_id=name)
     if name in STORED:
@@ -150,6 +159,7 @@ def main() -> None:
         "sized",
         "near",
         "labelled",
+        "probability",
         *STORED,
     ]
     columns = st.columns(6)

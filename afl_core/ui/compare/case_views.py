@@ -19,6 +19,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.compare.labels import label_stamps, read_labels
 from afl_core.ui.compare.panels import selected_lesion
+from afl_core.ui.compare.probabilities import probability_maps, shows_probabilities
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import OfPage, show_viewer
@@ -103,8 +104,11 @@ def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None
         if not case.sequences:
             st.caption("This data set has masks alone, so the slices have no image behind them.")
         files = (_image_file(case, sequence), *_files(workspace, case, masks))
-        stamps = label_stamps(workspace, case_id, drawn_sources(workspace)[: len(SOURCE_COLOURS)])
-        payload, note = _payload(workspace, case, sequence, files, stamps)
+        if shows_probabilities(workspace):
+            payload, note = _probabilities(workspace, case, sequence, files)
+        else:
+            stamps = label_stamps(workspace, case_id, drawn_sources(workspace)[: len(SOURCE_COLOURS)])
+            payload, note = _payload(workspace, case, sequence, files, stamps)
         if note:
             st.warning(plain(note))
         focus, source = selected_lesion(workspace, case_id)
@@ -207,6 +211,18 @@ def _payload(
         if labels is None:
             raise
         return viewer_payload(shown), " ".join(filter(None, (note, str(error))))
+
+
+@st.cache_resource(max_entries=6, show_spinner="Computing the probabilities")
+def _probabilities(
+    _workspace: Comparison, _case: Case, sequence: str, files: tuple[Stamped, ...]
+) -> tuple[ViewerPayload, str]:
+    """The payload with maps in place of the masks, and what is missing, or ""."""
+    volume, reference, _, note = _read(_case, sequence, files)
+    maps, lacking = probability_maps(_workspace, _case)
+    name = sequence if sequence and not note else "masks"
+    shown = ViewerCase(volume, reference, maps=maps, case_id=_case.case_id, sequence=name, near=True)
+    return viewer_payload(shown), " ".join(filter(None, (note, lacking)))
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")

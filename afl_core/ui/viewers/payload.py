@@ -51,12 +51,16 @@ class ScalarMap:
         label: Name of the quantity with its unit, in the legend and the read-out.
         limits: Values at the ends of the colour scale, increasing; a value beyond takes the end's colour.
         colours: Two or more "#rrggbb" from low to high, evenly spaced.
+        cut: Whether the reader may draw the outline of the voxels above a value, which a slider sets.
+        centred: Whether the values in the middle are translucent, not the lowest.
     """
 
     values: NDArray[np.floating[Any]]
     label: str
     limits: tuple[float, float]
     colours: tuple[str, ...] = MAP_COLOURS
+    cut: bool = False
+    centred: bool = False
 
 
 @dataclass(frozen=True)
@@ -185,7 +189,11 @@ def _described(case: ViewerCase) -> dict[str, Any]:
             for bit, mask in _masks(case).items()
         ],
         "maps": [
-            {"name": name, "label": m.label, "limits": m.limits, "colours": m.colours} for name, m in case.maps.items()
+            {
+                **{"name": name, "label": m.label, "limits": m.limits, "colours": m.colours},
+                **{"cut": m.cut, "centred": m.centred},
+            }
+            for name, m in case.maps.items()
         ],
         "errors": dict(ERROR_COLOURS),
         "agreement": dict(AGREEMENT_COLOURS),

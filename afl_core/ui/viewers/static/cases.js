@@ -47,7 +47,7 @@ function adopt(viewer, header, voxels) {
   const [a, b, c] = header.affine;
   viewer.world = new DOMMatrix([0, 1, 2, 3].flatMap((i) => [a[i], b[i], c[i], i === 3 ? 1 : 0]));
   viewer.levels = byteLevels(header);
-  viewer.mapRamps = header.maps.map(({ colours }) => colourRamp(colours));
+  viewer.mapRamps = header.maps.map(({ colours, centred }) => colourRamp(colours, centred));
   viewer.place = placeOf(viewer.options.group || viewer.options.key, header);
   viewer.reference = header.masks.find((mask) => mask.bit === 0);
   viewer.sources = header.masks.filter((mask) => mask.bit > 0);

@@ -26,6 +26,8 @@ export function listenToControls(viewer) {
     actions[action]?.();
   });
   opacity.addEventListener("input", () => setSwitch(viewer, "opacity", Number(opacity.value)));
+  viewer.cut.addEventListener("input", ({ target }) => setSwitch(viewer, "cut", Number(target.value)));
+  viewer.cut.addEventListener("dblclick", () => setSwitch(viewer, "cut", 0.5));
   finding.addEventListener("change", () => goFinding(viewer, Number(finding.value)));
   pair.addEventListener("change", () => setSwitch(viewer, "pair", Number(pair.value)));
   subject.addEventListener("change", () => setSwitch(viewer, "subject", subject.value));

@@ -14,6 +14,7 @@ import { PLANES, test, trace } from "./voxels.js";
 /** @typedef {import("./types").Layer} Layer */
 /** @typedef {import("./types").Kind} Kind */
 
+const CUT = "#00e5ff"; // of the outline above the threshold: no colour of a map or mask
 const EDGES = ["left", "right", "top", "bottom"];
 
 /**
@@ -95,7 +96,7 @@ function layers(viewer, { bit, colour, pair, map, together }) {
   const fill = ui.style === "fill";
   const rim = { name: "mask0", test: (c) => c & 1, colour: reference?.colour, width: 1.2, dash: [3, 2] };
   if (!ui.masks) return [];
-  if (map !== undefined) return reference && ui.rim ? [rim] : [];
+  if (map !== undefined) return [...cutLayers(viewer, map), ...(reference && ui.rim ? [rim] : [])];
   if (together) return outlineKinds(viewer);
   if (pair) return agreementKinds(viewer).map((kind) => ({ ...kind, fill, width: 1.6 }));
   if (bit === undefined) return [];
@@ -113,6 +114,19 @@ function layers(viewer, { bit, colour, pair, map, together }) {
   }
   const outline = { name: `mask${bit}`, test: has, colour, fill, width: 1.8 };
   return bit > 0 && reference && ui.rim ? [outline, rim] : [outline];
+}
+
+/**
+ * The outline of the voxels of a map above the reader's threshold, where it has one.
+ * @param {Viewer} viewer
+ * @param {number} map
+ * @returns {Layer[]}
+ */
+function cutLayers({ header, ui }, map) {
+  const { cut, limits: [low, high] } = header.maps[map];
+  if (!cut) return [];
+  const least = ((ui.cut - low) / (high - low)) * 255; // bytes are rounded, so that those above hold the values above
+  return [{ name: `map${map} above ${ui.cut}`, map, test: (byte) => byte > least, colour: CUT, width: 2 }];
 }
 
 /**
@@ -196,8 +210,9 @@ export function drawPane(viewer, pane) {
  * @param {Layer} layer
  * @returns {Path2D}
  */
-function outline(shape, { h, v }, { paths, codes, labels }, { name, labelled, test: holds }) {
-  return remember(paths, name, () => trace(labelled ? labels : codes, shape[h], shape[v], test(holds)));
+function outline(shape, { h, v }, { paths, codes, labels, values }, { name, labelled, map, test: holds }) {
+  const voxels = map === undefined ? (labelled ? labels : codes) : values[map];
+  return remember(paths, name, () => trace(voxels, shape[h], shape[v], test(holds)));
 }
 
 /**

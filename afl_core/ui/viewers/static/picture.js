@@ -41,7 +41,8 @@ function gatherPlane(viewer, axis) {
     here.paths.clear();
     [here.codes, here.grey] = [cutHere(viewer.masks), cutHere(viewer.image)];
     here.labels = viewer.labels && cutHere(viewer.labels);
-    viewer.maps.forEach((map, i) => paintBytes(here.maps[i], cutHere(map), shape[plane.h], viewer.mapRamps[i]));
+    here.values = viewer.maps.map(cutHere);
+    here.values.forEach((slice, i) => paintBytes(here.maps[i], slice, shape[plane.h], viewer.mapRamps[i]));
   }
   if (shown !== here.shown) paintBytes(here.slice, here.grey, shape[plane.h], greyRamp(low, high, viewer.levels));
   [here.at, here.shown] = [at, shown];

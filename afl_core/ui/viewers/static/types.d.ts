@@ -9,7 +9,9 @@ export type Test = (code: number) => unknown; // whether a voxel whose mask bits
 // ---- slices: the header that afl_core/ui/viewers/payload.py writes
 
 export type Mask = { bit: number; name: string; colour: Colour; volume_ml: number };
-export type ScalarMap = { name: string; label: string; limits: [number, number]; colours: Colour[] };
+export type ScalarMap = {
+  name: string; label: string; limits: [number, number]; colours: Colour[]; cut: boolean; centred: boolean;
+}; // cut: its values have a threshold of the reader's; centred: the middle is translucent
 export type Labels = {
   names: string[]; colours: Colour[]; wrong: Colour; columns: Record<string, number>; combinations: number[][];
 }; // as afl_core/ui/viewers/label_codes.py writes it
@@ -38,7 +40,7 @@ export type Options = {
 // ---- slices: what the viewer holds
 
 export type Switches = {
-  axis: string; lead: string; subject: string; mode: string; style: string; opacity: number; pair: number;
+  axis: string; lead: string; subject: string; mode: string; style: string; opacity: number; pair: number; cut: number;
   masks: boolean; rim: boolean; cross: boolean; smooth: boolean; radiological: boolean;
 };
 export type View = { zoom: number; centre: number[]; near: boolean }; // what is in sight; near: one place alone
@@ -50,14 +52,14 @@ export type Voxels = { image: Uint8Array; masks: Uint8Array; maps: Uint8Array[];
 export type Look = {
   colour: Colour; width: number; fill?: boolean; dash?: number[]; hatch?: string; pattern?: CanvasPattern | null;
 };
-export type Layer = Look & { name: string; test: Test; labelled?: boolean }; // labelled: it tests codes of labels
+export type Layer = Look & { name: string; test: Test; labelled?: boolean; map?: number }; // it tests codes of labels, or bytes of a map
 export type Kind = Layer & { text: string };
 export type Key = Omit<Look, "width"> & { text: string; ground?: boolean }; // ground: on the black of the images
 export type Shows = {
   name: string; bit?: number; colour?: Colour; volume_ml?: number; pair?: Mask[]; together?: boolean; map?: number;
 };
 export type Cut = {
-  at?: string; shown?: string; codes?: Uint8Array; labels?: Uint8Array; grey?: Uint8Array; slice: OffscreenCanvas; maps: OffscreenCanvas[];
+  at?: string; shown?: string; codes?: Uint8Array; labels?: Uint8Array; values?: Uint8Array[]; grey?: Uint8Array; slice: OffscreenCanvas; maps: OffscreenCanvas[];
   paths: Map<string, Path2D>;
 }; // one slice at voxel resolution: of which voxels and window, mask codes, grey bytes, pictures, outlines of the masks
 export type Pane = {

@@ -21,7 +21,7 @@ import { fillSequences, syncControls, writeReadout } from "./words.js";
 
 /** @type {import("./types").Switches} */
 const DEFAULTS = {
-  axis: "axial", lead: "axial", subject: "", mode: "masks", style: "fill", opacity: 0.4, pair: 0,
+  axis: "axial", lead: "axial", subject: "", mode: "masks", style: "fill", opacity: 0.4, pair: 0, cut: 0.5,
   masks: true, rim: true, cross: true, smooth: true, radiological: true,
 };
 
@@ -91,6 +91,7 @@ export class Viewer {
     this.more = find(".more");
     this.subject = find(".subject");
     this.opacity = find(".opacity");
+    this.cut = find(".cut");
     listenToControls(this);
     listenToPanes(this);
     listenToStrip(this);

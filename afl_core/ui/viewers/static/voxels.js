@@ -182,16 +182,19 @@ export function byteLevels({ knots, window: [low, high] }) {
 }
 
 /**
- * Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through.
+ * Colours "#rrggbb", evenly spaced from byte 0 to 255; the lowest quarter fades in, so that the image shows through, or
+ * the middle does.
  * @param {string[]} colours
+ * @param {boolean} centred
  * @returns {Uint32Array}
  */
-export function colourRamp(colours) {
+export function colourRamp(colours, centred = false) {
   const stops = colours.map((text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16)));
   return Uint32Array.from({ length: 256 }, (_, value) => {
     const at = (value / 255) * (stops.length - 1);
     const first = Math.min(Math.floor(at), stops.length - 2);
     const [r, g, b] = stops[first].map((from, i) => Math.round(from + (stops[first + 1][i] - from) * (at - first)));
-    return ((Math.min(255, value * 4) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    const shown = centred ? Math.abs(value - 127.5) * 4 : value * 4;
+    return ((Math.min(255, shown) << 24) | (b << 16) | (g << 8) | r) >>> 0;
   });
 }

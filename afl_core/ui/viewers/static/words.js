@@ -84,6 +84,10 @@ export function syncControls(viewer) {
   root.querySelector('[data-do="ruler"]').setAttribute("aria-pressed", String(viewer.measuring));
   opacity.value = ui.opacity;
   opacity.disabled = ui.style === "outline" && !header.maps.length;
+  const [slider, told] = viewer.cut.querySelectorAll("input, output");
+  viewer.cut.hidden = !header.maps.some(({ cut }) => cut);
+  slider.value = ui.cut;
+  told.textContent = ui.cut.toFixed(2);
   viewer.pair.hidden = !viewer.agreement || viewer.pairs.length < 2;
   viewer.pair.value = ui.pair;
   finding.value = findingAt(viewer, place.cross);
