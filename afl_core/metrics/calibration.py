@@ -36,31 +36,33 @@ class Reliability:
         return np.abs(self.probability - self.frequency)
 
 
-def reliability(counts: ProbabilityCounts) -> Reliability:
-    """The reliability curve of `BINS` equal bins."""
-    voxels, reference, probability = (
+def reliability(
+    voxels: NDArray[np.number], reference: NDArray[np.number], probability: NDArray[np.number]
+) -> Reliability:
+    """The reliability curve of `BINS` equal bins; arguments as the fields of `ProbabilityCounts`."""
+    n, inside, total = (
         np.asarray(of, dtype=np.float64).reshape(*of.shape[:-1], BINS, -1).sum(axis=-1)
-        for of in (counts.voxels, counts.reference, counts.probability)
+        for of in (voxels, reference, probability)
     )
-    some = np.where(voxels > 0, voxels, np.nan)
-    return Reliability(voxels, probability / some, reference / some)
+    some = np.where(n > 0, n, np.nan)
+    return Reliability(n, total / some, inside / some)
 
 
 def ece(counts: ProbabilityCounts) -> Reals:
     """Expected calibration error: mean gap over the voxels; NaN without any."""
-    curve = reliability(counts)
+    curve = reliability(counts.voxels, counts.reference, counts.probability)
     return _ratio(np.nansum(curve.gap * curve.voxels, axis=-1), curve.voxels.sum(axis=-1))
 
 
 def ace(counts: ProbabilityCounts) -> Reals:
     """Average calibration error: mean gap over the bins that hold a voxel; NaN without any."""
-    gap = reliability(counts).gap
+    gap = reliability(counts.voxels, counts.reference, counts.probability).gap
     return _ratio(np.nansum(gap, axis=-1), np.isfinite(gap).sum(axis=-1))
 
 
 def mce(counts: ProbabilityCounts) -> Reals:
     """Maximum calibration error: the largest gap of a bin that holds a voxel; NaN without any."""
-    gap = reliability(counts).gap
+    gap = reliability(counts.voxels, counts.reference, counts.probability).gap
     return np.where(np.isfinite(gap).any(axis=-1), np.nan_to_num(gap, nan=0.0).max(axis=-1), np.nan)
 
 

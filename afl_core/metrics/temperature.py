@@ -1,7 +1,8 @@
 """Temperature scaling from counts: a map whose logits are divided by one number, without the map.
 
 Source: Guo et al., On calibration of modern neural networks, ICML 2017. A voxel counts with the middle logit of its
-bin. On drawn maps this moves the fitted temperature by 0.1 %, an ECE by 1 % of itself, and the soft score by 0.0002.
+bin. On drawn maps this moves the fitted temperature by 0.1 %, ECE by 1 % of itself, ACE by up to 0.005, and the soft
+score by 0.0002.
 """
 
 import numpy as np
