@@ -1,7 +1,8 @@
 """How sure sources are against how often they are right: reliability curves, and errors of calibration in pairs."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -51,12 +52,20 @@ class Confidence:
         parts: Key of `PARTS` to the counts there, with the cases along the first axis.
         channels: Voxels outside and inside the reference by the logit of the background's and of the tumour's channel,
             shape (cases, 2, 2, LOGIT_BINS); without cases where logits were not read.
+        own_channels: Whether these are two outputs of a network, and not 1 - p and p.
     """
 
     patients: NDArray[np.object_]
     case_ids: tuple[str, ...]
     parts: Mapping[str, ProbabilityCounts]
     channels: Reals
+    own_channels: bool = False
+
+    @cached_property
+    def map_channels(self) -> Reals:
+        """`channels` of 1 - p and p, where p is the probability of the tumour."""
+        tumour = self.parts["grid"].logits
+        return np.stack([mirrored(tumour), tumour], axis=1)
 
     def curve(self, part: str) -> Reliability:
         """The reliability curve of all voxels together, whatever their case."""
@@ -119,14 +128,17 @@ def _confidence(table: pd.DataFrame, logits: bool) -> Confidence:
         of_logits = stacked(f"{part}_logits").reshape(len(table), 2, LOGIT_BINS) if logits else np.zeros(0)
         return ProbabilityCounts(voxels, reference, probability, squared, of_logits)
 
-    parts = {part: counts(part) for part in PARTS}
-    channels = np.zeros((0, 2, 2, LOGIT_BINS))
-    if logits:
-        tumour = parts["grid"].logits
-        of_map = np.stack([mirrored(tumour), tumour], axis=1)
-        stored = [np.asarray(of, np.float64).reshape(-1, 2, 2, LOGIT_BINS) for of in table[CHANNELS]]
-        channels = np.stack([own[0] if len(own) else derived for own, derived in zip(stored, of_map, strict=True)])
-    return Confidence(table["patient"].to_numpy(dtype=object), tuple(table.index), parts, channels)
+    found = Confidence(
+        table["patient"].to_numpy(dtype=object),
+        tuple(table.index),
+        {part: counts(part) for part in PARTS},
+        np.zeros((0, 2, 2, LOGIT_BINS)),
+    )
+    if not logits:
+        return found
+    stored = [np.asarray(of, np.float64).reshape(-1, 2, 2, LOGIT_BINS) for of in table[CHANNELS]]
+    both = [own[0] if len(own) else derived for own, derived in zip(stored, found.map_channels, strict=True)]
+    return replace(found, channels=np.stack(both), own_channels=any(len(own) for own in stored))
 
 
 def error_rows(found: Mapping[str, Confidence]) -> pd.DataFrame:

@@ -28,6 +28,16 @@ from afl_core.metrics.temperature import TEMPERATURES, best_temperature, log_los
 SOFT = "released_dsc"
 """Key of the paper's soft score, which is compared beside the errors of calibration."""
 
+OF_MAP = Measure(
+    "soft_of_map",
+    "The same score of the tumour's probability",
+    "",
+    "higher",
+    "The released Dice of 1 - p and p, where p is the probability that makes the mask.",
+    "as computed",
+)
+"""The soft score without what two outputs of a network that are no probabilities of each other add to it."""
+
 Members = Mapping[str, Sequence[str]]
 """Name of each compared source to the sources whose mean it is, or to itself alone."""
 
@@ -41,6 +51,7 @@ class Scaled:
         part: Key of `PARTS`: the voxels on which temperatures were fitted.
         temperatures: Source, or each seed of one, to its temperature: above 1 it was too sure.
         validation_cases: Number of cases on which they were fitted.
+        measures: The errors of calibration and the soft scores that are compared.
         raw: Key of a measure to the record of its difference, second minus first, as `bin_records` gives it.
         scaled: The same at the temperatures; the intervals also count the patients that chose them.
     """
@@ -49,6 +60,7 @@ class Scaled:
     part: str
     temperatures: Mapping[str, float]
     validation_cases: int
+    measures: tuple[Measure, ...]
     raw: Mapping[str, Mapping[str, Any]]
     scaled: Mapping[str, Mapping[str, Any]]
 
@@ -70,6 +82,10 @@ class Scaled:
         )
         if self.remaining is None:
             return f"{said} No difference is shown as they are, of which a part could remain."
+        if self.remaining <= 0:
+            return f"{said} Nothing of the difference remains."
+        if self.remaining > 1:
+            return f"{said} The difference is {number(self.remaining, 1)} times as large."
         return f"{said} Of the difference, {100 * self.remaining:.0f} % remains."
 
 
@@ -117,37 +133,34 @@ def scale_pair(
     first, second = members
     temperatures = {name: _fitted(name, of, part) for name, of in validation.items()}
     raw, scaled = {}, {}
+    measures = _measures(test, part)
     intervals = _joint_intervals(test, validation, members, part)
     soft = cases.pivot(index="case_id", columns="source", values=SOFT)
-    for measure in _measures(part):
-        as_is = {
-            name: soft.loc[list(of.case_ids), name].to_numpy(dtype=float)
-            if measure.key == SOFT
-            else ERRORS[_key(measure)].function(of.parts[part])
-            for name, of in test.items()
-        }
+    for measure in measures:
+        as_is = {name: _values(of, part, measure) for name, of in test.items()}
+        if measure.key == SOFT:  # known exactly
+            as_is = {name: soft.loc[list(of.case_ids), name].to_numpy(dtype=float) for name, of in test.items()}
         raw[measure.key] = _record(test, members, measure, as_is)
         at = {name: _values(of, part, measure, temperatures[name]) for name, of in test.items()}
         scaled[measure.key] = _record(test, members, measure, at)
         if raw[measure.key]["n"] >= MIN_PATIENTS:
             scaled[measure.key]["ci_low"], scaled[measure.key]["ci_high"] = intervals[measure.key]
     cases_fitted = len(next(iter(validation.values())).case_ids)
-    return Scaled((first, second), part, temperatures, cases_fitted, raw, scaled)
+    return Scaled((first, second), part, temperatures, cases_fitted, measures, raw, scaled)
 
 
-def _measures(part: str) -> tuple[Measure, ...]:
-    return *MEASURES[part].values(), build_measure("case", SOFT)
+def _measures(test: Mapping[str, Confidence], part: str) -> tuple[Measure, ...]:
+    own = any(of.own_channels for of in test.values())
+    return *MEASURES[part].values(), build_measure("case", SOFT), *([OF_MAP] if own else [])
 
 
-def _key(measure: Measure) -> str:
-    return measure.key.split("_")[0]
-
-
-def _values(of: Confidence, part: str, measure: Measure, temperature: float) -> Reals:
-    """A measure of each case at a temperature."""
-    if measure.key == SOFT:
-        return scaled_soft_dice(of.channels, temperature)
-    return ERRORS[_key(measure)].function(scale(of.parts[part], temperature))
+def _values(of: Confidence, part: str, measure: Measure, temperature: float | None = None) -> Reals:
+    """A measure of each case as it is, or at a temperature."""
+    if measure.key in (SOFT, OF_MAP.key):
+        channels = of.channels if measure.key == SOFT else of.map_channels
+        return scaled_soft_dice(channels, temperature or 1.0)
+    counts = of.parts[part]
+    return ERRORS[measure.key.split("_")[0]].function(scale(counts, temperature) if temperature else counts)
 
 
 def _fitted(name: str, of: Confidence, part: str) -> float:
@@ -188,7 +201,7 @@ def _joint_intervals(
     places = {name: _places(of, part, chosen_by) for name, of in validation.items()}
     beyond = (1 - expanded_level(CI_LEVEL, max(min(fitted_on, patients), 2))) / 2
     found = {}
-    for measure in _measures(part):
+    for measure in _measures(test, part):
         means = {name: _drawn_means(of, part, measure, (places[name], weights)) for name, of in test.items()}
         first, second = (np.mean([means[name] for name in group], axis=0) for group in members.values())
         low, high = np.nanquantile(second - first, (beyond, 1 - beyond))
@@ -234,7 +247,7 @@ def scaled_table(found: Scaled) -> pd.DataFrame:
             "low": record["ci_low"],
             "high": record["ci_high"],
         }
-        for measure in _measures(found.part)
+        for measure in found.measures
         for map_, record in (("as it is", found.raw[measure.key]), ("scaled", found.scaled[measure.key]))
     ]
     return pd.DataFrame(rows)

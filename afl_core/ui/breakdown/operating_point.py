@@ -5,16 +5,13 @@ import streamlit as st
 from afl_core.analysis.curves import NOTE, Curves, load_curves
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.words import number_of
-from afl_core.errors import AflError, DataError
-from afl_core.evaluation.comparison import Comparison, open_comparison
-from afl_core.evaluation.manifest import load_manifest
-from afl_core.evaluation.store import result_folders
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.curves import plot_dice, plot_froc
 from afl_core.ui.breakdown.controls import Selection
+from afl_core.ui.breakdown.validation import choose_validation
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
-
-NONE = "none"
 
 
 def show_operating_point(selection: Selection) -> None:
@@ -51,41 +48,21 @@ def show_operating_point(selection: Selection) -> None:
 
 def _show_matched(workspace: Comparison, curves: dict[str, Curves], pair: tuple[str, str]) -> None:
     """The sentence at matched thresholds, once validation results are chosen."""
-    others = _with_sources(workspace, pair)
     columns = st.columns([3, 4, 5])
-    chosen = columns[0].selectbox(
-        "Validation results",
-        [NONE, *others],
-        key="validation",
-        bind="query-params",
-        help="Results of the same sources on other patients, on which thresholds are chosen.",
-    )
+    with columns[0]:
+        validation = choose_validation(workspace, pair, what="thresholds are chosen")
     rule = columns[1].selectbox(
         "Thresholds", list(RULES), format_func=RULES.__getitem__, key="matched_by", bind="query-params"
     )
-    if chosen == NONE:
+    if validation is None:
         st.info(
             "Two sources can differ in where 0.5 lies alone. To tell that apart, measure the same sources on "
             "validation cases, and choose these results above: thresholds that are chosen on the compared cases "
             "prove nothing."
         )
         return
-    validation = open_comparison(workspace.results.folder.parent / str(chosen), region=workspace.region)
     matched = match_thresholds(curves, load_validation(workspace, validation, pair), pair, rule=str(rule))
     st.markdown(f"**{plain(matched.sentence())}**")
-
-
-def _with_sources(workspace: Comparison, pair: tuple[str, str]) -> list[str]:
-    """Names of other results that hold sources of these names."""
-    found = []
-    for folder in result_folders():
-        try:
-            sources = load_manifest(folder).sources
-        except AflError:  # one damaged folder blocks no other
-            continue
-        if folder != workspace.results.folder and set(pair) <= set(sources):
-            found.append(folder.name)
-    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the counts")
