@@ -118,8 +118,8 @@ _MEASURING = {
     "Reliability curve": "How often voxels of a probability are in the reference. Calibrated: of the voxels with 0.7, "
     "70 % are. Above the diagonal a source is not sure enough, below it too sure.",
     "Errors of calibration": "How far a source is from calibrated, in 20 bins of the probability. ECE: mean over "
-    "voxels; ACE: mean over bins; MCE: the worst bin. Brier score: mean squared error of the probability, which counts other "
-    "errors too. 0 is best.",
+    "voxels; ACE: mean over bins; MCE: the worst bin. Brier score: mean squared error of the probability, which counts "
+    "other errors too. 0 is best.",
     "Near the reference": "The reference and every voxel within 10 mm of it, the same for all sources. Over the whole "
     "grid, background that every source has right swamps all else.",
     "Temperature": "A number that divides all logits of a source: above 1 it becomes less sure, below 1 surer. No mask "

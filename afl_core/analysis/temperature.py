@@ -80,13 +80,23 @@ class Scaled:
             f"temperatures fitted on {number_of(self.validation_cases, 'validation case')}, {PARTS[self.part]} "
             f"({fitted}): {_difference(self.scaled[SOFT])}."
         )
+        return f"{said} {self._remains()}{self._of_map()}"
+
+    def _remains(self) -> str:
         if self.remaining is None:
-            return f"{said} No difference is shown as they are, of which a part could remain."
+            return "No difference is shown as they are, of which a part could remain."
         if self.remaining <= 0:
-            return f"{said} Nothing of the difference remains."
+            return "Nothing of the difference remains."
         if self.remaining > 1:
-            return f"{said} The difference is {number(self.remaining, 1)} times as large."
-        return f"{said} Of the difference, {100 * self.remaining:.0f} % remains."
+            return f"The difference is {number(self.remaining, 1)} times as large."
+        return f"Of the difference, {100 * self.remaining:.0f} % remains."
+
+    def _of_map(self) -> str:
+        """The same of the probability that makes the mask, where the score reads other outputs of a network."""
+        if OF_MAP not in self.measures:
+            return ""
+        raw, scaled = (_difference(of[OF_MAP.key]) for of in (self.raw, self.scaled))
+        return f" {OF_MAP.label}, which makes the mask: {raw} as it is, {scaled} scaled."
 
 
 def _difference(record: Mapping[str, Any]) -> str:
