@@ -115,15 +115,13 @@ _MEASURING = {
     "Missed lesion": "A lesion of the reference that no predicted component finds by the matcher.",
     "Ignored lesion": "A lesion so small that it is left out of every score. The rules of BraTS 2023 have such a "
     "size; a least size of one's own counts for false positives too.",
-    "Reliability curve": "How often voxels of a probability are in the reference. Calibrated: of the voxels with 0.7, "
-    "70 % are. Above the diagonal a source is not sure enough, below it too sure.",
-    "Errors of calibration": "How far a source is from calibrated, in 20 bins of the probability. ECE: mean over "
-    "voxels; ACE: mean over bins; MCE: the worst bin. Brier score: mean squared error of the probability, which counts "
-    "other errors too. 0 is best.",
-    "Near the reference": "The reference and every voxel within 10 mm of it, the same for all sources. Over the whole "
-    "grid, background that every source has right swamps all else.",
-    "Temperature": "A number that divides all logits of a source: above 1 it becomes less sure, below 1 surer. No mask "
-    "changes, as 0.5 stays 0.5. It is fitted on validation cases.",
+    "Reliability curve": "How often voxels of a probability are in the reference: above the diagonal a source is not "
+    "sure enough, below it too sure.",
+    "Errors of calibration": "Distance from the diagonal in 20 bins of the probability. ECE: mean over voxels; ACE: "
+    "mean over bins; MCE: the worst bin. Brier score: mean squared error of the probability, whatever its cause.",
+    "Near the reference": "The reference and every voxel within 10 mm of it. Over the whole grid, background that "
+    "every source has right swamps all else.",
+    "Temperature": "A number that divides all logits of a source: above 1 makes it less sure. No mask changes.",
     "Undefined": "A value that the formula does not give, such as 0 / 0. It is shown as empty and enters no mean; "
     "how many there are is said.",
 }
