@@ -19,7 +19,7 @@ from afl_core.base.words import named
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import CHANNELS, PARTS
-from afl_core.metrics.calibration import ERRORS, Reliability, reliability
+from afl_core.metrics.calibration import ERRORS, Reliability, in_bins, reliability
 from afl_core.metrics.probability_counts import LOGIT_BINS, ProbabilityCounts, Reals, mirrored
 
 RESAMPLES, DIGITS = 999, 4
@@ -76,8 +76,9 @@ class Confidence:
         """95 % percentile interval of the curve's frequency over patients, whose cases go together."""
         of, (codes, patients) = self.parts[part], pd.factorize(self.patients)
         drawn = np.random.default_rng(SEED).multinomial(len(patients), [1 / len(patients)] * len(patients), RESAMPLES)
-        weights = drawn[:, codes]
-        frequency = reliability(weights @ of.voxels, weights @ of.reference, weights @ of.probability).frequency
+        weights = drawn[:, codes].astype(np.float64)
+        voxels, reference = in_bins(of.voxels), in_bins(of.reference)
+        frequency = reliability(weights @ voxels, weights @ reference, weights @ voxels).frequency
         low, high = np.full((2, frequency.shape[1]), np.nan)
         some = np.isfinite(frequency).any(axis=0)
         low[some], high[some] = np.nanquantile(frequency[:, some], (0.025, 0.975), axis=0)
@@ -97,9 +98,9 @@ def load_confidence(opened: Comparison, sources: Sequence[str] = (), *, logits: 
     """
     names = ["voxels", "reference", "probability", "squared_error", *(["logits"] if logits else [])]
     columns = [f"{part}_{name}" for part in PARTS for name in names]
-    table = opened.results.confidence(["key", *columns, *([CHANNELS] if logits else [])])
+    where = {"region": [opened.region]} | ({"source": sources} if sources else {})
+    table = opened.results.confidence(["key", *columns, *([CHANNELS] if logits else [])], where)
     if not table.empty and not opened.rows.empty:
-        table = table[table["region"] == opened.region]
         table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
     there = [name for name in opened.sources if not table.empty and name in set(table["source"])]
     wanted = list(sources or there)

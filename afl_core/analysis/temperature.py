@@ -146,13 +146,15 @@ def scale_pair(
     measures = _measures(test, part)
     intervals = _joint_intervals(test, validation, members, part)
     soft = cases.pivot(index="case_id", columns="source", values=SOFT)
+    as_is = {name: _values(of, part) for name, of in test.items()}
+    for name, of in test.items():
+        as_is[name][SOFT] = soft.loc[list(of.case_ids), name].to_numpy(dtype=float)  # known exactly
+    at = {name: _values(of, part, temperatures[name]) for name, of in test.items()}
     for measure in measures:
-        as_is = {name: _values(of, part, measure) for name, of in test.items()}
-        if measure.key == SOFT:  # known exactly
-            as_is = {name: soft.loc[list(of.case_ids), name].to_numpy(dtype=float) for name, of in test.items()}
-        raw[measure.key] = _record(test, members, measure, as_is)
-        at = {name: _values(of, part, measure, temperatures[name]) for name, of in test.items()}
-        scaled[measure.key] = _record(test, members, measure, at)
+        raw[measure.key], scaled[measure.key] = (
+            _record(test, members, measure, {name: of[measure.key] for name, of in values.items()})
+            for values in (as_is, at)
+        )
         if raw[measure.key]["n"] >= MIN_PATIENTS:
             scaled[measure.key]["ci_low"], scaled[measure.key]["ci_high"] = intervals[measure.key]
     cases_fitted = len(next(iter(validation.values())).case_ids)
@@ -164,13 +166,12 @@ def _measures(test: Mapping[str, Confidence], part: str) -> tuple[Measure, ...]:
     return *MEASURES[part].values(), build_measure("case", SOFT), *([OF_MAP] if own else [])
 
 
-def _values(of: Confidence, part: str, measure: Measure, temperature: float | None = None) -> Reals:
-    """A measure of each case as it is, or at a temperature."""
-    if measure.key in (SOFT, OF_MAP.key):
-        channels = of.channels if measure.key == SOFT else of.map_channels
-        return scaled_soft_dice(channels, temperature or 1.0)
-    counts = of.parts[part]
-    return ERRORS[measure.key.split("_")[0]].function(scale(counts, temperature) if temperature else counts)
+def _values(of: Confidence, part: str, temperature: float | None = None) -> dict[str, Reals]:
+    """Key of each measure to its value of each case as it is, or at a temperature."""
+    counts = scale(of.parts[part], temperature) if temperature else of.parts[part]
+    errors = {measure.key: ERRORS[key].function(counts) for key, measure in MEASURES[part].items()}
+    soft, of_map = (scaled_soft_dice(channels, temperature or 1.0) for channels in (of.channels, of.map_channels))
+    return {**errors, SOFT: soft, OF_MAP.key: of_map}
 
 
 def _fitted(name: str, of: Confidence, part: str) -> float:
@@ -211,11 +212,12 @@ def _joint_intervals(
     places = {name: _places(of, part, chosen_by) for name, of in validation.items()}
     beyond = (1 - expanded_level(CI_LEVEL, max(min(fitted_on, patients), 2))) / 2
     found = {}
+    means = {name: _drawn_means(of, part, places[name], weights) for name, of in test.items()}
     for measure in _measures(test, part):
-        means = {name: _drawn_means(of, part, measure, (places[name], weights)) for name, of in test.items()}
-        first, second = (np.mean([means[name] for name in group], axis=0) for group in members.values())
+        key = measure.key
+        first, second = (np.mean([means[name][key] for name in group], axis=0) for group in members.values())
         low, high = np.nanquantile(second - first, (beyond, 1 - beyond))
-        found[measure.key] = float(low), float(high)
+        found[key] = float(low), float(high)
     return found
 
 
@@ -226,16 +228,17 @@ def _places(of: Confidence, part: str, drawn: Reals) -> "np.typing.NDArray[np.in
 
 
 def _drawn_means(
-    of: Confidence, part: str, measure: Measure, drawn: tuple["np.typing.NDArray[np.int64]", Reals]
-) -> Reals:
-    """Mean over the patients of each resample, each at its own temperature."""
-    places, weights = drawn
-    means = np.full(len(weights), np.nan)
+    of: Confidence, part: str, places: "np.typing.NDArray[np.int64]", weights: Reals
+) -> Mapping[str, Reals]:
+    """Key of each measure to its mean over the patients of each resample, each at its own temperature."""
+    means: dict[str, Reals] = {}
     for place in np.unique(places):
-        values = _of_patients(of, _values(of, part, measure, float(TEMPERATURES[place]))[:, None])[:, 0]
-        at, some = weights[places == place], np.isfinite(values)
-        total = at @ some
-        means[places == place] = np.divide(at @ np.nan_to_num(values), np.where(total > 0, total, np.nan))
+        drawn = places == place
+        for key, values in _values(of, part, float(TEMPERATURES[place])).items():
+            of_patients = _of_patients(of, values[:, None])[:, 0]
+            total = weights[drawn] @ np.isfinite(of_patients)
+            mean = (weights[drawn] @ np.nan_to_num(of_patients)) / np.where(total > 0, total, np.nan)
+            means.setdefault(key, np.full(len(weights), np.nan))[drawn] = mean
     return means
 
 

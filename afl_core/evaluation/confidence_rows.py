@@ -30,9 +30,11 @@ def measure_confidence(
     else:
         box, voxels = reader.near
         near = count_probabilities(tumour[box][voxels], reference.array[box][voxels])
-    channels = np.zeros(0, np.int64)
+    channels = np.zeros(0, np.int32)
     if both is not None and not (np.array_equal(both[1], tumour) and np.array_equal(both[0], 1 - tumour)):
-        channels = np.concatenate([count_probabilities(p, reference.array).logits.ravel() for p in both])
+        channels = np.concatenate([count_probabilities(p, reference.array).logits.ravel() for p in both]).astype(
+            np.int32
+        )
     return {
         **{"case_id": case.case_id, "source": source, "region": case.region.name},
         **_columns("near", near),
@@ -47,5 +49,5 @@ def _columns(part: str, counts: ProbabilityCounts) -> dict[str, Any]:
         f"{part}_reference": counts.reference,
         f"{part}_probability": counts.probability,
         f"{part}_squared_error": float(counts.squared_error),
-        f"{part}_logits": counts.logits.ravel(),
+        f"{part}_logits": counts.logits.ravel().astype(np.int32),
     }

@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -63,9 +63,9 @@ class Results:
         """The counts at every threshold, a row a case and source with probabilities; likewise."""
         return self._of_patients(self._table(CURVES))
 
-    def confidence(self, columns: Sequence[str] = ()) -> pd.DataFrame:
-        """Voxels by their probability, likewise; of the columns those that are named, or all."""
-        return self._of_patients(load_table(self.folder, CONFIDENCE, columns=columns))
+    def confidence(self, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """Voxels by their probability, likewise; of columns and rows those that are named, as `load_table`."""
+        return self._of_patients(load_table(self.folder, CONFIDENCE, columns=columns, where=where))
 
     def manifest(self) -> Manifest:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""

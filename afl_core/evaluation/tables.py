@@ -70,13 +70,19 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 """Columns of numbers, NaN where they are not defined."""
 
 
-def load_table(folder: Path, name: str, *, columns: Sequence[str] = ()) -> pd.DataFrame:
+NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+def load_table(
+    folder: Path, name: str, *, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+) -> pd.DataFrame:
     """A table of a results folder, one of `TABLES`; empty if nothing was evaluated yet.
 
     Args:
         folder: The results folder.
         name: Name of the table.
         columns: The columns that are read besides those that name a row; () is all.
+        where: Column to the values of the rows that are read; {} reads all rows.
 
     Raises:
         DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or
@@ -86,7 +92,9 @@ def load_table(folder: Path, name: str, *, columns: Sequence[str] = ()) -> pd.Da
     if not path.is_file():
         return pd.DataFrame()
     try:
-        table = pd.read_parquet(path, columns=[*IDENTITY[name], "region", *columns] if columns else None)
+        wanted = [*IDENTITY[name], "region", *columns] if columns else None
+        some = [(column, "in", list(values)) for column, values in where.items()]
+        table = pd.read_parquet(path, columns=wanted, filters=some or None)
     except Exception as error:  # of many kinds, whose words say nothing to who reads a page
         reason = error if isinstance(error, PermissionError) else "it is no whole Parquet table"
         raise damaged(folder, name, reason) from error

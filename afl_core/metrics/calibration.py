@@ -36,14 +36,16 @@ class Reliability:
         return np.abs(self.probability - self.frequency)
 
 
+def in_bins(fine: NDArray[np.number]) -> Reals:
+    """Sums over finer bins, shape (..., k * BINS), as sums over `BINS`."""
+    return np.asarray(np.asarray(fine, np.float64).reshape(*fine.shape[:-1], BINS, -1).sum(axis=-1))
+
+
 def reliability(
     voxels: NDArray[np.number], reference: NDArray[np.number], probability: NDArray[np.number]
 ) -> Reliability:
     """The reliability curve of `BINS` equal bins; arguments as the fields of `ProbabilityCounts`."""
-    n, inside, total = (
-        np.asarray(of, dtype=np.float64).reshape(*of.shape[:-1], BINS, -1).sum(axis=-1)
-        for of in (voxels, reference, probability)
-    )
+    n, inside, total = (in_bins(of) for of in (voxels, reference, probability))
     some = np.where(n > 0, n, np.nan)
     return Reliability(n, total / some, inside / some)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 import pandas as pd
+import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
@@ -75,7 +76,7 @@ def _show_curves(
     left, right = st.columns([5, 6], gap="large") if errors else (st.container(), None)
     with left:
         st.markdown(f"### Reliability {PARTS[part]}", help=TERMS["Reliability curve"])
-        show_chart(plot_reliability(found, selection.workspace.sources, part), name, key="reliability")
+        show_chart(_chart(selection.workspace.state, found, selection.workspace.sources, part), name, key="reliability")
     if errors and right:
         with right:
             st.markdown("### Errors of calibration")
@@ -163,6 +164,11 @@ def _caption(selection: Selection, found: Mapping[str, Confidence], errors: Erro
 @st.cache_resource(max_entries=4, show_spinner="Reading the counts")
 def _load(state: str, _workspace: Comparison) -> dict[str, Confidence]:
     return load_confidence(_workspace)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Drawing")
+def _chart(state: str, _found: dict[str, Confidence], names: tuple[str, ...], part: str) -> go.Figure:
+    return plot_reliability(_found, names, part)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Comparing")
