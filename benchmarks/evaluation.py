@@ -10,14 +10,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from unittest.mock import DEFAULT, patch
 
 import nibabel as nib
 import numpy as np
 from viewer import SHAPE, write
 
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.layouts.labelling import with_regions
+from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import evaluate_case
 from afl_core.evaluation.rows import settings_for
 from afl_core.evaluation.sources import decide_meanings, parse_sources
@@ -114,6 +117,38 @@ def compare_regions(data: Path, rounds: int = 9) -> dict[str, float]:
     return {"one_s": one, "three_s": three, "ratio": statistics.median(b / a for a, b in takes)}
 
 
+def make_maps(root: Path, shape: tuple[int, ...] = SHAPE) -> None:
+    """A reference, and a map of probabilities whose background is nowhere exactly 0."""
+    away = np.sqrt(sum((axis - n / 2) ** 2 for axis, n in zip(np.ogrid[tuple(map(slice, shape))], shape, strict=True)))
+    noise = np.random.default_rng(6).normal(0, 2, shape)
+    maps = (1 / (1 + np.exp(np.minimum(0.8 * (away - 24), 9) + noise))).astype(np.float32)
+    for name, array in {"references": (away < 24).astype(np.uint8), "maps": maps}.items():
+        (root / name).mkdir()
+        nib.save(nib.Nifti1Image(array, np.eye(4)), root / name / "case.nii.gz")
+
+
+def compare_counts(rounds: int = 9, shape: tuple[int, ...] = SHAPE) -> dict[str, float]:
+    """CPU time of a case of maps with counts by threshold and probability over that without: the median of rounds."""
+
+    def seconds(root: Path, counted: bool) -> float:
+        cohort = references_cohort(root / "references")
+        sources = decide_meanings(parse_sources([f"maps={root / 'maps'}"]), cohort)
+        leave_out = {} if counted else {"measure_curve": DEFAULT, "measure_confidence": DEFAULT}
+        with patch.multiple(pipeline, **leave_out) if leave_out else nullcontext() as left_out:
+            for mock in (left_out or {}).values():
+                mock.return_value = None
+            start = time.process_time()
+            result = evaluate_case(cohort.cases[0], sources, root / "out", settings=settings_for(cohort))
+        assert len(result.curves) == len(result.confidence) == counted, result.problems
+        return time.process_time() - start
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_maps(Path(folder), shape)
+        takes = [[seconds(Path(folder), counted) for counted in (False, True)] for _ in range(rounds + 1)][1:]
+    without, with_ = (statistics.median(times) for times in zip(*takes, strict=True))
+    return {"without_s": without, "with_s": with_, "ratio": statistics.median(b / a for a, b in takes)}
+
+
 CHECKPOINTS = {"FL": "demo_fl_2seq", "A-FL": "demo_afl_2seq"}
 
 
@@ -122,7 +157,12 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, nargs="+", default=[8, 24], help="sizes of the data set")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--brats-2021", type=Path, help="BraTS 2021 cases: also compare three regions with one")
+    parser.add_argument("--maps", action="store_true", help="compare counts of a map with none instead")
     options = parser.parse_args(arguments)
+    if options.maps:
+        found = compare_counts()
+        print("CPU time without counts {without_s:.2f} s, with {with_s:.2f} s: {ratio:.2f} times".format(**found))
+        return
     if options.brats_2021:
         found = compare_regions(options.brats_2021)
         print("CPU time of one region {one_s:.2f} s, of three {three_s:.2f} s: {ratio:.2f} times".format(**found))

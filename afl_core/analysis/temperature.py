@@ -80,7 +80,7 @@ class Scaled:
             f"temperatures fitted on {number_of(self.validation_cases, 'validation case')}, {PARTS[self.part]} "
             f"({fitted}): {_difference(self.scaled[SOFT])}."
         )
-        return f"{said} {self._remains()}{self._of_map()}"
+        return f"{said} {self._remains()}"
 
     def _remains(self) -> str:
         if self.remaining is None:
@@ -91,12 +91,12 @@ class Scaled:
             return f"The difference is {number(self.remaining, 1)} times as large."
         return f"Of the difference, {100 * self.remaining:.0f} % remains."
 
-    def _of_map(self) -> str:
-        """The same of the probability that makes the mask, where the score reads other outputs of a network."""
+    def map_sentence(self) -> str:
+        """The same of the probability that makes the mask; "" where the score reads nothing else."""
         if OF_MAP not in self.measures:
             return ""
         raw, scaled = (_difference(of[OF_MAP.key]) for of in (self.raw, self.scaled))
-        return f" {OF_MAP.label}, which makes the mask: {raw} as it is, {scaled} scaled."
+        return f"{OF_MAP.label}, which makes the mask: {raw} as it is, {scaled} scaled."
 
 
 def _difference(record: Mapping[str, Any]) -> str:

@@ -75,7 +75,7 @@ def confidence(
     compared = compare_errors(opened.rows, errors, members, _sizes(opened)) if members else {}
     _print(errors)
     sentences = _sentences(compared, tuple(members), over) if compared else []
-    print_result(*sentences, *([scaled.sentence()] if scaled else []), NOTE)
+    print_result(*sentences, *_scaled_sentences(scaled), NOTE)
     curves, records = reliability_table(found), _records(compared)
     print_json(json_text(_document(curves, records, scaled)))
     print_caveats(opened.manifest, opened.rows)
@@ -83,6 +83,10 @@ def confidence(
         write_atomically(out / "reliability.csv", curves.to_csv(index=False).encode())
         write_atomically(out / "calibration.csv", records.to_csv(index=False).encode())
         print_line(f"reliability.csv and calibration.csv written to {out}")
+
+
+def _scaled_sentences(scaled: Scaled | None) -> list[str]:
+    return [text for text in (scaled.sentence(), scaled.map_sentence()) if text] if scaled else []
 
 
 def _pair(opened: Comparison, found: Mapping[str, Confidence]) -> dict[str, tuple[str, ...]]:
@@ -127,7 +131,7 @@ def _document(curves: pd.DataFrame, records: pd.DataFrame, scaled: Scaled | None
             "temperatures": dict(scaled.temperatures),
             "over": scaled.part,
             "remaining": scaled.remaining,
-            "sentence": scaled.sentence(),
+            "sentence": " ".join(_scaled_sentences(scaled)),
             "measures": _plain(scaled_table(scaled)),
         }
     return {"scaled": of_pair, "errors": _plain(records), "reliability": _plain(curves)}

@@ -33,7 +33,9 @@ def plot_reliability(found: Mapping[str, Confidence], names: tuple[str, ...], pa
     figure.update_xaxes(range=[0, 1], zeroline=False)
     figure.update_xaxes(title="Probability of the tumour", row=2, col=1)
     figure.update_yaxes(title="Share in the reference", tickformat=".0%", range=[0, 1.02], zeroline=False, row=1, col=1)
-    figure.update_yaxes(title="Voxels", type="log", exponentformat="power", dtick=1, row=2, col=1)
+    most = max(of.curve(part).voxels.max() for of in found.values())
+    ends = [0, np.log10(max(most, 1)) + 0.2]
+    figure.update_yaxes(title="Voxels", type="log", range=ends, exponentformat="power", dtick=2, row=2, col=1)
     return figure.update_layout(chart_layout(520), barmode="group", bargap=0.1)
 
 

@@ -10,7 +10,7 @@ from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
-from afl_core.analysis.confidence import NOTE, Confidence, compare_errors, error_rows, load_confidence
+from afl_core.analysis.confidence import DIGITS, NOTE, Confidence, compare_errors, error_rows, load_confidence
 from afl_core.analysis.temperature import Scaled, load_for_scaling, scale_pair, scaled_table
 from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
@@ -87,9 +87,11 @@ def _show_scaled(workspace: Comparison, validation: Comparison, members: Members
     """What temperatures leave of the pair's differences."""
     scaled = _scale(f"{workspace.state} {validation.state}", workspace, validation, members, part)
     st.markdown(f"**{plain(scaled.sentence())}**", help=TERMS["Temperature"])
+    if said := scaled.map_sentence():
+        st.markdown(plain(said))
     with st.expander("Every measure as it is, and scaled"):
         table = scaled_table(scaled)
-        ends = [interval(low, high, 4, sign=True) for low, high in zip(table["low"], table["high"], strict=True)]
+        ends = [interval(low, high, DIGITS, sign=True) for low, high in zip(table["low"], table["high"], strict=True)]
         _show_table(table.assign(interval=ends).drop(columns=["low", "high"]))
 
 
@@ -122,7 +124,7 @@ def _rows(errors: Errors, members: Members, *, bins: bool) -> pd.DataFrame:
                         first: record["mean"] - record["mean_difference"],
                         second: record["mean"],
                         "difference": record["mean_difference"],
-                        "interval": interval(record["ci_low"], record["ci_high"], 4, sign=True),
+                        "interval": interval(record["ci_low"], record["ci_high"], DIGITS, sign=True),
                         "p (Holm)": p_number(record["p_holm"]),
                     }
                 )
@@ -131,6 +133,7 @@ def _rows(errors: Errors, members: Members, *, bins: bool) -> pd.DataFrame:
 
 def _show_table(table: pd.DataFrame) -> None:
     text, number = st.column_config.TextColumn, st.column_config.NumberColumn
+    table = table.assign(difference=table["difference"].round(DIGITS) + 0.0)  # never -0.0000
     values = [str(name) for name in table if table[name].dtype == float and name != "difference"]
     st.dataframe(
         table,
