@@ -70,64 +70,104 @@ def count_thresholds(
         return ThresholdCounts(nothing, nothing, 0, nothing, np.zeros(0, np.int64), np.zeros(0, np.float32))
     box = union_box(boxes[0], boxes[-1])
     values, inside = probability[box], np.ascontiguousarray(reference[box])
-    level = np.searchsorted(THRESHOLDS, values, side="left").astype(np.uint8)  # number of thresholds below
-    of_reference, of_all = (np.bincount(of, minlength=len(THRESHOLDS) + 1) for of in (level[inside], level.ravel()))
-    tp, predicted = (np.cumsum(of[:0:-1])[::-1] for of in (of_reference, of_all))
+    axes = np.argsort([-abs(step) for step in values.strides], kind="stable")  # as they lie in memory
+    level, within = (np.zeros([values.shape[axis] + 2 for axis in axes], kind) for kind in (np.uint8, np.bool_))
+    within[1:-1, 1:-1, 1:-1] = inside.transpose(axes)
+    counts = np.zeros((2, len(THRESHOLDS) + 1), np.int64)
+    jit(_fill_levels)(values.transpose(axes), within, THRESHOLDS, level, counts)
+    tp, fp = np.cumsum(counts[::-1, :0:-1], axis=1)[:, ::-1]
     labels, sizes = label_lesions(inside)
     kept = sizes >= least
     peaks = np.zeros(len(sizes) + 1, np.float32)
     np.maximum.at(peaks, labels[inside], values[inside])
-    padded = np.pad(level, 1)
-    order = np.argsort(padded, axis=None, kind="stable")[::-1]
     false = np.zeros(len(THRESHOLDS), np.int64)
-    jit(_count_false)(
-        padded.ravel(),
-        np.pad(inside, 1).ravel(),
-        order[: int(of_all[1:].sum())],
-        np.array(padded.strides),
-        least_false,
-        false,
-    )
-    return ThresholdCounts(tp, predicted - tp, int(inside.sum()), false, sizes[kept], peaks[1:][kept])
+    order = np.empty(counts[:, 1:].sum(), np.int32)
+    jit(_sort_levels)(level.ravel(), counts.sum(axis=0), order)
+    rows = np.add.outer(np.arange(-1, 2) * level.strides[0], np.arange(-1, 2) * level.strides[1]).ravel()
+    jit(_count_false)(level.ravel(), within.ravel(), order, rows, least_false, false)
+    return ThresholdCounts(tp, fp, int(inside.sum()), false, sizes[kept], peaks[1:][kept])
+
+
+def _fill_levels(
+    values: NDArray[np.float32], within: BoolArray, edges: NDArray[np.float32], level: NDArray[np.uint8], counts: Counts
+) -> None:
+    """Fill in the number of thresholds below each voxel, in an array with a rim, and count outside and inside."""
+    last = len(edges)
+    for x in range(values.shape[0]):
+        for y in range(values.shape[1]):
+            for z in range(values.shape[2]):
+                p, k = values[x, y, z], 0
+                if p > edges[0]:
+                    k = min(int(p * np.float32(100)), last)
+                    if p <= edges[k - 1]:
+                        k -= 1
+                    elif k < last and p > edges[k]:
+                        k += 1
+                    level[x + 1, y + 1, z + 1] = k
+                counts[int(within[x + 1, y + 1, z + 1]), k] += 1
+
+
+def _sort_levels(level: NDArray[np.uint8], voxels: Counts, order: NDArray[np.int32]) -> None:
+    """Fill in the places of the voxels above the lowest threshold, from the highest level to the lowest.
+
+    Args:
+        level: Level of each voxel.
+        voxels: Number of voxels of each level.
+        order: Is filled in.
+    """
+    begin = np.cumsum(voxels[::-1])[::-1] - voxels
+    for voxel in range(len(level)):
+        if level[voxel]:
+            order[begin[level[voxel]]] = voxel
+            begin[level[voxel]] += 1
 
 
 def _count_false(
     level: NDArray[np.uint8],
-    inside: BoolArray,
-    order: NDArray[np.int64],
-    strides: NDArray[np.int64],
+    within: BoolArray,
+    order: NDArray[np.int32],
+    rows: NDArray[np.int64],
     least: int,
     false: Counts,
 ) -> None:
-    """Fill in the number of components without a voxel of the reference, for each number of thresholds below."""
-    parent = np.full(len(level), -1, np.int64)  # -1: not yet in
-    size = np.zeros(len(level), np.int64)
-    touches = np.zeros(len(level), np.bool_)
-    count, at = 0, 0
+    """Fill in the number of components without a voxel of the reference, for each number of thresholds below.
+
+    All components with a voxel of the reference are one here, with a root of its own: they are never counted, so it
+    does not matter that they may lie apart. Of three neighbours in a row the middle one touches both others, so it
+    stands for them.
+    """
+    right = len(level)  # the root of what is never counted
+    parent, size = np.full(right + 1, -1, np.int32), np.zeros(right + 1, np.int32)  # -1: not yet in
+    parent[right], count, at = right, 0, 0
+    near = np.empty(18, np.int64)
     for k in range(len(false), 0, -1):
         while at < len(order) and level[order[at]] == k:
             voxel = order[at]
             at += 1
-            parent[voxel], size[voxel], touches[voxel] = voxel, 1, inside[voxel]
-            root = voxel
-            count += size[root] >= least and not touches[root]
-            for x in range(-1, 2):
-                for y in range(-1, 2):
-                    for z in range(-1, 2):
-                        other = voxel + x * strides[0] + y * strides[1] + z * strides[2]
-                        if parent[other] < 0 or other == voxel:
-                            continue
-                        while parent[other] != other:
-                            parent[other] = parent[parent[other]]
-                            other = parent[other]
-                        if other == root:
-                            continue
-                        count -= size[root] >= least and not touches[root]
-                        count -= size[other] >= least and not touches[other]
-                        if size[other] > size[root]:
-                            root, other = other, root
-                        parent[other] = root
-                        size[root] += size[other]
-                        touches[root] = touches[root] or touches[other]
-                        count += size[root] >= least and not touches[root]
+            root = right if within[voxel] else voxel
+            n = 0
+            for j in range(len(rows)):
+                row = voxel + rows[j]
+                if parent[row] >= 0:
+                    near[n], n = row, n + 1
+                    continue
+                for other in (row - 1, row + 1):
+                    if parent[other] >= 0:
+                        near[n], n = other, n + 1
+            parent[voxel], size[voxel] = root, 1
+            count += root != right and least <= 1
+            for other in near[:n]:
+                found = parent[other]
+                while parent[found] != found:
+                    parent[found] = parent[parent[found]]
+                    found = parent[found]
+                parent[other] = found
+                if found == root:
+                    continue
+                count -= (root != right and size[root] >= least) + (found != right and size[found] >= least)
+                if found == right or (root != right and size[found] > size[root]):
+                    root, found = found, root
+                parent[found] = root
+                size[root] += size[found]
+                count += root != right and size[root] >= least
         false[k - 1] = count
