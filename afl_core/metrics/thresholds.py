@@ -64,110 +64,105 @@ def count_thresholds(
     Returns:
         The counts. A lesion is found by any shared voxel, whatever the matcher of the results.
     """
-    boxes = [box for box in (bounding_box(probability > THRESHOLDS[0]), bounding_box(reference)) if box]
+    above = probability > THRESHOLDS[0]
+    boxes = [box for box in (bounding_box(above), bounding_box(reference)) if box]
     if not boxes:
         nothing = np.zeros(len(THRESHOLDS), np.int64)
         return ThresholdCounts(nothing, nothing, 0, nothing, np.zeros(0, np.int64), np.zeros(0, np.float32))
     box = union_box(boxes[0], boxes[-1])
     values, inside = probability[box], np.ascontiguousarray(reference[box])
     axes = np.argsort([-abs(step) for step in values.strides], kind="stable")  # as they lie in memory
-    level, within = (np.zeros([values.shape[axis] + 2 for axis in axes], kind) for kind in (np.uint8, np.bool_))
-    within[1:-1, 1:-1, 1:-1] = inside.transpose(axes)
-    counts = np.zeros((2, len(THRESHOLDS) + 1), np.int64)
-    jit(_fill_levels)(values.transpose(axes), within, THRESHOLDS, level, counts)
-    tp, fp = np.cumsum(counts[::-1, :0:-1], axis=1)[:, ::-1]
+    many = np.count_nonzero(above)
+    place, level, within = np.empty(many, np.int32), np.empty(many, np.uint8), np.empty(many, np.bool_)
+    jit(_find_levels)(values.transpose(axes), inside.transpose(axes), THRESHOLDS, place, level, within)
+    counted = (np.bincount(level[of], minlength=len(THRESHOLDS) + 1) for of in (within, ~within))
+    tp, fp = (np.cumsum(of[:0:-1])[::-1] for of in counted)
     labels, sizes = label_lesions(inside)
     kept = sizes >= least
     peaks = np.zeros(len(sizes) + 1, np.float32)
     np.maximum.at(peaks, labels[inside], values[inside])
     false = np.zeros(len(THRESHOLDS), np.int64)
-    order = np.empty(counts[:, 1:].sum(), np.int32)
-    jit(_sort_levels)(level.ravel(), counts.sum(axis=0), order)
-    rows = np.add.outer(np.arange(-1, 2) * level.strides[0], np.arange(-1, 2) * level.strides[1]).ravel()
-    jit(_count_false)(level.ravel(), within.ravel(), order, rows, least_false, false)
+    order = np.argsort(level, kind="stable")[::-1]
+    grid = [values.shape[axis] + 2 for axis in axes]
+    jit(_count_false)(place[order], level[order], within[order], np.zeros(grid, np.int32), least_false, false)
     return ThresholdCounts(tp, fp, int(inside.sum()), false, sizes[kept], peaks[1:][kept])
 
 
-def _fill_levels(
-    values: NDArray[np.float32], within: BoolArray, edges: NDArray[np.float32], level: NDArray[np.uint8], counts: Counts
+def _find_levels(
+    values: NDArray[np.float32],
+    inside: BoolArray,
+    edges: NDArray[np.float32],
+    place: NDArray[np.int32],
+    level: NDArray[np.uint8],
+    within: BoolArray,
 ) -> None:
-    """Fill in the number of thresholds below each voxel, in an array with a rim, and count outside and inside."""
-    last = len(edges)
+    """Fill in the place in a grid with a rim, the thresholds below and the reference of voxels above the lowest one."""
+    last, n = len(edges), 0
     for x in range(values.shape[0]):
         for y in range(values.shape[1]):
+            row = ((x + 1) * (values.shape[1] + 2) + y + 1) * (values.shape[2] + 2) + 1
             for z in range(values.shape[2]):
-                p, k = values[x, y, z], 0
+                p = values[x, y, z]
                 if p > edges[0]:
                     k = min(int(p * np.float32(100)), last)
                     if p <= edges[k - 1]:
                         k -= 1
                     elif k < last and p > edges[k]:
                         k += 1
-                    level[x + 1, y + 1, z + 1] = k
-                counts[int(within[x + 1, y + 1, z + 1]), k] += 1
-
-
-def _sort_levels(level: NDArray[np.uint8], voxels: Counts, order: NDArray[np.int32]) -> None:
-    """Fill in the places of the voxels above the lowest threshold, from the highest level to the lowest.
-
-    Args:
-        level: Level of each voxel.
-        voxels: Number of voxels of each level.
-        order: Is filled in.
-    """
-    begin = np.cumsum(voxels[::-1])[::-1] - voxels
-    for voxel in range(len(level)):
-        if level[voxel]:
-            order[begin[level[voxel]]] = voxel
-            begin[level[voxel]] += 1
+                    place[n], level[n], within[n] = row + z, k, inside[x, y, z]
+                    n += 1
 
 
 def _count_false(
+    place: NDArray[np.int32],
     level: NDArray[np.uint8],
     within: BoolArray,
-    order: NDArray[np.int32],
-    rows: NDArray[np.int64],
+    number: NDArray[np.int32],
     least: int,
     false: Counts,
 ) -> None:
     """Fill in the number of components without a voxel of the reference, for each number of thresholds below.
 
-    All components with a voxel of the reference are one here, with a root of its own: they are never counted, so it
-    does not matter that they may lie apart. Of three neighbours in a row the middle one touches both others, so it
-    stands for them.
+    All components with a voxel of the reference are one here, number 0: they are never counted, so it does not matter
+    that they may lie apart. Of three neighbours in a row the middle one touches both others, so it stands for them.
+
+    Args:
+        place: Place of each voxel, from the highest level to the lowest.
+        level: Thresholds below it.
+        within: Whether it is in the reference.
+        number: A grid of zeros with a rim, for the number of each voxel from 1 on.
+        least: Voxels of the smallest component that counts.
+        false: Is filled in.
     """
-    right = len(level)  # the root of what is never counted
-    parent, size = np.full(right + 1, -1, np.int32), np.zeros(right + 1, np.int32)  # -1: not yet in
-    parent[right], count, at = right, 0, 0
-    near = np.empty(18, np.int64)
-    for k in range(len(false), 0, -1):
-        while at < len(order) and level[order[at]] == k:
-            voxel = order[at]
-            at += 1
-            root = right if within[voxel] else voxel
-            n = 0
-            for j in range(len(rows)):
-                row = voxel + rows[j]
-                if parent[row] >= 0:
-                    near[n], n = row, n + 1
-                    continue
-                for other in (row - 1, row + 1):
-                    if parent[other] >= 0:
-                        near[n], n = other, n + 1
-            parent[voxel], size[voxel] = root, 1
-            count += root != right and least <= 1
-            for other in near[:n]:
-                found = parent[other]
-                while parent[found] != found:
-                    parent[found] = parent[parent[found]]
-                    found = parent[found]
-                parent[other] = found
-                if found == root:
-                    continue
-                count -= (root != right and size[root] >= least) + (found != right and size[found] >= least)
-                if found == right or (root != right and size[found] > size[root]):
+    parent, size = np.zeros(len(place) + 1, np.int32), np.zeros(len(place) + 1, np.int32)
+    near, at, (planes, rows) = np.empty(18, np.int32), number.ravel(), number.shape[1:]
+    count, k = 0, len(false)
+    for own in range(1, len(place) + 1):
+        while level[own - 1] < k:
+            false[k - 1], k = count, k - 1
+        n = 0
+        for beside in range(9):
+            row = place[own - 1] + ((beside // 3 - 1) * planes + beside % 3 - 1) * rows
+            if at[row]:
+                near[n], n = at[row], n + 1
+                continue
+            for other in (row - 1, row + 1):
+                if at[other]:
+                    near[n], n = at[other], n + 1
+        root = 0 if within[own - 1] else own
+        at[place[own - 1]], parent[own], size[own] = own, root, 1
+        count += root > 0 and least <= 1
+        for other in near[:n]:
+            found = parent[other]
+            while parent[found] != found:
+                parent[found] = parent[parent[found]]
+                found = parent[found]
+            parent[other] = found
+            if found != root:
+                count -= (root > 0 and size[root] >= least) + (found > 0 and size[found] >= least)
+                if found == 0 or (root > 0 and size[found] > size[root]):
                     root, found = found, root
                 parent[found] = root
                 size[root] += size[found]
-                count += root != right and size[root] >= least
-        false[k - 1] = count
+                count += root > 0 and size[root] >= least
+    false[:k] = count
