@@ -114,6 +114,19 @@ def test_the_order_of_cases_changes_nothing_and_swapped_sources_turn_the_sign():
     assert turned.pair(*PAIR[::-1]).iloc[0]["mean_difference"] == pytest.approx(-first["mean_difference"])
 
 
+def test_seeds_are_averaged_and_each_has_its_temperature():
+    seeds = {"FL seed1": 1, "FL seed2": 0.5, "A-FL seed1": 1.3, "A-FL seed2": 1.6}
+    members = {"FL": tuple(seeds)[:2], "A-FL": tuple(seeds)[2:]}
+    (test, cases), (validation, _) = drawn(8, 8, "t", seeds), drawn(9, 8, "v", seeds)
+    found = scale_pair(test, validation, members, cases, "near")
+    assert list(found.temperatures.values()) == pytest.approx(list(seeds.values()), rel=0.1)
+    of = {name: ece(of.parts["near"]).mean() for name, of in test.items()}
+    first, second = (np.mean([of[name] for name in group]) for group in members.values())
+    assert found.raw["ece_near"]["mean_difference"] == pytest.approx(second - first)
+    whole = compare_errors(cases, error_rows(test), members, [])["near"]["ece"].pair("FL", "A-FL").iloc[0]
+    assert whole["mean_difference"] == pytest.approx(second - first)
+
+
 def test_curves_pool_the_voxels_of_all_cases():
     test, _ = drawn(5, 7, "t", {"FL": 1})
     of = test["FL"]
