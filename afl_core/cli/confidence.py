@@ -80,9 +80,10 @@ def confidence(
     print_json(json_text(_document(curves, records, scaled)))
     print_caveats(opened.manifest, opened.rows)
     if out:
-        write_atomically(out / "reliability.csv", curves.to_csv(index=False).encode())
-        write_atomically(out / "calibration.csv", records.to_csv(index=False).encode())
-        print_line(f"reliability.csv and calibration.csv written to {out}")
+        files = {"reliability.csv": curves, "calibration.csv": records if compared else errors}
+        for name, table in files.items():
+            write_atomically(out / name, table.to_csv(index=False).encode())
+        print_line(f"{' and '.join(files)} written to {out}")
 
 
 def _scaled_sentences(scaled: Scaled | None) -> list[str]:
