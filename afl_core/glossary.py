@@ -115,6 +115,11 @@ _MEASURING = {
     "Missed lesion": "A lesion of the reference that no predicted component finds by the matcher.",
     "Ignored lesion": "A lesion so small that it is left out of every score. The rules of BraTS 2023 have such a "
     "size; a least size of one's own counts for false positives too.",
+    "Reliability curve": "Share of the voxels of a probability that is in the reference; calibrated on the diagonal.",
+    "Errors of calibration": "Distance from that diagonal in 20 bins. ECE: mean over voxels; ACE: mean over bins; MCE: "
+    "the worst bin. Brier score: mean squared error of the probability, whatever its cause.",
+    "Near the reference": "The reference and every voxel within 10 mm of it, the same voxels for all sources.",
+    "Temperature": "A number that divides all logits of a source: above 1 makes it less sure. No mask changes.",
     "Undefined": "A value that the formula does not give, such as 0 / 0. It is shown as empty and enters no mean; "
     "how many there are is said.",
 }

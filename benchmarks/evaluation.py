@@ -1,6 +1,7 @@
 """How busy `afl evaluate` keeps the cores, what its processes hold, and what three regions take; see README.md."""
 
 import argparse
+import gc
 import json
 import os
 import resource
@@ -11,13 +12,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
+from scipy.ndimage import gaussian_filter
 from viewer import SHAPE, write
 
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.layouts.labelling import with_regions
+from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import evaluate_case
 from afl_core.evaluation.rows import settings_for
 from afl_core.evaluation.sources import decide_meanings, parse_sources
@@ -114,6 +118,39 @@ def compare_regions(data: Path, rounds: int = 9) -> dict[str, float]:
     return {"one_s": one, "three_s": three, "ratio": statistics.median(b / a for a, b in takes)}
 
 
+def make_maps(root: Path, background: float, shape: tuple[int, ...] = SHAPE) -> None:
+    """A reference, and a smooth map of probabilities with about this logit in the background."""
+    away = np.sqrt(sum((axis - n / 2) ** 2 for axis, n in zip(np.ogrid[tuple(map(slice, shape))], shape, strict=True)))
+    noise = gaussian_filter(np.random.default_rng(6).normal(0, 20, shape), 2)
+    maps = (1 / (1 + np.exp(np.minimum(0.8 * (away - 24), -background) + noise))).astype(np.float32)
+    for name, array in {"references": (away < 24).astype(np.uint8), "maps": maps}.items():
+        (root / name).mkdir()
+        nib.save(nib.Nifti1Image(array, np.eye(4)), root / name / "case.nii.gz")
+
+
+def compare_counts(background: float, rounds: int = 9, shape: tuple[int, ...] = SHAPE) -> dict[str, float]:
+    """CPU time of a case of maps with counts by threshold and probability over that without: the median of rounds."""
+
+    def seconds(root: Path, counted: bool) -> float:
+        cohort = references_cohort(root / "references")
+        sources = decide_meanings(parse_sources([f"maps={root / 'maps'}"]), cohort)
+        kept = {name: getattr(pipeline, name) for name in ("measure_curve", "measure_confidence")}
+        with patch.multiple(pipeline, **(kept if counted else dict.fromkeys(kept, lambda *_, **__: None))):
+            gc.collect()
+            start = time.process_time()
+            result = evaluate_case(cohort.cases[0], sources, root / "out", settings=settings_for(cohort))
+            took = time.process_time() - start
+        assert len(result.curves) == len(result.confidence) == counted, result.problems
+        return took
+
+    with tempfile.TemporaryDirectory() as folder:
+        make_maps(Path(folder), background, shape)
+        takes = [[seconds(Path(folder), counted) for counted in (False, True)] for _ in range(rounds + 1)][1:]
+    without, with_ = (statistics.median(times) for times in zip(*takes, strict=True))
+    return {"without_s": without, "with_s": with_, "ratio": statistics.median(b / a for a, b in takes)}
+
+
+BACKGROUNDS = {"Background of 0.0001": -9.0, "of 0.03, as after a focal loss": -3.5}
 CHECKPOINTS = {"FL": "demo_fl_2seq", "A-FL": "demo_afl_2seq"}
 
 
@@ -122,7 +159,16 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--cases", type=int, nargs="+", default=[8, 24], help="sizes of the data set")
     parser.add_argument("--json", type=Path, help="also write the numbers here")
     parser.add_argument("--brats-2021", type=Path, help="BraTS 2021 cases: also compare three regions with one")
+    parser.add_argument("--maps", action="store_true", help="compare counts of a map with none instead")
     options = parser.parse_args(arguments)
+    if options.maps:
+        for words, background in BACKGROUNDS.items():
+            found = compare_counts(background)
+            print(
+                f"{words}: CPU time without counts",
+                "{without_s:.2f} s, with {with_s:.2f} s: {ratio:.2f} times".format(**found),
+            )
+        return
     if options.brats_2021:
         found = compare_regions(options.brats_2021)
         print("CPU time of one region {one_s:.2f} s, of three {three_s:.2f} s: {ratio:.2f} times".format(**found))

@@ -25,9 +25,9 @@ from afl_core.analysis.curves import (
 )
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.analysis.validation import check_other_patients, check_same_sources
 from afl_core.base.numbers import interval, number
-from afl_core.base.words import named, number_of
-from afl_core.errors import DataError
+from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics.thresholds import THRESHOLDS
 
@@ -49,14 +49,7 @@ def load_validation(
         DataError: If a source of that name is another checkpoint there, or has no counts.
     """
     seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)[1]
-    for name in (member for source in pair for member in seeds.get(source, (source,))):
-        here, there = opened.manifest.sources[name], validation.manifest.sources.get(name)
-        if there is None or (here.kind, here.fingerprint) != (there.kind, there.fingerprint):
-            raise DataError(
-                f"{validation.name} does not hold the same {name}",
-                received="another checkpoint" if there else f"its sources are {named(validation.sources)}",
-                todo="Evaluate the same sources on validation cases, with a folder of results of their own",
-            )
+    check_same_sources(opened, validation, [member for name in pair for member in seeds.get(name, (name,))])
     return load_curves(validation, pair, pool_seeds=pool_seeds)
 
 
@@ -123,12 +116,7 @@ def match_thresholds(
         DataError: If a patient is in both: thresholds that were chosen on the test cases themselves prove nothing.
     """
     first = pair[0]
-    if both := sorted(set(validation[first].patients) & set(test[first].patients)):
-        raise DataError(
-            "Patients of the validation cases are among those that are compared",
-            received=named(both),
-            todo="Give results of other patients, such as those of the validation split",
-        )
+    check_other_patients(test[first].patients, validation[first].patients)
     places = [
         int(place)
         for place in _places([validation[name] for name in pair], rule, np.ones((1, _n(validation, pair))))[:, 0]

@@ -88,9 +88,12 @@ def json_text(document: Mapping[str, Any]) -> str:
 
 
 def write_table(path: Path, table: "pd.DataFrame") -> None:
-    """Write a table as Parquet, without its index, so that readers never see a half-written file."""
+    """Write a table as Parquet, without its index, so that readers never see a half-written file.
+
+    It is written in groups of rows, of which a reader that wants some of the rows reads those that hold them.
+    """
     buffer = BytesIO()
-    table.to_parquet(buffer, index=False)
+    table.to_parquet(buffer, index=False, row_group_size=1024)
     write_atomically(path, buffer.getvalue())
 
 

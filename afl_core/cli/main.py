@@ -45,6 +45,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "curves",
             "Show what each source would find at every threshold, and compare two at thresholds chosen on other cases.",
         ),
+        "confidence": (
+            "confidence",
+            "Show how sure each source is against how often it is right, and compare two at fitted temperatures.",
+        ),
         "follow-up": (
             "follow_up",
             "Follow the tumour volume of each patient: change, response by volume, and agreement of the change.",

@@ -6,8 +6,10 @@ from pathlib import Path
 
 from afl_core.data.layouts import load_case
 from afl_core.evaluation.sources import Source
+from afl_core.metrics.probability_counts import near
+from afl_core.regions import BoolArray, Box
 from afl_core.shape import Shape, describe
-from afl_core.volume import Case, Mask, Volume
+from afl_core.volume import Box, Case, Mask, Volume
 
 
 class UnusableReferenceError(Exception):
@@ -40,6 +42,12 @@ class CaseReader:
             return reference, describe(reference.array, spacing_mm=reference.spacing_mm, within=reference.within)
         except Exception as error:
             raise UnusableReferenceError(error) from error
+
+    @cached_property
+    def near(self) -> tuple[Box, BoolArray] | None:
+        """The voxels near the reference, as `probability_counts.near` gives them."""
+        reference = self.reference[0]
+        return near(reference.array, reference.spacing_mm)
 
     def images(self, source: Source) -> Mapping[str, Volume]:
         """Images that the source needs and the case has, on the grid of the reference."""

@@ -10,7 +10,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.rows import Settings
-from afl_core.evaluation.tables import TEXTS
+from afl_core.evaluation.tables import CHANNELS, TEXTS
 from afl_core.metrics.matchers import find_matcher
 
 Done = tuple[str, str, str]
@@ -76,6 +76,7 @@ def with_source_renamed(table: pd.DataFrame, name: str, to: str) -> pd.DataFrame
 
 def _in_order(table: pd.DataFrame) -> pd.DataFrame:
     order = ["case_id", "source", "region"] + (["lesion_id"] if "lesion_id" in table else [])
+    order = order[::-1] if CHANNELS in table else order  # much in each row, and a reader wants one region
     return table.sort_values(order, kind="stable", ignore_index=True)
 
 

@@ -18,6 +18,7 @@ from afl_core.data.layouts import load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.case_reader import CaseReader, UnusableReferenceError
+from afl_core.evaluation.confidence_rows import measure_confidence
 from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_curve, measure_rows, row_key
 from afl_core.evaluation.sources import Source
@@ -33,6 +34,7 @@ class CaseResult:
         rows: One mapping a source, the columns of `cases.parquet`.
         lesions: One mapping a lesion and source, the columns of `lesions.parquet`.
         curves: One mapping a source with probabilities, the columns of `curves.parquet`.
+        confidence: Likewise, the columns of `confidence.parquet`.
         problems: Source name, or "" for the case as a whole, to what went wrong.
         region_problems: Region to the same, for a region that could not be measured where the first one could.
         missing: Sources among the problems that have no prediction of the case.
@@ -47,6 +49,7 @@ class CaseResult:
     unchanged: tuple[str, ...] = ()
     region_problems: Mapping[str, Mapping[str, str]] | None = None
     curves: tuple[dict[str, Any], ...] = ()
+    confidence: tuple[dict[str, Any], ...] = ()
 
 
 def evaluate_cases(
@@ -116,6 +119,7 @@ class _Task:
     rows: list[dict[str, Any]] = field(default_factory=list)
     lesions: list[dict[str, Any]] = field(default_factory=list)
     curves: list[dict[str, Any]] = field(default_factory=list)
+    confidence: list[dict[str, Any]] = field(default_factory=list)
     problems: dict[str, str] = field(default_factory=dict)
     region_problems: dict[str, dict[str, str]] = field(default_factory=lambda: defaultdict(dict))
     missing: list[str] = field(default_factory=list)
@@ -157,6 +161,7 @@ class _Task:
         of = case, source.name
         row, lesions = measure_rows(of, prediction, reference, shape, settings=self.settings)
         curve = measure_curve(of, prediction, reference, settings=self.settings)
+        confidence = measure_confidence(of, prediction, reference, reader)
         changed = [path for path, state in self.seen.items() if file_identity(path) != state]
         if changed or row_key(case, source, self.settings) != key:
             what = "A file changed while it was read"
@@ -167,6 +172,7 @@ class _Task:
         self.rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
         self.lesions += lesions
         self.curves += [{**curve, "key": key}] if curve else []
+        self.confidence += [{**confidence, "key": key}] if confidence else []
         return True
 
     def result(self) -> CaseResult:
@@ -180,6 +186,7 @@ class _Task:
             tuple(self.unchanged),
             dict(self.region_problems),
             tuple(self.curves),
+            tuple(self.confidence),
         )
 
 

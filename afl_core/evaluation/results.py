@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -36,7 +36,7 @@ from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import is_measured_mask
-from afl_core.evaluation.tables import CASES, CURVES, LESIONS, TABLES, load_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
 from afl_core.metrics import METRICS
 
 TURN_SECONDS = 120
@@ -62,6 +62,10 @@ class Results:
     def curves(self) -> pd.DataFrame:
         """The counts at every threshold, a row a case and source with probabilities; likewise."""
         return self._of_patients(self._table(CURVES))
+
+    def confidence(self, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+        """Voxels by their probability, likewise; of columns and rows those that are named, as `load_table`."""
+        return self._of_patients(load_table(self.folder, CONFIDENCE, columns=columns, where=where))
 
     def manifest(self) -> Manifest:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
@@ -94,6 +98,7 @@ class Results:
                 CASES: [row for of in results for row in of.rows],
                 LESIONS: [row for of in results for row in of.lesions],
                 CURVES: [row for of in results for row in of.curves],
+                CONFIDENCE: [row for of in results for row in of.confidence],
             }
             tables = {name: merged(self._table(name), [usual | row for row in new[name]], done) for name in TABLES}
             of_regions = {
@@ -101,7 +106,7 @@ class Results:
                 for region in regions[1:]
             }
             for name, table in tables.items():
-                if name != CURVES or not table.empty or (self.folder / CURVES).is_file():
+                if name not in OPTIONAL or not table.empty or (self.folder / name).is_file():
                     write_table(self.folder / name, table)
             self._write_manifest(
                 manifest,

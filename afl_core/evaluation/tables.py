@@ -1,6 +1,6 @@
 """The tables of a results folder: read whole or refused, with the kind of every column checked."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -11,10 +11,15 @@ from pandas.api.types import is_numeric_dtype, is_string_dtype
 
 from afl_core.evaluation.manifest import damaged
 from afl_core.metrics import METRICS
+from afl_core.metrics.probability_counts import NEAR_MM
 from afl_core.metrics.thresholds import COUNTS_AT
 
-CASES, LESIONS, CURVES = "cases.parquet", "lesions.parquet", "curves.parquet"
-TABLES = (CURVES, LESIONS, CASES)
+CASES, LESIONS = "cases.parquet", "lesions.parquet"
+CURVES, CONFIDENCE = "curves.parquet", "confidence.parquet"
+OPTIONAL = (CONFIDENCE, CURVES)
+"""Tables of sources with probabilities, which results of masks lack."""
+
+TABLES = (*OPTIONAL, LESIONS, CASES)
 """Every table, in the order in which they are written: a row of cases is there once all of it is."""
 
 IDENTITY: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -22,12 +27,23 @@ IDENTITY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         CASES: ("case_id", "source"),
         LESIONS: ("case_id", "source", "lesion_id"),
         CURVES: ("case_id", "source"),
+        CONFIDENCE: ("case_id", "source"),
     }
 )
 """Columns that name a row, with `region` where there is one; no two rows have the same."""
 
 TEXTS = frozenset({"case_id", "source", "region", "group", "empty", "note", "key", "kind", "mask_sha256"})
-LISTS = frozenset({"predicted_components", *COUNTS_AT})
+PARTS: Mapping[str, str] = MappingProxyType(
+    {"near": f"within {NEAR_MM:g} mm of the reference", "grid": "over the whole grid"}
+)
+"""Voxels over which confidence is counted, by the prefix of their columns, in words."""
+
+CHANNELS = "channel_logits"
+"""Column of the bins of the logit of background and tumour channel, both flat; [] where they are 1 - p and p."""
+
+_OF_PARTS = {f"{part}_{name}" for part in PARTS for name in ("voxels", "reference", "probability", "logits")}
+
+LISTS = frozenset({"predicted_components", *COUNTS_AT, CHANNELS, *_OF_PARTS})
 """Columns that hold no numbers."""
 
 NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -41,6 +57,10 @@ NEEDED: Mapping[str, tuple[str, ...]] = MappingProxyType(
             *("assd_mm", "nearest_mm", "detected", "overlap_ml", "predicted_ml", "predicted_components", "x", "y", "z"),
         ),
         CURVES: ("case_id", "source", "region", "key", "reference_voxels", "voxel_ml", *COUNTS_AT),
+        CONFIDENCE: (
+            *("case_id", "source", "region", "key", CHANNELS, *sorted(_OF_PARTS)),
+            *(f"{part}_squared_error" for part in PARTS),
+        ),
     }
 )
 """Columns without which a comparison cannot be shown; every version has written them."""
@@ -50,8 +70,19 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 """Columns of numbers, NaN where they are not defined."""
 
 
-def load_table(folder: Path, name: str) -> pd.DataFrame:
+NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
+
+
+def load_table(
+    folder: Path, name: str, *, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+) -> pd.DataFrame:
     """A table of a results folder, one of `TABLES`; empty if nothing was evaluated yet.
+
+    Args:
+        folder: The results folder.
+        name: Name of the table.
+        columns: The columns that are read besides those that name a row; () is all.
+        where: Column to the values of the rows that are read; {} reads all rows.
 
     Raises:
         DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or
@@ -61,7 +92,9 @@ def load_table(folder: Path, name: str) -> pd.DataFrame:
     if not path.is_file():
         return pd.DataFrame()
     try:
-        table = pd.read_parquet(path)
+        wanted = [*IDENTITY[name], "region", *columns] if columns else None
+        some = [(column, "in", list(values)) for column, values in where.items()]
+        table = pd.read_parquet(path, columns=wanted, filters=some or None)
     except Exception as error:  # of many kinds, whose words say nothing to who reads a page
         reason = error if isinstance(error, PermissionError) else "it is no whole Parquet table"
         raise damaged(folder, name, reason) from error

@@ -8,16 +8,14 @@ from afl_core.analysis.curves import NOTE, Curves, by_size, load_curves
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
-from afl_core.errors import AflError, DataError
-from afl_core.evaluation.comparison import Comparison, open_comparison
-from afl_core.evaluation.manifest import load_manifest
-from afl_core.evaluation.store import result_folders
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.curves import plot_dice, plot_froc, plot_lesion_f1
 from afl_core.ui.breakdown.controls import Selection
+from afl_core.ui.breakdown.validation import choose_validation
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 
-NONE = "none"
 EVERY = "all"
 
 
@@ -77,42 +75,23 @@ def _choose_size(curves: dict[str, Curves], size: Binning) -> dict[str, Curves]:
 def _show_matched(selection: Selection, curves: dict[str, Curves], pair: tuple[str, str]) -> None:
     """The sentence at matched thresholds, once validation results are chosen."""
     workspace, pool = selection.workspace, selection.options.pool_seeds
-    members = list_sources(workspace.manifest, pool_seeds=pool)[1]
-    others = _with_sources(workspace, {seed for name in pair for seed in members.get(name, (name,))})
+    seeds = list_sources(workspace.manifest, pool_seeds=pool)[1]
+    members = [member for name in pair for member in seeds.get(name, (name,))]
     columns = st.columns([3, 4, 5])
-    chosen = columns[0].selectbox(
-        "Validation results",
-        [NONE, *others],
-        key="validation",
-        bind="query-params",
-        help="Results of the same sources on other patients, on which thresholds are chosen.",
-    )
+    with columns[0]:
+        validation = choose_validation(workspace, members, what="thresholds are chosen")
     rule = columns[1].selectbox(
         "Thresholds", list(RULES), format_func=RULES.__getitem__, key="matched_by", bind="query-params"
     )
-    if chosen == NONE:
+    if validation is None:
         st.info(
             "Two sources can differ in where 0.5 lies alone. To tell that apart, measure the same sources on "
             "validation cases, and choose these results above: thresholds that are chosen on the compared cases "
             "prove nothing."
         )
         return
-    validation = open_comparison(workspace.results.folder.parent / str(chosen), region=workspace.region)
     of_pair = load_validation(workspace, validation, pair, pool_seeds=pool)
     st.markdown(f"**{plain(match_thresholds(curves, of_pair, pair, rule=str(rule)).sentence())}**")
-
-
-def _with_sources(workspace: Comparison, names: set[str]) -> list[str]:
-    """Names of other results that hold sources of these names."""
-    found = []
-    for folder in result_folders():
-        try:
-            sources = load_manifest(folder).sources
-        except AflError:  # one damaged folder blocks no other
-            continue
-        if folder != workspace.results.folder and names <= set(sources):
-            found.append(folder.name)
-    return found
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the counts")

@@ -30,6 +30,7 @@ from afl_core.figures.bins import plot_grid, plot_sweep
 from afl_core.figures.slopes import plot_slopes
 from afl_core.figures.spread import plot_cumulative, plot_recall, plot_trend
 from afl_core.glossary import TERMS
+from afl_core.ui.breakdown.confidence import show_confidence
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.covariates import show_covariates
 from afl_core.ui.breakdown.export import show_export, show_published
@@ -59,6 +60,7 @@ def show_views(selection: Selection) -> None:
         **({"False lesions": _show_false} if selection.pair else {}),
         **({"Confounding": _show_confounding} if by_bins else {}),
         "Operating point": show_operating_point,
+        "Confidence": show_confidence,
         **({"Ranking": show_ranking} if len(selection.units.sources) >= LEAST_SOURCES else {}),
         **({"Planning": show_planning} if selection.pair else {}),
         "Published": show_published,

@@ -1,0 +1,45 @@
+"""Breakdown page: results on validation cases, on which something is chosen for the cases that are compared."""
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from afl_core.errors import AflError
+from afl_core.evaluation.comparison import Comparison, open_comparison
+from afl_core.evaluation.manifest import load_manifest
+from afl_core.evaluation.store import result_folders
+
+NONE = "none"
+
+
+def choose_validation(workspace: Comparison, sources: Sequence[str], *, what: str) -> Comparison | None:
+    """Other results that hold sources of these names, as the reader chooses them; None where none is chosen.
+
+    Args:
+        workspace: The results that are compared.
+        sources: Names of the sources.
+        what: What is done with them, in words.
+    """
+    chosen = st.selectbox(
+        "Validation results",
+        [NONE, *_with_sources(workspace, sources)],
+        key="validation",
+        bind="query-params",
+        help=f"Results of the same sources on other patients, on which {what}.",
+    )
+    if chosen == NONE:
+        return None
+    return open_comparison(workspace.results.folder.parent / str(chosen), region=workspace.region)
+
+
+def _with_sources(workspace: Comparison, names: Sequence[str]) -> list[str]:
+    """Names of other results that hold sources of these names."""
+    found = []
+    for folder in result_folders():
+        try:
+            sources = load_manifest(folder).sources
+        except AflError:  # one damaged folder blocks no other
+            continue
+        if folder != workspace.results.folder and set(names) <= set(sources):
+            found.append(folder.name)
+    return found
