@@ -120,8 +120,8 @@ _MEASURING = {
 }
 
 _FOLLOW_UP = {
-    "Time point": "One of several studies of a patient; the first is number 1. They stand in the order of the case "
-    "names, numbers by their value; a name with a word such as baseline or pre comes first.",
+    "Time point": "One of several studies of a patient; the first is number 1. They stand in the order that a table of "
+    "patients gives by a column date or order, else in that of the case names. The day counts from the first.",
     "Baseline": "The first time point of a patient. A change from baseline is a volume minus that of baseline.",
     "Nadir": "The smallest volume of a patient before a time point, baseline included.",
     "Response by volume": "Complete response: no volume is left. Partial response: at least 65 % less than at "

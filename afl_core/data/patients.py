@@ -19,6 +19,8 @@ _listed = partial(named, shown=4)
 BY_PARTICIPANTS = f"by {PARTICIPANTS}"
 """`Patients.how` where that table gives them."""
 
+_BY_COLUMN = "the column {} of {}"
+
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
     f'{PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
@@ -63,6 +65,11 @@ class Patients:
     problem: str = ""
     order: Mapping[str, float] = field(default_factory=dict)
     order_by: str = ""
+
+    @property
+    def order_in_days(self) -> bool:
+        """Whether `order` counts days since the first scan of each patient."""
+        return self.order_by.startswith(_BY_COLUMN.format("date", ""))
 
     def __getitem__(self, case_id: str) -> str:
         """The patient of a case; of one that is not here, as its name says."""
@@ -124,7 +131,7 @@ class Patients:
         """The record of a manifest; cases that are patients of their own by any reading are left out."""
         of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
         told = {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
-        return told | ({"order": dict(self.order), "order_by": self.order_by} if self.order else {})
+        return told | ({"order": dict(self.order), "order_by": self.order_by} if self.order_by else {})
 
 
 def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
@@ -171,7 +178,7 @@ def decide_patients(
         listed = load_patients(table, case_ids)
         known = _declared(case_ids, listed, f"by {table.name}")
         order = _since_first(listed.order, known.of)
-        by = f"the column {listed.order_by} of {table.name}" if order else ""
+        by = _BY_COLUMN.format(listed.order_by, table.name) if listed.order_by else ""
         problem = listed.order_problem
         return replace(
             known, table=str(table.resolve()), unknown=listed.unknown, problem=problem, order=order, order_by=by

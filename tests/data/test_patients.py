@@ -357,7 +357,10 @@ def test_a_table_may_give_the_order_of_time_points_as_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("case_id,patient,date\na,P,2021-01-01\nb,P,01.02.2021\n", "01.02.2021 in line 3 of t.csv is no date"),
+        (
+            "case_id,patient,date\na,P,2021-01-01\nb,P,01.02.2021\n",
+            "01.02.2021 in line 3 of t.csv is no date YYYY-MM-DD",
+        ),
         ("case_id,patient,order\na,P,1\nb,P,inf\n", "inf in line 3 of t.csv is no number"),
         ("case_id,patient,order\na,P,1\na,P,2\nb,P,3\n", "2 in line 3 of t.csv is the second order of a"),
     ],
@@ -365,6 +368,16 @@ def test_a_table_may_give_the_order_of_time_points_as_numbers(tmp_path):
 def test_an_order_that_cannot_be_read_leaves_patients_and_is_a_warning(tmp_path, text, cause):
     said = patients_by(tmp_path, text, "a", "b")
     assert dict(said.of) == {"a": "P", "b": "P"}
-    assert said.order == {}
-    assert "order" not in said.record()
-    assert cause in said.warnings[0]
+    assert set(said.order) < {"a", "b"}  # so the names give the order of P
+    assert f"{cause}, so the names of the cases say the order of time points of P." in said.warnings[0]
+
+
+def test_a_cell_that_is_no_date_leaves_the_order_of_the_other_patients(tmp_path):
+    text = "case_id,patient,date\na,P,2019-02-30\nb,P,2019-02-01\nc,Q,2019-03-01\nd,Q,2019-01-01\n"
+    said = patients_by(tmp_path, text, "a", "b", "c", "d")
+    assert said.order == {"b": 0, "c": 59, "d": 0}
+    assert said.order_in_days
+    (warning,) = said.warnings
+    assert warning.endswith("is no date YYYY-MM-DD, so the names of the cases say the order of time points of P.")
+    kept = recorded(json.loads(json.dumps(said.record())), ["a", "b", "c", "d"])
+    assert (kept.order, kept.order_in_days) == (said.order, True)
