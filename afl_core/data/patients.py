@@ -19,6 +19,9 @@ _listed = partial(named, shown=4)
 BY_PARTICIPANTS = f"by {PARTICIPANTS}"
 """`Patients.how` where that table gives them."""
 
+_BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])[-_. ]+(?=\d)")
+"""Signs that some people write between a word and a number, such as Pat-7 and pat_7."""
+
 _BY_COLUMN = "the column {} of {}"
 
 ADVICE = (
@@ -82,10 +85,10 @@ class Patients:
 
     @property
     def near(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of patients whose ids differ in leading zeros, letters' case or blanks alone."""
+        """Groups of patients whose ids differ in leading zeros, letters' case, blanks, or signs between words alone."""
         groups: dict[str, set[str]] = defaultdict(set)
         for patient in self.of.values():
-            groups[alike(patient)].add(patient)
+            groups[alike(re.sub(r"[-_. ]+", "-", _BEFORE_NUMBER.sub("", patient)))].add(patient)
         return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
 
     @property
@@ -97,7 +100,7 @@ class Patients:
             sentences.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
         if self.near:
             pairs = _listed([" and ".join(group) for group in self.near])
-            sentences.append(f"Patients that differ in zeros, letters' case or blanks alone: {pairs}. {NEAR_ADVICE}.")
+            sentences.append(f"Patients that differ in zeros, letters' case or signs alone: {pairs}. {NEAR_ADVICE}.")
         if self.respelt:
             pairs = _listed([f"{declared} for {known}" for declared, known in self.respelt])
             sentences.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")

@@ -112,6 +112,15 @@ def of(*case_ids):
         (("visit1_P1", "visit2_P1", "visit1_P2"), (("visit1_P1", "visit2_P1"),)),
         (("pre_007", "post_007"), (("post_007", "pre_007"),)),
         (("2019-01-01_doe", "2020-02-02_doe"), (("2019-01-01_doe", "2020-02-02_doe"),)),
+        (
+            ("Patient_001_0000", "Patient_001_0001", "Patient_002_0000"),
+            (("Patient_001_0000", "Patient_001_0001"),),
+        ),
+        (("A-t1", "A-t2", "B-t1", "B-t2", "B-t10"), (("A-t1", "A-t2"), ("B-t1", "B-t10", "B-t2"))),
+        (("TCGA-02-0003", "TCGA-02-0006", "TCGA-06-0125"), ()),  # a hospital and its patients
+        (("Case_0000", "Case_0001", "Case_0002"), ()),
+        (("case_001_0000", "case_002_0000", "case_003_0000"), ()),  # the channel of nnU-Net's images
+        (("brain_t1", "brain_t2"), ()),
         (("20190101_1", "20190102_1"), ()),
         (("final_001", "final_002"), ()),
         (("TCGA-02-2001", "TCGA-02-2002"), ()),
@@ -209,8 +218,10 @@ def test_a_case_id_that_may_be_two_is_none(tmp_path, told, case_ids, of):
     assert bool(said.unlisted) == bool(said.unknown) == (told != case_ids)
 
 
-@pytest.mark.parametrize(("one", "other"), [("001", "1"), ("P-7", "p-7"), ("P 7", "P7")])
-def test_patients_that_differ_in_zeros_case_or_blanks_are_named(tmp_path, one, other):
+@pytest.mark.parametrize(
+    ("one", "other"), [("001", "1"), ("P-7", "p-7"), ("P 7", "P7"), ("Pat-07", "pat_7"), ("A_B", "a-b")]
+)
+def test_patients_that_differ_in_zeros_case_or_signs_are_named(tmp_path, one, other):
     said = patients_by(tmp_path, f"case_id,patient\na,{one}\nb,{other}\nc,9\n", "a", "b", "c")
     pair = " and ".join(sorted((one, other)))
     assert len(set(said.of.values())) == 3
