@@ -151,7 +151,7 @@ _STATISTICS = {
     "Lower": "The number of patients on whom the later source is lower.",
     "Equal": "The number of patients on whom both sources have the same value.",
     "Mean": "The average over patients. The cases or lesions of one patient are averaged first.",
-    "Median": "The middle value over patients: half of them have more, half have less.",
+    "Median": "The middle value over patients: half of them have more, half have less. One patient has none.",
     "Quartile": "One of the three values that cut a sorted list into four parts with equally many cases: q1, the "
     "median, q3.",
     "Percentile": "The value below which so many percent of the cases lie, such as p95.",
