@@ -125,8 +125,8 @@ _MEASURING = {
 }
 
 _FOLLOW_UP = {
-    "Time point": "One of several studies of a patient; the first is number 1. They stand in the order of the case "
-    "names, numbers by their value; a name with a word such as baseline or pre comes first.",
+    "Time point": "One of several studies of a patient; the first is number 1. They stand in the order that a table of "
+    "patients gives by a column date or order, else in that of the case names. The day counts from the first.",
     "Baseline": "The first time point of a patient. A change from baseline is a volume minus that of baseline.",
     "Nadir": "The smallest volume of a patient before a time point, baseline included.",
     "Response by volume": "Complete response: no volume is left. Partial response: at least 65 % less than at "
@@ -156,7 +156,7 @@ _STATISTICS = {
     "Lower": "The number of patients on whom the later source is lower.",
     "Equal": "The number of patients on whom both sources have the same value.",
     "Mean": "The average over patients. The cases or lesions of one patient are averaged first.",
-    "Median": "The middle value over patients: half of them have more, half have less.",
+    "Median": "The middle value over patients: half of them have more, half have less. One patient has none.",
     "Quartile": "One of the three values that cut a sorted list into four parts with equally many cases: q1, the "
     "median, q3.",
     "Percentile": "The value below which so many percent of the cases lie, such as p95.",

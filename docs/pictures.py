@@ -61,6 +61,9 @@ HOME = DOCS.parent / "build" / "pictures"
 CLICKS = {"viewer": "Agreement"}
 """Button that is clicked before the picture is taken."""
 
+DATES = ("2021-01-04", "2021-02-15", "2021-06-21")
+"""Days of the three visits of each patient of `drawn`."""
+
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stStatusWidget], [data-stale=true]"
 BUSY += ", .afl[data-ready=false]"
 START_S, SETTLE_MS, PATIENCE_MS = 60, 2000, 60_000
@@ -92,7 +95,7 @@ def main() -> None:
 def drawn() -> Mapping[str, str]:
     """The environment with results of two made-up models that tell labels apart, of patients with three visits."""
     demo, folder = DOCS.parent / "data" / "demo", HOME / "drawn"
-    rows = ["case_id,patient,order"]
+    rows = ["case_id,patient,date"]
     for number, path in enumerate(sorted((demo / "HGG").glob("*_test_*/*_seg.nii.gz"))):
         case_id, image = path.parent.name, nib.load(path)
         labels = np.asanyarray(image.dataobj)
@@ -102,7 +105,7 @@ def drawn() -> Mapping[str, str]:
         for name, changed in zip(MADE_UP, (larger, smaller), strict=True):
             (folder / name).mkdir(parents=True, exist_ok=True)
             nib.save(nib.Nifti1Image(changed, image.affine, image.header), folder / name / f"{case_id}.nii.gz")
-        rows.append(f"{case_id},patient {number % 8 + 1},{number // 8 + 1}")
+        rows.append(f"{case_id},patient {number % 8 + 1},{DATES[number // 8]}")
     patients = folder / "patients.csv"
     patients.write_text("\n".join(rows) + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "afl_core", "evaluate", "--data", str(demo), "--split", "test"]

@@ -5,9 +5,7 @@ else of it: neither steroids, clinical state, new lesions nor a scan that confir
 """
 
 import math
-import re
-from collections.abc import Iterable, Mapping, Sequence
-from functools import partial
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -17,6 +15,7 @@ from scipy.stats import t as student
 from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.statistics.paired import patient_column
+from afl_core.analysis.time_points import in_order
 from afl_core.base.words import named, number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
@@ -42,11 +41,15 @@ NOT_CLINICAL = (
     "clinical assessment."
 )
 ORDER_RULE = (
-    "Time points stand in the order of the case names, numbers by their value; a name with a word such as baseline or "
-    "pre comes first."
+    "Time points stand in the order of the case names: the patient's name alone, or a word such as baseline or pre, "
+    "comes first, then dates, days to years, and numbers by their value."
 )
 TABLE_RULE = "Time points stand in the order that {by} gives."
 NO_PLACE = "Of {patients} it gives no order, or one twice, so that of the case names holds."
+UNSURE = (
+    "The order of the time points of {patients} is a guess: their names mix times that cannot be compared. Evaluate "
+    "again with --patients CSV that has a column date or order."
+)
 NEEDED = "A follow-up needs a patient with two measured time points, and these results have none"
 NEEDED_TODO = (
     "Name cases such as sub-01_ses-1 and sub-01_ses-2, or evaluate again with --patients CSV (columns case_id and "
@@ -58,9 +61,6 @@ TOLERANCE = 1e-9
 
 RATERS = ("reference", "predicted")
 """Prefixes of the columns of a table."""
-
-_FIRST = re.compile(r"(?<![a-z])(?:baseline|bl(?![a-z])|pre|before|initial|screening|diagnosis)", re.IGNORECASE)
-_DAY_FIRST = re.compile(r"(?<!\d)(\d{1,2})[-_.](\d{1,2})[-_.]((?:19|20)\d\d)(?!\d)")
 
 
 def response(volume_ml: float, *, baseline_ml: float, nadir_ml: float) -> str:
@@ -81,23 +81,6 @@ def response(volume_ml: float, *, baseline_ml: float, nadir_ml: float) -> str:
     return PARTIAL if volume_ml <= (1 - PARTIAL_LOSS) * baseline_ml * (1 + TOLERANCE) else STABLE
 
 
-def visit(case_id: str, patient: str) -> str:
-    """What the name of a case says beyond its patient, or the whole name.
-
-    >>> visit("sub-01_ses-2", "sub-01"), visit("scan_7", "P1")
-    ('ses-2', 'scan_7')
-    """
-    return (case_id.removeprefix(patient).lstrip("-_. ") if case_id.startswith(patient) else "") or case_id
-
-
-def visit_order(case_id: str, patient: str) -> tuple[bool, list[str | int], str]:
-    """A key by which the time points of one patient are sorted (`ORDER_RULE`); dates with the year last as such."""
-    text = visit(case_id, patient)
-    later = _FIRST.search(text) is None
-    parts = re.split(r"(\d+)", _DAY_FIRST.sub(r"\3-\2-\1", text).casefold())
-    return later, [int(part) if k % 2 else part for k, part in enumerate(parts)], case_id
-
-
 def is_ordered(case_ids: Iterable[str], order: Mapping[str, float]) -> bool:
     """Whether every time point has a place of its own."""
     places = [order.get(case_id) for case_id in case_ids]
@@ -109,18 +92,30 @@ def order_sentence(opened: Comparison, table: pd.DataFrame) -> str:
     known = opened.manifest.patients(table["case_id"])
     if not known.order_by:
         return ORDER_RULE
-    ids = table.groupby("patient")["case_id"].unique()
-    others = [str(patient) for patient, of_patient in ids.items() if not is_ordered(of_patient, known.order)]
+    others = [patient for patient, ids in _cases(table) if not is_ordered(ids, known.order)]
     told = TABLE_RULE.format(by=known.order_by)
     return f"{told} {NO_PLACE.format(patients=named(others))}" if others else told
 
 
+def unsure_sentence(opened: Comparison, table: pd.DataFrame) -> str:
+    """The patients of a `follow_up_table` whose names leave their order open; "" where there is none."""
+    order = opened.manifest.patients(table["case_id"]).order
+    unsure = [
+        patient for patient, ids in _cases(table) if not is_ordered(ids, order) and not in_order(ids, patient).plain
+    ]
+    return UNSURE.format(patients=named(unsure)) if unsure else ""
+
+
+def _cases(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
+    return [(str(patient), ids.tolist()) for patient, ids in table.groupby("patient")["case_id"].unique().items()]
+
+
 def opened_table(opened: Comparison) -> pd.DataFrame:
     """The `follow_up_table` of results: seeds averaged, in the order that their table of patients gives, if it does."""
-    order = opened.manifest.patients(opened.rows.get("case_id", ())).order
+    known = opened.manifest.patients(opened.rows.get("case_id", ()))
     measured = set(opened.rows.get("source", ()))
     seeds = {name: of for name, of in compared_sources(opened).items() if measured.intersection(of)}
-    return follow_up_table(opened.rows, order=order, seeds=seeds)
+    return follow_up_table(opened.rows, order=known.order, in_days=known.order_in_days, seeds=seeds)
 
 
 def seeds_sentence(opened: Comparison) -> str:
@@ -137,6 +132,7 @@ def follow_up_table(
     rows: pd.DataFrame,
     *,
     order: Mapping[str, float] = MappingProxyType({}),
+    in_days: bool = False,
     seeds: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row for each time point and source, of the patients with two time points or more.
@@ -144,20 +140,22 @@ def follow_up_table(
     Args:
         rows: `Comparison.rows`, of one region.
         order: Case id to its place in time; it decides where all time points of a patient have one of their own, else
-            the names do (`visit_order`).
+            the names do (`in_order`).
+        in_days: Whether these places are days since the first scan of each patient.
         seeds: Name of a source to the sources whose mean volume it is (`pool_seeds`); each source alone if empty.
 
     Returns:
-        Columns patient, time_point (from 1), case_id, source, `agrees` (whether both have the same category; None where
-        one has none); and for `RATERS` each volume_ml, change_ml and change_percent from baseline, from_nadir_ml,
-        from_nadir_percent and category. What is not known is NaN or "": all changes of a source without a prediction
-        at baseline, percentages of 0 ml, and those of the baseline itself.
+        Columns patient, time_point (from 1), days (since the first time point; NaN where they are not known of all of a
+        patient's), case_id, source, `agrees` (whether both have the same category; None where one has none); and for
+        `RATERS` each volume_ml, change_ml and change_percent from baseline, from_nadir_ml, from_nadir_percent and
+        category. What is not known is NaN or "": all changes of a source without a prediction at baseline, percentages
+        of 0 ml, and those of the baseline itself.
 
     Raises:
         UsageError: If rows name a case and source twice.
     """
     if rows.empty:
-        return pd.DataFrame(columns=["patient", "time_point", "case_id", "source"])
+        return pd.DataFrame(columns=["patient", "time_point", "days", "case_id", "source"])
     if (twice := rows.duplicated(["case_id", "source"])).any():
         case_id = rows.loc[twice, "case_id"].iloc[0]
         raise UsageError(
@@ -171,11 +169,10 @@ def follow_up_table(
     predicted = pool_seeds(volumes.reindex(columns=[one for members in seeds.values() for one in members]), seeds)
     tables = []
     for patient, of_patient in visits.groupby("patient", sort=False):
-        by_table = order.__getitem__ if is_ordered(of_patient.index, order) else None
-        ids = sorted(of_patient.index, key=by_table or partial(visit_order, patient=str(patient)))
-        if len(ids) < 2:
+        if len(of_patient) < 2:
             continue
-        numbers = {"patient": patient, "time_point": range(1, len(ids) + 1), "case_id": ids}
+        ids, days = _in_time(of_patient.index, str(patient), order, in_days=in_days)
+        numbers = {"patient": patient, "time_point": range(1, len(ids) + 1), "days": days, "case_id": ids}
         reference = _changes(of_patient.loc[ids, "reference_volume_ml"].to_numpy(float), "reference")
         for source in seeds:
             own = _changes(predicted.loc[ids, source].to_numpy(float), "predicted")
@@ -187,6 +184,17 @@ def follow_up_table(
     same = table["reference_category"] == table["predicted_category"]
     table["agrees"] = pd.Series([bool(s) if b else None for s, b in zip(same, both, strict=True)], dtype=object)
     return table
+
+
+def _in_time(
+    case_ids: Collection[str], patient: str, order: Mapping[str, float], *, in_days: bool
+) -> tuple[list[str], list[float]]:
+    """One patient's cases in order, by the table or else their names, and the days since the first or NaN."""
+    if not is_ordered(case_ids, order):
+        points = in_order(case_ids, patient)
+        return list(points.case_ids), list(points.days)
+    ids = sorted(case_ids, key=order.__getitem__)
+    return ids, [order[case_id] - order[ids[0]] if in_days else math.nan for case_id in ids]
 
 
 def _changes(

@@ -55,7 +55,7 @@ def wanted_pairs(opened: Opened) -> dict[Pair, str]:
         reference = cases[case_id].reference if case_id in cases else None
         files = [reference, *(of.mask_file(case_id, source) for of in opened.values())]
         patient = cases[case_id].patient if case_id in cases else ""
-        parts = repr((told, patient, [file_state(file) for file in files]))
+        parts = repr((told, patient, [file_state(file and file.resolve()) for file in files]))
         keys[case_id, source] = hashlib.sha256(parts.encode()).hexdigest()
     return keys
 

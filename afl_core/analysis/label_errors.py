@@ -23,6 +23,9 @@ from afl_core.volume import Case, Mask, Volume, check_same_grid
 NO_TUMOUR, OTHER = "no tumour", "other"
 """Names of the voxels in no region, and of those in regions that no label of the data set is in together."""
 
+ANY_OTHER = "any other label"
+"""Name of the labels that no region of a data set without declared labels names."""
+
 COLUMNS = ("case_id", "patient", "source", "reference", "predicted", "voxels", "ml")
 
 
@@ -34,22 +37,30 @@ class Parts:
         regions: Names of the regions; the place of one is its bit in a code.
         names: Code of a part to what it is; `NO_TUMOUR` has the code 0.
         codes: Label of the reference to the code of its part.
+        rest: Code of the labels that are not in `codes`: the regions of every label above 0.
     """
 
     regions: tuple[str, ...]
     names: Mapping[int, str]
     codes: Mapping[int, int]
+    rest: int
 
 
 def parts_of(scheme: Scheme, regions: Sequence[str]) -> Parts:
-    """The parts into which regions divide the labels of a scheme; labels that no region tells apart are one part."""
+    """The parts into which regions divide the labels of a scheme; labels that no region tells apart are one part.
+
+    A scheme without values has the labels that its regions name, and all others are one part.
+    """
+    inside = [scheme.region(region).inside for region in regions]
+    values = scheme.values or {label: f"label {label}" for labels in inside for label in labels}
+    rest = sum(1 << place for place, labels in enumerate(inside) if not labels)
     codes = {
-        label: sum(1 << place for place, region in enumerate(regions) if label in scheme.region(region).inside)
-        for label in sorted(scheme.values)
+        label: rest + sum(1 << place for place, labels in enumerate(inside) if label in labels)
+        for label in sorted(values)
     }
-    told = {code: [scheme.values[label] for label in codes if codes[label] == code] for code in codes.values()}
-    names = {code: " or ".join(titles) for code, titles in told.items()} | {0: NO_TUMOUR}
-    return Parts(tuple(regions), names, codes)
+    told = {code: [values[label] for label in codes if codes[label] == code] for code in codes.values()}
+    names = {code: " or ".join(titles) for code, titles in told.items()}
+    return Parts(tuple(regions), {rest: ANY_OTHER} | names | {0: NO_TUMOUR}, codes, rest)
 
 
 def label_errors(opened: Mapping[str, Comparison], case_id: str, source: str) -> pd.DataFrame:
@@ -139,7 +150,8 @@ def _has_row(of: Comparison, case_id: str, source: str) -> bool:
 
 def reference_codes(labels: NDArray[Any], parts: Parts) -> NDArray[np.int64]:
     """The code of the part of each label."""
-    known = np.zeros(max(int(labels.max(initial=0)), *parts.codes) + 1, dtype=np.int64)
+    known = np.full(max([int(labels.max(initial=0)), *parts.codes]) + 1, parts.rest, dtype=np.int64)
+    known[0] = 0
     known[list(parts.codes)] = list(parts.codes.values())
     codes: NDArray[np.int64] = known[labels]
     return codes

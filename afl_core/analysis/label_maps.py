@@ -62,9 +62,12 @@ def load_label_maps(opened: Mapping[str, Comparison], case_id: str, sources: Seq
     parts = parts_of(scheme, tuple(opened))
     numbers = {NO_TUMOUR: 0}
     reference = np.zeros(labels.array.shape, dtype=np.uint8)
-    known = _numbered(parts, numbers, list(parts.codes.values()))
     if (box := bounding_box(labels.array != 0)) is not None:
-        reference[box] = known[reference_codes(labels.array[box], parts)]
+        codes = reference_codes(labels.array[box], parts)
+        there = np.flatnonzero(np.bincount(codes.ravel())).tolist()  # labels that the data set does not name come last
+        reference[box] = _numbered(parts, numbers, [*parts.codes.values(), *there])[codes]
+    else:
+        _numbered(parts, numbers, list(parts.codes.values()))
     predictions, alone = dict[str, Numbers](), dict[str, str]()
     for source in sources:
         try:

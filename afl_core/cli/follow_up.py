@@ -20,6 +20,7 @@ from afl_core.analysis.follow_up import (
     order_sentence,
     seeds_sentence,
     unmeasured_visits,
+    unsure_sentence,
 )
 from afl_core.base.numbers import interval, number
 from afl_core.base.storage import json_text, write_atomically
@@ -57,6 +58,7 @@ def follow_up(
     print_json(json_text(_document(table, agreement)))
     print_caveats(opened.manifest, opened.rows)
     print_warnings(opened.left_out_sentences)
+    print_warnings(filter(None, [unsure_sentence(opened, table)]))
     if missing := unmeasured_visits(opened):
         print_warnings(
             [f"{number_of(len(missing), 'time point is', 'time points are')} not measured: {named(missing)}."]

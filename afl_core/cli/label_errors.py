@@ -75,4 +75,5 @@ def _print_matrix(source: str, table: pd.DataFrame) -> None:
     by_case = {case: share for case, share in by_case.items() if not pd.isna(share)}
     if by_case:
         worst = max(by_case, key=lambda case: by_case[case])
-        print_result(f"Most of the tumour has another label, or none, in {worst}: {100 * by_case[worst]:.0f} %")
+        share = f"{100 * by_case[worst]:.0f} % of the tumour"
+        print_result(f"The largest share with another label, or none, is in {worst}: {share}")

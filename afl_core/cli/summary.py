@@ -10,7 +10,7 @@ from rich.text import Text
 
 from afl_core.analysis.breakdown.options import Options, choose_units, evaluated_sources
 from afl_core.analysis.breakdown.overall import basis_sentence, with_tumour
-from afl_core.analysis.breakdown.records import patient_means
+from afl_core.analysis.breakdown.records import patient_means, patient_medians
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import NOTHING, number
 from afl_core.base.storage import json_text
@@ -88,8 +88,9 @@ def _record(opened: Comparison, source: str) -> dict[str, Any]:
     units = choose_units(opened.rows, opened.lesions, manifest, options)
     everything, of = np.ones(len(units.table), dtype=bool), units.reference["patient"].nunique()
     all_of, there = (patient_means(units, part)[source] for part in (everything, with_tumour(units)))
+    median = patient_medians(all_of.to_frame())[source]
     with_one = units.reference.loc[units.reference["size"] > 0, "patient"].nunique()
-    means: dict[str, Any] = {"mean_dsc": _value(all_of.mean()), "median_dsc": _value(all_of.median())}
+    means: dict[str, Any] = {"mean_dsc": _value(all_of.mean()), "median_dsc": _value(median)}
     means |= {"over": patients_text(len(all_of), len(units.table), of), "mean_dsc_with_tumour": _value(there.mean())}
     over_there = patients_text(len(there), int(with_tumour(units).sum()), with_one)
     return {"source": source} | absent | means | {"over_with_tumour": over_there}

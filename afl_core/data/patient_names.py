@@ -2,7 +2,7 @@
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 
 _GAP = r"[-_. ]"
@@ -34,8 +34,9 @@ number (`case_1`) never: there it is as likely the patient's own.
 
 _VISIT_LIKE = re.compile(
     rf"(?i:(?P<stem>(?:.*{_GAP})?[^-_. ]*\d[^-_. ]*){_GAP}"
-    r"(?P<visit>(?:t|s|v|m|w|d|y|r|mr|mri|run|rep|scan|exam|study)?[-_]?\d{1,3}|[a-d]|first|second|old|new|before|after))"
+    r"(?P<visit>(?:t|s|v|m|w|d|y|r|mr|mri|run|rep|scan|exam|study)?[-_]?\d{1,3}|00\d\d|[a-d]|first|second|old|new|before|after))"
 )
+_TIME_OF_A_WORD = re.compile(rf"(?i:(?P<stem>.*[^-_. ]){_GAP}(?P<visit>(?:t|v|scan|exam)[-_]?\d{{1,3}}))")
 _STAGE = r"screening|relapse|recurrence|progression|nadir|diagnosis|initial|final|discharge|admission"
 _DAY, _MONTH = r"(?:0?[1-9]|[12]\d|3[01])", r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _ANY_DATE = rf"(?:{_DATE}|{_DAY}[-_.]{_DAY}[-_.](?:19|20)\d\d|(?:{_DAY}{_GAP}?)?{_MONTH}{_GAP}?(?:19|20)\d\d)"
@@ -69,15 +70,27 @@ def look_alike(of: Mapping[str, str]) -> tuple[tuple[str, ...], ...]:
     """Groups of cases, each a patient of its own, that share a stem and differ by what looks like a visit.
 
     A stem that all cases share counts only if the visits are not numbered as a data set numbers its cases (001).
+    Numbers of four digits count where those of a stem run from 0 or 1 without a gap; a stem without a digit where
+    another one has such visits too.
     """
     groups: dict[str, dict[str, str]] = defaultdict(dict)
-    for case_id, patient in of.items():
+    worded: dict[str, dict[str, str]] = defaultdict(dict)
+    for case_id in (case_id for case_id, patient in of.items() if patient == case_id):
         patterns = (_VISIT_FIRST, _WORDS_ALONE, _VISIT_LIKE)
-        if patient == case_id and (match := next(filter(None, (p.fullmatch(case_id) for p in patterns)), None)):
+        if match := next(filter(None, (p.fullmatch(case_id) for p in patterns)), None):
             groups[match["stem"].casefold()][case_id] = match["visit"]
-    several = [tuple(sorted(visits)) for visits in groups.values() if len(visits) > 1]
+        elif match := _TIME_OF_A_WORD.fullmatch(case_id):
+            worded[match["stem"].casefold()][case_id] = match["visit"]
+    several = [tuple(sorted(visits)) for visits in groups.values() if len(visits) > 1 and _is_run(visits.values())]
     if len(groups) == 1 and several:
         (visits,) = groups.values()
         if any(visit.startswith("0") and visit.isdecimal() and len(visit) > 1 for visit in visits.values()):
-            return ()
-    return tuple(sorted(several))
+            several = []
+    of_words = [tuple(sorted(visits)) for visits in worded.values() if len(visits) > 1]
+    return tuple(sorted([*several, *(of_words if len(of_words) > 1 else [])]))
+
+
+def _is_run(visits: Iterable[str]) -> bool:
+    """Whether visits of four digits, as cases have them too (TCGA-02-0003), are numbered from 0 or 1 without a gap."""
+    numbers = sorted(int(visit) for visit in visits if re.fullmatch(r"\d{4}", visit))
+    return not numbers or (numbers[0] <= 1 and numbers == list(range(numbers[0], numbers[0] + len(numbers))))

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from afl_core.base.storage import read_bounded
+from afl_core.base.words import named
 from afl_core.data.formats.files import strip_suffix
 from afl_core.errors import DataError
 
@@ -34,6 +35,8 @@ ORDER_COLUMNS: Mapping[str, Callable[[str], float]] = MappingProxyType(
 )
 """Columns that may say how the time points of a patient follow each other, by rank, and how a cell is read."""
 
+_NO_PLACE = {"order": "is no number", "date": "is no date YYYY-MM-DD"}
+
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
@@ -47,8 +50,8 @@ class PatientTable:
         respelt: Id of the table and the case, or the participant's part of it, that it was taken for.
         twice: Id of the table that was taken, and another of no case that spells the same otherwise.
         order: Case id to its place in time, a number or a day, where the table has one.
-        order_by: Name of the column that gives it; "" where there is none.
-        order_problem: Why such a column could not be used, or "".
+        order_by: Name of the column that gives it; "" where there is none, or it is empty.
+        order_problem: Which of its cells could not be used, or "".
     """
 
     of: Mapping[str, str]
@@ -77,7 +80,7 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
         taken = match_ids(case_ids, patient_of)
         of = {case_id: patient_of[spelling] for case_id, spelling in taken.items()}
         unknown, twice = _not_taken(patient_of, taken.values())
-        column, place_of, problem = _places(path, columns, rows)
+        column, place_of, problem = _places(path, rows)
         order = {case_id: place_of[spelling] for case_id, spelling in taken.items() if spelling in place_of}
         return PatientTable(of, unknown, _respelt(taken.items()), twice, order, column, problem)
     if not _COLUMNS[1] <= set(columns):
@@ -147,26 +150,34 @@ def _of_cases(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict
     return patient_of
 
 
-def _places(
-    path: Path, columns: Sequence[str], rows: Sequence[tuple[int, Mapping[str, str]]]
-) -> tuple[str, dict[str, float], str]:
-    """The column of time, the place of each case id by it, and why it cannot be used or ""; an empty cell is none."""
-    column = next((name for name in ORDER_COLUMNS if name in columns), "")
+def _places(path: Path, rows: Sequence[tuple[int, Mapping[str, str]]]) -> tuple[str, dict[str, float], str]:
+    """The column of time, the place of each case id by it, and which cells cannot be used; an empty cell is none.
+
+    A case with such a cell has no place, so that the names of the cases say the order of its patient, of no other one.
+    """
+    column = next((name for name in ORDER_COLUMNS if any(row.get(name) for _, row in rows)), "")
     place_of: dict[str, float] = {}
+    bad: list[str] = []
+    left: dict[str, str] = {}
     for line, row in rows if column else []:
         case_id, text = strip_suffix(row["case_id"]), row[column]
-        try:
-            place = ORDER_COLUMNS[column](text) if text else None
-        except ValueError:
-            place = math.nan
-        if place is None:
+        place = _place(column, text) if text else None
+        if place is None or (math.isfinite(place) and place_of.setdefault(case_id, place) == place):
             continue
-        if not math.isfinite(place) or place_of.setdefault(case_id, place) != place:
-            cause = "is no number" if column == "order" else "is no date YYYY-MM-DD"
-            cause = cause if not math.isfinite(place) else f"is the second {column} of {case_id}"
-            what = f"{text} in line {line} of {path.name} {cause}"
-            return "", {}, f"{what}, so the names of the cases say the order of time points."
-    return (column, place_of, "") if place_of else ("", {}, "")
+        cause = f"is the second {column} of {case_id}" if math.isfinite(place) else _NO_PLACE[column]
+        bad.append(f"{text} in line {line} of {path.name} {cause}")
+        left[case_id] = row["patient"]
+    patients = named(list(dict.fromkeys(left.values())), shown=4)
+    problem = f"{named(bad, shown=4)}, so the names of the cases say the order of time points of {patients}."
+    return column, {one: place for one, place in place_of.items() if one not in left}, problem if bad else ""
+
+
+def _place(column: str, text: str) -> float:
+    """A cell as a number or a day; NaN where it is none."""
+    try:
+        return ORDER_COLUMNS[column](text)
+    except ValueError:
+        return math.nan
 
 
 def _bare(participant: str) -> str:

@@ -19,6 +19,11 @@ _listed = partial(named, shown=4)
 BY_PARTICIPANTS = f"by {PARTICIPANTS}"
 """`Patients.how` where that table gives them."""
 
+_BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])[-_. ]+(?=\d)")
+"""Signs that some people write between a word and a number, such as Pat-7 and pat_7."""
+
+_BY_COLUMN = "the column {} of {}"
+
 ADVICE = (
     "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
     f'{PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
@@ -64,6 +69,11 @@ class Patients:
     order: Mapping[str, float] = field(default_factory=dict)
     order_by: str = ""
 
+    @property
+    def order_in_days(self) -> bool:
+        """Whether `order` counts days since the first scan of each patient."""
+        return self.order_by.startswith(_BY_COLUMN.format("date", ""))
+
     def __getitem__(self, case_id: str) -> str:
         """The patient of a case; of one that is not here, as its name says."""
         return self.of.get(case_id) or patient_id(case_id)
@@ -75,10 +85,10 @@ class Patients:
 
     @property
     def near(self) -> tuple[tuple[str, ...], ...]:
-        """Groups of patients whose ids differ in leading zeros, letters' case or blanks alone."""
+        """Groups of patients whose ids differ in leading zeros, letters' case, blanks, or signs between words alone."""
         groups: dict[str, set[str]] = defaultdict(set)
         for patient in self.of.values():
-            groups[alike(patient)].add(patient)
+            groups[alike(re.sub(r"[-_. ]+", "-", _BEFORE_NUMBER.sub("", patient)))].add(patient)
         return tuple(sorted(tuple(sorted(group)) for group in groups.values() if len(group) > 1))
 
     @property
@@ -90,7 +100,7 @@ class Patients:
             sentences.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
         if self.near:
             pairs = _listed([" and ".join(group) for group in self.near])
-            sentences.append(f"Patients that differ in zeros, letters' case or blanks alone: {pairs}. {NEAR_ADVICE}.")
+            sentences.append(f"Patients that differ in zeros, letters' case or signs alone: {pairs}. {NEAR_ADVICE}.")
         if self.respelt:
             pairs = _listed([f"{declared} for {known}" for declared, known in self.respelt])
             sentences.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")
@@ -124,7 +134,7 @@ class Patients:
         """The record of a manifest; cases that are patients of their own by any reading are left out."""
         of = {case: patient for case, patient in self.of.items() if not case == patient == patient_id(case)}
         told = {"how": self.how, "declared": self.declared, "table": self.table, "of": of}
-        return told | ({"order": dict(self.order), "order_by": self.order_by} if self.order else {})
+        return told | ({"order": dict(self.order), "order_by": self.order_by} if self.order_by else {})
 
 
 def recorded(kept: Mapping[str, Any], case_ids: Iterable[str]) -> Patients:
@@ -171,7 +181,7 @@ def decide_patients(
         listed = load_patients(table, case_ids)
         known = _declared(case_ids, listed, f"by {table.name}")
         order = _since_first(listed.order, known.of)
-        by = f"the column {listed.order_by} of {table.name}" if order else ""
+        by = _BY_COLUMN.format(listed.order_by, table.name) if listed.order_by else ""
         problem = listed.order_problem
         return replace(
             known, table=str(table.resolve()), unknown=listed.unknown, problem=problem, order=order, order_by=by

@@ -7,7 +7,7 @@ from pathlib import Path
 from afl_core.data.layouts import load_case
 from afl_core.evaluation.sources import Source
 from afl_core.metrics.probability_counts import near
-from afl_core.regions import BoolArray, Box
+from afl_core.regions import BoolArray
 from afl_core.shape import Shape, describe
 from afl_core.volume import Box, Case, Mask, Volume
 

@@ -8,6 +8,7 @@ from afl_core.base import paths
 from afl_core.base.words import named, number_of
 from afl_core.data.labels import EXAMPLE_CODES, WHOLE, region_title
 from afl_core.data.layouts.nnunet_results import is_held_out
+from afl_core.data.patients import parted_patients
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest, failed_predictions
@@ -75,7 +76,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
     read = (*_scaled(rows), *_foreign(rows), *_alone(rows), *_archives(rows))
-    return (*sentences, *_perfect(rows), *read, *_trained_on(manifest, rows))
+    return (*sentences, *_perfect(rows), *read, *_of_the_split(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:
@@ -200,20 +201,34 @@ def _perfect(rows: pd.DataFrame) -> list[str]:
     ]
 
 
-def _trained_on(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
-    """A warning where cases of the data set's training split are among the rows, but those of a cross-validation."""
+def _of_the_split(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
+    """Warnings where the data set's split has cases or patients of the rows in other parts, but of a cross-validation.
+
+    These are cases of its training part, and patients that it divides.
+    """
     try:
-        train = set(load_splits(manifest.data.folder / SPLITS_FILE).get("train", ()))
+        splits = load_splits(manifest.data.folder / SPLITS_FILE)
     except DataError:
         return []
     held_out = [name for name, source in manifest.sources.items() if is_held_out(Path(source.path))]
-    n = len(train & set(rows.loc[~rows["source"].isin(held_out), "case_id"]))
-    sentence = (
-        f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a model "
-        f"that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate "
-        "with --split test into another folder."
-    )
-    return [sentence] if n else []
+    cases = set(rows.loc[~rows["source"].isin(held_out), "case_id"])
+    sentences = []
+    if n := len(cases.intersection(splits.get("train", ()))):
+        sentences.append(
+            f"{n} of these cases {'is' if n == 1 else 'are'} in the training part of the data set's {SPLITS_FILE}: a "
+            f"model that was trained on {'it' if n == 1 else 'them'} scores too well here. Evaluate with --split test "
+            "into another folder."
+        )
+    patients = manifest.patients({*cases, *(case_id for of_part in splits.values() for case_id in of_part)})
+    here = {patients[case_id] for case_id in cases}
+    parted = [patient for patient in parted_patients(splits, patients.of) if patient in here]
+    if parted:
+        sentences.append(
+            f"The data set's {SPLITS_FILE} has {len(parted)} of these patients in more "
+            f"than one part ({named(parted)}): a model that was trained on one scan of a patient scores too well on "
+            "another. Make the split again, by patient: afl data split."
+        )
+    return sentences
 
 
 def ignored_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:

@@ -11,7 +11,7 @@ from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
+from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, failed_predictions, whole_cohort
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
 from afl_core.evaluation.pipeline import mask_path
@@ -96,18 +96,42 @@ class Comparison:
 
     @property
     def left_out_sentences(self) -> tuple[str, ...]:
-        """Sentences on the cases that are left out, and on sources without a result in this region."""
-        return (*self._absent_sentence(), *self._left_out_sentence())
+        """Sentences on sources without a result in this region, and on the cases that are left out."""
+        return (*self._absent_sentences(), *self._left_out_sentence())
 
-    def _absent_sentence(self) -> tuple[str, ...]:
-        absent = [source for source in self.sources if source not in set(self.rows.get("source", ()))]
-        if len(self.regions) < 2 or self.rows.empty or not absent:
-            return ()
-        have = "has" if len(absent) == 1 else "have"
-        return (
-            f"{named(absent)} {have} no result in the region {region_title(self.region)}: masks and maps are of the "
-            f"region {region_title(self.regions[0])} alone, and a checkpoint of the one that it learned.",
+    @property
+    def absent(self) -> tuple[str, ...]:
+        """Sources without a result in this region."""
+        return tuple(source for source in self.sources if source not in set(self.rows.get("source", ())))
+
+    @property
+    def of_other_regions(self) -> tuple[str, ...]:
+        """The sources of `absent` that predict other regions, and this one not."""
+        failed = failed_predictions(self.manifest)
+        return tuple(
+            source
+            for source in self.absent
+            if not failed[source] and source not in self.manifest.missing
+            if len(self.regions) > 1 and (self.region != self.regions[0] or self.manifest.sources[source].card)
         )
+
+    def _absent_sentences(self) -> tuple[str, ...]:
+        sentences = list[str]()
+        if self.rows.empty:
+            return ()
+        if failed := [source for source in self.absent if failed_predictions(self.manifest)[source]]:
+            have, their = ("has", "its") if len(failed) == 1 else ("have", "their")
+            sentences.append(
+                f"{named(failed)} {have} no result, since none of {their} files could be used. afl evaluate and the "
+                "end of the Overview page say why."
+            )
+        if absent := self.of_other_regions:
+            have = "has" if len(absent) == 1 else "have"
+            sentences.append(
+                f"{named(absent)} {have} no result in the region {region_title(self.region)}: masks and maps are of "
+                f"the region {region_title(self.regions[0])} alone, and a checkpoint of the one that it learned."
+            )
+        return tuple(sentences)
 
     def _left_out_sentence(self) -> tuple[str, ...]:
         if not self.left_out:
@@ -199,6 +223,7 @@ def build_comparison(
         raise damaged(results.folder, MANIFEST, "no data or sources")
     regions = _measured_regions(manifest, rows)
     region = pick_region(regions, region)
+    somewhere = set(rows.get("source", ()))
     rows, lesions = of_region(rows, region), of_region(lesions, region)
     check_complete(results.folder, CASES, rows)
     check_complete(results.folder, LESIONS, lesions)
@@ -213,7 +238,8 @@ def build_comparison(
     left_out = tuple(sorted(measured - wanted))
     rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
     if region != regions[0]:
-        manifest = manifest.for_region(region, empty_masks=empty_counts(rows))
+        here = set(rows.get("source", ())) | (set(manifest.sources) - somewhere)
+        manifest = manifest.for_region(region, sources=here, empty_masks=empty_counts(rows))
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:
             manifest = manifest.with_data(labels=whole.scheme.mapping(region))

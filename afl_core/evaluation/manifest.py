@@ -1,7 +1,7 @@
 """`manifest.json` of a results folder: what it may hold, checked when it is read, and what follows from it."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -109,13 +109,24 @@ class Manifest(Section, BaseModel):
         drawn = bool(names) and all(name.startswith(paths.DEMO_CASE) for name in names)
         return drawn or self.data.folder == paths.DEMO.resolve()
 
-    def for_region(self, region: str, **changed: object) -> Self:
-        """The same as it is for a region besides the first: its problems in place of those."""
-        problems = {case: dict(texts) for case, texts in self.region_problems.get(region, {}).items()}
-        of_case = {case: {"": texts[""]} for case, texts in self.problems.items() if "" in texts}
-        problems = {case: of_case.get(case, {}) | problems.get(case, {}) for case in {*of_case, *problems}}
+    def for_region(self, region: str, *, sources: Container[str], **changed: object) -> Self:
+        """The same as it is for a region besides the first: its problems in place of those.
+
+        Args:
+            region: The region.
+            sources: Those whose problems in the first region are ones in this, for what fails there is not tried again.
+            changed: Other fields to replace.
+        """
+        problems = {
+            case: {of: text for of, text in texts.items() if not of or of in sources}
+            | self.region_problems.get(region, {}).get(case, {})
+            for case in {**self.problems, **self.region_problems.get(region, {})}
+            for texts in [self.problems.get(case, {})]
+        }
+        problems = {case: texts for case, texts in problems.items() if texts}
+        missing = {source: cases for source, cases in self.missing.items() if source in sources}
         settings = self.settings.model_copy(update={"region": region, "more_regions": ()})
-        return self.model_copy(update={"settings": settings, "problems": problems} | changed)
+        return self.model_copy(update={"settings": settings, "problems": problems, "missing": missing} | changed)
 
     def with_covariates(self, of: Covariates) -> Self:
         """The same with the covariates of another table."""

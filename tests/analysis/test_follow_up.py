@@ -26,8 +26,7 @@ from afl_core.analysis.follow_up import (
     response,
     seeds_sentence,
     unmeasured_visits,
-    visit,
-    visit_order,
+    unsure_sentence,
 )
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
@@ -173,28 +172,6 @@ def test_the_matrix_has_every_category_in_order():
     assert matrix.loc[PARTIAL, PARTIAL] == matrix.to_numpy().sum() == 1
 
 
-@pytest.mark.parametrize(
-    ("patient", "cases"),
-    [
-        ("sub-01", ["sub-01_ses-2", "sub-01_ses-10"]),
-        ("Patient-002", ["Patient-002-week-003", "Patient-002-week-021", "Patient-002-week-100"]),
-        ("BraTS-GLI-00002", ["BraTS-GLI-00002-000", "BraTS-GLI-00002-001"]),
-        ("A1", ["A1_baseline", "A1_2019-12-31"]),
-        ("A1", ["A1_preop", "A1_post"]),
-        ("A1", ["A1_20191231", "A1_20200101"]),
-        ("A1", ["A1_31-12-2019", "A1_01-02-2020", "A1_03.02.2020"]),
-        ("of a table", ["scan9", "scan10"]),
-    ],
-)
-def test_time_points_are_in_order(patient, cases):
-    assert sorted(set(cases), key=lambda case_id: visit_order(case_id, patient)) == cases
-
-
-def test_a_visit_is_what_follows_the_patient():
-    assert visit("Patient-002-week-003", "Patient-002") == "week-003"
-    assert visit("case", "case") == "case"
-
-
 def test_visits_that_were_not_measured_are_named():
     rows = rows_of({"reference": [10, 2], "A": [9, 1]})
     cases = [("P1_week_0", "P1"), ("P1_week_9", "P1"), ("P2_week_0", "P2")]
@@ -224,18 +201,45 @@ def test_the_dates_of_a_table_order_the_time_points_and_results_hold_no_date(tmp
     opened = dated(tmp_path, DATES.format("2021-02-01"))
     table = opened_table(opened)
     assert table["case_id"].tolist() == ["P_visit2", "P_visit3", "P_visit1"]
+    assert table["days"].tolist() == [0, 31, 59]
     assert order_sentence(opened, table) == ("Time points stand in the order that the column date of visits.csv gives.")
     record = opened.manifest.data.patients
     assert record["order"] == {"P_visit1": 59, "P_visit2": 0, "P_visit3": 31}  # days since the first
     assert "2021" not in (tmp_path / "out" / "manifest.json").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("date", ["", "2021-01-01"])
-def test_a_date_that_is_missing_or_there_twice_leaves_the_names(tmp_path, date):
+@pytest.mark.parametrize("date", ["", "2021-01-01", "2021-02-30"])
+def test_a_date_that_is_missing_wrong_or_there_twice_leaves_the_names(tmp_path, date):
     opened = dated(tmp_path, DATES.format(date))
     table = opened_table(opened)
     assert table["case_id"].tolist() == ["P_visit1", "P_visit2", "P_visit3"]
+    assert table["days"].isna().all()
     assert "Of P it gives no order, or one twice" in order_sentence(opened, table)
+
+
+def test_a_rank_is_no_number_of_days(tmp_path):
+    table = opened_table(dated(tmp_path, "case_id,patient,order\nP_visit1,P,3\nP_visit2,P,1\nP_visit3,P,7\n"))
+    assert table["case_id"].tolist() == ["P_visit2", "P_visit1", "P_visit3"]
+    assert table["days"].isna().all()
+
+
+def test_the_patients_name_alone_is_the_baseline():
+    """1.0 ml, 0.3 ml at day 3 and 0.1 ml at day 15: 70 and 90 % less."""
+    rows = rows_of({"reference": [1.0, 0.3, 0.1], "A": [1.0, 0.3, 0.1]}, "UCSF-PDGM-0138")
+    rows["case_id"] = ["UCSF-PDGM-0138", "UCSF-PDGM-0138_FU003d", "UCSF-PDGM-0138_FU015d"]
+    table = follow_up_table(rows.iloc[::-1])
+    assert table["reference_volume_ml"].tolist() == [1.0, 0.3, 0.1]
+    assert table["reference_category"].tolist() == ["", PARTIAL, PARTIAL]
+    assert table["days"].tolist() == [0, 3, 15]
+
+
+def test_an_order_that_is_a_guess_names_the_patients(tmp_path):
+    for folder in ("references", "FL"):
+        for case_id in ("P1_week_2", "P1_visit3", "P2_week_2", "P2_week_3"):
+            save_volume(tmp_path / folder / f"{case_id}.nii.gz", np.ones((4, 4, 4), np.uint8), np.eye(4))
+    evaluate({"FL": tmp_path / "FL"}, tmp_path / "out", references=tmp_path / "references")
+    opened = open_comparison(tmp_path / "out")
+    assert unsure_sentence(opened, opened_table(opened)).startswith("The order of the time points of P1 is a guess")
 
 
 def test_seeds_count_as_their_mean(tmp_path):

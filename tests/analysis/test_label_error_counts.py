@@ -1,6 +1,7 @@
 """The kept counts of label errors: which are read again, and what one bad case leaves of the others."""
 
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -62,6 +63,13 @@ def test_each_prediction_with_labels_is_read_once_and_kept(opened, read, tmp_pat
     assert read.total() == 2
     pd.testing.assert_frame_equal(again, expected, check_dtype=False)
     assert (tmp_path / "out" / FILE).is_file()
+
+
+def test_the_path_by_which_results_are_opened_is_no_part_of_a_count(opened, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert wanted_pairs({region: open_comparison(Path("out"), region=region) for region in opened}) == wanted_pairs(
+        opened
+    )
 
 
 def test_a_changed_prediction_is_read_again_and_not_shown_meanwhile(opened, read, tmp_path):

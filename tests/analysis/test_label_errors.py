@@ -6,7 +6,8 @@ import pytest
 from made_regions import CODES, PREDICTED, write_cases
 
 from afl_core import evaluate
-from afl_core.analysis.label_errors import NO_TUMOUR, OTHER, label_errors, matrix, parts_of, wrong_share
+from afl_core.analysis.label_error_counts import labelled_sources
+from afl_core.analysis.label_errors import ANY_OTHER, NO_TUMOUR, OTHER, label_errors, matrix, parts_of, wrong_share
 from afl_core.data.formats.files import save_volume
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES
@@ -17,12 +18,12 @@ from afl_core.evaluation.comparison import open_comparison
 ED, NCR, ET = "edema (ED)", "necrotic core (NCR)", "enhancing tumour (ET)"
 
 
-def opened(folder, *regions, **sources):
+def opened(folder, *regions, labels=CODES, **sources):
     evaluate(
         {name: folder / path for name, path in (sources or {"L": "labels"}).items()},
         folder / "out",
         references=folder / "references",
-        options=DataOptions(labels=CODES),
+        options=DataOptions(labels=labels),
         regions=regions,
     )
     first = open_comparison(folder / "out")
@@ -42,6 +43,22 @@ def test_every_voxel_is_counted_by_its_two_labels(tmp_path, regions):
     assert counted(table) == BY_HAND
     assert table["ml"].tolist() == pytest.approx((table["voxels"] / 1000).tolist())
     assert wrong_share(table) == pytest.approx(32 / 128)
+
+
+def test_regions_of_your_own_tell_labels_apart_without_a_declaration(tmp_path):
+    results = opened(write_cases(tmp_path), "whole", "a=1+3", "b=2+3", labels=None)
+    one, two, three = (f"label {label}" for label in (1, 2, 3))
+    assert labelled_sources(results) == ("L",)
+    assert counted(label_errors(results, "a", "L")) == {
+        **{(three, three): 32, (three, two): 16, (two, two): 32},
+        **{(one, two): 16, (one, one): 32, (NO_TUMOUR, one): 16},
+    }
+
+
+def test_labels_that_no_region_of_your_own_names_are_one(tmp_path):
+    table = label_errors(opened(write_cases(tmp_path), "whole", "a=1", labels=None), "a", "L")
+    pairs = {("label 1", ANY_OTHER): 16, ("label 1", "label 1"): 32, (NO_TUMOUR, "label 1"): 16}
+    assert counted(table) == pairs | {(ANY_OTHER, ANY_OTHER): 80}
 
 
 def test_labels_that_no_region_tells_apart_are_one(tmp_path):

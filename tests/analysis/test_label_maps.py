@@ -5,7 +5,7 @@ import pytest
 from made_regions import CODES, PREDICTED, REFERENCE, write_cases
 
 from afl_core import evaluate
-from afl_core.analysis.label_errors import OTHER
+from afl_core.analysis.label_errors import ANY_OTHER, OTHER
 from afl_core.analysis.label_maps import load_label_maps
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import DataOptions
@@ -49,3 +49,14 @@ def test_a_mask_that_is_gone_leaves_the_others(opened):
     maps = load_label_maps(opened, "a", ("L",))
     assert "is gone" in maps.alone["L"]
     np.testing.assert_array_equal(maps.reference, REFERENCE)
+
+
+def test_regions_of_your_own_name_the_labels_without_a_declaration(tmp_path):
+    sources = {"L": write_cases(tmp_path) / "labels"}
+    regions = ("whole", "a=1")
+    evaluate(sources, tmp_path / "out", references=tmp_path / "references", regions=regions)
+    opened = {region: open_comparison(tmp_path / "out", region=region) for region in regions}
+    maps = load_label_maps(opened, "a", ("L",))
+    assert maps.names == ("label 1", ANY_OTHER)
+    np.testing.assert_array_equal(maps.reference, np.where(REFERENCE == 1, 1, np.where(REFERENCE > 0, 2, 0)))
+    np.testing.assert_array_equal(maps.predictions["L"], np.where(PREDICTED == 1, 1, np.where(PREDICTED > 0, 2, 0)))

@@ -32,6 +32,7 @@ def test_it_writes_a_row_a_case_and_pair_and_keeps_the_counts(ran, results, tmp_
     table = pd.read_csv(tmp_path / "errors" / "label_errors.csv")
     assert table.groupby("case_id")["voxels"].sum().to_dict() == {"a": 144, "b": 144}  # 8 slabs of tumour and 1 of none
     assert "L: reference" in out
+    assert "The largest share with another label, or none, is in a: 25 % of the tumour" in " ".join(out.split())
     assert "Left out, since one region tells no labels apart: M" in " ".join((out + err).split())
     assert (results / FILE).is_file()
     assert ran(results)[0] == 0

@@ -116,6 +116,15 @@ def test_the_version_is_printed(afl):
     assert (ran.code, ran.out) == (0, f"afl-workbench {afl_core.__version__}\n")
 
 
+def test_time_points_of_one_patient_have_no_median(afl, cohort, masks, tmp_path):
+    cases = sorted(path.name.removesuffix(".nii.gz") for path in masks.glob("*.nii.gz"))
+    (tmp_path / "patients.csv").write_text("case_id,patient\n" + "".join(f"{case},P\n" for case in cases))
+    given = ("--data", cohort, "--patients", tmp_path / "patients.csv", "--source", f"A={masks}")
+    (record,) = json.loads(afl("evaluate", *given, "--out", tmp_path / "out", "--json").out)["sources"]
+    assert record["mean_dsc"] == pytest.approx(Results(tmp_path / "out").cases()["dsc"].mean())
+    assert record["median_dsc"] is None
+
+
 def test_a_table_is_printed_as_json_and_nothing_else(afl, cohort, masks, tmp_path):
     ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--json")
     (record,) = json.loads(ran.out)["sources"]

@@ -112,6 +112,15 @@ def of(*case_ids):
         (("visit1_P1", "visit2_P1", "visit1_P2"), (("visit1_P1", "visit2_P1"),)),
         (("pre_007", "post_007"), (("post_007", "pre_007"),)),
         (("2019-01-01_doe", "2020-02-02_doe"), (("2019-01-01_doe", "2020-02-02_doe"),)),
+        (
+            ("Patient_001_0000", "Patient_001_0001", "Patient_002_0000"),
+            (("Patient_001_0000", "Patient_001_0001"),),
+        ),
+        (("A-t1", "A-t2", "B-t1", "B-t2", "B-t10"), (("A-t1", "A-t2"), ("B-t1", "B-t10", "B-t2"))),
+        (("TCGA-02-0003", "TCGA-02-0006", "TCGA-06-0125"), ()),  # a hospital and its patients
+        (("Case_0000", "Case_0001", "Case_0002"), ()),
+        (("case_001_0000", "case_002_0000", "case_003_0000"), ()),  # the channel of nnU-Net's images
+        (("brain_t1", "brain_t2"), ()),
         (("20190101_1", "20190102_1"), ()),
         (("final_001", "final_002"), ()),
         (("TCGA-02-2001", "TCGA-02-2002"), ()),
@@ -209,8 +218,10 @@ def test_a_case_id_that_may_be_two_is_none(tmp_path, told, case_ids, of):
     assert bool(said.unlisted) == bool(said.unknown) == (told != case_ids)
 
 
-@pytest.mark.parametrize(("one", "other"), [("001", "1"), ("P-7", "p-7"), ("P 7", "P7")])
-def test_patients_that_differ_in_zeros_case_or_blanks_are_named(tmp_path, one, other):
+@pytest.mark.parametrize(
+    ("one", "other"), [("001", "1"), ("P-7", "p-7"), ("P 7", "P7"), ("Pat-07", "pat_7"), ("A_B", "a-b")]
+)
+def test_patients_that_differ_in_zeros_case_or_signs_are_named(tmp_path, one, other):
     said = patients_by(tmp_path, f"case_id,patient\na,{one}\nb,{other}\nc,9\n", "a", "b", "c")
     pair = " and ".join(sorted((one, other)))
     assert len(set(said.of.values())) == 3
@@ -357,7 +368,10 @@ def test_a_table_may_give_the_order_of_time_points_as_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("text", "cause"),
     [
-        ("case_id,patient,date\na,P,2021-01-01\nb,P,01.02.2021\n", "01.02.2021 in line 3 of t.csv is no date"),
+        (
+            "case_id,patient,date\na,P,2021-01-01\nb,P,01.02.2021\n",
+            "01.02.2021 in line 3 of t.csv is no date YYYY-MM-DD",
+        ),
         ("case_id,patient,order\na,P,1\nb,P,inf\n", "inf in line 3 of t.csv is no number"),
         ("case_id,patient,order\na,P,1\na,P,2\nb,P,3\n", "2 in line 3 of t.csv is the second order of a"),
     ],
@@ -365,6 +379,16 @@ def test_a_table_may_give_the_order_of_time_points_as_numbers(tmp_path):
 def test_an_order_that_cannot_be_read_leaves_patients_and_is_a_warning(tmp_path, text, cause):
     said = patients_by(tmp_path, text, "a", "b")
     assert dict(said.of) == {"a": "P", "b": "P"}
-    assert said.order == {}
-    assert "order" not in said.record()
-    assert cause in said.warnings[0]
+    assert set(said.order) < {"a", "b"}  # so the names give the order of P
+    assert f"{cause}, so the names of the cases say the order of time points of P." in said.warnings[0]
+
+
+def test_a_cell_that_is_no_date_leaves_the_order_of_the_other_patients(tmp_path):
+    text = "case_id,patient,date\na,P,2019-02-30\nb,P,2019-02-01\nc,Q,2019-03-01\nd,Q,2019-01-01\n"
+    said = patients_by(tmp_path, text, "a", "b", "c", "d")
+    assert said.order == {"b": 0, "c": 59, "d": 0}
+    assert said.order_in_days
+    (warning,) = said.warnings
+    assert warning.endswith("is no date YYYY-MM-DD, so the names of the cases say the order of time points of P.")
+    kept = recorded(json.loads(json.dumps(said.record())), ["a", "b", "c", "d"])
+    assert (kept.order, kept.order_in_days) == (said.order, True)

@@ -1,5 +1,7 @@
 """What is said of results, wherever they are shown."""
 
+import json
+
 import nibabel as nib
 import numpy as np
 import pytest
@@ -57,6 +59,17 @@ def test_references_given_as_a_source_are_noticed(tmp_path):
     results, *_ = evaluated(tmp_path, "overlap", "a", "b")
     said = "The masks of A equal the reference in every case: are the references given as a source?"
     assert warnings(results.manifest(), results.cases()) == (said,)
+
+
+def test_a_split_that_divides_a_patient_is_noticed_where_its_test_part_alone_is_measured(tmp_path):
+    results, *_ = evaluated(tmp_path, "overlap", "BraTS-GLI-00000-001", "BraTS-GLI-00001-000")
+    rows = results.cases().assign(dsc=0.9)
+    splits = {"train": ["BraTS-GLI-00000-000", "BraTS-GLI-00002-000"], "test": rows["case_id"].tolist()}
+    (tmp_path / "references" / "splits.json").write_text(json.dumps(splits))
+    (said,) = warnings(results.manifest(), rows)
+    assert said.startswith("The data set's splits.json has 1 of these patients in more than one part (BraTS-GLI-00000)")
+    assert "afl data split" in said
+    assert warnings(results.manifest(), rows[rows["case_id"] == "BraTS-GLI-00001-000"]) == ()
 
 
 def test_results_of_the_matcher_that_named_no_task(tmp_path):

@@ -70,6 +70,29 @@ def test_masks_are_of_the_first_region_alone(folder):
     assert open_comparison(folder / "out").left_out_sentences == ()
 
 
+@pytest.mark.parametrize("region", ["", "et"])
+def test_a_source_of_which_every_file_failed_is_said_to_have_failed_in_every_region(folder, region):
+    for case_id in ("a", "b"):
+        save_volume(folder / "bad" / f"{case_id}.nii.gz", (PREDICTED * 0.7).astype(np.float32), np.eye(4))
+    measured(folder, L="labels", B="bad")
+    part = open_comparison(folder / "out", region=region)
+    assert part.absent == ("B",)
+    assert part.of_other_regions == ()
+    (said,) = part.left_out_sentences
+    assert said.startswith("B has no result, since none of its files could be used.")
+    assert set(part.manifest.problems) == {"a", "b"}
+
+
+def test_a_mask_that_failed_is_no_problem_of_the_regions_that_it_does_not_predict(folder):
+    (folder / "masks" / "b.nii.gz").unlink()
+    (folder / "labels" / "b.nii.gz").unlink()
+    measured(folder, L="labels", M="masks")
+    part = open_comparison(folder / "out", region="et")
+    assert part.of_other_regions == ("M",)
+    assert part.manifest.missing == {"L": ("b",)}
+    assert {of for texts in part.manifest.problems.values() for of in texts} == {"L"}
+
+
 def test_masks_alone_leave_one_region_to_choose(folder):
     measured(folder, M="masks")
     assert open_comparison(folder / "out").regions == ("whole",)

@@ -206,6 +206,17 @@ def test_every_case_is_measured_from_the_overview(app, results):
     assert not any(b.label == "Measure every case" for b in app().button)
 
 
+def test_cases_whose_predictions_failed_are_not_said_to_have_no_result_yet(app, results, tmp_path):
+    record = json.loads((results.folder / "manifest.json").read_text())
+    record["problems"] = {"lost": {"FL": "It holds fractions.", "A-FL": "It holds fractions."}}
+    (results.folder / "manifest.json").write_text(json.dumps(record))
+    at = app()
+    assert "1 of 4 cases has no result for every source: predictions are missing or cannot be used" in text(at)
+    labels = [b.label for b in at.button]
+    assert "Measure again" in labels
+    assert "Measure every case" not in labels
+
+
 def test_images_that_are_gone_leave_the_numbers(app, results, cohort_folder):
     cohort_folder.rename(cohort_folder.with_name("moved"))
     at = app(case="gained")

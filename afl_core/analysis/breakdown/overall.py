@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_units
-from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means
+from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import number
@@ -49,8 +49,8 @@ class Overall:
 
     @property
     def medians(self) -> pd.Series:
-        """Median of each source over patients, in the order of the sources."""
-        return patient_means(self.units, np.ones(len(self.units.table), dtype=bool)).median()
+        """Median of each source over patients, in the order of the sources; NaN for one patient."""
+        return patient_medians(patient_means(self.units, np.ones(len(self.units.table), dtype=bool)))
 
     def pair(self, first: str, second: str) -> dict[Any, Any]:
         """The record of the second source minus the first, in either order."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.analysis.breakdown.overall import headline_keys
-from afl_core.analysis.breakdown.records import Breakdown, patient_means
+from afl_core.analysis.breakdown.records import Breakdown, patient_means, patient_medians
 from afl_core.analysis.breakdown.sentences import capital, in_sentence, place
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.power import ALPHA
@@ -89,7 +89,7 @@ def rank_bin(breakdown: Breakdown, record: Mapping[Any, Any], method: str = "mea
             "source": list(units.sources),
             "n": len(means),
             "mean": means.mean().to_numpy(),
-            "median": means.median().to_numpy(),
+            "median": patient_medians(means).to_numpy(),
             **{f"rank_{key}": rank_sources(scores, key) for key in METHODS},
             "low": ranking.low,
             "high": ranking.high,

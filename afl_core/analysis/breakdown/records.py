@@ -124,6 +124,11 @@ def patient_means(units: Units, inside: NDArray[np.bool_]) -> pd.DataFrame:
     return units.values[inside].groupby(units.table["patient"][inside].to_numpy(), sort=False).mean()
 
 
+def patient_medians(means: pd.DataFrame) -> pd.Series:
+    """Median of each source over the patients of `patient_means`; NaN where there is one: that would be its mean."""
+    return means.median().where(means.count() > 1)
+
+
 def level_of_each(patients: ArrayLike) -> float:
     """Level of each interval of bins or cells of so many patients, so that all of them hold together at 95 %.
 

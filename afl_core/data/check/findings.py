@@ -198,7 +198,7 @@ def _patients(facts: Facts) -> Iterator[Finding]:
         yield Finding("warning", f"{counted(items, 'group')} of cases that look like repeated scans", items, ADVICE)
     if patients.near:
         items = tuple(" and ".join(group) for group in patients.near)
-        what = f"{counted(items, 'group')} of patients that differ in zeros, letters' case or blanks alone"
+        what = f"{counted(items, 'group')} of patients that differ in zeros, letters' case or signs alone"
         yield Finding("warning", what, items, NEAR_ADVICE)
     if patients.respelt:
         items = tuple(f"{declared} for {known}" for declared, known in patients.respelt)

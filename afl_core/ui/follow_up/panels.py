@@ -21,6 +21,7 @@ from afl_core.analysis.follow_up import (
     order_sentence,
     seeds_sentence,
     unmeasured_visits,
+    unsure_sentence,
 )
 from afl_core.base.numbers import DIGITS, interval, number
 from afl_core.base.words import named, number_of
@@ -67,7 +68,8 @@ def choose(workspace: Comparison) -> Selection | None:
     st.markdown(f"## {plain(f'{demo}{several} two time points or more.')}")
     st.markdown(plain(f"{NOT_CLINICAL} {' '.join(notes(workspace.manifest, workspace.rows))}"))
     st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in table["source"].unique()))
-    for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences):
+    unsure = filter(None, [unsure_sentence(workspace, table)])
+    for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences, *unsure):
         st.warning(plain(warning))
     if missing := unmeasured_visits(workspace):
         are = number_of(len(missing), "time point of these patients is", "time points of these patients are")
@@ -112,10 +114,11 @@ def patient_table(own: pd.DataFrame) -> pd.DataFrame:
     """A patient's time points, one line for the reference and one for each source."""
     lines = []
     for (number_, case_id), of_case in own.groupby(["time_point", "case_id"], sort=True):
+        day = {"Day": number(of_case["days"].iloc[0], 0)} if own["days"].notna().all() else {}
         for k, row in enumerate(of_case.to_dict("records")):
             for prefix in RATERS if k == 0 else RATERS[1:]:
                 who = "Reference" if prefix == "reference" else row["source"]
-                lines.append({"Time point": str(number_), "Case": case_id, "By": who} | _cells(row, prefix))
+                lines.append({"Time point": str(number_)} | day | {"Case": case_id, "By": who} | _cells(row, prefix))
     return pd.DataFrame(lines)
 
 
@@ -217,7 +220,14 @@ def _columns(shown: pd.DataFrame) -> dict[str, Any]:
 def column_help(name: str) -> str:
     """What the glossary says of a column."""
     terms = {
-        **{"Time point": "Time point", "Case": "Case", "By": "Source", "Source": "Source", "Reference": "Reference"},
+        **{
+            "Time point": "Time point",
+            "Day": "Time point",
+            "Case": "Case",
+            "By": "Source",
+            "Source": "Source",
+            "Reference": "Reference",
+        },
         **{"Volume (ml)": "Tumour volume", "Patients": "n", "Left out": "Limits of agreement"},
     }
     starts = {"From baseline": "Baseline", "From nadir": "Nadir", "Response": "Response by volume"}

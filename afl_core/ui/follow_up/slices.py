@@ -7,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.case_tables import compared_sources, drawn_sources
-from afl_core.analysis.follow_up import visit
+from afl_core.analysis.time_points import labels
 from afl_core.base.numbers import volume
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import behind, load_reference
@@ -53,10 +53,7 @@ def show_pair(workspace: Comparison, own: pd.DataFrame) -> None:
         st.warning(plain(f"The images cannot be shown. {workspace.problem}"))
         return
     there = {case.case_id: case for case in workspace.cohort.cases}
-    ids = [str(case_id) for case_id in own["case_id"].drop_duplicates() if case_id in there]
-    names = {visit(case_id, patient): case_id for case_id in ids}
-    if len(names) < len(ids):  # names that differ in a sign alone, such as P_1 and P-1
-        names = {case_id: case_id for case_id in ids}
+    names = {label: case_id for case_id, label in labels(own["case_id"].unique(), patient).items() if case_id in there}
     if len(names) < 2:
         st.info(f"The images of {plain(patient)} cannot be shown: its cases are no longer in the data set.")
         return

@@ -1,6 +1,7 @@
 """Run the sources on a case, or on all, from the page: start, progress, stop."""
 
-import pandas as pd
+from typing import Literal
+
 import streamlit as st
 
 from afl_core.base.words import number_of
@@ -45,10 +46,7 @@ def show_every(workspace: Comparison) -> None:
         return
     if workspace.cohort is None or not workspace.sources:
         return
-    rows = workspace.rows
-    counts = rows["case_id"].value_counts() if not rows.empty else pd.Series(dtype=int)
-    many = len(workspace.sources)
-    due = [case for case in workspace.cohort.cases if case.reference and counts.get(case.case_id, 0) < many]
+    due = _due(workspace)
     if not due:
         return
     if status is not None and status.state == "failed":
@@ -56,12 +54,32 @@ def show_every(workspace: Comparison) -> None:
     have = "has" if len(due) == 1 else "have"
     cases = number_of(len(workspace.cohort.cases), "case")
     what = f"{len(due)} of {cases} {have} no result yet for every source."
+    failed = all(due.values())
+    if failed:
+        what = (
+            f"{len(due)} of {cases} {have} no result for every source: predictions are missing or cannot be used. The "
+            "reasons are at the end of this page; once the files are mended, measure again."
+        )
     text, button = st.columns([5, 2], vertical_alignment="center")
     text.info(what)
-    if button.button("Measure every case", type="primary", width="stretch"):
+    kind: Literal["primary", "secondary"] = "secondary" if failed else "primary"
+    if button.button("Measure again" if failed else "Measure every case", type=kind, width="stretch"):
         with shown_errors():
             start_job(workspace.results, data=workspace.cohort.root, case_id=EVERY, sources=workspace.source_list())
             st.rerun()
+
+
+def _due(workspace: Comparison) -> dict[str, bool]:
+    """The cases without a result of every source that predicts this region, and whether all that lack have failed."""
+    rows, manifest, due = workspace.rows, workspace.manifest, dict[str, bool]()
+    measured = set(zip(rows["case_id"], rows["source"], strict=True)) if not rows.empty else set()
+    sources = [source for source in workspace.sources if source not in workspace.of_other_regions]
+    for case in workspace.cohort.cases if workspace.cohort else ():
+        lacking = [source for source in sources if (case.case_id, source) not in measured]
+        if case.reference and lacking:
+            problems = manifest.problems.get(case.case_id, {})
+            due[case.case_id] = "" in problems or set(lacking) <= set(problems)
+    return due
 
 
 @st.fragment(run_every=1.0)

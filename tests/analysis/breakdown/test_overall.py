@@ -54,6 +54,13 @@ def test_one_source_has_means_and_no_common_case_has_none():
     assert nothing.medians.isna().all()
 
 
+def test_one_patient_has_no_median():
+    rows = cases(FL=[0.25, 0.75])
+    dice = of(rows.assign(case_id=["P1_week_0", "P1_week_1"]))[0]
+    assert dice.means["FL"] == 0.5
+    assert math.isnan(dice.medians["FL"])
+
+
 def test_the_rule_for_empty_masks_is_named_once_with_the_mean_without_them():
     dice = of(cases(FL=[0.5, 0.75, 0.25, 1.0], A_FL=[0.7, 0.8, 0.9, 1.0]))[0]
     assert dice.means["FL"] == 0.625
