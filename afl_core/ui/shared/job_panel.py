@@ -78,7 +78,7 @@ def _due(workspace: Comparison) -> dict[str, bool]:
         lacking = [source for source in sources if (case.case_id, source) not in measured]
         if case.reference and lacking:
             problems = manifest.problems.get(case.case_id, {})
-            due[case.case_id] = "" in problems or set(lacking) <= set(problems)
+            due[case.case_id] = not all(problems) or set(lacking) <= set(problems)  # one without a name is of all
     return due
 
 
