@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.base.numbers import number
 from afl_core.base.words import named
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
@@ -216,6 +217,16 @@ def _curves(table: pd.DataFrame) -> Curves:
         lesions=peaks.map(len).to_numpy(dtype=np.float64),
         volume_ml=(table["reference_voxels"] * table["voxel_ml"]).to_numpy(dtype=np.float64),
     )
+
+
+def thresholds_sentence(curves: Mapping[str, Curves]) -> str:
+    """Mean Dice of each source at 0.5, and where it is highest on these very cases."""
+    each = (
+        f"{name} {number(of.mean_dice[HALF], 3)} (best {number(of.mean_dice[of.best()], 3)} at "
+        f"{number(THRESHOLDS[of.best()], 2)})"
+        for name, of in curves.items()
+    )
+    return f"Mean Dice at 0.5, and at the best threshold of these cases: {', '.join(each)}."
 
 
 def curves_table(found: Mapping[str, Curves]) -> pd.DataFrame:

@@ -10,6 +10,7 @@ from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import imported_sentence
 from afl_core.report.cases import show_changes
 from afl_core.report.charts import axis_charts, show_both, show_edges, show_spread, show_trend
+from afl_core.report.confidence import show_confidence
 from afl_core.report.covariates import show_covariates
 from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
@@ -53,6 +54,7 @@ def build_report(findings: Findings) -> str:
         "edges": ("Do the edges decide?", show_edges(findings)),
         "spread": ("Distributions and recall of lesions", show_spread(findings)),
         "operating-point": ("At other thresholds", show_operating_point(findings)),
+        "confidence": ("How sure the sources are", show_confidence(findings)),
         "ranking": ("Ranking", show_ranking(findings)),
         "planning": ("Patients for a new study", planning(findings)),
         "cases": ("Largest gains and losses", show_changes(findings)),

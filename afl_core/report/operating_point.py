@@ -1,6 +1,6 @@
 """The section of the report on what the sources would find at other thresholds."""
 
-from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, load_curves
+from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, load_curves, thresholds_sentence
 from afl_core.base.numbers import number
 from afl_core.base.words import named
 from afl_core.errors import DataError
@@ -29,7 +29,8 @@ def show_operating_point(findings: Findings) -> str:
     columns = ["Source", "Dice at 0.5", "Best Dice", "Lesion F1 at 0.5", "Average precision", "Best threshold"]
     left = [name for name in names if name not in curves]
     return (
-        table([*columns, *(f"{rate:g}" for rate in FALSE_RATES)], rows, name="operating point")
+        paragraph(thresholds_sentence(curves))
+        + table([*columns, *(f"{rate:g}" for rate in FALSE_RATES)], rows, name="operating point")
         + paragraph("The last columns: share of the lesions found with at most so many false lesions a case.", "note")
         + chart(plot_froc(curves, names), label="Lesions found against false lesions a case", name="froc")
         + chart(plot_dice(curves, names), label="Mean Dice against the threshold", name="dice-by-threshold")

@@ -29,6 +29,13 @@ def test_the_table_the_file_and_the_report_say_the_same(call, parts, tmp_path):
     html = (tmp_path / "report.html").read_text()
     assert '<section id="operating-point">' in html
     assert f"{at_half.loc['A-FL', 'lesion_f1']:.3f}" in html
+    said = f"Mean Dice at 0.5, and at the best threshold of these cases: FL {at_half.loc['FL', 'mean_dice']:.3f} (best "
+    assert said in html
+    assert '<section id="confidence">' in html
+    code, _, err = call("confidence", parts / "test", "--out", tmp_path / "out")
+    assert code == 0, err
+    ece = pd.read_csv(tmp_path / "out" / "calibration.csv")
+    assert f"{ece['mean_difference'].dropna().iloc[0]:+.4f}" in html
 
 
 def test_json_has_the_pair_at_thresholds_of_other_patients(call, parts):

@@ -4,7 +4,7 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
-from afl_core.analysis.curves import NOTE, Curves, by_size, load_curves
+from afl_core.analysis.curves import NOTE, Curves, by_size, load_curves, thresholds_sentence
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
@@ -31,6 +31,7 @@ def show_operating_point(selection: Selection) -> None:
     if not curves:
         st.info("None of the sources that are compared has probabilities.")
         return
+    st.markdown(f"**{plain(thresholds_sentence(curves))}**")
     if selection.pair and set(selection.pair) <= set(curves):
         _show_matched(selection, curves, selection.pair)
     size = next((binning for binning in selection.main if binning.axis == "size"), None)
