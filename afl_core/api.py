@@ -26,7 +26,8 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.protocol_cases import check_regions, doubts
+from afl_core.evaluation.protocol_cases import check_regions
+from afl_core.evaluation.protocol_doubts import doubts
 from afl_core.evaluation.protocol_results import every_protocol, label_folders, left_out_sentence, measure_protocol
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
@@ -78,7 +79,8 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
     protocols = every_protocol(opened)
-    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name]))
+    cases = opened.cohort.cases if opened.cohort else ()
+    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name], cases))
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,

@@ -1,13 +1,11 @@
 """Cases measured by a protocol: the label files of a data set and of its sources, a row a source and region."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
-
-import pandas as pd
 
 from afl_core.base.isolation import attempt
 from afl_core.data.labels import SYNONYMS
@@ -15,17 +13,14 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.detection_cases import detect
+from afl_core.evaluation.protocol_doubts import doubt_task
 from afl_core.evaluation.sources import MaskSource, Source
 from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
-from afl_core.metrics.matchers import tasks_of
 from afl_core.metrics.protocols import PROTOCOLS, Protocol
 from afl_core.volume import Case, Volume, check_right_angles, check_same_grid
 
 LESIONS = "cspca"
 """Region of the protocol that takes maps."""
-
-GENERAL = "goat"
-"""Task of BraTS 2025 that takes the cases of every other one."""
 
 
 @dataclass(frozen=True)
@@ -141,55 +136,3 @@ def _numbers_text(numbers: Sequence[float]) -> str:
 
 def _text(labels: set[int]) -> str:
     return " ".join(map(str, sorted(labels)))
-
-
-def doubts(table: pd.DataFrame, protocol: Protocol) -> list[str]:
-    """Why rows may be measured by the wrong protocol, in sentences: by the names of cases, and by labels of all files.
-
-    Args:
-        table: Rows of `measure_case`.
-        protocol: The protocol.
-    """
-    said = [
-        doubt_task(protocol, table["case_id"].unique()),
-        *_doubt_masks(table, protocol),
-        _doubt_absent(table, protocol),
-    ]
-    return [sentence for sentence in said if sentence]
-
-
-def doubt_task(protocol: Protocol, case_ids: Iterable[str]) -> str:
-    """That the names of cases say another BraTS task than the protocol's; "" where they do not."""
-    task = protocol.name.split("_")[1] if "_" in protocol.name else GENERAL
-    others = {of: n for of, n in tasks_of(case_ids).items() if task not in (of, GENERAL)}
-    listed = ", ".join(f"{n} of {of.upper()}" for of, n in sorted(others.items()))
-    return f"{protocol.title} is another task than the names of the cases say: {listed}." if listed else ""
-
-
-def _doubt_masks(table: pd.DataFrame, protocol: Protocol) -> list[str]:
-    """Sources whose files all hold one label where the protocol has several: perhaps masks of one region."""
-    several = len({label for labels in protocol.regions.values() for label in labels}) > 1
-    seen = {str(source): _numbers(rows["labels"]) for source, rows in table.groupby("source", sort=False)}
-    return [
-        f"Every file of {source} holds the label {next(iter(labels))} alone, which counts as that label of "
-        f"{protocol.title}: if they are masks of one region, the other regions are wrong."
-        for source, labels in seen.items()
-        if several and len(labels) == 1
-    ]
-
-
-def _doubt_absent(table: pd.DataFrame, protocol: Protocol) -> str:
-    """That no file at all holds a label that is a region by itself: perhaps they have the labels of another task."""
-    held = _numbers(table["labels"]) | _numbers(table["reference_labels"])
-    alone = {labels[0]: name for name, labels in protocol.regions.items() if len(labels) == 1}
-    absent = [f"{label} ({name.upper()})" for label, name in alone.items() if label not in held]
-    if not held or not absent or len(protocol.labels) < 2:
-        return ""
-    return (
-        f"No file, reference or prediction, holds the label {' or '.join(absent)} of {protocol.title}, only "
-        f"{', '.join(map(str, sorted(held)))}: if these are the labels of another task, all regions here are wrong."
-    )
-
-
-def _numbers(labels: "pd.Series[str]") -> set[int]:
-    return {int(label) for label in set(" ".join(labels).split())}

@@ -173,9 +173,41 @@ def test_labels_that_no_file_holds_are_doubted(protocol, folders, name, absent):
         save(folders / folder / "a.nii.gz", labels)
     said = f"holds the label {absent} of {PROTOCOLS[name].title}, only 1, 2, 3: if these are the labels of another"
     assert (said in protocol(name, *arguments(folders))[2]) == bool(absent)
-    if absent:
-        save(folders / "mine" / "b.nii.gz", block(label=4))
-        assert "No file, reference" not in protocol(name, *arguments(folders))[2]
+
+
+def nested(outer, middle, inner):
+    """A label around another around a third, as edema is around the tumour core; 2 voxels wide."""
+    labels = np.zeros((30, 16, 16), np.uint8)
+    for margin, label in ((2, outer), (4, middle), (6, inner)):
+        labels[margin : 16 - margin, margin:-margin, margin:-margin] = label
+    return labels
+
+
+def test_references_and_predictions_of_other_labels_are_doubted_side_by_side(protocol, folders):
+    """References of BraTS 2021 (1, 2, 4), predictions of 2023 (1, 2, 3): together they hold all four."""
+    for case in "abc":
+        save(folders / "references" / f"{case}.nii.gz", nested(2, 4, 1))
+        save(folders / "mine" / f"{case}.nii.gz", nested(2, 3, 1))
+        save(folders / "also" / f"{case}.nii.gz", nested(2, 4, 1))
+    err = " ".join(protocol("brats2025_gli", *arguments(folders, "mine", "also"))[2].split())
+    assert "No reference holds the label 3 (ET) of BraTS 2025 glioma, only 1, 2, 4: if these" in err
+    assert "No file of mine holds the label 4 (RC) of BraTS 2025 glioma, only 1, 2, 3: if these" in err
+    assert "No file of also holds the label 3 (ET) of BraTS 2025 glioma, only 1, 2, 4: if these" in err
+
+
+@pytest.mark.parametrize("name", ["brats2023_gli", "brats2025_gli", "brats2025_met"])
+def test_edema_inside_the_core_is_doubted(protocol, call, folders, name):
+    """Enhancing 1, necrosis 2, edema 3, as LUMIERE has them: 2 lies inside, where a protocol takes it for edema."""
+    said = f"The label 2 is edema by {PROTOCOLS[name].title}, but it lies inside the labels 1, 3"
+    for case in "abc":
+        save(folders / "references" / f"{case}.nii.gz", nested(3, 1, 2))
+    words = arguments(folders)
+    assert said in " ".join(protocol(name, *words)[2].split())
+    evaluated = call("evaluate", *words, "--out", folders / "out", "--labels", "any", "--protocol", name)
+    assert said in " ".join(evaluated[2].split())
+    for case in "abc":
+        save(folders / "references" / f"{case}.nii.gz", nested(2, 3, 1))
+    assert "lies inside" not in protocol(name, *words)[2]
 
 
 def test_labels_that_mean_something_else_are_refused(protocol, folders):

@@ -13,7 +13,8 @@ from afl_core.analysis.protocol_means import (
     lacking_sentence,
 )
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.protocol_cases import doubts, fitting_protocol
+from afl_core.evaluation.protocol_cases import fitting_protocol
+from afl_core.evaluation.protocol_doubts import doubts
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable, measured_protocols, rows_by_protocol
 from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.ui.shared.errors import plain, shown_errors
@@ -42,7 +43,10 @@ def _show(workspace: Comparison, name: str) -> None:
     st.caption(plain(first_sentence(rule)), help=plain(f"{rule.definition} It follows {rule.source}."))
     if not table.empty:
         sources = tuple(table["source"].unique())
-        for sentence in filter(None, [*doubts(table, rule), different_cases(table, sources)]):
+        for sentence in filter(
+            None,
+            [*doubts(table, rule, workspace.cohort.cases if workspace.cohort else ()), different_cases(table, sources)],
+        ):
             st.warning(plain(sentence))
         shown = challenge_table(table)
         words = {"Source", "Region"}
