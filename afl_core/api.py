@@ -33,7 +33,7 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.protocols import PROTOCOLS, find_protocol
+from afl_core.metrics.protocols import find_protocol
 from afl_core.shape import describe
 
 __all__ = ["DataOptions", "ResultTables", "breakdown", "describe", "evaluate", "open_results"]
@@ -78,9 +78,9 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     manifest = opened.manifest
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
-    protocols = every_protocol(opened)
+    kept = every_protocol(opened)
     cases = opened.cohort.cases if opened.cohort else ()
-    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name], cases))
+    said += tuple(doubt for of in kept for doubt in (of.damaged, *doubts(of.table, of.rule, cases)) if doubt)
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,
@@ -88,7 +88,7 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
         lesions=opened.lesions.reset_index(drop=True),
         problems=problems | dict(manifest.data.skipped),
         notes=(*said, *opened.left_out_sentences),
-        protocols=protocols,
+        protocols={of.rule.name: of.table for of in kept if not of.table.empty},
     )
 
 
@@ -154,7 +154,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
         folders, others = label_folders(decided, rule.name if rule else "")
-        found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
+        found = measure_protocol(cases, folders, rule, folder=results.folder, executor=executor) if rule else None
     if table.table:
         results.keep_covariates(table)
     tables = open_results(out)

@@ -18,7 +18,8 @@ from afl_core.analysis.protocol_means import (
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
 from afl_core.evaluation.protocol_doubts import doubts
-from afl_core.evaluation.protocol_results import ByProtocol, measure_protocol, protocol_file
+from afl_core.evaluation.protocol_results import ByProtocol, measure_protocol
+from afl_core.evaluation.protocol_rows import protocol_file
 from afl_core.evaluation.sources import MaskSource
 from afl_core.metrics.protocols import Protocol
 from afl_core.volume import Case
@@ -34,8 +35,8 @@ def measure_by(
 ) -> ByProtocol:
     """Measure cases by a protocol, with a progress bar; doubts, problems and means are printed."""
     with progress_bar("Measuring") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
-        found = measure_protocol(cases, sources, rule.name, folder=folder, executor=executor, report=advance)
-    print_warnings(doubts(found.table, rule, cases) if len(found.table) else [])
+        found = measure_protocol(cases, sources, rule, folder=folder, executor=executor, report=advance)
+    print_warnings([found.damaged, *(doubts(found.table, rule, cases) if len(found.table) else [])])
     print_problems(dict(found.problems))
     if not found.table.empty:
         _print_means(found.table, rule)

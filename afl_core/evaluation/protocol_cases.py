@@ -80,21 +80,20 @@ def _regions_of_both(cohort: Cohort, protocol: Protocol) -> dict[str, tuple[set[
 
 
 def measure_case(
-    case: Case, *, sources: Sequence[MaskSource], protocol: str, kinds: Mapping[str, str] = MappingProxyType({})
+    case: Case, *, sources: Sequence[MaskSource], rule: Protocol, kinds: Mapping[str, str] = MappingProxyType({})
 ) -> CaseByProtocol:
     """Measure one case of every source; a file that cannot be measured is a problem of its source alone.
 
     Args:
         case: A case with a reference.
         sources: Folders of label files, or of maps.
-        protocol: Name in PROTOCOLS.
+        rule: The protocol, by the labels of the data set.
         kinds: Name of each source that is a folder of maps to what they are, as `kind_of_maps` says.
 
     Raises:
         DataError: If the reference cannot be read or holds a label that the protocol lacks.
         GeometryError: If its axes are not at right angles.
     """
-    rule = PROTOCOLS[protocol]
     reference = load_reference_labels(case)
     check_right_angles(reference, name=f"The reference of {case.case_id}")
     check_protocol_labels(reference.array, rule, file=f"The reference of {case.case_id}")
@@ -107,7 +106,7 @@ def measure_case(
         if isinstance(outcome, AflError):
             problems[source.name] = str(outcome)
             continue
-        of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": protocol}
+        of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": rule.name}
         rows += [of_case | {"reference_labels": held} | row for row in outcome]
     return CaseByProtocol(tuple(rows), problems)
 

@@ -2,6 +2,7 @@
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from made_protocols import save_block
@@ -78,6 +79,23 @@ def test_a_stale_row_is_not_shown(app, measured, tmp_path):
     at = opened(app)
     assert not [of for of in at.dataframe if "Lesion Dice" in of.value]
     assert "cannot be opened" in text(at)
+
+
+@pytest.mark.parametrize(("column", "value"), [("labels", "abc"), ("lesion_dsc", "7.5"), ("tp", "many")])
+def test_a_damaged_table_is_named_and_the_rest_goes_on(app, measured, column, value):
+    folder = measured("brats2023_met")
+    path = folder / "protocols" / "brats2023_met.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[0, column] = value
+    table.to_csv(path, index=False)
+    at = opened(app)
+    assert not at.exception
+    assert f"The table {path} " in text(at)
+    assert "7.5" not in text(at)
+    comparison, options = open_compared(folder), Options()
+    found = choose_breakdown((comparison.rows, comparison.lesions), comparison.manifest, options)
+    html = build_report(Findings(found, options, comparison, "afl report"))
+    assert "measured again, " in html.split('<section id="protocols">')[1].split("</section>")[0]
 
 
 def test_several_challenges_have_a_selector(app, measured):

@@ -15,7 +15,8 @@ from afl_core.analysis.protocol_means import (
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.protocol_cases import fitting_protocol
 from afl_core.evaluation.protocol_doubts import doubts
-from afl_core.evaluation.protocol_results import left_out_sentence, measurable, measured_protocols, rows_by_protocol
+from afl_core.evaluation.protocol_results import left_out_sentence, rows_by_protocol
+from afl_core.evaluation.protocol_rows import measured_protocols
 from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -38,9 +39,11 @@ def show_protocols(workspace: Comparison) -> None:
 
 
 def _show(workspace: Comparison, name: str) -> None:
-    rule = PROTOCOLS[name]
-    table, lacking = rows_by_protocol(workspace, name)
+    of = rows_by_protocol(workspace, name)
+    rule, table = of.rule, of.table
     st.caption(plain(first_sentence(rule)), help=plain(f"{rule.definition} It follows {rule.source}."))
+    if of.damaged:
+        st.warning(plain(of.damaged))
     if not table.empty:
         sources = tuple(table["source"].unique())
         for sentence in filter(
@@ -61,9 +64,9 @@ def _show(workspace: Comparison, name: str) -> None:
         )
         for sentence in detection_sentences(table):
             st.markdown(plain(sentence))
-        st.caption(plain(f"{BASIS} {left_out_sentence(measurable(workspace, name)[2])}"))
-    if lacking:
-        st.caption(f"{lacking_sentence(lacking)} Measure them: `{_command(workspace, name)}`")
+        st.caption(plain(f"{BASIS} {left_out_sentence(of.left_out)}"))
+    if of.lacking:
+        st.caption(f"{lacking_sentence(of.lacking)} Measure them: `{_command(workspace, name)}`")
 
 
 def _offer(workspace: Comparison) -> None:
