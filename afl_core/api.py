@@ -26,8 +26,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.protocol_cases import check_regions
-from afl_core.evaluation.protocol_doubts import doubts
+from afl_core.evaluation.protocol_labels import by_labels, label_notes
 from afl_core.evaluation.protocol_results import every_protocol, label_folders, left_out_sentence, measure_protocol
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
@@ -79,8 +78,7 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
     kept = every_protocol(opened)
-    cases = opened.cohort.cases if opened.cohort else ()
-    said += tuple(doubt for of in kept for doubt in (of.damaged, *doubts(of.table, of.rule, cases)) if doubt)
+    said += tuple(sentence for of in kept for sentence in (*label_notes(of.rule), *of.caveats))
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,
@@ -142,9 +140,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
-    rule = find_protocol(protocol) if protocol else None
-    if rule:
-        check_regions(cohort, rule)
+    rule = by_labels(find_protocol(protocol), cohort.scheme) if protocol else None
     table = Covariates() if covariates is None else load_covariates(Path(covariates), cohort.patients.of)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())

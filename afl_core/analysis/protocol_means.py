@@ -148,15 +148,6 @@ def _detection(lesions: str, false: str) -> CaseDetection:
     return CaseDetection(found, wrong, max((*found, *wrong), default=0.0))
 
 
-def different_cases(table: pd.DataFrame, sources: Sequence[str]) -> str:
-    """That the means of the sources are over different cases; "" where all have the same."""
-    cases = {source: set(table.loc[table["source"] == source, "case_id"]) for source in sources}
-    if len({frozenset(ids) for ids in cases.values()}) < 2:
-        return ""
-    numbers = ", ".join(f"{source} {len(ids)}" for source, ids in cases.items())
-    return f"The means of the sources are over different cases and cannot be compared: {numbers}."
-
-
 def lacking_sentence(lacking: int) -> str:
     """That predictions have no row that holds; "" where all have."""
     are = number_of(lacking, "prediction has", "predictions have")

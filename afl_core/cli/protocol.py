@@ -31,7 +31,8 @@ from afl_core.cli.terminal import print_json, print_problems, print_result, prin
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST
-from afl_core.evaluation.protocol_cases import check_folders, check_regions
+from afl_core.evaluation.protocol_cases import check_folders
+from afl_core.evaluation.protocol_labels import by_labels
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources
 from afl_core.metrics.protocols import PROTOCOLS, find_protocol
@@ -86,9 +87,9 @@ def protocol(  # noqa: PLR0913 - one parameter an option
     else:
         todo = "Give folders of label files, --source NAME=FOLDER, or a results folder as --out"
         raise UsageError("There is nothing to measure", todo=todo)
-    check_regions(cohort, rule)
+    rule = by_labels(rule, cohort.scheme)
     print_problems(dict(cohort.problems))
-    found = measure_by(rule, cohort.cases, folders, folder=out)
+    found = measure_by(rule, cohort, folders, folder=out)
     if found.table.empty:
         todo = "See the reasons above"
         raise DataError("No prediction could be measured", received=number_of(len(cohort.cases), "case"), todo=todo)
@@ -101,11 +102,11 @@ def protocol(  # noqa: PLR0913 - one parameter an option
 
 def _of_results(folder: Path, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...]]:
     """The cases that count in a results folder, and its folders of label files."""
-    cohort, folders, left_out = measurable(open_compared(folder), protocol)
-    print_warnings([left_out_sentence(left_out)])
-    if not folders:
+    of = measurable(open_compared(folder), protocol)
+    print_warnings([left_out_sentence(of.left_out)])
+    if not of.sources:
         raise UsageError("These results have no folder of label files to measure", received=folder)
-    return cohort, folders
+    return of.cohort, of.sources
 
 
 def _finite(means: Mapping[str, float]) -> dict[str, float | None]:

@@ -8,15 +8,12 @@ from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.isolation import attempt
-from afl_core.data.labels import SYNONYMS
-from afl_core.data.layouts import Cohort
 from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.detection_cases import detect
-from afl_core.evaluation.protocol_doubts import doubt_task
 from afl_core.evaluation.sources import MaskSource, Source
 from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
-from afl_core.metrics.protocols import PROTOCOLS, Protocol
+from afl_core.metrics.protocols import Protocol
 from afl_core.volume import Case, Volume, check_right_angles, check_same_grid
 
 LESIONS = "cspca"
@@ -45,38 +42,6 @@ def check_folders(sources: Sequence[Source]) -> tuple[MaskSource, ...]:
         todo = "Write its masks with `afl predict` and give their folder"
         raise UsageError("A protocol reads folders of label files", received=", ".join(others), todo=todo)
     return folders
-
-
-def check_regions(cohort: Cohort, protocol: Protocol) -> None:
-    """Raise `UsageError` where the data set's labels make other regions than the protocol's of the same name."""
-    for region, (theirs, labels) in _regions_of_both(cohort, protocol).items():
-        if theirs != labels:
-            raise UsageError(
-                f"By the labels of the data set ({cohort.scheme.title}), the region {region} is another than in "
-                f"{protocol.title}",
-                received=f"{'+'.join(map(str, sorted(theirs)))} against {'+'.join(map(str, sorted(labels)))}",
-                todo="Save references and predictions with the protocol's labels; if they are so already, give "
-                "--labels any",
-            )
-
-
-def fitting_protocol(cohort: Cohort) -> str:
-    """The first protocol whose regions are those of the data set's labels, of its cases' task if possible; or ""."""
-    both = {name: _regions_of_both(cohort, rule).values() for name, rule in PROTOCOLS.items()}
-    fitting = [name for name, regions in both.items() if regions and all(of == labels for of, labels in regions)]
-    ids = [case.case_id for case in cohort.cases]
-    of_task = [name for name in fitting if not doubt_task(PROTOCOLS[name], ids)]
-    return next(iter(of_task or fitting), "")
-
-
-def _regions_of_both(cohort: Cohort, protocol: Protocol) -> dict[str, tuple[set[int], set[int]]]:
-    """Regions that both name by labels, to the labels of the data set and of the protocol."""
-    named = {region: cohort.scheme.regions.get(SYNONYMS.get(region, region)) for region in protocol.regions}
-    return {
-        region: (set(theirs), set(protocol.regions[region]))
-        for region, theirs in named.items()
-        if theirs and protocol.regions[region]
-    }
 
 
 def measure_case(

@@ -6,6 +6,7 @@ Each row holds the key of what it was measured on, so that rows whose files have
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +24,8 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.detection_cases import kind_of_maps
 from afl_core.evaluation.prediction_values import BYTE_MAPS
 from afl_core.evaluation.protocol_cases import CaseByProtocol, measure_case
+from afl_core.evaluation.protocol_doubts import different_cases, doubts
+from afl_core.evaluation.protocol_labels import by_labels
 from afl_core.evaluation.protocol_rows import (
     Pair,
     joined_rows,
@@ -58,22 +61,49 @@ class ByProtocol:
 
 
 @dataclass(frozen=True, eq=False)
+class Measurable:
+    """What a protocol can measure of opened results.
+
+    Attributes:
+        rule: The protocol by the labels of the data set.
+        cohort: The cases with a reference.
+        sources: The folders of label files.
+        left_out: Names of the other sources.
+    """
+
+    rule: Protocol
+    cohort: Cohort
+    sources: tuple[MaskSource, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
 class KeptRows:
     """What a results folder keeps of a protocol.
 
     Attributes:
-        rule: The protocol.
+        of: What the protocol can measure of the results.
         table: The rows that still hold.
         lacking: Number of predictions without such rows.
-        left_out: Names of the sources that the protocol does not measure.
         damaged: A sentence that the kept table is damaged, or "".
     """
 
-    rule: Protocol
+    of: Measurable
     table: pd.DataFrame
     lacking: int
-    left_out: tuple[str, ...]
     damaged: str
+
+    @property
+    def rule(self) -> Protocol:
+        """The protocol by the labels of the data set."""
+        return self.of.rule
+
+    @property
+    def caveats(self) -> list[str]:
+        """What looks wrong, in sentences."""
+        names = list(self.table["source"].unique())
+        said = [*doubts(self.table, self.rule, self.of.cohort), different_cases(self.table, names)] if names else []
+        return [sentence for sentence in (self.damaged, *said) if sentence]
 
 
 def takes_maps(source: Source, protocol: str) -> bool:
@@ -160,16 +190,16 @@ def measure_protocol(
     return ByProtocol(table, problems, damaged)
 
 
-def measurable(opened: Comparison, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...], tuple[str, ...]]:
-    """What a protocol can measure of opened results: cases with a reference, folders of label files; and other sources.
+def measurable(opened: Comparison, name: str) -> Measurable:
+    """What the protocol of that name can measure of opened results.
 
     Raises:
-        AflError: If data set or sources cannot be opened.
+        AflError: If data set or sources cannot be opened, or the data set's labels name no region of the protocol.
     """
     if opened.cohort is None:
         raise DataError("The data set of these results cannot be opened", received=opened.problem)
     there = opened.cohort.only([case.case_id for case in opened.cohort.cases if case.reference])
-    return there, *label_folders(opened.source_list(), protocol)
+    return Measurable(by_labels(PROTOCOLS[name], there.scheme), there, *label_folders(opened.source_list(), name))
 
 
 def rows_by_protocol(opened: Comparison, name: str) -> KeptRows:
@@ -178,20 +208,19 @@ def rows_by_protocol(opened: Comparison, name: str) -> KeptRows:
     Raises:
         AflError: If data set or sources cannot be opened: it is not known then whether rows hold.
     """
-    cohort, sources, left_out = measurable(opened, name)
-    rule = PROTOCOLS[name]
-    wanted = wanted_keys(cohort.cases, sources, rule)
-    table, damaged = kept_rows(opened.results.folder, rule, wanted)
+    of = measurable(opened, name)
+    wanted = wanted_keys(of.cohort.cases, of.sources, of.rule)
+    table, damaged = kept_rows(opened.results.folder, of.rule, wanted)
     lacking = len(wanted) - len(table.drop_duplicates(["case_id", "source"]))
-    return KeptRows(rule, table, lacking, left_out, damaged)
+    return KeptRows(of, table, lacking, damaged)
 
 
 def every_protocol(opened: Comparison) -> list[KeptRows]:
     """What the results keep of each protocol that has rows or a damaged table; nothing where that cannot be told."""
-    try:
-        kept = [rows_by_protocol(opened, name) for name in measured_protocols(opened.results.folder)]
-    except AflError:
-        return []
+    kept = list[KeptRows]()
+    for name in measured_protocols(opened.results.folder):
+        with suppress(AflError):
+            kept.append(rows_by_protocol(opened, name))
     return [of for of in kept if of.damaged or not of.table.empty]
 
 

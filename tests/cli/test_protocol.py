@@ -158,7 +158,7 @@ def test_case_names_of_another_task_of_2025_are_doubted(protocol, folders):
     assert said in protocol("brats2025_gli", *arguments(folders))[2]
     assert said not in protocol("brats2025_ped", *arguments(folders))[2]
     assert said not in protocol("brats2025_goat", *arguments(folders))[2]
-    assert "is another task" not in protocol("picai", *arguments(folders))[2]
+    assert said in protocol("picai", *arguments(folders))[2]
 
 
 @pytest.mark.parametrize(
@@ -210,12 +210,91 @@ def test_edema_inside_the_core_is_doubted(protocol, call, folders, name):
     assert "lies inside" not in protocol(name, *words)[2]
 
 
-def test_labels_that_mean_something_else_are_refused(protocol, folders):
-    code, _, err = protocol("brats2023_gli", *arguments(folders), "--labels", "msd")
+CODES = {
+    "brats": {1: 1, 2: 2, 3: 4},
+    "msd": {1: 2, 2: 1, 3: 3},
+    "et=1,ncr=2,ed=3": {1: 2, 2: 3, 3: 1},
+    "brats2013": {1: 3, 2: 2, 3: 4},
+}
+"""Labels of a data set to its codes for necrosis, edema and enhancing tumour, which BraTS 2023 has as 1, 2 and 3."""
+
+
+def coded(folders, codes):
+    """Two cases of nested labels, and predictions of them with a smaller core, as BraTS 2023 has them and in codes."""
+    table = np.zeros(4, np.uint8)
+    for label, code in codes.items():
+        table[label] = code
+    for case in "ab":
+        reference = nested(2, 3, 1)
+        prediction = np.roll(np.where(reference == 1, 3, reference) if case == "b" else reference, 2, axis=0)
+        for folder, labels in (("references", reference), ("mine", prediction)):
+            save(folders / "2023" / folder / f"{case}.nii.gz", labels)
+            save(folders / "coded" / folder / f"{case}.nii.gz", table[labels])
+
+
+@pytest.mark.parametrize("labels", CODES)
+@pytest.mark.parametrize("name", ["brats2023_gli", "brats2025_goat", "brats2025_met", "brats2025_gli", "brats2025_ped"])
+def test_other_codes_of_a_data_set_are_measured_as_after_relabelling(protocol, folders, labels, name):
+    """By the scheme's own labels; children are relabelled to their own, enhancing 1, not enhancing 2 and edema 4."""
+    coded(folders, CODES[labels])
+    if name == "brats2025_ped":
+        for path in (folders / "2023").rglob("*.nii.gz"):
+            save(path, np.array([0, 2, 4, 1], np.uint8)[np.asarray(nib.load(path).dataobj)])
+    rows = {}
+    for folder in ("2023", "coded"):
+        more = ("--labels", labels) if folder == "coded" else ()
+        code, out, err = protocol(name, *arguments(folders / folder), *more, "--json")
+        assert code == 0, err
+        rows[folder] = {row["region"]: row for row in json.loads(out)["rows"]}
+    assert {"wt", "tc", "et"} & set(PROTOCOLS[name].regions) <= set(rows["coded"])
+    assert rows["coded"] == {region: rows["2023"][region] for region in rows["coded"]}
+    lacking = set(rows["2023"]) - set(rows["coded"])
+    assert lacking == {"rc", "cc"} & set(rows["2023"])
+    said = " ".join(err.split())
+    assert "taken by the data set's own labels: " in said
+    assert all(f"Without {region.upper()} of {PROTOCOLS[name].title}" in said for region in lacking)
+
+
+def test_results_of_other_codes_are_measured_from_their_folder(protocol, call, folders):
+    coded(folders, CODES["et=1,ncr=2,ed=3"])
+    words = (*arguments(folders / "coded"), "--labels", "et=1,ncr=2,ed=3", "--out", folders / "out")
+    assert call("evaluate", *words)[0] == 0
+    code, out, _ = protocol("brats2023_gli", "--out", folders / "out")
+    assert code == 0
+    assert out == protocol("brats2023_gli", *arguments(folders / "2023"))[1]
+
+
+@pytest.mark.parametrize("labels", ["picai", "a=1,b=2,c=3"])
+def test_labels_that_name_no_region_are_refused(protocol, folders, labels):
+    code, _, err = protocol("brats2023_gli", *arguments(folders), "--labels", labels)
     assert code == 2
-    assert "the region tc is another than in BraTS 2023" in err
-    assert "2+3 against 1+3" in err
+    assert "The labels of the data set name no region of BraTS 2023" in err
     assert protocol("brats2023_gli", *arguments(folders), "--labels", "brats2023")[0] == 0
+
+
+def test_masks_of_a_whole_tumour_have_that_region_alone(protocol, folders):
+    for path in (*(folders / "references").iterdir(), *(folders / "mine").iterdir()):
+        save(path, (np.asarray(nib.load(path).dataobj) > 0).astype(np.uint8))
+    code, out, err = protocol("brats2023_gli", *arguments(folders), "--labels", "binary", "--json")
+    assert code == 0
+    assert [row["region"] for row in json.loads(out)["rows"]] == ["wt"]
+    assert "Without TC, ET of BraTS 2023" in " ".join(err.split())
+
+
+@pytest.mark.parametrize(
+    ("labels", "held", "doubted"),
+    [
+        *(("brats2023", (3,), True), ("any", (1, 3), True), ("any", (6,), True), ("any", (1,), False)),
+        *(("any", (2, 5), False), ("binary", (1,), False), ("picai", (2,), False), ("pca=3", (3,), False)),
+    ],
+)
+def test_picai_doubts_labels_of_no_prostate(protocol, folders, labels, held, doubted):
+    for k, case in enumerate("abc"):
+        for folder in ("references", "mine"):
+            save(folders / folder / f"{case}.nii.gz", block(label=held[k % len(held)]))
+    code, _, err = protocol("picai", *arguments(folders), "--labels", labels)
+    assert code == 0
+    assert ("PI-CAI lesion detection is of lesions of the prostate" in err) == doubted
 
 
 @pytest.fixture
@@ -235,10 +314,12 @@ def test_a_data_set_by_its_layout(protocol, data):
 
 
 def test_a_layout_that_says_other_labels_than_the_protocol(protocol, data):
-    code, _, err = protocol("brats2025_ped", *data)
-    assert code == 2
-    assert "the region et is another than in BraTS 2025 paediatric (received: 3 against 1)" in err
-    assert protocol("brats2025_ped", *data, "--labels", "any")[0] == 0
+    """Enhancing tumour is 3 in BraTS 2023 and 1 in that of children: the layout's counts, unless it is denied."""
+    code, out, err = protocol("brats2025_ped", *data)
+    assert code == 0
+    assert "taken by the data set's own labels: ET 3, NETC 1, ED 2, TC 1+3, WT 1+2+3" in " ".join(err.split())
+    assert [line.split()[1] for line in out.splitlines() if line.startswith("mine")] == ["et", "netc", "ed", "tc", "wt"]
+    assert "own labels" not in protocol("brats2025_ped", *data, "--labels", "any")[2]
 
 
 @pytest.mark.parametrize(
@@ -297,9 +378,9 @@ def test_evaluate_names_what_the_protocol_cannot_measure(evaluated, folders):
 
 
 def test_evaluate_refuses_a_protocol_of_other_labels_before_it_measures(evaluated, folders):
-    code, _, err = evaluated("msd", "--protocol", "brats2023_gli")
+    code, _, err = evaluated("a=1,b=2,c=3", "--protocol", "brats2023_gli")
     assert code == 2
-    assert "the region tc is another than in BraTS 2023" in " ".join(err.split())
+    assert "name no region of BraTS 2023" in " ".join(err.split())
     assert not (folders / "out").exists()
 
 

@@ -113,11 +113,21 @@ def test_results_without_rows_have_the_command_alone(app, measured):
     assert f"`afl protocol brats2023_gli --out {folder}`" in text(at)
 
 
-@pytest.mark.parametrize(("labels", "regions"), [("brats2023", ("whole",)), ("et=1,ncr=2,ed=3", REGIONS)])
+@pytest.mark.parametrize(("labels", "regions"), [("brats2023", ("whole",)), ("a=1,b=2,c=3", ("whole", "a", "b"))])
 def test_no_command_where_it_would_not_do(app, measured, labels, regions):
     """Results of one region, and labels whose regions no protocol has."""
     measured(labels=labels, regions=regions)
     assert "afl protocol" not in text(app())
+
+
+def test_own_codes_are_measured_by_their_names(app, measured):
+    """The block of label 3 is edema by these codes: of the whole tumour, and of nothing else."""
+    measured("brats2023_met", labels="et=1,ncr=2,ed=3")
+    at = opened(app)
+    assert "own labels: WT 1+2+3, TC 1+2, ET 1." in text(at)
+    table = table_of(at)
+    assert table.loc[("mine", "WT"), ["Lesion Dice", "Found"]].tolist() == ["0.500", "0.67"]
+    assert table.loc[("mine", "ET"), ["Lesion Dice", "Found"]].tolist() == ["1.000", "0.00"]
 
 
 def test_the_report_has_the_same_table(app, measured):

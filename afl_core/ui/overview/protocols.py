@@ -8,13 +8,11 @@ from afl_core.analysis.protocol_means import (
     BASIS,
     challenge_table,
     detection_sentences,
-    different_cases,
     first_sentence,
     lacking_sentence,
 )
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.protocol_cases import fitting_protocol
-from afl_core.evaluation.protocol_doubts import doubts
+from afl_core.evaluation.protocol_labels import fitting_protocol, label_notes
 from afl_core.evaluation.protocol_results import left_out_sentence, rows_by_protocol
 from afl_core.evaluation.protocol_rows import measured_protocols
 from afl_core.metrics.protocols import PROTOCOLS
@@ -42,15 +40,11 @@ def _show(workspace: Comparison, name: str) -> None:
     of = rows_by_protocol(workspace, name)
     rule, table = of.rule, of.table
     st.caption(plain(first_sentence(rule)), help=plain(f"{rule.definition} It follows {rule.source}."))
-    if of.damaged:
-        st.warning(plain(of.damaged))
+    for sentence in label_notes(rule):
+        st.caption(plain(sentence))
+    for sentence in of.caveats:
+        st.warning(plain(sentence))
     if not table.empty:
-        sources = tuple(table["source"].unique())
-        for sentence in filter(
-            None,
-            [*doubts(table, rule, workspace.cohort.cases if workspace.cohort else ()), different_cases(table, sources)],
-        ):
-            st.warning(plain(sentence))
         shown = challenge_table(table)
         words = {"Source", "Region"}
         st.dataframe(
@@ -64,7 +58,7 @@ def _show(workspace: Comparison, name: str) -> None:
         )
         for sentence in detection_sentences(table):
             st.markdown(plain(sentence))
-        st.caption(plain(f"{BASIS} {left_out_sentence(of.left_out)}"))
+        st.caption(plain(f"{BASIS} {left_out_sentence(of.of.left_out)}"))
     if of.lacking:
         st.caption(f"{lacking_sentence(of.lacking)} Measure them: `{_command(workspace, name)}`")
 
