@@ -11,6 +11,7 @@ from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, whole_cohort
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
@@ -56,6 +57,7 @@ class Comparison:
         left_out: Cases that have rows which do not count: they are no longer in the data set, or not of its test split.
         stamp: Changes whenever the folder's content does.
         regions: Every region that was measured, first the one that is opened where none is named.
+        nowhere: Those that no reference holds.
     """
 
     results: Results
@@ -68,6 +70,7 @@ class Comparison:
     left_out: tuple[str, ...] = ()
     stamp: int = 0
     regions: tuple[str, ...] = (WHOLE,)
+    nowhere: tuple[str, ...] = ()
 
     @property
     def region(self) -> str:
@@ -96,8 +99,9 @@ class Comparison:
 
     @property
     def left_out_sentences(self) -> tuple[str, ...]:
-        """Sentences on the cases that are left out, and on sources without a result in this region."""
-        return (*self._absent_sentence(), *self._left_out_sentence())
+        """Sentences on cases that are left out, sources without a result here, and other regions that are nowhere."""
+        nowhere = (nowhere_sentence(region) for region in self.nowhere if region != self.region)
+        return (*self._absent_sentence(), *self._left_out_sentence(), *nowhere)
 
     def _absent_sentence(self) -> tuple[str, ...]:
         absent = [source for source in self.sources if source not in set(self.rows.get("source", ()))]
@@ -199,9 +203,10 @@ def build_comparison(
         raise damaged(results.folder, MANIFEST, "no data or sources")
     regions = _measured_regions(manifest, rows)
     region = pick_region(regions, region)
-    rows, lesions = of_region(rows, region), of_region(lesions, region)
     check_complete(results.folder, CASES, rows)
     check_complete(results.folder, LESIONS, lesions)
+    nowhere = tuple(name for name in regions if is_nowhere(of_region(rows, name)))
+    rows, lesions = of_region(rows, region), of_region(lesions, region)
     measured = set(rows.get("case_id", ()))
     whole, cohort, problem = None, None, ""
     try:
@@ -217,7 +222,9 @@ def build_comparison(
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:
             manifest = manifest.with_data(labels=whole.scheme.mapping(region))
-    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions)
+    return Comparison(
+        results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions, nowhere
+    )
 
 
 def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
