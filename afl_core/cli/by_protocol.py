@@ -13,6 +13,7 @@ from afl_core.analysis.protocol_means import (
     defined_columns,
     detection_sentences,
     protocol_means,
+    rule_text,
 )
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
@@ -52,8 +53,7 @@ def _print_means(table: pd.DataFrame, rule: Protocol) -> None:
     shown = Table("source", "region", "cases", *(TITLES[key] for key in columns), box=None, padding=(0, 1, 0, 0))
     for of in protocol_means(table):
         shown.add_row(Text(of.source), Text(of.region), str(of.cases), *(of.cell(key) for key in columns))
-    print_line(f"{rule.title}: {rule.definition}")
-    print_line(f"It follows {rule.source}.")
+    print_line(f"{rule.title}: {rule_text(rule)}")
     for sentence in label_notes(rule):
         print_line(sentence)
     print_result(shown)

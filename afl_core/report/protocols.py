@@ -4,7 +4,7 @@ from afl_core.analysis.protocol_means import (
     BASIS,
     challenge_table,
     detection_sentences,
-    first_sentence,
+    rule_text,
 )
 from afl_core.evaluation.protocol_labels import label_notes
 from afl_core.evaluation.protocol_results import KeptRows, every_protocol
@@ -25,7 +25,7 @@ def _show(of: KeptRows) -> str:
     means = challenge_table(rows)
     return (
         heading(rule.title)
-        + paragraph(" ".join([first_sentence(rule), f"It follows {rule.source}.", *label_notes(rule)]), "note")
+        + paragraph(" ".join([rule_text(rule), *label_notes(rule)]), "note")
         + warnings
         + table([*map(str, means)], means.to_numpy().tolist(), name=f"protocol {rule.name}", words=2)
         + "".join(map(paragraph, detection_sentences(rows)))

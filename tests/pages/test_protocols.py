@@ -11,10 +11,13 @@ from afl_core import evaluate
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.cli.opened import open_compared
 from afl_core.data.layouts import DataOptions
+from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.report.build import Findings, build_report
 
 TITLE = "BraTS 2023 lesion-wise (metastases)"
 REGIONS = ("whole", "tc", "et")
+HD95 = "6.33"
+"""(0 + 3 + 16) / 3: whole blocks that are moved by 3 and by 16 voxels."""
 
 
 @pytest.fixture
@@ -60,9 +63,10 @@ def test_means_over_cases_by_source_and_region(app, measured):
     assert table.index.tolist() == [(s, r) for s in ("mine", "theirs") for r in ("WT", "TC", "ET")]
     assert table.loc[("mine", "WT")].to_dict() == {
         **{"Cases": "3", "Lesion Dice": "0.500", "Lesion HD95": "125.67"},
-        **{"Found": "0.67", "Missed": "0.33", "False": "0.33", "Dice": "0.500"},
+        **{"Found": "0.67", "Missed": "0.33", "False": "0.33", "Ignored": "0.00"},
+        **{"Dice": "0.500", "HD95": HD95},
     }
-    assert "lesions whose dilations touch are one" in text(at)
+    assert PROTOCOLS["brats2023_met"].definition in text(at)
     assert "Means over cases, as the challenge has them" in text(at)
     assert "Challenge" not in {of.label for of in at.selectbox}
 
@@ -137,6 +141,7 @@ def test_the_report_has_the_same_table(app, measured):
     html = build_report(Findings(found, options, comparison, "afl report"))
     section = html.split('<section id="protocols">')[1].split("</section>")[0]
     assert TITLE in section
+    assert PROTOCOLS["brats2023_met"].definition in section
     for row in table_of(opened(app)).reset_index().to_numpy().tolist():
         cells = [f"<td>{cell}</td>" for cell in row[:2]] + [f'<td class="number">{cell}</td>' for cell in row[2:]]
         assert "".join(cells) in section

@@ -8,8 +8,8 @@ from afl_core.analysis.protocol_means import (
     BASIS,
     challenge_table,
     detection_sentences,
-    first_sentence,
     lacking_sentence,
+    rule_text,
 )
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.protocol_labels import fitting_protocol, label_notes
@@ -39,7 +39,7 @@ def show_protocols(workspace: Comparison) -> None:
 def _show(workspace: Comparison, name: str) -> None:
     of = rows_by_protocol(workspace, name)
     rule, table = of.rule, of.table
-    st.caption(plain(first_sentence(rule)), help=plain(f"{rule.definition} It follows {rule.source}."))
+    st.caption(plain(rule_text(rule)))
     for sentence in label_notes(rule):
         st.caption(plain(sentence))
     for sentence in of.caveats:
