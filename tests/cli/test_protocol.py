@@ -272,6 +272,28 @@ def test_labels_that_name_no_region_are_refused(protocol, folders, labels):
     assert protocol("brats2023_gli", *arguments(folders), "--labels", "brats2023")[0] == 0
 
 
+@pytest.mark.parametrize(
+    "option", [("--labels", "any"), ("--patients", "x.csv"), ("--layout", "brats"), ("--trust-voxel-order",)]
+)
+def test_an_option_that_would_change_nothing_is_refused(protocol, call, folders, option):
+    assert call("evaluate", *arguments(folders), "--out", folders / "out", "--labels", "brats2023")[0] == 0
+    for words, said in (
+        (("brats2023_gli", "--out", folders / "out"), "Results are read with the options of their evaluation"),
+        ((), "all are listed, and nothing is read"),
+    ):
+        code, _, err = protocol(*words, *option)
+        assert code == 2
+        assert f"{said} (received: {option[0]})" in " ".join(err.split())
+
+
+@pytest.mark.parametrize("command", [("evaluate",), ("protocol", "brats2023_gli"), ("xray",)])
+def test_a_layout_of_references_alone_is_refused(call, folders, command):
+    words = arguments(folders) if command != ("xray",) else ("--references", folders / "references")
+    code, _, err = call(*command, *words, "--layout", "brats", "--out", folders / "out")
+    assert code == 2
+    assert "matched by the names of its files, by no layout (received: brats)" in " ".join(err.split())
+
+
 def test_masks_of_a_whole_tumour_have_that_region_alone(protocol, folders):
     for path in (*(folders / "references").iterdir(), *(folders / "mine").iterdir()):
         save(path, (np.asarray(nib.load(path).dataobj) > 0).astype(np.uint8))
