@@ -63,7 +63,7 @@ def _print_regions(regions: Sequence[Comparison], sources: Sequence[str]) -> Non
     """Mean Dice by region, over the cases that all of its sources have; nothing where there is one region."""
     if len(regions) < 2:
         return
-    table = Table("mean Dice in", *sources, "over", "holding it", box=None, padding=(0, 1, 0, 0))
+    table = Table("mean Dice in", *sources, "over", "in the reference", box=None, padding=(0, 1, 0, 0))
     for of in regions:
         there = [source for source in sources if source in set(of.rows.get("source", ()))]
         if not there:
@@ -75,7 +75,9 @@ def _print_regions(regions: Sequence[Comparison], sources: Sequence[str]) -> Non
         over = patients_text(len(means), len(units.table), units.reference["patient"].nunique())
         table.add_row(Text(of.region), *cells, over, holding_text(units))
     print_result(table)
-    print_line("Over the cases that all sources have; where no mask holds a region its Dice is 1, where one does 0.")
+    print_line(
+        "Over the cases that all sources have. Where the reference is empty, an empty mask scores 1 and any other 0."
+    )
 
 
 def _print_failed(regions: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:

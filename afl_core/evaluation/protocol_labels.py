@@ -53,7 +53,7 @@ def label_notes(rule: Protocol) -> list[str]:
         regions = ", ".join(f"{region.upper()} {'+'.join(map(str, of))}" for region, of in rule.regions.items())
         said.append(f"The regions of {rule.title} are taken by the data set's own labels: {regions}.")
     if absent := [region.upper() for region in theirs if region not in rule.regions]:
-        said.append(f"Without {', '.join(absent)} of {rule.title}: the data set's labels do not name that.")
+        said.append(f"{rule.title} also has {', '.join(absent)}, which the data set's labels do not name.")
     return said
 
 

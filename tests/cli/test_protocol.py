@@ -252,7 +252,7 @@ def test_other_codes_of_a_data_set_are_measured_as_after_relabelling(protocol, f
     assert lacking == {"rc", "cc"} & set(rows["2023"])
     said = " ".join(err.split())
     assert "taken by the data set's own labels: " in said
-    assert all(f"Without {region.upper()} of {PROTOCOLS[name].title}" in said for region in lacking)
+    assert all(f"{PROTOCOLS[name].title} also has {region.upper()}, which" in said for region in lacking)
 
 
 def test_results_of_other_codes_are_measured_from_their_folder(protocol, call, folders):
@@ -300,7 +300,7 @@ def test_masks_of_a_whole_tumour_have_that_region_alone(protocol, folders):
     code, out, err = protocol("brats2023_gli", *arguments(folders), "--labels", "binary", "--json")
     assert code == 0
     assert [row["region"] for row in json.loads(out)["rows"]] == ["wt"]
-    assert "Without TC, ET of BraTS 2023" in " ".join(err.split())
+    assert " also has TC, ET, which the data set's labels do not name" in " ".join(err.split())
 
 
 @pytest.mark.parametrize(

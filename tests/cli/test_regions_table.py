@@ -18,7 +18,7 @@ def test_regions_are_compared_on_the_cases_that_all_sources_have(call, tmp_path)
     code, out, err = call("evaluate", *words, "--out", folder / "out")
     assert code == 0, err
     lines = [line.split() for line in out.splitlines()]
-    at = next(k for k, line in enumerate(lines) if line[:2] == ["mean", "Dice"] and "holding" in line)
+    at = next(k for k, line in enumerate(lines) if line[:2] == ["mean", "Dice"] and "reference" in line)
     assert lines[at + 1] == ["whole", "0.941", "0.941", "0.941", "1", "of", "2", "patients", "1", "of", "1", "case"]
     assert lines[at + 2] == ["tc", "0.833", "0.833", "–", "1", "of", "2", "patients", "1", "of", "1", "case"]
     document = json.loads(call("evaluate", *words, "--out", folder / "out", "--json")[1])

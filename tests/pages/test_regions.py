@@ -79,8 +79,8 @@ def test_the_table_says_in_how_many_cases_a_region_is(app, results, tmp_path):
     evaluate(sources, results, references=tmp_path / "references", options=options, regions=("whole", "tc", "et"))
     at = app()
     assert not at.exception
-    (table,) = [of.value for of in at.dataframe if "Holding it" in of.value]
-    assert table.set_index("Region")["Holding it"].tolist() == ["3 of 3 cases", "3 of 3 cases", "2 of 3 cases"]
+    (table,) = [of.value for of in at.dataframe if "In the reference" in of.value]
+    assert table.set_index("Region")["In the reference"].tolist() == ["3 of 3 cases", "3 of 3 cases", "2 of 3 cases"]
 
 
 def test_a_link_opens_its_region(app, results):

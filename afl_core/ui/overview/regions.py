@@ -31,7 +31,7 @@ def show_regions(workspace: Comparison, pair: Pair | None) -> None:
         height="content",
         column_config={
             str(name): st.column_config.TextColumn(
-                alignment="left" if name in {"Region", "Over", "Holding it"} else "right"
+                alignment="left" if name in {"Region", "Over", "In the reference"} else "right"
             )
             for name in table
         },
@@ -40,7 +40,7 @@ def show_regions(workspace: Comparison, pair: Pair | None) -> None:
         key=f"{KEY} {workspace.name}",
     )
     difference = f" Difference: {pair[1]} minus {pair[0]}." if pair else ""
-    nothing = "A mask of nothing scores 1 where the reference holds nothing, any other 0."
+    nothing = "Where the reference is empty, an empty mask scores 1 and any other 0."
     st.caption(plain(f"Dice, mean over patients. {nothing}{difference} Tick a region to see it on every page."))
 
 
@@ -55,7 +55,7 @@ def _row(workspace: Comparison, region: str, pair: Pair | None) -> dict[str, str
         return row
     breakdown, digits = summary.breakdowns["case"], METRICS["dsc"].digits
     units, all_of = breakdown.units, breakdown.records.iloc[0]
-    row["Holding it"] = holding_text(units)
+    row["In the reference"] = holding_text(units)
     row["Over"] = patients_text(int(all_of["n"]), len(units.table), units.reference["patient"].nunique())
     row |= {f"{source} mean": number(mean, digits) for source, mean in summary.metrics["case"][0].means.items()}
     if pair and set(pair) <= set(units.sources):
