@@ -26,13 +26,13 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import Manifest
-from afl_core.evaluation.protocol_cases import check_regions, doubts
+from afl_core.evaluation.protocol_labels import by_labels, label_notes
 from afl_core.evaluation.protocol_results import every_protocol, label_folders, left_out_sentence, measure_protocol
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
-from afl_core.metrics.protocols import PROTOCOLS, find_protocol
+from afl_core.metrics.protocols import find_protocol
 from afl_core.shape import describe
 
 __all__ = ["DataOptions", "ResultTables", "breakdown", "describe", "evaluate", "open_results"]
@@ -77,8 +77,8 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
     manifest = opened.manifest
     problems = {f"{case} {of}".strip(): text for case, texts in manifest.problems.items() for of, text in texts.items()}
     said = (*unmeasured(manifest), *notes(manifest, opened.rows), *warnings(manifest, opened.rows))
-    protocols = every_protocol(opened)
-    said += tuple(doubt for name, rows in protocols.items() for doubt in doubts(rows, PROTOCOLS[name]))
+    kept = every_protocol(opened)
+    said += tuple(sentence for of in kept for sentence in (*label_notes(of.rule), *of.caveats))
     return ResultTables(
         folder=Path(folder),
         manifest=manifest,
@@ -86,7 +86,7 @@ def open_results(folder: str | Path, *, region: str = "") -> ResultTables:
         lesions=opened.lesions.reset_index(drop=True),
         problems=problems | dict(manifest.data.skipped),
         notes=(*said, *opened.left_out_sentences),
-        protocols=protocols,
+        protocols={of.rule.name: of.table for of in kept if not of.table.empty},
     )
 
 
@@ -140,9 +140,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     cohort = options.references(Path(references)) if references is not None else options.load(Path(str(data)))
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if regions is None else with_regions(cohort, tuple(regions))
-    rule = find_protocol(protocol) if protocol else None
-    if rule:
-        check_regions(cohort, rule)
+    rule = by_labels(find_protocol(protocol), cohort.scheme) if protocol else None
     table = Covariates() if covariates is None else load_covariates(Path(covariates), cohort.patients.of)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
@@ -152,7 +150,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     with worker_pool(tasks=len(cases), workers=workers) as executor:
         evaluate_into(results, cases, decided, executor=executor)
         folders, others = label_folders(decided, rule.name if rule else "")
-        found = measure_protocol(cases, folders, rule.name, folder=results.folder, executor=executor) if rule else None
+        found = measure_protocol(cases, folders, rule, folder=results.folder, executor=executor) if rule else None
     if table.table:
         results.keep_covariates(table)
     tables = open_results(out)

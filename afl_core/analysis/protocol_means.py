@@ -32,9 +32,6 @@ TITLES: Mapping[str, str] = MappingProxyType(
 )
 """Column of the rows to its title in a table."""
 
-CHALLENGE = ("lesion_dsc", "lesion_hd95_mm", "tp", "fn", "fp", "dsc")
-"""The columns that a page shows."""
-
 BASIS = (
     'Means over cases, as the challenge has them, of numbers of lesions too; "of 3": over the 3 cases in which the '
     "value is defined. Distances are in mm."
@@ -92,7 +89,7 @@ def defined_columns(table: pd.DataFrame, keys: Sequence[str]) -> list[str]:
 
 def challenge_table(table: pd.DataFrame) -> pd.DataFrame:
     """The means that a challenge's table has, as text: a row a source and region."""
-    keys = defined_columns(table, CHALLENGE)
+    keys = defined_columns(table, tuple(TITLES))
     return pd.DataFrame(
         {"Source": of.source, "Region": region_name(of.region), "Cases": str(of.cases)}
         | {TITLES[key][:1].upper() + TITLES[key][1:]: of.cell(key) for key in keys}
@@ -109,9 +106,9 @@ def region_name(region: str) -> str:
     return {"cspca": "csPCa"}.get(region, region.upper())
 
 
-def first_sentence(protocol: Protocol) -> str:
-    """What the protocol takes for a lesion, and when it is found."""
-    return f"{protocol.definition.split('. ')[0].removesuffix('.')}."
+def rule_text(protocol: Protocol) -> str:
+    """How a protocol measures, and whose code it follows."""
+    return f"{protocol.definition} It follows {protocol.source}."
 
 
 def detections_of_maps(table: pd.DataFrame) -> dict[str, list[CaseDetection]]:
@@ -146,15 +143,6 @@ def detection_sentences(table: pd.DataFrame) -> list[str]:
 def _detection(lesions: str, false: str) -> CaseDetection:
     found, wrong = (tuple(map(float, text.split())) for text in (lesions, false))
     return CaseDetection(found, wrong, max((*found, *wrong), default=0.0))
-
-
-def different_cases(table: pd.DataFrame, sources: Sequence[str]) -> str:
-    """That the means of the sources are over different cases; "" where all have the same."""
-    cases = {source: set(table.loc[table["source"] == source, "case_id"]) for source in sources}
-    if len({frozenset(ids) for ids in cases.values()}) < 2:
-        return ""
-    numbers = ", ".join(f"{source} {len(ids)}" for source, ids in cases.items())
-    return f"The means of the sources are over different cases and cannot be compared: {numbers}."
 
 
 def lacking_sentence(lacking: int) -> str:

@@ -12,30 +12,33 @@ from afl_core.analysis.protocol_means import (
     TITLES,
     defined_columns,
     detection_sentences,
-    different_cases,
     protocol_means,
+    rule_text,
 )
 from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
-from afl_core.evaluation.protocol_cases import doubts
-from afl_core.evaluation.protocol_results import ByProtocol, measure_protocol, protocol_file
+from afl_core.data.layouts import Cohort
+from afl_core.evaluation.protocol_doubts import different_cases, doubts
+from afl_core.evaluation.protocol_labels import label_notes
+from afl_core.evaluation.protocol_results import ByProtocol, measure_protocol
+from afl_core.evaluation.protocol_rows import protocol_file
 from afl_core.evaluation.sources import MaskSource
 from afl_core.metrics.protocols import Protocol
-from afl_core.volume import Case
 
 
 def measure_by(
     rule: Protocol,
-    cases: Sequence[Case],
+    cohort: Cohort,
     sources: Sequence[MaskSource],
     *,
     folder: Path | None = None,
     workers: int | None = None,
 ) -> ByProtocol:
-    """Measure cases by a protocol, with a progress bar; doubts, problems and means are printed."""
+    """Measure a data set by a protocol, with a progress bar; doubts, problems and means are printed."""
+    cases = cohort.cases
     with progress_bar("Measuring") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
-        found = measure_protocol(cases, sources, rule.name, folder=folder, executor=executor, report=advance)
-    print_warnings(doubts(found.table, rule) if len(found.table) else [])
+        found = measure_protocol(cases, sources, rule, folder=folder, executor=executor, report=advance)
+    print_warnings([found.damaged, *(doubts(found.table, rule, cohort) if len(found.table) else [])])
     print_problems(dict(found.problems))
     if not found.table.empty:
         _print_means(found.table, rule)
@@ -50,8 +53,9 @@ def _print_means(table: pd.DataFrame, rule: Protocol) -> None:
     shown = Table("source", "region", "cases", *(TITLES[key] for key in columns), box=None, padding=(0, 1, 0, 0))
     for of in protocol_means(table):
         shown.add_row(Text(of.source), Text(of.region), str(of.cases), *(of.cell(key) for key in columns))
-    print_line(f"{rule.title}: {rule.definition}")
-    print_line(f"It follows {rule.source}.")
+    print_line(f"{rule.title}: {rule_text(rule)}")
+    for sentence in label_notes(rule):
+        print_line(sentence)
     print_result(shown)
     print_line(BASIS)
     for sentence in detection_sentences(table):

@@ -43,7 +43,7 @@ from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.pipeline import predict_mask
 from afl_core.evaluation.prediction_values import MEANINGS
-from afl_core.evaluation.protocol_cases import check_regions
+from afl_core.evaluation.protocol_labels import by_labels
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
@@ -139,7 +139,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     cohort = cohort if region or regions else with_tumour(cohort)
     cohort = cohort if region and not regions else with_regions(cohort, _names(region, regions))
     if rule:
-        check_regions(cohort, rule)
+        by_labels(rule, cohort.scheme)  # what it cannot measure, it says before the long part
     table = load_covariates(covariates, cohort.patients.of) if covariates else None
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
@@ -213,13 +213,12 @@ def _by_protocol(
     rule: Protocol, results: Path, cases: Sequence[Case], sources: Sequence[Source], workers: int | None
 ) -> dict[str, str]:
     """Measure the same cases and sources by a protocol too; the problems by case and source."""
-    cohort, folders, others = measurable(open_comparison(results), rule.name)
+    of = measurable(open_comparison(results), rule.name)
     ids, names = {case.case_id for case in cases}, {source.name for source in sources}
-    print_warnings([left_out_sentence([name for name in others if name in names])])
-    if not (folders := tuple(of for of in folders if of.name in names)):
+    print_warnings([left_out_sentence([name for name in of.left_out if name in names])])
+    if not (folders := tuple(folder for folder in of.sources if folder.name in names)):
         return {}
-    chosen = [case for case in cohort.cases if case.case_id in ids]
-    return dict(measure_by(rule, chosen, folders, folder=results, workers=workers).problems)
+    return dict(measure_by(of.rule, of.cohort.only(ids), folders, folder=results, workers=workers).problems)
 
 
 def _participants_problem(results: Results) -> tuple[str, ...]:

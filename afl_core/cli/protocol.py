@@ -31,7 +31,8 @@ from afl_core.cli.terminal import print_json, print_problems, print_result, prin
 from afl_core.data.layouts import Cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.manifest import MANIFEST
-from afl_core.evaluation.protocol_cases import check_folders, check_regions
+from afl_core.evaluation.protocol_cases import check_folders
+from afl_core.evaluation.protocol_labels import by_labels
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources
 from afl_core.metrics.protocols import PROTOCOLS, find_protocol
@@ -72,7 +73,11 @@ def protocol(  # noqa: PLR0913 - one parameter an option
 
     Example: afl protocol brats2023_met --data my_data --source mine=my_masks --out my_results
     """
+    reading: dict[str, object] = {"--layout": layout, "--labels": labels, "--patients": patients}
+    reading |= {"--trust-voxel-order": trust_voxel_order}
     if name is None:
+        given = reading | {"--data": data, "--references": references, "--source": source, "--out": out}
+        _check_unused(given, why="Without the name of a protocol all are listed, and nothing is read")
         _list_protocols()
         return
     rule = find_protocol(name)
@@ -82,30 +87,39 @@ def protocol(  # noqa: PLR0913 - one parameter an option
         cohort = open_cohort(data, references, options)
         folders = check_folders(decide_meanings(folders, cohort)) if rule.name == "picai" else folders
     elif out and (out / MANIFEST).is_file() and not (data or references):
+        _check_unused(reading, why="Results are read with the options of their evaluation")
         cohort, folders = _of_results(out, rule.name)
     else:
         todo = "Give folders of label files, --source NAME=FOLDER, or a results folder as --out"
         raise UsageError("There is nothing to measure", todo=todo)
-    check_regions(cohort, rule)
+    rule = by_labels(rule, cohort.scheme)
     print_problems(dict(cohort.problems))
-    found = measure_by(rule, cohort.cases, folders, folder=out)
+    found = measure_by(rule, cohort, folders, folder=out)
     if found.table.empty:
         todo = "See the reasons above"
         raise DataError("No prediction could be measured", received=number_of(len(cohort.cases), "case"), todo=todo)
     rows = [asdict(of) | {"means": _finite(of.means)} for of in protocol_means(found.table)]
     problems = dict(cohort.problems) | dict(found.problems)
-    document = {"protocol": rule.name, "source": rule.source, "rows": rows, "problems": problems}
+    regions = {region: list(of) for region, of in rule.regions.items()}
+    document = {"protocol": rule.name, "source": rule.source, "regions": regions, "rows": rows, "problems": problems}
     detection = {source: _finite(asdict(of)) for source, of in scores_of_maps(found.table).items()}
     print_json(json_text(document | ({"detection": detection} if detection else {})))
 
 
+def _check_unused(given: Mapping[str, object], *, why: str) -> None:
+    """Raise `UsageError` where an option was given that would change nothing."""
+    if names := [name for name, value in given.items() if value]:
+        todo = "Leave them out, or give NAME, --data or --references, and --source with them"
+        raise UsageError(why, received=", ".join(names), todo=todo)
+
+
 def _of_results(folder: Path, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...]]:
     """The cases that count in a results folder, and its folders of label files."""
-    cohort, folders, left_out = measurable(open_compared(folder), protocol)
-    print_warnings([left_out_sentence(left_out)])
-    if not folders:
+    of = measurable(open_compared(folder), protocol)
+    print_warnings([left_out_sentence(of.left_out)])
+    if not of.sources:
         raise UsageError("These results have no folder of label files to measure", received=folder)
-    return cohort, folders
+    return of.cohort, of.sources
 
 
 def _finite(means: Mapping[str, float]) -> dict[str, float | None]:

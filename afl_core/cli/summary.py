@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from afl_core.analysis.breakdown.options import Options, choose_units, evaluated_sources
-from afl_core.analysis.breakdown.overall import basis_sentence, with_tumour
+from afl_core.analysis.breakdown.overall import basis_sentence, holding_text, with_tumour
 from afl_core.analysis.breakdown.records import patient_means, patient_medians
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import NOTHING, number
@@ -45,7 +45,8 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     print_result(table)
     others = {region: open_comparison(results.folder, region=region) for region in opened.regions[1:]}
     of_regions = {region: [_record(of, source) for source in sources] for region, of in others.items()}
-    _print_regions({opened.region: records} | of_regions)
+    _print_regions([opened, *others.values()], sources)
+    _print_failed(of_regions)
     more_regions = {"regions": of_regions} if of_regions else {}
     print_json(json_text({"results": str(results.folder), "sources": records} | more_regions))
     if evaluated_sources(cases, manifest, pool_seeds=True) and (
@@ -58,15 +59,30 @@ def print_summary(results: Results, sources: Sequence[str], *, more: Iterable[st
     print_warnings(opened.left_out_sentences)
 
 
-def _print_regions(records: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
-    """Mean Dice by region, and what failed in one besides the first; nothing where there is one region."""
-    if len(records) < 2:
+def _print_regions(regions: Sequence[Comparison], sources: Sequence[str]) -> None:
+    """Mean Dice by region, over the cases that all of its sources have; nothing where there is one region."""
+    if len(regions) < 2:
         return
-    table = Table("mean Dice in", *records, box=None, padding=(0, 1, 0, 0))
-    for of_source in zip(*records.values(), strict=True):
-        table.add_row(Text(of_source[0]["source"]), *(_cell(record["mean_dsc"]) for record in of_source))
+    table = Table("mean Dice in", *sources, "over", "in the reference", box=None, padding=(0, 1, 0, 0))
+    for of in regions:
+        there = [source for source in sources if source in set(of.rows.get("source", ()))]
+        if not there:
+            table.add_row(Text(of.region), *[NOTHING] * (len(sources) + 2))
+            continue
+        units = choose_units(of.rows, of.lesions, of.manifest, Options(sources=tuple(there), pool_seeds=False))
+        means = patient_means(units, np.ones(len(units.table), dtype=bool))
+        cells = (number(means[source].mean()) if source in there else NOTHING for source in sources)
+        over = patients_text(len(means), len(units.table), units.reference["patient"].nunique())
+        table.add_row(Text(of.region), *cells, over, holding_text(units))
     print_result(table)
-    for region, of in list(records.items())[1:]:
+    print_line(
+        "Over the cases that all sources have. Where the reference is empty, an empty mask scores 1 and any other 0."
+    )
+
+
+def _print_failed(regions: Mapping[str, Sequence[Mapping[str, Any]]]) -> None:
+    """What could not be measured in a region besides the first."""
+    for region, of in regions.items():
         for record in of:
             if failed := record["failed"]:
                 predictions = number_of(failed, "prediction")

@@ -8,13 +8,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from rich.console import Console, RenderableType
+from rich.measure import Measurement
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
 from rich.text import Text
 
 from afl_core.errors import group_problems, listed
 
 console = Console(stderr=True)
-output = Console()
+output = Console(markup=False)
 
 
 @dataclass(frozen=True)
@@ -74,7 +76,22 @@ def print_result(*what: RenderableType) -> None:
     """Tables or findings on standard output, a line each; text is no markup. Not with --json or --quiet."""
     if not (shown.json or shown.quiet):
         for one in what:
-            output.print(one, markup=False, highlight=False, soft_wrap=isinstance(one, (str, Text)))
+            if isinstance(one, Table):
+                _print_table(one)
+            else:
+                output.print(one, highlight=False, soft_wrap=isinstance(one, (str, Text)))
+
+
+def _print_table(table: Table) -> None:
+    """Print a table so that no word or number is cut: in a terminal its cells may wrap, elsewhere none does."""
+    options = output.options.update(width=100_000)
+    for column in table.columns:
+        cells = (column.header, *column.cells)
+        column.min_width = max(Measurement.get(output, options, cell).minimum for cell in cells)
+    needed = Measurement.get(output, options, table)
+    width = max(output.width, needed.minimum) if output.is_terminal else needed.maximum
+    wide = Console(file=output.file, width=width, force_terminal=output.is_terminal, markup=False)
+    wide.print(table, highlight=False, crop=False)
 
 
 def print_json(document: str) -> None:

@@ -98,14 +98,22 @@ def unmeasured(manifest: Manifest) -> tuple[str, ...]:
 
 def _nowhere(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     """A warning where no reference holds the region: every empty mask then scores 1, and every other 0."""
-    if (rows["reference_volume_ml"] > 0).any():
-        return []
-    if manifest.settings.region == WHOLE:
-        return ["No reference holds a tumour: an empty mask scores 1, and every other 0."]
-    return [
-        f"No reference holds the region {region_title(manifest.settings.region)}: an empty mask scores 1, and every "
-        f"other 0. Where the labels have other codes, name them: {EXAMPLE_CODES}."
-    ]
+    return [nowhere_sentence(manifest.settings.region)] if is_nowhere(rows) else []
+
+
+def is_nowhere(rows: pd.DataFrame) -> bool:
+    """Whether no reference holds a region, by its case rows."""
+    return not rows.empty and not (rows["reference_volume_ml"] > 0).any()
+
+
+def nowhere_sentence(region: str) -> str:
+    """That no reference holds a region."""
+    if region == WHOLE:
+        return "No reference holds a tumour: an empty mask scores 1, and every other 0."
+    return (
+        f"No reference holds the region {region_title(region)}: an empty mask scores 1, and every other 0. Where the "
+        f"labels have other codes, name them: {EXAMPLE_CODES}."
+    )
 
 
 def _drawn(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
@@ -262,3 +270,12 @@ def _ignored_false(rows: pd.DataFrame) -> str:
     if not counts.any():
         return ""
     return "; and of false positives " + ", ".join(f"{int(n):,} of {source}" for source, n in counts.items())
+
+
+def uncounted_sentences(case_ids: Sequence[str]) -> tuple[str, ...]:
+    """That measured cases are in no number, as they are not of the data set that counts; () without any."""
+    if not case_ids:
+        return ()
+    some = ", ".join(case_ids[:3]) + (" ..." if len(case_ids) > 3 else "")
+    are = number_of(len(case_ids), "measured case is", "measured cases are")
+    return (f"{are} in no number here: not, or no longer, among the cases of this data set that count ({some}).",)

@@ -17,7 +17,7 @@ from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.job import EVERY, start_job
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.prediction_files import predictions_of, source_name
-from afl_core.evaluation.protocol_results import rename_in_rows
+from afl_core.evaluation.protocol_rows import rename_in_rows
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import NAME as SOURCE_NAME
 from afl_core.evaluation.sources import decide_meanings, parse_sources, source_text

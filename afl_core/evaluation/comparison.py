@@ -11,6 +11,7 @@ from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
+from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence, uncounted_sentences
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, failed_predictions, whole_cohort
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
@@ -56,6 +57,7 @@ class Comparison:
         left_out: Cases that have rows which do not count: they are no longer in the data set, or not of its test split.
         stamp: Changes whenever the folder's content does.
         regions: Every region that was measured, first the one that is opened where none is named.
+        nowhere: Those that no reference holds.
     """
 
     results: Results
@@ -68,6 +70,7 @@ class Comparison:
     left_out: tuple[str, ...] = ()
     stamp: int = 0
     regions: tuple[str, ...] = (WHOLE,)
+    nowhere: tuple[str, ...] = ()
 
     @property
     def region(self) -> str:
@@ -96,8 +99,9 @@ class Comparison:
 
     @property
     def left_out_sentences(self) -> tuple[str, ...]:
-        """Sentences on sources without a result in this region, and on the cases that are left out."""
-        return (*self._absent_sentences(), *self._left_out_sentence())
+        """Sentences on sources without a result here, cases that are left out, and other regions that are nowhere."""
+        nowhere = (nowhere_sentence(region) for region in self.nowhere if region != self.region)
+        return (*self._absent_sentences(), *uncounted_sentences(self.left_out), *nowhere)
 
     @property
     def absent(self) -> tuple[str, ...]:
@@ -132,13 +136,6 @@ class Comparison:
                 f"the region {region_title(self.regions[0])} alone, and a checkpoint of the one that it learned."
             )
         return tuple(sentences)
-
-    def _left_out_sentence(self) -> tuple[str, ...]:
-        if not self.left_out:
-            return ()
-        some = ", ".join(self.left_out[:3]) + (" ..." if len(self.left_out) > 3 else "")
-        are = number_of(len(self.left_out), "measured case is", "measured cases are")
-        return (f"{are} in no number here: not, or no longer, among the cases of this data set that count ({some}).",)
 
     @property
     def is_demo(self) -> bool:
@@ -224,9 +221,10 @@ def build_comparison(
     regions = _measured_regions(manifest, rows)
     region = pick_region(regions, region)
     somewhere = set(rows.get("source", ()))
-    rows, lesions = of_region(rows, region), of_region(lesions, region)
     check_complete(results.folder, CASES, rows)
     check_complete(results.folder, LESIONS, lesions)
+    nowhere = tuple(name for name in regions if is_nowhere(of_region(rows, name)))
+    rows, lesions = of_region(rows, region), of_region(lesions, region)
     measured = set(rows.get("case_id", ()))
     whole, cohort, problem = None, None, ""
     try:
@@ -243,7 +241,9 @@ def build_comparison(
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:
             manifest = manifest.with_data(labels=whole.scheme.mapping(region))
-    return Comparison(results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions)
+    return Comparison(
+        results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions, nowhere
+    )
 
 
 def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:

@@ -1,31 +1,23 @@
 """Cases measured by a protocol: the label files of a data set and of its sources, a row a source and region."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-import pandas as pd
-
 from afl_core.base.isolation import attempt
-from afl_core.data.labels import SYNONYMS
-from afl_core.data.layouts import Cohort
 from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.detection_cases import detect
 from afl_core.evaluation.sources import MaskSource, Source
 from afl_core.metrics.by_protocol import ProtocolRow, check_protocol_labels, labels_in, measure_by_protocol
-from afl_core.metrics.matchers import tasks_of
-from afl_core.metrics.protocols import PROTOCOLS, Protocol
+from afl_core.metrics.protocols import Protocol
 from afl_core.volume import Case, Volume, check_right_angles, check_same_grid
 
 LESIONS = "cspca"
 """Region of the protocol that takes maps."""
-
-GENERAL = "goat"
-"""Task of BraTS 2025 that takes the cases of every other one."""
 
 
 @dataclass(frozen=True)
@@ -52,54 +44,21 @@ def check_folders(sources: Sequence[Source]) -> tuple[MaskSource, ...]:
     return folders
 
 
-def check_regions(cohort: Cohort, protocol: Protocol) -> None:
-    """Raise `UsageError` where the data set's labels make other regions than the protocol's of the same name."""
-    for region, (theirs, labels) in _regions_of_both(cohort, protocol).items():
-        if theirs != labels:
-            raise UsageError(
-                f"By the labels of the data set ({cohort.scheme.title}), the region {region} is another than in "
-                f"{protocol.title}",
-                received=f"{'+'.join(map(str, sorted(theirs)))} against {'+'.join(map(str, sorted(labels)))}",
-                todo="Save references and predictions with the protocol's labels; if they are so already, give "
-                "--labels any",
-            )
-
-
-def fitting_protocol(cohort: Cohort) -> str:
-    """The first protocol whose regions are those of the data set's labels, of its cases' task if possible; or ""."""
-    both = {name: _regions_of_both(cohort, rule).values() for name, rule in PROTOCOLS.items()}
-    fitting = [name for name, regions in both.items() if regions and all(of == labels for of, labels in regions)]
-    ids = [case.case_id for case in cohort.cases]
-    of_task = [name for name in fitting if not doubt_task(PROTOCOLS[name], ids)]
-    return next(iter(of_task or fitting), "")
-
-
-def _regions_of_both(cohort: Cohort, protocol: Protocol) -> dict[str, tuple[set[int], set[int]]]:
-    """Regions that both name by labels, to the labels of the data set and of the protocol."""
-    named = {region: cohort.scheme.regions.get(SYNONYMS.get(region, region)) for region in protocol.regions}
-    return {
-        region: (set(theirs), set(protocol.regions[region]))
-        for region, theirs in named.items()
-        if theirs and protocol.regions[region]
-    }
-
-
 def measure_case(
-    case: Case, *, sources: Sequence[MaskSource], protocol: str, kinds: Mapping[str, str] = MappingProxyType({})
+    case: Case, *, sources: Sequence[MaskSource], rule: Protocol, kinds: Mapping[str, str] = MappingProxyType({})
 ) -> CaseByProtocol:
     """Measure one case of every source; a file that cannot be measured is a problem of its source alone.
 
     Args:
         case: A case with a reference.
         sources: Folders of label files, or of maps.
-        protocol: Name in PROTOCOLS.
+        rule: The protocol, by the labels of the data set.
         kinds: Name of each source that is a folder of maps to what they are, as `kind_of_maps` says.
 
     Raises:
         DataError: If the reference cannot be read or holds a label that the protocol lacks.
         GeometryError: If its axes are not at right angles.
     """
-    rule = PROTOCOLS[protocol]
     reference = load_reference_labels(case)
     check_right_angles(reference, name=f"The reference of {case.case_id}")
     check_protocol_labels(reference.array, rule, file=f"The reference of {case.case_id}")
@@ -112,7 +71,7 @@ def measure_case(
         if isinstance(outcome, AflError):
             problems[source.name] = str(outcome)
             continue
-        of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": protocol}
+        of_case = {"source": source.name, "case_id": case.case_id, "patient": case.patient, "protocol": rule.name}
         rows += [of_case | {"reference_labels": held} | row for row in outcome]
     return CaseByProtocol(tuple(rows), problems)
 
@@ -141,55 +100,3 @@ def _numbers_text(numbers: Sequence[float]) -> str:
 
 def _text(labels: set[int]) -> str:
     return " ".join(map(str, sorted(labels)))
-
-
-def doubts(table: pd.DataFrame, protocol: Protocol) -> list[str]:
-    """Why rows may be measured by the wrong protocol, in sentences: by the names of cases, and by labels of all files.
-
-    Args:
-        table: Rows of `measure_case`.
-        protocol: The protocol.
-    """
-    said = [
-        doubt_task(protocol, table["case_id"].unique()),
-        *_doubt_masks(table, protocol),
-        _doubt_absent(table, protocol),
-    ]
-    return [sentence for sentence in said if sentence]
-
-
-def doubt_task(protocol: Protocol, case_ids: Iterable[str]) -> str:
-    """That the names of cases say another BraTS task than the protocol's; "" where they do not."""
-    task = protocol.name.split("_")[1] if "_" in protocol.name else GENERAL
-    others = {of: n for of, n in tasks_of(case_ids).items() if task not in (of, GENERAL)}
-    listed = ", ".join(f"{n} of {of.upper()}" for of, n in sorted(others.items()))
-    return f"{protocol.title} is another task than the names of the cases say: {listed}." if listed else ""
-
-
-def _doubt_masks(table: pd.DataFrame, protocol: Protocol) -> list[str]:
-    """Sources whose files all hold one label where the protocol has several: perhaps masks of one region."""
-    several = len({label for labels in protocol.regions.values() for label in labels}) > 1
-    seen = {str(source): _numbers(rows["labels"]) for source, rows in table.groupby("source", sort=False)}
-    return [
-        f"Every file of {source} holds the label {next(iter(labels))} alone, which counts as that label of "
-        f"{protocol.title}: if they are masks of one region, the other regions are wrong."
-        for source, labels in seen.items()
-        if several and len(labels) == 1
-    ]
-
-
-def _doubt_absent(table: pd.DataFrame, protocol: Protocol) -> str:
-    """That no file at all holds a label that is a region by itself: perhaps they have the labels of another task."""
-    held = _numbers(table["labels"]) | _numbers(table["reference_labels"])
-    alone = {labels[0]: name for name, labels in protocol.regions.items() if len(labels) == 1}
-    absent = [f"{label} ({name.upper()})" for label, name in alone.items() if label not in held]
-    if not held or not absent or len(protocol.labels) < 2:
-        return ""
-    return (
-        f"No file, reference or prediction, holds the label {' or '.join(absent)} of {protocol.title}, only "
-        f"{', '.join(map(str, sorted(held)))}: if these are the labels of another task, all regions here are wrong."
-    )
-
-
-def _numbers(labels: "pd.Series[str]") -> set[int]:
-    return {int(label) for label in set(" ".join(labels).split())}

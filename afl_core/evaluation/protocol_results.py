@@ -6,16 +6,16 @@ Each row holds the key of what it was measured on, so that rows whose files have
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, fields
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from afl_core.base.isolation import attempt
-from afl_core.base.storage import file_state, write_atomically
+from afl_core.base.storage import file_state
 from afl_core.base.words import named
 from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort
@@ -24,28 +24,25 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.detection_cases import kind_of_maps
 from afl_core.evaluation.prediction_values import BYTE_MAPS
 from afl_core.evaluation.protocol_cases import CaseByProtocol, measure_case
+from afl_core.evaluation.protocol_doubts import different_cases, doubts
+from afl_core.evaluation.protocol_labels import by_labels
+from afl_core.evaluation.protocol_rows import (
+    Pair,
+    joined_rows,
+    keep_rows,
+    measured_protocols,
+    sound_rows,
+    table_of,
+)
 from afl_core.evaluation.sources import MaskSource, Source
-from afl_core.metrics.by_protocol import ProtocolRow
-from afl_core.metrics.protocols import PROTOCOLS
+from afl_core.metrics.protocols import PROTOCOLS, Protocol
 from afl_core.volume import Case
-
-FOLDER = "protocols"
 
 VERSION = 1
 """Version of the rows; it goes up whenever a protocol measures otherwise, and what is kept is then measured again."""
 
-VALUES: dict[str, Any] = {field.name: field.type for field in fields(ProtocolRow) if field.name != "region"}
-"""Column of numbers to their type."""
-
-WORDS = ("source", "case_id", "patient", "protocol", "region")
-MORE_WORDS = ("labels", "reference_labels", "read_as", "lesions", "false_positives", "key")
-"""Columns of words, before and behind the numbers."""
-
 NO_LABELS = ("probabilities", "channels", BYTE_MAPS, "maps-beside-labels")
 """Meanings of folders whose files hold no labels."""
-
-Pair = tuple[str, str]
-"""A case and a source."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -55,10 +52,58 @@ class ByProtocol:
     Attributes:
         table: The rows, in the order of sources and cases; empty where nothing could be measured.
         problems: Case, and source where it is of one, to why it could not be measured.
+        damaged: A sentence that the kept table was damaged, or "".
     """
 
     table: pd.DataFrame
     problems: Mapping[str, str]
+    damaged: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Measurable:
+    """What a protocol can measure of opened results.
+
+    Attributes:
+        rule: The protocol by the labels of the data set.
+        cohort: The cases with a reference.
+        sources: The folders of label files.
+        left_out: Names of the other sources.
+    """
+
+    rule: Protocol
+    cohort: Cohort
+    sources: tuple[MaskSource, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class KeptRows:
+    """What a results folder keeps of a protocol.
+
+    Attributes:
+        of: What the protocol can measure of the results.
+        table: The rows that still hold.
+        lacking: Number of predictions without such rows.
+        damaged: A sentence that the kept table is damaged, or "".
+    """
+
+    of: Measurable
+    table: pd.DataFrame
+    lacking: int
+    damaged: str
+
+    @property
+    def rule(self) -> Protocol:
+        """The protocol by the labels of the data set."""
+        return self.of.rule
+
+    @property
+    def caveats(self) -> list[str]:
+        """What looks wrong, in sentences."""
+        names = list(self.table["source"].unique())
+        said = [*doubts(self.table, self.rule, self.of.cohort), different_cases(self.table, names)] if names else []
+        return [sentence for sentence in (self.damaged, *said) if sentence]
 
 
 def takes_maps(source: Source, protocol: str) -> bool:
@@ -80,9 +125,9 @@ def left_out_sentence(names: Sequence[str]) -> str:
     return f"By the protocol's rules without {named(names)}, no folder of label files: {todo}." if names else ""
 
 
-def wanted_keys(cases: Sequence[Case], sources: Sequence[MaskSource], protocol: str) -> dict[Pair, str]:
+def wanted_keys(cases: Sequence[Case], sources: Sequence[MaskSource], protocol: Protocol) -> dict[Pair, str]:
     """Every case and source to a key that changes with a file, the patient or the protocol."""
-    rule = (VERSION, protocol, dict(PROTOCOLS[protocol].regions))
+    rule = (VERSION, protocol.name, dict(protocol.regions))
     keys = dict[Pair, str]()
     for source in sources:
         for case in cases:
@@ -94,18 +139,18 @@ def wanted_keys(cases: Sequence[Case], sources: Sequence[MaskSource], protocol: 
     return keys
 
 
-def kept_rows(folder: Path, protocol: str, wanted: Mapping[Pair, str]) -> pd.DataFrame:
-    """The rows in a folder that still hold for what is wanted, in that order."""
-    stored = _stored(folder, protocol)
+def kept_rows(folder: Path, protocol: Protocol, wanted: Mapping[Pair, str]) -> tuple[pd.DataFrame, str]:
+    """The rows in a folder that still hold for what is wanted, in that order; and that the table is damaged, or ""."""
+    stored, damaged = sound_rows(folder, protocol)
     pairs = list(zip(stored["case_id"], stored["source"], strict=True))
     holds = [wanted.get(pair) == key for pair, key in zip(pairs, stored["key"], strict=True)]
-    return _in_order(stored[np.array(holds, bool)], wanted)
+    return _in_order(stored[np.array(holds, bool)], wanted), damaged
 
 
 def measure_protocol(
     cases: Sequence[Case],
     sources: Sequence[MaskSource],
-    protocol: str,
+    protocol: Protocol,
     *,
     folder: Path | None = None,
     executor: Executor | None = None,
@@ -116,21 +161,21 @@ def measure_protocol(
     Args:
         cases: Cases with a reference.
         sources: Folders of label files; for PI-CAI also of maps.
-        protocol: Name in PROTOCOLS.
+        protocol: The protocol, by the labels of the data set.
         folder: Folder that keeps the rows, such as a results folder; None keeps none.
         executor: Executor that measures the cases; without one they are measured here.
         report: Function that is called with every finished case: how many are done, of how many, and the case.
     """
     wanted = wanted_keys(cases, sources, protocol)
-    kinds = {of.name: kind_of_maps(of, cases) for of in sources if takes_maps(of, protocol)}
-    kept = kept_rows(folder, protocol, wanted) if folder else _table([])
+    kinds = {of.name: kind_of_maps(of, cases) for of in sources if takes_maps(of, protocol.name)}
+    kept, damaged = kept_rows(folder, protocol, wanted) if folder else (table_of([]), "")
     kept = kept[kept["read_as"] == kept["source"].map(lambda name: kinds.get(name, ""))]
     held = set(zip(kept["case_id"], kept["source"], strict=True))
     due = [(case, tuple(of for of in sources if (case.case_id, of.name) not in held)) for case in cases]
     due = [(case, missing) for case, missing in due if missing]
     rows, problems = list[Mapping[str, object]](), dict[str, str]()
     try:
-        tasks = finished(partial(_measure, protocol=protocol, kinds=kinds), due, of=_told, executor=executor)
+        tasks = finished(partial(_measure, rule=_sent(protocol), kinds=kinds), due, of=_told, executor=executor)
         for done, ((case, _), outcome) in enumerate(tasks, start=1):
             report(done, len(due), case.case_id)
             if isinstance(outcome, AflError):
@@ -139,100 +184,57 @@ def measure_protocol(
             rows += [dict(row) | {"key": wanted[case.case_id, str(row["source"])]} for row in outcome.rows]
             problems |= {f"{case.case_id} {source}": text for source, text in outcome.problems.items()}
     finally:  # what is measured stays, also where it is stopped
-        table = _in_order(_together(kept, _table(rows)), wanted)
+        table = _in_order(joined_rows(kept, table_of(rows)), wanted)
         if folder and rows:
-            _keep(folder, protocol, table, wanted)
-    return ByProtocol(table, problems)
+            keep_rows(folder, protocol.name, table, wanted)
+    return ByProtocol(table, problems, damaged)
 
 
-def rename_in_rows(folder: Path, name: str, to: str) -> None:
-    """Give a source another name in the rows of every protocol: they are of the same files."""
-    for protocol in measured_protocols(folder):
-        table = _stored(folder, protocol)
-        table = table[table["source"] != to].replace({"source": {name: to}})  # left by a source that is gone
-        write_atomically(protocol_file(folder, protocol), table.to_csv(index=False).encode())
-
-
-def measured_protocols(folder: Path) -> tuple[str, ...]:
-    """Names of the protocols of which a folder keeps rows, whether or not they still hold."""
-    return tuple(name for name in PROTOCOLS if protocol_file(folder, name).is_file())
-
-
-def measurable(opened: Comparison, protocol: str) -> tuple[Cohort, tuple[MaskSource, ...], tuple[str, ...]]:
-    """What a protocol can measure of opened results: cases with a reference, folders of label files; and other sources.
+def measurable(opened: Comparison, name: str) -> Measurable:
+    """What the protocol of that name can measure of opened results.
 
     Raises:
-        AflError: If data set or sources cannot be opened.
+        AflError: If data set or sources cannot be opened, or the data set's labels name no region of the protocol.
     """
     if opened.cohort is None:
         raise DataError("The data set of these results cannot be opened", received=opened.problem)
     there = opened.cohort.only([case.case_id for case in opened.cohort.cases if case.reference])
-    return there, *label_folders(opened.source_list(), protocol)
+    return Measurable(by_labels(PROTOCOLS[name], there.scheme), there, *label_folders(opened.source_list(), name))
 
 
-def rows_by_protocol(opened: Comparison, protocol: str) -> tuple[pd.DataFrame, int]:
-    """The kept rows of opened results that still hold, and how many predictions lack such rows.
+def rows_by_protocol(opened: Comparison, name: str) -> KeptRows:
+    """What opened results keep of the protocol of that name.
 
     Raises:
         AflError: If data set or sources cannot be opened: it is not known then whether rows hold.
     """
-    cohort, sources, _ = measurable(opened, protocol)
-    wanted = wanted_keys(cohort.cases, sources, protocol)
-    table = kept_rows(opened.results.folder, protocol, wanted)
-    return table, len(wanted) - len(table.drop_duplicates(["case_id", "source"]))
+    of = measurable(opened, name)
+    wanted = wanted_keys(of.cohort.cases, of.sources, of.rule)
+    table, damaged = kept_rows(opened.results.folder, of.rule, wanted)
+    lacking = len(wanted) - len(table.drop_duplicates(["case_id", "source"]))
+    return KeptRows(of, table, lacking, damaged)
 
 
-def every_protocol(opened: Comparison) -> dict[str, pd.DataFrame]:
-    """Name to the rows that still hold, of every protocol that has some; none where that cannot be told."""
-    try:
-        tables = {name: rows_by_protocol(opened, name)[0] for name in measured_protocols(opened.results.folder)}
-    except AflError:
-        return {}
-    return {name: table for name, table in tables.items() if not table.empty}
+def every_protocol(opened: Comparison) -> list[KeptRows]:
+    """What the results keep of each protocol that has rows or a damaged table; nothing where that cannot be told."""
+    kept = list[KeptRows]()
+    for name in measured_protocols(opened.results.folder):
+        with suppress(AflError):
+            kept.append(rows_by_protocol(opened, name))
+    return [of for of in kept if of.damaged or not of.table.empty]
 
 
-def protocol_file(folder: Path, protocol: str) -> Path:
-    """The file of a protocol's rows."""
-    return folder / FOLDER / f"{protocol}.csv"
+def _measure(task: tuple[Case, tuple[MaskSource, ...]], *, rule: Protocol, kinds: Mapping[str, str]) -> CaseByProtocol:
+    return measure_case(task[0], sources=task[1], rule=rule, kinds=kinds)
 
 
-def _measure(task: tuple[Case, tuple[MaskSource, ...]], *, protocol: str, kinds: Mapping[str, str]) -> CaseByProtocol:
-    return measure_case(task[0], sources=task[1], protocol=protocol, kinds=kinds)
+def _sent(rule: Protocol) -> Protocol:
+    """The protocol as it can be sent to another process."""
+    return replace(rule, regions=dict(rule.regions))
 
 
 def _told(task: tuple[Case, tuple[MaskSource, ...]]) -> str:
     return f"measuring {task[0].case_id}"
-
-
-def _table(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
-    return pd.DataFrame(rows, columns=[*WORDS, *VALUES, *MORE_WORDS])
-
-
-def _stored(folder: Path, protocol: str) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(
-            protocol_file(folder, protocol),
-            dtype=dict.fromkeys((*WORDS, *MORE_WORDS), str) | VALUES,
-            keep_default_na=False,
-            na_values={name: [""] for name in VALUES},
-        )
-        return table[list(_table([]))]
-    except (OSError, ValueError, KeyError):
-        return _table([])  # none yet, or damaged: it can be measured again
-
-
-def _keep(folder: Path, protocol: str, table: pd.DataFrame, wanted: Mapping[Pair, str]) -> None:
-    """Write the rows, and leave those of other cases and sources as they are."""
-    stored = _stored(folder, protocol)
-    others = [pair not in wanted for pair in zip(stored["case_id"], stored["source"], strict=True)]
-    text = _together(stored[np.array(others, bool)], table).to_csv(index=False)
-    write_atomically(protocol_file(folder, protocol), text.encode())
-
-
-def _together(first: pd.DataFrame, second: pd.DataFrame) -> pd.DataFrame:
-    if first.empty or second.empty:
-        return second if first.empty else first
-    return pd.concat([first, second], ignore_index=True)
 
 
 def _in_order(table: pd.DataFrame, order: Mapping[Pair, str]) -> pd.DataFrame:

@@ -37,7 +37,7 @@ from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, setting
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import is_measured_mask
 from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
-from afl_core.metrics import METRICS
+from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120
 """Seconds that a writer waits for its turn; writing takes a second or two."""
@@ -196,7 +196,7 @@ class Results:
                 settings=SettingsSection(**asdict(settings), version=VERSION),
                 metrics={
                     key: MetricSection(label=m.label, unit=m.unit, better=m.better, empty_rule=m.empty_rule)
-                    for key, m in METRICS.items()
+                    for key, m in metrics_of(settings.matcher).items()
                 },
                 versions=versions(PACKAGES),
             )

@@ -12,7 +12,7 @@ from afl_core.data.formats.files import read_header
 from afl_core.data.layouts import Cohort
 from afl_core.data.voxel_order import placed_by
 from afl_core.evaluation.sources import Source
-from afl_core.metrics import LesionMetrics, evaluate_masks
+from afl_core.metrics import METRICS, LesionMetrics, evaluate_masks, metrics_of
 from afl_core.metrics.matchers import LEAST_LESION_VOXELS, find_matcher
 from afl_core.metrics.thresholds import COUNTS_AT, count_thresholds
 from afl_core.shape import Shape
@@ -98,6 +98,7 @@ def row_key(case: Case, source: Source, settings: Settings) -> str:
     reference = hash_files([case.reference] if case.reference else [])
     measured = {"nsd_tolerance_mm": settings.nsd_tolerance_mm, "matcher": settings.matcher}
     measured |= {"least_lesion_voxels": settings.least_lesion_voxels} if settings.least_lesion_voxels else {}
+    measured |= {"lesion_dsc": 2023} if metrics_of(settings.matcher) is not METRICS else {}  # of nothing it was NaN
     region = [case.region.key] if case.region.key else []  # the labels that it really takes, by whatever name
     trusted = case.reference if case.trust_voxel_order else None
     placed = ["trusted", read_header(placed_by(case, trusted), any_axes=True).affine.tolist()] if trusted else []

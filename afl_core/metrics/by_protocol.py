@@ -112,7 +112,7 @@ def check_protocol_labels(labels: Labels, protocol: Protocol, *, file: str) -> N
         raise DataError(
             f"{file} holds labels that {protocol.title} does not have",
             received=f"{', '.join(map(str, unknown))} where {', '.join(map(str, protocol.labels))} are known",
-            todo="Take the protocol of its task, or save the file with these labels",
+            todo="Take the protocol of its task, save the file with these labels, or say by --labels what its own are",
         )
 
 

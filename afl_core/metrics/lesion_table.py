@@ -1,6 +1,7 @@
 """The rows of METRICS that count or measure single lesions."""
 
 import math
+from dataclasses import replace
 
 from afl_core.metrics import lesions
 from afl_core.metrics.metric import UNDEFINED, Metric
@@ -71,13 +72,26 @@ LESION_ROWS = (
         better="higher",
         range=(0, 1),
         definition="Mean over the reference lesions of the Dice between the lesion and all predicted components "
-        "matched to it (unless set otherwise, all that touch it), each whole.",
+        "matched to it (unless set otherwise, all that touch it), each whole. By the matchers of BraTS 2023 their sum "
+        "divided by the number of lesions and false positives.",
         source="As BraTS 2023 without dilation, and without its penalty for false positives; with both by the "
         "matchers brats2023_*",
         both_empty=UNDEFINED,
         reference_empty=UNDEFINED,
         prediction_empty=0,
-        function=lambda pair: lesions.lesion_dsc(pair.lesions, false_positives=pair.matcher.false_positives_score_zero),
+        function=lambda pair: lesions.lesion_dsc(pair.lesions),
     ),
 )
 """In the order in which they are shown."""
+
+LESION_DSC_2023 = replace(
+    next(row for row in LESION_ROWS if row.key == "lesion_dsc"),
+    definition="Sum over the reference lesions of the Dice between the lesion and all predicted components matched to "
+    "it, each whole, divided by the number of lesions and false positives; 1 where there is neither.",
+    source="rachitsaluja/BraTS-2023-Metrics",
+    both_empty="computed",
+    reference_empty="computed",
+    prediction_empty="computed",
+    function=lambda pair: lesions.lesion_dsc_2023(pair.lesions),
+)
+"""Lesion Dice by the matchers with which a false positive scores 0, those of BraTS 2023."""

@@ -192,11 +192,16 @@ def lesion_f1(lesions: Sequence[LesionMetrics]) -> float:
     return 2 * tp / (tp + counted) if counted else math.nan  # TP + FP + FN is the number of rows that count
 
 
-def lesion_dsc(lesions: Sequence[LesionMetrics], *, false_positives: bool = False) -> float:
-    """Mean of `LesionMetrics.dsc` over the reference lesions, and the false positives if wanted; NaN when none."""
-    kinds = ("reference", "false_positive") if false_positives else ("reference",)
-    values = [row.dsc for row in lesions if row.kind in kinds]
+def lesion_dsc(lesions: Sequence[LesionMetrics]) -> float:
+    """Mean of `LesionMetrics.dsc` over the reference lesions; NaN when there is none."""
+    values = [row.dsc for row in lesions if row.kind == "reference"]
     return sum(values) / len(values) if values else math.nan
+
+
+def lesion_dsc_2023(lesions: Sequence[LesionMetrics]) -> float:
+    """Mean of `LesionMetrics.dsc` over the reference lesions and the false positives (0); 1 when there is neither."""
+    values = [row.dsc for row in lesions if row.kind != "ignored"]
+    return sum(values) / len(values) if values else 1.0
 
 
 class LesionCrops:

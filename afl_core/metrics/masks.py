@@ -15,7 +15,7 @@ from afl_core.metrics.overlap import Counts, count
 from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilities
 from afl_core.metrics.surface import compute_surface_distances
 from afl_core.metrics.surface_area import nsd_area
-from afl_core.metrics.table import METRICS
+from afl_core.metrics.table import METRICS, metrics_of
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
 from afl_core.volume import Box, Spacing
 
@@ -103,7 +103,7 @@ def evaluate_masks(  # noqa: PLR0913 - one argument a choice
     masks = prediction, reference
     boxes = [box for mask, part in zip(masks, within, strict=True) if (box := bounding_box(mask, part))]
     pair = _measure(masks, boxes, spacing_mm, nsd_tolerance_mm, matcher=rule, soft=soft)
-    values: dict[str, Any] = {key: metric.value(pair) for key, metric in METRICS.items()}
+    values: dict[str, Any] = {key: metric.value(pair) for key, metric in metrics_of(rule.name).items()}
     return MaskMetrics(**values, empty=pair.empty, lesions=pair.lesions, ignored_false=pair.ignored_false)
 
 
@@ -154,7 +154,6 @@ def _measure(
         distances=distances,
         nsd_area=by_area,
         lesions=rows,
-        matcher=matcher,
         soft=soft,
         ignored_false=ignored_false,
         voxel_ml=math.prod(spacing_mm) / 1000,

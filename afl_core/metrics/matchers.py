@@ -88,8 +88,7 @@ def _brats2023(task: str, title: str, steps: int, voxels: int) -> Matcher:
         "(26-connected) are one. Every predicted component with a voxel in a lesion's dilation belongs to that lesion, "
         f"whole, and Dice is taken against the undilated lesion. Lesions up to {voxels} voxels are ignored, found or "
         "missed. A missed lesion and a false positive, of any size, have Dice 0 and HD95 374 mm; both enter the means. "
-        "Differs from the challenge in HD95, here by voxel where theirs is weighted by area, and where a mask is empty "
-        "or all lesions are ignored: there the rule of METRICS holds and a mean of nothing is undefined.",
+        "Differs from the challenge in HD95, here by voxel where theirs is weighted by area.",
         source=f"rachitsaluja/BraTS-2023-Metrics, BraTS-{task.upper()} settings; Synapse syn51156910, thread 10357",
         dilation_voxels=steps,
         ignored_up_to_voxels=voxels,

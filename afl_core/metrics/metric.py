@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from afl_core.base.numbers import COUNT, DIGITS
-from afl_core.metrics import lesions, matchers, overlap, released, surface
+from afl_core.metrics import lesions, overlap, released, surface
 
 UNDEFINED = math.nan
 """Value of a metric that has no meaning for a pair of masks."""
@@ -27,7 +27,6 @@ class MaskPair:
         distances: Surface distances; None when a mask is empty.
         nsd_area: Surface Dice by area; NaN when a mask is empty.
         lesions: One row a reference lesion, then one a false positive.
-        matcher: The rule that matched them.
         ignored_false: Number of predicted components that are matched to nothing, and too small to count.
         soft: Sums over the probabilities; None where none were given.
         voxel_ml: Volume of one voxel.
@@ -39,7 +38,6 @@ class MaskPair:
     distances: surface.SurfaceDistances | None
     nsd_area: float
     lesions: tuple[lesions.LesionMetrics, ...]
-    matcher: matchers.Matcher
     soft: released.SoftOverlap | None
     ignored_false: int
     voxel_ml: float

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from afl_core.metrics import overlap, released, surface
-from afl_core.metrics.lesion_table import LESION_ROWS
+from afl_core.metrics.lesion_table import LESION_DSC_2023, LESION_ROWS
+from afl_core.metrics.matchers import MATCHERS
 from afl_core.metrics.metric import UNDEFINED, MaskPair, Metric
 
 INF = math.inf
@@ -217,3 +218,11 @@ _ROWS = (
 
 METRICS: Mapping[str, Metric] = MappingProxyType({metric.key: metric for metric in _ROWS})
 """Every metric by its key, in the order in which they are shown."""
+
+_METRICS_2023 = MappingProxyType({**METRICS, LESION_DSC_2023.key: LESION_DSC_2023})
+
+
+def metrics_of(matcher: str) -> Mapping[str, Metric]:
+    """METRICS as they are measured by the matcher of that name; one that is not known leaves them as they are."""
+    rule = MATCHERS.get(matcher)
+    return _METRICS_2023 if rule and rule.false_positives_score_zero else METRICS

@@ -13,12 +13,12 @@ from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.protocol_results import (
     every_protocol,
     measure_protocol,
-    measured_protocols,
-    protocol_file,
     rows_by_protocol,
 )
+from afl_core.evaluation.protocol_rows import measured_protocols, protocol_file
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import parse_sources
+from afl_core.metrics.protocols import PROTOCOLS
 
 NAME = "brats2023_met"
 
@@ -41,7 +41,7 @@ def measured(work):
     def run(*names):
         sources, read = parse_sources([f"{name}={work / name}" for name in names]), []
         report = lambda done, total, case_id: read.append(case_id)  # noqa: E731
-        found = measure_protocol(cohort.cases, sources, NAME, folder=work / "out", report=report)
+        found = measure_protocol(cohort.cases, sources, PROTOCOLS[NAME], folder=work / "out", report=report)
         return found, read
 
     return run
@@ -78,7 +78,71 @@ def test_a_damaged_file_of_rows_is_made_again(measured, work):
         protocol_file(work / "out", NAME).read_bytes()[:300],
     ):
         protocol_file(work / "out", NAME).write_bytes(text)
-        assert len(measured("mine")[0].table) == 6
+        found = measured("mine")[0]
+        assert len(found.table) == 6
+        assert "measured again" in found.damaged
+        assert not measured("mine")[0].damaged
+
+
+LINES = {"cut": lambda lines: lines[:-1], "doubled": lambda lines: [*lines, lines[-1]]}
+
+
+@pytest.mark.parametrize("change", LINES)
+def test_a_pair_without_a_row_of_each_region_is_measured_again(measured, work, change):
+    first, _ = measured("mine")
+    path = protocol_file(work / "out", NAME)
+    path.write_text("\n".join(LINES[change](path.read_text().splitlines())) + "\n")
+    again, read = measured("mine")
+    assert read == ["b"]
+    assert "is damaged in 1 prediction of 2" in again.damaged
+    pd.testing.assert_frame_equal(again.table, first.table)
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        *(("lesion_dsc", value) for value in ("7.5", "-0.1", "inf", "")),
+        *(("lesion_hd95_mm", value) for value in ("inf", "-1", "")),
+        *(("tp", "-3"), ("hd95_mm", "-inf"), ("dsc", "1.01"), ("large_tp", "-1"), ("region", "zz")),
+        *(("labels", "abc"), ("reference_labels", "-1"), ("read_as", "maps"), ("false_positives", "x")),
+        *(("lesions", "2"), ("tp", "0.5"), ("tp", "1e30"), ("dsc", "abc")),
+    ],
+)
+def test_values_that_cannot_be_are_measured_again_and_never_shown(measured, work, column, value):
+    first, _ = measured("mine")
+    path = protocol_file(work / "out", NAME)
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[0, column] = value
+    table.to_csv(path, index=False)
+    again, read = measured("mine")
+    assert "a" in read
+    assert str(path) in again.damaged
+    pd.testing.assert_frame_equal(again.table, first.table)
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_rows_as_they_are_measured_are_sound(work, name):
+    """Among them cases with nothing in one file or both, whose values are not all defined."""
+    for case, (reference, mine) in {"c": (0, 3), "d": (3, 0), "e": (0, 0)}.items():
+        save_block(work / "references" / f"{case}.nii.gz", 4, label=reference)
+        save_block(work / "mine" / f"{case}.nii.gz", 4, label=mine)
+    label = min(3, max(PROTOCOLS[name].labels or (3,)))
+    for path in (*(work / "references").iterdir(), *(work / "mine").iterdir()):
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(np.minimum(np.asarray(image.dataobj), label), np.eye(4)), path)
+    cohort = DataOptions().references(work / "references")
+    sources = parse_sources([f"mine={work / 'mine'}"])
+    for expected in (5, 0):
+        read = []
+        found = measure_protocol(
+            cohort.cases,
+            sources,
+            PROTOCOLS[name],
+            folder=work / "out",
+            report=lambda *done, read=read: read.append(done),
+        )
+        assert len(found.table) == 5 * len(PROTOCOLS[name].regions)
+        assert (len(read), found.damaged) == (expected, "")
 
 
 def test_what_cannot_be_measured_is_named_every_time(measured, work):
@@ -96,24 +160,25 @@ def test_results_show_no_row_that_is_stale(work):
     tables = evaluate(sources, work / "out", references=work / "references", options=options, protocol=NAME)
     assert list(tables.protocols) == [NAME]
     assert not tables.problems
-    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
-    assert (len(rows), lacking) == (12, 0)
-    pd.testing.assert_frame_equal(tables.protocols[NAME], rows)
+    kept = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (len(kept.table), kept.lacking) == (12, 0)
+    pd.testing.assert_frame_equal(tables.protocols[NAME], kept.table)
     save_block(work / "mine" / "b.nii.gz", 5)
-    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
-    assert (len(rows), lacking) == (9, 1)
-    assert ("b", "mine") not in set(zip(rows["case_id"], rows["source"], strict=True))
+    kept = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (len(kept.table), kept.lacking) == (9, 1)
+    assert ("b", "mine") not in set(zip(kept.table["case_id"], kept.table["source"], strict=True))
     (work / "references").rename(work / "gone")
     assert measured_protocols(work / "out") == (NAME,)
-    assert every_protocol(open_comparison(work / "out")) == open_results(work / "out").protocols == {}
+    assert every_protocol(open_comparison(work / "out")) == []
+    assert open_results(work / "out").protocols == {}
 
 
 def test_a_renamed_source_keeps_its_rows(work):
     options = DataOptions(labels="brats2023")
     evaluate({"mine": work / "mine"}, work / "out", references=work / "references", options=options, protocol=NAME)
     rename_source(Results(work / "out"), "mine", "ours")
-    rows, lacking = rows_by_protocol(open_comparison(work / "out"), NAME)
-    assert (set(rows["source"]), len(rows), lacking) == ({"ours"}, 6, 0)
+    kept = rows_by_protocol(open_comparison(work / "out"), NAME)
+    assert (set(kept.table["source"]), len(kept.table), kept.lacking) == ({"ours"}, 6, 0)
 
 
 def test_python_names_what_a_protocol_cannot_measure(work):

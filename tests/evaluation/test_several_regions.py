@@ -49,6 +49,20 @@ def test_every_region_that_the_labels_name_is_measured_at_once(folder, region):
     assert f"{region}" in opened.manifest.data.labels.lower()
 
 
+def test_every_region_that_no_reference_holds_is_said(folder):
+    """No file holds the label 4; it is said whichever region is opened, once."""
+    said = "No reference holds the region b=4: an empty mask scores 1, and every other 0."
+    tables = evaluate(
+        {"L": folder / "labels"},
+        folder / "out",
+        references=folder / "references",
+        regions=("whole", "a=1", "b=4"),
+    )
+    assert sum(said in note for note in tables.notes) == 1
+    for region, first in (("whole", 1), ("a=1", 1), ("b=4", 1)):
+        assert sum(said in note for note in open_results(folder / "out", region=region).notes) == first
+
+
 def test_the_names_of_regions_have_synonyms_and_an_order(folder):
     measured(folder, "ET", "wt", "tc", "whole")
     opened = open_comparison(folder / "out")

@@ -7,7 +7,7 @@ import pytest
 from scipy import ndimage
 
 from afl_core.errors import UsageError
-from afl_core.metrics import MATCHERS, evaluate_masks
+from afl_core.metrics import MATCHERS, METRICS, evaluate_masks, metrics_of
 from afl_core.metrics.lesions import lesion_rows
 from afl_core.metrics.matchers import match_masks, task_warning
 
@@ -168,7 +168,8 @@ def test_brats_ignores_lesions_up_to_50_voxels(size, kind, found):
     if counted or not found:
         assert m.lesion_dsc == m.lesion_f1 == found
     else:
-        assert np.isnan([m.lesion_dsc, m.lesion_f1]).all()
+        assert m.lesion_dsc == 1
+        assert np.isnan(m.lesion_f1)
 
 
 def test_brats_counts_voxels_whatever_their_size():
@@ -219,6 +220,27 @@ def test_brats_penalties():
     assert [row.kind for row in m.lesions] == ["reference", "reference", "false_positive"]
 
 
+@pytest.mark.parametrize("task", CONSTANTS)
+def test_brats_of_nothing_and_of_false_lesions_alone(task):
+    """As the challenge has it: 0 / (0 + 158) beside no lesion, and 1 where there is neither."""
+    nothing, false = blocks(), blocks(*((5 * k, 5, 5) for k in range(10)), size=(1, 1, 1))
+    tiny = blocks((30, 15, 15), size=(2, 1, 1))
+    for reference in (nothing, tiny):
+        assert evaluated(false, reference, f"brats2023_{task}").lesion_dsc == 0
+        assert evaluated(nothing, reference, f"brats2023_{task}").lesion_dsc == 1
+    assert np.isnan(evaluated(false, nothing, "overlap").lesion_dsc)
+
+
+def test_the_definition_is_that_of_the_matcher():
+    assert all(metrics_of(name) is METRICS for name in ("overlap", "iou", "of another version"))
+    for task in CONSTANTS:
+        metrics = metrics_of(f"brats2023_{task}")
+        assert "divided by the number of lesions and false positives" in metrics["lesion_dsc"].definition
+        assert {key: m for key, m in metrics.items() if key != "lesion_dsc"} == {
+            key: m for key, m in METRICS.items() if key != "lesion_dsc"
+        }
+
+
 def slow_brats(prediction, reference, steps, threshold):
     """Number of found, missed and false lesions, and the mean Dice, with each lesion dilated on its own."""
     ball = ndimage.generate_binary_structure(3, 2)
@@ -234,7 +256,7 @@ def slow_brats(prediction, reference, steps, threshold):
             dices.append(2 * (lesion & theirs).sum() / (lesion.sum() + theirs.sum()))
             found += bool(touching)
     false = k - len(matched)
-    return (found, false, len(dices) - found), sum(dices) / (len(dices) + false) if dices or false else np.nan
+    return (found, false, len(dices) - found), sum(dices) / (len(dices) + false) if dices or false else 1
 
 
 @pytest.mark.parametrize("task", CONSTANTS)
@@ -244,10 +266,9 @@ def test_brats_against_a_slow_loop(task):
         noise = ndimage.gaussian_filter(rng.normal(size=(2, 44, 40, 36)), (0, 2, 2, 2))
         prediction, reference = noise > rng.uniform(1.8, 3) * noise.std()
         m = evaluated(prediction, reference, f"brats2023_{task}")
-        if not m.empty:
-            theirs, mean = slow_brats(prediction, reference, *CONSTANTS[task])
-            assert counts(m) == theirs
-            assert m.lesion_dsc == pytest.approx(mean, nan_ok=True)
+        theirs, mean = slow_brats(prediction, reference, *CONSTANTS[task])
+        assert counts(m) == theirs
+        assert m.lesion_dsc == pytest.approx(mean)
 
 
 def test_voxel_metrics_do_not_depend_on_the_matcher():

@@ -2,6 +2,7 @@
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 import streamlit as st
 from made_protocols import save_block
@@ -10,10 +11,13 @@ from afl_core import evaluate
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.cli.opened import open_compared
 from afl_core.data.layouts import DataOptions
+from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.report.build import Findings, build_report
 
 TITLE = "BraTS 2023 lesion-wise (metastases)"
 REGIONS = ("whole", "tc", "et")
+HD95 = "6.33"
+"""(0 + 3 + 16) / 3: whole blocks that are moved by 3 and by 16 voxels."""
 
 
 @pytest.fixture
@@ -59,9 +63,10 @@ def test_means_over_cases_by_source_and_region(app, measured):
     assert table.index.tolist() == [(s, r) for s in ("mine", "theirs") for r in ("WT", "TC", "ET")]
     assert table.loc[("mine", "WT")].to_dict() == {
         **{"Cases": "3", "Lesion Dice": "0.500", "Lesion HD95": "125.67"},
-        **{"Found": "0.67", "Missed": "0.33", "False": "0.33", "Dice": "0.500"},
+        **{"Found": "0.67", "Missed": "0.33", "False": "0.33", "Ignored": "0.00"},
+        **{"Dice": "0.500", "HD95": HD95},
     }
-    assert "lesions whose dilations touch are one" in text(at)
+    assert PROTOCOLS["brats2023_met"].definition in text(at)
     assert "Means over cases, as the challenge has them" in text(at)
     assert "Challenge" not in {of.label for of in at.selectbox}
 
@@ -80,6 +85,23 @@ def test_a_stale_row_is_not_shown(app, measured, tmp_path):
     assert "cannot be opened" in text(at)
 
 
+@pytest.mark.parametrize(("column", "value"), [("labels", "abc"), ("lesion_dsc", "7.5"), ("tp", "many")])
+def test_a_damaged_table_is_named_and_the_rest_goes_on(app, measured, column, value):
+    folder = measured("brats2023_met")
+    path = folder / "protocols" / "brats2023_met.csv"
+    table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    table.loc[0, column] = value
+    table.to_csv(path, index=False)
+    at = opened(app)
+    assert not at.exception
+    assert f"The table {path} " in text(at)
+    assert "7.5" not in text(at)
+    comparison, options = open_compared(folder), Options()
+    found = choose_breakdown((comparison.rows, comparison.lesions), comparison.manifest, options)
+    html = build_report(Findings(found, options, comparison, "afl report"))
+    assert "measured again, " in html.split('<section id="protocols">')[1].split("</section>")[0]
+
+
 def test_several_challenges_have_a_selector(app, measured):
     measured("brats2023_met", "brats2025_goat")
     at = opened(app)
@@ -95,11 +117,21 @@ def test_results_without_rows_have_the_command_alone(app, measured):
     assert f"`afl protocol brats2023_gli --out {folder}`" in text(at)
 
 
-@pytest.mark.parametrize(("labels", "regions"), [("brats2023", ("whole",)), ("et=1,ncr=2,ed=3", REGIONS)])
+@pytest.mark.parametrize(("labels", "regions"), [("brats2023", ("whole",)), ("a=1,b=2,c=3", ("whole", "a", "b"))])
 def test_no_command_where_it_would_not_do(app, measured, labels, regions):
     """Results of one region, and labels whose regions no protocol has."""
     measured(labels=labels, regions=regions)
     assert "afl protocol" not in text(app())
+
+
+def test_own_codes_are_measured_by_their_names(app, measured):
+    """The block of label 3 is edema by these codes: of the whole tumour, and of nothing else."""
+    measured("brats2023_met", labels="et=1,ncr=2,ed=3")
+    at = opened(app)
+    assert "own labels: WT 1+2+3, TC 1+2, ET 1." in text(at)
+    table = table_of(at)
+    assert table.loc[("mine", "WT"), ["Lesion Dice", "Found"]].tolist() == ["0.500", "0.67"]
+    assert table.loc[("mine", "ET"), ["Lesion Dice", "Found"]].tolist() == ["1.000", "0.00"]
 
 
 def test_the_report_has_the_same_table(app, measured):
@@ -109,6 +141,7 @@ def test_the_report_has_the_same_table(app, measured):
     html = build_report(Findings(found, options, comparison, "afl report"))
     section = html.split('<section id="protocols">')[1].split("</section>")[0]
     assert TITLE in section
+    assert PROTOCOLS["brats2023_met"].definition in section
     for row in table_of(opened(app)).reset_index().to_numpy().tolist():
         cells = [f"<td>{cell}</td>" for cell in row[:2]] + [f'<td class="number">{cell}</td>' for cell in row[2:]]
         assert "".join(cells) in section

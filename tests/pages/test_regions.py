@@ -69,6 +69,20 @@ def test_the_numbers_are_those_of_the_region_in_the_address(app, results):
     assert at.query_params["measured_region"] == "et"
 
 
+def test_the_table_says_in_how_many_cases_a_region_is(app, results, tmp_path):
+    """A case without enhancing tumour, in which a source that predicts none scores 1."""
+    save_volume(tmp_path / "references" / "none.nii.gz", np.where(brain(4) == 1, 2, brain(4)), np.eye(4))
+    for name in ("FL", "A-FL"):
+        save_volume(tmp_path / name / "none.nii.gz", np.where(brain(4) == 1, 2, brain(4)), np.eye(4))
+    options = DataOptions(labels="et=1,ncr=2,ed=3")
+    sources = {name: tmp_path / name for name in ("FL", "A-FL")}
+    evaluate(sources, results, references=tmp_path / "references", options=options, regions=("whole", "tc", "et"))
+    at = app()
+    assert not at.exception
+    (table,) = [of.value for of in at.dataframe if "In the reference" in of.value]
+    assert table.set_index("Region")["In the reference"].tolist() == ["3 of 3 cases", "3 of 3 cases", "2 of 3 cases"]
+
+
 def test_a_link_opens_its_region(app, results):
     at = app("breakdown", measured_region="tc")
     assert at.selectbox(REGION).value == "tc"

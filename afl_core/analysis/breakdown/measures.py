@@ -9,7 +9,7 @@ from afl_core.base.catalogue import find_key, pick
 from afl_core.base.numbers import COUNT, DIGITS, RATIO
 from afl_core.errors import UsageError
 from afl_core.evaluation.manifest import Manifest
-from afl_core.metrics import METRICS
+from afl_core.metrics import METRICS, Metric, metrics_of
 
 Level = Literal["case", "lesion"]
 
@@ -95,7 +95,7 @@ _LESION = (
 )
 
 
-def _of_cases() -> dict[str, Measure]:
+def _of_cases(metrics: Mapping[str, Metric]) -> dict[str, Measure]:
     return {
         m.key: Measure(
             m.key,
@@ -107,20 +107,20 @@ def _of_cases() -> dict[str, Measure]:
             m.digits,
             absolute=m.better == "zero",
         )
-        for m in METRICS.values()
+        for m in metrics.values()
     }
 
 
 MEASURES: Mapping[Level, Mapping[str, Measure]] = MappingProxyType(
-    {"case": MappingProxyType(_of_cases()), "lesion": MappingProxyType({m.key: m for m in _LESION})}
+    {"case": MappingProxyType(_of_cases(METRICS)), "lesion": MappingProxyType({m.key: m for m in _LESION})}
 )
 """Every measure of a level by its key."""
 
 
 def measures_of(manifest: Manifest, level: Level) -> Mapping[str, Measure]:
-    """Every measure that results can have: `MEASURES`, or of imported tables those that the manifest declares."""
+    """Every measure of results: `MEASURES` by their matcher, or of imported tables those that the manifest declares."""
     if not manifest.imported:
-        return MEASURES[level]
+        return _of_cases(metrics_of(manifest.settings.matcher)) if level == "case" else MEASURES[level]
     return {
         key: Measure(
             key,

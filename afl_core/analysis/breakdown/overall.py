@@ -85,6 +85,11 @@ def with_tumour(units: Units) -> NDArray[np.bool_]:
     return there
 
 
+def holding_text(units: Units) -> str:
+    """In how many cases the reference holds the region, as in "2 of 3 cases"."""
+    return f"{int(with_tumour(units).sum())} of {number_of(len(units.table), 'case')}"
+
+
 def tumour_sentence(units: Units) -> str:
     """How cases without a tumour count, and the means without them; "" where every case has one, and for lesions."""
     there = with_tumour(units)

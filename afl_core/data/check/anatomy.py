@@ -1,6 +1,6 @@
 """A doubt of labels whose place contradicts their meaning: edema surrounds the tumour core."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
@@ -26,20 +26,30 @@ FACES = 20
 
 
 def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
-    """A warning where the label that is called edema lies inside those of the tumour core; "" where it does not.
+    """A warning where the label that a scheme calls edema lies inside those of the tumour core, as `doubt_edema`.
+
+    A scheme without edema and core is never doubted.
+    """
+    edema = next((label for label, what in scheme.values.items() if "edema" in what), 0)
+    core = scheme.regions.get(CORE) or scheme.regions.get(ENHANCING, ())
+    return doubt_edema(cases, edema, core, by=f"the labels {scheme.name}") if edema and core else ""
+
+
+def doubt_edema(cases: Iterable[Case], edema: int, core: Collection[int], *, by: str) -> str:
+    """A warning where the label of edema lies inside those of the tumour core; "" where it does not.
 
     In each reference with both, the share of each label's outer faces that touch background is taken. Edema is the
     outermost, so its share less the largest of the core's is positive; the median over the references decides.
 
     Args:
         cases: Cases whose references are read, `READ` of them at most.
-        scheme: Scheme that gives the labels their meaning; one without edema and core is never doubted.
+        edema: Label of edema.
+        core: Labels of the tumour core.
+        by: What gives the labels this meaning.
     """
-    edema = next((label for label, what in scheme.values.items() if "edema" in what), 0)
-    core = scheme.regions.get(CORE) or scheme.regions.get(ENHANCING, ())
     paths = [case.reference for case in cases if case.reference is not None]
     differences: list[float] = []
-    for path in paths[:: -(-len(paths) // READ) or 1] if edema and core else ():
+    for path in paths[:: -(-len(paths) // READ) or 1]:
         with suppress(AflError, OSError):  # the case reports it where it is used
             stat = path.stat()
             shares = _shares_of(path, stat.st_size, stat.st_mtime_ns)
@@ -48,7 +58,7 @@ def doubt_labels(cases: Iterable[Case], scheme: Scheme) -> str:
     if not differences or float(np.median(differences)) > DOUBT:
         return ""
     return (
-        f"The label {edema} is edema by the labels {scheme.name}, but it lies inside the labels "
+        f"The label {edema} is edema by {by}, but it lies inside the labels "
         f"{', '.join(map(str, core))} of the tumour core in most references: the data set may be coded otherwise. "
         "Check its description, and give its own codes, such as --labels et=1,ncr=2,ed=3."
     )

@@ -17,7 +17,7 @@ from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import FolderScan, scan_folder
-from afl_core.errors import DataError
+from afl_core.errors import DataError, UsageError
 from afl_core.volume import Case, Region
 
 Messages = tuple[tuple[str, str], ...]
@@ -49,7 +49,11 @@ class DataOptions:
         return load_cohort(root, **asdict(self) | {"patients": self._table})
 
     def references(self, folder: Path) -> "Cohort":
-        """The masks of a folder; errors as `references_cohort`."""
+        """The masks of a folder; errors as `references_cohort`, and `UsageError` where a layout of images is named."""
+        if self.layout not in (None, MASKS_ALONE.name):
+            what = "A folder of references alone is matched by the names of its files, by no layout"
+            todo = "Leave the layout out, or give the folder of the data set with its images"
+            raise UsageError(what, received=self.layout, todo=todo)
         options = asdict(self) | {"patients": self._table}
         del options["layout"]
         return references_cohort(folder, **options)

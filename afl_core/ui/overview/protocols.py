@@ -8,13 +8,13 @@ from afl_core.analysis.protocol_means import (
     BASIS,
     challenge_table,
     detection_sentences,
-    different_cases,
-    first_sentence,
     lacking_sentence,
+    rule_text,
 )
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.protocol_cases import doubts, fitting_protocol
-from afl_core.evaluation.protocol_results import left_out_sentence, measurable, measured_protocols, rows_by_protocol
+from afl_core.evaluation.protocol_labels import fitting_protocol, label_notes
+from afl_core.evaluation.protocol_results import left_out_sentence, rows_by_protocol
+from afl_core.evaluation.protocol_rows import measured_protocols
 from afl_core.metrics.protocols import PROTOCOLS
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -37,13 +37,14 @@ def show_protocols(workspace: Comparison) -> None:
 
 
 def _show(workspace: Comparison, name: str) -> None:
-    rule = PROTOCOLS[name]
-    table, lacking = rows_by_protocol(workspace, name)
-    st.caption(plain(first_sentence(rule)), help=plain(f"{rule.definition} It follows {rule.source}."))
+    of = rows_by_protocol(workspace, name)
+    rule, table = of.rule, of.table
+    st.caption(plain(rule_text(rule)))
+    for sentence in label_notes(rule):
+        st.caption(plain(sentence))
+    for sentence in of.caveats:
+        st.warning(plain(sentence))
     if not table.empty:
-        sources = tuple(table["source"].unique())
-        for sentence in filter(None, [*doubts(table, rule), different_cases(table, sources)]):
-            st.warning(plain(sentence))
         shown = challenge_table(table)
         words = {"Source", "Region"}
         st.dataframe(
@@ -57,9 +58,9 @@ def _show(workspace: Comparison, name: str) -> None:
         )
         for sentence in detection_sentences(table):
             st.markdown(plain(sentence))
-        st.caption(plain(f"{BASIS} {left_out_sentence(measurable(workspace, name)[2])}"))
-    if lacking:
-        st.caption(f"{lacking_sentence(lacking)} Measure them: `{_command(workspace, name)}`")
+        st.caption(plain(f"{BASIS} {left_out_sentence(of.of.left_out)}"))
+    if of.lacking:
+        st.caption(f"{lacking_sentence(of.lacking)} Measure them: `{_command(workspace, name)}`")
 
 
 def _offer(workspace: Comparison) -> None:

@@ -3,6 +3,7 @@
 import pandas as pd
 import streamlit as st
 
+from afl_core.analysis.breakdown.overall import holding_text
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import interval, number
 from afl_core.data.labels import region_title
@@ -29,7 +30,9 @@ def show_regions(workspace: Comparison, pair: Pair | None) -> None:
         hide_index=True,
         height="content",
         column_config={
-            str(name): st.column_config.TextColumn(alignment="left" if name in {"Region", "Over"} else "right")
+            str(name): st.column_config.TextColumn(
+                alignment="left" if name in {"Region", "Over", "In the reference"} else "right"
+            )
             for name in table
         },
         on_select=lambda: _open(workspace),
@@ -37,7 +40,8 @@ def show_regions(workspace: Comparison, pair: Pair | None) -> None:
         key=f"{KEY} {workspace.name}",
     )
     difference = f" Difference: {pair[1]} minus {pair[0]}." if pair else ""
-    st.caption(plain(f"Dice, mean over patients.{difference} Tick a region to see it on every page."))
+    nothing = "Where the reference is empty, an empty mask scores 1 and any other 0."
+    st.caption(plain(f"Dice, mean over patients. {nothing}{difference} Tick a region to see it on every page."))
 
 
 def _row(workspace: Comparison, region: str, pair: Pair | None) -> dict[str, str]:
@@ -51,6 +55,7 @@ def _row(workspace: Comparison, region: str, pair: Pair | None) -> dict[str, str
         return row
     breakdown, digits = summary.breakdowns["case"], METRICS["dsc"].digits
     units, all_of = breakdown.units, breakdown.records.iloc[0]
+    row["In the reference"] = holding_text(units)
     row["Over"] = patients_text(int(all_of["n"]), len(units.table), units.reference["patient"].nunique())
     row |= {f"{source} mean": number(mean, digits) for source, mean in summary.metrics["case"][0].means.items()}
     if pair and set(pair) <= set(units.sources):

@@ -4,9 +4,11 @@ import dataclasses
 
 import pytest
 
-from afl_core.analysis.breakdown.measures import MEASURES, build_measure
+from afl_core.analysis.breakdown.measures import MEASURES, build_measure, choose_measure, measures_of
 from afl_core.errors import UsageError
-from afl_core.metrics import METRICS, LesionMetrics
+from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest_sections import SettingsSection
+from afl_core.metrics import METRICS, LesionMetrics, metrics_of
 
 
 def test_every_metric_of_a_case_can_be_compared():
@@ -18,6 +20,14 @@ def test_every_metric_of_a_case_can_be_compared():
         assert measure.absolute == (metric.better == "zero")
         assert measure.better == ("lower" if metric.better == "zero" else metric.better)
         assert measure.label == (f"{metric.label}, absolute" if measure.absolute else metric.label)
+
+
+def test_results_by_a_matcher_of_brats_have_its_lesion_dice():
+    by_overlap, by_brats = Manifest(), Manifest(settings=SettingsSection(matcher="brats2023_gli"))
+    assert dict(measures_of(by_overlap, "case")) == dict(MEASURES["case"])
+    measure = choose_measure(by_brats, "case", "lesion_dsc")
+    assert measure.definition == metrics_of("brats2023_gli")["lesion_dsc"].definition
+    assert measure.empty_rule != MEASURES["case"]["lesion_dsc"].empty_rule
 
 
 def test_every_measure_of_a_lesion_is_a_column_of_its_rows():
