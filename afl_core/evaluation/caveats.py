@@ -1,5 +1,6 @@
 """What to know of results before their numbers are believed: the same on the command line, pages and reports."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
