@@ -366,6 +366,16 @@ def test_nothing_that_could_be_measured(protocol, folders):
     assert "No prediction could be measured (received: 3 cases)" in err
 
 
+def test_a_damaged_table_is_measured_again_and_named(protocol, folders):
+    words = ("brats2023_met", *arguments(folders), "--out", folders / "out")
+    _, first, _ = protocol(*words)
+    path = folders / "out" / "protocols" / "brats2023_met.csv"
+    path.write_text(path.read_text().replace("brats2023_met,wt,1", "brats2023_met,wt,-1", 1))
+    code, out, err = protocol(*words)
+    assert (code, out) == (0, first)
+    assert "brats2023_met.csv is damaged in 1 of 3 predictions: what was damaged is measured again." in err
+
+
 @pytest.fixture
 def evaluated(call, folders):
     """`evaluated(*words)` runs `afl evaluate` on the three cases, with a folder of maps beside the labels."""
