@@ -400,6 +400,22 @@ def test_evaluate_measures_by_a_protocol_too_in_the_same_file(protocol, evaluate
     assert path.read_bytes() == of_evaluate
 
 
+def test_evaluate_by_the_matcher_has_the_lesion_dice_of_the_protocol(call, protocol, folders):
+    """A case of false lesions alone (0) and one of nothing (1) beside those with a lesion (1, 1/2 and 0)."""
+    for case, false in (("d", True), ("e", False)):
+        save(folders / "references" / f"{case}.nii.gz", block(size=0))
+        save(folders / "mine" / f"{case}.nii.gz", block(size=6 if false else 0))
+    words = (*arguments(folders), "--labels", "brats2023", "--out", folders / "out")
+    assert call("evaluate", *words, "--matcher", "brats2023_gli", "--protocol", "brats2023_gli")[0] == 0
+    ours = pd.read_parquet(folders / "out" / "cases.parquet").replace({"region": {"whole": "wt"}})
+    theirs = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
+    keys = ["case_id", "region"]
+    both = ours.merge(theirs, on=keys, suffixes=("", "_theirs"))
+    assert len(both) == 15
+    assert both["lesion_dsc"].tolist() == both["lesion_dsc_theirs"].tolist()
+    assert both.loc[both["region"] == "et", "lesion_dsc"].tolist() == [1, 0.5, 0, 0, 1]
+
+
 def test_evaluate_names_what_the_protocol_cannot_measure(evaluated, folders):
     save(folders / "mine" / "b.nii.gz", block(label=4))
     code, _, err = evaluated("any", "--protocol", "brats2023_gli", "--strict")
