@@ -38,7 +38,8 @@ def measure_by(
     cases = cohort.cases
     with progress_bar("Measuring") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
         found = measure_protocol(cases, sources, rule, folder=folder, executor=executor, report=advance)
-    print_warnings([found.damaged, *(doubts(found.table, rule, cohort) if len(found.table) else [])])
+    print_warnings([f"{found.damaged}: what was damaged is measured again." if found.damaged else ""])
+    print_warnings(doubts(found.table, rule, cohort) if len(found.table) else [])
     print_problems(dict(found.problems))
     if not found.table.empty:
         _print_means(found.table, rule)

@@ -52,7 +52,7 @@ class ByProtocol:
     Attributes:
         table: The rows, in the order of sources and cases; empty where nothing could be measured.
         problems: Case, and source where it is of one, to why it could not be measured.
-        damaged: A sentence that the kept table was damaged, or "".
+        damaged: That the kept table was damaged, in words, or "".
     """
 
     table: pd.DataFrame
@@ -85,7 +85,7 @@ class KeptRows:
         of: What the protocol can measure of the results.
         table: The rows that still hold.
         lacking: Number of predictions without such rows.
-        damaged: A sentence that the kept table is damaged, or "".
+        damaged: That the kept table is damaged, in words, or "".
     """
 
     of: Measurable
@@ -103,7 +103,8 @@ class KeptRows:
         """What looks wrong, in sentences."""
         names = list(self.table["source"].unique())
         said = [*doubts(self.table, self.rule, self.of.cohort), different_cases(self.table, names)] if names else []
-        return [sentence for sentence in (self.damaged, *said) if sentence]
+        damaged = f"{self.damaged}: what is damaged is left out." if self.damaged else ""
+        return [sentence for sentence in (damaged, *said) if sentence]
 
 
 def takes_maps(source: Source, protocol: str) -> bool:

@@ -52,7 +52,7 @@ def table_of(rows: Sequence[Mapping[str, object]]) -> pd.DataFrame:
 
 
 def sound_rows(folder: Path, rule: Protocol) -> tuple[pd.DataFrame, str]:
-    """The rows of a folder without those of damaged predictions, and a sentence that there are some, or "".
+    """The rows of a folder without those of damaged predictions, and that there are some, in words, or "".
 
     A prediction is damaged where a row of it holds a value that cannot be, or where it does not have one row a region.
 
@@ -63,14 +63,14 @@ def sound_rows(folder: Path, rule: Protocol) -> tuple[pd.DataFrame, str]:
     path = protocol_file(folder, rule.name)
     stored = _read(path)
     if stored is None:
-        return table_of([]), f"The table {path} cannot be read: measured again, it is whole."
+        return table_of([]), f"The table {path} cannot be read"
     pairs = list(zip(stored["case_id"], stored["source"], strict=True))
     regions = defaultdict[Pair, list[str]](list)
     for pair, region, right in zip(pairs, stored["region"], _possible(stored, rule), strict=True):
         regions[pair].append(region if right else "")
     whole = {pair for pair, of in regions.items() if sorted(of) == sorted(rule.regions)}
-    damaged = number_of(len(regions) - len(whole), "prediction")
-    said = f"The table {path} is damaged in {damaged} of {len(regions)}: measured again, they are whole."
+    damaged = len(regions) - len(whole)
+    said = f"The table {path} is damaged in {damaged} of {number_of(len(regions), 'prediction')}"
     sound = np.array([pair in whole for pair in pairs], bool)
     return stored[sound], said if len(whole) < len(regions) else ""
 

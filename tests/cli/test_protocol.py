@@ -366,6 +366,16 @@ def test_nothing_that_could_be_measured(protocol, folders):
     assert "No prediction could be measured (received: 3 cases)" in err
 
 
+def test_a_damaged_table_is_measured_again_and_named(protocol, folders):
+    words = ("brats2023_met", *arguments(folders), "--out", folders / "out")
+    _, first, _ = protocol(*words)
+    path = folders / "out" / "protocols" / "brats2023_met.csv"
+    path.write_text(path.read_text().replace("brats2023_met,wt,1", "brats2023_met,wt,-1", 1))
+    code, out, err = protocol(*words)
+    assert (code, out) == (0, first)
+    assert "brats2023_met.csv is damaged in 1 of 3 predictions: what was damaged is measured again." in err
+
+
 @pytest.fixture
 def evaluated(call, folders):
     """`evaluated(*words)` runs `afl evaluate` on the three cases, with a folder of maps beside the labels."""
@@ -388,6 +398,22 @@ def test_evaluate_measures_by_a_protocol_too_in_the_same_file(protocol, evaluate
     path.unlink()
     assert protocol("brats2023_met", *arguments(folders), "--labels", "brats2023", "--out", folders / "out")[0] == 0
     assert path.read_bytes() == of_evaluate
+
+
+def test_evaluate_by_the_matcher_has_the_lesion_dice_of_the_protocol(call, protocol, folders):
+    """A case of false lesions alone (0) and one of nothing (1) beside those with a lesion (1, 1/2 and 0)."""
+    for case, false in (("d", True), ("e", False)):
+        save(folders / "references" / f"{case}.nii.gz", block(size=0))
+        save(folders / "mine" / f"{case}.nii.gz", block(size=6 if false else 0))
+    words = (*arguments(folders), "--labels", "brats2023", "--out", folders / "out")
+    assert call("evaluate", *words, "--matcher", "brats2023_gli", "--protocol", "brats2023_gli")[0] == 0
+    ours = pd.read_parquet(folders / "out" / "cases.parquet").replace({"region": {"whole": "wt"}})
+    theirs = pd.read_csv(folders / "out" / "protocols" / "brats2023_gli.csv")
+    keys = ["case_id", "region"]
+    both = ours.merge(theirs, on=keys, suffixes=("", "_theirs"))
+    assert len(both) == 15
+    assert both["lesion_dsc"].tolist() == both["lesion_dsc_theirs"].tolist()
+    assert both.loc[both["region"] == "et", "lesion_dsc"].tolist() == [1, 0.5, 0, 0, 1]
 
 
 def test_evaluate_names_what_the_protocol_cannot_measure(evaluated, folders):

@@ -99,7 +99,7 @@ def test_a_damaged_table_is_named_and_the_rest_goes_on(app, measured, column, va
     comparison, options = open_compared(folder), Options()
     found = choose_breakdown((comparison.rows, comparison.lesions), comparison.manifest, options)
     html = build_report(Findings(found, options, comparison, "afl report"))
-    assert "measured again, " in html.split('<section id="protocols">')[1].split("</section>")[0]
+    assert "what is damaged is left out." in html.split('<section id="protocols">')[1].split("</section>")[0]
 
 
 def test_several_challenges_have_a_selector(app, measured):
