@@ -5,13 +5,14 @@ import sys
 
 import pytest
 
-from afl_core.cli import main
+from afl_core.cli import main, terminal
 
 
 @pytest.fixture
 def call(monkeypatch, capsys):
     """`call(command, *arguments)` gives exit status, standard output and standard error."""
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(terminal, "shown", terminal.Shown())  # what the command sets ends with the test
     monkeypatch.setenv("COLUMNS", "200")
 
     def run(*arguments):

@@ -8,7 +8,7 @@ from afl_core.metrics import METRICS, MaskMetrics, evaluate_masks
 
 
 def test_every_metric_is_a_field_and_every_field_a_metric():
-    assert [field.name for field in fields(MaskMetrics)] == [*METRICS, "empty", "lesions"]
+    assert [field.name for field in fields(MaskMetrics)] == [*METRICS, "empty", "lesions", "ignored_false"]
     assert all(key == metric.key for key, metric in METRICS.items())
 
 

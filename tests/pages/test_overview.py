@@ -10,7 +10,6 @@ from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import paths
 from afl_core.cli.summary import print_summary
-from afl_core.cli.terminal import output
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import MANIFEST, Results
 from afl_core.report.build import Findings, build_report
@@ -44,7 +43,7 @@ def test_it_says_what_cases_and_what_lesions_show_in_breakdowns_words(app, tmp_p
         assert sentence in text(app("breakdown", level=title))
 
 
-def test_seeds_and_empty_cases_count_alike_on_every_page_in_the_report_and_in_the_terminal(app, tmp_path):
+def test_seeds_and_empty_cases_count_alike_on_every_page_in_the_report_and_in_the_terminal(app, tmp_path, capsys):
     """By hand: mean over seeds a case, mean over the 24 cases; the last has no tumour and scores 1 by the rule."""
     results = made(tmp_path, SEEDS)
     rows = make_tables(sources=SEEDS)[0]
@@ -76,10 +75,10 @@ def test_seeds_and_empty_cases_count_alike_on_every_page_in_the_report_and_in_th
     case = app("compare", sort="By name")
     shown = next(frame.value for frame in case.dataframe if "case" in frame.value).set_index("case")
     assert shown["difference"].to_numpy() == pytest.approx((afl - fl).to_numpy(), abs=1e-9)
-    with output.capture() as capture:
-        print_summary(results, ["A-FL"])
-    assert f"{afl.mean():.3f}" in capture.get()
-    assert f"{afl[there].mean():.3f}" in capture.get()
+    print_summary(results, ["A-FL"])
+    printed = capsys.readouterr().out
+    assert f"{afl.mean():.3f}" in printed
+    assert f"{afl[there].mean():.3f}" in printed
 
 
 def summary_of(results: Results) -> Summary:
