@@ -12,7 +12,7 @@ TODO = "Write NAME=NUMBER, parted by commas, such as --labels et=1,ncr=2,ed=3"
 
 CODE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]{0,29})\s*=\s*([0-9]{1,5})\s*")
 
-CORES = frozenset({"ncr", "net", "ncr_net", "ncr-net", "necrosis", "core", "nec"})
+CORES = frozenset({"ncr", "net", "netc", "cc", "ncr_net", "ncr-net", "necrosis", "core", "nec"})
 """Names of what is of the tumour core besides the enhancing tumour."""
 
 CAVITIES = frozenset({"rc", "cavity"})

@@ -30,6 +30,8 @@ TITLES = MappingProxyType(
         ENHANCING: "enhancing tumour (ET)",
         "ncr": "necrotic core (NCR)",
         "net": "non-enhancing tumour (NET)",
+        "netc": "non-enhancing tumour core (NETC)",
+        "cc": "cystic component (CC)",
         "ed": "edema (ED)",
         "snfh": "edema (SNFH)",
         "rc": "resection cavity (no tumour)",

@@ -83,3 +83,9 @@ def test_the_codes_are_kept_and_said_with_the_results(tmp_path, folder):
         "Region: tumour core (TC): 1+2, by the labels et=1,ncr=2,ed=3 "
         "(1 enhancing tumour (ET), 2 necrotic core (NCR), 3 edema (ED))." in notes(manifest, results.cases())
     )
+
+
+def test_the_core_of_a_childs_tumour_holds_its_cyst():
+    """As BraTS PED has it: TC is 1, 2 and 3."""
+    regions = find_scheme("et=1,netc=2,cc=3,ed=4").regions
+    assert (regions["tc"], regions["whole"]) == ((1, 2, 3), (1, 2, 3, 4))
