@@ -114,4 +114,6 @@ def _axis(column: Column) -> dict[str, Any]:
         ends = [-0.5, len(column.names) - 0.5]
         ticks = {"tickvals": list(range(len(column.names))), "ticktext": list(column.names), "range": ends}
         return {"title": column.title, "zeroline": False, **ticks}
-    return {"title": column.title, "zeroline": False, **(log_axis(column.values) if column.is_log else {})}
+    if column.is_log:
+        return {"title": f"{column.title}, logarithmic", **log_axis(column.values)}
+    return {"title": column.title, "zeroline": False}

@@ -1,6 +1,6 @@
 """Covariates as axes, beside size and smoothness: what a table says of the cases, and what their rows do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import Axis
+from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
@@ -81,17 +81,20 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> U
     lesions = set(zip(units.reference["case_id"], units.reference["lesion_id"], strict=True))
     known = lesions | {case for case, _ in lesions}
     axes, places = {}, {}
+    taken = {label for axis in AXES.values() for label in (axis.label, axis.of_lesion)}
+    taken |= {label for label, _ in COMPUTED.values()}
     for name, of in columns.items():
         here = {unit: value for unit, value in of.items() if unit in known}
         values = sorted(set(here.values()), key=_by_number)
         if len(values) < 2:
             continue
         if isinstance(values[0], str):
-            axes[name] = _axis(name, tuple(map(str, values)), by_values=True)
+            axes[name] = _axis(name, tuple(map(str, values)), taken, by_values=True)
             here = {unit: values.index(value) for unit, value in here.items()}
         else:
-            axes[name] = _axis(name, LEVELS)
+            axes[name] = _axis(name, LEVELS, taken)
         places[name] = here
+        taken |= {axes[name].label, axes[name].of_lesion}
 
     def extended(table: pd.DataFrame) -> pd.DataFrame:
         ids = list(zip(table["case_id"], table["lesion_id"], strict=True))
@@ -101,8 +104,10 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> U
     return replace(units, reference=extended(units.reference), table=extended(units.table), covariates=axes)
 
 
-def _axis(name: str, names: tuple[str, ...], *, by_values: bool = False) -> Axis:
-    label, unit = COMPUTED.get(name, (name[0].upper() + name[1:].replace("_", " "), ""))
+def _axis(name: str, names: tuple[str, ...], taken: Collection[str], *, by_values: bool = False) -> Axis:
+    """The axis of a covariate, by a label that no other has: a column keeps its own spelling where one has."""
+    own = name[0].upper() + name[1:].replace("_", " ")
+    label, unit = COMPUTED.get(name, (name if own in taken else own, ""))
     of_lesion = _OF_LESION.get(name, f"{label} of the case" if name in COMPUTED else label)
     return Axis(name, label, of_lesion, unit, names, "no value", is_covariate=True, by_values=by_values)
 

@@ -205,3 +205,12 @@ def test_the_distance_to_the_nearest_lesion_is_a_lesions_own_and_the_smallest_of
     assert smallest["case_02"] == pytest.approx(min(wanted["case_02"]))
     assert smallest[["case_05", "case_23"]].isna().all()  # one lesion; no tumour
     assert of_cases.pair("FL", "A-FL").set_index("bin").loc["no value", "n"] == 2
+
+
+def test_no_two_axes_have_one_label():
+    units = broken_down("size").units
+    names = ("tumour_volume", "lesion_count", "scan_ner", "scan ner", "lesions")
+    found = with_covariates(units, dict.fromkeys(names, VOLUMES)).axes
+    labels = [axis.label for axis in found.values()]
+    assert labels[3:] == ["tumour_volume", "lesion_count", "Scan ner", "scan ner", "Lesion count"]
+    assert len(set(labels)) == len(labels)
