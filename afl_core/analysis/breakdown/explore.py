@@ -41,6 +41,20 @@ class Column:
     is_log: bool = False
     source: str = ""
 
+    @property
+    def numbers(self) -> NDArray[np.float64] | None:
+        """The values as numbers, also where they are few and count as text, such as a grade; None for other text."""
+        if not self.names:
+            return self.values
+        try:
+            of_names = np.array([float(name) for name in self.names])
+        except ValueError:
+            return None
+        known = np.isfinite(self.values)
+        found = np.full(len(self.values), np.nan)
+        found[known] = of_names[self.values[known].astype(np.int64)]
+        return found
+
 
 def axis_column(units: Units, key: str) -> Column:
     """The column of an axis: size, a smoothness, or a covariate."""
@@ -68,10 +82,13 @@ def colours(units: Units) -> list[str]:
     return [key for key in units.axes if key != "size" and np.isfinite(axis_column(units, key).values).any()]
 
 
-def explored(units: Units, x: Column, y: Column) -> Correlation:
-    """Spearman's rho of two columns of numbers over patients; the units of a patient are averaged first."""
-    keep = np.isfinite(x.values) & np.isfinite(y.values)
-    table = pd.DataFrame({"x": x.values[keep], "y": y.values[keep]})
+def explored(units: Units, x: Column, y: Column) -> Correlation | None:
+    """Spearman's rho of two columns over patients, whose units are averaged first; None where one is text."""
+    a, b = x.numbers, y.numbers
+    if a is None or b is None:
+        return None
+    keep = np.isfinite(a) & np.isfinite(b)
+    table = pd.DataFrame({"x": a[keep], "y": b[keep]})
     ranks = table.groupby(units.table["patient"][keep].to_numpy()).mean().round(DECIMALS).rank()
     what = f"{x.label} with {in_sentence(y.label)}"
     return rank_correlation(what, ranks["x"].to_numpy(np.float64), ranks["y"].to_numpy(np.float64))
@@ -87,9 +104,9 @@ def explored_sentence(units: Units, x: Column, y: Column | None) -> str:
             return f"{x.label}: {over}."
         low, middle, high = np.percentile(x.values[keep], [25, 50, 75])
         return f"{x.label}: median {middle:.3g}, middle half {low:.3g} to {high:.3g}, over {over}."
-    if x.names or y.names:
-        return f"{x.label} with {in_sentence(y.label)}: {over}; values without an order have no rank correlation."
     found = explored(units, x, y)
+    if found is None:
+        return f"{x.label} with {in_sentence(y.label)}: {over}; values without an order have no rank correlation."
     if np.isnan(found.rho):
         return f"The rank correlation of {in_sentence(found.what)} is not defined: {over}."
     ends = (

@@ -60,6 +60,18 @@ def test_the_sentence_says_how_many_and_that_it_is_exploratory():
     assert "60 lesions of 30 patients" in explored_sentence(units, found["site"], None)
 
 
+def test_codes_are_numbers_and_names_are_not():
+    units = make_units()
+    grades = {case: ("2", "4", "10")[k % 3] for k, case in enumerate(units.table["case_id"]) if k}
+    found = columns(with_covariates(units, {"grade": grades}), PAIR)
+    assert found["grade"].names == ("2", "4", "10")
+    numbers = [np.nan, *((2, 4, 10)[k % 3] for k in range(1, 30))]
+    np.testing.assert_array_equal(found["grade"].numbers, numbers)
+    expected = spearmanr(numbers[1:], found["difference"].values[1:]).statistic
+    assert explored(units, found["grade"], found["difference"]).rho == pytest.approx(expected)
+    assert columns(with_site_and_age(units), PAIR)["site"].numbers is None
+
+
 def test_one_column_has_its_median_and_quartiles():
     units = make_units(5)
     units = replace(units, table=units.table.assign(size=[1.0, 2, 3, 4, 100]))
