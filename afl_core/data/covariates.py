@@ -6,6 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
@@ -24,7 +25,7 @@ MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
 
 OWN_NAMES = frozenset(
     {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
-    | {"difference", "lesion_id"}
+    | {"lesion_distance", "difference", "lesion_id"}
 )
 """Names of columns and axes of the workbench, which no column of a table can have."""
 
@@ -35,6 +36,7 @@ _TODO = "Give a CSV or TSV file with a column case_id or patient (or participant
 _DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
 
 Value = float | str
+Unit = TypeVar("Unit")
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ def _typed(values: Mapping[str, str]) -> dict[str, Value]:
     return numbers_or_codes(numbers)
 
 
-def numbers_or_codes(numbers: Mapping[str, float]) -> dict[str, Value]:
+def numbers_or_codes(numbers: Mapping[Unit, float]) -> dict[Unit, Value]:
     """The values of cases as they are, or as texts where so few are different that they count as codes.
 
     >>> numbers_or_codes({"a": 1.0, "b": 2.0})

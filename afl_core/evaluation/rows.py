@@ -3,9 +3,12 @@
 import hashlib
 import json
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
+from scipy.spatial.distance import cdist
 
 from afl_core.base.storage import hash_files
 from afl_core.data.formats.files import read_header
@@ -16,7 +19,7 @@ from afl_core.metrics import METRICS, LesionMetrics, evaluate_masks, metrics_of
 from afl_core.metrics.matchers import LEAST_LESION_VOXELS, find_matcher
 from afl_core.metrics.thresholds import COUNTS_AT, count_thresholds
 from afl_core.shape import Shape
-from afl_core.volume import Case, Mask, Prediction
+from afl_core.volume import Case, Mask, Prediction, Spacing
 
 VERSION = 3
 """Raised when the meaning of a row changes, so that results made before are computed again."""
@@ -150,7 +153,26 @@ def measure_rows(
         "note": prediction.note,
         **metrics.as_dict(),
     }
-    return row, [_lesion_row(case, source, lesion, shape) for lesion in metrics.lesions]
+    apart = other_lesion_mm(metrics.lesions, reference.spacing_mm)
+    return row, [
+        {**_lesion_row(case, source, lesion, shape), "other_lesion_mm": apart.get(lesion.lesion_id, math.nan)}
+        for lesion in metrics.lesions
+    ]
+
+
+def other_lesion_mm(lesions: Sequence[LesionMetrics], spacing_mm: Spacing) -> dict[int, float]:
+    """Distance from the centre of each lesion of the reference to that of the nearest other one, by `lesion_id`.
+
+    A centre is `LesionMetrics.centroid_voxel`. Lesions that the matcher leaves out do not count, and a single lesion
+    has no distance.
+    """
+    counted = [lesion for lesion in lesions if lesion.kind == "reference"]
+    if len(counted) < 2:
+        return {}
+    centres = np.array([lesion.centroid_voxel for lesion in counted]) * spacing_mm
+    apart = cdist(centres, centres)
+    np.fill_diagonal(apart, math.inf)
+    return {lesion.lesion_id: float(mm) for lesion, mm in zip(counted, apart.min(axis=0), strict=True)}
 
 
 def measure_curve(

@@ -1,13 +1,14 @@
 """Charts without bins in between: difference against volume, whole distributions, and recall of lesions."""
 
 import math
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.bins import REST, Binning, has_value
+from afl_core.analysis.breakdown.bins import REST, Binning
+from afl_core.analysis.breakdown.explore import axis_column
 from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
@@ -26,7 +27,8 @@ from afl_core.figures.chart_style import (
     source_marker,
     swarm,
 )
-from afl_core.figures.palette import ROUGHNESS_SCALE, source_style
+from afl_core.figures.explore import add_coloured
+from afl_core.figures.palette import source_style
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px", "2px,6px")
 """Line style of each source, so that colour is never alone."""
@@ -60,22 +62,18 @@ def plot_trend(units: Units, pair: Pair, trend: Line | None, *, colour_by: str =
         pair: First and second source; the difference is second minus first.
         trend: Line to draw, with a band between the lines of its lowest and highest slope through its point at the
             median volume.
-        colour_by: Key in AXES of the quantity that colours the dots; those without a value are hollow.
+        colour_by: Key of the axis that colours the dots, a covariate too; those without a value are hollow.
     """
-    placed = np.flatnonzero(has_value("size", units.table["size"]))
-    shade = units.table[colour_by].to_numpy(dtype=float)
-    measured = placed[np.isfinite(shade[placed])]
-    bar = {"title": {"text": units.axis(colour_by).label, "side": "right"}, "thickness": 12, "outlinewidth": 0}
-    scale = {"colorscale": list(ROUGHNESS_SCALE), "cmin": 0, "colorbar": bar}
+    size = axis_column(units, "size").values
+    placed = np.flatnonzero(np.isfinite(size))
     figure = go.Figure()
     figure.add_hline(y=0, line={"width": 1, "color": GREY})
-    _add_differences(figure, units, pair, measured, {"color": shade[measured], **scale})
-    hollow = {"symbol": "circle-open", "color": GREY}
-    _add_differences(figure, units, pair, np.setdiff1d(placed, measured), hollow)
+    difference = (units.values[pair[1]] - units.values[pair[0]]).to_numpy(dtype=float)
+    add_coloured(figure, size, difference, axis_column(units, colour_by), case_facts(units, pair))
     if trend is not None and placed.size:
-        _add_trend(figure, units.table["size"].to_numpy(dtype=float)[placed], trend, units.measure)
+        _add_trend(figure, size[placed], trend, units.measure)
     title = f"{units.axis('size').label} (ml, logarithmic), {number_of(len(placed), units.noun[:-1])}"
-    figure.update_xaxes(title=title, **log_axis(units.table["size"].to_numpy(dtype=float)[placed]))
+    figure.update_xaxes(title=title, **log_axis(size[placed]))
     figure.update_yaxes(title=difference_title(units, pair), zeroline=False)
     return figure.update_layout(chart_layout(420))
 
@@ -162,30 +160,6 @@ def wilson(share: float, n: int) -> tuple[float, float]:
     half = Z95 * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n**2))
     below = 1 + Z95**2 / n
     return max((centre - half) / below, 0.0), min((centre + half) / below, 1.0)
-
-
-def _add_differences(
-    figure: go.Figure, units: Units, pair: Pair, rows: NDArray[np.int64], marker: dict[str, Any]
-) -> None:
-    if not rows.size:
-        return
-    facts, hover = case_facts(units, pair)
-    hollow = marker.get("symbol") == "circle-open"
-    if not hollow:
-        label = marker["colorbar"]["title"]["text"].lower()
-        hover = hover.replace("<extra>", f"<br>{label} %{{marker.color:.3~g}}<extra>")
-    few = len(units.table) < 300
-    add_dots(
-        figure,
-        len(units.table),
-        x=units.table["size"].to_numpy(dtype=float)[rows],
-        y=(units.values[pair[1]] - units.values[pair[0]]).to_numpy(dtype=float)[rows],
-        marker={"size": 9 if few else 6, "opacity": 0.9 if few else 0.7, "line": {"width": 1, "color": GREY}} | marker,
-        customdata=facts[rows],
-        hovertemplate=hover,
-        name="without a value for the colour",
-        showlegend=hollow,
-    )
 
 
 def _add_trend(figure: go.Figure, sizes: NDArray[np.float64], trend: Line, measure: Measure) -> None:

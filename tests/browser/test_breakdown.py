@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from urllib.parse import unquote_plus
 
 import pytest
 from dots import DOTS, click_dot
@@ -106,6 +107,19 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     page.wait_for_function(f"location.pathname + location.search == {json.dumps('/breakdown' + left)}", timeout=30_000)
     page.get_by_text(re.compile("[Ss]mall (tumours|lesions)")).first.wait_for(timeout=30_000)
     assert float(page.get_by_role("spinbutton", name="Small up to (ml)").input_value()) == 3
+
+
+def test_a_click_in_explore_opens_a_case_and_back_brings_the_choice(page, serve):
+    open_breakdown(page, serve, "&view=Explore&explore_right=Roughness&explore_top=Dice, FL")
+    left = page.evaluate("location.search")
+    click_dot(page, 3, chart=3)
+    page.wait_for_selector(READY, timeout=60_000)
+    address = page.evaluate("location.search")
+    assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
+    page.go_back()
+    page.wait_for_function("location.search.includes('explore_right=Roughness')", timeout=30_000)
+    assert page.evaluate("decodeURIComponent(location.search).replaceAll('+', ' ')") == unquote_plus(left)
+    page.get_by_text("Rank correlation of roughness with Dice, FL: ").wait_for(timeout=30_000)
 
 
 class TestDarkExport:

@@ -67,6 +67,9 @@ def test_every_lesion_and_every_false_positive_is_a_row(evaluated):
     assert rows["volume_ml"].tolist() == pytest.approx([216 * VOXEL_ML, 64 * VOXEL_ML, 27 * VOXEL_ML])
     assert rows["dsc"].tolist() == [1, 0, 0]
     assert rows["detected"].tolist() == [True, False, False]
+    one, other, false = rows["other_lesion_mm"]
+    assert one == other > 0
+    assert math.isnan(false)
     assert math.isnan(rows["roughness"].iloc[2])
     assert lesions["case_id"].value_counts().to_dict() == {"Case_A": 1, "Case_B": 3, "Case_C": 1, "Case_D": 1}
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core.analysis.breakdown import explore
 from afl_core.analysis.breakdown.gain_model import gain_model, model_sentences
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
@@ -297,3 +298,43 @@ def test_the_confounding_view_has_the_covariates_that_were_chosen(app, cohort):
     assert terms["term"].tolist() == ["tumour volume", "roughness", "age"]
     ranked = next(frame.value for frame in at.dataframe if "with volume" in frame.value)
     assert ranked["rank correlation of"].tolist() == ["age"]
+
+
+def test_explore_sets_any_two_columns_against_each_other(app, cohort):
+    columns = {"age": {f"case{i:02d}": 40.0 + 7 * i % 31 for i in range(30)}}
+    cohort.keep_covariates(Covariates("ages.csv", columns))
+    at = app("breakdown", view="Explore")
+    assert not at.exception
+    units = expected(cohort).units
+    found = explore.columns(units, ("FL", "A-FL"))
+    assert explore.explored_sentence(units, found["size"], found["difference"]) in text(at)
+    assert "by construction" not in text(at)
+    at.selectbox(key="explore_right").set_value("age").run()
+    at.selectbox(key="explore_colour").set_value("roughness").run()
+    assert not at.exception
+    assert explore.explored_sentence(units, found["age"], found["difference"]) in text(at)
+    at.selectbox(key="explore_right").set_value("of FL").run()
+    assert "A difference goes with its own two sources by construction." in text(at)
+    at.selectbox(key="explore_top").set_value("none").run()
+    assert explore.explored_sentence(units, found["of FL"], None) in text(at)
+    assert "30 cases of 30 patients" in text(at)
+
+
+def test_explore_takes_the_choice_of_the_address_and_lesions(app, cohort):
+    at = app("breakdown", view="Explore", level="Lesions", explore_right="Lesion roughness", explore_top="Nothing")
+    assert not at.exception
+    assert at.selectbox(key="explore_right").value == "roughness"
+    assert "Lesion roughness: median" in text(at)
+    assert "60 lesions of 30 patients" in text(at)
+
+
+def test_a_covariate_colours_the_trend(app, cohort):
+    cohort.keep_covariates(Covariates("t.csv", {"age": {f"case{i:02d}": 40.0 + i for i in range(30)}}))
+    at = app("breakdown", view="Against size")
+    control = at.selectbox(key="trend_colour")
+    assert control.value == "roughness"
+    assert {"Roughness", "Released smoothness", "Age"} <= set(control.options)
+    control.set_value("age").run()
+    assert not at.exception
+    drawn = [chart.proto.spec for chart in at.get("plotly_chart")]
+    assert any('"Age"' in spec for spec in drawn)

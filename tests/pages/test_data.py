@@ -334,7 +334,13 @@ def test_own_codes_are_written_and_what_is_wrong_about_them_is_said(page, tmp_pa
     field(at, "Own codes").set_value("ED=3, et=1, ncr=2").run()
     (regions,) = at.get("button_group")
     titles = [option.content for option in regions.proto.options]
-    expected = ["whole tumour (WT): 1+2+3", "enhancing tumour (ET): 1", "necrotic core (NCR): 2", "edema (ED): 3", "tumour core (TC): 1+2"]
+    expected = [
+        "whole tumour (WT): 1+2+3",
+        "enhancing tumour (ET): 1",
+        "necrotic core (NCR): 2",
+        "edema (ED): 3",
+        "tumour core (TC): 1+2",
+    ]
     assert titles == expected
     assert "Region: whole tumour (WT): 1+2+3" in text(at)
     assert any("--labels et=1,ncr=2,ed=3 --source" in code.value for code in at.code)

@@ -1,6 +1,6 @@
 """Covariates as axes, beside size and smoothness: what a table says of the cases, and what their rows do."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import Axis
+from afl_core.analysis.breakdown.bins import AXES, Axis
+from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
 from afl_core.data.covariates import numbers_or_codes
@@ -22,9 +23,13 @@ COMPUTED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "lesions": ("Lesion count", ""),
         "surface_to_volume": ("Surface to volume", "1/mm"),
         "slice_thickness": ("Slice thickness", "mm"),
+        "lesion_distance": ("Distance between lesions", "mm"),
     }
 )
 """Covariates of every case that has the columns for them: label and unit."""
+
+_OF_LESION = {"lesion_distance": "Distance to the nearest lesion"}
+"""Labels of those that a lesion has of its own."""
 
 
 def computed(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
@@ -48,37 +53,62 @@ def computed(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
     return {name: numbers_or_codes(dict(of_cases.dropna().round(DECIMALS))) for name, of_cases in values.items()}
 
 
-def with_covariates(units: Units, columns: Mapping[str, Mapping[str, Any]]) -> Units:
+def lesion_distance(lesions: pd.DataFrame, *, level: Level) -> dict[Any, Any]:
+    """Distance in mm to the nearest other lesion of the reference, centre to centre.
+
+    Args:
+        lesions: `Results.lesions()`.
+        level: `lesion` gives it by case id and lesion id; `case` gives the smallest of a case, by case id.
+
+    Returns:
+        What has a distance: none of a case with one lesion, nor rows of earlier versions.
+    """
+    if "other_lesion_mm" not in lesions:
+        return {}
+    key = ["case_id"] if level == "case" else ["case_id", "lesion_id"]
+    of = lesions[lesions["kind"] == "reference"].groupby(key)["other_lesion_mm"].min()
+    return numbers_or_codes(of.astype(np.float64).dropna().round(DECIMALS).to_dict())
+
+
+def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> Units:
     """The paired table with the covariates that vary over its cases.
 
     Args:
         units: The paired table.
-        columns: Name of a covariate to case id to value, all numbers or all texts.
+        columns: Name of a covariate to case id to value, all numbers or all texts; by case id and lesion id where each
+            lesion has a value of its own.
     """
-    cases = set(units.reference["case_id"])
+    lesions = set(zip(units.reference["case_id"], units.reference["lesion_id"], strict=True))
+    known = lesions | {case for case, _ in lesions}
     axes, places = {}, {}
+    taken = {label for axis in AXES.values() for label in (axis.label, axis.of_lesion)}
+    taken |= {label for label, _ in COMPUTED.values()}
     for name, of in columns.items():
-        here = {case: value for case, value in of.items() if case in cases}
+        here = {unit: value for unit, value in of.items() if unit in known}
         values = sorted(set(here.values()), key=_by_number)
         if len(values) < 2:
             continue
         if isinstance(values[0], str):
-            axes[name] = _axis(name, tuple(map(str, values)), by_values=True)
-            here = {case: values.index(value) for case, value in here.items()}
+            axes[name] = _axis(name, tuple(map(str, values)), taken, by_values=True)
+            here = {unit: values.index(value) for unit, value in here.items()}
         else:
-            axes[name] = _axis(name, LEVELS)
+            axes[name] = _axis(name, LEVELS, taken)
         places[name] = here
+        taken |= {axes[name].label, axes[name].of_lesion}
 
     def extended(table: pd.DataFrame) -> pd.DataFrame:
-        new = {name: table["case_id"].map(of).astype(np.float64) for name, of in places.items()}
+        ids = list(zip(table["case_id"], table["lesion_id"], strict=True))
+        new = {name: [float(of.get(unit, of.get(unit[0], np.nan))) for unit in ids] for name, of in places.items()}
         return table.assign(**new)
 
     return replace(units, reference=extended(units.reference), table=extended(units.table), covariates=axes)
 
 
-def _axis(name: str, names: tuple[str, ...], *, by_values: bool = False) -> Axis:
-    label, unit = COMPUTED.get(name, (name[0].upper() + name[1:].replace("_", " "), ""))
-    of_lesion = f"{label} of the case" if name in COMPUTED else label
+def _axis(name: str, names: tuple[str, ...], taken: Collection[str], *, by_values: bool = False) -> Axis:
+    """The axis of a covariate, by a label that no other has: a column keeps its own spelling where one has."""
+    own = name[0].upper() + name[1:].replace("_", " ")
+    label, unit = COMPUTED.get(name, (name if own in taken else own, ""))
+    of_lesion = _OF_LESION.get(name, f"{label} of the case" if name in COMPUTED else label)
     return Axis(name, label, of_lesion, unit, names, "no value", is_covariate=True, by_values=by_values)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
-from afl_core.analysis.breakdown.covariates import COMPUTED, computed, with_covariates
+from afl_core.analysis.breakdown.covariates import COMPUTED, computed, lesion_distance, with_covariates
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
@@ -85,7 +85,9 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
         seeds={name: members for name, members in seeds.items() if name in wanted},
     )
     numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
-    units = with_covariates(replace(units, seed_numbers=numbers), {**manifest.covariates.columns, **computed(cases)})
+    columns: dict[str, Mapping[Any, Any]] = {**manifest.covariates.columns, **computed(cases)}
+    columns["lesion_distance"] = lesion_distance(lesions, level=options.level)
+    units = with_covariates(replace(units, seed_numbers=numbers), columns)
     for axis in options.axes:
         _check_covariate(axis, units, manifest)
     return units

@@ -213,8 +213,8 @@ def count(record: Mapping[Any, Any], units: Units) -> str:
 def in_sentence(label: str) -> str:
     """A label within a sentence.
 
-    >>> in_sentence("Lesion Dice"), in_sentence("Dice"), in_sentence("HD95"), in_sentence("IoU")
-    ('lesion Dice', 'Dice', 'HD95', 'IoU')
+    >>> in_sentence("Lesion Dice"), in_sentence("Dice, FL"), in_sentence("HD95"), in_sentence("IoU")
+    ('lesion Dice', 'Dice, FL', 'HD95', 'IoU')
     """
     name = label.split(maxsplit=1)[0]
-    return label if name == "Dice" or not name[1:].rstrip(",").islower() else label[0].lower() + label[1:]
+    return label if name.rstrip(",") == "Dice" or not name[1:].rstrip(",").islower() else label[0].lower() + label[1:]

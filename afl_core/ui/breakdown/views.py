@@ -17,6 +17,7 @@ from afl_core.analysis.breakdown.confounding import (
     sweep_edges,
     sweep_sentence,
 )
+from afl_core.analysis.breakdown.explore import colours
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
@@ -33,6 +34,7 @@ from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.confidence import show_confidence
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.covariates import show_covariates
+from afl_core.ui.breakdown.explore import show_explore
 from afl_core.ui.breakdown.export import show_export, show_published
 from afl_core.ui.breakdown.false_alarms import show_false_alarms
 from afl_core.ui.breakdown.operating_point import show_operating_point
@@ -59,6 +61,7 @@ def show_views(selection: Selection) -> None:
         "Lesion recall": _show_recall,
         **({"False lesions": _show_false} if selection.pair else {}),
         **({"Confounding": _show_confounding} if by_bins else {}),
+        "Explore": show_explore,
         "Operating point": show_operating_point,
         "Confidence": show_confidence,
         **({"Ranking": show_ranking} if len(selection.units.sources) >= LEAST_SOURCES else {}),
@@ -95,7 +98,18 @@ def _show_grid(selection: Selection) -> None:
 
 def _show_trend(selection: Selection) -> None:
     assert selection.pair
-    figure, interaction, answers = _trend(selection.key, selection.units, selection.pair, selection.main[1].axis)
+    units, by = selection.units, colours(selection.units)
+    smoothness = selection.main[1].axis
+    colour = st.selectbox(
+        "Colour by",
+        by,
+        index=by.index(smoothness) if smoothness in by else 0,
+        format_func=lambda key: units.axis(key).label,
+        width=300,
+        key="trend_colour",
+        bind="query-params",
+    )
+    figure, interaction, answers = _trend(selection.key, units, selection.pair, str(colour or smoothness))
     st.markdown(plain(interaction_sentence(interaction, selection.units, selection.pair)))
     if answers:
         st.markdown(plain(answers))

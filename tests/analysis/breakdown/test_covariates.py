@@ -188,3 +188,29 @@ def test_rows_give_the_count_of_lesions_surface_to_volume_and_slice_thickness():
     assert found.axis("slice_thickness").title == "Slice thickness (mm)"
     with pytest.raises(UsageError, match="Slice thickness is not known of these cases"):
         broken_down("slice_thickness")
+
+
+def test_the_distance_to_the_nearest_lesion_is_a_lesions_own_and_the_smallest_of_a_case():
+    lesions = TABLES[1].assign(other_lesion_mm=lambda t: t["volume_ml"] * t["lesion_id"])
+    lesions.loc[lesions["case_id"] == "case_05", "other_lesion_mm"] = np.nan
+    specks = lesions.assign(kind="ignored", other_lesion_mm=0.0, lesion_id=9)
+    tables = TABLES[0], pd.concat([lesions, specks], ignore_index=True)
+    wanted = lesions.drop_duplicates(["case_id", "lesion_id"]).set_index(["case_id", "lesion_id"])["other_lesion_mm"]
+    of_lesions = choose_breakdown(tables, MANIFEST, Options(level="lesion", by=("lesion_distance",))).units
+    found = of_lesions.table.set_index(["case_id", "lesion_id"])["lesion_distance"]
+    pd.testing.assert_series_equal(found, wanted[found.index], check_names=False)
+    assert of_lesions.axis("lesion_distance").title == "Distance to the nearest lesion (mm)"
+    of_cases = choose_breakdown(tables, MANIFEST, Options(by=("lesion_distance",)))
+    smallest = of_cases.units.table.set_index("case_id")["lesion_distance"]
+    assert smallest["case_02"] == pytest.approx(min(wanted["case_02"]))
+    assert smallest[["case_05", "case_23"]].isna().all()  # one lesion; no tumour
+    assert of_cases.pair("FL", "A-FL").set_index("bin").loc["no value", "n"] == 2
+
+
+def test_no_two_axes_have_one_label():
+    units = broken_down("size").units
+    names = ("tumour_volume", "lesion_count", "scan_ner", "scan ner", "lesions")
+    found = with_covariates(units, dict.fromkeys(names, VOLUMES)).axes
+    labels = [axis.label for axis in found.values()]
+    assert labels[3:] == ["tumour_volume", "lesion_count", "Scan ner", "scan ner", "Lesion count"]
+    assert len(set(labels)) == len(labels)
