@@ -203,6 +203,6 @@ def reliability_table(found: Mapping[str, Confidence]) -> pd.DataFrame:
 
 NOTE = (
     "The probability is that of the tumour against all else. Curves pool the voxels of all cases; errors are a mean "
-    "over patients of what each case has."
+    "over patients of what each case has. Intervals take the training runs as given."
 )
 """What to know of these numbers."""

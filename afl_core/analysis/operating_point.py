@@ -28,16 +28,20 @@ from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.analysis.validation import check_other_patients, check_same_sources
 from afl_core.base.numbers import interval, number
 from afl_core.base.words import number_of
+from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics.thresholds import THRESHOLDS
 
 RULES: Mapping[str, str] = MappingProxyType(
     {
         "dice": "for the best mean Dice",
-        "false": "for as many false lesions a case as the first source has at 0.5",
+        "false": "for as many false lesions a case as the first source has at 0.5, where that stays",
     }
 )
 """How thresholds are chosen on validation cases."""
+
+LEAST_FALSE = 10
+"""False lesions of the first source by which a threshold is chosen, at least: one more or less moves it far."""
 
 
 def load_validation(
@@ -77,8 +81,7 @@ class Matched:
     def remaining(self) -> float | None:
         """Share of the difference at 0.5 that remains; None where none is shown at 0.5."""
         raw = float(self.raw["mean_difference"])
-        shown = verdict({**self.raw, "p_holm": self.raw["p"]}) in {"higher", "lower"}
-        return float(self.matched["mean_difference"]) / raw if shown and raw else None
+        return float(self.matched["mean_difference"]) / raw if _is_shown(self.raw) and raw else None
 
     def sentence(self) -> str:
         """What was found, and no more."""
@@ -91,7 +94,13 @@ class Matched:
         )
         if self.remaining is None:
             return f"{said} No difference is shown at 0.5, of which a part could remain."
-        return f"{said} Of the difference at 0.5, {100 * self.remaining:.0f} % remains."
+        part = f"{100 * self.remaining:.0f} %" if self.remaining > 0 else "nothing"
+        none = "" if _is_shown(self.matched) else ", and at these thresholds no difference is shown"
+        return f"{said} Of the difference at 0.5, {part} remains{none}."
+
+
+def _is_shown(record: Mapping[str, Any]) -> bool:
+    return verdict({**record, "p_holm": record["p"]}) in {"higher", "lower"}
 
 
 def _difference(record: Mapping[str, Any]) -> str:
@@ -113,10 +122,17 @@ def match_thresholds(
         rule: Key in `RULES`.
 
     Raises:
-        DataError: If a patient is in both: thresholds that were chosen on the test cases themselves prove nothing.
+        DataError: If a patient is in both, as thresholds that were chosen on the test cases themselves prove nothing;
+            or if thresholds are matched by few false lesions.
     """
     first = pair[0]
     check_other_patients(test[first].patients, validation[first].patients)
+    if rule == "false" and (few := int(validation[first].false_so_far[:, HALF].sum())) < LEAST_FALSE:
+        raise DataError(
+            "There are too few false lesions to choose a threshold by",
+            received=f"{first} has {number_of(few, 'false lesion')} at 0.5 on the validation cases",
+            todo=f"Choose thresholds for the best mean Dice, or give validation cases with {LEAST_FALSE} or more",
+        )
     places = [
         int(place)
         for place in _places([validation[name] for name in pair], rule, np.ones((1, _n(validation, pair))))[:, 0]
@@ -150,8 +166,9 @@ def _places(sources: Sequence[Curves], rule: str, weights: Reals) -> Places:
     if rule == "dice":
         return np.stack([best_places(weights @ of.dice_of_patients / weights.sum(axis=1)[:, None]) for of in sources])
     drawn = [weights[:, pd.factorize(of.patients)[0]] for of in sources]  # how often each row
-    false = [rows @ of.false / rows.sum(axis=1)[:, None] for rows, of in zip(drawn, sources, strict=True)]
-    return np.stack([places_at_rate(rates, false[0][:, HALF]) for rates in false])
+    false = [rows @ of.false_so_far / rows.sum(axis=1)[:, None] for rows, of in zip(drawn, sources, strict=True)]
+    allowed = false[0][:, HALF]
+    return np.stack([np.full(len(allowed), HALF), places_at_rate(false[1], allowed)])
 
 
 def _joint_interval(

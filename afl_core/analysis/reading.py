@@ -82,20 +82,22 @@ def _share(table: pd.DataFrame, pair: tuple[str, str]) -> dict[str, float]:
     return {**found, "share": result.statistic, "low": interval.low, "high": interval.high}
 
 
-def preference_sentence(table: pd.DataFrame, pair: tuple[str, str]) -> str:
-    """What the reading found over all, and no more."""
+def preference_sentence(table: pd.DataFrame, pair: tuple[str, str], *, unread: int = 0) -> str:
+    """What the reading found over all, and no more; `unread` is the number of cases that it left out."""
     over = preferences(table, pair).iloc[0]
     n, decided = int(over["first"] + over["second"] + over["none"]), int(over["first"] + over["second"])
+    left = (
+        f" {number_of(unread, 'case was', 'cases were')} not read, those that differ least in Dice." if unread else ""
+    )
     if not decided:
-        return f"No preference in {number_of(n, 'patient')}."
+        return f"No preference in {number_of(n, 'patient')}.{left}"
     share, low, high = (f"{100 * over[name]:.0f}" for name in ("share", "low", "high"))
     sentence = (
         f"{pair[1]} was preferred in {int(over['second'])} of {number_of(decided, 'patient')} with a preference: "
         f"{share} % (95 % interval {low} to {high} %), of {number_of(n, 'patient')} read."
     )
-    return sentence + (
-        " The interval holds 50 %: no preference is shown." if over["low"] <= 0.5 <= over["high"] else ""
-    )
+    open_ = over["low"] <= 0.5 <= over["high"]
+    return f"{sentence}{' The interval holds 50 %: no preference is shown.' if open_ else ''}{left}"
 
 
 def shown_table(table: pd.DataFrame, pair: tuple[str, str]) -> pd.DataFrame:

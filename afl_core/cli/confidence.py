@@ -70,10 +70,10 @@ def confidence(
     if validation:
         if not members:
             raise UsageError("A comparison takes two sources with probabilities", received=", ".join(found))
-        fitted = load_for_scaling(opened, open_compared(validation, region), members)
+        fitted = load_for_scaling(opened, open_compared(validation, opened.region), members)
         scaled = scale_pair(*fitted, members, opened.rows, over)
     compared = compare_errors(opened.rows, errors, members, _sizes(opened)) if members else {}
-    _print(errors)
+    _print(errors, opened)
     sentences = _sentences(compared, tuple(members), over) if compared else []
     print_result(*sentences, *_scaled_sentences(scaled), NOTE)
     curves, records = reliability_table(found), _records(compared)
@@ -143,12 +143,14 @@ def _plain(table: pd.DataFrame) -> list[dict[Any, Any]]:
     return table.astype(object).where(table.notna() & ~endless, None).to_dict("records")
 
 
-def _print(errors: pd.DataFrame) -> None:
-    """A row a source and part: the mean of each error over cases."""
+def _print(errors: pd.DataFrame, opened: Comparison) -> None:
+    """A row a source and part: the mean of each error over patients."""
     shown = Table("source", "over", *(error.label for error in ERRORS.values()), box=None, padding=(0, 1, 0, 0))
-    shown.title, shown.title_justify = "Errors of calibration, mean over cases", "left"
+    shown.title, shown.title_justify = "Errors of calibration, mean over patients", "left"
+    patient_of = opened.rows.drop_duplicates("case_id").set_index("case_id")["patient"]
     for name, of in errors.groupby("source", sort=False):
+        means = of.drop(columns=["case_id", "source"]).groupby(of["case_id"].map(patient_of)).mean().mean()
         for part, words in PARTS.items():
-            means = (number(of[f"{key}_{part}"].mean(), DIGITS) for key in ERRORS)
-            shown.add_row(Text(str(name)), words.removeprefix("over "), *means)
+            cells = (number(means[f"{key}_{part}"], DIGITS) for key in ERRORS)
+            shown.add_row(Text(str(name)), words.removeprefix("over "), *cells)
     print_result(shown)

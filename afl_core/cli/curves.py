@@ -54,7 +54,7 @@ def curves(
         if len(found) < 2:
             raise UsageError("A comparison takes two sources with probabilities", received=", ".join(found))
         first, second, *_ = found
-        others = open_compared(validation, region)
+        others = open_compared(validation, opened.region)
         chosen = load_validation(opened, others, (first, second), pool_seeds=not separate_seeds)
         matched = match_thresholds(found, chosen, (first, second), rule=by)
     print_result(*([matched.sentence()] if matched else []), NOTE)

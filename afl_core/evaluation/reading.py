@@ -142,4 +142,5 @@ def _path(folder: Path, name: str) -> Path:
 
 
 def _name(reader: str, pair: tuple[str, str], region: str) -> str:
-    return hashlib.sha256(json.dumps([reader, *pair, region]).encode()).hexdigest()[:16]
+    """The same whatever the order of the pair and the capitals of the reader: a closed reading is not begun again."""
+    return hashlib.sha256(json.dumps([reader.casefold(), *sorted(pair), region]).encode()).hexdigest()[:16]

@@ -22,11 +22,13 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
         names: Every source that is compared, by whose place a source has its colour.
     """
     figure = go.Figure()
-    every = np.concatenate([of.false_a_case for of in curves.values()])
+    every = np.concatenate([of.false_so_far.mean(axis=0) for of in curves.values()])
     floor = every[every > 0].min(initial=1.0) / 2  # what has no false lesion stands at the left end
-    hover = "threshold %{customdata:.2f}<br>%{x:.3g} false lesions a case<br>%{y:.1%} of the lesions found"
+    hover = (
+        "threshold %{customdata[0]:.2f}<br>%{customdata[1]:.3g} false lesions a case<br>%{y:.1%} of the lesions found"
+    )
     for name, of in curves.items():
-        x, (low, high) = np.maximum(of.false_a_case, floor), of.sensitivity_interval
+        x, (low, high) = np.maximum(of.false_so_far.mean(axis=0), floor), of.sensitivity_interval
         figure.add_scatter(
             x=np.concatenate([x, x[::-1]]),
             y=np.concatenate([high, low[::-1]]),
@@ -37,7 +39,10 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
             showlegend=False,
         )
         _add_line(figure, name, names.index(name), x, of.sensitivity, mark=HALF, hover=hover)
-    figure.update_xaxes(title="False lesions a case (logarithmic)", **log_axis(np.maximum(every, floor)))
+        figure.data[-2].customdata = np.stack([AT, of.false_so_far.mean(axis=0)], axis=1)
+    figure.update_xaxes(
+        title="False lesions a case (logarithmic; 0 at the left end)", **log_axis(np.maximum(every, floor))
+    )
     figure.update_yaxes(title="Lesions found", tickformat=".0%", range=[0, 1.02], zeroline=False)
     return figure.update_layout(chart_layout(420))
 

@@ -71,12 +71,35 @@ def test_a_difference_of_the_losses_remains():
 
 
 def test_false_lesions_are_matched_to_the_first_source():
+    """The first stays at 0.5, whose number of false lesions the second may have."""
     validation = pair_of(3, 12, "v", shift=-2.0)
-    rate = validation["FL"].false_a_case[HALF]
+    validation = {name: replace(of, false=of.false + 2) for name, of in validation.items()}
+    rate = validation["FL"].false_so_far[:, HALF].mean()
     found = match_thresholds(pair_of(4, 12, "t", shift=-2.0), validation, PAIR, rule="false")
+    assert found.thresholds[0] == 0.5
     place = int(np.flatnonzero(np.isclose(THRESHOLDS, found.thresholds[1]))[0])
-    assert (validation["A-FL"].false_a_case[place:] <= rate).all()
-    assert place == 0 or validation["A-FL"].false_a_case[place - 1] > rate
+    so_far = validation["A-FL"].false_so_far.mean(axis=0)
+    assert so_far[place] <= rate
+    assert place == 0 or so_far[place - 1] > rate
+
+
+def test_few_false_lesions_choose_no_threshold():
+    validation = {name: replace(of, false=0 * of.false) for name, of in pair_of(3, 12, "v", shift=-2.0).items()}
+    with pytest.raises(DataError, match=r"too few false lesions.*FL has 0 false lesions at 0\.5"):
+        match_thresholds(pair_of(4, 12, "t", shift=0), validation, PAIR, rule="false")
+
+
+def test_a_map_that_floods_the_grid_is_paid_for_no_lesion():
+    """Two false lesions above 0.05, which are one with everything below: they stay counted."""
+    zeros = np.zeros((1, 99))
+    false, found = zeros + 2 * (np.arange(99) >= 4), zeros + (np.arange(99) < 4)
+    ids, one = ("a",), np.ones(1)
+    curves = Curves(np.array(ids, object), ids, found, zeros, false, found, one, one, one)
+    assert curves.false_a_case[0] == 0
+    assert curves.false_so_far[0].tolist() == [2.0] * 99
+    assert curves.sensitivity_at(1) == 0
+    assert curves.sensitivity_at(2) == 1
+    assert curves.average_precision == pytest.approx(1 / 3)
 
 
 def test_patients_of_the_test_cases_choose_no_threshold():

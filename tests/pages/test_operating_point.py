@@ -22,7 +22,7 @@ def test_thresholds_are_chosen_on_other_patients(app, parts):
     matched = app("breakdown", results="test", view="Operating point", validation="validation")
     said = text(matched)
     assert "At thresholds chosen on 7 validation cases for the best mean Dice" in said
-    assert "% remains." in said
+    assert "and at these thresholds no difference is shown." in said
 
 
 def test_cases_of_one_size_have_curves_of_their_own(app, parts):

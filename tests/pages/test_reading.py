@@ -38,6 +38,7 @@ def test_nothing_tells_a_source_before_the_end(app, begun, results, monkeypatch)
     assert "FL" not in words(at)
     assert tuple(sent[0].predictions) == ("A", "B")
     assert b"FL" not in _payload(sent[0]).header
+    assert b'"name":"A","colour":"#C08800"}' in _payload(sent[0]).header, "no volume, by which a source could be known"
     assert not {"FL", "A-FL"} & set(at.query_params.values())
     first = sent[0].case_id
     next(button for button in at.button if button.label == "B is better").click().run()

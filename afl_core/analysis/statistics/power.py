@@ -56,20 +56,25 @@ def plan_study(differences: ArrayLike, *, assumed: float | None = None) -> Plan 
 
 
 def simulate_power(differences: NDArray[np.float64], patients: int) -> float:
-    """Share of `STUDIES` with so many patients, drawn from these differences, that have p below `ALPHA`."""
+    """Share of `STUDIES` with so many patients, drawn from these differences, whose p is below `ALPHA` with their sign.
+
+    The test ranks: where many small differences stand against few large ones, it shows
+    another sign than their mean has: that shows no such difference.
+    """
     rng = np.random.default_rng((SEED, patients))
     ordered = rng.permutation(differences)
     ordered = ordered[np.argsort(np.abs(ordered), kind="stable")]  # equal ones of two signs: at random
     drawn = rng.multinomial(patients, np.full(len(ordered), 1 / len(ordered)), STUDIES)
-    return float(np.mean(_rejected(ordered, drawn)))
+    return float(np.mean(_rejected(ordered, drawn, float(np.sign(differences.mean())))))
 
 
-def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Whether a study has p below `ALPHA`.
+def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64], sign: float = 0) -> NDArray[np.bool_]:
+    """Whether a study has p below `ALPHA` and shows this sign; 0 is either.
 
     Args:
         ordered: Differences by their size, the smallest first, shape (n,). Zeros are left out, as the test does.
         drawn: How often each study has each of them, shape (studies, n).
+        sign: Sign of the difference that is to be shown.
     """
     moved = ordered != 0
     counts, positive = drawn[:, moved], ordered[moved] > 0
@@ -78,7 +83,8 @@ def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64]) -> NDArray
     sums, of = (ranks * positive).sum(axis=1), counts.sum(axis=1)
     numbers, place = np.unique(of, return_inverse=True)
     critical = np.array([_critical_sum(int(n)) for n in numbers])[place]
-    rejected: NDArray[np.bool_] = np.minimum(sums, of * (of + 1) // 2 - sums) <= critical
+    rarer = (of * (of + 1) // 2 - sums) if sign > 0 else sums
+    rejected: NDArray[np.bool_] = np.minimum(rarer, rarer if sign else of * (of + 1) // 2 - sums) <= critical
     return rejected
 
 

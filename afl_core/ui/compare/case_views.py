@@ -119,6 +119,10 @@ def show_slices(workspace: Comparison, case_id: str, masks: StoredMasks) -> None
             focus_source=source,
             page=OfPage(names, sequence, _choose_sequence, below=SURFACES_HEIGHT + 2),
         )
+        if shows_probabilities(workspace):
+            st.caption(
+                "The threshold moves the outlines alone: numbers, thumbnails and surfaces are those of the masks."
+            )
         if seeded := [members[0] for members in compared_sources(workspace).values() if len(members) > 1]:
             st.caption(plain(f"Seeds are drawn by their first: {', '.join(seeded)}. Numbers are the means of all."))
 

@@ -203,7 +203,13 @@ def _payload(
     for side, mask in masks.items():
         check_same_grid(volume, mask, names=("the image", side))
     shown = ViewerCase(
-        volume, reference, masks, case_id=_case.case_id, sequence=sequence if not note else "masks", near=True
+        volume,
+        reference,
+        masks,
+        case_id=_case.case_id,
+        sequence=sequence if not note else "masks",
+        near=True,
+        volumes=False,
     )
     return viewer_payload(shown), note
 
@@ -214,7 +220,8 @@ def _show_found(workspace: Comparison, reading: Reading) -> None:
     if table.empty:
         st.info("No case of these results was read.")
         return
-    st.markdown(f"**{plain(preference_sentence(table, reading.pair))}**")
+    unread = len(set(cases_to_read(workspace, reading.pair)) - set(reading.choices))
+    st.markdown(f"**{plain(preference_sentence(table, reading.pair, unread=unread))}**")
     st.dataframe(shown_table(table, reading.pair), hide_index=True)
     st.caption(
         "A patient with several cases prefers what most of them do. Volumes in thirds of the cases that were read. "

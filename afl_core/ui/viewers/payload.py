@@ -75,6 +75,7 @@ class ViewerCase:
         labels: What each voxel is in the files, where these hold several labels.
         case_id: Key under which the position is remembered; without it, the content of the reference (or image).
         sequence: Name of the image, shown in the read-out.
+        volumes: Whether the title of each mask says its volume.
         near: Whether the largest lesion is shown at first, else the largest false positive, and not the whole image.
     """
 
@@ -86,6 +87,7 @@ class ViewerCase:
     case_id: str = ""
     sequence: str = ""
     near: bool = False
+    volumes: bool = True
 
 
 @dataclass(frozen=True)
@@ -185,7 +187,8 @@ def _described(case: ViewerCase) -> dict[str, Any]:
         "affine": case.image.affine.tolist(),
         "oblique_deg": _oblique_deg(case.image.affine),
         "masks": [
-            {"bit": bit, "name": names[bit], "colour": colours[bit], "volume_ml": mask.volume_ml}
+            {"bit": bit, "name": names[bit], "colour": colours[bit]}
+            | ({"volume_ml": mask.volume_ml} if case.volumes else {})
             for bit, mask in _masks(case).items()
         ],
         "maps": [

@@ -70,3 +70,12 @@ def test_six_patients_that_agree_are_enough_and_five_plan_nothing():
 def test_the_same_differences_give_the_same_plan():
     seen = np.random.default_rng(8).normal(0.03, 0.1, 25)
     assert plan_study(seen) == plan_study(seen)
+
+
+def test_a_study_that_shows_the_other_sign_shows_nothing():
+    """15 small losses and one large gain: the mean is above 0, and the test shows that most are below."""
+    differences = np.array([-0.03] * 15 + [0.886]) + 1e-4 * np.arange(16)
+    assert differences.mean() > 0
+    assert simulate_power(differences, 20) < 0.05
+    assert simulate_power(-differences, 20) < 0.05
+    assert plan_study(differences).patients is None

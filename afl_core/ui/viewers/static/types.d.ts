@@ -8,7 +8,7 @@ export type Test = (code: number) => unknown; // whether a voxel whose mask bits
 
 // ---- slices: the header that afl_core/ui/viewers/payload.py writes
 
-export type Mask = { bit: number; name: string; colour: Colour; volume_ml: number };
+export type Mask = { bit: number; name: string; colour: Colour; volume_ml?: number };
 export type ScalarMap = {
   name: string; label: string; limits: [number, number]; colours: Colour[]; cut: boolean; centred: boolean;
 }; // cut: its values have a threshold of the reader's; centred: the middle is translucent
