@@ -44,16 +44,24 @@ class BoxedLabels:
         check_labels(self.present, region, file=file)
         array = np.zeros(self.shape, dtype=np.bool_, order=self.order)[self.steps]
         if self.box is not None:
-            part = bool(region.inside) and not set(self.present) <= set(region.inside)
-            array[self.box] = np.isin(self.inside, region.inside) if part else self.inside != 0
+            array[self.box] = self._inside(region)
         return Mask(array, self.affine, self.stored, self.box)
+
+    def _inside(self, region: Region) -> NDArray[np.bool_]:
+        """Where in the box the labels of a region are; a comparison a label is several times as fast as `np.isin`."""
+        if not region.inside or set(self.present) <= set(region.inside):
+            return np.asarray(self.inside != 0)
+        inside = np.zeros_like(self.inside, dtype=np.bool_)
+        for label in set(self.present) & set(region.inside):
+            inside |= self.inside == label
+        return inside
 
 
 def box_labels(labels: Volume) -> BoxedLabels:
     """The box around the labels above 0 of a volume of labels."""
     array = labels.array
     box = bounding_box(array != 0)
-    inside = np.zeros((0, 0, 0), array.dtype) if box is None else array[box].copy()
+    inside = np.zeros((0, 0, 0), array.dtype) if box is None else array[box].copy(order="K")
     present = tuple(label for label in np.flatnonzero(np.bincount(inside.ravel())).tolist() if label)
     order: Literal["C", "F"] = "F" if abs(array.strides[0]) < abs(array.strides[2]) else "C"
     steps = tuple(slice(None, None, -1 if stride < 0 else None) for stride in array.strides)
