@@ -13,6 +13,7 @@ from afl_core.evaluation.results import Results
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
 SURFACES = ".afl-surfaces"
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 FOREST = ".stPlotlyChart .annotation-text"
 PANES = ".afl-viewer canvas[data-pane]"
 
@@ -109,7 +110,9 @@ class TestOneCase:
         assert page.locator(READY).get_attribute("data-slice") == there
 
     def test_figure_is_made_by_one_click(self, page):
+        page.wait_for_selector(AT_REST, timeout=60_000)  # a click on what is drawn anew is lost
         page.get_by_text("Figure: large, small, smooth and rough").click()
+        page.wait_for_selector(AT_REST, timeout=60_000)
         page.get_by_text("PDF", exact=True).click()
         page.get_by_text("--out examples.pdf").wait_for(timeout=60_000)
         with page.expect_download(timeout=120_000) as download:
