@@ -10,6 +10,7 @@ from afl_core.base import paths
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl[data-ready=true]"
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture
@@ -28,6 +29,7 @@ def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
     for number, key in enumerate("120"):
         page.get_by_text(f"{number} of 24 cases read").wait_for(timeout=60_000)
         page.wait_for_selector(READY, timeout=60_000)
+        page.wait_for_selector(AT_REST, timeout=60_000)
         if number:
             page.locator(f"{READY} .panes").focus()
         page.keyboard.press(key)
@@ -38,9 +40,12 @@ def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
     assert page.locator(f"{READY} .pane header b").all_inner_texts() == ["Reference", "A", "B"]
     (path,) = readings.iterdir()
     assert list(json.loads(path.read_text())["choices"].values()) == ["A", "B", "="]
+    page.wait_for_selector(AT_REST, timeout=60_000)
     page.get_by_role("button", name="Back").click()
     last = list(json.loads(path.read_text())["choices"])[-1]
     page.get_by_text(f"now {last}").wait_for(timeout=60_000)
+    page.wait_for_selector(AT_REST, timeout=60_000)
     page.get_by_role("button", name="A is better").click()
-    page.wait_for_timeout(1000)
+    page.get_by_text("3 of 24 cases read, now").wait_for(timeout=60_000)
+    page.wait_for_selector(AT_REST, timeout=60_000)
     assert list(json.loads(path.read_text())["choices"].values()) == ["A", "B", "A"]
