@@ -14,9 +14,8 @@ from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.units import select_units
+from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import SEED
-from afl_core.base.words import named
-from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import CHANNELS, PARTS
 from afl_core.metrics.calibration import ERRORS, Reliability, in_bins, reliability
@@ -100,23 +99,9 @@ def load_confidence(opened: Comparison, sources: Sequence[str] = (), *, logits: 
     columns = [f"{part}_{name}" for part in PARTS for name in names]
     where = {"region": [opened.region]} | ({"source": sources} if sources else {})
     table = opened.results.confidence(["key", *columns, *([CHANNELS] if logits else [])], where)
-    if not table.empty and not opened.rows.empty:
-        table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
-    there = [name for name in opened.sources if not table.empty and name in set(table["source"])]
-    wanted = list(sources or there)
-    if not wanted or (absent := [name for name in wanted if name not in there]):
-        raise DataError(
-            "There are no voxels counted by their probability",
-            received=named(absent) if wanted else opened.name,
-            todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
-            "have none: evaluate into another folder",
-        )
-    by_source = {name: table[table["source"] == name].set_index("case_id") for name in wanted}
-    common = sorted(set.intersection(*(set(of.index) for of in by_source.values())))
-    if not common:
-        todo = "Evaluate all on one data set"
-        raise DataError("The sources have no case in common", received=named(wanted), todo=todo)
-    return {name: _confidence(of.loc[common], logits) for name, of in by_source.items()}
+    members = {name: (name,) for name in opened.sources}
+    found = rows_by_source(opened, table, members, sources, what="voxels counted by their probability")
+    return {name: _confidence(of, logits) for name, (of,) in found.items()}
 
 
 def _confidence(table: pd.DataFrame, logits: bool) -> Confidence:

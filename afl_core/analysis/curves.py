@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
+from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import SEED
 from afl_core.base.numbers import number
-from afl_core.base.words import named
-from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics.thresholds import THRESHOLDS, lesions_found
 
@@ -77,6 +76,11 @@ class Curves:
         """Mean Dice of each patient at each threshold, shape (patients, 99), in the order of `patients`."""
         return np.asarray(pd.DataFrame(self.dice).groupby(self.patients, sort=False).mean().to_numpy())
 
+    @property
+    def false_so_far_a_case(self) -> Reals:
+        """Mean of `false_so_far` over cases, shape (99,)."""
+        return np.asarray(self.false_so_far.mean(axis=0))
+
     @cached_property
     def mean_dice(self) -> Reals:
         """Mean over patients at each threshold, shape (99,)."""
@@ -137,7 +141,7 @@ class Curves:
 
     def sensitivity_at(self, false_a_case: float) -> float:
         """Highest sensitivity with at most so many false lesions a case so far; 0 where even the last one has more."""
-        allowed = self.false_so_far.mean(axis=0) <= false_a_case
+        allowed = self.false_so_far_a_case <= false_a_case
         return float(self.sensitivity[allowed].max()) if allowed.any() else 0.0
 
     def best(self) -> int:
@@ -175,29 +179,12 @@ def load_curves(opened: Comparison, sources: Sequence[str] = (), *, pool_seeds: 
     Raises:
         DataError: If a source has no counts: it has masks alone, or was measured by an earlier version.
     """
-    table, rows = opened.results.curves(), opened.rows
-    if not table.empty and not rows.empty:
-        table = table[table["region"] == opened.region]
-        table = table.merge(rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
+    table = opened.results.curves()
+    table = table if table.empty else table[table["region"] == opened.region]
     names, seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)
     members = {name: seeds.get(name, (name,)) for name in names}
-    counted = set() if table.empty else set(table["source"])
-    there = [name for name in names if counted.issuperset(members[name])]
-    wanted = list(sources or there)
-    if not wanted or (absent := [name for name in wanted if name not in there]):
-        raise DataError(
-            "There are no counts at every threshold",
-            received=named(absent) if wanted else opened.name,
-            todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
-            "have none: evaluate into another folder",
-        )
-    by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
-    of_wanted = {name: [by_source[member] for member in members[name]] for name in wanted}
-    common = sorted(set.intersection(*(set(of.index) for tables in of_wanted.values() for of in tables)))
-    if not common:
-        todo = "Evaluate all on one data set"
-        raise DataError("The sources have no case in common", received=named(wanted), todo=todo)
-    return {name: _curves(pd.concat([of.loc[common] for of in tables])) for name, tables in of_wanted.items()}
+    found = rows_by_source(opened, table, members, sources, what="counts at every threshold")
+    return {name: _curves(pd.concat(tables)) for name, tables in found.items()}
 
 
 def by_size(curves: Mapping[str, Curves], binning: Binning) -> dict[str, dict[str, Curves]]:

@@ -11,7 +11,7 @@ import pandas as pd
 from afl_core.analysis.breakdown.measures import build_measure
 from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import bin_records
-from afl_core.analysis.breakdown.sentences import verdict
+from afl_core.analysis.breakdown.sentences import difference_text, is_shown
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.curves import (
     HALF,
@@ -26,7 +26,7 @@ from afl_core.analysis.curves import (
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.analysis.validation import check_other_patients, check_same_sources
-from afl_core.base.numbers import interval, number
+from afl_core.base.numbers import number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
@@ -81,33 +81,22 @@ class Matched:
     def remaining(self) -> float | None:
         """Share of the difference at 0.5 that remains; None where none is shown at 0.5."""
         raw = float(self.raw["mean_difference"])
-        return float(self.matched["mean_difference"]) / raw if _is_shown(self.raw) and raw else None
+        return float(self.matched["mean_difference"]) / raw if is_shown(self.raw) and raw else None
 
     def sentence(self) -> str:
         """What was found, and no more."""
         first, second = self.pair
         chosen = ", ".join(f"{name} {number(t, 2)}" for name, t in zip(self.pair, self.thresholds, strict=True))
         said = (
-            f"Dice at 0.5: {second} minus {first} {_difference(self.raw)}. At thresholds chosen on "
+            f"Dice at 0.5: {second} minus {first} {difference_text(self.raw)}. At thresholds chosen on "
             f"{number_of(self.validation_cases, 'validation case')} {RULES[self.rule]} ({chosen}): "
-            f"{_difference(self.matched)}."
+            f"{difference_text(self.matched)}."
         )
         if self.remaining is None:
             return f"{said} No difference is shown at 0.5, of which a part could remain."
         part = f"{100 * self.remaining:.0f} %" if self.remaining > 0 else "nothing"
-        none = "" if _is_shown(self.matched) else ", and at these thresholds no difference is shown"
+        none = "" if is_shown(self.matched) else ", and at these thresholds no difference is shown"
         return f"{said} Of the difference at 0.5, {part} remains{none}."
-
-
-def _is_shown(record: Mapping[str, Any]) -> bool:
-    return verdict({**record, "p_holm": record["p"]}) in {"higher", "lower"}
-
-
-def _difference(record: Mapping[str, Any]) -> str:
-    difference = number(record["mean_difference"], 3, sign=True)
-    if np.isnan(record["ci_low"]):
-        return f"{difference} (too few patients for an interval)"
-    return f"{difference} ({interval(record['ci_low'], record['ci_high'], 3, sign=True)})"
 
 
 def match_thresholds(

@@ -10,13 +10,13 @@ import pandas as pd
 from afl_core.analysis.breakdown.measures import Measure, build_measure
 from afl_core.analysis.breakdown.records import bin_records
 from afl_core.analysis.breakdown.seeds import pool_seeds
-from afl_core.analysis.breakdown.sentences import verdict
+from afl_core.analysis.breakdown.sentences import difference_text, is_shown
 from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.confidence import MEASURES, RESAMPLES, Confidence, load_confidence
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.analysis.validation import check_other_patients, check_same_sources
-from afl_core.base.numbers import interval, number
+from afl_core.base.numbers import number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
@@ -68,17 +68,16 @@ class Scaled:
     def remaining(self) -> float | None:
         """Share of the difference of the soft score that remains; None where none is shown as it is."""
         raw, scaled = (float(of[SOFT]["mean_difference"]) for of in (self.raw, self.scaled))
-        shown = verdict({**self.raw[SOFT], "p_holm": self.raw[SOFT]["p"]}) in {"higher", "lower"}
-        return scaled / raw if shown and raw else None
+        return scaled / raw if is_shown(self.raw[SOFT]) and raw else None
 
     def sentence(self) -> str:
         """What was found of the paper's soft score, and no more."""
         first, second = self.pair
         fitted = ", ".join(f"{name} {number(t, 2)}" for name, t in self.temperatures.items())
         said = (
-            f"{build_measure('case', SOFT).label}: {second} minus {first} {_difference(self.raw[SOFT])}. At "
+            f"{build_measure('case', SOFT).label}: {second} minus {first} {difference_text(self.raw[SOFT])}. At "
             f"temperatures fitted on {number_of(self.validation_cases, 'validation case')}, {PARTS[self.part]} "
-            f"({fitted}): {_difference(self.scaled[SOFT])}."
+            f"({fitted}): {difference_text(self.scaled[SOFT])}."
         )
         return f"{said} {self._remains()}"
 
@@ -95,15 +94,8 @@ class Scaled:
         """The same of the probability that makes the mask; "" where the score reads nothing else."""
         if OF_MAP not in self.measures:
             return ""
-        raw, scaled = (_difference(of[OF_MAP.key]) for of in (self.raw, self.scaled))
+        raw, scaled = (difference_text(of[OF_MAP.key]) for of in (self.raw, self.scaled))
         return f"{OF_MAP.label}, which makes the mask: {raw} as it is, {scaled} scaled."
-
-
-def _difference(record: Mapping[str, Any]) -> str:
-    difference = number(record["mean_difference"], 3, sign=True)
-    if np.isnan(record["ci_low"]):
-        return f"{difference} (too few patients for an interval)"
-    return f"{difference} ({interval(record['ci_low'], record['ci_high'], 3, sign=True)})"
 
 
 def load_for_scaling(

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -156,7 +157,7 @@ def _foreign(rows: pd.DataFrame) -> list[str]:
     """Sources of labels that are not those of the data set: in the whole tumour all labels above 0 count."""
     sentences = []
     for source, n in _noted(rows, FOREIGN).items():
-        of = rows[(rows["source"] == source) & rows["note"].str.contains(FOREIGN, regex=False)].iloc[0]
+        of = _first_noted(rows, source, FOREIGN)
         which = of["note"].partition(f"{FOREIGN}: ")[2].partition("; ")[0]
         sentences.append(
             f"{number_of(n, 'file')} of {source} {'holds' if n == 1 else 'hold'} labels that the data set does not "
@@ -169,8 +170,8 @@ def _alone(rows: pd.DataFrame) -> list[str]:
     """Sources of labels with some files of label 1 alone, which may be masks of the whole."""
     return [
         f"{number_of(n, 'file')} of {source} {'holds' if n == 1 else 'hold'} the label 1 alone, such as that of "
-        f"{rows.loc[(rows['source'] == source) & rows['note'].str.contains(ALONE, regex=False), 'case_id'].iloc[0]}: "
-        "a mask of the whole tumour among files of labels would be taken for that label."
+        f"{_first_noted(rows, source, ALONE)['case_id']}: a mask of the whole tumour among "
+        "files of labels would be taken for that label."
         for source, n in _noted(rows, ALONE).items()
     ]
 
@@ -183,10 +184,7 @@ def _archives(rows: pd.DataFrame) -> list[str]:
         for source, n in _noted(rows, POSTPROCESSED).items()
     ]
     for source, n in _noted(rows, UNREAD).items():
-        note = str(
-            rows.loc[(rows["source"] == source) & rows["note"].str.contains(UNREAD, regex=False), "note"].iloc[0]
-        )
-        reason = note.partition(f"{UNREAD}: ")[2].partition("; ")[0]
+        reason = _first_noted(rows, source, UNREAD)["note"].partition(f"{UNREAD}: ")[2].partition("; ")[0]
         files = number_of(n, ".npz file", ".npz files")
         sentences.append(f"{files} of {source} could not be used, the first since {reason}; its mask was measured.")
     return sentences
@@ -198,6 +196,11 @@ def _noted(rows: pd.DataFrame, words: str) -> dict[str, int]:
         return {}
     counts = rows[rows["note"].str.contains(words, regex=False)]["source"].value_counts()
     return {str(source): int(n) for source, n in counts.items()}
+
+
+def _first_noted(rows: pd.DataFrame, source: str, words: str) -> "pd.Series[Any]":
+    """The first row of a source with these words in its note."""
+    return rows[(rows["source"] == source) & rows["note"].str.contains(words, regex=False)].iloc[0]
 
 
 def _perfect(rows: pd.DataFrame) -> list[str]:

@@ -22,13 +22,13 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
         names: Every source that is compared, by whose place a source has its colour.
     """
     figure = go.Figure()
-    every = np.concatenate([of.false_so_far.mean(axis=0) for of in curves.values()])
+    every = np.concatenate([of.false_so_far_a_case for of in curves.values()])
     floor = every[every > 0].min(initial=1.0) / 2  # what has no false lesion stands at the left end
     hover = (
         "threshold %{customdata[0]:.2f}<br>%{customdata[1]:.3g} false lesions a case<br>%{y:.1%} of the lesions found"
     )
     for name, of in curves.items():
-        x, (low, high) = np.maximum(of.false_so_far.mean(axis=0), floor), of.sensitivity_interval
+        x, (low, high) = np.maximum(of.false_so_far_a_case, floor), of.sensitivity_interval
         figure.add_scatter(
             x=np.concatenate([x, x[::-1]]),
             y=np.concatenate([high, low[::-1]]),
@@ -38,8 +38,8 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
             hoverinfo="skip",
             showlegend=False,
         )
-        _add_line(figure, name, names.index(name), x, of.sensitivity, mark=HALF, hover=hover)
-        figure.data[-2].customdata = np.stack([AT, of.false_so_far.mean(axis=0)], axis=1)
+        told = np.stack([AT, of.false_so_far_a_case], axis=1)
+        _add_line(figure, name, names.index(name), (x, of.sensitivity, told), mark=HALF, hover=hover)
     figure.update_xaxes(
         title="False lesions a case (logarithmic; 0 at the left end)", **log_axis(np.maximum(every, floor))
     )
@@ -49,35 +49,40 @@ def plot_froc(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure
 
 def plot_dice(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure:
     """Mean Dice against the threshold, a line a source; a mark at its best one. Arguments as `plot_froc`."""
-    figure = go.Figure()
-    figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
-    hover = "threshold %{x:.2f}<br>mean Dice %{y:.3f}"
-    for name, of in curves.items():
-        _add_line(figure, name, names.index(name), AT, of.mean_dice, mark=of.best(), hover=hover)
-    figure.update_xaxes(title="Threshold of the probability", range=[0, 1], zeroline=False)
-    figure.update_yaxes(title="Mean Dice over patients", zeroline=False)
-    return figure.update_layout(chart_layout(420))
+    lines = {name: (of.mean_dice, of.best()) for name, of in curves.items()}
+    return _plot_by_threshold(lines, names, hover="mean Dice", title="Mean Dice over patients")
 
 
 def plot_lesion_f1(curves: Mapping[str, Curves], names: tuple[str, ...]) -> go.Figure:
     """F1 of all lesions together against the threshold, a line a source; a mark at 0.5. Arguments as `plot_froc`."""
+    lines = {name: (of.lesion_f1, HALF) for name, of in curves.items()}
+    return _plot_by_threshold(lines, names, hover="F1 of the lesions", title="F1 of all lesions together")
+
+
+def _plot_by_threshold(
+    lines: Mapping[str, tuple[Reals, int]], names: tuple[str, ...], *, hover: str, title: str
+) -> go.Figure:
+    """The line of each source over the thresholds, and the place of its mark."""
     figure = go.Figure()
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
-    hover = "threshold %{x:.2f}<br>F1 of the lesions %{y:.3f}"
-    for name, of in curves.items():
-        _add_line(figure, name, names.index(name), AT, of.lesion_f1, mark=HALF, hover=hover)
+    text = f"threshold %{{x:.2f}}<br>{hover} %{{y:.3f}}"
+    for name, (values, mark) in lines.items():
+        _add_line(figure, name, names.index(name), (AT, values, AT), mark=mark, hover=text)
     figure.update_xaxes(title="Threshold of the probability", range=[0, 1], zeroline=False)
-    figure.update_yaxes(title="F1 of all lesions together", zeroline=False)
+    figure.update_yaxes(title=title, zeroline=False)
     return figure.update_layout(chart_layout(420))
 
 
-def _add_line(figure: go.Figure, name: str, index: int, x: Reals, y: Reals, *, mark: int, hover: str) -> None:  # noqa: PLR0913
-    """The line of a source over the thresholds, and its mark at one of them."""
+def _add_line(
+    figure: go.Figure, name: str, index: int, line: tuple[Reals, Reals, Reals], *, mark: int, hover: str
+) -> None:
+    """The line of a source (across, up, and what its hover tells), and its mark at one of the thresholds."""
+    x, y, told = line
     colour, symbol = source_style(index)
     figure.add_scatter(
         x=x,
         y=y,
-        customdata=AT,
+        customdata=told,
         mode="lines",
         line={"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
         name=name,

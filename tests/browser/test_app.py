@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from watched import AT_REST
 
 from afl_core.base.paths import RESULTS
 from afl_core.evaluation.results import Results
@@ -13,7 +14,6 @@ from afl_core.evaluation.results import Results
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
 SURFACES = ".afl-surfaces"
-AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 FOREST = ".stPlotlyChart .annotation-text"
 PANES = ".afl-viewer canvas[data-pane]"
 

@@ -5,12 +5,12 @@ import shutil
 from pathlib import Path
 
 import pytest
+from watched import AT_REST
 
 from afl_core.base import paths
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl[data-ready=true]"
-AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
 
 
 @pytest.fixture

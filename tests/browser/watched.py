@@ -5,6 +5,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
+AT_REST = "[data-testid=stApp][data-test-script-state=notRunning]"
+"""A page that is not being drawn anew: what is clicked while it is may be lost."""
+
 MISSING = "Failed to load resource"
 PROBE = re.compile(r"/(compare|breakdown|follow_up|loss_xray|training|data|help)/_stcore/(health|host-config)$").search
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""

@@ -33,6 +33,19 @@ def verdict(record: Mapping[Any, Any]) -> Verdict:
     return "higher" if low > 0 else "lower"
 
 
+def is_shown(record: Mapping[Any, Any]) -> bool:
+    """Whether a record that stands alone, without a correction, shows a difference."""
+    return verdict({**record, "p_holm": record["p"]}) in {"higher", "lower"}
+
+
+def difference_text(record: Mapping[Any, Any], digits: int = 3) -> str:
+    """A mean difference with its interval, or that there is none."""
+    difference = number(record["mean_difference"], digits, sign=True)
+    if math.isnan(record["ci_low"]):
+        return f"{difference} (too few patients for an interval)"
+    return f"{difference} ({interval(record['ci_low'], record['ci_high'], digits, sign=True)})"
+
+
 def pair_sentence(record: Mapping[Any, Any], units: Units) -> str:
     """A pair's record in words, short: what is better, by how much, and between which ends.
 

@@ -1,0 +1,51 @@
+"""Rows of counts of sources with probabilities: those that still belong to the results, on the cases that all have."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from afl_core.base.words import named
+from afl_core.errors import DataError
+from afl_core.evaluation.comparison import Comparison
+
+
+def rows_by_source(
+    opened: Comparison,
+    table: pd.DataFrame,
+    members: Mapping[str, Sequence[str]],
+    sources: Sequence[str] = (),
+    *,
+    what: str,
+) -> dict[str, list[pd.DataFrame]]:
+    """Each source to a table a member, by `case_id`, of the cases that all sources have.
+
+    Args:
+        opened: The results.
+        table: Counts of the region that is looked at.
+        members: Name of each source to the sources behind it, itself or its seeds, in order.
+        sources: Names of the sources; () is every one that has counts.
+        what: What is counted, for the message.
+
+    Raises:
+        DataError: If a source has no counts: it has masks alone, or was measured by an earlier version; or if the
+            sources have no case in common.
+    """
+    if not table.empty and not opened.rows.empty:
+        table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
+    counted = set() if table.empty else set(table["source"])
+    there = [name for name, group in members.items() if counted.issuperset(group)]
+    wanted = list(sources or there)
+    if not wanted or (absent := [name for name in wanted if name not in there]):
+        raise DataError(
+            f"There are no {what}",
+            received=named(absent) if wanted else opened.name,
+            todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
+            "have none: evaluate into another folder",
+        )
+    by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
+    found = {name: [by_source[member] for member in members[name]] for name in wanted}
+    common = sorted(set.intersection(*(set(of.index) for tables in found.values() for of in tables)))
+    if not common:
+        todo = "Evaluate all on one data set"
+        raise DataError("The sources have no case in common", received=named(wanted), todo=todo)
+    return {name: [of.loc[common] for of in tables] for name, tables in found.items()}
