@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.measures import Measure
+from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.base.numbers import interval, p_number
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import CHANNELS, PARTS
 from afl_core.metrics.calibration import ERRORS, Reliability, in_bins, reliability
@@ -171,6 +173,47 @@ def compare_errors(
     for (part, key), corrected in zip(places, correct_together(breakdowns), strict=True):
         found[part][key] = corrected
     return found
+
+
+def compared_members(
+    opened: Comparison, pair: Sequence[str] | None, found: Mapping[str, Confidence], *, pool_seeds: bool
+) -> dict[str, tuple[str, ...]]:
+    """The pair, each with the sources behind it, where all of these have counts; {} otherwise."""
+    _, seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)
+    members = {name: seeds.get(name, (name,)) for name in pair or ()}
+    return members if all(set(group) <= set(found) for group in members.values()) else {}
+
+
+def errors_table(
+    errors: Mapping[str, Mapping[str, Breakdown]], members: Mapping[str, Sequence[str]], *, bins: bool = False
+) -> pd.DataFrame:
+    """A row an error and part of the voxels over all cases, or an error and bin: means, difference, interval and test.
+
+    Args:
+        errors: From `compare_errors`.
+        members: The pair, as there.
+        bins: Whether the rows are those of the bins.
+    """
+    first, second = members
+    rows = []
+    for part, breakdowns in errors.items():
+        for key, breakdown in breakdowns.items():
+            records = breakdown.pair(first, second)
+            for record in records[(records["axis"] != "all") == bins].to_dict("records"):
+                of = {"bin": record["bin"]} if bins else {"over": PARTS[part]}
+                rows.append(
+                    {
+                        "error": ERRORS[key].label,
+                        **of,
+                        "n": record["n"],
+                        first: record["mean"] - record["mean_difference"],
+                        second: record["mean"],
+                        "difference": record["mean_difference"],
+                        "interval": interval(record["ci_low"], record["ci_high"], DIGITS, sign=True),
+                        "p (Holm)": p_number(record["p_holm"]),
+                    }
+                )
+    return pd.DataFrame(rows)
 
 
 def reliability_table(found: Mapping[str, Confidence]) -> pd.DataFrame:

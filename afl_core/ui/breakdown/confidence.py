@@ -7,19 +7,26 @@ import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
-from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
-from afl_core.analysis.confidence import DIGITS, NOTE, Confidence, compare_errors, error_rows, load_confidence
+from afl_core.analysis.confidence import (
+    DIGITS,
+    NOTE,
+    Confidence,
+    compare_errors,
+    compared_members,
+    error_rows,
+    errors_table,
+    load_confidence,
+)
 from afl_core.analysis.temperature import Scaled, load_for_scaling, scale_pair, scaled_table
-from afl_core.base.numbers import interval, p_number
+from afl_core.base.numbers import interval
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import PARTS
 from afl_core.figures.confidence import plot_reliability
 from afl_core.glossary import TERMS
-from afl_core.metrics.calibration import ERRORS
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.validation import choose_validation
 from afl_core.ui.shared.charts import show_chart
@@ -63,7 +70,7 @@ def show_confidence(selection: Selection) -> None:
     _show_curves(selection, found, str(part), (errors, members))
     if errors and size:
         with st.expander(f"By tumour volume, {PARTS[str(part)]}"):
-            _show_table(_rows({str(part): errors[str(part)]}, members, bins=True))
+            _show_table(errors_table({str(part): errors[str(part)]}, members, bins=True))
     _caption(selection, found, errors)
 
 
@@ -80,7 +87,8 @@ def _show_curves(
     if errors and right:
         with right:
             st.markdown("### Errors of calibration")
-            _show_table(_rows(errors, members, bins=False))
+            table = errors_table(errors, members)
+            _show_table(table.assign(over=table["over"].str.removeprefix("over ")))
 
 
 def _show_scaled(workspace: Comparison, validation: Comparison, members: Members, part: str) -> None:
@@ -97,38 +105,12 @@ def _show_scaled(workspace: Comparison, validation: Comparison, members: Members
 
 def _members(selection: Selection, found: Mapping[str, Confidence]) -> Members:
     """The pair and the sources behind each, where all of them have counts; {} otherwise."""
-    _, seeds = list_sources(selection.workspace.manifest, pool_seeds=selection.options.pool_seeds)
-    members = {name: tuple(seeds.get(name, (name,))) for name in selection.pair or ()}
-    return members if all(set(group) <= set(found) for group in members.values()) else {}
+    return compared_members(selection.workspace, selection.pair, found, pool_seeds=selection.options.pool_seeds)
 
 
 def _sentence(breakdown: Breakdown, members: Members) -> str:
     first, second = members
     return pair_sentence(breakdown.pair(first, second).iloc[0].to_dict(), breakdown.units)
-
-
-def _rows(errors: Errors, members: Members, *, bins: bool) -> pd.DataFrame:
-    """A row an error and part over all cases, or an error and bin."""
-    first, second = members
-    rows = []
-    for part, breakdowns in errors.items():
-        for key, breakdown in breakdowns.items():
-            records = breakdown.pair(first, second)
-            for record in records[(records["axis"] != "all") == bins].to_dict("records"):
-                of = {"bin": record["bin"]} if bins else {"over": PARTS[part].removeprefix("over ")}
-                rows.append(
-                    {
-                        "error": ERRORS[key].label,
-                        **of,
-                        "n": record["n"],
-                        first: record["mean"] - record["mean_difference"],
-                        second: record["mean"],
-                        "difference": record["mean_difference"],
-                        "interval": interval(record["ci_low"], record["ci_high"], DIGITS, sign=True),
-                        "p (Holm)": p_number(record["p_holm"]),
-                    }
-                )
-    return pd.DataFrame(rows)
 
 
 def _show_table(table: pd.DataFrame) -> None:
