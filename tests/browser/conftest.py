@@ -44,9 +44,10 @@ def give_up(reason: str) -> None:
 def browser() -> Iterator[object]:
     """One headless Chromium: the system's if there is one, else Playwright's own."""
     try:
-        from playwright.sync_api import Error, sync_playwright
+        from playwright.sync_api import Error, expect, sync_playwright
     except ImportError:
         give_up("playwright is not installed")
+    expect.set_options(timeout=30_000)
     with sync_playwright() as playwright:
         path = shutil.which("chromium") or playwright.chromium.executable_path
         if not Path(path).exists():

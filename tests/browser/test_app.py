@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from watched import AT_REST
 
 from afl_core.base.paths import RESULTS
@@ -68,7 +69,7 @@ class TestOneCase:
         assert shown_share(page, IMAGES) >= 0.45
         assert shown_share(page, ".afl-surfaces .scene") >= 0.2
         toolbar = page.locator(".afl-viewer .toolbar")
-        assert toolbar.get_by_label("Sequence", exact=True).is_visible()
+        expect(toolbar.get_by_label("Sequence", exact=True)).to_be_visible()
         page.set_viewport_size({"width": 1400, "height": 900})
         page.wait_for_timeout(1000)
         assert shown_share(page, IMAGES) >= 0.5
@@ -107,7 +108,7 @@ class TestOneCase:
         page.wait_for_selector(READY)
         assert page.locator(SURFACES).get_attribute("data-camera").startswith("0.00 89.90")
         assert np.abs(pixels(page.locator(PANES).first) - before).max() >= 20
-        assert page.locator(READY).get_attribute("data-slice") == there
+        expect(page.locator(READY)).to_have_attribute("data-slice", there)
 
     def test_figure_is_made_by_one_click(self, page):
         page.wait_for_selector(AT_REST, timeout=60_000)  # a click on what is drawn anew is lost
@@ -171,7 +172,7 @@ class TestOverviewAndBack:
 def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve):
     marked = page.locator(".afl-rail [aria-current=true]")
     open_case(page, serve, "Brats18_SYN_test_003")
-    assert marked.get_attribute("data-case") == "Brats18_SYN_test_003"
+    expect(marked).to_have_attribute("data-case", "Brats18_SYN_test_003")
     rows = page.locator(".afl-rail .rows button")
     rows.first.scroll_into_view_if_needed()
     first = rows.first.get_attribute("data-case")
@@ -179,7 +180,7 @@ def test_the_rail_marks_the_case_of_the_link_of_a_click_and_of_back(page, serve)
     rows.first.click()
     page.get_by_role("heading", name=first).wait_for()
     assert f"case={first}" in page.url
-    assert marked.get_attribute("data-case") == first
+    expect(marked).to_have_attribute("data-case", first)
     page.keyboard.press("j")
     second = rows.nth(1).get_attribute("data-case")
     page.get_by_role("heading", name=second).wait_for()
@@ -245,6 +246,6 @@ def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve, gi
     case = worth_seeing()
     page.goto(f"{url}/compare?case={case}")
     page.wait_for_selector(READY, timeout=60_000)
-    assert page.get_by_role("heading", name=case).is_visible()
+    expect(page.get_by_role("heading", name=case)).to_be_visible()
     assert page.evaluate("location.pathname") == "/compare"
     page.close()

@@ -7,6 +7,7 @@ from urllib.parse import unquote_plus
 
 import pytest
 from dots import DOTS, click_dot
+from playwright.sync_api import expect
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
@@ -94,7 +95,7 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     click_dot(page, 3, chart=1)
     page.wait_for_selector(READY, timeout=60_000)
     address = page.evaluate("location.search")
-    assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
+    expect(page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1])).to_be_visible()
     assert ("lesion=" in address) == (level == "Lesions")
     if level == "Lesions":
         table = page.locator(".stDataFrame", has=page.locator("[role=row][aria-selected=true]")).first
@@ -115,7 +116,7 @@ def test_a_click_in_explore_opens_a_case_and_back_brings_the_choice(page, serve)
     click_dot(page, 3, chart=3)
     page.wait_for_selector(READY, timeout=60_000)
     address = page.evaluate("location.search")
-    assert page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1]).is_visible()
+    expect(page.get_by_role("heading", name=re.search(r"case=(\w+)", address)[1])).to_be_visible()
     page.go_back()
     page.wait_for_function("location.search.includes('explore_right=Roughness')", timeout=30_000)
     assert page.evaluate("decodeURIComponent(location.search).replaceAll('+', ' ')") == unquote_plus(left)

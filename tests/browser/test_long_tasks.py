@@ -58,9 +58,9 @@ def test_two_tabs_keep_their_own_results(empty_page: Page, serve, home):
     first.get_by_text("Paired statistics").wait_for(timeout=60_000)
     assert "results=one" in first.url
     assert "size_low=3" in first.url
-    assert first.get_by_text("A-FL minus FL").first.is_visible()
+    expect(first.get_by_text("A-FL minus FL").first).to_be_visible()
     assert "results=two" in second.url
-    assert second.get_by_text("new minus plain").first.is_visible()
+    expect(second.get_by_text("new minus plain").first).to_be_visible()
     assert first.get_by_text("new minus plain").count() == second.get_by_text("A-FL minus FL").count() == 0
     second.close()
 

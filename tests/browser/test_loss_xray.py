@@ -9,6 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from dots import click_dot
 from playwright.sync_api import Error as PlaywrightError
+from playwright.sync_api import expect
 
 ROOT = Path(__file__).parents[2]
 READY = ".afl-viewer[data-ready=true]"
@@ -52,7 +53,7 @@ class TestLossXray:
         assert len(predicting(server)) == 1  # not a second one
         page.get_by_role("button", name="Stop").click()
         page.get_by_role("button", name="Stop").wait_for(state="detached", timeout=60_000)
-        assert page.get_by_role("combobox", name="Probabilities of").input_value() == "model: 0.95 sure"
+        expect(page.get_by_role("combobox", name="Probabilities of")).to_have_value("model: 0.95 sure")
         assert predicting(server) == []
 
     def test_a_slider_the_map_and_the_way_to_training(self, page):

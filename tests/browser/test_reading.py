@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from watched import AT_REST
 
 from afl_core.base import paths
@@ -34,10 +35,10 @@ def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
             page.locator(f"{READY} .panes").focus()
         page.keyboard.press(key)
     page.get_by_text("3 of 24 cases read").wait_for(timeout=60_000)
-    page.wait_for_selector(READY)
+    expect(page.locator(f"{READY} .pane header b")).to_have_text(["Reference", "A", "B"])
+    page.wait_for_selector(AT_REST, timeout=60_000)
     assert "A-FL" not in page.content().replace("A-FL workbench", "")
     assert "FL" not in page.url
-    assert page.locator(f"{READY} .pane header b").all_inner_texts() == ["Reference", "A", "B"]
     (path,) = readings.iterdir()
     assert list(json.loads(path.read_text())["choices"].values()) == ["A", "B", "="]
     page.wait_for_selector(AT_REST, timeout=60_000)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_results import make_manifest, make_tables, write_results
+from playwright.sync_api import expect
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.evaluation.comparison import Comparison, open_comparison
@@ -102,7 +103,7 @@ def test_every_chart_is_drawn_where_it_belongs(opened):
         assert box["width"] > 600
         assert box["height"] >= 320
     assert opened.locator("#chart-means-size .point").count() >= 2 * 24
-    assert opened.locator("section > .main-svg").count() == 0
+    expect(opened.locator("section > .main-svg")).to_have_count(0)
 
 
 def test_nothing_lies_over_anything_else(opened):
@@ -114,7 +115,7 @@ def test_nothing_lies_over_anything_else(opened):
         boxes = [box for box in boxes if box and box["height"]]
         assert opened.evaluate("() => document.documentElement.scrollWidth") == width
         inner = opened.locator(".tables")
-        assert inner.count() == 1
+        expect(inner).to_have_count(1)
         outside = [box for box in boxes if box["y"] < inner.bounding_box()["y"]]
         for above, below in pairwise(outside):
             assert above["y"] + above["height"] <= below["y"] + 1, (above, below)
@@ -135,12 +136,12 @@ def test_text_and_charts_follow_the_colour_scheme_and_paper_is_white_open_and_na
         tick = brightness(page.locator("#chart-trend .xtick text").first, "fill")
         assert (paper > ink) == (paper > tick) == (scheme == "light")
         assert abs(paper - tick) > 300
-    assert page.locator("details:not([open])").count() == 1
+    expect(page.locator("details:not([open])")).to_have_count(1)
     page.evaluate("() => dispatchEvent(new Event('beforeprint'))")
     page.emulate_media(media="print")
     assert brightness(page.locator("body"), "color") == 0
     assert max(svg.bounding_box()["width"] for svg in page.locator(".chart .main-svg").all()) <= 680
-    assert page.locator("details:not([open])").count() == 0
+    expect(page.locator("details:not([open])")).to_have_count(0)
     page.evaluate("() => dispatchEvent(new Event('afterprint'))")
     assert page.said == []
 
@@ -155,6 +156,6 @@ def test_a_hostile_name_runs_nothing(tmp_path, open_page):
     page = open_page(tmp_path / "report.html")
     page.wait_for_timeout(300)
     assert page.said == []
-    assert page.locator("img").count() == 0
+    expect(page.locator("img")).to_have_count(0)
     assert HOSTILE in page.locator("h1").inner_text()
     assert list(embedded(page)["sources"]) == [HOSTILE, "A-FL"]

@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import pytest
+from playwright.sync_api import expect
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
@@ -178,7 +179,7 @@ def test_a_page_that_fails_is_one_message_and_the_traceback_is_in_a_file(browser
     give_pass(page, url)
     page.goto(url)
     page.get_by_text("Something went wrong that the workbench did not expect (RuntimeError)").wait_for()
-    assert page.get_by_role("heading", name="Before").is_visible()
+    expect(page.get_by_role("heading", name="Before")).to_be_visible()
     text = page.inner_text("body")
     assert "secret" not in text
     assert "Traceback" not in text

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 from viewer_page import Page
 
 from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
@@ -61,7 +62,7 @@ def test_each_has_its_own_image_and_masks_and_one_has_the_toolbar(open_pair):
     assert page.where(0, REFERENCE_COLOUR).sum() > 50
     bars = page.page.locator(".toolbar")
     assert (bars.nth(0).is_visible(), bars.nth(1).is_visible()) == (True, False)
-    assert not page.page.get_by_role("button", name="Errors").first.is_visible()
+    expect(page.page.get_by_role("button", name="Errors").first).to_be_hidden()
     page.page.locator(".panes").first.focus()
     page.page.keyboard.press("e")  # there is one thing to see: the outlines
     assert page.panes == ["visit 1", "visit 2"]

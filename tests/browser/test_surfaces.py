@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from viewer_app import phantom
 from viewer_page import Page
 from watched import nothing_wrong
@@ -154,7 +155,7 @@ def test_scrolling_the_slices_moves_the_mark_and_draws_no_surface_anew(scripted)
     scenes.settle()
     drawn, mark = scenes.page.evaluate("window.drawn"), scenes.page.locator(".mark").first.bounding_box()
     assert drawn > 0
-    assert scenes.page.locator(READY).get_attribute("data-sharp") == "true"
+    expect(scenes.page.locator(READY)).to_have_attribute("data-sharp", "true")
     scenes.key("ArrowUp", "ArrowUp")
     scenes.settle()
     assert scenes.page.evaluate("window.drawn") == drawn
@@ -182,7 +183,7 @@ def test_views_and_letters_follow_the_patient(scenes: Scenes):
     scenes.page.keyboard.press("ArrowLeft")
     assert scenes.camera != turned
     scenes.page.keyboard.press("?")
-    assert scenes.page.get_by_text("turn all surfaces").is_visible()
+    expect(scenes.page.get_by_text("turn all surfaces")).to_be_visible()
 
 
 def test_without_webgl_there_is_a_still_picture(scripted):
@@ -195,7 +196,7 @@ def test_without_webgl_there_is_a_still_picture(scripted):
     scenes.page.get_by_text("no WebGL").wait_for(timeout=60_000)
     image = scenes.page.locator("[data-testid=stImage] img")
     assert image.evaluate("i => i.decode().then(() => i.naturalWidth)") > 800
-    assert not scenes.page.locator(".afl-surfaces").is_visible()
+    expect(scenes.page.locator(".afl-surfaces")).to_be_hidden()
 
 
 def test_surfaces_come_back_when_the_browser_lost_its_graphics(scenes: Scenes):

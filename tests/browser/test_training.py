@@ -82,13 +82,13 @@ def test_a_timing_stops_and_a_run_started_from_the_page_moves_survives_a_reload_
     page.get_by_text("Checking the settings and timing two steps").wait_for(timeout=PATIENCE)
     page.get_by_role("button", name="Stop").click()
     check.wait_for(timeout=PATIENCE)
-    assert page.get_by_role("button", name="Start the run").count() == 0
+    expect(page.get_by_role("button", name="Start the run")).to_have_count(0)
     assert proposals() == []
     check.click()
     page.get_by_role("button", name="Start the run").click(timeout=PATIENCE)
     wait_for_state(page, "running")
     before = wait_for_more_than(page, wait_for_more_than(page, 0))
-    assert page.get_by_role("button", name="Stop").is_visible()
+    expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.reload()
     assert wait_for_more_than(page, before - 1) >= before
     wait_for_state(page, "finished")

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from viewer_app import SMALL, STORED, case_named, phantom, turned
 from viewer_page import Page, middle
 from watched import nothing_wrong
@@ -400,7 +401,7 @@ def test_coming_back_finds_the_same_view(viewer: Page):
     viewer.key("3", "ArrowUp", "ArrowUp", "f")
     start, picture = viewer.slice, viewer.pixels(2)
     viewer.tick("Hide")
-    assert viewer.page.locator(".afl-viewer").count() == 0
+    expect(viewer.page.locator(".afl-viewer")).to_have_count(0)
     viewer.tick("Hide")
     viewer.ready()
     assert viewer.slice == start
@@ -453,7 +454,7 @@ def test_errors_show_three_kinds_and_a_legend(viewer: Page):
     for colour in ERROR_COLOURS.values():
         assert viewer.where(2, colour, tolerance=40).sum() > 10
     assert not viewer.where(2, SOURCE_COLOURS[1]).any()
-    assert viewer.page.locator(".legend span").all_inner_texts() == ["right (TP)", "too much (FP)", "missed (FN)"]
+    expect(viewer.page.locator(".legend span")).to_have_text(["right (TP)", "too much (FP)", "missed (FN)"])
     # Missed voxels are where the reference is and the source is not: towards the patient's left, the screen's right.
     fn, tp = viewer.where(2, ERROR_COLOURS["FN"], tolerance=40), viewer.where(2, ERROR_COLOURS["TP"], tolerance=40)
     assert middle(fn)[0] > middle(tp)[0]
@@ -464,7 +465,7 @@ def test_agreement_shows_who_alone_is_right(viewer: Page):
     viewer.page.get_by_role("button", name="Agreement", exact=True).click()
     assert viewer.panes == ["Reference", "FL", "A-FL", "FL against A-FL"]
     legend = ["both right", "only FL right", "only A-FL right", "neither right"]
-    assert viewer.page.locator(".legend span").all_inner_texts() == legend
+    expect(viewer.page.locator(".legend span")).to_have_text(legend)
     viewer.key("f", "x")
     case, z = phantom(), viewer.slice
     truth, ours, theirs = (m.array[..., z] for m in (case.reference, case.predictions["FL"], case.predictions["A-FL"]))
@@ -561,7 +562,7 @@ def test_strip_shows_lesions_and_jumps(viewer: Page):
     viewer.page.mouse.click(box["x"] + gutter + 7.5 * step, box["y"] + 5)
     assert viewer.slice == 7
     slider = viewer.page.get_by_role("slider", name="axial slice")
-    assert slider.get_attribute("aria-valuenow") == "7"
+    expect(slider).to_have_attribute("aria-valuenow", "7")
 
 
 def test_zoom_keeps_the_voxel_under_the_pointer_and_pan_moves_it(viewer: Page):
@@ -749,7 +750,7 @@ def test_the_wheel_waits_for_the_focus_and_escape_gives_it_back(viewer: Page):
     assert hint.evaluate("e => getComputedStyle(e).opacity") == "0"
     viewer.page.mouse.wheel(0, -120)
     viewer.page.locator(".hint.shown").wait_for()
-    assert hint.inner_text() == "Click to scroll through the slices"
+    expect(hint).to_have_text("Click to scroll through the slices")
     wheel = """c => c.dispatchEvent(new WheelEvent("wheel",
         { deltaY: -150, ctrlKey: true, bubbles: true, cancelable: true }))"""
     canvas = viewer.page.locator(".picture canvas").nth(1)
@@ -758,7 +759,7 @@ def test_the_wheel_waits_for_the_focus_and_escape_gives_it_back(viewer: Page):
     assert (viewer.pixels(1) == picture).all()
     viewer.page.mouse.down()
     viewer.page.mouse.up()
-    assert viewer.page.locator(".hint.shown").count() == 0
+    expect(viewer.page.locator(".hint.shown")).to_have_count(0)
     viewer.page.mouse.wheel(0, -120)
     assert viewer.slice == start + 1
     viewer.page.keyboard.press("?")
@@ -810,12 +811,12 @@ def test_three_planes_have_one_crosshair_and_one_scale(viewer: Page):
     assert viewer.panes == ["Axial · A-FL", "Coronal · A-FL", "Sagittal · A-FL"]
     viewer.key("e")
     viewer.settle()
-    assert choice.locator("option").all_inner_texts() == ["FL", "A-FL"]
+    expect(choice.locator("option")).to_have_text(["FL", "A-FL"])
     viewer.key("a")
     assert viewer.panes[0] == "Axial · FL against A-FL"
     viewer.key("a", "1")
     assert viewer.panes == ["Reference", "FL", "A-FL"]
-    assert not choice.is_visible()
+    expect(choice).to_be_hidden()
     # The link opens the same three planes.
     viewer.page.evaluate("() => sessionStorage.clear()")
     viewer.open(f"case=near&at=three-{x}-{y}-{z}")
@@ -905,7 +906,7 @@ def test_the_picture_is_twice_as_sharp_as_the_panes(viewer: Page):
 def test_name_is_never_read_as_html(viewer: Page):
     viewer.open("case=three")
     assert viewer.panes[3] == "<img src=x onerror=alert(1)>"
-    assert viewer.page.locator(".afl-viewer img").count() == 0
+    expect(viewer.page.locator(".afl-viewer img")).to_have_count(0)
 
 
 @pytest.mark.parametrize(("case", "panes"), [("bare", ["Image"]), ("unlabelled", ["FL", "A-FL"])])
@@ -930,8 +931,8 @@ def test_reports_only_when_asked_and_after_the_last_motion(viewer: Page):
     viewer.open()
     viewer.key("ArrowUp", "2")
     viewer.page.wait_for_timeout(900)
-    assert viewer.page.get_by_text("runs 1").is_visible()
-    assert viewer.page.get_by_text("state axial None").is_visible()
+    expect(viewer.page.get_by_text("runs 1")).to_be_visible()
+    expect(viewer.page.get_by_text("state axial None")).to_be_visible()
     viewer.tick("Report")
     for _ in range(5):
         viewer.key("ArrowUp")
@@ -946,9 +947,9 @@ def test_reports_only_when_asked_and_after_the_last_motion(viewer: Page):
 def test_help_opens_and_closes(viewer: Page):
     viewer.open()
     viewer.key("?")
-    assert viewer.page.get_by_text("previous false positive").is_visible()
+    expect(viewer.page.get_by_text("previous false positive")).to_be_visible()
     viewer.key("Escape")
-    assert not viewer.page.get_by_text("previous false positive").is_visible()
+    expect(viewer.page.get_by_text("previous false positive")).to_be_hidden()
 
 
 @pytest.mark.parametrize("width", [1000, 1400])
@@ -1002,10 +1003,10 @@ def test_a_slider_moves_the_outline_of_a_probability(viewer: Page):
     assert not viewer.where(0, "#00e5ff", tolerance=60).any(), "the reference has no threshold"
     assert not viewer.where(2, "#00e5ff", tolerance=60).any(), "nor has a difference"
     slider.dblclick()
-    assert viewer.page.locator(".cut output").inner_text() == "0.50"
+    expect(viewer.page.locator(".cut output")).to_have_text("0.50")
     assert "FL probability" in viewer.readout
     viewer.open("case=small")
-    assert not viewer.page.locator(".cut").is_visible()
+    expect(viewer.page.locator(".cut")).to_be_hidden()
 
 
 def test_a_difference_has_the_colour_of_the_surer_source_and_none_where_both_agree(viewer: Page):

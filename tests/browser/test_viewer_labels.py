@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from playwright.sync_api import expect
 from viewer_app import case_named, phantom
 from viewer_page import Page
 
@@ -78,12 +79,12 @@ def test_labels_have_their_colours_and_a_legend_and_stand_in_the_address(viewer:
     assert viewer.where(2, SOURCE_COLOURS[1]).sum() > 50  # no labels: its mask, in its colour
     viewer.settle()
     assert viewer.page.locator(".pane header b").all_inner_texts()[2] == "A-FL · its region alone"
-    assert viewer.page.locator(".legend span").all_inner_texts() == ["edema", "core"]
+    expect(viewer.page.locator(".legend span")).to_have_text(["edema", "core"])
     assert "FL: core taken for edema" in viewer.readout
     viewer.page.wait_for_function("location.search.includes('mode=labels')")
     viewer.page.reload()
     viewer.ready()
-    assert viewer.page.get_by_role("button", name="Labels").get_attribute("aria-pressed") == "true"
+    expect(viewer.page.get_by_role("button", name="Labels")).to_have_attribute("aria-pressed", "true")
     viewer.key("x", "g", "b")
     assert viewer.where(0, REFERENCE_COLOUR).sum() > 50
 
@@ -119,6 +120,6 @@ def test_the_picture_has_the_legend_of_the_labels(viewer: Page):
 
 def test_a_case_without_labels_has_no_such_switch(viewer: Page):
     viewer.open("case=small&mode=labels")
-    assert not viewer.page.get_by_role("button", name="Labels").is_visible()
-    assert viewer.page.get_by_role("button", name="Masks").get_attribute("aria-pressed") == "true"
+    expect(viewer.page.get_by_role("button", name="Labels")).to_be_hidden()
+    expect(viewer.page.get_by_role("button", name="Masks")).to_have_attribute("aria-pressed", "true")
     assert viewer.where(0, REFERENCE_COLOUR).sum() > 50
