@@ -58,8 +58,9 @@ def contrast(
     print_problems(problems)
     if table.empty:
         raise DataError("No case could be measured", received=number_of(len(problems), "case"))
-    for region, of in table[table["lesion_id"] == 0].groupby("region", sort=False):
-        _print(str(region), of)
+    cases = table[table["lesion_id"] == 0]
+    for region in opened:
+        _print(region, cases[cases["region"] == region])
     print_json(json_text({"sequence": chosen, "rows": _records(table), "problems": problems}))
     print_warnings(without_sentences(table))
     print_line(f"{CONTRAST} is in {results}; for example: afl breakdown {results} --by size,contrast")

@@ -15,6 +15,7 @@ from afl_core.cli.terminal import print_warnings, progress_bar
 from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison, pick_region
+from afl_core.evaluation.contrast_rows import VALUES, lacking_sentence
 
 
 def open_compared(folder: Path, region: str = "") -> Comparison:
@@ -40,7 +41,10 @@ def open_breakdown(
     opened = open_compared(folder, region)
     opened = with_table(opened, covariates) if covariates else opened
     choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
-    return opened, _break_down(opened, options)
+    found = _break_down(opened, options)
+    if set(VALUES).intersection(options.axes):
+        print_warnings([lacking_sentence(opened.rows, folder)])
+    return opened, found
 
 
 def open_regions(

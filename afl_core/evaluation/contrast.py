@@ -1,14 +1,16 @@
 """Contrast and signal to noise of the references of results on their images, kept in `contrast.parquet`."""
 
 import hashlib
+import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from afl_core.base.catalogue import find_key
 from afl_core.base.storage import file_state
@@ -29,6 +31,9 @@ VERSION = 1
 
 ENHANCED = ("t1ce", "t1c", "t1gd")
 """Names of the contrast-enhanced T1, in small letters without signs."""
+
+ROUNDING = 1e-6
+"""Slack of a centre of mass, in voxels or mm."""
 
 Places = tuple[tuple[float, ...], ...]
 """Lesion id and `PLACE` of every lesion of a case; the first is the case itself, with the id 0."""
@@ -144,6 +149,10 @@ def _tasks(opened: Mapping[str, Comparison], sequence: str) -> list[_Task]:
             ordered = group.sort_values("lesion_id")[["lesion_id", *PLACE]]
             places.setdefault(str(case_id), {})[region] = tuple(map(tuple, ordered.to_numpy(float).tolist()))
     cases = [case for case in first.cohort.cases if case.case_id in places]
+    if not cases:
+        raise DataError(
+            "No reference of these results holds a lesion", received=number_of(len(first.cohort.cases), "case")
+        )
     return [_Task(case, sequence, matcher, places[case.case_id]) for case in cases]
 
 
@@ -194,15 +203,27 @@ def _numbered(reference: Mask, matcher: Matcher) -> Labels:
 
 def _check_same(case_id: str, lesions: Labels, reference: Mask, places: Places) -> None:
     """Raise unless a reference has the lesions that the results hold, each of its size and at its place."""
-    sizes = np.bincount(lesions.ravel(), minlength=len(places))[1:]
-    voxel_ml = float(np.prod(reference.spacing_mm)) / 1000
-    _, *told = places
-    same = len(sizes) == len(told)
-    for number, volume_ml, *at in told if same else ():
-        voxel = tuple(map(int, at))
-        same &= all(k < n for k, n in zip(voxel, lesions.shape, strict=True)) and lesions[voxel] == number
-        same &= bool(np.isclose(sizes[int(number) - 1] * voxel_ml, volume_ml))
-    if not same:
-        what = f"The reference of {case_id} is another one than was measured"
+    where = np.argwhere(lesions)
+    numbers = lesions[tuple(where.T)]
+    order = np.argsort(numbers, kind="stable")
+    sizes = np.bincount(numbers)[1:]
+    parts = np.split(where[order], np.cumsum(sizes)[:-1])
+    told = [place for _, *place in places[1:]]
+    step = np.array(reference.spacing_mm)
+    if len(told) != len(sizes) or not all(_is_at(part, place, step) for part, place in zip(parts, told, strict=True)):
         received = f"{number_of(len(sizes), 'lesion')}; {len(told)} were measured"
+        what = f"The reference of {case_id} is another one than was measured"
         raise DataError(what, received=received, todo="Evaluate again")
+
+
+def _is_at(voxels: NDArray[np.int64], place: Sequence[float], step: NDArray[np.float64]) -> bool:
+    """Whether a lesion has a volume, and the voxel in it that is nearest to its centre of mass (`LesionMetrics`)."""
+    volume_ml, *at = place
+    centre = voxels.mean(axis=0)
+    off = np.abs(at - centre)
+    is_rounded = off.max() <= 0.5 + ROUNDING  # to which of two voxels half a step goes is left open
+    is_nearest = np.linalg.norm(off * step) <= np.linalg.norm((voxels - centre) * step, axis=1).min() + ROUNDING
+    is_inside = bool((voxels == at).all(axis=1).any())
+    return (
+        is_inside and bool(is_rounded or is_nearest) and math.isclose(len(voxels) * math.prod(step) / 1000, volume_ml)
+    )

@@ -93,5 +93,7 @@ def lacking_sentence(rows: pd.DataFrame, folder: Path) -> str:
     if there == len(once):
         return ""
     command = shlex.join(["afl", "contrast", str(folder)])
-    of = f"on {there} of {number_of(len(once), 'case')} with a tumour" if there else "not yet"
-    return f"Contrast and signal to noise are measured {of}: `{command}` reads the images for it."
+    if not there:
+        return f"Contrast and signal to noise are not measured yet: `{command}` reads the images for it."
+    of = f"{there} of {number_of(len(once), 'case')} with a tumour"
+    return f"Contrast and signal to noise are measured on {of}; for the others: `{command}`."

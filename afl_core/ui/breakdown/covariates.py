@@ -17,14 +17,19 @@ from afl_core.analysis.breakdown.gain_model import (
     term_cells,
 )
 from afl_core.analysis.breakdown.units import Units
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.contrast_rows import lacking_sentence
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
 
 HOLM = "Holm's correction counts the tests of every axis that is shown."
 
 
-def choose_covariates(units: Units) -> list[str]:
+def choose_covariates(units: Units, workspace: Comparison) -> list[str]:
     """Covariates that are further axes; the control is there where the results have some."""
+    has_images = workspace.cohort and any(case.sequences for case in workspace.cohort.cases)
+    if has_images and (lacking := lacking_sentence(workspace.rows, workspace.results.folder)):
+        st.caption(lacking)
     if not units.covariates:
         return []
     return st.multiselect(

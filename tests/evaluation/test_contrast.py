@@ -1,0 +1,216 @@
+"""Contrast on the images of results: the values of the files, what is measured again, and what is stale."""
+
+import shutil
+from dataclasses import replace
+
+import nibabel as nib
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.ndimage import distance_transform_edt, label
+
+from afl_core import evaluate
+from afl_core.data.layouts import load_cohort
+from afl_core.errors import DataError, UsageError
+from afl_core.evaluation import contrast as measuring
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.contrast import measure_contrast, pick_sequence
+from afl_core.evaluation.contrast_rows import CONTRAST, SEQUENCE, VALUES, lacking_sentence, load_contrast
+
+
+@pytest.fixture
+def out(cohort, masks, tmp_path):
+    """Results of the tiny cohort in two regions; only B, which has labels, is of both."""
+    (tmp_path / "labels").mkdir()
+    for path in cohort.glob("*/*/*_seg.nii.gz"):
+        shutil.copy(path, tmp_path / "labels" / path.name.replace("_seg", ""))
+    return evaluated(cohort, tmp_path)
+
+
+def evaluated(cohort, root):
+    evaluate({"A": root / "masks", "B": root / "labels"}, root / "out", data=cohort, regions=("whole", "et"))
+    return root / "out"
+
+
+def regions(folder):
+    first = open_comparison(folder)
+    return {first.region: first} | {name: open_comparison(folder, region=name) for name in first.regions[1:]}
+
+
+def measured(folder, sequence="t1ce"):
+    return measure_contrast(regions(folder), sequence)
+
+
+def by_scipy(cohort, case_id, labels):
+    """The three values of each lesion of a case, the largest first, by nibabel and scipy alone."""
+    folder = cohort / "HGG" / case_id
+    image, seg = (nib.load(folder / f"{case_id}_{name}.nii.gz") for name in ("t1ce", "seg"))
+    values, tumour = np.asarray(image.dataobj, float), np.isin(np.asarray(seg.dataobj), labels)
+    numbers, n = label(tumour, np.ones((3, 3, 3)))
+    found = []
+    for mask in [tumour, *(numbers == k for k in range(1, n + 1))]:
+        near = distance_transform_edt(~mask, sampling=seg.header.get_zooms()) <= 5
+        inside, shell = values[mask], values[near & ~tumour & (values != 0)]
+        apart, noise = inside.mean() - shell.mean(), shell.std(ddof=1)
+        found.append((mask.sum(), apart / shell.mean(), inside.mean() / noise, apart / noise))
+    return [found[0][1:], *(values for _, *values in sorted(found[1:], reverse=True))]
+
+
+def test_each_case_and_lesion_has_the_values_of_its_files_in_every_region(out, cohort):
+    table, problems = measured(out)
+    assert not problems
+    for region, labels in (("whole", (1, 2, 4)), ("et", (4,))):
+        of = table[table["region"] == region]
+        assert set(of["case_id"]) == {"Case_A", "Case_B", "Case_C", "Case_D"}
+        for case_id, rows in of.groupby("case_id"):
+            wanted = by_scipy(cohort, case_id, labels)
+            assert rows["lesion_id"].tolist() == list(range(len(wanted)))
+            if region == "whole":  # of equal size, the parts of et may stand in another order
+                assert rows[list(VALUES)].to_numpy() == pytest.approx(np.array(wanted))
+            assert rows[list(VALUES)].to_numpy()[0] == pytest.approx(np.array(wanted[0]))
+    assert table.groupby("region")["lesion_id"].max()["whole"] == 2
+    of_lesions = open_comparison(out).lesions.query("case_id == 'Case_B' and lesion_id == 2 and kind == 'reference'")
+    assert of_lesions["contrast"].tolist() == pytest.approx([by_scipy(cohort, "Case_B", (1, 2, 4))[2][0]] * 2)
+
+
+def test_results_without_it_stay_as_they_are_and_with_it_only_gain_columns(out):
+    before = open_comparison(out)
+    assert SEQUENCE not in before.rows
+    measured(out)
+    after = open_comparison(out)
+    assert after.stamp != before.stamp  # pages read the folder again
+    for old, new in ((before.rows, after.rows), (before.lesions, after.lesions)):
+        pd.testing.assert_frame_equal(old, new[old.columns])
+        assert set(new) - set(old) == {*VALUES, SEQUENCE}
+    false = after.lesions[after.lesions["kind"] == "false_positive"]
+    assert len(false)
+    assert false["contrast"].isna().all()
+
+
+def test_what_was_measured_is_not_read_again_unless_files_or_sequence_change(out, cohort, monkeypatch):
+    seen = []
+    monkeypatch.setattr(measuring, "_measure", lambda task, of=measuring._measure: seen.append(task) or of(task))
+    first, _ = measured(out)
+    assert len(seen) == 4
+    again, _ = measured(out)
+    pd.testing.assert_frame_equal(first, again)
+    assert len(seen) == 4
+    path = cohort / "HGG" / "Case_C" / "Case_C_t1ce.nii.gz"
+    image = nib.load(path)
+    nib.save(nib.Nifti1Image(2 * np.asarray(image.dataobj), image.affine), path)
+    measured(out)
+    assert [task.case.case_id for task in seen[4:]] == ["Case_C"]
+    other, _ = measured(out, "flair")
+    assert len(seen) == 5 + 4
+    assert set(other["sequence"]) == {"flair"}  # two sequences are never mixed
+    assert len(other) == len(first)
+
+
+def test_a_bad_case_is_named_and_ends_no_other(out, cohort):
+    def file(case_id):
+        return cohort / "HGG" / case_id / f"{case_id}_t1ce.nii.gz"
+
+    file("Case_A").unlink()
+    file("Case_B").write_bytes(file("Case_B").read_bytes()[:200])
+    image = nib.load(file("Case_C"))
+    nib.save(nib.Nifti1Image(np.asarray(image.dataobj)[:-3], image.affine), file("Case_C"))
+    table, problems = measured(out)
+    assert set(table["case_id"]) == {"Case_D"}
+    assert "Case_A has no t1ce image" in problems["Case_A"]
+    assert "choose another --sequence" in problems["Case_A"]
+    assert "another grid" in problems["Case_C"]
+    assert set(problems) == {"Case_A", "Case_B", "Case_C"}
+    said = lacking_sentence(open_comparison(out).rows, out)
+    assert said.startswith("Contrast and signal to noise are measured on 1 of 4 cases with a tumour; for the others:")
+    assert said.endswith(f" `afl contrast {out}`.")
+
+
+def test_another_reference_makes_a_value_stale(out, cohort):
+    measured(out)
+    assert lacking_sentence(open_comparison(out).rows, out) == ""
+    path = cohort / "HGG" / "Case_A" / "Case_A_seg.nii.gz"
+    image = nib.load(path)
+    moved = np.roll(np.asarray(image.dataobj), 4, axis=0)  # of the same size
+    nib.save(nib.Nifti1Image(moved, image.affine), path)
+    _, problems = measured(out)
+    assert problems["Case_A"].startswith("The reference of Case_A is another one than was measured")
+    evaluated(cohort, out.parent)
+    rows = open_comparison(out).rows.set_index("case_id")
+    assert rows["contrast"].isna().groupby(level=0).all().to_dict() == {
+        "Case_A": True,
+        "Case_B": False,
+        "Case_C": False,
+        "Case_D": False,
+    }
+    assert "on 3 of 4 cases" in lacking_sentence(open_comparison(out).rows, out)
+    assert not measured(out)[1]
+    assert open_comparison(out).rows["contrast"].notna().all()
+
+
+def test_a_renamed_source_keeps_the_values(out):
+    measured(out)
+    results = open_comparison(out).results
+    results.rename_source("A", "New")
+    results.keep_sources(["B"])
+    assert open_comparison(out).rows["contrast"].notna().all()
+
+
+def test_what_is_done_stays_when_it_is_stopped(out):
+    def stop(done, total, case_id):
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_contrast(regions(out), "t1ce", report=stop)
+    assert load_contrast(out)["case_id"].nunique() == 2
+    assert "on 2 of 4 cases" in lacking_sentence(open_comparison(out).rows, out)
+    assert measured(out)[0]["case_id"].nunique() == 4
+
+
+def test_a_damaged_table_is_none_and_is_measured_again(out):
+    first, _ = measured(out)
+    whole = (out / CONTRAST).read_bytes()
+    for damaged in (b"", whole[: len(whole) // 2], b"PAR1"):
+        (out / CONTRAST).write_bytes(damaged)
+        assert SEQUENCE not in open_comparison(out).rows
+    pd.testing.assert_frame_equal(measured(out)[0], first)
+    first.drop(columns="x").to_parquet(out / CONTRAST)
+    assert load_contrast(out).empty
+
+
+def test_the_sequence_is_enhanced_t1_else_flair_else_the_first(cohort):
+    loaded = load_cohort(cohort)
+    assert pick_sequence(loaded) == "t1ce"
+    assert pick_sequence(loaded, "FLAIR") == "flair"
+
+    def having(*names):
+        cases = tuple(replace(case, sequences=dict.fromkeys(names, case.reference)) for case in loaded.cases)
+        return replace(loaded, cases=cases, layout=replace(loaded.layout, sequences=names))
+
+    assert pick_sequence(having("t2w", "adc", "hbv")) == "t2w"
+    assert pick_sequence(having("T1-Gd", "FLAIR")) == "T1-Gd"
+    assert pick_sequence(having("t1", "FLAIR")) == "FLAIR"
+    with pytest.raises(UsageError, match="There is no sequence of that name"):
+        pick_sequence(loaded, "adc")
+    with pytest.raises(DataError, match="no images"):
+        pick_sequence(having())
+
+
+def test_cases_without_a_tumour_need_no_value(out, cohort):
+    for path in cohort.glob("*/*/*_seg.nii.gz"):
+        image = nib.load(path)
+        nib.save(nib.Nifti1Image(0 * np.asarray(image.dataobj), image.affine), path)
+    folder = out.parent / "empty"
+    evaluate({"A": out.parent / "masks"}, folder, data=cohort)
+    assert lacking_sentence(open_comparison(folder).rows, folder) == ""
+    with pytest.raises(DataError, match="No reference of these results holds a lesion"):
+        measured(folder)
+
+
+def test_a_matcher_that_merges_lesions_has_a_value_for_each_of_its_own(cohort, masks, tmp_path):
+    evaluate({"A": masks}, tmp_path / "out", data=cohort, matcher="brats2023_gli")
+    assert not measured(tmp_path / "out")[1]
+    rows = open_comparison(tmp_path / "out").lesions
+    counted = rows[rows["kind"] == "reference"]
+    assert len(counted)
+    assert counted["contrast"].notna().all()
