@@ -41,10 +41,7 @@ def open_breakdown(
     opened = open_compared(folder, region)
     opened = with_table(opened, covariates) if covariates else opened
     choose_measure(opened.manifest, options.level, options.metric)  # a wrong one says so before anything is read
-    found = _break_down(opened, options)
-    if set(VALUES).intersection(options.axes):
-        print_warnings([lacking_sentence(opened.rows, folder)])
-    return opened, found
+    return opened, _break_down(opened, options)
 
 
 def open_regions(
@@ -72,7 +69,10 @@ def open_regions(
 
 def _break_down(opened: Comparison, options: Options) -> Breakdown:
     training = training_facts(opened, options.level) if options.bins == TRAINING else None
-    return choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
+    found = choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
+    if set(VALUES).intersection(options.axes):
+        print_warnings([lacking_sentence(opened.rows, opened.results.folder)])
+    return found
 
 
 def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:

@@ -16,6 +16,10 @@ from afl_core.evaluation import contrast as measuring
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.contrast import measure_contrast, pick_sequence
 from afl_core.evaluation.contrast_rows import CONTRAST, SEQUENCE, VALUES, lacking_sentence, load_contrast
+from afl_core.metrics.lesions import lesion_rows
+from afl_core.metrics.matchers import MATCHERS, match_masks
+from afl_core.regions import label_lesions
+from afl_core.volume import Mask
 
 
 @pytest.fixture
@@ -214,3 +218,29 @@ def test_a_matcher_that_merges_lesions_has_a_value_for_each_of_its_own(cohort, m
     counted = rows[rows["kind"] == "reference"]
     assert len(counted)
     assert counted["contrast"].notna().all()
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("hollow", [False, True])
+def test_the_place_of_a_lesion_is_known_again_from_any_crop(seed, hollow):
+    """A centre between two voxels, or in a hole, may be told from another crop by another voxel."""
+    rng, spacing = np.random.default_rng(seed), (1.0, 1.5, 3.0)
+    reference = np.zeros((40, 40, 20), bool)
+    for corner in ((2, 3, 2), (20, 21, 9)):
+        size = rng.integers(4, 9, 3)
+        x, y, z = (slice(start, start + n) for start, n in zip(corner, size, strict=True))
+        reference[x, y, z] = True
+        if hollow:
+            reference[x.start + 1 : x.stop - 1, y.start + 1 : y.stop - 1, z] = False
+    mask = Mask(reference, np.diag([*spacing, 1.0]))
+    for start in range(3):
+        crop = reference[start:, start:, start:]
+        nothing, rule = np.zeros_like(crop), MATCHERS["overlap"]
+        rows = lesion_rows(match_masks(nothing, crop, spacing_mm=spacing, matcher=rule), origin=(start, start, start))
+        places = [(0, 0, 0, 0, 0), *((row.lesion_id, row.volume_ml, *row.centroid_voxel) for row in rows)]
+        lesions, _ = label_lesions(reference)
+        measuring._check_same("case", lesions, mask, places)
+        for axis in (2, 3, 4):
+            wrong = [(*place[:axis], place[axis] + 2, *place[axis + 1 :]) for place in places]
+            with pytest.raises(DataError, match="another one than was measured"):
+                measuring._check_same("case", lesions, mask, wrong)

@@ -37,7 +37,7 @@ def choose_covariates(units: Units, workspace: Comparison) -> list[str]:
         list(units.covariates),
         format_func=lambda key: units.covariates[key].label,
         placeholder="None",
-        help=f"{explain('Covariate', 'Exploratory')}\n\n{HOLM}",
+        help=f"{explain('Covariate', 'Exploratory', 'Contrast')}\n\n{HOLM}",
         width=360,
         key="covariates",
         bind="query-params",
