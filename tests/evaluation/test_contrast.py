@@ -1,7 +1,9 @@
 """Contrast on the images of results: the values of the files, what is measured again, and what is stale."""
 
+import os
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
@@ -244,3 +246,28 @@ def test_the_place_of_a_lesion_is_known_again_from_any_crop(seed, hollow):
             wrong = [(*place[:axis], place[axis] + 2, *place[axis + 1 :]) for place in places]
             with pytest.raises(DataError, match="another one than was measured"):
                 measuring._check_same("case", lesions, mask, wrong)
+
+
+def test_real_enhancing_tumours_are_brighter_than_their_shell_and_scores_have_no_ratio(tmp_path):
+    if not (data := os.environ.get("AFL_REAL_DATA")):
+        pytest.skip("AFL_REAL_DATA is not set: it names the folder of real cases")
+    found = {}
+    for name, pattern, ending in (
+        ("brats_2021", "*/*_seg.nii.gz", "_seg"),
+        ("brats_2013", "*/OTMultiClass.nii.gz", ""),
+    ):
+        (tmp_path / name).mkdir()
+        for path in (Path(data) / name).glob(pattern):
+            case_id = path.name.removesuffix(".nii.gz").removesuffix(ending) if ending else path.parent.name
+            shutil.copy(path, tmp_path / name / f"{case_id}.nii.gz")
+        out = tmp_path / f"{name} results"
+        evaluate({"M": tmp_path / name}, out, data=Path(data) / name, regions=("whole", "et"))
+        table, problems = measured(out)
+        assert not problems
+        found[name] = table[table["lesion_id"] == 0].set_index(["region", "case_id"])
+    et = found["brats_2021"].loc["et"]
+    assert len(et) == 2  # the other two have none
+    assert (et[list(VALUES)] > 0).all(axis=None)
+    scored = found["brats_2013"]
+    assert scored[["contrast", "signal_to_noise"]].isna().all(axis=None)
+    assert (scored.loc["et", "contrast_to_noise"] > 1).all()

@@ -126,7 +126,7 @@ def _axis(name: str, names: tuple[str, ...], taken: Collection[str], sequence: s
     """The axis of a covariate, by a label that no other has: a column keeps its own spelling where one has."""
     own = name[0].upper() + name[1:].replace("_", " ")
     label, unit = COMPUTED.get(name, (name if own in taken else own, ""))
-    if name in VALUES:
+    if name in VALUES and sequence:
         label = of_lesion = f"{label} on {sequence}"
     else:
         of_lesion = _OF_LESION.get(name, f"{label} of the case" if name in COMPUTED else label)
