@@ -143,8 +143,9 @@ _STATISTICS = {
     "Edge": "The value at which one bin ends and the next begins; it belongs to the lower bin. The edges are ours: "
     "the paper publishes none.",
     "Covariate": "What is known of a case besides size and smoothness, such as site, scanner, grade, sex or age: a "
-    "further column of the table of covariates, or of a participants.tsv. Numbers are binned by tertiles, text by its "
-    "values.",
+    "column of a table, or computed. Numbers are binned by tertiles, text by its values.",
+    "Contrast": "How a lesion differs from a shell of 5 mm around it on an image: the difference of means over the "
+    "shell's mean. Signal to noise is the lesion's mean, contrast to noise that difference, over the shell's spread.",
     "Exploratory": "Chosen after the data were seen. Of many axes one shows a difference by chance; what an "
     "exploratory one shows is a question for the next study.",
     "Tertile": "One of the two values that cut a sorted list into three parts with equally many cases.",

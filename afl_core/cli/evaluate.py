@@ -22,6 +22,7 @@ from afl_core.cli.options import (
     PatientsOption,
     RegionsOption,
     TrustOption,
+    WorkersOption,
     data_options,
     open_cohort,
 )
@@ -53,7 +54,6 @@ from afl_core.metrics.protocols import Protocol, find_protocol
 from afl_core.volume import Case
 
 commands = typer.Typer()
-WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
 CaseOption = Annotated[list[str] | None, typer.Option(help="Only this case; may be given several times.")]
 
 

@@ -49,6 +49,10 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "confidence",
             "Show how sure each source is against how often it is right, and compare two at fitted temperatures.",
         ),
+        "contrast": (
+            "contrast",
+            "Measure contrast and signal to noise of the reference's lesions on the images, as covariates of results.",
+        ),
         "follow-up": (
             "follow_up",
             "Follow the tumour volume of each patient: change, response by volume, and agreement of the change.",

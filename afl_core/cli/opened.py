@@ -15,6 +15,7 @@ from afl_core.cli.terminal import print_warnings, progress_bar
 from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison, pick_region
+from afl_core.evaluation.contrast_rows import VALUES, lacking_sentence
 
 
 def open_compared(folder: Path, region: str = "") -> Comparison:
@@ -68,7 +69,10 @@ def open_regions(
 
 def _break_down(opened: Comparison, options: Options) -> Breakdown:
     training = training_facts(opened, options.level) if options.bins == TRAINING else None
-    return choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
+    found = choose_breakdown((opened.rows, opened.lesions), opened.manifest, options, training)
+    if set(VALUES).intersection(options.axes):
+        print_warnings([lacking_sentence(opened.rows, opened.results.folder)])
+    return found
 
 
 def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:

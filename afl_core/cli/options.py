@@ -63,6 +63,9 @@ TrustOption = Annotated[
 ]
 
 
+WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
+
+
 class NamedPaths(TyperCommand):
     """A command whose folders are options: a path that is given without its name is told which they are."""
 

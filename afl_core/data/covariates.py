@@ -25,7 +25,7 @@ MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
 
 OWN_NAMES = frozenset(
     {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
-    | {"lesion_distance", "difference", "lesion_id"}
+    | {"lesion_distance", "contrast", "signal_to_noise", "contrast_to_noise", "difference", "lesion_id"}
 )
 """Names of columns and axes of the workbench, which no column of a table can have."""
 

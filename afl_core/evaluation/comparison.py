@@ -12,6 +12,7 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence, uncounted_sentences
+from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, failed_predictions, whole_cohort
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
@@ -30,8 +31,8 @@ class Stored:
 
     Attributes:
         manifest: Manifest of the folder.
-        rows: All its case rows.
-        lesions: All its lesion rows.
+        rows: All its case rows, with the columns of `with_contrast` where that was measured.
+        lesions: All its lesion rows, likewise.
         stamp: `Results.stamp` of when it was read.
     """
 
@@ -204,7 +205,8 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
 def read_stored(results: Results) -> Stored:
     """What a results folder stores; raises `DataError` where it is damaged."""
     stamp = results.stamp()  # first: what is written meanwhile makes another one
-    return Stored(results.manifest(), results.cases(), results.lesions(), stamp)
+    rows, lesions = with_contrast(results.cases(), results.lesions(), load_contrast(results.folder))
+    return Stored(results.manifest(), rows, lesions, stamp)
 
 
 def build_comparison(

@@ -19,6 +19,7 @@ from afl_core.data.covariates import Covariates, participants_covariates
 from afl_core.data.layouts import Cohort
 from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import DataError, UsageError
+from afl_core.evaluation.contrast_rows import CONTRAST
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection, SourceSection
 from afl_core.evaluation.merging import (
@@ -148,6 +149,12 @@ class Results:
             if found != Covariates() and manifest.covariates.table in ("", PARTICIPANTS):
                 manifest = manifest.with_covariates(found)
             self._write_manifest(manifest.with_data(**changed))
+
+    def keep_contrast(self, table: pd.DataFrame) -> None:
+        """Replace `contrast.parquet`."""
+        with self._turn():
+            write_table(self.folder / CONTRAST, table)
+            self._write_manifest(self.manifest())
 
     def keep_covariates(self, covariates: Covariates) -> None:
         """Record the covariates of the cases; those of another table before go."""

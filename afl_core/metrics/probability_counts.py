@@ -99,14 +99,15 @@ def mirrored(logits: NDArray[np.number]) -> NDArray[np.number]:
     return turned
 
 
-def near(reference: BoolArray, spacing_mm: Spacing) -> tuple[Box, BoolArray] | None:
-    """The reference and all voxels whose centre lies within `NEAR_MM` of the centre of one of it.
+def near(reference: BoolArray, spacing_mm: Spacing, reach_mm: float = NEAR_MM) -> tuple[Box, BoolArray] | None:
+    """The reference and all voxels whose centre lies within a distance of the centre of one of it.
 
     They depend on no source, so that two sources are compared on the same voxels.
 
     Args:
         reference: Shape (X, Y, Z).
         spacing_mm: Voxel edge lengths.
+        reach_mm: The distance.
 
     Returns:
         A box, and the voxels in it; None for an empty reference, which has no surroundings.
@@ -114,12 +115,12 @@ def near(reference: BoolArray, spacing_mm: Spacing) -> tuple[Box, BoolArray] | N
     box = bounding_box(reference)
     if box is None:
         return None
-    far = [int((NEAR_MM + ROUNDING_MM) / step) for step in spacing_mm]
+    far = [int((reach_mm + ROUNDING_MM) / step) for step in spacing_mm]
     x, y, z = (slice(max(side.start - n, 0), side.stop + n) for side, n in zip(box, far, strict=True))
     found = np.array(reference[x, y, z])
     outside, surface = (np.array(np.nonzero(of)) for of in (~found, surface_voxels(found)))
     if outside.size:
-        found[~found] = within(outside, surface, np.array(spacing_mm, np.float64), NEAR_MM + ROUNDING_MM)
+        found[~found] = within(outside, surface, np.array(spacing_mm, np.float64), reach_mm + ROUNDING_MM)
     return (x, y, z), found
 
 

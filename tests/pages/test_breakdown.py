@@ -14,6 +14,8 @@ from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base.numbers import p_number
 from afl_core.data.covariates import Covariates
+from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.contrast import measure_contrast
 from afl_core.evaluation.results import CASES, LESIONS, MANIFEST, Results
 
 SIZES = np.geomspace(0.2, 60, 30)
@@ -338,3 +340,21 @@ def test_a_covariate_colours_the_trend(app, cohort):
     assert not at.exception
     drawn = [chart.proto.spec for chart in at.get("plotly_chart")]
     assert any('"Age"' in spec for spec in drawn)
+
+
+def test_contrast_is_a_further_axis_once_its_command_was_given(app, results):
+    said = text(app("breakdown"))
+    assert "Contrast and signal to noise are not measured yet" in said
+    assert f"afl contrast {results.folder}" in said
+    _, problems = measure_contrast({"whole": open_comparison(results.folder)}, "flair")
+    assert not problems
+    at = app("breakdown", covariates="Contrast on flair")
+    assert not at.exception
+    assert "afl contrast" not in text(at)
+    (control,) = [m for m in at.multiselect if "Further axes" in m.label]
+    assert {"Contrast on flair", "Signal to noise on flair", "Contrast to noise on flair"} <= set(control.options)
+    assert control.value == ["contrast"]
+    assert "Contrast on flair (exploratory)" in statistics(at)["by"].tolist()
+    at = app("breakdown", view="Explore", level="Lesions", explore_right="Contrast to noise on flair")
+    assert not at.exception
+    assert at.selectbox(key="explore_right").value == "contrast_to_noise"

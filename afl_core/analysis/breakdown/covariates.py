@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.measures import Level
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
 from afl_core.data.covariates import numbers_or_codes
+from afl_core.evaluation.contrast_rows import SEQUENCE, VALUES
 
 LEVELS = ("low", "medium", "high")
 """Names of the three bins of a covariate of numbers."""
@@ -24,12 +25,15 @@ COMPUTED: Mapping[str, tuple[str, str]] = MappingProxyType(
         "surface_to_volume": ("Surface to volume", "1/mm"),
         "slice_thickness": ("Slice thickness", "mm"),
         "lesion_distance": ("Distance between lesions", "mm"),
+        "contrast": ("Contrast", ""),
+        "signal_to_noise": ("Signal to noise", ""),
+        "contrast_to_noise": ("Contrast to noise", ""),
     }
 )
 """Covariates of every case that has the columns for them: label and unit."""
 
 _OF_LESION = {"lesion_distance": "Distance to the nearest lesion"}
-"""Labels of those that a lesion has of its own."""
+"""Labels of those that are called otherwise where a lesion has one of its own."""
 
 
 def computed(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
@@ -70,13 +74,27 @@ def lesion_distance(lesions: pd.DataFrame, *, level: Level) -> dict[Any, Any]:
     return numbers_or_codes(of.astype(np.float64).dropna().round(DECIMALS).to_dict())
 
 
-def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> Units:
+def contrasts(table: pd.DataFrame, *, level: Level) -> dict[str, Mapping[Any, Any]]:
+    """What `afl contrast` measured, by its names in `COMPUTED`.
+
+    Args:
+        table: `Comparison.rows`, or at lesion level `Comparison.lesions`.
+        level: `lesion` gives it by case id and lesion id, `case` by case id.
+    """
+    if SEQUENCE not in table:
+        return {}
+    of = table.groupby(["case_id"] if level == "case" else ["case_id", "lesion_id"])[list(VALUES)].first()
+    return {name: numbers_or_codes(of[name].dropna().round(DECIMALS).to_dict()) for name in VALUES}
+
+
+def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]], *, sequence: str = "") -> Units:
     """The paired table with the covariates that vary over its cases.
 
     Args:
         units: The paired table.
         columns: Name of a covariate to case id to value, all numbers or all texts; by case id and lesion id where each
             lesion has a value of its own.
+        sequence: The images on which `contrasts` were measured.
     """
     lesions = set(zip(units.reference["case_id"], units.reference["lesion_id"], strict=True))
     known = lesions | {case for case, _ in lesions}
@@ -89,10 +107,10 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> U
         if len(values) < 2:
             continue
         if isinstance(values[0], str):
-            axes[name] = _axis(name, tuple(map(str, values)), taken, by_values=True)
+            axes[name] = _axis(name, tuple(map(str, values)), taken, sequence, by_values=True)
             here = {unit: values.index(value) for unit, value in here.items()}
         else:
-            axes[name] = _axis(name, LEVELS, taken)
+            axes[name] = _axis(name, LEVELS, taken, sequence)
         places[name] = here
         taken |= {axes[name].label, axes[name].of_lesion}
 
@@ -104,11 +122,14 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]]) -> U
     return replace(units, reference=extended(units.reference), table=extended(units.table), covariates=axes)
 
 
-def _axis(name: str, names: tuple[str, ...], taken: Collection[str], *, by_values: bool = False) -> Axis:
+def _axis(name: str, names: tuple[str, ...], taken: Collection[str], sequence: str, *, by_values: bool = False) -> Axis:
     """The axis of a covariate, by a label that no other has: a column keeps its own spelling where one has."""
     own = name[0].upper() + name[1:].replace("_", " ")
     label, unit = COMPUTED.get(name, (name if own in taken else own, ""))
-    of_lesion = _OF_LESION.get(name, f"{label} of the case" if name in COMPUTED else label)
+    if name in VALUES and sequence:
+        label = of_lesion = f"{label} on {sequence}"
+    else:
+        of_lesion = _OF_LESION.get(name, f"{label} of the case" if name in COMPUTED else label)
     return Axis(name, label, of_lesion, unit, names, "no value", is_covariate=True, by_values=by_values)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
-from afl_core.analysis.breakdown.covariates import COMPUTED, computed, lesion_distance, with_covariates
+from afl_core.analysis.breakdown.covariates import COMPUTED, computed, contrasts, lesion_distance, with_covariates
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
@@ -17,6 +17,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
 from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import UsageError
+from afl_core.evaluation.contrast_rows import VALUES, sequence_of
 from afl_core.evaluation.manifest import Manifest
 
 DEFAULT_AXES = ("size", "roughness")
@@ -87,7 +88,8 @@ def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest,
     numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
     columns: dict[str, Mapping[Any, Any]] = {**manifest.covariates.columns, **computed(cases)}
     columns["lesion_distance"] = lesion_distance(lesions, level=options.level)
-    units = with_covariates(replace(units, seed_numbers=numbers), columns)
+    columns |= contrasts(cases if options.level == "case" else lesions, level=options.level)
+    units = with_covariates(replace(units, seed_numbers=numbers), columns, sequence=sequence_of(cases))
     for axis in options.axes:
         _check_covariate(axis, units, manifest)
     return units
@@ -102,6 +104,8 @@ def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:
     if axis in COMPUTED and axis not in units.axes:
         what = f"{COMPUTED[axis][0]} is not known of these cases, or the same in all"
         todo = "Rows of an earlier version may lack it: evaluate into a new folder, or choose another axis"
+        if axis in VALUES:
+            todo = "Measure it: afl contrast RESULTS, or choose another axis"
         raise UsageError(what, received=axis, todo=todo)
     if axis in of.columns and axis not in units.axes:
         what = f"The column {axis} of {of.table} has fewer than two values over these {units.noun}"

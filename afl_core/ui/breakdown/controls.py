@@ -128,7 +128,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     """Units, bins and records of the options, after the controls that depend on them."""
     units = _units(_key(workspace, options), workspace, options)
     pair = _choose_pair(units)
-    if covariates := choose_covariates(units):
+    if covariates := choose_covariates(units, workspace):
         options = replace(options, by=(*options.axes, *covariates))
     training, problems = _training(workspace, options)
     if problems:

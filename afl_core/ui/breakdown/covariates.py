@@ -17,26 +17,32 @@ from afl_core.analysis.breakdown.gain_model import (
     term_cells,
 )
 from afl_core.analysis.breakdown.units import Units
+from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.contrast_rows import lacking_sentence
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
 
 HOLM = "Holm's correction counts the tests of every axis that is shown."
 
 
-def choose_covariates(units: Units) -> list[str]:
+def choose_covariates(units: Units, workspace: Comparison) -> list[str]:
     """Covariates that are further axes; the control is there where the results have some."""
-    if not units.covariates:
-        return []
-    return st.multiselect(
-        "Further axes, exploratory",
-        list(units.covariates),
-        format_func=lambda key: units.covariates[key].label,
-        placeholder="None",
-        help=f"{explain('Covariate', 'Exploratory')}\n\n{HOLM}",
-        width=360,
-        key="covariates",
-        bind="query-params",
-    )
+    row, chosen = st.container(horizontal=True, vertical_alignment="bottom"), list[str]()
+    if units.covariates:
+        chosen = row.multiselect(
+            "Further axes, exploratory",
+            list(units.covariates),
+            format_func=lambda key: units.covariates[key].label,
+            placeholder="None",
+            help=f"{explain('Covariate', 'Exploratory', 'Contrast')}\n\n{HOLM}",
+            width=360,
+            key="covariates",
+            bind="query-params",
+        )
+    has_images = workspace.cohort and any(case.sequences for case in workspace.cohort.cases)
+    if has_images and (lacking := lacking_sentence(workspace.rows, workspace.results.folder)):
+        row.caption(lacking)
+    return chosen
 
 
 def show_covariates(units: Units, pair: tuple[str, str], binnings: Sequence[Binning], *, key: str) -> None:
