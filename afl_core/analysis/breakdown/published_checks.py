@@ -16,7 +16,7 @@ from afl_core.analysis.breakdown.published import (
     PUBLISHED_LOSSES,
     PUBLISHED_NETWORKS,
 )
-from afl_core.analysis.score_checks import (
+from afl_core.analysis.statistics.score_checks import (
     ROUNDING,
     dsc_spread,
     middle_share,
