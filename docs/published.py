@@ -55,7 +55,7 @@ def table(head: str, body: Iterable[Iterable[object]]) -> str:
 
 def between(ends: tuple[float, float] | None, form: str = ".2f") -> str:
     """Two ends as a range; a dash for none."""
-    return f"{ends[0]:{form}} to {ends[1]:{form}}" if ends else "–"
+    return f"{ends[0]:{form}}-{ends[1]:{form}}" if ends else "–"
 
 
 def percent(share: float | None) -> str:
@@ -65,14 +65,13 @@ def percent(share: float | None) -> str:
 
 def pairs() -> str:
     """IoU beside DSC, every row."""
-    head = "row | data set | IoU | DSC | IoU can be | SD, tumour alone | tumour DSC and SD, background at 1 | verdict"
     body = []
     for row in published_rows():
-        bounds = between((least_iou(row.dsc), row.dsc), ".3f")
-        inner = f"{with_background_at_1(row.dsc):.3f}, {between(spread(row, background=True))}"
-        alone = between(spread(row, background=False))
-        body.append((*row[1:3], f"{row.iou:.3f}", f"{row.dsc:.3f}", bounds, alone, inner, pair_verdict(row)))
-    return table(head, body)
+        spreads = (between(spread(row, background=background)) for background in (False, True))
+        body.append(
+            (*row[1:3], f"{row.iou:.3f}", f"{row.dsc:.3f}", f"{least_iou(row.dsc):.3f}", *spreads, pair_verdict(row))
+        )
+    return table("row | data set | IoU | DSC | least IoU | SD, tumour alone | SD, with background | verdict", body)
 
 
 def rates() -> str:
@@ -195,8 +194,8 @@ def gamma() -> str:
     return table("mask | gamma_adaptive | (1 - 0.9)^gamma", body) + (
         f"\n\nAt one voxel, the gradient of a mask by central differences is 0 or one of {steps}. A mean over "
         f"the boundary alone lies between the first and the last; in the 220 lesions, 90 % lie between "
-        f"{BOUNDARY_PICAI[0]} and {BOUNDARY_PICAI[1]}. The mean over the whole volume has a rank correlation of {VOLUME_SMOOTHNESS_PICAI} with "
-        "the tumour's volume there."
+        f"{BOUNDARY_PICAI[0]} and {BOUNDARY_PICAI[1]}. The mean over the "
+        f"whole volume has a rank correlation of {VOLUME_SMOOTHNESS_PICAI} with the tumour's volume there."
     )
 
 
@@ -226,10 +225,10 @@ def summary() -> str:
         f"can be means over the same cases in {len(every) - len(out)} of {len(every)} rows; not in {names}.",
         f"Counting in a background of score 1, they can be in {len(every) - len(inner)} of {len(every)} rows.",
         f"Sensitivity is below IoU in {len(low)} of {len(rated)} rows. Hard masks of the tumour alone cannot give "
-        f"that. In {len(lower)} of them counting in the background does not help either.",
+        f"that over the same cases. In {len(lower)} of them counting in the background does not help either.",
         _shares_sentence("PI-CAI", USUAL["PI-CAI"], LARGE["PI-CAI"]),
         _shares_sentence("BraTS", USUAL["BraTS"], LARGE["BraTS"]),
-        f"Of {len(list(gain_rows()))} gains none can be checked for chance: that takes n, r and runs.",
+        f"None of {len(list(gain_rows()))} gains can be checked for chance: that takes scores of cases and of runs.",
     ]
     return "\n".join(f"- {line}" for line in lines)
 
@@ -243,8 +242,8 @@ def _shares_sentence(data_set: str, usual: float, large: float) -> str:
         "BraTS": f"a tumour of 100 ml is {percent(usual)} of the released input, one of 250 ml {percent(large)}",
     }
     return (
-        f"{data_set}: in like cases, DSC, sensitivity and specificity need tumour in at least {alone} of the voxels "
-        f"(tumour alone) or {counted} (with background), whatever the row; {known[data_set]}."
+        f"{data_set}: in like cases, no row goes with tumour in less than {alone} of the voxels (tumour alone) or "
+        f"{counted} (with background); {known[data_set]}."
     )
 
 

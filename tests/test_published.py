@@ -11,8 +11,8 @@ from afl_core.analysis.statistics.score_checks import tumour_share
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "published.md").read_text(encoding="utf-8")
-GIVEN = {"2407.09828", "0.1", "0.5", "0.9", "1.96", "0.001", "0.2", "1.4"}
-"""Decimals in the page's own words: the paper's address, what is assumed, rounding, and the square root of 2."""
+GIVEN = {"2407.09828", "0.05", "0.1", "0.95", "0.5", "0.9", "1.96", "0.001", "0.2", "1.4"}
+"""Decimals in the page's own words: the paper's address, what is assumed, rounding, limits, the square root of 2."""
 
 
 @pytest.fixture(scope="module")

@@ -106,11 +106,13 @@ def shares(row: Row) -> tuple[float | None, float | None]:
 
 def rate_verdict(row: Row) -> str:
     """What sensitivity and specificity of a row need, beside its IoU and DSC."""
+    others = "soft scores, other voxels or other cases"
     if below_iou(row, background=True):
-        return "needs soft scores, other voxels or other cases"
+        return f"needs {others}"
     if below_iou(row, background=False):
-        return "needs the background in IoU and DSC, or soft scores, other voxels or other cases"
-    return "needs such a share, or unlike cases"
+        unlike = " and unlike cases" if shares(row)[1] is None else ""
+        return f"needs the background counted in{unlike}, or {others}"
+    return "needs such a share, or one of the other ways"
 
 
 def gain_rows() -> Iterator[tuple[str, Row, Row]]:
