@@ -25,7 +25,7 @@ from afl_core.analysis.curves import (
 )
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
-from afl_core.analysis.validation import check_other_patients, check_same_sources
+from afl_core.analysis.validation import check_other_patients, check_validation
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
@@ -50,10 +50,10 @@ def load_validation(
     """The curves of a pair on validation cases; `pool_seeds` as in `load_curves`.
 
     Raises:
-        DataError: If a source of that name is another checkpoint there, or has no counts.
+        DataError: If `check_validation` raises it, or a source has no counts.
     """
     seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)[1]
-    check_same_sources(opened, validation, [member for name in pair for member in seeds.get(name, (name,))])
+    check_validation(opened, validation, [member for name in pair for member in seeds.get(name, (name,))])
     return load_curves(validation, pair, pool_seeds=pool_seeds)
 
 
