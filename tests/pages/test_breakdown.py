@@ -141,6 +141,17 @@ def test_false_lesions_stand_beside_recall_and_a_plan_takes_a_difference(app, co
     assert "to show that difference" in text(assumed)
 
 
+def test_a_link_to_a_view_alone_opens_its_tab_with_all_else_that_it_says(app, cohort):
+    """As earlier versions wrote them: the view was a tab of its own."""
+    old = app("breakdown", view="False lesions", sources=["A-FL", "FL"])
+    assert (old.query_params["view"], old.query_params["lesions_view"]) == ("Lesions", "False lesions")
+    assert "Of 100 lesions FL finds" in text(old), "the sources as the link has them"
+    new = app("breakdown", view="Lesions", lesions_view="False lesions")
+    assert "Of 100 lesions A-FL finds" in text(new)
+    assert "Share of the cases that score" in text(app("breakdown", view="Cases", cases_view="Distribution"))
+    assert "One line a case" in text(app("breakdown", view="Cases", cases_view="nonsense"))
+
+
 def test_masks_have_no_operating_point_and_it_is_said(app, cohort):
     at = app("breakdown", view="Operating point")
     assert not at.error
