@@ -18,8 +18,11 @@ from scipy import stats
 from afl_core.analysis.breakdown.bins import tertiles
 from afl_core.analysis.breakdown.records import ALL, Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.units import select_units
+from afl_core.analysis.curves import Curves
+from afl_core.analysis.operating_point import match_thresholds
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, RESAMPLES, mean_intervals
 from afl_core.analysis.statistics.runs import runs_interval
+from afl_core.metrics.thresholds import THRESHOLDS
 
 SEED = 2607
 SIZES = (15, 30, 100)
@@ -29,6 +32,7 @@ SCIPY_ELEMENTS = 2e7  # values resampled at once
 PATIENTS, SMALL, SOURCES = 90, 30, ("first", "second")
 GAIN, SPREAD = 0.08, 0.05  # in DSC; SD of a patient's difference
 ALPHA = 0.05
+FALL = 0.03  # in DSC, one logit from a patient's best threshold
 
 TIMED = ((90, 36), (1251, 36))  # patients, columns
 ROUNDS = 3
@@ -142,6 +146,41 @@ def _study(rng: np.random.Generator, patients: int, runs: int, of_run: float) ->
     return of_patient + rng.normal(0, of_run, (1, runs)) + left
 
 
+def threshold_coverage(repeats: int) -> pd.DataFrame:
+    """Share of studies whose intervals at matched thresholds hold the true difference, and its share in that at 0.5.
+
+    Dice falls by the square of the distance, in logits, from the best threshold of a patient. The second source is
+    the first with a shifted threshold and noise of its own, and worse by a part.
+    """
+    rows = []
+    for (patients, validation), (shift, worse) in product(((16, 16), (30, 15)), ((1.5, 0), (1, 0.02), (1, 0.05))):
+        rng, truth = np.random.default_rng([SEED, patients]), worse / (worse + FALL * shift**2)
+        held = {"difference": 0, "share": 0, "raw leaves out 0": 0}
+        for _ in range(repeats):
+            test, chosen_on = (_dice_study(rng, n, shift, worse, of) for n, of in ((patients, "t"), (validation, "v")))
+            found = match_thresholds(test, chosen_on, SOURCES)
+            low, high = found.remaining_interval
+            held["difference"] += bool(found.matched["ci_low"] <= -worse <= found.matched["ci_high"])
+            held["share"] += bool(low <= truth <= high)
+            held["raw leaves out 0"] += bool(found.raw["ci_high"] < 0)
+        shares = {key: count / repeats for key, count in held.items()}
+        rows.append({"patients": patients, "validation": validation, "true share": truth} | shares)
+    return pd.DataFrame(rows)
+
+
+def _dice_study(rng: np.random.Generator, n: int, shift: float, worse: float, of: str) -> dict[str, Curves]:
+    """Curves of both sources on n patients, a case each."""
+    quality, own = rng.normal(0.8, 0.05, n), rng.normal(0, 0.3, n)
+    logits, whole, none = np.log(THRESHOLDS / (1 - THRESHOLDS)), np.full(n, 100.0), np.zeros((n, len(THRESHOLDS)))
+    ids, study = tuple(f"{of}{k}" for k in range(n)), {}
+    for name, by, less in zip(SOURCES, (0, shift), (0, worse), strict=True):
+        best, top = own + by + rng.normal(0, 0.3, n), quality - less + rng.normal(0, 0.02, n)
+        dice = top[:, None] - FALL * (logits - best[:, None]) ** 2
+        counts = 100 * dice / (2 - dice), none, none, none
+        study[name] = Curves(np.array(ids, dtype=object), ids, *counts, whole, np.ones(n), whole)
+    return study
+
+
 def cohort(repeat: int, *, gain: float) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Case rows of 90 patients and two sources, of which the second is better by `gain` on the 30 smallest tumours.
 
@@ -238,6 +277,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "Coverage at 95 %": lambda: coverage(options.repeats),
         f"{PATIENTS} patients by tertiles of size": lambda: shares(options.repeats),
         "Coverage of new patients and new runs at 95 %": lambda: runs_coverage(options.repeats),
+        "Coverage at matched thresholds at 95 %": lambda: threshold_coverage(options.repeats),
         "Time": times,
     }
     results = {}

@@ -3,6 +3,7 @@
 from afl_core.ui.breakdown import controls, panels, regions, views
 from afl_core.ui.shared.workspace import current_workspace
 
+views.follow_link()
 workspace = current_workspace("pages/breakdown.py")
 
 if workspace is not None and (selection := controls.choose(workspace)) is not None:

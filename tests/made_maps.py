@@ -14,19 +14,22 @@ PAIR = ("FL", "A-FL")
 GRID = np.linalg.norm(np.indices((14, 14, 14)) - 6.5, axis=0)
 """Distance of each voxel from the centre."""
 
+OTHER_GRID = np.linalg.norm(np.indices((14, 14, 14)) - np.reshape((6.4, 6.5, 6.7), (3, 1, 1, 1)), axis=0)
+"""The same from another centre: no ball of validation cases is one of the test cases."""
+
 
 def measure_maps(work: Path, results: Path, *, noise: float = 0, sources: tuple[str, str] = PAIR) -> None:
     """Write seven cases each of `test` and `validation` under `work`, and their results under `results`.
 
     With noise in the logits, of that standard deviation, no map is right in every voxel.
     """
-    for part, seed in (("test", 1), ("validation", 2)):
+    for part, seed, grid in (("test", 1, GRID), ("validation", 2, OTHER_GRID)):
         rng = np.random.default_rng(seed)
         for k in range(7):
             radius = rng.uniform(3, 5)
-            away = GRID - radius + noise * np.random.default_rng((seed, k)).normal(size=GRID.shape)
+            away = grid - radius + noise * np.random.default_rng((seed, k)).normal(size=GRID.shape)
             for name, array in {
-                "references": (radius > GRID).astype(np.uint8),
+                "references": (radius > grid).astype(np.uint8),
                 sources[0]: (1 / (1 + np.exp(away))).astype(np.float32),
                 sources[1]: (1 / (1 + np.exp(away + 1))).astype(np.float32),
             }.items():

@@ -274,7 +274,7 @@ def test_every_part_of_the_simulation_is_printed_and_written(intervals_bench, tm
     intervals_bench.main(["--repeats", "4", "--json", str(file)])
 
     printed, results = capsys.readouterr().out, json.loads(file.read_text(encoding="utf-8"))
-    coverage, shares, runs, times = results.values()
+    coverage, shares, runs, thresholds, times = results.values()
     assert all(title in printed for title in results)
     assert [r["differences"] for r in coverage] == list(intervals_bench.DIFFERENCES)
     for r in coverage:
@@ -285,6 +285,8 @@ def test_every_part_of_the_simulation_is_printed_and_written(intervals_bench, tm
     assert all(r.keys() == {"gain", "small alone", "all bins cover", "p of small", "false p"} for r in shares)
     assert len(runs) == 36
     assert all(0.25 <= r["paired"] <= 1 and 0.25 <= r["not paired"] <= 1 for r in runs), "of 4 studies"
+    assert [r["true share"] for r in thresholds] == pytest.approx([0, 2 / 5, 5 / 8] * 2)
+    assert all(r["raw leaves out 0"] == 1 and r["difference"] >= 0.5 and r["share"] >= 0.5 for r in thresholds)
     assert [(r["patients"], r["columns"]) for r in times] == [(30, 4)]
     assert all(value > 0 for value in times[0].values())
 

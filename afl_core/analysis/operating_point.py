@@ -1,5 +1,6 @@
 """Is a difference one of the losses, or of where 0.5 lies? Two sources at thresholds that other cases chose."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -25,8 +26,8 @@ from afl_core.analysis.curves import (
 )
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
-from afl_core.analysis.validation import check_other_patients, check_same_sources
-from afl_core.base.numbers import number
+from afl_core.analysis.validation import check_other_patients, check_validation
+from afl_core.base.numbers import interval, number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
@@ -50,10 +51,10 @@ def load_validation(
     """The curves of a pair on validation cases; `pool_seeds` as in `load_curves`.
 
     Raises:
-        DataError: If a source of that name is another checkpoint there, or has no counts.
+        DataError: If `check_validation` raises it, or a source has no counts.
     """
     seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)[1]
-    check_same_sources(opened, validation, [member for name in pair for member in seeds.get(name, (name,))])
+    check_validation(opened, validation, [member for name in pair for member in seeds.get(name, (name,))])
     return load_curves(validation, pair, pool_seeds=pool_seeds)
 
 
@@ -68,6 +69,7 @@ class Matched:
         validation_cases: Number of cases on which they were chosen.
         raw: Record of the difference in Dice at 0.5, second minus first, as `bin_records` gives it.
         matched: The same at the chosen thresholds; its interval also counts the patients that chose them.
+        remaining_interval: 95 % interval of the share of the difference at 0.5 that remains; NaN without intervals.
     """
 
     pair: tuple[str, str]
@@ -76,6 +78,7 @@ class Matched:
     validation_cases: int
     raw: Mapping[str, Any]
     matched: Mapping[str, Any]
+    remaining_interval: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def remaining(self) -> float | None:
@@ -93,10 +96,12 @@ class Matched:
             f"{difference_text(self.matched)}."
         )
         if self.remaining is None:
-            return f"{said} No difference is shown at 0.5, of which a part could remain."
+            return f"{said} No difference is shown at 0.5, so no share of one is given."
         part = f"{100 * self.remaining:.0f} %" if self.remaining > 0 else "nothing"
+        low, high = (100 * end for end in self.remaining_interval)
+        ends = f" ({interval(low, high, 0)} %)" if math.isfinite(high - low) else ""
         none = "" if is_shown(self.matched) else ", and at these thresholds no difference is shown"
-        return f"{said} Of the difference at 0.5, {part} remains{none}."
+        return f"{said} Of the difference at 0.5, {part} remains{ends}{none}."
 
 
 def match_thresholds(
@@ -126,9 +131,9 @@ def match_thresholds(
         int(place)
         for place in _places([validation[name] for name in pair], rule, np.ones((1, _n(validation, pair))))[:, 0]
     ]
-    matched = _record(test, pair, places)
+    matched, share = _record(test, pair, places), (math.nan, math.nan)
     if _n(test, pair) >= MIN_PATIENTS:
-        matched["ci_low"], matched["ci_high"] = _joint_interval(test, validation, pair, rule)
+        (matched["ci_low"], matched["ci_high"]), share = _joint_intervals(test, validation, pair, rule)
     return Matched(
         pair,
         rule,
@@ -136,6 +141,7 @@ def match_thresholds(
         validation[first].n_cases,
         _record(test, pair, [HALF, HALF]),
         matched,
+        share,
     )
 
 
@@ -160,10 +166,12 @@ def _places(sources: Sequence[Curves], rule: str, weights: Reals) -> Places:
     return np.stack([np.full(len(allowed), HALF), places_at_rate(false[1], allowed)])
 
 
-def _joint_interval(
+def _joint_intervals(
     test: Mapping[str, Curves], validation: Mapping[str, Curves], pair: tuple[str, str], rule: str
-) -> tuple[float, float]:
-    """95 % percentile interval of the difference over test patients and over the patients that chose the thresholds.
+) -> tuple[tuple[float, float], tuple[float, float]]:
+    """95 % percentile intervals over test patients and over the patients that chose the thresholds.
+
+    They are of the difference, and of its share in the difference at 0.5 of the same resample.
 
     An interval over test patients alone takes the chosen thresholds as given, and covers too little: where two sources
     differ by a shift of their threshold alone, it left out 0 in 9 of 100 studies.
@@ -172,13 +180,18 @@ def _joint_interval(
     drawn = rng.multinomial(chosen_by, [1 / chosen_by] * chosen_by, RESAMPLES).astype(np.float64)
     places = _places([validation[name] for name in pair], rule, drawn)
     weights = rng.multinomial(n, [1 / n] * n, RESAMPLES) / n
-    first, second = (
-        np.take_along_axis(weights @ test[name].dice_of_patients, of[:, None], axis=1)[:, 0]
-        for name, of in zip(pair, places, strict=True)
-    )
+    first, second = (weights @ test[name].dice_of_patients for name in pair)
+    matched = _at(second, places[1]) - _at(first, places[0])
+    half = second[:, HALF] - first[:, HALF]
     beyond = (1 - expanded_level(CI_LEVEL, min(n, chosen_by))) / 2
-    low, high = np.quantile(second - first, (beyond, 1 - beyond))
-    return float(low), float(high)
+    share = np.divide(matched, half, out=np.full(RESAMPLES, np.inf), where=half != 0)
+    ends = [np.quantile(values, (beyond, 1 - beyond)) for values in (matched, share)]
+    return (float(ends[0][0]), float(ends[0][1])), (float(ends[1][0]), float(ends[1][1]))
+
+
+def _at(values: Reals, places: Places) -> Reals:
+    """The value of each row at its place, shape (rows,)."""
+    return np.asarray(np.take_along_axis(values, places[:, None], axis=1)[:, 0])
 
 
 def _record(curves: Mapping[str, Curves], pair: tuple[str, str], places: Sequence[int]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.confidence import MEASURES, RESAMPLES, Confidence, load_confidence
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
-from afl_core.analysis.validation import check_other_patients, check_same_sources
+from afl_core.analysis.validation import check_validation
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
@@ -104,13 +104,11 @@ def load_for_scaling(
     """The counts of the sources with their logits, on the cases that are compared and on validation cases.
 
     Raises:
-        DataError: If a source of that name is another checkpoint there or has no counts, or a patient is in both.
+        DataError: If `check_validation` raises it, or a source has no counts.
     """
     names = [name for group in members.values() for name in group]
-    check_same_sources(opened, validation, names)
-    test, fitted = (load_confidence(of, names, logits=True) for of in (opened, validation))
-    check_other_patients(test[names[0]].patients, fitted[names[0]].patients)
-    return test, fitted
+    check_validation(opened, validation, names)
+    return load_confidence(opened, names, logits=True), load_confidence(validation, names, logits=True)
 
 
 def scale_pair(

@@ -1,10 +1,35 @@
 """Results on validation cases, from which something is chosen that is then judged on test cases."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import permutations
+from pathlib import Path
 
-from afl_core.base.words import named
+import numpy as np
+
+from afl_core.base.words import named, number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
+
+SHAPE = ["reference_volume_ml", "roughness", "sphericity", "elongation"]
+"""Columns that are the same in two cases where their references are."""
+
+LEAST_ALIKE = 2
+"""Equal references of two results from which on they are taken for those of the same patients; one may be chance."""
+
+_OTHERS = "Give results of other patients, such as those of the validation split"
+
+
+def check_validation(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:
+    """Raise `DataError` where something that is chosen on the validation cases would prove nothing.
+
+    That is where a source is another checkpoint there, or missing, or has the maps of another source by the names of
+    the folders; and where a patient is in both, or references are the same under other names. Other scans of the same
+    patients under other names cannot be told.
+    """
+    check_same_sources(opened, validation, sources)
+    _check_folders(opened, validation, sources)
+    check_other_patients(opened.rows["patient"], validation.rows["patient"])
+    _check_other_references(opened, validation)
 
 
 def check_same_sources(opened: Comparison, validation: Comparison, sources: Iterable[str]) -> None:
@@ -23,7 +48,40 @@ def check_other_patients(test: Iterable[object], validation: Iterable[object]) -
     """Raise `DataError` where a patient is in both: what was chosen on the test cases themselves proves nothing."""
     if both := sorted(str(patient) for patient in set(validation) & set(test)):
         raise DataError(
-            "Patients of the validation cases are among those that are compared",
-            received=named(both),
-            todo="Give results of other patients, such as those of the validation split",
+            "Patients of the validation cases are among those that are compared", received=named(both), todo=_OTHERS
+        )
+
+
+def _check_folders(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:
+    """Raise where the maps of a source lie, on the validation cases, in a folder with the name of another source's."""
+
+    def words(of: Comparison, name: str) -> set[str]:
+        source = of.manifest.sources[name]
+        return {part.casefold() for part in Path(source.path).parts} if source.kind == "masks" else set()
+
+    for name, other in permutations(sources, 2):
+        own, others = (words(opened, of) | {of.casefold()} for of in (name, other))
+        there = words(validation, name) - words(validation, other)
+        if there & (others - own) and not there & (own - others):
+            raise DataError(
+                f"{name} of {validation.name} has a folder that is named as that of {other}",
+                received=validation.manifest.sources[name].path,
+                todo="Measure each source under the name that it has here; name the folders of one source alike",
+            )
+
+
+def _check_other_references(opened: Comparison, validation: Comparison) -> None:
+    """Raise where references of validation cases are those of compared cases, by volume and shape to the last digit."""
+    tables = []
+    for of in (opened, validation):
+        cases = of.rows.drop_duplicates("case_id")[["case_id", *SHAPE]].dropna()
+        tables.append(cases.assign(**{column: cases[column].astype(np.float32) for column in SHAPE}))
+    both = tables[0].merge(tables[1], on=SHAPE, suffixes=("", "_there"))
+    if both["case_id_there"].nunique() >= LEAST_ALIKE:
+        pairs = [f"{row.case_id} and {row.case_id_there}" for row in both.itertuples()]
+        many = number_of(both["case_id_there"].nunique(), "validation case")
+        raise DataError(
+            f"The references of {many} are those of cases that are compared",
+            received=named(pairs, shown=3),
+            todo=_OTHERS,
         )

@@ -121,6 +121,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     by: ByOption = None,
+    covariates: CovariatesOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
     metric: MetricOption = MAIN,
@@ -140,11 +141,11 @@ def report(  # noqa: PLR0913 - one parameter an option
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
     options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
     if regions:
-        found, problems = open_regions(results, options, region, regions)
+        found, problems = open_regions(results, options, region, regions, covariates=covariates)
         opened, first = found[0].comparison, found[0]
         findings = Findings(first.breakdown, first.options, opened, command_line(), found, problems)
     else:
-        opened, breakdown = open_breakdown(results, options, region)
+        opened, breakdown = open_breakdown(results, options, region, covariates=covariates)
         findings = Findings(breakdown, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -62,7 +63,14 @@ def curves(
     of_pair: dict[str, Any] | None = None
     if matched:
         thresholds = dict(zip(matched.pair, matched.thresholds, strict=True))
-        of_pair = {"thresholds": thresholds, "rule": by, "remaining": matched.remaining, "sentence": matched.sentence()}
+        shown = matched.remaining is not None and np.isfinite(matched.remaining_interval).all()
+        of_pair = {
+            "thresholds": thresholds,
+            "rule": by,
+            "remaining": matched.remaining,
+            "remaining_interval": matched.remaining_interval if shown else None,
+            "sentence": matched.sentence(),
+        }
     records = table.astype(object).where(table.notna(), None).to_dict("records")
     print_json(json_text({"matched": of_pair, "curves": records}))
     print_caveats(opened.manifest, opened.rows)

@@ -147,7 +147,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
     if table:
         results.keep_covariates(table)
-    more = (*table.warnings, *table.left_out.values()) if table else _participants_problem(results)
+    more = results.manifest().covariates.told if table else _participants_problem(results)
     print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
     print_line(f"Tables, masks and manifest are in {out}")
     if rule:

@@ -13,7 +13,7 @@ from afl_core.analysis.breakdown.overall import Overall, overall
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import number
 from afl_core.base.storage import json_text
-from afl_core.cli.options import LabelsOption, PatientsOption, data_options
+from afl_core.cli.options import CovariatesOption, LabelsOption, PatientsOption, data_options
 from afl_core.cli.output_options import command
 from afl_core.cli.summary import print_caveats
 from afl_core.cli.terminal import print_json, print_line, print_problems, print_result
@@ -68,6 +68,7 @@ def import_(  # noqa: PLR0913 - one parameter an option
     ] = WHOLE,
     labels: LabelsOption = None,
     patients: PatientsOption = None,
+    covariates: CovariatesOption = None,
 ) -> None:
     """Make results of tables that another tool has computed: nnU-Net, AUDIT, panoptica, BraTS, or any CSV.
 
@@ -80,12 +81,12 @@ def import_(  # noqa: PLR0913 - one parameter an option
     choice = Choice(tuple(map(parse_metric, metric or ())), *columns, column, unit or "ml")
     options = data_options(labels=labels, region=reference_region, patients=patients)
     cohort = options.references(references) if references else None
-    request = Request(parse_files(files), format_, tool, region, choice, voxel_mm3, cohort, patients)
+    request = Request(parse_files(files), format_, tool, region, choice, voxel_mm3, cohort, patients, covariates)
     opened = open_comparison(import_tables(request, out).folder)
     metrics = overall((opened.rows, opened.lesions), opened.manifest, Options(pool_seeds=False))
     _print(opened, metrics)
     print_problems(opened.manifest.data.skipped)
-    print_caveats(opened.manifest, opened.rows)
+    print_caveats(opened.manifest, opened.rows, opened.manifest.covariates.told)
     print_line(f"Table and manifest are in {out}")
 
 

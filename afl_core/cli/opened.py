@@ -30,8 +30,9 @@ def with_table(opened: Comparison, covariates: Path) -> Comparison:
     """The results with the covariates of a table in place of those that they hold; nothing is written."""
     patient_of = {} if opened.rows.empty else dict(zip(opened.rows["case_id"], opened.rows["patient"], strict=True))
     table = load_covariates(covariates, patient_of)
-    print_warnings((*table.warnings, *table.left_out.values()))
-    return replace(opened, manifest=opened.manifest.with_covariates(table))
+    manifest = opened.manifest.with_covariates(table)
+    print_warnings(manifest.covariates.told)
+    return replace(opened, manifest=manifest)
 
 
 def open_breakdown(

@@ -34,7 +34,8 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     patients = f"{manifest.patients(rows['case_id']).sentence()}."
     ignored = ignored_sentence(manifest, rows)
     region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
-    sentences = (patients, region, ignored, *meanings(manifest), *_saturated(rows))
+    covariates = covariates_sentence(manifest, rows)
+    sentences = (patients, region, ignored, covariates, *meanings(manifest), *_saturated(rows))
     return tuple(sentence for sentence in sentences if sentence)
 
 
@@ -52,7 +53,18 @@ def _imported(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
         sizes = "Volume is as the table has it; there is no roughness: import with --references for it."
         if not (rows["reference_volume_ml"] >= 0).any():
             sizes = "There is neither volume nor roughness: import with --references, or with a size, for bins."
-    return [imported_sentence(manifest), f"Region: {manifest.data.labels}.", sizes]
+    sentences = (imported_sentence(manifest), f"Region: {manifest.data.labels}.", sizes)
+    return [*sentences, *filter(None, [covariates_sentence(manifest, rows)])]
+
+
+def covariates_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
+    """Which covariates a table gives to these cases; "" where none does."""
+    columns, cases = manifest.covariates.columns, set(rows["case_id"])
+    if not columns:
+        return ""
+    known = len(cases & {case for of in columns.values() for case in of})
+    share = "" if known == len(cases) else f", for {known} of {number_of(len(cases), 'case')}"
+    return f"Covariates of {manifest.covariates.table}{share}: {named(list(columns), shown=8)}."
 
 
 def meanings(manifest: Manifest) -> list[str]:

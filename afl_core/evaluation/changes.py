@@ -8,6 +8,7 @@ from pathlib import Path
 
 from afl_core.base import paths, processes
 from afl_core.base.words import named
+from afl_core.data.covariates import Covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
@@ -73,7 +74,7 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda candidate: -candidate.cases))
 
 
-def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
+def add_predictions(cohort: Cohort, folders: Mapping[str, Path], covariates: Covariates | None = None) -> str:
     """Take folders of predictions as sources and start to measure every case; the name of the results.
 
     Where the data set is read as the whole tumour, every region that its labels name is measured.
@@ -81,6 +82,7 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     Args:
         cohort: The data set, read as it counts.
         folders: The folder of each source, by the source's name.
+        covariates: What a table says of the cases, to keep with the results; None leaves what they hold.
 
     Raises:
         AflError: If a folder holds no prediction, or a name cannot be one.
@@ -94,6 +96,8 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path]) -> str:
     else:
         name = describe_new(cohort, sources)
         results = Results(paths.RESULTS / name)
+    if covariates:
+        results.keep_covariates(covariates)
     start_job(results, data=cohort.root, case_id=EVERY, sources=sources)
     return name
 

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Container, Iterable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -130,7 +131,7 @@ class Manifest(Section, BaseModel):
 
     def with_covariates(self, of: Covariates) -> Self:
         """The same with the covariates of another table."""
-        section = CovariatesSection.model_validate({"table": of.table, "columns": of.columns, "left_out": of.left_out})
+        section = CovariatesSection.model_validate(asdict(of))
         return self.model_copy(update={"covariates": section})
 
     def with_data(self, **changed: object) -> Self:

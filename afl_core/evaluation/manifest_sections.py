@@ -145,11 +145,18 @@ class CovariatesSection(Section):
         table: Name of the file.
         columns: Column to case id to value, all numbers or all texts.
         left_out: Column that is no covariate, to why, a sentence.
+        warnings: What else is to be known of the table, a sentence each.
     """
 
     table: str = ""
     columns: dict[str, dict[str, float] | dict[str, str]] = {}
     left_out: dict[str, str] = {}
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """What is odd about the table, and what of it is no covariate, a sentence each."""
+        return (*self.warnings, *self.left_out.values())
 
 
 class MetricSection(Section):

@@ -10,7 +10,8 @@ from made_maps import GRID, PAIR, measure_maps
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, by_size, curves_table, load_curves, places_at_rate
-from afl_core.analysis.operating_point import load_validation, match_thresholds
+from afl_core.analysis.operating_point import _joint_intervals, load_validation, match_thresholds
+from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import open_comparison
@@ -49,17 +50,82 @@ def pair_of(seed, cases, prefix, *, shift):
     return {name: drawn(rng, radii, shift=by, prefix=prefix) for name, by in zip(PAIR, (0, shift), strict=True)}
 
 
+def voxels(rng, radii, *, shift, prefix) -> Curves:
+    """The same maps as `drawn`, of all cases at once, without their lesions."""
+    noise = rng.normal(0, 1, (len(radii), GRID.size)) + rng.normal(0, 0.4, (len(radii), 1))
+    distance = radii[:, None] - GRID.ravel()
+    below = np.searchsorted(THRESHOLDS, 1 / (1 + np.exp(shift - 1.5 * distance - noise)))  # thresholds below each voxel
+
+    def above(which):
+        rows = np.arange(len(radii))[:, None] * 100 + below
+        counts = np.bincount(rows[which], minlength=100 * len(radii)).reshape(-1, 100)
+        return counts[:, :0:-1].cumsum(axis=1)[:, ::-1].astype(float)
+
+    ids, none = tuple(f"{prefix}{k}" for k in range(len(radii))), np.zeros((len(radii), 99))
+    reference = (distance > 0).sum(axis=1).astype(float)
+    counts = above(distance > 0), above(distance <= 0)
+    return Curves(np.array(ids, object), ids, *counts, none, none, reference, np.ones(len(radii)), reference / 1000)
+
+
+def shifted(seed, prefix):
+    rng = np.random.default_rng(seed)
+    radii = rng.uniform(3, 5, 16)
+    return {name: voxels(rng, radii, shift=by, prefix=prefix) for name, by in zip(PAIR, (0, 1.5), strict=True)}
+
+
 def test_a_shifted_threshold_is_no_difference_of_the_losses():
-    raw, matched, remaining = 0, 0, []
-    for seed in range(40):
-        test, validation = pair_of(seed, 16, "t", shift=1.5), pair_of(seed + 1000, 16, "v", shift=1.5)
-        found = match_thresholds(test, validation, PAIR)
-        raw += found.raw["ci_high"] < 0
-        matched += found.matched["ci_low"] <= 0 <= found.matched["ci_high"]
-        remaining.append(found.remaining)
-    assert raw == 40
-    assert matched >= 36, "about 95 of 100"
-    assert abs(np.mean(remaining)) < 0.1
+    """In 95 of 100 studies at least; the intervals of `match_thresholds` without its records, for time."""
+    studies = [(shifted(seed, "t"), shifted(seed + 1000, "v")) for seed in range(100)]
+    at_half = [test["A-FL"].dice[:, HALF] - test["FL"].dice[:, HALF] for test, _ in studies]
+    raw = mean_intervals(np.stack(at_half, axis=1))
+    matched, shares = np.swapaxes([_joint_intervals(*study, PAIR, "dice") for study in studies], 0, 1)
+    assert (raw[:, 1] < 0).sum() == 100, "the difference at 0.5 leaves out 0"
+    assert ((matched[:, 0] <= 0) & (matched[:, 1] >= 0)).sum() >= 95, "at matched thresholds it does not"
+    assert ((shares[:, 0] <= 0) & (shares[:, 1] >= 0)).sum() >= 95, "nor does the share that remains"
+    found = match_thresholds(*studies[0], PAIR)
+    assert (found.matched["ci_low"], found.matched["ci_high"]) == tuple(matched[0])
+    assert found.remaining_interval == tuple(shares[0])
+    assert found.raw["ci_high"] < 0
+
+
+def by_dice(dice, prefix) -> Curves:
+    """Cases with this Dice at each threshold, shape (cases, 99), of a reference of 100 voxels."""
+    ids, none = tuple(f"{prefix}{k}" for k in range(len(dice))), np.zeros(dice.shape)
+    whole = np.full(len(dice), 100.0)
+    return Curves(np.array(ids, object), ids, 100 * dice / (2 - dice), none, none, none, whole, whole / 100, whole)
+
+
+def test_the_share_that_remains_by_hand():
+    """Every patient loses 2d at 0.5 and d at 0.3, which is best: half remains of whichever patients are drawn."""
+    lost, place = np.linspace(0.01, 0.08, 8), int(np.flatnonzero(np.float32(0.3) == THRESHOLDS)[0])
+    second = np.repeat(0.8 - 2 * lost[:, None], 99, axis=1)
+    second[:, place] = 0.8 - lost
+    test, validation = (
+        {"FL": by_dice(np.full((8, 99), 0.8), prefix), "A-FL": by_dice(second, prefix)} for prefix in "tv"
+    )
+    found = match_thresholds(test, validation, PAIR)
+    assert found.thresholds == pytest.approx((0.5, 0.3))
+    assert found.remaining == pytest.approx(0.5)
+    assert found.remaining_interval == pytest.approx((0.5, 0.5))
+    assert "Of the difference at 0.5, 50 % remains (50 to 50 %)." in found.sentence()
+    turned = match_thresholds(test, validation, ("A-FL", "FL"))
+    assert turned.remaining_interval == pytest.approx((0.5, 0.5)), "whichever stands first"
+
+
+def test_no_share_is_given_where_the_difference_at_half_includes_zero():
+    lost = np.tile([[0.05], [-0.05]], (4, 99))
+    test, validation = (
+        {"FL": by_dice(np.full((8, 99), 0.8), prefix), "A-FL": by_dice(0.8 - lost, prefix)} for prefix in "tv"
+    )
+    found = match_thresholds(test, validation, PAIR)
+    assert found.remaining is None
+    assert found.sentence().endswith("No difference is shown at 0.5, so no share of one is given.")
+
+
+def test_a_share_of_few_patients_has_no_interval():
+    test, validation = shifted(1, "t"), shifted(2, "v")
+    few = {name: of.of_rows(np.arange(4)) for name, of in test.items()}
+    assert np.isnan(match_thresholds(few, validation, PAIR).remaining_interval).all()
 
 
 def test_a_difference_of_the_losses_remains():
@@ -67,7 +133,9 @@ def test_a_difference_of_the_losses_remains():
     worse = {name: replace(of, tp=0.8 * of.tp) if name == "A-FL" else of for name, of in test.items()}
     found = match_thresholds(worse, validation, PAIR)
     assert found.remaining > 0.8
-    assert "% remains." in found.sentence()
+    low, high = found.remaining_interval
+    assert low < found.remaining < high
+    assert f"% remains ({100 * low:.0f} to {100 * high:.0f} %)." in found.sentence()
 
 
 def test_false_lesions_are_matched_to_the_first_source():

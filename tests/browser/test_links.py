@@ -74,7 +74,8 @@ CHANGES = {
         choose("Smoothness by", 0),
         fill("Small up to (ml)", "1.5"),
         toggle("All pairs of sources"),
-        press("tab", "Pairs"),
+        press("tab", "Cases"),
+        press("radio", "Distribution"),
     ],
     "loss_xray": [
         choose("What the loss sees", 2),

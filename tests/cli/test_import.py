@@ -62,3 +62,32 @@ def test_a_folder_with_results_is_refused(tmp_path, tables):
     run("import", *tables, "--out", tmp_path / "out")
     done = run("import", *tables, "--out", tmp_path / "out")
     assert "holds results already" in str(done.exception)
+
+
+def test_covariates_of_a_table_are_kept_and_axes_of_what_was_imported(tmp_path, tables):
+    table = tmp_path / "sites.csv"
+    table.write_text("case_id,site,day\na,N,2020-01-02\nb,S,2020-01-03\nc,N,\nelsewhere,S,\n")
+    given = ("import", *tables, "--voxel-mm3", 10, "--covariates", table)
+    done = run(*given, "--out", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    assert "Covariates of sites.csv, for 3 of 7 cases: site." in done.output
+    assert "1 id is in sites.csv that no case of these has: elsewhere." in done.stderr
+    assert "day of sites.csv is no axis: it says a time" in done.stderr
+    record = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert record["covariates"]["columns"] == {"site": {"a": "N", "b": "S", "c": "N"}}
+    done = run("breakdown", tmp_path / "out", "--by", "site", "--out", tmp_path / "b")
+    assert "Site (exploratory)" in done.output
+    table.write_text("case_id,site\na,N\na,S\n")
+    done = run(*given, "--out", tmp_path / "none")
+    assert "a: site N and S" in str(done.exception)
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_participants_tsv_beside_a_table_gives_its_covariates(tmp_path):
+    file = write_nnunet(tmp_path / "FL" / "summary.json")
+    (file.parent / "participants.tsv").write_text(
+        "participant_id\tage\n" + "".join(f"{c}\t4{k}\n" for k, c in enumerate("abcdefg"))
+    )
+    assert run("import", file, "--out", tmp_path / "out").exit_code == 0
+    record = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert record["covariates"]["columns"] == {"age": {c: 40.0 + k for k, c in enumerate("abcdefg")}}

@@ -1119,6 +1119,17 @@ def test_breakdown_reads_covariates_for_this_once(afl, made, tmp_path):
     assert "There is no axis of that name (received: site)" in afl("breakdown", made, "--by", "site").error
 
 
+def test_report_reads_covariates_for_this_once(afl, made, tmp_path):
+    table, out = tmp_path / "sites.csv", tmp_path / "r.html"
+    table.write_text("case_id,site\n" + "".join(f"case_{k:02d},{'NS'[k % 2]}\n" for k in range(24)))
+    before = (made / "manifest.json").read_bytes()
+    given = ("report", made, "--by", "size,site", "--out", out)
+    assert "There is no axis of that name (received: site)" in afl(*given).error
+    assert afl(*given, "--covariates", table).code == 0
+    assert "Covariates of sites.csv: site." in out.read_text()
+    assert (made / "manifest.json").read_bytes() == before
+
+
 def test_covariates_hold_for_every_region(afl, tmp_path):
     folder = write_regions(tmp_path / "regions", whole=SOURCES, tc=SOURCES)
     table = tmp_path / "sites.csv"

@@ -133,13 +133,25 @@ def test_false_lesions_stand_beside_recall_and_a_plan_takes_a_difference(app, co
     assert not at.exception
     said = text(at)
     assert re.search(
-        r"Of 100 lesions A-FL finds [\d.]+ (more|fewer) than FL, and it has [\d.]+ (more|fewer) false", said
+        r"finds [\d.]+ (more|fewer) than FL .mean over \d+ patients with \d+ lesions.+, and it has [\d.]+ (more|fewer)",
+        said,
     )
     assert said.index("False lesions, by their own size") < said.index("Recall of lesions, by their size")
     seen, assumed = app("breakdown", view="Planning"), app("breakdown", view="Planning", planned="0.2")
     assert "Planning, not evidence" in text(seen)
     assert "to show the difference that was seen" in text(seen)
     assert "to show that difference" in text(assumed)
+
+
+def test_a_link_to_a_view_alone_opens_its_tab_with_all_else_that_it_says(app, cohort):
+    """As earlier versions wrote them: the view was a tab of its own."""
+    old = app("breakdown", view="False lesions", sources=["A-FL", "FL"])
+    assert (old.query_params["view"], old.query_params["lesions_view"]) == ("Lesions", "False lesions")
+    assert "Of 100 lesions FL finds" in text(old), "the sources as the link has them"
+    new = app("breakdown", view="Lesions", lesions_view="False lesions")
+    assert "Of 100 lesions A-FL finds" in text(new)
+    assert "Share of the cases that score" in text(app("breakdown", view="Cases", cases_view="Distribution"))
+    assert "One line a case" in text(app("breakdown", view="Cases", cases_view="nonsense"))
 
 
 def test_masks_have_no_operating_point_and_it_is_said(app, cohort):

@@ -66,6 +66,26 @@ def test_a_folder_of_results_of_nnunet_that_is_typed_is_all_its_models(page, tmp
     assert set(taken[0]) == {"AFL 2d", "FL 2d"}
 
 
+def test_covariates_are_kept_with_what_is_measured_from_the_page(page, results, tmp_path, monkeypatch):
+    monkeypatch.setattr(changes, "start_job", lambda *_, **job: None)
+    (tmp_path / "FL").rename(tmp_path / "moved")
+    (table := tmp_path / "sites.csv").write_text("case_id,site,scan\ngained,N,1\nlost,S,1\n")
+    at = page()
+    (box,) = [b for b in at.text_input if b.label == "Table of covariates" and b.key]
+    box.set_value(str(tmp_path / "none.csv")).run()
+    assert any("no such table" in e.value for e in at.error)
+    (box,) = [b for b in at.text_input if b.label == "Table of covariates" and b.key]
+    box.set_value(str(table)).run()
+    said = " ".join(caption.value for caption in at.caption)
+    assert "Taken: site. 2 cases are not in sites.csv" in said.replace("\\", "")
+    assert "its only value is 1" in said
+    if not (box := next(b for b in at.checkbox if b.label.startswith("moved"))).value:
+        box.check().run()
+    button(at, "Measure and compare").click().run()
+    assert not at.exception
+    assert results.manifest().covariates.columns == {"site": {"gained": "N", "lost": "S"}}
+
+
 def test_a_folder_that_is_not_there_is_said(page):
     at = page()
     (box,) = [b for b in at.text_input if b.label == "Another folder of predictions"]

@@ -64,6 +64,21 @@ def test_data_page_imports_tables_on_this_machine(app, tables, tmp_path):
     assert list(record["sources"]) == ["FL", "A-FL"]
 
 
+def test_data_page_imports_tables_with_covariates(app, tables, tmp_path):
+    (tmp_path / "sites.csv").write_text("case_id,site\na,N\nb,S\n")
+    at = app("data")
+    next(a for a in at.text_area if a.label.startswith("Or tables")).set_value("\n".join(tables))
+    next(t for t in at.text_input if t.label == "Table of covariates").set_value(str(tmp_path / "nowhere.csv"))
+    next(b for b in at.button if b.label == "Import").click().run()
+    assert any("no such table" in e.value for e in at.error)
+    assert not (tmp_path / "results" / "imported").exists()
+    next(t for t in at.text_input if t.label == "Table of covariates").set_value(str(tmp_path / "sites.csv"))
+    next(b for b in at.button if b.label == "Import").click().run()
+    assert not at.exception
+    record = json.loads((tmp_path / "results" / "imported" / "manifest.json").read_text())
+    assert record["covariates"]["columns"] == {"site": {"a": "N", "b": "S"}}
+
+
 def test_results_keep_uploaded_tables_and_a_wrong_one_leaves_none(app, tables, tmp_path):
     (file,) = {text.partition("=")[2] for text in tables[:1]}
     at = app("data")

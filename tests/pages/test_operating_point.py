@@ -1,5 +1,7 @@
 """The tab Operating point: counts at every threshold, and matched thresholds with results of other patients."""
 
+import shutil
+
 import pytest
 from made_maps import measure_maps
 
@@ -34,3 +36,11 @@ def test_cases_of_one_size_have_curves_of_their_own(app, parts):
         counted += [int(of.value.split()[0]) for of in shown.caption if "best threshold of these cases" in of.value]
     assert counted[0] == 7 == sum(counted[1:])
     assert min(counted[1:]) > 0
+
+
+def test_validation_results_that_will_not_do_are_said_and_hide_no_chart(app, parts, tmp_path):
+    """The test cases themselves, under another name of the results."""
+    shutil.copytree(tmp_path / "results" / "test", tmp_path / "results" / "again")
+    shown = app("breakdown", results="test", view="Operating point", validation="again")
+    assert any("Patients of the validation cases are among" in error.value for error in shown.error)
+    assert "Dice against the threshold" in text(shown)

@@ -12,6 +12,7 @@ from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_rec
 from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.breakdown.sentences import verdict
 from afl_core.analysis.breakdown.units import Units, select_units
+from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import DIGITS, number
 from afl_core.base.words import number_of
 
@@ -94,7 +95,9 @@ def list_false_lesions(lesions: pd.DataFrame, sources: Sequence[str]) -> pd.Data
 
 
 def trade_sentence(alarms: Breakdown, recall: Breakdown, pair: tuple[str, str]) -> str:
-    """What the second source finds more, beside the false lesions that it adds.
+    """What the second source finds more, beside the false lesions that it adds, and what each mean is over.
+
+    Patients without a lesion are in the second mean alone.
 
     Args:
         alarms: `false_alarms` by number.
@@ -104,10 +107,11 @@ def trade_sentence(alarms: Breakdown, recall: Breakdown, pair: tuple[str, str]) 
     first, second = pair
     found, false = recall.pair(first, second).iloc[0], alarms.pair(first, second).iloc[0]
     lesions, added = _more(100 * found["mean_difference"], 1), _more(false["mean_difference"], 2)
-    patients = number_of(int(false["n"]), "patient")
+    of_lesions = f"{number_of(int(found['n']), 'patient')} with {number_of(int(found['units']), 'lesion')}"
+    of_cases = patients_text(int(false["n"]), int(false["units"]), int(false["n"]))
     return (
-        f"Of 100 lesions {second} finds {lesions} than {first}, and it has {added} false lesions a case (means over "
-        f"{patients}). {_SHOWN[_is_shown(found), _is_shown(false)]}"
+        f"Of 100 lesions {second} finds {lesions} than {first} (mean over {of_lesions}), and it has {added} false "
+        f"lesions a case (mean over {of_cases}). {_SHOWN[_is_shown(found), _is_shown(false)]}"
     ).strip()
 
 

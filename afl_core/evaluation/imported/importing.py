@@ -14,6 +14,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.storage import write_atomically, write_table
 from afl_core.base.versions import versions
 from afl_core.base.words import number_of
+from afl_core.data.covariates import Covariates, load_covariates, participants_covariates
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.nnunet_results import SUMMARY, VALIDATION, find_models, mask_folders, model_name
 from afl_core.data.patients import decide_patients
@@ -45,6 +46,7 @@ class Request:
         voxel_mm3: Volume of a voxel in mm3, where sizes are in voxels; None where it is not known.
         references: The references, for volume and roughness; None takes the tables' sizes.
         patients: Table of patients.
+        covariates: Table of covariates; None takes those of a participants.tsv that gives the patients.
     """
 
     files: tuple[tuple[str, Path], ...]
@@ -55,6 +57,7 @@ class Request:
     voxel_mm3: float | None = None
     references: Cohort | None = None
     patients: Path | None = None
+    covariates: Path | None = None
 
 
 def parse_files(files: Sequence[str]) -> tuple[tuple[str, Path], ...]:
@@ -99,10 +102,21 @@ def import_tables(request: Request, out: Path) -> Results:
         raise DataError("No case of these tables can be used", received=next(iter(problems.items()), None))
     table = pd.DataFrame(rows)
     metrics = {tool.key(c): _section(c, tool) for c in tool.columns if tool.key(c) in table}
+    manifest = _manifest(entries, tool, request, problems).model_copy(update={"metrics": metrics})
+    manifest = _with_covariates(manifest, request, list(dict.fromkeys(table["case_id"])))
     write_table(out / CASES, table)
-    record = _manifest(entries, tool, request, problems).model_copy(update={"metrics": metrics}).record()
-    write_atomically(out / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())
+    write_atomically(out / MANIFEST, (json.dumps(manifest.record(), indent=1) + "\n").encode())
     return Results(out)
+
+
+def _with_covariates(manifest: Manifest, request: Request, case_ids: Sequence[str]) -> Manifest:
+    """The manifest with the covariates of its cases: of the table that was given, or of a participants.tsv."""
+    patients = manifest.patients(case_ids)
+    if request.covariates:
+        return manifest.with_covariates(load_covariates(request.covariates, patients.of))
+    root = request.references.root if request.references else Path(manifest.data.path).parent
+    found = participants_covariates(root, patients)
+    return manifest if found == Covariates() else manifest.with_covariates(found)
 
 
 def _manifest(

@@ -14,7 +14,7 @@ from afl_core.figures.curves import plot_dice, plot_froc, plot_lesion_f1
 from afl_core.ui.breakdown.controls import Selection
 from afl_core.ui.breakdown.validation import choose_validation
 from afl_core.ui.shared.charts import show_chart
-from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.errors import plain, shown_errors
 
 EVERY = "all"
 
@@ -33,7 +33,8 @@ def show_operating_point(selection: Selection) -> None:
         return
     st.markdown(f"**{plain(thresholds_sentence(curves))}**")
     if selection.pair and set(selection.pair) <= set(curves):
-        _show_matched(selection, curves, selection.pair)
+        with shown_errors():  # validation results that will not do hide no chart
+            _show_matched(selection, curves, selection.pair)
     size = next((binning for binning in selection.main if binning.axis == "size"), None)
     curves = _choose_size(curves, size) if size and selection.units.level == "case" else curves
     names = selection.units.sources

@@ -1,7 +1,8 @@
 """Breakdown page: the further views below the charts by bin, each computed only when it is looked at."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import pandas as pd
 import plotly.graph_objects as go
@@ -46,8 +47,32 @@ from afl_core.ui.shared.errors import plain, shown_errors
 
 Pair = tuple[str, str]
 
+View = Callable[[Selection], None]
+
+GROUPS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "By size": ("Against size", "Size x smoothness", "Confounding"),
+        "Cases": ("Pairs", "Distribution", "Explore"),
+        "Lesions": ("Lesion recall", "False lesions"),
+        "Probabilities": ("Operating point", "Confidence"),
+        "Ranking": ("Ranking",),
+        "Planning": ("Planning",),
+        "Export": ("Export", "Published"),
+    }
+)
+"""Tabs, and the views that each holds."""
+
 RHO = 2
 """Decimals of a rank correlation."""
+
+
+def follow_link() -> None:
+    """Go to the tab of a view that an address names by itself, as those of earlier versions do; before any control."""
+    named = st.query_params.get("view", "")
+    for group, names in GROUPS.items():
+        if named in names and named not in GROUPS:
+            address = {name: st.query_params.get_all(name) for name in st.query_params}
+            st.switch_page("pages/breakdown.py", query_params=address | {"view": [group], _key_of(group): [named]})
 
 
 def show_views(selection: Selection) -> None:
@@ -55,7 +80,7 @@ def show_views(selection: Selection) -> None:
     if selection.regions:
         st.markdown(f"### {plain(capital(region_title(selection.workspace.region)))} alone")
     by_bins = selection.pair is not None and len(selection.main) == 2
-    views: Mapping[str, Callable[[Selection], None]] = {
+    views: Mapping[str, View] = {
         **({"Against size": _show_trend, "Pairs": _show_slopes, "Size x smoothness": _show_grid} if by_bins else {}),
         "Distribution": _show_distribution,
         "Lesion recall": _show_recall,
@@ -69,10 +94,31 @@ def show_views(selection: Selection) -> None:
         "Published": show_published,
         "Export": show_export,
     }
-    for show, tab in zip(views.values(), st.tabs(list(views), key="view", bind="query-params"), strict=True):
+    groups = {group: there for group, names in GROUPS.items() if (there := [name for name in names if name in views])}
+    for (group, names), tab in zip(groups.items(), st.tabs(list(groups), key="view", bind="query-params"), strict=True):
         if tab.open:
             with tab, shown_errors():
-                show(selection)
+                views[_choose_view(group, names)](selection)
+
+
+def _choose_view(group: str, names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return names[0]
+    chosen = st.segmented_control(
+        group,
+        names,
+        default=names[0],
+        required=True,
+        label_visibility="collapsed",
+        key=_key_of(group),
+        bind="query-params",
+    )
+    return str(chosen)
+
+
+def _key_of(group: str) -> str:
+    """Key of the choice within a group."""
+    return f"{group.lower().replace(' ', '_')}_view"
 
 
 def _show_slopes(selection: Selection) -> None:

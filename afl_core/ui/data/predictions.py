@@ -4,7 +4,8 @@ from pathlib import Path
 
 import streamlit as st
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
+from afl_core.data.covariates import Covariates, load_covariates
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.layouts.nnunet_results import find_models, is_model
 from afl_core.data.scan import typed_folder
@@ -13,6 +14,7 @@ from afl_core.evaluation.changes import Candidate, add_predictions, find_candida
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.prediction_files import free_name, named_folders, source_name
+from afl_core.glossary import TERMS
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
@@ -28,8 +30,9 @@ def show_predictions(workspace: Comparison | None, cohort: Cohort) -> None:
     sources = workspace.manifest.sources if is_open and workspace is not None else {}
     with shown_errors(on_page):
         chosen = _choose_found(cohort, sources) | _choose_typed(cohort)
+        covariates = _choose_covariates(cohort)
         if st.button("Measure and compare", type="primary", disabled=not chosen):
-            leave_for(OVERVIEW, add_predictions(cohort, chosen))
+            leave_for(OVERVIEW, add_predictions(cohort, chosen, covariates))
 
 
 def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str, Path]:
@@ -63,6 +66,24 @@ def _choose_typed(cohort: Cohort) -> dict[str, Path]:
         name.caption(f"{number_of(len(models), 'model')} of nnU-Net, named by trainer and configuration")
         return named_folders(models)
     return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
+
+
+def _choose_covariates(cohort: Cohort) -> Covariates | None:
+    """What a table that is typed says of the cases, and a line on what is taken of it; None where none is typed."""
+    label = "With covariates, such as site, scanner or age"
+    with st.expander(label, key=f"with covariates {cohort.root}", on_change="rerun"):
+        text = st.text_input(
+            "Table of covariates",
+            key=f"covariates {cohort.root}",
+            placeholder="/path/to/sites.csv",
+            help=f"{TERMS['Covariate']} It has a column case_id or patient, and is kept with the results.",
+        )
+        if not text.strip():
+            return None
+        found = load_covariates(typed_folder(text), cohort.patients.of)
+        taken = f"Taken: {named(list(found.columns), shown=8)}." if found.columns else "None of its columns is taken."
+        st.caption(plain(" ".join((taken, *found.warnings, *found.left_out.values()))))
+        return found
 
 
 @st.cache_data(max_entries=4, ttl=60, show_spinner="Looking for predictions")

@@ -19,6 +19,7 @@ from afl_core.evaluation.changes import NAME
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS
 from afl_core.evaluation.imported.importing import Request, import_tables, parse_files
 from afl_core.evaluation.imported.values import SIZE_UNITS, Choice, parse_metric
+from afl_core.glossary import TERMS
 from afl_core.ui.shared.errors import shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
 
@@ -43,6 +44,9 @@ def show_tables() -> None:
             region = left.text_input("Label or region, where there are several")
             voxel = middle.number_input("Volume of a voxel (mm³), for sizes in voxels", 0.0, None, None)
             references = right.text_input("Folder of references, for volume and roughness")
+            covariates = left.text_input(
+                "Table of covariates", placeholder="/path/to/sites.csv", help=TERMS["Covariate"]
+            )
             reference_region = right.text_input("Region of the references", WHOLE)
             labels = right.text_input("Labels of the references", placeholder="et=1,ncr=2,ed=3")
             metrics, tool, columns = _choose_columns() if format_ == TABLE else ("", "", Choice())
@@ -61,7 +65,8 @@ def show_tables() -> None:
             request = Request(
                 files, format_, region=region.strip(), voxel_mm3=voxel, references=cohort, tool=tool, choice=choice
             )
-            import_tables(request, folder)
+            table = typed_folder(covariates) if covariates.strip() else None
+            import_tables(replace(request, covariates=table), folder)
             leave_for(OVERVIEW, folder.name)
 
 

@@ -102,9 +102,22 @@ def test_the_trade_in_words():
         select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
     )
     assert trade_sentence(alarms, recall, PAIR) == (
-        "Of 100 lesions A-FL finds 100.0 more than FL, and it has 1.00 more false lesions a case (means over 2 "
-        "patients). Neither difference is shown."
+        "Of 100 lesions A-FL finds 100.0 more than FL (mean over 2 patients with 2 lesions), and it has 1.00 more "
+        "false lesions a case (mean over 2 patients). Neither difference is shown."
     )
+
+
+def test_each_mean_of_the_trade_says_what_it_is_over():
+    """Of three patients with four cases, `q` has no lesion, so it is in the mean of false lesions alone."""
+    cases, lesions = tables({("c1", "A-FL"): [0.5]}, patients=["p", "q", "r", "r"])
+    lesions = lesions[(lesions["patient"] != "q") | (lesions["kind"] != "reference")]
+    alarms = false_alarms(cases, lesions, quantity="number", members=MEMBERS, binning=BINS)
+    recall = compute_breakdown(
+        select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
+    )
+    said = trade_sentence(alarms, recall, PAIR)
+    assert "100.0 more than FL (mean over 2 patients with 3 lesions)" in said
+    assert "0.33 more false lesions a case (mean over 3 patients, 4 cases)" in said
 
 
 def test_a_difference_that_is_shown_is_not_doubted():
@@ -114,7 +127,7 @@ def test_a_difference_that_is_shown_is_not_doubted():
     recall = compute_breakdown(
         select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
     )
-    assert trade_sentence(alarms, recall, PAIR).endswith("1.00 more false lesions a case (means over 12 patients).")
+    assert trade_sentence(alarms, recall, PAIR).endswith("1.00 more false lesions a case (mean over 12 patients).")
 
 
 def test_the_list_has_the_largest_first():
