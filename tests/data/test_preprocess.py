@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from afl_core.data.preprocess import foreground, resampled_shape, resize, z_score
 from afl_core.errors import GeometryError
@@ -72,6 +73,16 @@ def test_resize_interpolates_between_voxel_centres():
 def test_resize_to_the_same_shape_changes_nothing():
     array = np.random.default_rng(0).random((5, 6, 7), np.float32)
     assert resize(array, (5, 6, 7)) is array
+
+
+@pytest.mark.parametrize("shape", [(16, 20, 9), (7, 5, 30), (8, 10, 12), (1, 10, 12), (3, 25, 12)])
+def test_it_is_scipy_s_linear_zoom_of_the_field_of_view(shape):
+    array = np.random.default_rng(0).normal(size=(8, 10, 12)).astype(np.float32)
+    zoom = [target / n for target, n in zip(shape, array.shape, strict=True)]
+    expected = ndimage.zoom(array, zoom, order=1, mode="nearest", grid_mode=True)
+    found = resize(array, shape)
+    assert found.dtype == np.float32
+    assert found == pytest.approx(expected, abs=2e-6)
 
 
 @pytest.mark.parametrize("shape", [(17, 23, 5), (60, 41, 50), (30, 31, 29)])
