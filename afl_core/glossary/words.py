@@ -1,15 +1,6 @@
-"""The words of the pages, each explained once: docs/glossary.md shows them, and the pages' help texts repeat them.
+"""What the words of the pages mean, by subject; metrics and measures explain themselves in `METRICS` and `MEASURES`."""
 
-The formulas are those of the code. What a metric means stands in `METRICS` and `MEASURES` and is taken from there.
-"""
-
-from collections.abc import Mapping
-from types import MappingProxyType
-
-from afl_core.analysis.breakdown.measures import MEASURES
-from afl_core.metrics import METRICS
-
-_DATA = {
+DATA = {
     "Affine": "The 4 x 4 matrix in the header of an image that turns the number of a voxel into a place in mm.",
     "Case": "One study of one patient: its images and, where there is one, its reference.",
     "Component": "Voxels of a mask that hang together, over faces, edges and corners (26-connected).",
@@ -40,7 +31,7 @@ _DATA = {
     "Voxel": "One small box of a 3-D image.",
 }
 
-_SHAPE = {
+SHAPE = {
     "Compactness": "36 pi V^2 / A^3 for volume V and surface area A: 1 is a sphere. It is sphericity cubed (IBSI "
     "BQWJ).",
     "Elongation": "Second over first principal axis of a lesion: 1 is not elongated, near 0 is very long (IBSI Q3CK).",
@@ -56,7 +47,7 @@ _SHAPE = {
     "a sphere (IBSI QCFX).",
 }
 
-_LOSS = {
+LOSS = {
     "A-FL": "Adaptive focal loss: a focal loss, -alpha (1 - p_t)^gamma log(p_t), whose alpha and gamma come from "
     "each case's own reference (arXiv 2407.09828).",
     "Alpha (alpha_va)": "The weight in A-FL, P_bg / (P_fg + P_bg): the share of the voxels that are background. P_fg "
@@ -99,7 +90,7 @@ _LOSS = {
     "mask from it alone.",
 }
 
-_MEASURING = {
+MEASURING = {
     "Metrics": "Numbers that say how well a prediction agrees with the reference. The Help page defines each of them.",
     "TP, FP, FN and TN": "Voxels, or lesions, that are rightly tumour (true positive), wrongly tumour (false "
     "positive), missed (false negative) and rightly background (true negative).",
@@ -124,7 +115,7 @@ _MEASURING = {
     "how many there are is said.",
 }
 
-_FOLLOW_UP = {
+FOLLOW_UP = {
     "Time point": "One of several studies of a patient; the first is number 1. They stand in the order that a table of "
     "patients gives by a column date or order, else in that of the case names. The day counts from the first.",
     "Baseline": "The first time point of a patient. A change from baseline is a volume minus that of baseline.",
@@ -136,7 +127,7 @@ _FOLLOW_UP = {
     "a patient: 95 of 100 patients are expected between them (Bland and Altman 1986).",
 }
 
-_STATISTICS = {
+STATISTICS = {
     "Bin": "A group of cases or lesions with similar tumour volume, or similar smoothness. There are three on each "
     "axis, and one for what has no value.",
     "Cell": "The cases or lesions that are in one bin by volume and in one bin by smoothness.",
@@ -203,7 +194,7 @@ _STATISTICS = {
     "source; pooled distances are one list from both surfaces.",
 }
 
-_TRAINING = {
+TRAINING = {
     "Argmax": "The decision rule that calls a voxel tumour where the tumour output is higher than the background "
     "output.",
     "Batch": "The patches that a network sees in one step.",
@@ -228,7 +219,7 @@ _TRAINING = {
     "become the checkpoint.",
 }
 
-_RESULTS = {
+RESULTS = {
     "Results": "A folder with the measured rows of every case and source, the predicted masks, and a manifest that "
     "says how they were made.",
     "Manifest": "The file manifest.json of a results folder: data set, region, sources, versions, settings and "
@@ -243,58 +234,3 @@ _RESULTS = {
     "Synthetic": "Drawn by a program, not measured on a patient. The demo cohort is.",
     "Cohort": "The cases that are looked at together.",
 }
-
-_BETTER = {"higher": "Higher is better.", "lower": "Lower is better.", "zero": "Nearer to 0 is better."}
-
-_METRICS = {metric.label: f"{metric.definition} {_BETTER[metric.better]}" for metric in METRICS.values()}
-_METRICS |= {
-    measure.label: f"{measure.definition} {_BETTER[measure.better]}"
-    for measure in MEASURES["lesion"].values()
-    if measure.label not in _METRICS
-}
-
-SECTIONS: Mapping[str, Mapping[str, str]] = MappingProxyType(
-    {
-        title: MappingProxyType(terms)
-        for title, terms in (
-            ("Data", _DATA),
-            ("Size and shape", _SHAPE),
-            ("Losses", _LOSS),
-            ("Metrics", _METRICS),
-            ("Measuring", _MEASURING),
-            ("Statistics", _STATISTICS),
-            ("Patients over time", _FOLLOW_UP),
-            ("Training", _TRAINING),
-            ("Results", _RESULTS),
-        )
-    }
-)
-"""Subject to its terms, and each term to its explanation."""
-
-TERMS: Mapping[str, str] = MappingProxyType({term: text for terms in SECTIONS.values() for term, text in terms.items()})
-"""Every term of the pages to its explanation, which a help text repeats word for word."""
-
-
-def explain(*terms: str) -> str:
-    """Several terms with their explanations as a list, for the help text of a choice between them.
-
-    >>> explain("Step", "Epoch").splitlines()[1]
-    '- Epoch: One pass over the training cases.'
-    """
-    return "\n".join(f"- {term}: {TERMS[term]}" for term in terms)
-
-
-def as_markdown() -> str:
-    """The page docs/glossary.md.
-
-    >>> as_markdown().splitlines()[0]
-    '# Glossary'
-    """
-    lines = [
-        "# Glossary",
-        "",
-        "The words of the pages, each explained once, by subject. [map.md](map.md) says where the code is.",
-    ]
-    for title, terms in SECTIONS.items():
-        lines += ["", f"## {title}", "", *(f"- **{term}**: {text}" for term, text in terms.items())]
-    return "\n".join(lines) + "\n"
