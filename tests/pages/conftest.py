@@ -1,5 +1,6 @@
 """A small evaluated cohort, and the app pointed at it."""
 
+import shutil
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -12,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
+from afl_core.evaluation.manifest import MANIFEST
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import parse_sources
@@ -38,11 +40,11 @@ PREDICTIONS = {
 }
 
 
-@pytest.fixture
-def cohort_folder(tmp_path: Path) -> Path:
-    """Four cases in the plain layout, two sequences each."""
-    rng = np.random.default_rng(1)
-    root = tmp_path / "cohort"
+@pytest.fixture(scope="session")
+def _made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `cohort_folder` and `results` give, made once for all tests that change a copy of it."""
+    rng, made = np.random.default_rng(1), tmp_path_factory.mktemp("made")
+    root = made / "cohort"
     for case_id, mask in CASES.items():
         for sequence in ("flair", "t1"):
             image = rng.normal(100, 10, SHAPE) + 80 * mask
@@ -51,19 +53,43 @@ def cohort_folder(tmp_path: Path) -> Path:
         save_volume(root / "references" / f"{case_id}.nii.gz", mask, AFFINE)
     for source, masks in PREDICTIONS.items():
         for case_id, mask in masks.items():
-            save_volume(tmp_path / source / f"{case_id}.nii.gz", mask, AFFINE)
-    return root
+            save_volume(made / source / f"{case_id}.nii.gz", mask, AFFINE)
+    cohort = load_cohort(root)
+    sources = parse_sources([f"{name}={made / name}" for name in PREDICTIONS])
+    results = Results(made / "results" / "small")
+    results.describe(data=root, kind=cohort.layout.name, sources=sources, skipped={})
+    evaluate_into(results, [case for case in cohort.cases if case.case_id != "lost"], sources)
+    return made
+
+
+@pytest.fixture(scope="session")
+def copy_made() -> Callable[..., None]:
+    """`copy_made(made, to, *names)` copies folders that were made once, so that a test may change them.
+
+    Manifests of results, which say where data and predictions lie, name the copies.
+    """
+
+    def copy(made: Path, to: Path, *names: str) -> None:
+        for name in names:
+            shutil.copytree(made / name, to / name, dirs_exist_ok=True)
+        for manifest in to.glob(f"results/*/{MANIFEST}"):
+            manifest.write_text(manifest.read_text().replace(str(made.resolve()), str(to.resolve())))
+
+    return copy
 
 
 @pytest.fixture
-def results(tmp_path: Path, cohort_folder: Path) -> Results:
-    """Results of both sources on every case but `lost`."""
-    cohort = load_cohort(cohort_folder)
-    sources = parse_sources([f"{name}={tmp_path / name}" for name in PREDICTIONS])
-    results = Results(tmp_path / "results" / "small")
-    results.describe(data=cohort_folder, kind=cohort.layout.name, sources=sources, skipped={})
-    evaluate_into(results, [case for case in cohort.cases if case.case_id != "lost"], sources)
-    return results
+def cohort_folder(_made: Path, copy_made: Callable[..., None], tmp_path: Path) -> Path:
+    """Four cases in the plain layout, two sequences each; predicted masks lie beside it. The test may change them."""
+    copy_made(_made, tmp_path, "cohort", *PREDICTIONS)
+    return tmp_path / "cohort"
+
+
+@pytest.fixture
+def results(_made: Path, copy_made: Callable[..., None], tmp_path: Path, cohort_folder: Path) -> Results:
+    """Results of both sources on every case but `lost`; the test may change them."""
+    copy_made(_made, tmp_path, "results")
+    return Results(tmp_path / "results" / "small")
 
 
 @pytest.fixture

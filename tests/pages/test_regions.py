@@ -35,22 +35,29 @@ def brain(core: int) -> np.ndarray:
     return array
 
 
-@pytest.fixture
-def results(tmp_path):
-    """Two cases with labels, and two sources that have the whole right and the enhancing tumour not."""
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    """Two cases with labels, and two sources that have the whole right and the enhancing tumour not; with results."""
+    made = tmp_path_factory.mktemp("several")
     for case_id, core in (("one", 4), ("two", 5)):
-        save_volume(tmp_path / "references" / f"{case_id}.nii.gz", brain(core), np.eye(4))
+        save_volume(made / "references" / f"{case_id}.nii.gz", brain(core), np.eye(4))
         for name, less in (("FL", 2), ("A-FL", 1)):
-            save_volume(tmp_path / name / f"{case_id}.nii.gz", brain(core - less), np.eye(4))
-    folder = tmp_path / "results" / "several"
+            save_volume(made / name / f"{case_id}.nii.gz", brain(core - less), np.eye(4))
     evaluate(
-        {name: tmp_path / name for name in ("FL", "A-FL")},
-        folder,
-        references=tmp_path / "references",
+        {name: made / name for name in ("FL", "A-FL")},
+        made / "results" / "several",
+        references=made / "references",
         options=DataOptions(labels="et=1,ncr=2,ed=3"),
         regions=("whole", "tc", "et"),
     )
-    return folder
+    return made
+
+
+@pytest.fixture
+def results(several, copy_made, tmp_path):
+    """A copy of those results, beside a copy of their files."""
+    copy_made(several, tmp_path, "references", "FL", "A-FL", "results")
+    return tmp_path / "results" / "several"
 
 
 def headline(at) -> str:

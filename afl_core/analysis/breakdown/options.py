@@ -1,6 +1,6 @@
 """The options of a breakdown: the same choices on the page, on the command line and in a report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from afl_core.analysis.breakdown.covariates import COMPUTED, computed, contrasts
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
-from afl_core.analysis.breakdown.units import Units, select_units
+from afl_core.analysis.breakdown.units import Units, select_each
 from afl_core.base.catalogue import pick
 from afl_core.base.words import number_of
 from afl_core.data.patient_table import PARTICIPANTS
@@ -75,24 +75,33 @@ def evaluated_sources(cases: pd.DataFrame, manifest: Manifest, *, pool_seeds: bo
 
 def choose_units(cases: pd.DataFrame, lesions: pd.DataFrame, manifest: Manifest, options: Options) -> Units:
     """The paired table that the options choose; raises `AflError` where the results do not have it."""
+    return choose_each((cases, lesions), manifest, options, (options.metric,))[0]
+
+
+def choose_each(
+    tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, options: Options, metrics: Sequence[str]
+) -> tuple[Units, ...]:
+    """The paired tables of several metrics, in place of that of the options; `tables` are case rows and lesion rows."""
+    cases, lesions = tables
     everything, seeds = list_sources(manifest, pool_seeds=options.pool_seeds)
     wanted = options.sources or evaluated_sources(cases, manifest, pool_seeds=options.pool_seeds) or everything
-    units = select_units(
+    found = select_each(
         cases,
         lesions,
-        metric=choose_measure(manifest, options.level, options.metric),
+        measures=[choose_measure(manifest, options.level, metric) for metric in metrics],
         sources=wanted,
         level=options.level,
         seeds={name: members for name, members in seeds.items() if name in wanted},
     )
-    numbers = {name: seed_numbers(seeds[name], manifest.sources) for name in units.seeds}
     columns: dict[str, Mapping[Any, Any]] = {**manifest.covariates.columns, **computed(cases)}
     columns["lesion_distance"] = lesion_distance(lesions, level=options.level)
     columns |= contrasts(cases if options.level == "case" else lesions, level=options.level)
-    units = with_covariates(replace(units, seed_numbers=numbers), columns, sequence=sequence_of(cases))
+    sequence = sequence_of(cases)
+    numbers = {name: seed_numbers(seeds[name], manifest.sources) for units in found for name in units.seeds}
+    found = tuple(with_covariates(replace(units, seed_numbers=numbers), columns, sequence=sequence) for units in found)
     for axis in options.axes:
-        _check_covariate(axis, units, manifest)
-    return units
+        _check_covariate(axis, found[0], manifest)
+    return found
 
 
 def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:

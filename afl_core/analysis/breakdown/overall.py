@@ -1,7 +1,7 @@
 """The main metrics over everything, of cases and of lesions: one computation for Overview, report and command line."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
-from afl_core.analysis.breakdown.options import Options, choose_units
+from afl_core.analysis.breakdown.options import Options, choose_each
 from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -66,12 +66,9 @@ def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, optio
         options: Level, sources, and whether seeds are averaged.
     """
     rows = tables[0] if options.level == "case" else tables[1]
-    found = []
-    for key in headline_keys(manifest, options.level):
-        if key in rows:
-            units = choose_units(*tables, manifest, replace(options, metric=key))
-            found.append(Overall(units, bin_records(units, None)))
-    return tuple(found)
+    keys = [key for key in headline_keys(manifest, options.level) if key in rows]
+    found = choose_each(tables, manifest, options, keys) if keys else ()
+    return tuple(Overall(units, bin_records(units, None)) for units in found)
 
 
 def headline_keys(manifest: Manifest, level: Level) -> tuple[str, ...]:

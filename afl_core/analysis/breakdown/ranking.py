@@ -1,7 +1,7 @@
 """The sources in order: over everything or in a bin, how sure it is, and whether other metrics agree."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from afl_core.analysis.breakdown.options import Options, choose_units
+from afl_core.analysis.breakdown.options import Options, choose_each
 from afl_core.analysis.breakdown.overall import headline_keys
 from afl_core.analysis.breakdown.records import Breakdown, patient_means, patient_medians
 from afl_core.analysis.breakdown.sentences import capital, in_sentence, place
@@ -123,10 +123,7 @@ def metric_agreement(
     keys = dict.fromkeys((options.metric, *headline_keys(manifest, options.level)))
     found: list[dict[str, Any]] = []
     chosen: Floats | None = None
-    for key in keys:
-        if key not in rows:
-            continue
-        units = choose_units(*tables, manifest, replace(options, metric=key))
+    for units in choose_each(tables, manifest, options, [key for key in keys if key in rows]):
         means = patient_means(units, np.ones(len(units.table), dtype=bool))
         ranks = rank_sources(_scores(units, means), method)
         chosen = ranks if chosen is None else chosen

@@ -98,9 +98,13 @@ def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVE
         for record in _records(patient_means(units, inside), units, at):
             of_runs = runs_record(units, inside, (record["minus"], record["source"]))
             rows.append({**group, **counts, **record, **of_runs})
-    kinds = {name: "object" if name in TEXTS else "int64" if name in COUNTS else "float64" for name in COLUMNS}
-    table = pd.DataFrame(rows, columns=list(COLUMNS)).astype(dict.fromkeys(TEXTS, "object"))  # also a column of NaN
-    return table.fillna(dict.fromkeys(TEXTS, "")).astype(kinds)
+    return pd.DataFrame({name: _column(rows, name) for name in COLUMNS})
+
+
+def _column(rows: Sequence[dict[str, Any]], name: str) -> pd.Series:
+    """A column of the records; empty where a row does not have it."""
+    kind, empty = ("object", "") if name in TEXTS else ("int64", 0) if name in COUNTS else ("float64", math.nan)
+    return pd.Series([row.get(name, empty) for row in rows], dtype=kind)
 
 
 def pair_records(records: pd.DataFrame, first: str, second: str) -> pd.DataFrame:

@@ -97,43 +97,70 @@ def select_units(
         DataError: If nothing was evaluated.
     """
     measure = metric if isinstance(metric, Measure) else build_measure(level, metric)
-    metric = measure.key
+    (units,) = select_each(cases, lesions, measures=(measure,), sources=sources, level=level, seeds=seeds)
+    return units
+
+
+def select_each(
+    cases: pd.DataFrame,
+    lesions: pd.DataFrame,
+    *,
+    measures: Sequence[Measure],
+    sources: Sequence[str],
+    level: Level,
+    seeds: Mapping[str, Sequence[str]] | None = None,
+) -> tuple[Units, ...]:
+    """The paired tables of several metrics, for which the rows are gone through once; else as `select_units`."""
     if cases.empty:
         raise DataError("These results hold no evaluated case", todo="Run afl evaluate first")
     members = {name: tuple((seeds or {}).get(name, (name,))) for name in sources}
     wanted = [member for group in members.values() for member in group]
     _check_sources(cases, wanted, sources)
     rows = _case_rows(cases) if level == "case" else _lesion_rows(lesions)
-    for column in (metric, "size", "roughness", "released_smoothness"):
+    labels = {measure.key: measure.label for measure in measures}
+    for column in (*labels, "size", "roughness", "released_smoothness"):
         if column not in rows:
-            what = measure.label if column == metric else column
+            what = labels.get(column, column)
             raise UsageError(f"These results have no {what}", received=column, todo="Evaluate again")
     facts = rows.drop_duplicates(["case_id", "lesion_id"]).set_index(["case_id", "lesion_id"])
-    wide = rows.pivot(index=["case_id", "lesion_id"], columns="source", values=metric).reindex(columns=wanted)
-    wide = wide.astype(float).reindex(facts.index)
-    wide = wide.abs() if measure.absolute else wide
+    wide = rows.pivot(index=["case_id", "lesion_id"], columns="source", values=list(labels)).reindex(facts.index)
     evaluated = set(zip(rows["case_id"], rows["source"], strict=True))
-    present = pd.DataFrame(
-        {name: [(case, name) in evaluated for case in facts.index.get_level_values(0)] for name in wanted},
-        index=facts.index,
-    )
-    complete = wide.notna().all(axis=1)
-    left_out = {f"no result of {name}": int((~present[name]).sum()) for name in wanted}
-    left_out["metric undefined"] = int((present.all(axis=1) & ~complete).sum())
-    facts = facts.reset_index().assign(patient=patient_column)[list(FACTS)]
-    keep = complete.to_numpy()
-    wide = wide[keep].reset_index(drop=True)
-    wide.columns.name = None
-    return Units(
-        level=level,
-        measure=measure,
-        sources=tuple(sources),
-        reference=facts,
-        table=facts[keep].reset_index(drop=True),
-        values=pool_seeds(wide, members),
-        left_out={why: count for why, count in left_out.items() if count},
-        seeds={name: wide[list(group)] for name, group in members.items() if len(group) > 1},
+    ids = facts.index.get_level_values(0)
+    present = pd.DataFrame({name: [(case, name) in evaluated for case in ids] for name in wanted})
+    shared: dict[str, Any] = {
+        "level": level,
+        "sources": tuple(sources),
+        "reference": facts.reset_index().assign(patient=patient_column)[list(FACTS)],
         **(_false_positives(cases, members) if level == "lesion" else {}),
+    }
+    return tuple(
+        _paired(measure, wide[[measure.key]].droplevel(0, axis=1), members, present, shared) for measure in measures
+    )
+
+
+def _paired(
+    measure: Measure,
+    wide: pd.DataFrame,
+    members: Mapping[str, Sequence[str]],
+    present: pd.DataFrame,
+    shared: Mapping[str, Any],
+) -> Units:
+    """The table of one metric, from its values and which of the sources were evaluated; a row a unit of both."""
+    values = wide.reindex(columns=list(present)).astype(float).reset_index(drop=True)
+    values = values.abs() if measure.absolute else values
+    complete = values.notna().all(axis=1)
+    left_out = {f"no result of {name}": int((~there).sum()) for name, there in present.items()}
+    left_out["metric undefined"] = int((present.all(axis=1) & ~complete).sum())
+    keep = complete.to_numpy()
+    values = values[keep].reset_index(drop=True)
+    values.columns.name = None
+    return Units(
+        measure=measure,
+        table=shared["reference"][keep].reset_index(drop=True),
+        values=pool_seeds(values, members),
+        left_out={why: count for why, count in left_out.items() if count},
+        seeds={name: values[list(group)] for name, group in members.items() if len(group) > 1},
+        **shared,
     )
 
 

@@ -3,14 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.overall import holding_text
+from afl_core.analysis.breakdown.overall import Overall, holding_text
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import interval, number
 from afl_core.data.labels import region_title
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics import METRICS
-from afl_core.ui.overview.summary import Pair, summarize
+from afl_core.ui.overview.summary import Pair, break_down_cases
 from afl_core.ui.shared.bar import region_key
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import open_results
@@ -48,16 +48,17 @@ def _row(workspace: Comparison, region: str, pair: Pair | None) -> dict[str, str
     """The line of a region; of one that cannot be read, its name alone."""
     row = {"Region": region_title(region)}
     try:
-        summary = summarize(open_results(workspace.results.folder, region))
+        breakdown = break_down_cases(open_results(workspace.results.folder, region))
     except AflError:
         return row
-    if summary is None:
+    if breakdown is None:
         return row
-    breakdown, digits = summary.breakdowns["case"], METRICS["dsc"].digits
-    units, all_of = breakdown.units, breakdown.records.iloc[0]
+    units, digits = breakdown.units, METRICS["dsc"].digits
+    all_of = breakdown.records.iloc[0]
     row["In the reference"] = holding_text(units)
     row["Over"] = patients_text(int(all_of["n"]), len(units.table), units.reference["patient"].nunique())
-    row |= {f"{source} mean": number(mean, digits) for source, mean in summary.metrics["case"][0].means.items()}
+    means = Overall(units, breakdown.records).means
+    row |= {f"{source} mean": number(mean, digits) for source, mean in means.items()}
     if pair and set(pair) <= set(units.sources):
         record = breakdown.pair(*pair).iloc[0]
         row["Difference"] = number(record["mean_difference"], digits, sign=True)

@@ -57,9 +57,26 @@ class Summary:
 
 def summarize(workspace: Comparison) -> Summary | None:
     """The summary of results; None where no source has a row."""
-    if workspace.rows.empty or not evaluated_sources(workspace.rows, workspace.manifest, pool_seeds=True):
-        return None
-    return _summarize(repr((workspace.state, workspace.left_out)), workspace)
+    return _summarize(_key(workspace), workspace) if _has_rows(workspace) else None
+
+
+def break_down_cases(workspace: Comparison) -> Breakdown | None:
+    """The summary's breakdown of cases alone, as for a region that is not looked at; None where no source has a row."""
+    return _break_down(_key(workspace), "case", workspace) if _has_rows(workspace) else None
+
+
+def _has_rows(workspace: Comparison) -> bool:
+    rows = workspace.rows
+    return not rows.empty and bool(evaluated_sources(rows, workspace.manifest, pool_seeds=True))
+
+
+def _key(workspace: Comparison) -> str:
+    return repr((workspace.state, workspace.left_out))
+
+
+@st.cache_resource(max_entries=64, show_spinner="Computing intervals")
+def _break_down(key: str, level: Level, _workspace: Comparison) -> Breakdown:
+    return choose_breakdown((_workspace.rows, _workspace.lesions), _workspace.manifest, Options(level=level))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Computing intervals")
@@ -70,6 +87,6 @@ def _summarize(key: str, _workspace: Comparison) -> Summary:
     if not lesions.empty and (lesions["kind"] == "reference").any():
         levels.append("lesion")
     return Summary(
-        {level: choose_breakdown(tables, manifest, Options(level=level)) for level in levels},
+        {level: _break_down(key, level, _workspace) for level in levels},
         {level: overall(tables, manifest, Options(level=level)) for level in levels},
     )

@@ -10,6 +10,7 @@ from afl_core.analysis.breakdown.options import (
     Options,
     choose_binnings,
     choose_breakdown,
+    choose_each,
     choose_units,
     list_sources,
     unbinned_axes,
@@ -49,6 +50,25 @@ def test_all_sources_in_the_order_of_the_manifest_with_seeds_pooled():
     np.testing.assert_allclose(units.values["FL"], units.seeds["FL"].mean(axis=1))
     assert choose(pool_seeds=False).sources == SEEDED
     assert choose(pool_seeds=False).seeds == {}
+
+
+def test_several_metrics_chosen_at_once_are_those_chosen_one_by_one():
+    """Source b lacks a Dice of the first case and has no row of the last, and the sign of the volume's error drops."""
+    rows = cases("FL seed1", "FL seed2", "b").reset_index(drop=True)
+    rows["volume_error_ml"] = rows["dsc"] - 0.5
+    rows.loc[24, "dsc"] = NAN
+    rows = rows.iloc[:-1]
+    of = manifest("FL seed1", "FL seed2", "b")
+    metrics = ("dsc", "volume_error_ml")
+    together = choose_each((rows, NO_LESIONS), of, Options(), metrics)
+    assert [len(units.table) for units in together] == [10, 11]
+    for units, metric in zip(together, metrics, strict=True):
+        alone = choose_units(rows, NO_LESIONS, of, Options(metric=metric))
+        assert (units.measure.key, units.left_out, units.sources) == (metric, alone.left_out, alone.sources)
+        for name in ("reference", "table", "values"):
+            pd.testing.assert_frame_equal(getattr(units, name), getattr(alone, name))
+        pd.testing.assert_frame_equal(units.seeds["FL"], alone.seeds["FL"])
+    assert (together[1].values >= 0).all(axis=None)
 
 
 def test_sources_that_were_asked_for_in_their_order():
