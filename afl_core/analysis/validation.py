@@ -1,7 +1,7 @@
 """Results on validation cases, from which something is chosen that is then judged on test cases."""
 
 from collections.abc import Iterable, Sequence
-from itertools import permutations
+from itertools import combinations, permutations
 from pathlib import Path
 
 import numpy as np
@@ -22,11 +22,12 @@ _OTHERS = "Give results of other patients, such as those of the validation split
 def check_validation(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:
     """Raise `DataError` where something that is chosen on the validation cases would prove nothing.
 
-    That is where a source is another checkpoint there, or missing, or has the maps of another source by the names of
-    the folders; and where a patient is in both, or references are the same under other names. Other scans of the same
-    patients under other names cannot be told.
+    That is where a source is another checkpoint there, or missing, or has the maps of another source, by their place
+    or the names of the folders; and where a patient is in both, or references are the same under other names. Other
+    scans of the same patients under other names cannot be told.
     """
     check_same_sources(opened, validation, sources)
+    _check_own_files(opened, validation, sources)
     _check_folders(opened, validation, sources)
     check_other_patients(opened.rows["patient"], validation.rows["patient"])
     _check_other_references(opened, validation)
@@ -50,6 +51,22 @@ def check_other_patients(test: Iterable[object], validation: Iterable[object]) -
         raise DataError(
             "Patients of the validation cases are among those that are compared", received=named(both), todo=_OTHERS
         )
+
+
+def _check_own_files(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:
+    """Raise where two sources that differ are the same files on the validation cases."""
+
+    def path(of: Comparison, name: str) -> str:
+        return of.manifest.sources[name].path
+
+    for name, other in combinations(sources, 2):
+        same = path(validation, name) == path(validation, other)
+        if same and path(validation, name) and path(opened, name) != path(opened, other):
+            raise DataError(
+                f"{name} and {other} are the same files in {validation.name}",
+                received=path(validation, name),
+                todo="Measure each source on validation cases by its own maps",
+            )
 
 
 def _check_folders(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:

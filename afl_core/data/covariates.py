@@ -33,7 +33,18 @@ _IDS = ("case_id", "patient", "participant_id")
 """Columns that say which case or patient a row is of; the first of them that is there counts."""
 
 _TODO = "Give a CSV or TSV file with a column case_id or patient (or participant_id), and further columns"
-_DATE = re.compile(r"\d{4}-\d{2}(-\d{2})?")
+_YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
+_NAME = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
+_DATE = re.compile(
+    rf"(?:{_YEAR}[-/.]{_MONTH}(?:[-/.]{_DAY})?|(?:{_DAY}|{_MONTH})[-/.](?:{_DAY}|{_MONTH})[-/.]{_YEAR}"
+    rf"|(?:{_DAY}\.? ?)?{_NAME} ?(?:{_DAY},? )?{_YEAR})(?:[T ]\d.*)?"
+)
+"""Ways to write a date in one cell."""
+
+_DAY_NUMBER = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
+"""A date without signs, if all numbers of a column are such; one alone may be a number."""
+
+_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
 
 Value = float | str
 Unit = TypeVar("Unit")
@@ -84,6 +95,7 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
         raise DataError(
             f"{path.name} names none of the cases", received=_some(_listed(key, rows)), todo=f"Cases: {known}"
         )
+    _check_spellings(path, cells, id_of.values())
     by_case = {
         name: {case: cells[name][row_id] for case, row_id in id_of.items() if row_id in cells[name]} for name in further
     }
@@ -120,6 +132,20 @@ def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[st
     return cells
 
 
+def _check_spellings(path: Path, cells: Mapping[str, Mapping[str, str]], taken: Iterable[str]) -> None:
+    """Raise where an id that was taken stands in the table in another spelling too, with another value."""
+    taken_of = {alike(row_id): row_id for row_id in taken}
+    for name, values in cells.items():
+        for row_id, text in values.items():
+            own = taken_of.get(alike(row_id), row_id)
+            if own != row_id and values.get(own, text) != text and row_id not in taken_of.values():
+                what, received = (
+                    f"{path.name} gives an id two values",
+                    f"{name} of {own} {values[own]}, of {row_id} {text}",
+                )
+                raise DataError(what, received=received, todo="Keep one of them")
+
+
 def _listed(key: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> list[str]:
     return list(dict.fromkeys(strip_suffix(row[key]) if key == "case_id" else row[key] for _, row in rows))
 
@@ -142,15 +168,21 @@ def _why_not(name: str, values: Mapping[str, str]) -> str:
     texts = [text for text in different if _number(text) is None]
     if name in OWN_NAMES:
         return "the name is one of the workbench's own; give it another"
-    if name in ORDER_COLUMNS or any(_DATE.fullmatch(text) for text in different):
+    all_days = different and all(_DAY_NUMBER.fullmatch(text) for text in different)
+    if name in ORDER_COLUMNS or all_days or any(_DATE.fullmatch(text) for text in different):
         return "it says a time, and results are to hold no dates"
     if len(different) < 2:
         return f"its only value is {different[0]}" if different else "no case has a value"
-    if texts and len(different) > MOST_VALUES:
-        return (
-            f"it holds text, such as {texts[0]}, of {number_of(len(different), 'value')}, and {MOST_VALUES} is the most"
-        )
-    return ""
+    return _too_many_texts(texts, different) if texts and len(different) > MOST_VALUES else ""
+
+
+def _too_many_texts(texts: Sequence[str], different: Sequence[str]) -> str:
+    """What is wrong with a column of many values that are not all numbers."""
+    if all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
+        return f"its numbers have a decimal comma, such as {texts[0]}; write {texts[0].replace(',', '.')}"
+    if len(texts) <= len(different) / 2:
+        return f"it holds numbers, and {named(texts, shown=3)}, which {'is' if len(texts) == 1 else 'are'} none"
+    return f"it holds text, such as {texts[0]}, of {number_of(len(different), 'value')}, and {MOST_VALUES} is the most"
 
 
 def _typed(values: Mapping[str, str]) -> dict[str, Value]:

@@ -59,6 +59,12 @@ def test_folders_of_maps_that_are_swapped_are_refused(made, opened):
         check_validation(opened, swapped, PAIR)
 
 
+def test_one_folder_for_both_sources_is_refused(made, opened):
+    same = measured(made, "validation", dict.fromkeys(PAIR, made / "validation" / PAIR[0]))
+    with pytest.raises(DataError, match="FL and A-FL are the same files in validation"):
+        check_validation(opened, same, PAIR)
+
+
 def test_folders_with_names_of_their_own_are_not_taken_for_another_source(made, opened):
     """Names that say nothing, and one folder for all that the other source's path holds too."""
     for folder in ("first", "second"):

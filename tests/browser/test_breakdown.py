@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 import pytest
 from dots import DOTS, click_dot
 from playwright.sync_api import expect
+from watched import AT_REST
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
@@ -121,6 +122,23 @@ def test_a_click_in_explore_opens_a_case_and_back_brings_the_choice(page, serve)
     page.wait_for_function("location.search.includes('explore_right=Roughness')", timeout=30_000)
     assert page.evaluate("decodeURIComponent(location.search).replaceAll('+', ' ')") == unquote_plus(left)
     page.get_by_text("Rank correlation of roughness with Dice, FL: ").wait_for(timeout=30_000)
+
+
+def test_back_from_a_link_of_an_earlier_version_breaks_nothing(page, serve):
+    """Its address is rewritten when it is opened, so the first way back leads to the link itself."""
+    page.goto(f"{serve(ROOT / 'app.py')}/?results=demo")
+    page.wait_for_selector(AT_REST)
+    page.goto(f"{serve(ROOT / 'app.py')}/breakdown?results=demo&view=Explore")
+    page.get_by_text("Rank correlation of").first.wait_for(timeout=60_000)
+    page.wait_for_function("location.search.includes('cases_view=Explore')")
+    page.wait_for_selector(AT_REST)
+    page.go_back()
+    page.wait_for_function("!location.search.includes('cases_view')")
+    page.get_by_text("Against size", exact=True).wait_for(timeout=60_000)
+    page.wait_for_selector(AT_REST)
+    expect(page.get_by_text("Something went wrong")).to_have_count(0)
+    page.go_back()
+    page.wait_for_function("location.pathname === '/'")
 
 
 class TestDarkExport:

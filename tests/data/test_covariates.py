@@ -75,10 +75,53 @@ def test_columns_that_are_no_axis_say_why(tmp_path):
 def test_text_of_many_values_is_left_out(tmp_path):
     cases = {f"C{k}": f"C{k}" for k in range(9)}
     path = tmp_path / "table.csv"
-    path.write_text("case_id,note,age\n" + "".join(f"C{k},{k}{'o' * (k == 8)},{k}\n" for k in range(9)))
+    path.write_text("case_id,note,age\n" + "".join(f"C{k},note {k},{k}\n" for k in range(9)))
     read = load_covariates(path, cases)
     assert list(read.columns) == ["age"]
-    assert "it holds text, such as 8o, of 9 values, and 8 is the most" in read.left_out["note"]
+    assert "it holds text, such as note 0, of 9 values, and 8 is the most" in read.left_out["note"]
+
+
+@pytest.mark.parametrize(
+    "of",
+    [
+        lambda k: f"{k}.3.1960",
+        lambda k: f"03/0{k}/2020",
+        lambda k: f"1{k} Mar 2020",
+        lambda k: f"March {k}, 2020",
+        lambda k: f"2020/0{k}/01",
+        lambda k: f"2020010{k}",
+        lambda k: f"2020-01-0{k}T10:30",
+        lambda k: f"2020-0{k}",
+    ],
+)
+def test_dates_are_no_covariate_however_they_are_written(tmp_path, of):
+    read = load(tmp_path, "patient;when\n" + "".join(f"P{k};{of(k)}\n" for k in range(1, 5)))
+    assert read.columns == {}
+    assert read.left_out["when"].endswith("results are to hold no dates.")
+
+
+def test_numbers_that_look_a_little_like_dates_are_numbers(tmp_path):
+    read = load(tmp_path, "patient,year,cells\nP1,2018,20200101\nP2,2019,5\nP3,2020,7\nP4,2021,19990909\n")
+    assert read.columns["year"]["P1_1"] == 2018
+    assert read.columns["cells"]["P1_1"] == 20200101
+
+
+def test_a_column_of_numbers_names_what_is_none(tmp_path):
+    cases = {f"C{k}": f"C{k}" for k in range(9)}
+    path = tmp_path / "table.csv"
+    path.write_text("case_id;age;dose\n" + "".join(f"C{k};{k},5;{'<0.1' if k == 4 else k}\n" for k in range(9)))
+    read = load_covariates(path, cases)
+    assert read.left_out["age"].endswith("its numbers have a decimal comma, such as 0,5; write 0.5.")
+    assert read.left_out["dose"].endswith("it holds numbers, and <0.1, which is none.")
+
+
+def test_two_spellings_of_an_id_with_two_values_are_refused(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("case_id,site\n001,S\n1,N\n002,S\n")
+    with pytest.raises(DataError, match="site of 001 S, of 1 N"):
+        load_covariates(path, {"001": "001", "002": "002"})
+    path.write_text("case_id,site\n001,S\n1,S\n002,N\n")
+    assert load_covariates(path, {"001": "001", "002": "002"}).columns["site"] == {"001": "S", "002": "N"}
 
 
 def test_participants_that_give_the_patients_give_covariates(tmp_path):

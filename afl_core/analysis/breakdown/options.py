@@ -107,16 +107,17 @@ def choose_each(
 def _check_covariate(axis: str, units: Units, manifest: Manifest) -> None:
     """Refuse a column of the table of covariates that is no axis, with the reason."""
     of = manifest.covariates
-    why = of.left_out.get(axis) or (of.left_out.get(PARTICIPANTS, "") if axis not in units.axes else "")
-    if why:
-        raise UsageError(why.rstrip("."), received=axis, todo="Choose another axis")
-    if axis in COMPUTED and axis not in units.axes:
+    if axis in units.axes:  # whatever a table has under that name
+        return
+    if axis in COMPUTED:
         what = f"{COMPUTED[axis][0]} is not known of these cases, or the same in all"
         todo = "Rows of an earlier version may lack it: evaluate into a new folder, or choose another axis"
         if axis in VALUES:
             todo = "Measure it: afl contrast RESULTS, or choose another axis"
         raise UsageError(what, received=axis, todo=todo)
-    if axis in of.columns and axis not in units.axes:
+    if why := of.left_out.get(axis) or of.left_out.get(PARTICIPANTS):
+        raise UsageError(why.rstrip("."), received=axis, todo="Choose another axis")
+    if axis in of.columns:
         what = f"The column {axis} of {of.table} has fewer than two values over these {units.noun}"
         raise UsageError(what, received=axis, todo="Choose another axis")
 

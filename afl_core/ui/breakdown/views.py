@@ -1,12 +1,14 @@
 """Breakdown page: the further views below the charts by bin, each computed only when it is looked at."""
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 
 import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
+from streamlit.errors import StreamlitAPIException
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.confounding import (
@@ -67,12 +69,13 @@ RHO = 2
 
 
 def follow_link() -> None:
-    """Go to the tab of a view that an address names by itself, as those of earlier versions do; before any control."""
+    """Open the tab of a view that an address names by itself, as those of earlier versions do; before any control."""
     named = st.query_params.get("view", "")
     for group, names in GROUPS.items():
         if named in names and named not in GROUPS:
             address = {name: st.query_params.get_all(name) for name in st.query_params}
-            st.switch_page("pages/breakdown.py", query_params=address | {"view": [group], _key_of(group): [named]})
+            with suppress(StreamlitAPIException):  # its controls are there: this is the way back past the link
+                st.switch_page("pages/breakdown.py", query_params=address | {"view": [group], _key_of(group): [named]})
 
 
 def show_views(selection: Selection) -> None:

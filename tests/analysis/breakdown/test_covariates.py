@@ -123,6 +123,14 @@ def test_what_is_no_axis_says_why():
         broken_down("site", edges={"site": (1.0, 2.0)})
 
 
+@pytest.mark.parametrize("axis", ["size", "roughness", "lesions"])
+def test_a_column_of_a_table_with_the_name_of_an_axis_leaves_that_axis_as_it_is(axis):
+    reason = f"The column {axis} of t.csv is no axis: the name is one of the workbench's own; give it another."
+    manifest = make_manifest(Path("data")).with_covariates(Covariates("t.csv", {}, {axis: reason}))
+    found = choose_breakdown(TABLES, manifest, Options(by=(axis,)))
+    pd.testing.assert_frame_equal(found.records, broken_down(axis).records)
+
+
 def test_size_without_values_leaves_a_covariate_its_bins():
     cases = TABLES[0].assign(reference_volume_ml=np.nan)
     found = choose_breakdown((cases, TABLES[1]), MANIFEST, Options(by=("size", "site")))
