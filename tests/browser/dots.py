@@ -1,5 +1,7 @@
 """A click on a dot of a chart."""
 
+from watched import still_box
+
 DOTS = ".stPlotlyChart .points path"
 OPENED = "location.search.includes('case=')"
 
@@ -12,9 +14,7 @@ def click_dot(page, number: int, *, chart: int = 0) -> None:
     dot = page.locator(".stPlotlyChart").nth(chart).locator(".points path").nth(number)
     dot.wait_for(state="attached", timeout=60_000)
     for _ in range(4):
-        dot.scroll_into_view_if_needed()
-        page.wait_for_timeout(1500)
-        box = dot.bounding_box()
+        box = still_box(page, dot)
         centre = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
         page.mouse.move(*centre)
         page.wait_for_timeout(300)

@@ -13,6 +13,17 @@ PROBE = re.compile(r"/(compare|breakdown|follow_up|loss_xray|training|data|help)
 """A page opened by its own address is asked for Streamlit's own files first below that address, then at the root."""
 
 
+def still_box(page, element) -> dict[str, float]:
+    """Where an element is on the screen, once the page is at rest and nothing moves it any more."""
+    page.wait_for_selector(AT_REST, timeout=60_000)
+    element.scroll_into_view_if_needed()
+    before, box = None, element.bounding_box()
+    while box != before or box is None:
+        page.wait_for_timeout(400)
+        before, box = box, element.bounding_box()
+    return box
+
+
 @contextmanager
 def nothing_wrong(page) -> Iterator[None]:
     """Fails at the end after a console error, an uncaught exception, or a request that leaves this machine."""
