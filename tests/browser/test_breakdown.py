@@ -92,6 +92,7 @@ class TestSmallPage:
 @pytest.mark.parametrize("level", ["Cases", "Lesions"])
 def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     open_breakdown(page, serve, f"&level={level}&size_low=3&view=Pairs")
+    page.wait_for_selector(AT_REST, timeout=60_000)
     left = page.evaluate("location.search")
     click_dot(page, 3, chart=1)
     page.wait_for_selector(READY, timeout=60_000)
@@ -106,7 +107,7 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
         ticked.wait_for(state="attached", timeout=20_000)
         assert re.search(r"lesion=(\d+)", address)[1] == ticked.locator("[role=gridcell]").first.inner_text()
     page.go_back()  # once, and the page is as it was left
-    page.wait_for_function(f"location.pathname + location.search == {json.dumps('/breakdown' + left)}", timeout=30_000)
+    page.wait_for_function(f"location.pathname + location.search == {json.dumps('/breakdown' + left)}", timeout=90_000)
     page.get_by_text(re.compile("[Ss]mall (tumours|lesions)")).first.wait_for(timeout=30_000)
     assert float(page.get_by_role("spinbutton", name="Small up to (ml)").input_value()) == 3
 

@@ -17,7 +17,7 @@ from afl_core.training.run_records import RunStatus
 from afl_core.training.runs import METRICS, RunFolder, list_runs
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 100_000
+PATIENCE = 180_000
 """Milliseconds; a process that loads torch may have to share the machine."""
 
 POINTS = "document.querySelector('.js-plotly-plot')?.data[0].x.length ?? 0"
