@@ -36,6 +36,24 @@ def check_spacing(spacing_mm: Spacing) -> None:
         raise GeometryError("The spacing must be three positive, finite lengths in mm", received=spacing_mm)
 
 
+def foreground(array: NDArray[np.generic]) -> BoolArray:
+    """Voxels that differ from the constant background, read off the eight corners of the image.
+
+    Skull-stripped images have 0 outside, z-scored ones a negative constant. An image without a constant background
+    (its corners differ) is all foreground.
+
+    Args:
+        array: Shape (X, Y, Z).
+
+    Returns:
+        Boolean, same shape.
+    """
+    corners = array[np.ix_(*[(0, -1)] * 3)]
+    if (corners == corners[0, 0, 0]).all():
+        return np.asarray(array != corners[0, 0, 0])
+    return np.ones(array.shape, dtype=np.bool_)
+
+
 def bounding_box(mask: BoolArray, within: Box | None = None) -> Box | None:
     """Smallest box around the True voxels of `mask` (X, Y, Z), looked for in a part of it; None when it is empty.
 

@@ -41,14 +41,13 @@ def contrast(
     Example: afl contrast data/results/demo --sequence flair
     """
     first = open_compared(results)
-    if first.cohort is None:
-        raise DataError("The data set of these results cannot be opened", received=first.problem)
-    chosen = pick_sequence(first.cohort, sequence)
+    cohort = first.needed_cohort()
+    chosen = pick_sequence(cohort, sequence)
     opened = {first.region: first} | {region: open_compared(results, region) for region in first.regions[1:]}
     print_line(f"Lesions on {chosen}, against the voxels within {SHELL_MM:g} mm around them")
     with (
         progress_bar("Measuring") as advance,
-        worker_pool(tasks=len(first.cohort.cases), workers=workers) as executor,
+        worker_pool(tasks=len(cohort.cases), workers=workers) as executor,
     ):
         try:
             table, problems = measure_contrast(opened, chosen, executor=executor, report=advance)

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.errors import GeometryError
+from afl_core.regions import foreground
 from afl_core.volume import Spacing
 
 MAX_VOXELS = 2**27
@@ -14,24 +15,6 @@ MAX_VOXELS = 2**27
 
 SAME_SPACING = 0.02
 """Spacings that differ by less than this fraction are taken as equal: no resampling."""
-
-
-def foreground(array: NDArray[np.generic]) -> NDArray[np.bool_]:
-    """Voxels that differ from the constant background, read off the eight corners of the image.
-
-    Skull-stripped images have 0 outside, z-scored ones a negative constant. An image without a constant background
-    (its corners differ) is all foreground.
-
-    Args:
-        array: Shape (X, Y, Z).
-
-    Returns:
-        Boolean, same shape.
-    """
-    corners = array[np.ix_(*[(0, -1)] * 3)]
-    if (corners == corners[0, 0, 0]).all():
-        return np.asarray(array != corners[0, 0, 0])
-    return np.ones(array.shape, dtype=np.bool_)
 
 
 def z_score(array: NDArray[np.float32]) -> NDArray[np.float32]:

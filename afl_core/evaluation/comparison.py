@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from afl_core.base.words import named, number_of
+from afl_core.base.words import named
 from afl_core.data.labels import SYNONYMS, WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
@@ -14,10 +14,8 @@ from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence, uncounted_sentences
 from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
 from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, failed_predictions, whole_cohort
-from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.merging import empty_counts, of_region
 from afl_core.evaluation.pipeline import mask_path
-from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.evaluation.stored_masks import is_measured_mask
@@ -149,7 +147,7 @@ class Comparison:
         return {
             name: f"{source.card.summary}{_other_region(source.card, self.region)}"
             if source.card
-            else files_text(source)
+            else source.files_text
             for name, source in self.manifest.sources.items()
         }
 
@@ -157,6 +155,12 @@ class Comparison:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
         recorded = self.manifest.sources.items()
         return parse_sources([source_text(name, of.path, of.option, of.meaning) for name, of in recorded])
+
+    def needed_cohort(self) -> Cohort:
+        """The data set; raises `DataError` where it cannot be opened."""
+        if self.cohort is None:
+            raise DataError("The data set of these results cannot be opened", received=self.problem)
+        return self.cohort
 
     def mask_file(self, case_id: str, source: str) -> Path:
         """Where the mask of a case and source is stored; raises `DataError` where a name is a path."""
@@ -279,16 +283,6 @@ def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> 
     order = {source: place for place, source in enumerate(sources)}
     selected = selected.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
     return selected.sort_values("case_id", kind="stable", ignore_index=True)
-
-
-def files_text(source: SourceSection) -> str:
-    """How many files a folder of predictions has, and what they were read as."""
-    if source.kind == "table":
-        return f"measured by {source.option}, imported from {Path(source.path).name}"
-    files = source.files or 0
-    if not source.meaning:
-        return f"{number_of(files, 'mask')} from a folder"
-    return f"{number_of(files, 'file')}, read as {DECIDED[source.meaning]}"
 
 
 def _other_region(card: Card, region: str) -> str:

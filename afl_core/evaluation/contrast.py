@@ -138,9 +138,7 @@ def without_sentences(table: pd.DataFrame) -> tuple[str, ...]:
 def _tasks(opened: Mapping[str, Comparison], sequence: str) -> list[_Task]:
     """Every case whose reference holds a lesion in some region."""
     first = next(iter(opened.values()))
-    if first.cohort is None:
-        raise DataError("The data set of these results cannot be opened", received=first.problem)
-    settings = first.manifest.settings.choice()
+    cohort, settings = first.needed_cohort(), first.manifest.settings.choice()
     matcher = find_matcher(settings.matcher).from_size(settings.least_lesion_voxels)
     places: dict[str, dict[str, Places]] = {}
     for region, of in opened.items():
@@ -148,11 +146,9 @@ def _tasks(opened: Mapping[str, Comparison], sequence: str) -> list[_Task]:
         for case_id, group in lesions.groupby("case_id"):
             ordered = group.sort_values("lesion_id")[["lesion_id", *PLACE]]
             places.setdefault(str(case_id), {})[region] = tuple(map(tuple, ordered.to_numpy(float).tolist()))
-    cases = [case for case in first.cohort.cases if case.case_id in places]
+    cases = [case for case in cohort.cases if case.case_id in places]
     if not cases:
-        raise DataError(
-            "No reference of these results holds a lesion", received=number_of(len(first.cohort.cases), "case")
-        )
+        raise DataError("No reference of these results holds a lesion", received=number_of(len(cohort.cases), "case"))
     return [_Task(case, sequence, matcher, places[case.case_id]) for case in cases]
 
 

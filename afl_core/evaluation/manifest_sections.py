@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
+from afl_core.base.words import number_of
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.rows import SETTINGS, VERSION, Settings
 from afl_core.evaluation.sources import NAME
@@ -119,6 +120,16 @@ class SourceSection(Section):
         if self.kind == "masks" and self.files is None:
             raise ValueError("a folder of masks without the number of its files")
         return self
+
+    @property
+    def files_text(self) -> str:
+        """How many files a folder of predictions has, and what they were read as."""
+        if self.kind == "table":
+            return f"measured by {self.option}, imported from {Path(self.path).name}"
+        files = self.files or 0
+        if not self.meaning:
+            return f"{number_of(files, 'mask')} from a folder"
+        return f"{number_of(files, 'file')}, read as {DECIDED[self.meaning]}"
 
 
 class SettingsSection(Section):

@@ -19,7 +19,7 @@ from afl_core.base.storage import file_state
 from afl_core.base.words import named
 from afl_core.base.workers import finished
 from afl_core.data.layouts import Cohort
-from afl_core.errors import AflError, DataError
+from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.detection_cases import kind_of_maps
 from afl_core.evaluation.prediction_values import BYTE_MAPS
@@ -197,9 +197,8 @@ def measurable(opened: Comparison, name: str) -> Measurable:
     Raises:
         AflError: If data set or sources cannot be opened, or the data set's labels name no region of the protocol.
     """
-    if opened.cohort is None:
-        raise DataError("The data set of these results cannot be opened", received=opened.problem)
-    there = opened.cohort.only([case.case_id for case in opened.cohort.cases if case.reference])
+    cohort = opened.needed_cohort()
+    there = cohort.only([case.case_id for case in cohort.cases if case.reference])
     return Measurable(by_labels(PROTOCOLS[name], there.scheme), there, *label_folders(opened.source_list(), name))
 
 

@@ -8,8 +8,7 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
-from afl_core.data.preprocess import foreground
-from afl_core.regions import BoolArray, bounding_box
+from afl_core.regions import BoolArray, bounding_box, foreground
 from afl_core.volume import Mask, Volume
 
 SMOOTHING_STEPS = 20

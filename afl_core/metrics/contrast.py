@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
 from afl_core.metrics.probability_counts import near
-from afl_core.regions import BoolArray
+from afl_core.regions import BoolArray, foreground
 from afl_core.volume import Spacing
 
 Image = NDArray[Any]
@@ -47,12 +47,9 @@ class Contrast:
 def find_body(image: Image) -> BoolArray:
     """Whether each voxel shows something.
 
-    A skull-stripped or padded image has one value outside the body, which all eight corners share, 0 or another; every
-    voxel of that value is left out. Where the corners differ, every voxel counts. NaN and infinity never do.
+    That is its `foreground`, but NaN and infinity never do.
     """
-    corners = image[:: max(image.shape[0] - 1, 1), :: max(image.shape[1] - 1, 1), :: max(image.shape[2] - 1, 1)]
-    finite = np.asarray(np.isfinite(image))
-    return finite & (image != corners.flat[0]) if np.all(corners == corners.flat[0]) else finite
+    return foreground(image) & np.isfinite(image)
 
 
 def has_zero(image: Image, body: BoolArray) -> bool:

@@ -17,7 +17,6 @@ from afl_core.analysis.breakdown.units import FACTS, Units
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.base.storage import json_text
 from afl_core.base.versions import versions
-from afl_core.evaluation.comparison import files_text
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.manifest_sections import SourceSection
 
@@ -169,7 +168,7 @@ def _describe(source: SourceSection) -> dict[str, Any]:
     """A source as the manifest records it, without the folder it was read from."""
     if source.card:
         return {"kind": source.kind, "fingerprint": source.fingerprint, "summary": source.card.summary}
-    return {"kind": source.kind, "summary": files_text(source)}
+    return {"kind": source.kind, "summary": source.files_text}
 
 
 def _values(units: Units) -> dict[str, list[float]]:

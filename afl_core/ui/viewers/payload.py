@@ -17,9 +17,9 @@ from nibabel.orientations import aff2axcodes
 from numpy.typing import NDArray
 
 from afl_core.analysis.label_maps import LabelMaps
-from afl_core.data.preprocess import foreground
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
+from afl_core.regions import foreground
 from afl_core.ui.viewers.findings import viewer_findings
 from afl_core.ui.viewers.label_codes import label_part
 from afl_core.volume import Mask, Spacing, Volume, check_same_grid
