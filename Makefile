@@ -25,9 +25,6 @@ NNUNET := torch==2.14.1 torchvision==0.29.1 nnunetv2==2.8.1
 setup: $(VENV)/.app
 
 app: setup
-	@# Checking the demo takes a second that a ready one need not cost.
-	@if test ! -f data/demo/splits.json || test ! data/results/demo/.complete -nt models/demo_afl/card.json; then \
-		$(BIN)/afl demo && touch data/results/demo/.complete; fi
 	$(BIN)/python -m streamlit run app.py --server.port $(PORT) -- $(ARGS)
 
 test: $(VENV)/.dev

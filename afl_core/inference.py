@@ -9,8 +9,9 @@ from monai.transforms import NormalizeIntensity, Resize
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from afl_core.data.preprocess import check_grid_size, resampled_shape, resize, z_score
+from afl_core.data.preprocess import check_grid_size, resampled_shape, z_score
 from afl_core.errors import CheckpointError
+from afl_core.interpolation import resize
 from afl_core.model.checkpoints import Card, DecisionRule
 from afl_core.volume import Mask, Prediction, Volume
 

@@ -12,7 +12,7 @@ import torch
 
 from afl_core.base.paths import DEMO
 from afl_core.data.demo.design import DemoSpec
-from afl_core.data.demo.synthetic import write_demo
+from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import DataOptions, load_case
 from afl_core.data.mask_grid import resample_mask
 from afl_core.loss import Factors, factors

@@ -72,7 +72,7 @@ def make_home(home: Path) -> None:
     for name in ("last.pt", "metrics.jsonl", "splits.json", "run.json"):
         if (found := home / "models" / "runs" / "done" / name).is_file():
             shutil.copy(found, stopped / name)
-    run(["demo", "--test", "1"])
+    run(["demo"])
     for page in ("loss_xray", "breakdown", "data"):
         visit(page, results="made")
 
@@ -366,7 +366,7 @@ def readers(home: Path, path: Path) -> list[Reader]:
         commands = [["data", "check", str(home / folder)], ["xray", "--data", str(home / folder)]]
     if "demo" in inside:
         pages = [("data", {"folder": str(home / "data" / "demo")})]
-        commands = [["demo", "--test", "1"], ["data", "check", str(home / "data" / "demo")]]
+        commands = [["demo"], ["data", "check", str(home / "data" / "demo")]]
     page, query = random.choice(pages)
     command = random.choice(commands)
     found: list[Reader] = [

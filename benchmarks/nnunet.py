@@ -20,7 +20,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.data.demo.design import DemoSpec
-from afl_core.data.demo.synthetic import write_demo
+from afl_core.data.demo_cohort import write_demo
 from afl_core.nnunet.catalogue import FOLDER, VARIABLE
 
 DATASET, PLANS, CONFIGURATION = "Dataset501_Demo", "nnUNetPlans_4mm", "3d_fullres"

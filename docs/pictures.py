@@ -1,8 +1,7 @@
 """Renew the pictures of the pages in docs: `make pictures`, in light and dark, with the demo open.
 
 Each picture is 1400 x 900 pixels, what a reader sees first. `python docs/pictures.py training help` renews these alone.
-On the picture of Training FL and A-FL were trained for 50 steps, under build/pictures, where the runs are kept. Those
-of several regions and visits compare label files that are made from the demo's references, three cases to a patient.
+On the picture of Training FL and A-FL were trained for 50 steps, under build/pictures, where the runs are kept.
 """
 
 import io
@@ -18,7 +17,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
 
-import nibabel as nib
 import numpy as np
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
@@ -33,16 +31,11 @@ PAGES = {
     "training": "training",
     "data": "data?results=demo",
     "help": "help?results=demo",
+    "labels": "compare?results=demo-regions&case=Brats18_SYN_test_008&mode=labels",
+    "regions": "breakdown?results=demo-regions&every_region=true",
+    "follow_up": "follow_up?results=demo-regions&patient=Brats18_SYN_test_011",
 }
 """Name of a picture to the address that it shows."""
-
-DRAWN = {
-    "labels": "compare?results=drawn&case=Brats18_SYN_test_008&mode=labels",
-    "regions": "breakdown?results=drawn&every_region=true",
-    "follow_up": "follow_up?results=drawn&patient=patient+5",
-}
-"""The same of several regions and visits."""
-MADE_UP = ("model 1", "model 2")
 
 TRAIN = (
     "train",
@@ -60,9 +53,6 @@ HOME = DOCS.parent / "build" / "pictures"
 
 CLICKS = {"viewer": "Agreement"}
 """Button that is clicked before the picture is taken."""
-
-DATES = ("2021-01-04", "2021-02-15", "2021-06-21")
-"""Days of the three visits of each patient of `drawn`."""
 
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-testid=stStatusWidget], [data-stale=true]"
 BUSY += ", .afl[data-ready=false]"
@@ -82,37 +72,12 @@ SHORT_PATHS = """() => {
 
 def main() -> None:
     """Take the pictures that the command line names, or every one, in both themes."""
-    chosen = {name: query for name, query in (PAGES | DRAWN).items() if name in sys.argv[1:] or not sys.argv[1:]}
-    if others := {name: query for name, query in chosen.items() if name in PAGES and name != "training"}:
+    chosen = {name: query for name, query in PAGES.items() if name in sys.argv[1:] or not sys.argv[1:]}
+    if others := {name: query for name, query in chosen.items() if name != "training"}:
         take(others, os.environ)
-    if several := {name: query for name, query in chosen.items() if name in DRAWN}:
-        take(several, drawn())
     if "training" in chosen:
         environment = trained()
         take({"training": "training?" + "&".join(f"run={run}" for run in finished())}, environment)
-
-
-def drawn() -> Mapping[str, str]:
-    """The environment with results of two made-up models that tell labels apart, of patients with three visits."""
-    demo, folder = DOCS.parent / "data" / "demo", HOME / "drawn"
-    rows = ["case_id,patient,date"]
-    for number, path in enumerate(sorted((demo / "HGG").glob("*_test_*/*_seg.nii.gz"))):
-        case_id, image = path.parent.name, nib.load(path)
-        labels = np.asanyarray(image.dataobj)
-        beside = np.roll(labels, 1, axis=0)
-        larger, smaller = np.where(labels == 0, beside, labels), np.where(beside == 0, 0, labels)
-        smaller[::3] = np.where(smaller[::3] == 4, 1, smaller[::3])
-        for name, changed in zip(MADE_UP, (larger, smaller), strict=True):
-            (folder / name).mkdir(parents=True, exist_ok=True)
-            nib.save(nib.Nifti1Image(changed, image.affine, image.header), folder / name / f"{case_id}.nii.gz")
-        rows.append(f"{case_id},patient {number % 8 + 1},{DATES[number // 8]}")
-    patients = folder / "patients.csv"
-    patients.write_text("\n".join(rows) + "\n", encoding="utf-8")
-    command = [sys.executable, "-m", "afl_core", "evaluate", "--data", str(demo), "--split", "test"]
-    command += [f"--source={name}={folder / name}" for name in MADE_UP]
-    command += ["--patients", str(patients), "--out", str(folder / "results" / "drawn")]
-    subprocess.run(command, cwd=DOCS.parent, check=True)
-    return os.environ | {"AFL_RESULTS": str(folder / "results")}
 
 
 def trained() -> Mapping[str, str]:

@@ -11,6 +11,7 @@ SWITCHES = st.fixed_dictionaries(
         "gamma_volume": st.booleans(),
         "gamma_smoothness": st.sampled_from(SMOOTHNESS),
         "gamma_scale": st.sampled_from([1.0, 0.5, -3.0]),
+        "gamma_volume_scale": st.sampled_from([1.0, -7.0]),
         "gamma_offset": st.sampled_from([0.0, 2.0]),
         "normalise": st.booleans(),
     }

@@ -75,7 +75,7 @@ def test_the_wheel_holds_the_app_the_demo_checkpoints_and_the_licences_and_nothi
         names = set(archive.namelist())
     listed = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True)
     tracked = listed.stdout.splitlines()
-    moved = ("app.py", "pages/", "models/demo_", ".streamlit/")
+    moved = ("app.py", "pages/", "models/demo", ".streamlit/")
     expected = {name for name in tracked if name.startswith("afl_core/")}
     expected |= {f"afl_core/workbench/{name}" for name in tracked if name.startswith(moved)}
     inside = {name for name in names if ".dist-info/" not in name}
@@ -139,6 +139,13 @@ def test_the_core_measures_real_masks_as_the_whole_installation_does(core, tmp_p
         assert measured[metric].to_dict() == pytest.approx(here[metric].to_dict(), nan_ok=True)
 
 
+def test_the_core_unpacks_the_demo_and_breaks_its_results_down(core):
+    assert core("demo").returncode == 0
+    ran = core("breakdown", core.home / "afl-workbench" / "data" / "results" / "demo", "--json")
+    assert ran.returncode == 0, ran.stderr
+    assert json.loads(ran.stdout)
+
+
 def test_nothing_is_written_beside_the_code(core, tmp_path):
     """So that uninstalling leaves nothing but the user's own folder."""
     cubes(tmp_path)
@@ -157,7 +164,7 @@ def test_nothing_is_written_beside_the_code(core, tmp_path):
         (("train",), "train", "torch"),
         (("study",), "train", "torch"),
         (("predict", "--model", "MODEL", "--data", "DATA", "--out", "masks"), "train", "torch"),
-        (("demo",), "train", "torch"),
+        (("demo", "--rebuild"), "train", "torch"),
     ],
 )
 def test_a_missing_extra_is_one_sentence(core, command, extra, module):

@@ -183,7 +183,7 @@ def _joint_intervals(
     first, second = (weights @ test[name].dice_of_patients for name in pair)
     matched = _at(second, places[1]) - _at(first, places[0])
     half = second[:, HALF] - first[:, HALF]
-    beyond = (1 - expanded_level(CI_LEVEL, min(n, chosen_by))) / 2
+    beyond = (1 - expanded_level(CI_LEVEL, max(min(n, chosen_by), 2))) / 2
     share = np.divide(matched, half, out=np.full(RESAMPLES, np.inf), where=half != 0)
     ends = [np.quantile(values, (beyond, 1 - beyond)) for values in (matched, share)]
     return (float(ends[0][0]), float(ends[0][1])), (float(ends[1][0]), float(ends[1][1]))

@@ -38,6 +38,8 @@ from afl_core.errors import UsageError
 
 PathArgument = Annotated[Path, typer.Argument(help=DATA_HELP)]
 
+MASKS_HELP = "The folder holds masks alone, CASE.nii.gz."
+
 SHOWN = 5
 """Cases listed of a finding; --out and --json have them all."""
 
@@ -60,7 +62,7 @@ def check(  # noqa: PLR0913 - one parameter an option
     region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
-    masks: Annotated[bool, typer.Option("--masks", help="The folder holds masks alone, CASE.nii.gz.")] = False,
+    masks: Annotated[bool, typer.Option("--masks", help=MASKS_HELP)] = False,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Do not read the references.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the whole report, as JSON, to this file.")] = None,
 ) -> None:
@@ -161,6 +163,46 @@ def export(  # noqa: PLR0913 - one parameter an option
     print_line(f"Classes: {exported.classes.told()}")
     print_line(cohort.patients.sentence([*exported.cases["train"], *exported.cases["validation"]]))
     _save_folds(exported.folds, out, preprocessed)
+
+
+@command(data_app)
+def make(  # noqa: PLR0913 - one parameter an option
+    out: Annotated[Path, typer.Argument(help="Folder of the new data set, in the BraTS 2018 layout.")],
+    *,
+    shapes: Annotated[Path, typer.Option(help="Data set, or folder of masks, whose references give the shapes.")],
+    layout: LayoutOption = None,
+    labels: LabelsOption = None,
+    region: RegionOption = None,
+    patients: PatientsOption = None,
+    masks: Annotated[bool, typer.Option("--masks", help=MASKS_HELP)] = False,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same.", min=0)] = 0,
+) -> None:
+    """Draw a synthetic data set whose lesions have the shapes of real ones, and write what became of each.
+
+    Head, place, contrast, noise and scanner are drawn, as in the demo. The shapes are those of the references: what is
+    made is no patient's image, but it holds patients' lesions.
+
+    Example: afl data make shapes_of_mine --shapes MyData
+    """
+    from afl_core.data.shaped_cohort import LEAST_VOXELS, TABLE, write_shapes  # noqa: PLC0415 - imports the phantom
+
+    options = data_options(layout=layout, labels=labels, region=region, patients=patients)
+    cohort = options.references(shapes) if masks else options.load(shapes)
+    cases = [case for case in cohort.cases if case.reference]
+    if out.exists() and any(out.iterdir()) and not (out / TABLE).exists():
+        raise UsageError("The folder is there, and no such data set", received=out, todo="Choose another folder")
+    with progress_bar("Drawing") as advance, worker_pool(tasks=len(cases)) as executor:
+        rows, problems = write_shapes(out, cases, seed=seed, executor=executor, progress=advance)
+    print_problems(dict(cohort.problems) | problems)
+    if not rows:
+        raise UsageError("Nothing was drawn", received=number_of(len(cases), "case"), todo="See the reasons above")
+    specks = sum(row.specks for row in rows)
+    print_line(
+        f"{number_of(len(rows), 'case')} with {number_of(sum(row.lesions for row in rows), 'lesion')} written to {out}"
+    )
+    if specks:
+        print_line(f"Left out: {number_of(specks, 'speck')} of fewer than {LEAST_VOXELS} voxels of 1 mm")
+    print_line(f"Volumes and roughness, of the references and as drawn: {out / TABLE}")
 
 
 def _save_folds(folds: Sequence[Mapping[str, list[str]]], out: Path, preprocessed: Path | None) -> None:

@@ -6,17 +6,20 @@ from typing import Annotated
 
 import typer
 
+from afl_core.analysis.statistics.paired import mean_scores
 from afl_core.base.extras import need
-from afl_core.base.paths import DEMO, RESULTS, SHIPPED_MODELS
+from afl_core.base.paths import DEMO, IN_CHECKOUT, RESULTS, SHIPPED_MODELS
+from afl_core.base.workers import worker_pool
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.output_options import command
-from afl_core.cli.training import write_demo_cohort
+from afl_core.cli.terminal import print_line, progress_bar
 from afl_core.data.demo.design import DemoSpec
-from afl_core.data.layouts import load_cohort
-from afl_core.data.splits import SPLITS_FILE, load_splits
+from afl_core.data.layouts import Cohort, load_cohort
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.run import pending
+from afl_core.evaluation.sources import MaskSource, Source
+from afl_core.model.checkpoints import add_scores
 
 commands = typer.Typer()
 
@@ -32,19 +35,42 @@ def demo_sources() -> tuple[CheckpointSource, ...]:
 @command(commands)
 def demo(
     *,
-    test: Annotated[int, typer.Option(help="Number of test cases.")] = 24,
-    validation: Annotated[int, typer.Option(help="Number of validation cases; `afl train` makes 8.")] = 0,
-    train: Annotated[int, typer.Option(help="Number of training cases; `afl train` makes 48.")] = 0,
+    images: Annotated[bool, typer.Option("--images", help="Also draw all images now, 1.3 GB.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Draw and measure all anew, as it was made.")] = False,
 ) -> None:
-    """Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split.
+    """Put the synthetic demo cohort and the results of the shipped checkpoints in place.
 
-    What is there already is kept, so the second run takes a second or two.
+    They come with the workbench. The images of a case are drawn when it is opened. What is there already is kept.
     """
-    need("train", of="`afl demo`")
-    write_demo_cohort(DemoSpec(n_train=train, n_validation=validation, n_test=test))
+    from afl_core.cli.shipped_demo import RESULTS_OF, unpack_demo  # noqa: PLC0415 - imports the phantom
+    from afl_core.data.demo_cohort import write_demo  # noqa: PLC0415 - the same
+
+    if rebuild:
+        need("train", of="`afl demo --rebuild`")
+    for sentence in () if rebuild else unpack_demo():
+        print_line(sentence)
+    if images or rebuild:
+        with progress_bar("Drawing (synthetic)") as advance, worker_pool(tasks=2) as executor:
+            write_demo(DEMO, splits=tuple(dict.fromkeys(RESULTS_OF.values())), executor=executor, progress=advance)
+    if rebuild:
+        _measure_anew()
+
+
+def _measure_anew() -> None:
+    """Measure the demo's results where a row is not of these checkpoints, predictions and versions; pack them."""
+    from afl_core.cli.shipped_demo import REGIONS, RESULTS_OF, pack_demo, region_predictions  # noqa: PLC0415 - as above
+
     cohort = load_cohort(DEMO)
-    wanted = set(load_splits(DEMO / SPLITS_FILE)["test"])
-    results = Results(RESULTS / "demo")
-    cases = pending([case for case in cohort.cases if case.case_id in wanted], demo_sources(), results)
-    if cases:
-        evaluate_cases(cohort, cases, demo_sources(), results, split=sorted(wanted))
+    for name, split in RESULTS_OF.items():
+        of: Cohort = cohort
+        sources: tuple[Source, ...] = demo_sources()
+        if name == REGIONS:
+            of = with_regions(cohort, ())
+            sources = tuple(MaskSource(name, region_predictions() / name) for name in DEMO_PAIR)
+        ids = DemoSpec().case_ids(split)
+        evaluate_cases(of, of.only(ids).cases, sources, Results(RESULTS / name), split=sorted(ids))
+    rows = Results(RESULTS / "demo").cases()
+    if IN_CHECKOUT:
+        for name, folder in DEMO_PAIR.items():
+            add_scores(SHIPPED_MODELS / folder, {"test": mean_scores(rows[rows["source"] == name])})
+        pack_demo()

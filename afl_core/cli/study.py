@@ -1,13 +1,17 @@
 """`afl study`: the losses of the paper, trained with several seeds and compared on one test split."""
 
+import json
 import os
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from afl_core.base.extras import need
 from afl_core.base.paths import RESULTS
+from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
@@ -21,11 +25,17 @@ from afl_core.cli.options import (
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, progress_bar
 from afl_core.cli.training import training_data
+from afl_core.data.layouts import load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import Results
+from afl_core.study.arms import BY_CHANNEL
 from afl_core.training.config import PRESETS, parse_setting
+
+if TYPE_CHECKING:
+    from afl_core.study.plan import Runs, Setup
+    from afl_core.training.runs import RunFolder
 
 commands = typer.Typer()
 
@@ -41,24 +51,77 @@ def study(  # noqa: PLR0913 - one parameter an option
     region: RegionOption = None,
     trust_voxel_order: TrustOption = False,
     patients: PatientsOption = None,
-    seed: Annotated[list[int] | None, typer.Option(help="Give several; 0, 1 and 2 by default.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
+    also: Annotated[
+        list[Path] | None,
+        typer.Option(help="Another data set, on all of which the arms with most seeds are measured. May be repeated."),
+    ] = None,
 ) -> None:
-    """Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test split.
+    """Train FL, the readings of A-FL and other losses with several seeds, and compare them on the test split.
 
-    Hours on two cores. A run that was interrupted goes on when the command is given again; finished ones are kept.
+    The validation cases alone choose settings and learning rates, which are written down before a test case is
+    measured. Hours on two cores. A run that was interrupted goes on when the command is given again; finished ones
+    are kept.
     """
     need("train", of="`afl study`")
-    from afl_core.study import RULES, plan_study, rule_sources, train_study, write_study  # noqa: PLC0415
+    from afl_core.study.plan import Choices, candidate_setups, choose, plan_runs, rate_setups, seed_setups  # noqa: PLC0415
+    from afl_core.study.tables import RULES, rule_sources, write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
     typed_options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort, options = training_data(data, typed_options, named=region is not None)
-    runs = plan_study(
-        preset, seed or [0, 1, 2], settings, data=cohort.root, data_options=options, command=command_line()
+
+    def trained(setups: "Iterable[Setup]") -> "dict[Setup, RunFolder]":
+        runs = plan_runs(setups, preset, settings, data=cohort.root, data_options=options, command=command_line())
+        _train(runs)
+        return runs
+
+    every = trained(candidate_setups())
+    candidates = {arm: setup.candidate for arm, setup in choose(every).items()}
+    tried = trained(rate_setups(candidates))
+    choices = Choices(candidates, {arm: setup.rate for arm, setup in choose(tried).items()})
+    write_atomically(out / "choices.json", (json.dumps(asdict(choices), indent=2) + "\n").encode())
+    print_line(f"What the validation cases chose is written to {out / 'choices.json'}; no test case was measured yet")
+    runs = trained(seed_setups(choices))
+    splits = load_splits(cohort.root / SPLITS_FILE)
+    validation = Results(RESULTS / f"study-{preset}-validation")
+    evaluate_cases(cohort, cohort.cases, rule_sources(runs, RULES[0]), validation, split=sorted(splits["validation"]))
+    results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
+    for rule, folder in results.items():
+        under = runs if rule == RULES[0] else {s: runs[s] for s in runs if s.arm in BY_CHANNEL and s.rate == 1}
+        evaluate_cases(cohort, cohort.cases, rule_sources(under, rule), folder, split=sorted(splits["test"]))
+    opened = {rule: open_comparison(folder.folder) for rule, folder in results.items()}
+    write_study(out, every | tried | runs, choices, opened, open_comparison(validation.folder))
+    for further in also or []:
+        _measure_also(further, runs, out, preset)
+    print_line(f"The tables of the study are written to {out}")
+
+
+def _measure_also(data: Path, runs: "Runs", out: Path, preset: str) -> None:
+    """Measure the headline arms at the common learning rate on every case of another data set, and write its tables."""
+    from afl_core.study.arms import ARMS, CONTRASTS  # noqa: PLC0415
+    from afl_core.study.tables import RULES, rule_sources, write_comparisons  # noqa: PLC0415
+
+    most = max(arm.seeds for arm in ARMS.values())
+    headline = {setup: run for setup, run in runs.items() if ARMS[setup.arm].seeds == most and setup.rate == 1}
+    cohort = load_cohort(data)
+    results = Results(RESULTS / f"study-{preset}-{cohort.root.name}")
+    evaluate_cases(cohort, cohort.cases, rule_sources(headline, RULES[0]), results)
+    write_comparisons(
+        out, f"{cohort.root.name}_", {RULES[0]: open_comparison(results.folder)}, {"common": list(CONTRASTS)}
     )
+
+
+def _train(runs: "Runs") -> None:
+    """Train what is not finished, with a progress bar.
+
+    Raises:
+        UsageError: If a run did not finish.
+    """
+    from afl_core.study.plan import train_runs  # noqa: PLC0415
+
     with progress_bar("Training") as advance, worker_pool(tasks=len(runs)) as executor:
         ended = sum(run.checkpoint is not None for run in runs.values())
         advance(ended, len(runs))
@@ -68,13 +131,7 @@ def study(  # noqa: PLR0913 - one parameter an option
             ended += 1
             advance(ended, len(runs), name)
 
-        unfinished = train_study(runs, executor, at_once=os.cpu_count() or 1, report=report)
+        unfinished = train_runs(runs, executor, at_once=os.cpu_count() or 1, report=report)
     if unfinished:
         print_problems(unfinished)
         raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")
-    test = set(load_splits(next(iter(runs.values())).path / SPLITS_FILE)["test"])
-    results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
-    for rule, folder in results.items():
-        evaluate_cases(cohort, cohort.cases, rule_sources(runs, rule), folder, split=sorted(test))
-    write_study(out, runs, {rule: open_comparison(folder.folder) for rule, folder in results.items()})
-    print_line(f"runs.csv, comparisons.csv and study.json written to {out}")

@@ -28,7 +28,7 @@ from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_warnings, progress_bar
 from afl_core.data.check.doubts import doubt_organs, with_tumour
 from afl_core.data.demo.design import SPLITS, DemoSpec
-from afl_core.data.demo.synthetic import write_demo
+from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import AflError, UsageError

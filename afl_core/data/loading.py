@@ -9,6 +9,7 @@ import numpy as np
 from nibabel.orientations import aff2axcodes, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
+from afl_core.base.paths import DEMO_CASE
 from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.formats.files import load_labels, load_volume, read_header
 from afl_core.data.resample import APART, covered, resample_onto
@@ -76,12 +77,30 @@ def file_title(case: Case, name: str) -> str:
 def _image_grid(case: Case) -> list[tuple[str, Volume]]:
     """The grid of the case's image, by its header alone; none where it has no image, or that cannot be read."""
     name = case.grid if case.grid in case.sequences else next(iter(case.sequences), "")
-    if not name:
+    if not name or is_undrawn(case.sequences[name]):
         return []
     try:
         return [(file_title(case, name), ras_grid(case.sequences[name], any_axes=True))]
     except DataError:
         return []  # reported where the image is needed
+
+
+def is_undrawn(path: Path) -> bool:
+    """Whether a file is an image of the demo that was not drawn yet."""
+    return path.name.startswith(DEMO_CASE) and path.is_file() and not path.stat().st_size
+
+
+def draw_if_undrawn(case: Case) -> None:
+    """Draw the images of a case of the demo that are not drawn yet: until a case is opened, their files are empty.
+
+    Raises:
+        DataError: If they cannot be drawn.
+    """
+    for path in case.sequences.values():
+        if is_undrawn(path):
+            from afl_core.data.demo.on_demand import draw_images  # noqa: PLC0415 - imports the phantom
+
+            draw_images(path.parent)
 
 
 def load_sequence(case: Case, name: str) -> Volume:
@@ -92,6 +111,7 @@ def load_sequence(case: Case, name: str) -> Volume:
         GeometryError: If it is to be resampled and does not lie where the case does.
     """
     path = case.sequences[name]
+    draw_if_undrawn(case)
     image = load_volume(path, channel=case.channels.get(name))
     if (by := placed_by(case, path)) != path:
         return as_placed(image, by)

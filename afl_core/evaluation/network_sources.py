@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from afl_core.base.storage import hash_files
+from afl_core.data.loading import draw_if_undrawn
 from afl_core.model.checkpoints import Card, fingerprint, load_card
 from afl_core.model.released import load_released_network, released_card
 from afl_core.volume import WHOLE, Case, Mask, Prediction, Region, Volume
@@ -40,7 +41,8 @@ class CheckpointSource:
         return combined_hash(fingerprint(self.path), hash_files(self.files(case)))
 
     def files(self, case: Case) -> list[Path]:
-        """The images that it reads of a case."""
+        """The images that it reads of a case; those of the demo are there from now on."""
+        draw_if_undrawn(case)
         return [case.sequences[name] for name in self.sequences() if name in case.sequences]
 
     def sequences(self) -> tuple[str, ...]:
@@ -90,7 +92,8 @@ class ReleasedSource:
         return combined_hash(_released_fingerprint(released_card(self.path, self.option)), hash_files(self.files(case)))
 
     def files(self, case: Case) -> list[Path]:
-        """The images that it reads of a case."""
+        """The images that it reads of a case; those of the demo are there from now on."""
+        draw_if_undrawn(case)
         return [case.sequences[name] for name in self.sequences() if name in case.sequences]
 
     def sequences(self) -> tuple[str, ...]:

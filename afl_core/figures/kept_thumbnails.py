@@ -2,12 +2,14 @@
 
 import hashlib
 import json
+from contextlib import suppress
 from pathlib import Path
 
 from afl_core.analysis.case_tables import drawn_sources
 from afl_core.base.storage import read_bounded, write_atomically
 from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import load_background, load_reference, load_sequence
+from afl_core.data.loading import is_undrawn
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.pipeline import mask_path
@@ -17,6 +19,9 @@ from afl_core.volume import Case, Mask, Volume
 FOLDER = "thumbnails"
 VERSION = 2
 """Raise it when thumbnails are drawn otherwise."""
+
+UNDRAWN = "undrawn.png"
+"""Name of the thumbnail that came with a case of the demo; it serves until the images of the case are drawn."""
 
 MAX_BYTES = 2**17
 
@@ -46,23 +51,31 @@ def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
     case = next((case for case in opened.cohort.cases if case.case_id == case_id), None) if opened.cohort else None
     if case is None:
         raise DataError("There is no such case", received=case_id)
-    any_mask = opened.mask_file(case_id, "any").relative_to(mask_path(opened.results.folder, "any", case_id).parent)
-    folder = opened.results.folder / FOLDER / str(any_mask).removesuffix(".nii.gz")
-    path = folder / f"{thumbnail_key(opened, case)}.png"
-    try:
-        return read_bounded(path, MAX_BYTES)
-    except (OSError, ValueError):
-        from afl_core.figures.thumbnails import thumbnail  # noqa: PLC0415 - Matplotlib takes a second to import
+    path = thumbnail_path(opened, case)
+    undrawn = any(is_undrawn(image) for image in case.sequences.values())
+    for kept in (path, path.with_name(UNDRAWN)) if undrawn else (path,):
+        with suppress(OSError, ValueError):
+            return read_bounded(kept, MAX_BYTES)
+    from afl_core.figures.thumbnails import thumbnail  # noqa: PLC0415 - Matplotlib takes a second to import
 
-        made = thumbnail(*_parts(opened, case))
+    made = thumbnail(*_parts(opened, case))
     try:
+        path = thumbnail_path(opened, case)  # the images of a case of the demo may be drawn only now
         write_atomically(path, made)
-        for old in folder.glob("*.png"):
+        for old in path.parent.glob("*.png"):
             if old != path:
                 old.unlink(missing_ok=True)
     except OSError:  # a folder that cannot be written to still has pictures
         pass
     return made
+
+
+def thumbnail_path(opened: Comparison, case: Case) -> Path:
+    """Where the thumbnail of a case is kept, as its files are now."""
+    mask = opened.mask_file(case.case_id, "any")
+    inside = mask.relative_to(mask_path(opened.results.folder, "any", case.case_id).parent)
+    folder = opened.results.folder / FOLDER / str(inside).removesuffix(".nii.gz")
+    return folder / f"{thumbnail_key(opened, case)}.png"
 
 
 def _sources(opened: Comparison) -> tuple[str, ...]:

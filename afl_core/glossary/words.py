@@ -75,6 +75,8 @@ LOSS = {
     "None": "The choice that leaves a term of A-FL out: no weights, or no smoothness in gamma.",
     "Scale of gamma": "A number that multiplies gamma_va + gamma_mSa; 1 as released. Below 0, with an offset, small "
     "tumours get more focus than large ones.",
+    "Scale of gamma_va": "A number that multiplies gamma_va alone, before the sum is scaled; 1 as released, 0 leaves "
+    "gamma_va out. Below 0, gamma falls with the size of the tumour and still rises with its roughness.",
     "Offset of gamma": "A number that is added to the scaled gamma; 0 as released. The focal loss is an offset of 2 "
     "and nothing else.",
     "Gradient": "How strongly and in which direction a loss pulls at a network's output in each voxel.",

@@ -25,6 +25,8 @@ class Terms:
         gamma_volume: Whether gamma_va, the tumour's share of the voxels, is part of the exponent.
         gamma_smoothness: Reading of gamma_mSa in the exponent (`factors` explains them); `none` leaves it out.
         gamma_scale: Multiplies gamma_adaptive; a negative one, with an offset, focuses on small tumours.
+        gamma_volume_scale: Multiplies gamma_va before that: with a negative one gamma falls with the tumour's size and
+            rises with its roughness.
         gamma_offset: Number that is added after that. Where the exponent would fall below 0, it is 0.
         normalise: Divide the weights by their mean over the sample, so that a learning rate carries over from one
             reading of alpha to another. Where all weights of a sample are 0, they become 1.
@@ -37,6 +39,7 @@ class Terms:
     gamma_volume: bool
     gamma_smoothness: Smoothness
     gamma_scale: float = 1.0
+    gamma_volume_scale: float = 1.0
     gamma_offset: float = 0.0
     normalise: bool = False
 
@@ -47,14 +50,14 @@ class Terms:
         for name in ("gamma_volume", "normalise"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} must be true or false", received=getattr(self, name))
-        for name in ("gamma_scale", "gamma_offset"):
+        for name in ("gamma_scale", "gamma_volume_scale", "gamma_offset"):
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
                 raise UsageError(f"{name} must be a finite number", received=value)
 
     def gamma(self, f: Factors) -> Tensor:
         """Focusing exponent, gamma_offset + gamma_scale * gamma_adaptive but at least 0; of the factors' shape."""
-        adaptive = f.gamma_adaptive if self.gamma_volume else f.gamma_msa
+        adaptive = f.gamma_msa + self.gamma_volume_scale * f.gamma_va if self.gamma_volume else f.gamma_msa
         return (self.gamma_offset + self.gamma_scale * adaptive).clamp(min=0)
 
     def weights(self, f: Factors, *, channels: int, softmax: bool, regions: bool = False) -> Tensor:

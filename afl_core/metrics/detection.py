@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.optimize import linear_sum_assignment
-from scipy.stats import rankdata
 
 from afl_core.errors import DataError, GeometryError
 from afl_core.regions import BoolArray, bounding_box
@@ -250,6 +249,8 @@ def _average_precision(cases: Sequence[CaseDetection]) -> float:
 
 def _auroc(confidences: Floats, has_lesion: NDArray[np.bool_]) -> float:
     """How often a case with a lesion has the larger confidence than one without; equal ones count half."""
+    from scipy.stats import rankdata  # noqa: PLC0415 - takes a second to import
+
     with_lesion, without = int(has_lesion.sum()), int((~has_lesion).sum())
     if not with_lesion or not without:
         return math.nan

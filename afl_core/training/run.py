@@ -13,7 +13,7 @@ from afl_core.base.storage import write_atomically
 from afl_core.base.versions import versions
 from afl_core.data.check.check import sound_splits
 from afl_core.data.demo.design import SPLITS
-from afl_core.data.demo.synthetic import write_demo
+from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.patients import parted_patients
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits

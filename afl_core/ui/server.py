@@ -10,6 +10,7 @@ import time
 import webbrowser
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from importlib import import_module
 from logging.handlers import RotatingFileHandler
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +21,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from afl_core.base import paths
+from afl_core.cli.shipped_demo import unpack_at_first_start
 from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_process_folder
 from afl_core.errors import UsageError
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
@@ -46,9 +48,13 @@ def server_options() -> dict[str, Any]:
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         _log_to_file()
         remove_leftovers()  # of a server that was killed
+        if not os.environ.get("AFL_RESULTS"):
+            unpack_at_first_start()
         link = _link(token, os.environ.get("AFL_PAGE", ""))
         sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
         sys.stdout.flush()
+        # While the browser loads the page: its first tests need it, and it takes half a second.
+        threading.Thread(target=import_module, args=("scipy.stats",), daemon=True).start()
         if os.environ.get("AFL_BROWSER"):  # `afl app` sets it
             threading.Thread(target=_open_browser, args=(link,), daemon=True).start()
         yield

@@ -128,6 +128,13 @@ def test_a_share_of_few_patients_has_no_interval():
     assert np.isnan(match_thresholds(few, validation, PAIR).remaining_interval).all()
 
 
+def test_one_validation_patient_chooses_thresholds_with_an_interval_of_their_own():
+    """There is nothing to draw from: the interval is of two patients', as wide as it comes."""
+    test, validation = pair_of(3, 12, "t", shift=-1.0), pair_of(4, 1, "v", shift=-1.0)
+    found = match_thresholds(test, validation, PAIR)
+    assert found.matched["ci_low"] < found.matched["mean_difference"] < found.matched["ci_high"]
+
+
 def test_a_difference_of_the_losses_remains():
     test, validation = pair_of(1, 16, "t", shift=0), pair_of(2, 16, "v", shift=0)
     worse = {name: replace(of, tp=0.8 * of.tp) if name == "A-FL" else of for name, of in test.items()}

@@ -29,13 +29,13 @@ def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
     page.get_by_label("Reader", exact=True).fill("Ada")
     page.get_by_role("button", name="Begin, or go on").click()
     for number, key in enumerate("120"):
-        page.get_by_text(f"{number} of 24 cases read").wait_for(timeout=60_000)
+        page.get_by_text(f"{number} of 116 cases read").wait_for(timeout=60_000)
         page.wait_for_selector(READY, timeout=60_000)
         page.wait_for_selector(AT_REST, timeout=60_000)
         if number:
             page.locator(f"{READY} .panes").focus()
         page.keyboard.press(key)
-    page.get_by_text("3 of 24 cases read").wait_for(timeout=60_000)
+    page.get_by_text("3 of 116 cases read").wait_for(timeout=60_000)
     expect(page.locator(f"{READY} .pane header b")).to_have_text(["Reference", "A", "B"])
     page.wait_for_selector(AT_REST, timeout=60_000)
     assert "A-FL" not in page.content().replace("A-FL workbench", "")
@@ -48,7 +48,7 @@ def test_keys_choose_and_nothing_tells_a_source(page, serve, readings):
     page.get_by_text(f"now {last}").wait_for(timeout=60_000)
     page.wait_for_selector(AT_REST, timeout=60_000)
     page.get_by_role("button", name="A is better").click()
-    page.get_by_text("3 of 24 cases read, now").wait_for(timeout=60_000)
+    page.get_by_text("3 of 116 cases read, now").wait_for(timeout=60_000)
     deadline = time.monotonic() + 60
     while (choices := list(json.loads(path.read_text())["choices"].values())) != ["A", "B", "A"]:
         assert time.monotonic() < deadline, choices

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from afl_core.data.preprocess import resampled_shape, resize, z_score
+from afl_core.data.preprocess import resampled_shape, z_score
 from afl_core.errors import GeometryError
+from afl_core.interpolation import resize
 from afl_core.regions import foreground
 
 

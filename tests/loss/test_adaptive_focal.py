@@ -20,7 +20,7 @@ PLAIN = {"alpha": "none", "gamma_volume": False, "gamma_smoothness": "none"}
 
 
 def exponent(t, terms):
-    """gamma_offset + gamma_scale * gamma_adaptive of one mask, at least 0."""
+    """gamma_offset + gamma_scale * (gamma_volume_scale * gamma_va + gamma_mSa) of one mask, at least 0."""
     axes = tuple(axis for axis in range(3) if t.shape[axis] > 1)
     parts = np.gradient(t, axis=axes) if axes else []
     parts = parts if isinstance(parts, (list, tuple)) else [parts]
@@ -33,7 +33,7 @@ def exponent(t, terms):
         gamma = np.nan_to_num(roughness(t > 0, spacing_mm=(1, 1, 1)))
     else:
         gamma = 0.0
-    gamma += t.mean() if terms.gamma_volume else 0.0
+    gamma += terms.gamma_volume_scale * t.mean() if terms.gamma_volume else 0.0
     return max(0.0, terms.gamma_offset + terms.gamma_scale * gamma)
 
 

@@ -69,7 +69,8 @@ def reference(z, masks, counted, terms, softmax, regions):
     """Loss of each element (K, X, Y, Z) of one sample, in float64; masks are those of channels, (C, X, Y, Z)."""
     tumours = [mask if regions or k > 0 else masks[1:].any(axis=0) for k, mask in enumerate(masks)]
     found = [numbers(tumour, counted, terms.gamma_smoothness) for tumour in tumours]
-    gammas = [max(0, terms.gamma_offset + terms.gamma_scale * (va * terms.gamma_volume + msa)) for _, va, msa in found]
+    volume = terms.gamma_volume * terms.gamma_volume_scale
+    gammas = [max(0, terms.gamma_offset + terms.gamma_scale * (va * volume + msa)) for _, va, msa in found]
     pairs = [weights_of(terms.alpha, a, va, regions or k > 0) for k, (a, va, _) in enumerate(found)]
     weights = np.stack([np.where(mask, *pair) for mask, pair in zip(masks, pairs, strict=True)])  # (C, X, Y, Z)
     if softmax:

@@ -130,13 +130,24 @@ def test_the_released_loss_and_the_example_are_a_click_away(app, table):
     assert setting(press(at, "The example again")) == example
 
 
+def test_gamma_can_fall_with_the_size_and_rise_with_the_roughness(app, table):
+    at = app("loss_xray")
+    choice(at, "Smoothness in gamma (gamma_mSa)").set_value("scale_free")
+    slider(at, "Scale of gamma", "select_slider").set_value(5.0)
+    slider(at, "Scale of gamma_va", "select_slider").set_value(-7.0).run()
+    asked = setting(at)
+    assert (asked["gamma_volume"], asked["gamma_volume_scale"], asked["gamma_scale"]) == (True, -7.0, 5.0)
+    again = app("loss_xray", loss_settings=json.dumps(asked | {"gamma_volume_scale": -7.2}))
+    assert setting(again) == asked
+
+
 def test_another_smoothness_leaves_the_scale_as_it_was(app, table):
     at = app("loss_xray")
     slider(at, "Scale of gamma", "select_slider").set_value(5.0).run()
     choice(at, "Smoothness in gamma (gamma_mSa)").set_value("surface").run()
     assert setting(at)["gamma_scale"] == 5
     choice(at, "Smoothness in gamma (gamma_mSa)").set_value("none")
-    next(t for t in at.toggle if t.label == "With gamma_va").set_value(False).run()
+    next(s for s in at.select_slider if s.label == "Scale of gamma_va").set_value(0.0).run()
     assert slider(at, "Scale of gamma", "select_slider").disabled
     assert setting(at)["gamma_scale"] == 1
 

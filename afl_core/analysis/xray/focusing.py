@@ -32,6 +32,7 @@ class Setting:
     gamma_smoothness: Smoothness = "none"
     gamma_scale: float = 1.0
     gamma_offset: float = 0.0
+    gamma_volume_scale: float = 1.0
 
     def loss_settings(self) -> dict[str, Any]:
         """The settings as `build_loss("adaptive_focal", ...)` takes them."""
@@ -40,6 +41,7 @@ class Setting:
             "gamma_volume": self.gamma_volume,
             "gamma_smoothness": self.gamma_smoothness,
             "gamma_scale": self.gamma_scale,
+            "gamma_volume_scale": self.gamma_volume_scale,
             "gamma_offset": self.gamma_offset,
         }
 
@@ -76,7 +78,7 @@ def unclipped(setting: Setting, cases: pd.DataFrame) -> Floats:
     """
     adaptive = np.zeros(len(cases))
     if setting.gamma_volume:
-        adaptive += cases["gamma_va"].to_numpy(np.float64)
+        adaptive += setting.gamma_volume_scale * cases["gamma_va"].to_numpy(np.float64)
     if setting.gamma_smoothness != "none":
         adaptive += cases[setting.gamma_smoothness].to_numpy(np.float64)
     return setting.gamma_offset + setting.gamma_scale * adaptive

@@ -4,17 +4,18 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.check.doubts import doubt_organs
-from afl_core.data.check.facts import Facts, Finding
+from afl_core.data.check.facts import Facts, Finding, counted
 from afl_core.data.check.findings import find_all, unusable_cases
 from afl_core.data.check.index import FileFacts, Index, Progress, read_files
 from afl_core.data.check.references import ReferenceFacts, read_references
 from afl_core.data.layouts import Cohort
+from afl_core.data.loading import is_undrawn
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
 from afl_core.errors import AflError
 from afl_core.volume import Case, Spacing
@@ -150,6 +151,8 @@ def check_cohort(
         progress: Called while files are read, first for headers, then for references.
         executor: Reads the references; without one they are read here.
     """
+    sequences = {case.case_id: tuple(case.sequences) for case in cohort.cases}
+    cohort, undrawn = _without_undrawn(cohort)
     kept = Index(cohort.root, index)
     files = read_files(kept, cohort.cases, progress=progress)
     usable = [case for case in cohort.cases if case.reference and not files[case.reference].problem]
@@ -158,13 +161,19 @@ def check_cohort(
     facts = Facts(cohort, files, references, splits, problem)
     doubts = (doubt_organs(cohort), doubt_labels(usable, cohort.scheme) if read else "")
     findings = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
+    if undrawn:
+        todo = "`afl demo --images` draws them; opening a case draws its own"
+        findings.append(Finding("note", f"{counted(undrawn, 'case')} of the demo without images yet", undrawn, todo))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,
         layout=(cohort.layout.name, cohort.layout.label),
         labels=(cohort.scheme.name, cohort.scheme.title),
         region=cohort.scheme.title_of(cohort.region.name),
-        cases=tuple(_row(case, files, references.get(case.case_id)) for case in cohort.cases),
+        cases=tuple(
+            replace(_row(case, files, references.get(case.case_id)), sequences=sequences[case.case_id])
+            for case in cohort.cases
+        ),
         findings=tuple(findings),
         grids=_grids(cohort.cases, files),
         values=_values(cohort, references),
@@ -173,6 +182,15 @@ def check_cohort(
         unusable=tuple(sorted(unusable_cases(facts))),
         patients=cohort.patients.sentence(),
     )
+
+
+def _without_undrawn(cohort: Cohort) -> tuple[Cohort, tuple[str, ...]]:
+    """The cohort without the images of the demo that are drawn when a case is opened, and the cases that have such."""
+    undrawn = tuple(case.case_id for case in cohort.cases if any(is_undrawn(path) for path in case.sequences.values()))
+    if not undrawn:
+        return cohort, ()
+    cases = tuple(replace(case, sequences={}) if case.case_id in undrawn else case for case in cohort.cases)
+    return replace(cohort, cases=cases), undrawn
 
 
 def sound_splits(

@@ -32,7 +32,7 @@ NECROSIS, EDEMA, ENHANCING = 1, 2, 4
 
 CANDIDATES = 120
 INSIDE_FRACTION, LEAST_INSIDE_FRACTION = 0.97, 0.8
-MARGIN_VOXELS = 3
+MARGIN_MM = 6.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,11 +79,16 @@ class Blob:
         reach_mm = self.radius_mm * float(self.profile(_sphere()).max()) * AXIS_RATIO**1.5
         half = int(np.ceil(reach_mm / spacing_mm)) + 1
         axis = np.arange(-half, half + 1) * spacing_mm
-        points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"), axis=-1)
-        points = np.einsum("xyzi,ij->xyzj", points, self.stretch)
-        length = np.sqrt((points**2).sum(axis=-1))
-        directions = points / np.maximum(length, 1e-9)[..., None]
-        return np.asarray(length / (self.radius_mm * self.profile(directions)))
+        points = np.stack(np.meshgrid(axis, axis, axis, indexing="ij"))
+        x, y, z = np.einsum("jxyz,ij->ixyz", points, self.stretch.T)
+        across = np.hypot(x, y)
+        # The profile is even enough to be looked up: it has 8 waves around at most, and a value every second degree.
+        polar, around = np.linspace(0, np.pi, 91), np.linspace(-np.pi, np.pi, 181)
+        sine = np.sin(polar)[:, None]
+        directions = [sine * np.cos(around), sine * np.sin(around), np.cos(polar)[:, None] + 0 * around]
+        where = np.stack([np.arctan2(across, z) * (90 / np.pi), (np.arctan2(y, x) + np.pi) * (90 / np.pi)])
+        profile = ndimage.map_coordinates(self.profile(np.stack(directions, axis=-1)), where, order=1, mode="nearest")
+        return np.asarray(np.hypot(across, z) / (self.radius_mm * profile))
 
 
 def draw_blob(rng: np.random.Generator, *, volume_ml: float, amplitude: float) -> Blob:
@@ -116,34 +121,33 @@ class Placed:
     """A blob on the grid of a brain.
 
     Attributes:
-        depth: Shape (X, Y, Z), relative radius; infinite outside the voxels of the lesion.
-        centre: Voxel index of the centre.
-        inside: Fraction of the continuous solid that lies in the brain.
+        depth: Relative radius of each voxel of a box around it; infinite where it may not lie.
+        box: Where the box is in the grid.
+        voxel_ml: Volume of a voxel.
+        volume_ml: Volume at which the relative radius is 1.
     """
 
     depth: Floats
-    centre: tuple[int, int, int]
-    inside: float
+    box: tuple[slice, slice, slice]
+    voxel_ml: float
+    volume_ml: float
 
-    @property
-    def mask(self) -> Bools:
-        """Voxels of the whole tumour; shape (X, Y, Z)."""
-        return np.isfinite(self.depth)
+    def labels(self, volume_ml: float) -> NDArray[np.uint8]:
+        """Nested BraTS 2018 labels of the box, for a volume of at most `volume_ml`; 0 outside.
 
-    @property
-    def labels(self) -> NDArray[np.int16]:
-        """Nested BraTS 2018 labels, 0 outside; shape (X, Y, Z)."""
-        limits = (self.depth < CORE_RADIUS, self.depth < RIM_RADIUS, self.mask)
-        return np.select(limits, (NECROSIS, ENHANCING, EDEMA), default=0).astype(np.int16)
+        The voxels are those of smallest relative radius, as many as the volume needs: where the edge of the brain cuts
+        off a little, the rest grows by as much.
+        """
+        kept = _closest(self.depth, max(1, round(volume_ml / self.voxel_ml)))
+        radius = (volume_ml / self.volume_ml) ** (1 / 3)
+        limits = (kept < CORE_RADIUS * radius, kept < RIM_RADIUS * radius, np.isfinite(kept))
+        return np.select(limits, (NECROSIS, ENHANCING, EDEMA), default=0).astype(np.uint8)
 
 
-def place_blob(
+def find_room(
     rng: np.random.Generator, blob: Blob, *, free: Bools, likelihood: NDArray[np.floating], spacing_mm: float
-) -> Placed | None:
-    """Put a blob into the free part of a brain so that its voxels add up to its volume.
-
-    The voxels are those of smallest relative radius among the free ones, as many as the volume needs: where the edge of
-    the brain cuts off a little, the rest grows by as much.
+) -> tuple[int, int, int] | None:
+    """The centre of a blob in the free part of a brain.
 
     Args:
         rng: Source of the candidate centres.
@@ -156,20 +160,34 @@ def place_blob(
         The first of `CANDIDATES` centres at which at least `INSIDE_FRACTION` of the solid is free, or else the best
         one; None if even there less than `LEAST_INSIDE_FRACTION` is.
     """
-    depth = blob.depth(spacing_mm)
-    half = depth.shape[0] // 2
-    room = np.pad(free, half)
+    solid = blob.depth(spacing_mm) < 1
+    room = np.pad(free, solid.shape[0] // 2)
     chance = np.cumsum((likelihood * free).ravel(), dtype=np.float64)
     draws = np.searchsorted(chance, rng.uniform(0, chance[-1], size=CANDIDATES), side="right")
-    corner, inside = _best_corner(room, depth < 1, np.stack(np.unravel_index(draws, free.shape), axis=1))
-    box = tuple(slice(c, c + n) for c, n in zip(corner, depth.shape, strict=True))
-    available = np.where(room[box], depth, np.inf)
-    count = max(1, round(blob.volume_ml * 1000 / spacing_mm**3))
-    if inside < LEAST_INSIDE_FRACTION or np.count_nonzero(np.isfinite(available)) < count:
+    centre, inside = _best_corner(room, solid, np.stack(np.unravel_index(draws, free.shape), axis=1))
+    return None if inside < LEAST_INSIDE_FRACTION else centre
+
+
+def place_blob(blob: Blob, centre: tuple[int, int, int], *, free: Bools, spacing_mm: float) -> Placed | None:
+    """The blob around a voxel of a grid; None where fewer voxels are free than its volume needs.
+
+    Args:
+        blob: Lesion shape to place.
+        centre: Voxel of its centre.
+        free: Shape (X, Y, Z), voxels that the lesion may take.
+        spacing_mm: Edge of the voxels.
+    """
+    depth = blob.depth(spacing_mm)
+    half = depth.shape[0] // 2
+    low = [max(0, c - half) for c in centre]
+    high = [min(n, c + half + 1) for c, n in zip(centre, free.shape, strict=True)]
+    x, y, z = (slice(a, b) for a, b in zip(low, high, strict=True))
+    cut = tuple(slice(a - c + half, b - c + half) for a, b, c in zip(low, high, centre, strict=True))
+    available = np.where(free[x, y, z], depth[cut], np.inf)
+    voxel_ml = spacing_mm**3 / 1000
+    if np.count_nonzero(np.isfinite(available)) < blob.volume_ml / voxel_ml:
         return None
-    whole = np.full(room.shape, np.inf)
-    whole[box] = _closest(available, count)
-    return Placed(whole[tuple(slice(half, half + n) for n in free.shape)], corner, inside)
+    return Placed(available, (x, y, z), voxel_ml, blob.volume_ml)
 
 
 def _best_corner(room: Bools, solid: Bools, corners: NDArray[np.integer]) -> tuple[tuple[int, int, int], float]:
@@ -185,9 +203,10 @@ def _best_corner(room: Bools, solid: Bools, corners: NDArray[np.integer]) -> tup
     return corner, best
 
 
-def keep_apart(mask: Bools) -> Bools:
-    """The mask grown by `MARGIN_VOXELS`: no other lesion may begin there; shape (X, Y, Z)."""
-    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3, 3), dtype=bool), iterations=MARGIN_VOXELS))
+def keep_apart(mask: Bools, *, spacing_mm: float) -> Bools:
+    """The mask grown by `MARGIN_MM`: no other lesion may begin there; shape (X, Y, Z)."""
+    iterations = round(MARGIN_MM / spacing_mm)
+    return np.asarray(ndimage.binary_dilation(mask, np.ones((3, 3, 3), dtype=bool), iterations=iterations))
 
 
 def _closest(depth: Floats, count: int) -> Floats:

@@ -81,12 +81,14 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         bind="query-params",
         help=explain(*SMOOTHNESS.values()),
     )
-    volume = columns[1].toggle(
-        "With gamma_va",
-        start.gamma_volume,
-        key="gamma_va",
+    volume = columns[1].select_slider(
+        "Scale of gamma_va",
+        SCALES,
+        _volume_scale(start),
+        format_func=lambda value: f"{value:g}",
+        key="size",
         bind="query-params",
-        help=TERMS["gamma_va"],
+        help=TERMS["Scale of gamma_va"],
     )
     weighting = columns[2].selectbox(
         "Weights",
@@ -129,10 +131,30 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         help="Weight of a voxel in every curve but FL's; training takes each case's own. "
         f"It starts at alpha_va. {TERMS['Alpha (alpha_va)']}",
     )
-    setting = Setting(
-        cast(Alpha, weighting), bool(volume), cast(Smoothness, smoothness), float(scale) if adaptive else 1.0, offset
+    return _setting(weighting, float(volume), smoothness, float(scale) if adaptive else 1.0, offset), alpha
+
+
+def _setting(weighting: str, volume: float, smoothness: str, scale: float, offset: float) -> Setting:
+    """The loss of the controls; a scale of 0 leaves gamma_va out."""
+    kept_volume = volume if volume else 1.0
+    return Setting(
+        cast(Alpha, weighting),
+        bool(volume),
+        cast(Smoothness, smoothness),
+        scale,
+        offset,
+        gamma_volume_scale=kept_volume,
     )
-    return setting, alpha
+
+
+def _volume_scale(setting: Setting) -> float:
+    """Where the scale of gamma_va stands for a loss."""
+    return _nearest(setting.gamma_volume_scale) if setting.gamma_volume else 0.0
+
+
+def _nearest(scale: float) -> float:
+    """The scale on the slider that is nearest to one."""
+    return min(SCALES, key=lambda offered: abs(offered - scale))
 
 
 def _alpha_key(selection: Selection) -> str:
@@ -150,7 +172,7 @@ def _controls(setting: Setting) -> dict[str, Any]:
     """Key of a control to its value."""
     return {
         "smoothness": setting.gamma_smoothness,
-        "gamma_va": setting.gamma_volume,
+        "size": _volume_scale(setting),
         "weights": setting.alpha,
         "scale": setting.gamma_scale,
         "offset": setting.gamma_offset,
@@ -172,15 +194,16 @@ def _follow(start: Setting) -> None:
 def _linked_setting() -> Setting | None:
     """The loss in the page's address, as it stands there after a way back from Training; None without a fit one."""
     try:
-        linked = json.loads(st.query_params.get("loss_settings", ""))
+        linked = {"gamma_volume_scale": 1.0} | json.loads(st.query_params.get("loss_settings", ""))
         setting = Setting(**{field.name: linked[field.name] for field in fields(Setting)})
         fits = (
             setting.alpha in ALPHAS
             and setting.gamma_smoothness in SMOOTHNESS
             and 0 <= setting.gamma_offset <= TOP_GAMMA
         )
-        scale = min(SCALES, key=lambda s: abs(s - setting.gamma_scale))
-        return replace(setting, gamma_volume=setting.gamma_volume is True, gamma_scale=scale) if fits else None
+        scale, volume_scale = _nearest(setting.gamma_scale), _nearest(setting.gamma_volume_scale)
+        switches = replace(setting, gamma_scale=scale, gamma_volume_scale=volume_scale)
+        return replace(switches, gamma_volume=setting.gamma_volume is True) if fits else None
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -189,7 +212,7 @@ def _example(selection: Selection) -> Setting:
     """Gamma 2 for the smallest tumours and about 0.5 for the larger ones."""
     top = float(pd.Series(gammas(RELEASED, tumours(selection.table))).quantile(0.95))
     wanted = -1.5 / top if top > 0 else -1.0
-    return replace(RELEASED, alpha="balanced", gamma_scale=min(SCALES, key=lambda s: abs(s - wanted)), gamma_offset=2.0)
+    return replace(RELEASED, alpha="balanced", gamma_scale=_nearest(wanted), gamma_offset=2.0)
 
 
 def _show_bins(selection: Selection, settings: Mapping[str, Setting]) -> None:

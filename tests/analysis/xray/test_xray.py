@@ -115,9 +115,9 @@ def test_factors_are_those_of_the_loss(name, reading):
     assert row["alpha_va"] == pytest.approx(found.alpha_va.item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("name", SETTINGS)
-def test_gamma_and_weights_are_those_of_the_loss(name):
-    setting, mask = SETTINGS[name], ball()
+@pytest.mark.parametrize("setting", [*SETTINGS.values(), Setting("scalar", True, "scale_free", 5.0, 2.0, -7.0)])
+def test_gamma_and_weights_are_those_of_the_loss(setting):
+    mask = ball()
     terms = build_loss("adaptive_focal", **setting.loss_settings()).terms
     target = torch.from_numpy(mask.array)[None, None]
     found = factors(target, smoothness=setting.gamma_smoothness, spacing_mm=mask.spacing_mm)

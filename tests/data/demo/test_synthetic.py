@@ -8,25 +8,37 @@ import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 from scipy import ndimage
-from scipy.stats import spearmanr
 
 from afl_core.data.demo import case as demo_case
 from afl_core.data.demo import lesion_shapes, phantom
 from afl_core.data.demo.case import LesionRow, write_demo_case
-from afl_core.data.demo.design import ROUGHNESS_LEVELS, SPLITS, VOLUME_RANGE_ML, DemoSpec, Plan, plan_case
-from afl_core.data.demo.lesion_shapes import draw_blob, keep_apart, place_blob
-from afl_core.data.demo.synthetic import DemoCohort, load_demo, write_demo
+from afl_core.data.demo.design import (
+    GROWTH,
+    LEAST_LESION_ML,
+    ROUGHNESS_LEVELS,
+    SIZE_LIMITS_ML,
+    SPLITS,
+    DemoSpec,
+    Plan,
+    Scan,
+    plan_patient,
+)
+from afl_core.data.demo.lesion_shapes import draw_blob, find_room, keep_apart, place_blob
+from afl_core.data.demo_cohort import DemoCohort, load_demo, write_demo
 from afl_core.data.layouts import load_cohort
+from afl_core.data.patient_names import patient_id
 from afl_core.data.splits import load_splits
 from afl_core.errors import DataError, UsageError
 
-SPEC = DemoSpec(n_train=1, n_validation=0, n_test=2)
+SPEC = DemoSpec(n_train=1, n_validation=0, n_test=2, spacing_mm=2.0)
+FIRST = Scan("train", 0)
 TOUCHING = np.ones((3, 3, 3))
 LEVELS = list(ROUGHNESS_LEVELS)
 
@@ -42,57 +54,90 @@ def digests(root: Path) -> dict[str, str]:
 
 
 def plans(spec: DemoSpec, split: str) -> list[Plan]:
-    return [plan_case(spec, split, index) for index in range(len(spec.case_ids(split)))]
+    return [plan_patient(spec, split, patient) for patient in range(getattr(spec, f"n_{split}"))]
 
 
-def rho(first: list[float], second: list[float]) -> float:
-    return float(spearmanr(first, second).statistic)
+def columns(cohort: list[Plan]) -> np.ndarray:
+    """Log of the total volume, level, contrast and scanner of each patient, as drawn."""
+    return np.array(
+        [
+            (np.log(sum(plan.volumes_ml)), LEVELS.index(plan.roughness), plan.look.contrast, plan.look.scanner == "B")
+            for plan in cohort
+        ],
+        dtype=float,
+    )
+
+
+def scans(spec: DemoSpec, split: str) -> np.ndarray:
+    """The same of each scan, with its volume at that visit."""
+    of = [(plan_patient(spec, split, scan.patient), scan.visit) for scan in spec.scans(split)]
+    rows = columns([plan for plan, _ in of])
+    rows[:, 0] = [np.log(sum(plan.at(visit))) for plan, visit in of]
+    return rows
+
+
+def largest_correlation(rows: np.ndarray) -> float:
+    return float(np.abs(np.corrcoef(rows, rowvar=False)[np.triu_indices(rows.shape[1], 1)]).max())
 
 
 # --- the design
 
 
-@pytest.mark.parametrize("seed", [DemoSpec().seed, *range(100, 112)])
+@pytest.mark.parametrize(("seed", "most"), [(DemoSpec().seed, 0.05), *((seed, 0.08) for seed in range(100, 106))])
+def test_size_roughness_contrast_and_scanner_go_with_none_of_the_others(seed: int, most: float) -> None:
+    rows = columns(plans(DemoSpec(seed=seed), "test"))
+    thirds = np.searchsorted(np.log(SIZE_LIMITS_ML[1:3]), rows[:, 0])
+    assert np.bincount(thirds).tolist() == [32, 32, 32]
+    assert largest_correlation(rows) < most
+    assert largest_correlation(scans(DemoSpec(seed=seed), "test")) < most
+    assert max(largest_correlation(rows[thirds == third]) for third in range(3)) < most
+    cells = np.zeros((3, 3), dtype=int)
+    np.add.at(cells, (thirds, rows[:, 1].astype(int)), 1)
+    assert cells.min() >= 10
+
+
 @pytest.mark.parametrize("split", SPLITS)
-def test_size_and_roughness_are_uncorrelated_by_construction(split: str, seed: int) -> None:
-    cohort = plans(DemoSpec(seed=seed), split)
-    sizes = [v for plan in cohort for v in plan.volumes_ml]
-    levels = [LEVELS.index(plan.roughness) for plan in cohort for _ in plan.volumes_ml]
-    assert set(levels) == {0, 1, 2}
-    assert rho(sizes, levels) == pytest.approx(0, abs=1e-9)
-    totals = [sum(plan.volumes_ml) for plan in cohort]
-    assert rho(totals, [LEVELS.index(plan.roughness) for plan in cohort]) == pytest.approx(0, abs=1e-9)
+def test_sizes_are_even_in_the_logarithm_within_each_third(split: str) -> None:
+    sizes = np.sort(columns(plans(DemoSpec(), split))[:, 0])
+    limits = np.log(SIZE_LIMITS_ML)
+    for low, high in pairwise(limits):
+        share = (sizes[(sizes >= low) & (sizes < high)] - low) / (high - low)
+        assert len(share) == len(sizes) // 3
+        assert np.abs(share - (np.arange(len(share)) + 0.5) / len(share)).max() < 0.15
 
 
-@pytest.mark.parametrize("seed", [DemoSpec().seed, *range(100, 112)])
-@pytest.mark.parametrize("split", ["train", "test"])
-def test_contrast_goes_with_neither_size_nor_roughness(split: str, seed: int) -> None:
-    cohort = plans(DemoSpec(seed=seed), split)
-    contrast = [plan.look.contrast for plan in cohort for _ in plan.volumes_ml]
-    assert abs(rho(contrast, [LEVELS.index(plan.roughness) for plan in cohort for _ in plan.volumes_ml])) < 0.05
-    assert abs(rho(contrast, [v for plan in cohort for v in plan.volumes_ml])) < (
-        0.05 if seed == DemoSpec().seed else 0.2
-    )
+def test_cases_have_one_to_three_lesions_that_are_large_enough_for_a_roughness() -> None:
+    cohort = plans(DemoSpec(), "test")
+    counts = np.bincount([len(plan.volumes_ml) for plan in cohort])
+    assert counts[1:].min() >= 12
+    assert len(counts) == 4
+    every = [v for plan in cohort for visit in (1, 2) for v in plan.at(visit)]
+    assert min(every) >= LEAST_LESION_ML
+    assert max(sum(plan.at(visit)) for plan in cohort for visit in (1, 2)) <= SIZE_LIMITS_ML[-1] * 1.0001
+    assert all(list(plan.volumes_ml) == sorted(plan.volumes_ml, reverse=True) for plan in cohort)
 
 
-def test_sizes_fill_the_range_and_cases_have_one_to_three_lesions() -> None:
-    cohort = plans(DemoSpec(), "train")
-    sizes = np.array([v for plan in cohort for v in plan.volumes_ml])
-    assert sizes.min() >= VOLUME_RANGE_ML[0]
-    assert sizes.max() <= VOLUME_RANGE_ML[1]
-    low, high = np.log(VOLUME_RANGE_ML)
-    thirds = np.bincount(((np.log(sizes) - low) / (high - low) * 3).astype(int), minlength=3) / sizes.size
-    assert thirds == pytest.approx([1 / 3] * 3, abs=0.05)
-    counts = np.bincount([len(plan.volumes_ml) for plan in cohort])[1:]
-    assert len(counts) == 3
-    assert counts.min() >= 12
-
-
-def test_a_plan_depends_on_seed_split_and_index_alone() -> None:
+def test_a_fifth_of_the_patients_is_scanned_again_and_their_cases_are_of_one_patient() -> None:
     spec = DemoSpec()
-    assert plan_case(spec, "test", 7) == plan_case(DemoSpec(n_test=1, n_train=500, spacing_mm=3), "test", 7)
-    others = [plan_case(replace(spec, seed=3), "test", 7), plan_case(spec, "train", 7), plan_case(spec, "test", 8)]
-    assert all(plan_case(spec, "test", 7) != other for other in others)
+    scans = spec.scans("test")
+    second = [scan for scan in scans if scan.visit == 2]
+    assert len(second) == 20
+    assert len(scans) == 116
+    assert {plan_patient(spec, "test", scan.patient).growth for scan in second} == set(GROWTH)
+    assert all(patient_id(scan.case_id) == scan.patient_id for scan in scans)
+    assert spec.case_ids("test")[:3] == ("Brats18_SYN_test_000", "Brats18_SYN_test_000_visit2", "Brats18_SYN_test_001")
+
+
+def test_a_plan_depends_on_seed_split_and_patient_alone() -> None:
+    spec = DemoSpec()
+    other_counts = DemoSpec(n_test=1, n_train=500, spacing_mm=3)
+    assert plan_patient(spec, "test", 30) == plan_patient(other_counts, "test", 30)
+    others = [
+        plan_patient(replace(spec, seed=3), "test", 7),
+        plan_patient(spec, "train", 7),
+        plan_patient(spec, "test", 8),
+    ]
+    assert all(plan_patient(spec, "test", 7) != other for other in others)
 
 
 @pytest.mark.parametrize(
@@ -137,33 +182,55 @@ def test_rougher_levels_have_more_surface_at_the_same_volume() -> None:
         assert medium * 1.04 < rough
 
 
+def room_for_a_blob(
+    free: np.ndarray, blob: lesion_shapes.Blob, *, spacing_mm: float = 2.0
+) -> lesion_shapes.Placed | None:
+    rng = np.random.default_rng(4)
+    centre = find_room(rng, blob, free=free, likelihood=free * 1.0, spacing_mm=spacing_mm)
+    return None if centre is None else place_blob(blob, centre, free=free, spacing_mm=spacing_mm)
+
+
+def on_grid(placed: lesion_shapes.Placed, volume_ml: float, shape: tuple[int, ...]) -> np.ndarray:
+    labels = np.zeros(shape, dtype=np.int16)
+    labels[placed.box] = placed.labels(volume_ml)
+    return labels
+
+
 def test_a_placed_blob_stays_free_and_keeps_its_volume() -> None:
     free = np.zeros((30, 30, 30), dtype=bool)
     free[2:28, 2:28, 2:28] = True
-    free &= ~keep_apart(np.indices(free.shape).sum(axis=0) == 0)
-    blob = draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.24)
-    placed = place_blob(np.random.default_rng(4), blob, free=free, likelihood=free * 1.0, spacing_mm=2.0)
+    free &= ~keep_apart(np.indices(free.shape).sum(axis=0) == 0, spacing_mm=2.0)
+    placed = room_for_a_blob(free, draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.24))
     assert placed is not None
-    assert placed.mask.sum() == 1000
-    assert not (placed.mask & ~free).any()
-    assert placed.labels[placed.centre] == 1
-    counts = np.bincount(placed.labels[placed.mask])
-    assert counts[[1, 4, 2]].min() > 50
-    assert np.array_equal(placed.labels > 0, placed.mask)
+    labels = on_grid(placed, 8, free.shape)
+    assert np.count_nonzero(labels) == 1000
+    assert not ((labels > 0) & ~free).any()
+    assert np.bincount(labels[labels > 0])[[1, 4, 2]].min() > 50
+
+
+def test_a_lesion_that_shrank_lies_in_what_it_was_and_has_its_parts_in_the_same_shares() -> None:
+    free = np.ones((60, 60, 60), dtype=bool)
+    placed = room_for_a_blob(free, draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.24), spacing_mm=1.0)
+    assert placed is not None
+    before, after = on_grid(placed, 8, free.shape), on_grid(placed, 2.4, free.shape)
+    assert np.count_nonzero(after) == 2400
+    assert not ((after > 0) & (before == 0)).any()
+    for label in (1, 2, 4):
+        assert (after == label).sum() / 2400 == pytest.approx((before == label).sum() / 8000, abs=0.02)
 
 
 def test_a_blob_without_room_is_not_placed() -> None:
     free = np.zeros((30, 30, 30), dtype=bool)
     free[12:18, 12:18, 12:18] = True
+    assert room_for_a_blob(free, draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.0)) is None
     blob = draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.0)
-    assert place_blob(np.random.default_rng(4), blob, free=free, likelihood=free * 1.0, spacing_mm=2.0) is None
+    assert place_blob(blob, (15, 15, 15), free=free, spacing_mm=2.0) is None
 
 
 def test_a_slab_that_would_cut_the_blob_flat_is_no_room() -> None:
     free = np.zeros((40, 40, 40), dtype=bool)
     free[:, :, 18:22] = True  # room for the voxels, not for the shape
-    blob = draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.0)
-    assert place_blob(np.random.default_rng(4), blob, free=free, likelihood=free * 1.0, spacing_mm=2.0) is None
+    assert room_for_a_blob(free, draw_blob(np.random.default_rng(3), volume_ml=8, amplitude=0.0)) is None
 
 
 def test_only_the_largest_piece_of_a_broken_blob_is_kept() -> None:
@@ -176,18 +243,35 @@ def test_only_the_largest_piece_of_a_broken_blob_is_kept() -> None:
 
 @pytest.mark.parametrize("seed", range(3))
 def test_lesions_of_a_case_keep_a_margin_where_room_is_scarce(seed: int) -> None:
-    distance = np.sqrt(((np.indices((50, 50, 50)) - 24.5) ** 2).sum(axis=0))
-    brain, ones = distance < 22, np.ones((50, 50, 50), dtype=np.float32)
+    shape = phantom.grid(2.0)[0]
+    distance = np.sqrt(((np.indices(shape) - np.array(shape).reshape(3, 1, 1, 1) / 2) ** 2).sum(axis=0))
+    brain, ones = distance < 22, np.ones(shape, dtype=np.float32)
     anatomy = phantom.Anatomy(brain, 0 * ones, 0 * ones, ones, 0 * ones, 2.0)
-    look = phantom.Look(contrast=1.0, enhancement=1.0, noise=0.0)
-    plan = Plan((40.0, 20.0, 10.0), "rough", look)
-    lesions = demo_case._place_lesions(np.random.default_rng(seed), anatomy, plan)
-    assert len(lesions) == 3
-    for index, lesion in enumerate(lesions):
-        others = np.any([other.mask for other in lesions[:index] + lesions[index + 1 :]], axis=0)
-        grown = ndimage.binary_dilation(lesion.mask, TOUCHING, iterations=lesion_shapes.MARGIN_VOXELS)
-        assert not (grown & others).any()
-        assert not (lesion.mask & ~brain).any()
+    look = phantom.Look(contrast=1.0, enhancement=1.0, noise=0.0, scanner="A")
+    plan = Plan((40.0, 20.0, 10.0), "rough", look, growth=0.0)
+    placed = demo_case._place_lesions(np.random.default_rng(seed), anatomy, plan, spacing_mm=2.0)
+    masks = [on_grid(lesion, volume, shape) > 0 for lesion, volume in zip(placed, plan.volumes_ml, strict=True)]
+    for index, mask in enumerate(masks):
+        others = np.any(masks[:index] + masks[index + 1 :], axis=0)
+        assert not (ndimage.binary_dilation(mask, TOUCHING, iterations=3) & others).any()
+        assert not (mask & ~brain).any()
+
+
+def test_maps_of_the_anatomy_come_onto_the_grid_of_the_images_by_where_they_lie() -> None:
+    coarse, fine = (phantom.grid(spacing) for spacing in (phantom.COARSE_MM, 1.0))
+
+    def height(shape: tuple[int, ...], affine: np.ndarray) -> np.ndarray:
+        """A ramp along each axis, by the place of the voxel in mm."""
+        places = np.einsum("ij,j...->i...", affine[:3, :3], np.indices(shape)) + affine[:3, 3].reshape(3, 1, 1, 1)
+        return np.asarray(places[0] + 2 * places[1] - 3 * places[2])
+
+    inner = (slice(2, -2),) * 3
+    assert phantom.finer(height(*coarse), 1.0)[inner] == pytest.approx(height(*fine)[inner], abs=1e-3)
+    point = np.zeros(fine[0], dtype=bool)
+    point[40, 50, 61] = True
+    (found,) = np.argwhere(phantom.coarser(point, coarse[0]))
+    millimetres = coarse[1] @ [*found, 1] - fine[1] @ [40, 50, 61, 1]
+    assert np.abs(millimetres).max() <= 1
 
 
 def test_a_smooth_field_has_variance_one_everywhere() -> None:
@@ -210,9 +294,11 @@ def test_files_of_a_case(demo: DemoCohort) -> None:
     assert (cohort.layout.name, cohort.problems) == ("brats2018", ())
     assert [case.case_id for case in cohort.cases] == [
         "Brats18_SYN_test_000",
+        "Brats18_SYN_test_000_visit2",
         "Brats18_SYN_test_001",
         "Brats18_SYN_train_000",
     ]
+    assert cohort.patients["Brats18_SYN_test_000_visit2"] == "Brats18_SYN_test_000"
     assert [p.name for p in demo.root.iterdir() if p.name.startswith(".")] == []
 
 
@@ -271,11 +357,13 @@ def test_the_table_is_what_was_drawn(demo: DemoCohort) -> None:
         table = list(csv.DictReader(file))
     assert len(table) == len(demo.lesions) >= 3
     for line, row in zip(table, demo.lesions, strict=True):
-        plan = plan_case(SPEC, row.split, int(row.case_id[-3:]))
+        patient, _, visit = row.case_id.partition("_visit")
+        plan = plan_patient(SPEC, row.split, int(patient[-3:]))
         assert (line["case_id"], line["split"], int(line["lesion"])) == (row.case_id, row.split, row.lesion)
-        assert float(line["drawn_ml"]) == pytest.approx(plan.volumes_ml[row.lesion - 1], rel=1e-3)
+        assert float(line["drawn_ml"]) == pytest.approx(plan.at(int(visit or 1))[row.lesion - 1], rel=1e-3)
         assert float(line["amplitude"]) == ROUGHNESS_LEVELS[plan.roughness]
         assert line["roughness"] == plan.roughness
+        assert line["scanner"] == plan.look.scanner
         assert float(line["contrast"]) == pytest.approx(plan.look.contrast, abs=1e-4)
         assert (float(line["x_mm"]), float(line["y_mm"]), float(line["z_mm"])) == row.centre_mm
 
@@ -283,7 +371,7 @@ def test_the_table_is_what_was_drawn(demo: DemoCohort) -> None:
 def test_splits_are_disjoint_and_name_what_is_there(demo: DemoCohort) -> None:
     assert load_splits(demo.root / "splits.json") == {
         "train": ("Brats18_SYN_train_000",),
-        "test": ("Brats18_SYN_test_000", "Brats18_SYN_test_001"),
+        "test": ("Brats18_SYN_test_000", "Brats18_SYN_test_000_visit2", "Brats18_SYN_test_001"),
     }
 
 
@@ -292,15 +380,16 @@ def test_splits_are_disjoint_and_name_what_is_there(demo: DemoCohort) -> None:
 
 def test_another_process_with_other_counts_writes_the_same_bytes(demo: DemoCohort, tmp_path: Path) -> None:
     code = (
-        "import sys; from pathlib import Path; from afl_core.data.demo.synthetic import *\n"
-        "spec = DemoSpec(n_test=9)\n"
-        "for k in (1, 0): write_demo_case(Path(sys.argv[1]), spec, 'test', k)\n"
+        "import sys; from pathlib import Path; from afl_core.data.demo_cohort import *\n"
+        "from afl_core.data.demo.design import Scan\n"
+        "spec = DemoSpec(n_test=9, spacing_mm=2.0)\n"
+        "for k, v in ((1, 1), (0, 2), (0, 1)): write_demo_case(Path(sys.argv[1]), spec, Scan('test', k, v))\n"
         "heavy = {'torch', 'monai', 'streamlit', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True, env={"OMP_NUM_THREADS": "1"})
     again = digests(tmp_path)
-    assert len(again) == 12
+    assert len(again) == 18
     assert again == {name: value for name, value in digests(demo.root).items() if "test_00" in name}
 
 
@@ -311,7 +400,7 @@ def test_cases_that_are_complete_are_kept_and_progress_is_told(demo: DemoCohort)
         again = write_demo(
             demo.root, SPEC, splits=("test",), executor=executor, progress=lambda *counts: told.append(counts)
         )
-    assert told == [(2, 2)]
+    assert told == [(3, 3)]
     assert again == demo
     assert {p: p.stat().st_mtime_ns for p in demo.root.rglob("*.nii.gz")} == before
 
@@ -327,14 +416,14 @@ def test_an_interrupted_or_damaged_build_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(demo_case.Path, "write_text", stop)  # killed after the images, before the case is complete
         with pytest.raises(KeyboardInterrupt):
-            write_demo_case(tmp_path, SPEC, "train", 0)
+            write_demo_case(tmp_path, SPEC, FIRST)
     assert digests(tmp_path) == {}
     assert load_demo(tmp_path, SPEC).lesions == ()
     folder = tmp_path / "HGG" / "Brats18_SYN_train_000"
     folder.mkdir(parents=True)
     (folder / "Brats18_SYN_train_000_t1.nii.gz").write_bytes(b"half")
     (folder / "lesions.json").write_text((demo.root / "HGG" / folder.name / "lesions.json").read_text())
-    write_demo_case(tmp_path, SPEC, "train", 0)
+    write_demo_case(tmp_path, SPEC, FIRST)
     assert digests(tmp_path) == wanted
 
 
@@ -354,7 +443,7 @@ def test_cases_of_an_older_generator_are_made_again(
     folder = tmp_path / "HGG" / "Brats18_SYN_train_000"
     folder.mkdir(parents=True)
     (folder / "lesions.json").write_text((demo.root / "HGG" / folder.name / "lesions.json").read_text())
-    write_demo_case(tmp_path, SPEC, "train", 0)
+    write_demo_case(tmp_path, SPEC, FIRST)
     assert json.loads((folder / "lesions.json").read_text())["version"] == demo_case.GENERATOR_VERSION
 
 
@@ -373,7 +462,7 @@ def test_two_processes_that_write_the_same_case(
         return replaced(self, target)
 
     monkeypatch.setattr(demo_case.Path, "replace", overtaken)
-    assert write_demo_case(tmp_path, SPEC, "train", 0) == rows
+    assert write_demo_case(tmp_path, SPEC, FIRST) == rows
     assert [p.name for p in tmp_path.iterdir()] == ["HGG"]
 
 

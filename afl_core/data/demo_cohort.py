@@ -16,8 +16,10 @@ from pathlib import Path
 from afl_core.base.paths import DEMO_CASE
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import finished
-from afl_core.data.demo.case import GROUP, LesionRow, load_case_rows, write_demo_case
-from afl_core.data.demo.design import SPLITS, DemoSpec
+from afl_core.data.demo.case import GROUP, LesionRow, is_drawn, load_case_rows, write_demo_case
+from afl_core.data.demo.design import SPLITS, DemoSpec, Scan
+from afl_core.data.patient_names import patient_id
+from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.data.splits import SPLITS_FILE, save_splits
 from afl_core.errors import AflError, DataError
 
@@ -64,13 +66,23 @@ def write_demo(
         UsageError: If a split does not exist.
     """
     spec = spec or DemoSpec()
-    due = [(split, index) for split in splits for index in range(len(spec.case_ids(split)))]
+    due = [scan for split in splits for scan in spec.scans(split)]
     if root.exists() and not root.is_dir():
         raise DataError("The folder for the demo is a file", received=root, todo="Choose another folder")
     root.mkdir(parents=True, exist_ok=True)
     _write_cases(root, spec, due, executor=executor, report=progress or (lambda done, total: None))
+    return describe_demo(root, spec)
+
+
+def describe_demo(root: Path, spec: DemoSpec) -> DemoCohort:
+    """Write the tables and the splits of the complete cases of a folder, and give them.
+
+    Raises:
+        DataError: If a case was made with another seed or spacing.
+    """
     cohort = load_demo(root, spec)
     _write_table(root / "lesions.csv", cohort.lesions)
+    _write_participants(root / PARTICIPANTS, cohort.lesions)
     save_splits(root / SPLITS_FILE, cohort.splits)
     return cohort
 
@@ -95,29 +107,32 @@ def load_demo(root: Path, spec: DemoSpec) -> DemoCohort:
 def _write_cases(
     root: Path,
     spec: DemoSpec,
-    due: Sequence[tuple[str, int]],
+    due: Sequence[Scan],
     *,
     executor: Executor | None,
     report: Callable[[int, int], None],
 ) -> None:
     """Write the cases that are not there yet, here or in the executor; the first failure cancels those not begun."""
-    missing = [
-        (split, index)
-        for split, index in due
-        if load_case_rows(root / GROUP / spec.case_ids(split)[index], spec) is None
-    ]
+    missing = [scan for scan in due if not is_drawn(root / GROUP / scan.case_id, spec)]
     kept = len(due) - len(missing)
     report(kept, len(due))
     write = partial(_write_case, root, spec)
-    tasks = finished(write, missing, of=lambda which: f"making case {which[1]} of {which[0]}", executor=executor)
+    tasks = finished(write, missing, of=lambda scan: f"making {scan.case_id}", executor=executor)
     for done, (_, outcome) in enumerate(tasks, start=kept + 1):
         if isinstance(outcome, AflError):
             raise outcome
         report(done, len(due))
 
 
-def _write_case(root: Path, spec: DemoSpec, which: tuple[str, int]) -> None:
-    write_demo_case(root, spec, *which)
+def _write_case(root: Path, spec: DemoSpec, scan: Scan) -> None:
+    write_demo_case(root, spec, scan)
+
+
+def _write_participants(path: Path, rows: Sequence[LesionRow]) -> None:
+    """Write BIDS's table of who was scanned where: its column is a covariate of the results."""
+    scanners = {patient_id(row.case_id): row.scanner for row in rows}
+    lines = ["participant_id\tscanner", *(f"{patient}\t{scanner}" for patient, scanner in scanners.items())]
+    write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
 def _write_table(path: Path, rows: Sequence[LesionRow]) -> None:
