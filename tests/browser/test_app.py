@@ -248,3 +248,19 @@ def test_a_page_opened_first_on_a_fresh_server_is_there(browser, demo, serve, gi
     expect(page.get_by_role("heading", name=case)).to_be_visible()
     assert page.evaluate("location.pathname") == "/compare"
     page.close()
+
+
+def test_a_first_start_shows_the_demo_and_evaluates_and_draws_nothing(browser, serve, give_pass, tmp_path_factory):
+    home = tmp_path_factory.mktemp("first")
+    page = browser.new_page()
+    url = serve(ROOT / "app.py", AFL_HOME=str(home))
+    give_pass(page, url)
+    page.goto(url)
+    expect(page.get_by_text("Synthetic cohort. Dice, all cases:")).to_be_visible()
+    picture = page.locator("img[src*='thumbnail/demo/']").first
+    picture.scroll_into_view_if_needed()
+    page.wait_for_function("e => e.complete && e.naturalWidth === 96", arg=picture.element_handle())
+    images = list((home / "data" / "demo").rglob("*_flair.nii.gz"))
+    assert len(images) == 145
+    assert not any(image.stat().st_size for image in images)
+    page.close()
