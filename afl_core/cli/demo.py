@@ -1,4 +1,4 @@
-"""`afl demo`: the checkpoints that ship with the workbench, compared on the test split of the synthetic cohort."""
+"""`afl demo`: the synthetic cohort, and the checkpoints that ship with the workbench compared on it."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -36,7 +36,9 @@ def demo_sources() -> tuple[CheckpointSource, ...]:
 def demo(
     *,
     images: Annotated[bool, typer.Option("--images", help="Also draw all images now, 1.3 GB.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Draw and measure all anew, as it was made.")] = False,
+    rebuild: Annotated[
+        bool, typer.Option("--rebuild", help="Draw all, and measure what is not of these checkpoints and versions.")
+    ] = False,
 ) -> None:
     """Put the synthetic demo cohort and the results of the shipped checkpoints in place.
 

@@ -18,7 +18,7 @@ from afl_core.errors import AflError
 COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
     {
         "app": ("app", "Serve the workbench on this machine, and open it in the browser."),
-        "demo": ("demo", "Make the synthetic demo cohort, and evaluate the shipped checkpoints on its test split."),
+        "demo": ("demo", "Put the synthetic demo cohort and the results of the shipped checkpoints in place."),
         "evaluate": ("evaluate", "Measure every source on every case: per case and per lesion."),
         "protocol": (
             "protocol",
@@ -89,8 +89,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
         ),
         "study": (
             "study",
-            "Train FL, the readings of A-FL and two baselines with three seeds each, and compare them on the test "
-            "split.",
+            "Train FL, the readings of A-FL and other losses with several seeds, and compare them on the test split.",
         ),
         "rename": (
             "evaluate",
