@@ -56,6 +56,7 @@ def demo(
             write_demo(DEMO, splits=tuple(dict.fromkeys(RESULTS_OF.values())), executor=executor, progress=advance)
     if rebuild:
         _measure_anew()
+    print_line(f"The synthetic cohort is in {DEMO}, its results are in {RESULTS}: {', '.join(RESULTS_OF)}")
 
 
 def _measure_anew() -> None:
