@@ -17,7 +17,7 @@ from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.volume import Case, Mask, Volume
 
 FOLDER = "thumbnails"
-VERSION = 2
+VERSION = 3
 """Raise it when thumbnails are drawn otherwise."""
 
 UNDRAWN = "undrawn.png"

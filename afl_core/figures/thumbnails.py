@@ -14,6 +14,8 @@ from afl_core.figures.slices import shown_slice, tumour_view
 from afl_core.volume import Mask, Volume, check_same_grid
 
 SIZE_PX = 96
+GREYS = 32
+"""Shades of gray of the background: with all 256, of which most are noise, a file is nearly three times as large."""
 WINDOW_PERCENTILES = (0.5, 99.5)
 
 Slice = NDArray[np.uint8]
@@ -79,12 +81,16 @@ def _rim(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _drawn(cut: _Cut, background: Slice | None, outlines: Sequence[tuple[NDArray[np.bool_], str]]) -> bytes:
-    picture = np.zeros((SIZE_PX, SIZE_PX, 3), np.uint8)
+    places = np.zeros((SIZE_PX, SIZE_PX), np.uint8)  # in the palette
     if background is not None:
-        picture[:] = cut.sampled(background, Image.Resampling.BILINEAR)[..., None]
-    for mask, colour in outlines:
+        places = cut.sampled(background, Image.Resampling.BILINEAR) // (256 // GREYS)
+    palette = np.repeat(np.linspace(0, 255, GREYS, dtype=np.uint8), 3).tolist()
+    for number, (mask, colour) in enumerate(outlines, start=GREYS):
         inside = cut.sampled(mask.astype(np.uint8), Image.Resampling.NEAREST) > 0
-        picture[_rim(inside)] = ImageColor.getrgb(colour)
+        places[_rim(inside)] = number
+        palette += ImageColor.getrgb(colour)
+    picture = Image.fromarray(places)
+    picture.putpalette(palette)
     buffer = BytesIO()
-    Image.fromarray(picture).save(buffer, "PNG")
+    picture.save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -141,7 +141,7 @@ def test_the_empty_page_offers_fl_and_a_fl_as_a_pair_on_the_demo(app):
     assert "There are no training runs yet" in text(at)
     assert at.multiselect[0].value == ["focal", "adaptive_focal:released_code"]
     assert (
-        "2 runs on 80 cases (48 train, 8 validation, 24 test); those of one seed start from the same weights"
+        "2 runs on 203 cases (58 train, 29 validation, 116 test); those of one seed start from the same weights"
         in text(at)
     )
     assert "do not decide between losses" in text(at)
