@@ -5,22 +5,24 @@ A lesion is a 26-connected component. What matches what is decided by a `Matcher
 
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from functools import reduce
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
-from afl_core.base.jit import jit
+from afl_core.metrics.lesion_distances import lesion_distances
+from afl_core.metrics.lesion_places import Voxel, central_voxels
 from afl_core.metrics.lesion_shares import voxels_in_region
 from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
-from afl_core.metrics.surface import SurfaceDistances, assd_mm, compute_surface_distances, hd95_mm, surface_voxels
+from afl_core.metrics.surface import SurfaceDistances
 from afl_core.regions import BoolArray, union_box
 from afl_core.volume import Box, Spacing
 
-Voxel = tuple[int, int, int]
+Values = Sequence[Sequence[float]]
 Reals = NDArray[np.float64]
 
 
@@ -93,33 +95,36 @@ def match_lesions(
 
 def lesion_rows(matching: Matching, *, origin: Voxel) -> tuple[LesionMetrics, ...]:
     """The rows of a matching; see `match_lesions`."""
-    m, ml = matching, math.prod(matching.spacing_mm) / 1000
-    lesion, component = m.pairs.T
-    overlaps = _overlap_voxels(m)
-    rows = []
-    for k, centre in enumerate(_central_voxels(m.lesions, m.spacing_mm, origin), start=1):
-        matched, overlap = component[lesion == k], int(overlaps[k])
-        size, predicted = int(m.lesion_voxels[k - 1]), int(m.component_voxels[matched - 1].sum())
-        ignored = size <= m.matcher.ignored_up_to_voxels
-        rows.append(
-            LesionMetrics(
-                lesion_id=k,
-                kind="ignored" if ignored else "reference",
-                volume_ml=size * ml,
-                dsc=2 * overlap / (size + predicted),
-                detected=len(matched) > 0,
-                centroid_voxel=centre,
-                overlap_ml=overlap * ml,
-                predicted_ml=predicted * ml,
-                predicted_components=tuple(matched.tolist()),
-                reference_components=m.parts[k - 1],
-            )
-        )
+    unknown = [(math.nan,) * 4]
+    lesions, components = len(matching.lesion_voxels) + 1, len(matching.component_voxels) + 1
+    return _rows(matching, origin, unknown * lesions, unknown * components)
+
+
+def _rows(m: Matching, origin: Voxel, of_lesion: Values, of_component: Values) -> tuple[LesionMetrics, ...]:
+    """The rows, whose last four fields are known by the number of a lesion and of a false component."""
+    count, ml = len(m.lesion_voxels), math.prod(m.spacing_mm) / 1000
+    sizes, overlaps, predicted = m.lesion_voxels, _overlap_voxels(m)[1:], _predicted_voxels(m)[1:]
+    starts = np.searchsorted(m.pairs[:, 0], np.arange(1, count + 2)).tolist()
+    matched = m.pairs[:, 1].tolist()
+    columns = zip(
+        ["ignored" if ignored else "reference" for ignored in (sizes <= m.matcher.ignored_up_to_voxels).tolist()],
+        (sizes * ml).tolist(),
+        (2 * overlaps / (sizes + predicted)).tolist(),
+        [first < last for first, last in pairwise(starts)],
+        central_voxels(m.lesions, m.inside[1], count, spacing_mm=m.spacing_mm, origin=origin),
+        (overlaps * ml).tolist(),
+        (predicted * ml).tolist(),
+        [tuple(matched[first:last]) for first, last in pairwise(starts)],
+        m.parts,
+        strict=True,
+    )
+    rows = [LesionMetrics(k, *column, *of_lesion[k]) for k, column in enumerate(columns, start=1)]
     false = (np.flatnonzero(_is_false(m) & ~_is_speck(m)) + 1).tolist()
-    centres = _central_voxels(m.components, m.spacing_mm, origin) if false else []
-    for k, c in enumerate(false, start=len(rows) + 1):
+    centres = _component_centres(m, origin) if false else []
+    for k, c in enumerate(false, start=count + 1):
         volume_ml = int(m.component_voxels[c - 1]) * ml
-        rows.append(LesionMetrics(k, "false_positive", volume_ml, 0.0, False, centres[c - 1], 0.0, volume_ml, (c,)))
+        known = volume_ml, 0.0, False, centres[c - 1], 0.0, volume_ml, (c,), ()
+        rows.append(LesionMetrics(k, "false_positive", *known, *of_component[c]))
     return tuple(rows)
 
 
@@ -149,26 +154,16 @@ def measure_lesions(
         grid_diagonal_mm: Diagonal of the whole grid, for what has no distance.
         distances: Those between the two masks; None where one is empty.
     """
-    rows = lesion_rows(matching, origin=origin)
-    voxel_ml = math.prod(matching.spacing_mm) / 1000
-    penalty_mm = grid_diagonal_mm if matching.matcher.penalty_mm is None else matching.matcher.penalty_mm
-    region_ml = voxels_in_region(matching) * voxel_ml
-    lesion_mm, component_mm = _nearest_mm(matching, grid_diagonal_mm, distances)
-    crops = LesionCrops(matching)
-    measured = []
-    for row in rows:
-        if row.kind == "false_positive":
-            nearest, in_region = component_mm[row.predicted_components[0]], 0.0
-        else:
-            nearest = lesion_mm[row.lesion_id]
-            in_region = 2 * row.overlap_ml / (row.volume_ml + float(region_ml[row.lesion_id]))
-        hd95, assd = penalty_mm, penalty_mm
-        if row.detected:
-            alone = len(rows) == 1 and len(matching.component_voxels) == len(row.predicted_components)
-            apart = distances if distances and alone else crops.distances(row)
-            hd95, assd = hd95_mm(apart), assd_mm(apart)
-        measured.append(replace(row, dsc_in_region=in_region, hd95_mm=hd95, assd_mm=assd, nearest_mm=float(nearest)))
-    return tuple(measured)
+    m, ml = matching, math.prod(matching.spacing_mm) / 1000
+    penalty_mm = grid_diagonal_mm if m.matcher.penalty_mm is None else m.matcher.penalty_mm
+    lesion_mm, component_mm = _nearest_mm(m, grid_diagonal_mm, distances)
+    whole = np.full((4, len(lesion_mm)), math.nan)
+    whole[0, 1:] = 2 * (_overlap_voxels(m)[1:] * ml) / (m.lesion_voxels * ml + voxels_in_region(m)[1:] * ml)
+    whole[1:3] = lesion_distances(m, distances) if distances else math.nan
+    whole[1:3][np.isnan(whole[1:3])] = penalty_mm
+    whole[3] = lesion_mm
+    false = [(0.0, penalty_mm, penalty_mm, nearest) for nearest in component_mm.tolist()]
+    return _rows(m, origin, whole.T.tolist(), false)
 
 
 def lesion_tp(lesions: Sequence[LesionMetrics]) -> int:
@@ -221,10 +216,6 @@ class LesionCrops:
         matched[numbers] = True
         return matched[m.components[box]], m.lesions[box] == row.lesion_id
 
-    def distances(self, row: LesionMetrics) -> SurfaceDistances:
-        """Surface distances between the lesion of a row and its components."""
-        return compute_surface_distances(*self.masks(row), spacing_mm=self.matching.spacing_mm)
-
 
 def _boxes(labels: Labels) -> list[Box]:
     return [(x, y, z) for x, y, z in find_objects(labels.view(np.int32))]
@@ -238,6 +229,18 @@ def _overlap_voxels(m: Matching) -> Integers:
     return np.bincount(lesion, weights=voxels, minlength=len(m.lesion_voxels) + 1).astype(np.int64)
 
 
+def _predicted_voxels(m: Matching) -> Integers:
+    """Voxels of the components that are matched to each lesion (by number, 0 unused)."""
+    lesion, component = m.pairs.T
+    weights = m.component_voxels[component - 1]
+    return np.bincount(lesion, weights=weights, minlength=len(m.lesion_voxels) + 1).astype(np.int64)
+
+
+def _component_centres(m: Matching, origin: Voxel) -> list[Voxel]:
+    count = len(m.component_voxels)
+    return central_voxels(m.components, m.inside[0], count, spacing_mm=m.spacing_mm, origin=origin)
+
+
 def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | None) -> tuple[Reals, Reals]:
     """Distance of each lesion to the prediction and of each component to the reference, by number (0 unused)."""
     lesions = np.full(len(m.lesion_voxels) + 1, nothing_mm)
@@ -245,46 +248,7 @@ def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | No
     lesions[m.shared[:, 0]] = components[m.shared[:, 1]] = 0
     if distances:  # what shares no voxel is nearest to the other mask where their surfaces are
         if lesions[1:].any():
-            np.minimum.at(lesions, m.lesions[surface_voxels(m.reference)], distances.reference)
+            np.minimum.at(lesions, m.lesions.ravel()[m.surfaces[1]], distances.reference)
         if components[1:].any():
-            np.minimum.at(components, m.components[surface_voxels(m.prediction)], distances.prediction)
+            np.minimum.at(components, m.components.ravel()[m.surfaces[0]], distances.prediction)
     return lesions, components
-
-
-def _central_voxels(labels: Labels, spacing_mm: Spacing, origin: Voxel) -> list[Voxel]:
-    """The voxel of each lesion that is nearest to its centre of mass, shifted by `origin`."""
-    sums = np.zeros((int(labels.max(initial=0)) + 1, 4))  # voxels, and their x, y, z
-    jit(_add_moments)(labels, sums)
-    centres = sums[1:, 1:] / sums[1:, :1]
-    central = np.rint(centres).astype(np.int64)
-    outside = labels[tuple(central.T)] != np.arange(1, len(sums))
-    if outside.any():  # hollow or bent: the rounded centre is not part of the lesion
-        nearest = np.empty_like(central)
-        jit(_find_nearest)(labels, centres, np.square(spacing_mm), nearest)
-        central[outside] = nearest[outside]
-    return [(int(x), int(y), int(z)) for x, y, z in central + np.array(origin)]
-
-
-def _add_moments(labels: Labels, sums: Reals) -> None:
-    for x in range(labels.shape[0]):
-        for y in range(labels.shape[1]):
-            for z in range(labels.shape[2]):
-                k = labels[x, y, z]
-                if k:
-                    sums[k, 0] += 1
-                    sums[k, 1] += x
-                    sums[k, 2] += y
-                    sums[k, 3] += z
-
-
-def _find_nearest(labels: Labels, centres: Reals, weights: Reals, nearest: Integers) -> None:
-    """Fill in the voxel of each label that is nearest to the label's centre; the first in memory of equal ones."""
-    least = np.full(len(centres), np.inf)
-    for x, y, z in np.ndindex(labels.shape):
-        k = labels[x, y, z]
-        if k:
-            c = centres[k - 1]
-            apart = (x - c[0]) ** 2 * weights[0] + (y - c[1]) ** 2 * weights[1] + (z - c[2]) ** 2 * weights[2]
-            if apart < least[k - 1]:
-                least[k - 1] = apart
-                nearest[k - 1, 0], nearest[k - 1, 1], nearest[k - 1, 2] = x, y, z

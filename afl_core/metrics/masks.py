@@ -13,7 +13,7 @@ from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
 from afl_core.metrics.metric import Empty, MaskPair
 from afl_core.metrics.overlap import Counts, count
 from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilities
-from afl_core.metrics.surface import compute_surface_distances
+from afl_core.metrics.surface import distances_between, places
 from afl_core.metrics.surface_area import nsd_area
 from afl_core.metrics.table import METRICS, metrics_of
 from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
@@ -138,10 +138,11 @@ def _measure(
         box = union_box(boxes[0], boxes[-1])
         cropped = np.ascontiguousarray(prediction[box]), np.ascontiguousarray(reference[box])
         counts = count(*cropped, grid_voxels=prediction.size)
-        if len(boxes) == 2:
-            distances = compute_surface_distances(*cropped, spacing_mm=spacing_mm)
-            by_area = nsd_area(*cropped, spacing_mm=spacing_mm, tolerance_mm=nsd_tolerance_mm)
         matching = match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher)
+        if len(boxes) == 2:
+            first, second = (places(surface, cropped[0].shape) for surface in matching.surfaces)
+            distances = distances_between(first, second, spacing_mm=spacing_mm)
+            by_area = nsd_area(*cropped, spacing_mm=spacing_mm, tolerance_mm=nsd_tolerance_mm)
         ignored_false = count_ignored_false(matching)
         rows = measure_lesions(
             matching,

@@ -4,6 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 
 import numpy as np
@@ -12,6 +13,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 
 from afl_core.base.catalogue import find_key
 from afl_core.errors import UsageError
+from afl_core.metrics.surface import surface_voxels
 from afl_core.regions import BoolArray, label_lesions
 from afl_core.volume import Spacing
 
@@ -22,6 +24,7 @@ LEAST_LESION_VOXELS = 10
 
 Labels = NDArray[np.uint32]
 Integers = NDArray[np.int64]
+Flat = NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -181,6 +184,17 @@ class Matching:
     component_voxels: Integers
     pairs: Integers
     shared: Integers
+
+    @cached_property
+    def inside(self) -> tuple[Flat, Flat]:
+        """Voxels of the prediction and of the reference, as places in memory (C)."""
+        return np.flatnonzero(self.prediction), np.flatnonzero(self.reference)
+
+    @cached_property
+    def surfaces(self) -> tuple[Flat, Flat]:
+        """Surface voxels of the prediction and of the reference, likewise."""
+        predicted, reference = surface_voxels(self.prediction), surface_voxels(self.reference)
+        return np.flatnonzero(predicted), np.flatnonzero(reference)
 
 
 def match_masks(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spacing, matcher: Matcher) -> Matching:

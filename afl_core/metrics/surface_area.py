@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
-from afl_core.metrics.surface import ROUNDING_MM, Distances, Points, directed_mm, within
-from afl_core.regions import BoolArray
+from afl_core.metrics.surface import ROUNDING_MM, Distances, Points, directed_mm, places, within
+from afl_core.regions import BoolArray, bounding_box
 from afl_core.volume import Spacing
 
 Codes = NDArray[np.uint8]
@@ -60,9 +60,17 @@ def _pieces(
     masks: tuple[BoolArray, BoolArray], areas: NDArray[np.float64]
 ) -> tuple[tuple[Points, ...], tuple[NDArray[np.float64], ...]]:
     """Places and areas in mm2 of the pieces of each mask's surface, by the area of each code."""
-    codes = [_codes(mask) for mask in masks]
-    points: tuple[Points, ...] = tuple(np.array(np.nonzero(areas[code] > 0)) for code in codes)
-    return points, tuple(areas[code[tuple(where)]] for code, where in zip(codes, points, strict=True))
+    (first, second), (first_mm2, second_mm2) = zip(*(_mask_pieces(mask, areas) for mask in masks), strict=True)
+    return (first, second), (first_mm2, second_mm2)
+
+
+def _mask_pieces(mask: BoolArray, areas: NDArray[np.float64]) -> tuple[Points, NDArray[np.float64]]:
+    box = bounding_box(mask)
+    assert box is not None  # a mask without a voxel has no surface
+    codes = _codes(mask[box])
+    flat = np.flatnonzero((codes + 1) > 1)  # neither missed (0) nor filled (255, which becomes 0)
+    corner = np.array([[side.start] for side in box])
+    return places(flat, codes.shape) + corner, areas[codes.ravel()[flat]]
 
 
 def _codes(mask: BoolArray) -> Codes:
