@@ -5,12 +5,15 @@ from numpy.typing import NDArray
 from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
-from afl_core.metrics.matchers import Integers, Matching
-from afl_core.metrics.surface import surface_voxels
-from afl_core.volume import Spacing
+from afl_core.base.jit import jit
+from afl_core.metrics.matchers import Flat, Integers, Matching
+from afl_core.metrics.surface import Distances, Points, directed_mm, places
 
 FEW = 2**18
 """Voxels whose nearest lesion is searched for one by one; for a prediction of ones everywhere that took minutes."""
+
+ROUNDING = 1e-9
+"""Relative difference up to which two lesions are equally near, and the tree decides."""
 
 
 def voxels_in_region(m: Matching) -> Integers:
@@ -21,30 +24,64 @@ def voxels_in_region(m: Matching) -> Integers:
     np.add.at(counts, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
     if not shared.any():
         return counts
-    surface = np.flatnonzero(surface_voxels(m.reference))
+    lesions, surface = m.lesions.ravel(), m.surfaces[1]
+    owners, inside = m.components.ravel()[m.inside[0]], m.inside[0]
     for c in np.flatnonzero(shared):
         rivals = np.zeros(len(counts), dtype=bool)
         rivals[lesion[component == c]] = True
-        voxels = m.components == c
-        counts += np.bincount(m.lesions[voxels & m.reference], minlength=len(counts))
-        targets = surface[rivals[m.lesions.ravel()[surface]]]
-        outside = np.flatnonzero(voxels & ~m.reference)
-        counts += np.bincount(m.lesions.ravel()[_nearest_of(targets, outside, m)], minlength=len(counts))
+        voxels = inside[owners == c]
+        covered = lesions[voxels]
+        counts += np.bincount(covered[covered > 0], minlength=len(counts))
+        targets = surface[rivals[lesions[surface]]]
+        counts += np.bincount(_owners(targets, voxels[covered == 0], m), minlength=len(counts))
     return counts
 
 
-def _nearest_of(targets: NDArray[np.intp], outside: NDArray[np.intp], m: Matching) -> NDArray[np.intp]:
-    """The target (flat index) nearest to each voxel outside; a few are looked up, many are read off a transform."""
-    shape = m.reference.shape
-    if len(outside) <= FEW:
-        tree = cKDTree(_points_mm(targets, shape, m.spacing_mm))
-        return np.asarray(targets[tree.query(_points_mm(outside, shape, m.spacing_mm))[1]])
-    free = np.ones(shape, dtype=bool)
-    free.ravel()[targets] = False
-    places = distance_transform_edt(free, sampling=m.spacing_mm, return_distances=False, return_indices=True)
-    return np.asarray(np.ravel_multi_index(tuple(axis.ravel()[outside] for axis in places), shape))
+def _owners(targets: Flat, outside: Flat, m: Matching) -> Integers:
+    """Number of the lesion with the target nearest to each voxel outside; all are places in memory.
+
+    A few voxels are looked up in a tree, many are read off a transform. The tree is not asked where the largest lesion
+    is nearer than all the others.
+    """
+    shape, numbers = m.reference.shape, m.lesions.ravel()[targets].astype(np.int64)
+    if len(outside) > FEW:
+        free = np.ones(shape, dtype=bool)
+        free.ravel()[targets] = False
+        nearest = distance_transform_edt(free, sampling=m.spacing_mm, return_distances=False, return_indices=True)
+        return m.lesions[tuple(axis.ravel()[outside] for axis in nearest)].astype(np.int64)
+    largest = np.bincount(numbers).argmax()
+    owners = np.full(len(outside), largest)
+    points, steps = places(outside, shape), np.array(m.spacing_mm, dtype=np.float64)
+    sites = places(targets, shape)
+    doubtful = _not_nearest(points, sites[:, numbers == largest], sites[:, numbers != largest], steps)
+    if len(doubtful):
+        tree = cKDTree(sites.T * steps)
+        owners[doubtful] = numbers[tree.query(points[:, doubtful].T * steps)[1]]
+    return owners
 
 
-def _points_mm(flat: NDArray[np.intp], shape: tuple[int, ...], spacing_mm: Spacing) -> NDArray[np.float64]:
-    axes = np.unravel_index(flat, shape)
-    return np.column_stack([index * step for index, step in zip(axes, spacing_mm, strict=True)]).astype(np.float64)
+def _not_nearest(points: Points, sites: Points, others: Points, steps: NDArray[np.float64]) -> Flat:
+    """The points to which one of the others is as near as any site."""
+    if not len(points[0]):
+        return np.empty(0, dtype=np.intp)
+    apart = directed_mm(points, others, steps)
+    left = np.ones(len(apart), dtype=bool)
+    thinned = np.ascontiguousarray(sites[:, :: 1 + sites.shape[1] // 64])
+    jit(_leave)(points, thinned, steps, apart * (1 - ROUNDING), left)
+    open_ = np.flatnonzero(left)
+    if not len(open_):
+        return open_
+    return open_[directed_mm(points[:, open_], sites, steps) >= apart[open_] * (1 - ROUNDING)]
+
+
+def _leave(
+    points: Points, sites: Points, steps: NDArray[np.float64], limits_mm: Distances, left: NDArray[np.bool_]
+) -> None:
+    """Clear `left` for the points that have one of the sites within their limit: most, after a few looks."""
+    for i in range(points.shape[1]):
+        x, y, z, limit = points[0, i], points[1, i], points[2, i], limits_mm[i] ** 2
+        for j in range(sites.shape[1]):
+            apart = ((sites[0, j] - x) * steps[0]) ** 2 + ((sites[1, j] - y) * steps[1]) ** 2
+            if apart + ((sites[2, j] - z) * steps[2]) ** 2 < limit:
+                left[i] = False
+                break
