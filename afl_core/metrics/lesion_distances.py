@@ -9,15 +9,8 @@ from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
 from afl_core.metrics.matchers import Integers, Labels, Matching
-from afl_core.metrics.surface import (
-    Points,
-    SurfaceDistances,
-    assd_mm,
-    directed_mm,
-    distances_between,
-    hd95_mm,
-    places,
-)
+from afl_core.metrics.surface import Distances, Points, SurfaceDistances, assd_mm, directed_mm, hd95_mm, places
+from afl_core.regions import BoolArray
 
 Reals = NDArray[np.float64]
 
@@ -36,10 +29,6 @@ def lesion_distances(m: Matching, whole: SurfaceDistances) -> tuple[Reals, Reals
     components, lesions = m.components.ravel()[predicted], m.lesions.ravel()[reference]
     there, back = places(predicted, m.components.shape), places(reference, m.lesions.shape)
     hd95, assd = np.full((2, len(m.lesion_voxels) + 1), np.nan)
-    if len(m.lesion_voxels) == 1 and len(m.pairs):
-        only = _of_single_lesion(m, components, there, back, whole)
-        hd95[1], assd[1] = hd95_mm(only), assd_mm(only)
-        return hd95, assd
     first, first_starts = by_number(components, len(m.component_voxels))
     second, second_starts = by_number(lesions, len(m.lesion_voxels))
     starts = np.searchsorted(m.pairs[:, 0], np.arange(len(hd95) + 1))
@@ -48,17 +37,32 @@ def lesion_distances(m: Matching, whole: SurfaceDistances) -> tuple[Reals, Reals
     work = np.diff(sizes) * np.diff(second_starts)
     small = np.flatnonzero((work > 0) & (work <= SMALL))
     steps = np.array(m.spacing_mm, dtype=np.float64)
-    ordered = there[:, first].astype(np.float64), back[:, second].astype(np.float64)
+    ordered = there.take(first, axis=1).astype(np.float64), back.take(second, axis=1).astype(np.float64)
     jit(_measure_small)(
         (ordered[0], first_starts), (ordered[1], second_starts), (matched, starts), small, steps, (hd95, assd)
     )
     for k in np.flatnonzero(work > SMALL):
         chosen = np.zeros(len(m.component_voxels) + 1, dtype=bool)
         chosen[matched[starts[k] : starts[k + 1]]] = True
-        own = second[second_starts[k] : second_starts[k + 1]]
-        apart = distances_between(there[:, chosen[components]], back[:, own], spacing_mm=m.spacing_mm)
+        here, own = chosen[components], lesions == k
+        apart = SurfaceDistances(
+            _to_part(there.compress(here, axis=1), back, own, whole.prediction[here], steps),
+            _to_part(back.compress(own, axis=1), there, here, whole.reference[own], steps),
+        )
         hd95[k], assd[k] = hd95_mm(apart), assd_mm(apart)
     return hd95, assd
+
+
+def _to_part(points: Points, others: Points, part: BoolArray, whole: Distances, steps: Reals) -> Distances:
+    """Distances to a part of the others, where those to all of them are known: most are the same."""
+    rest = others.compress(~part, axis=1)
+    if not rest.shape[1]:
+        return whole
+    distances = whole.copy()
+    doubtful = directed_mm(points, rest, steps) <= whole
+    if doubtful.any():
+        distances[doubtful] = directed_mm(points.compress(doubtful, axis=1), others.compress(part, axis=1), steps)
+    return distances
 
 
 def by_number(numbers: Labels, count: int) -> tuple[Integers, Integers]:
@@ -67,18 +71,6 @@ def by_number(numbers: Labels, count: int) -> tuple[Integers, Integers]:
     order = np.empty(len(numbers), dtype=np.int64)
     jit(_sort)(numbers, starts.copy(), order)
     return order, starts
-
-
-def _of_single_lesion(
-    m: Matching, components: Labels, there: Points, back: Points, whole: SurfaceDistances
-) -> SurfaceDistances:
-    """Distances of the only lesion, to which the components that are matched have their distances already."""
-    chosen = np.zeros(len(m.component_voxels) + 1, dtype=bool)
-    chosen[m.pairs[:, 1]] = True
-    if chosen[1:].all():
-        return whole
-    matched, steps = chosen[components], np.array(m.spacing_mm, dtype=np.float64)
-    return SurfaceDistances(whole.prediction[matched], directed_mm(back, there[:, matched], steps))
 
 
 def _sort(numbers: Labels, next_place: Integers, order: Integers) -> None:

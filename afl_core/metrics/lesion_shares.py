@@ -48,12 +48,13 @@ def _owners(targets: Flat, outside: Flat, m: Matching) -> Integers:
         free = np.ones(shape, dtype=bool)
         free.ravel()[targets] = False
         nearest = distance_transform_edt(free, sampling=m.spacing_mm, return_distances=False, return_indices=True)
-        return m.lesions[tuple(axis.ravel()[outside] for axis in nearest)].astype(np.int64)
+        return np.asarray(m.lesions[tuple(axis.ravel()[outside] for axis in nearest)], dtype=np.int64)
     largest = np.bincount(numbers).argmax()
     owners = np.full(len(outside), largest)
     points, steps = places(outside, shape), np.array(m.spacing_mm, dtype=np.float64)
     sites = places(targets, shape)
-    doubtful = _not_nearest(points, sites[:, numbers == largest], sites[:, numbers != largest], steps)
+    own = numbers == largest
+    doubtful = _not_nearest(points, sites.compress(own, axis=1), sites.compress(~own, axis=1), steps)
     if len(doubtful):
         tree = cKDTree(sites.T * steps)
         owners[doubtful] = numbers[tree.query(points[:, doubtful].T * steps)[1]]
@@ -71,7 +72,7 @@ def _not_nearest(points: Points, sites: Points, others: Points, steps: NDArray[n
     open_ = np.flatnonzero(left)
     if not len(open_):
         return open_
-    return open_[directed_mm(points[:, open_], sites, steps) >= apart[open_] * (1 - ROUNDING)]
+    return open_[directed_mm(points.take(open_, axis=1), sites, steps) >= apart[open_] * (1 - ROUNDING)]
 
 
 def _leave(

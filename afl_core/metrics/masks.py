@@ -5,8 +5,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
-import numpy as np
-
 from afl_core.errors import GeometryError, UsageError
 from afl_core.metrics.lesions import LesionMetrics, count_ignored_false, measure_lesions
 from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
@@ -16,7 +14,7 @@ from afl_core.metrics.released import Probabilities, SoftOverlap, sum_probabilit
 from afl_core.metrics.surface import distances_between, places
 from afl_core.metrics.surface_area import nsd_area
 from afl_core.metrics.table import METRICS, metrics_of
-from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, union_box
+from afl_core.regions import BoolArray, bounding_box, check_mask, check_spacing, crop, union_box
 from afl_core.volume import Box, Spacing
 
 
@@ -136,7 +134,7 @@ def _measure(
     diagonal_mm = math.hypot(*(n * s for n, s in zip(prediction.shape, spacing_mm, strict=True)))
     if boxes:
         box = union_box(boxes[0], boxes[-1])
-        cropped = np.ascontiguousarray(prediction[box]), np.ascontiguousarray(reference[box])
+        cropped = crop(prediction, box), crop(reference, box)
         counts = count(*cropped, grid_voxels=prediction.size)
         matching = match_masks(*cropped, spacing_mm=spacing_mm, matcher=matcher)
         if len(boxes) == 2:

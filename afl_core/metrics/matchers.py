@@ -14,7 +14,7 @@ from scipy.ndimage import binary_dilation, generate_binary_structure
 from afl_core.base.catalogue import find_key
 from afl_core.errors import UsageError
 from afl_core.metrics.surface import surface_voxels
-from afl_core.regions import BoolArray, label_lesions
+from afl_core.regions import BoolArray, bounding_box, label_lesions
 from afl_core.volume import Spacing
 
 LEAST_LESION_VOXELS = 10
@@ -206,8 +206,8 @@ def match_masks(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spac
         spacing_mm: Voxel edge lengths.
         matcher: The rule.
     """
-    lesions, sizes = label_lesions(reference)
-    components, component_sizes = label_lesions(prediction)
+    lesions, sizes = _labels(reference)
+    components, component_sizes = _labels(prediction)
     parts: tuple[tuple[int, ...], ...] = tuple((k,) for k in range(1, len(sizes) + 1))
     near = lesions
     if matcher.dilation_voxels and reference.any():
@@ -221,6 +221,15 @@ def match_masks(prediction: BoolArray, reference: BoolArray, *, spacing_mm: Spac
     return Matching(
         prediction, reference, spacing_mm, matcher, lesions, sizes, parts, components, component_sizes, pairs, shared
     )
+
+
+def _labels(mask: BoolArray) -> tuple[Labels, Integers]:
+    """`label_lesions` of a mask that may fill a small part of its array."""
+    labels, box = np.zeros(mask.shape, dtype=np.uint32), bounding_box(mask)
+    if box is None:
+        return labels, np.zeros(0, dtype=np.int64)
+    labels[box], sizes = label_lesions(mask[box])
+    return labels, sizes
 
 
 def _overlaps(lesions: Labels, components: Labels, both: BoolArray) -> Integers:
