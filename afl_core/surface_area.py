@@ -69,8 +69,8 @@ def _crofton_area_mm2(padded: BoolArray, spacing_mm: Spacing) -> float:
 def _tilted_area_mm2(mask: BoolArray, spacing_mm: Spacing) -> float:
     """Area of the voxel faces, each times the cosine between it and the surface, read off the blurred mask."""
     blur = [float(np.clip(NORMAL_BLUR_MM / s, *NORMAL_BLUR_VOXELS)) for s in spacing_mm]
-    padded = np.pad(mask, [(math.ceil(2 * n) + 1,) * 2 for n in blur])
-    blurred = ndimage.gaussian_filter(padded.astype(np.float32), blur, truncate=3)
+    padded = np.pad(mask, 2)  # a face at the border and a slope on both sides of it; farther out nothing is read
+    blurred = ndimage.gaussian_filter(padded.astype(np.float32), blur, truncate=3, mode="constant")
     slopes = np.gradient(blurred, *spacing_mm)
     area = 0.0
     for axis, spacing in enumerate(spacing_mm):

@@ -21,8 +21,9 @@ from afl_core.data.loading import load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.contrast_rows import PLACE, contrast_table, load_contrast, reference_lesions
+from afl_core.metrics.components import Labels
 from afl_core.metrics.contrast import measure_contrasts
-from afl_core.metrics.matchers import Labels, Matcher, find_matcher, match_masks
+from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
 from afl_core.regions import bounding_box
 from afl_core.volume import Case, Mask, Volume
 

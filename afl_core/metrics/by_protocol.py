@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 
 from afl_core.errors import DataError, GeometryError
+from afl_core.metrics.components import Integers
 from afl_core.metrics.lesions import LesionCrops, LesionMetrics, lesion_rows
-from afl_core.metrics.matchers import Integers, Matching, match_masks
+from afl_core.metrics.matchers import Matching, match_masks
 from afl_core.metrics.overlap import Counts, count, dsc
 from afl_core.metrics.protocols import Protocol
 from afl_core.metrics.surface import ROUNDING_MM, compute_surface_distances, hd95_pooled_mm

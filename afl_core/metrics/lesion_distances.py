@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
-from afl_core.metrics.matchers import Integers, Labels, Matching
+from afl_core.metrics.components import Integers, Labels
+from afl_core.metrics.matchers import Matching
 from afl_core.metrics.surface import Distances, Points, SurfaceDistances, assd_mm, directed_mm, hd95_mm, places
 from afl_core.regions import BoolArray
 

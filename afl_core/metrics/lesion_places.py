@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
-from afl_core.metrics.matchers import Flat, Integers, Labels
+from afl_core.metrics.components import Flat, Integers, Labels
 from afl_core.volume import Spacing
 
 Voxel = tuple[int, int, int]
@@ -53,11 +53,16 @@ def _find_nearest(
 ) -> None:
     """Fill in the voxel of each label that is nearest to the label's centre; the first in memory of equal ones."""
     numbers, (_, n_y, n_z) = labels.ravel(), labels.shape
+    x, y, start = 0, 0, 0
     for flat in inside:
-        k = numbers[flat] - 1
+        while flat >= start + n_z:
+            start += n_z
+            y += 1
+            if y == n_y:
+                x, y = x + 1, 0
+        k, z = numbers[flat] - 1, flat - start
         if least[k] < 0:
             continue
-        x, y, z = flat // (n_y * n_z), flat // n_z % n_y, flat % n_z
         c = centres[k]
         apart = (x - c[0]) ** 2 * weights[0] + (y - c[1]) ** 2 * weights[1] + (z - c[2]) ** 2 * weights[2]
         if apart < least[k]:

@@ -6,7 +6,8 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from afl_core.base.jit import jit
-from afl_core.metrics.matchers import Flat, Integers, Matching
+from afl_core.metrics.components import Flat, Integers
+from afl_core.metrics.matchers import Matching
 from afl_core.metrics.surface import Distances, Points, directed_mm, places
 
 FEW = 2**18

@@ -14,10 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import find_objects
 
+from afl_core.base.jit import jit
+from afl_core.metrics.components import Flat, Integers, Labels
 from afl_core.metrics.lesion_distances import lesion_distances
 from afl_core.metrics.lesion_places import Voxel, central_voxels
 from afl_core.metrics.lesion_shares import voxels_in_region
-from afl_core.metrics.matchers import MATCHERS, Integers, Labels, Matching, match_masks
+from afl_core.metrics.matchers import MATCHERS, Matching, match_masks
 from afl_core.metrics.surface import SurfaceDistances
 from afl_core.regions import BoolArray, union_box
 from afl_core.volume import Box, Spacing
@@ -248,7 +250,14 @@ def _nearest_mm(m: Matching, nothing_mm: float, distances: SurfaceDistances | No
     lesions[m.shared[:, 0]] = components[m.shared[:, 1]] = 0
     if distances:  # what shares no voxel is nearest to the other mask where their surfaces are
         if lesions[1:].any():
-            np.minimum.at(lesions, m.lesions.ravel()[m.surfaces[1]], distances.reference)
+            jit(_lower)(lesions, m.lesions.ravel(), m.surfaces[1], distances.reference)
         if components[1:].any():
-            np.minimum.at(components, m.components.ravel()[m.surfaces[0]], distances.prediction)
+            jit(_lower)(components, m.components.ravel(), m.surfaces[0], distances.prediction)
     return lesions, components
+
+
+def _lower(least: Reals, numbers: Labels, places: Flat, values: Reals) -> None:
+    """Lower the entry of each number to the least value at its places."""
+    for i in range(len(places)):
+        k = numbers[places[i]]
+        least[k] = min(least[k], values[i])
