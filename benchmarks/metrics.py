@@ -4,6 +4,7 @@ import argparse
 import importlib
 import json
 import math
+import os
 import statistics
 import time
 import warnings
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import ModuleType
 
 import edt
+import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -72,6 +74,26 @@ def ball(grid: Shape, radius: float, offset: Sequence[float] = (0, 0, 0), wobble
     return mask
 
 
+def noisy_ball(grid: Shape, radius: float, noise: float, seed: int) -> Mask:
+    """A ball in the middle of the grid whose edge is lost in noise: one large piece among hundreds of small ones."""
+    axes = np.ogrid[tuple(slice(size) for size in grid)]
+    distance = np.sqrt(sum((axis - size // 2) ** 2 for axis, size in zip(axes, grid, strict=True)))
+    return distance + np.random.default_rng(seed).normal(0, noise, grid) <= radius
+
+
+def real_cases() -> dict[str, Pair]:
+    """Whole tumours that two networks predicted, as they are; none where AFL_REAL_DATA names no folder."""
+    root, cases = Path(os.environ.get("AFL_REAL_DATA", "-")) / "two_models", {}
+    for file in sorted(root.glob("*/*_seg/*/*/*_pred.nii.gz")):
+        case, model = file.parent.name, file.parents[1].name
+        reference = next(root.glob(f"*/*_images/{case}/{case}_seg.nii.gz"))
+        images = [nib.load(path) for path in (file, reference)]
+        assert all(np.allclose(image.header.get_zooms(), SPACING_MM) for image in images)
+        first, second = (np.asarray(image.dataobj) > 0 for image in images)
+        cases[f"{case} by {model}"] = first, second
+    return cases
+
+
 def build_cases(grid: Shape) -> dict[str, Pair]:
     """The pairs of masks, always the same; lengths are those of a BraTS grid, scaled to this one's smallest side."""
     unit = min(grid) / 155
@@ -87,6 +109,8 @@ def build_cases(grid: Shape) -> dict[str, Pair]:
         "0.2 ml": (ball(grid, small, (0, 1, 0), 0.13, 2), ball(grid, small, wobble=0.1, seed=2)),
         "empty prediction": (np.zeros(grid, bool), tumour),
         "scattered prediction": (scattered, tumour),
+        "edges in pieces": tuple(noisy_ball(grid, 23 * unit, 3 * unit, seed) for seed in (1, 2)),
+        "19,000 pieces": (ball(grid, 60 * unit), np.random.default_rng(3).random(grid) < 0.00225),
         "concentric balls": (ball(grid, 60 * unit), middle),
         "ball shifted 20 mm": (ball(grid, 23 * unit, (20 * unit, 0, 0)), middle),
         "all ones against a ball": (np.ones(grid, bool), middle),
@@ -295,6 +319,14 @@ def print_table(records: Sequence[Record], failures: Sequence[str]) -> None:
         print(f"failed: {failure}")
 
 
+def print_headline(records: Sequence[Record], cases: str) -> None:
+    """Say how many times as long as afl_core with everything MONAI's five metrics take, in the median and at worst."""
+    ratios = [record.ratio for record in records if record.name == "MONAI"]
+    if ratios:
+        middle, least = statistics.median(ratios), min(ratios)
+        print(f"\n{len(ratios)} {cases}: MONAI takes {middle:.0f} times as long in the median, {least:.0f} at worst")
+
+
 def positive(text: str) -> int:
     """Read a whole number from 1 on."""
     number = int(text)
@@ -307,6 +339,7 @@ def main(arguments: Sequence[str] | None = None, *, grid: Shape = GRID) -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the records there")
+    parser.add_argument("--real-only", action="store_true", help="leave the drawn cases out")
     parser.add_argument("--rounds", type=positive, default=7, metavar="N", help="timed rounds (default 7)")
     options = parser.parse_args(arguments)
     records: list[Record] = []
@@ -316,10 +349,19 @@ def main(arguments: Sequence[str] | None = None, *, grid: Shape = GRID) -> None:
         print(f"{grid} voxels of 1 mm; ratio: to {OWN} in the same rounds; values of {OWN}, differences of the others")
         for reason in missing:
             print(f"left out: {reason}")
-        for case, pair in build_cases(grid).items():
-            found, failures = compare(case, pair, modules, rounds=options.rounds)
+        only = {name: module for name, module in modules.items() if name == "MONAI"}
+        for case, pair in real_cases().items():
+            found, failures = compare(case, pair, only, rounds=options.rounds)
             print_table(found, failures)
             records += found
+        print_headline(records, "real pairs")
+        drawn: list[Record] = []
+        for case, pair in ({} if options.real_only else build_cases(grid)).items():
+            found, failures = compare(case, pair, modules, rounds=options.rounds)
+            print_table(found, failures)
+            drawn += found
+        print_headline(drawn, "drawn pairs")
+        records += drawn
     if options.json is not None:
         options.json.write_text(json.dumps([asdict(record) for record in records], indent=2) + "\n", encoding="utf-8")
 

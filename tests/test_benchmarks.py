@@ -1,5 +1,6 @@
 """The benchmarks run, measure what they say, and compare contestants that compute the same thing. No times here."""
 
+import dataclasses
 import importlib.util
 import json
 import math
@@ -20,6 +21,7 @@ import pytest
 import torch
 
 from afl_core.loss import PRESETS, build_loss
+from afl_core.regions import label_lesions
 
 MIB = 2**20
 MEASURABLE = os.access("/proc/self/clear_refs", os.W_OK)
@@ -146,10 +148,16 @@ def metrics_bench():
     return load("metrics")
 
 
+@pytest.fixture
+def without_real_data(monkeypatch):
+    monkeypatch.delenv("AFL_REAL_DATA", raising=False)
+
+
 def compute(values, **_):
     return lambda *_: dict(values)
 
 
+@pytest.mark.usefixtures("without_real_data")
 def test_every_contestant_gets_a_record_in_every_case(metrics_bench, tmp_path, capsys, monkeypatch):
     own, peer = {"dsc": 0.5, "hd_mm": 4.0, "nsd": math.nan}, {"dsc": 0.75, "hd_mm": math.inf, "other": 1.0}
     monkeypatch.setattr(metrics_bench, "own", compute(own))
@@ -177,6 +185,34 @@ def test_every_contestant_gets_a_record_in_every_case(metrics_bench, tmp_path, c
         assert (r["values"], r["differences"]) == expected.get(r["name"], ({}, {}))
 
 
+def test_real_pairs_are_the_headline(metrics_bench, tmp_path, capsys, monkeypatch):
+    """Two networks on one case: what is found in the folder, and the median and the least of the ratios to MONAI."""
+
+    def write(path, voxels):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        array = np.zeros((9, 8, 7), np.uint8)
+        array[1 : 1 + voxels, 3, 3] = 2
+        nib.save(nib.Nifti1Image(array, np.eye(4)), path)
+
+    root = tmp_path / "two_models" / "SET"
+    write(root / "SET_images" / "A" / "A_seg.nii.gz", 4)
+    for model, voxels in (("one", 3), ("two", 5)):
+        write(root / "SET_seg" / model / "A" / "A_pred.nii.gz", voxels)
+    monkeypatch.setenv("AFL_REAL_DATA", str(tmp_path))
+    found = metrics_bench.real_cases()
+    assert {name: [int(mask.sum()) for mask in pair] for name, pair in found.items()} == {
+        "A by one": [3, 4],
+        "A by two": [5, 4],
+    }
+    records = [
+        metrics_bench.Record("A", name, 1, ratio, {}, {}) for name, ratio in zip("abc", (20, 60, 90), strict=True)
+    ]
+    metrics_bench.print_headline([dataclasses.replace(record, name="MONAI") for record in records], "real pairs")
+    said = "3 real pairs: MONAI takes 60 times as long in the median, 20 at worst"
+    assert capsys.readouterr().out.strip() == said
+
+
+@pytest.mark.usefixtures("without_real_data")
 def test_a_peer_that_is_missing_or_fails_is_named(metrics_bench, capsys, monkeypatch):
     def fail(*_):
         raise RuntimeError("no empty masks here")
@@ -187,7 +223,7 @@ def test_a_peer_that_is_missing_or_fails_is_named(metrics_bench, capsys, monkeyp
     metrics_bench.main(["--rounds", "1"], grid=(12, 12, 12))
     table = capsys.readouterr().out
     assert table.count("left out: absent: cannot be imported (No module named 'no_such_module')") == 1
-    assert table.count("failed: broken: RuntimeError: no empty masks here") == 7
+    assert table.count("failed: broken: RuntimeError: no empty masks here") == 9
 
 
 def test_peers_take_turns_and_a_slow_one_is_not_asked_again(metrics_bench, monkeypatch):
@@ -207,6 +243,11 @@ def test_cases_are_those_they_are_called(metrics_bench):
     assert millilitres["0.2 ml"] == pytest.approx([0.2, 0.2], rel=0.15)
     assert millilitres["empty prediction"][0] == 0
     assert millilitres["scattered prediction"][0] == pytest.approx(millilitres["50 ml"][0] + 2, abs=0.05)
+    pieces = {
+        name: [len(label_lesions(mask)[1]) for mask in cases[name]] for name in ("edges in pieces", "19,000 pieces")
+    }
+    assert all(200 < n < 1000 for n in pieces["edges in pieces"])
+    assert pieces["19,000 pieces"][1] == pytest.approx(19000, rel=0.05)
     assert millilitres["concentric balls"] == pytest.approx([904.8, 51.0], rel=0.005)
     assert millilitres["ball shifted 20 mm"] == pytest.approx([51.0, 51.0], rel=0.005)
     assert millilitres["all ones against a ball"][0] == 8928

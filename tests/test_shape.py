@@ -308,6 +308,19 @@ def test_memory_order_and_field_of_view_do_not_matter():
     )
 
 
+def test_what_is_blurred_grows_with_voxels_and_not_with_millimetres(monkeypatch):
+    """The area of a lesion reads no voxel that lies farther than two from it, however wide the blur is."""
+    blur, shapes = ndimage.gaussian_filter, []
+    monkeypatch.setattr(
+        ndimage, "gaussian_filter", lambda mask, *args, **kw: shapes.append(mask.shape) or blur(mask, *args, **kw)
+    )
+    mask = solid(1, ISOTROPIC)
+    box = tuple(side.stop - side.start for side in ndimage.find_objects(mask.astype(int))[0])
+    areas = [surface_area_mm2(mask, spacing_mm=(mm,) * 3) / mm**2 for mm in (1, 0.1, 0.02)]
+    assert shapes == [tuple(n + 4 for n in box)] * 3
+    assert areas[1:] == pytest.approx(areas[:2], rel=0.03)
+
+
 @pytest.mark.parametrize("measure", [describe, lesion_roughness, surface_area_mm2])
 def test_refuses_what_is_not_a_mask(measure):
     with pytest.raises(GeometryError, match="mask must be a boolean"):
