@@ -12,7 +12,7 @@ if (chosen := choose.choose(workspace)) is not None:
     report = choose.read(cohort)
     data_report.show_numbers(report)
     data_report.show_findings(report)
-    predictions.show_predictions(workspace, cohort)
+    predictions.show_predictions(cohort)
     data_report.show_distributions(report)
     data_report.show_tables(report)
     split.show_split(cohort, report)

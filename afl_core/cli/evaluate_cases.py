@@ -8,10 +8,11 @@ import typer
 from afl_core.base.isolation import ERRORS
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
-from afl_core.cli.terminal import print_line, print_problems, progress_bar
+from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
 from afl_core.data.layouts import Cohort
 from afl_core.errors import UsageError
 from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.replaced import replaced_sentence
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.run import begin, evaluate_into
@@ -46,10 +47,12 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         The problems by case, and by source where they are of one.
 
     Raises:
-        UsageError: If nothing could be evaluated.
+        UsageError: If nothing could be evaluated, or if `replaced` raises it.
     """
     problems, fresh = dict(cohort.problems), not results.folder.exists()
     count = len(cases)
+    if told := replaced_sentence(results.manifest().sources, sources):
+        print_always(told)
     cases, sources = begin(results, cohort, cases, sources, settings=settings, split=split)
     if others := count - len(cases):
         left = number_of(others, "other is", "others are")

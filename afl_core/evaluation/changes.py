@@ -16,9 +16,11 @@ from afl_core.data.layouts.nnunet_results import models_near
 from afl_core.data.scan import scan_folder
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.job import EVERY, start_job
-from afl_core.evaluation.manifest import MANIFEST
+from afl_core.evaluation.manifest import MANIFEST, load_manifest
+from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.prediction_files import predictions_of, source_name
 from afl_core.evaluation.protocol_rows import rename_in_rows
+from afl_core.evaluation.replaced import replaced_sentence
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import NAME as SOURCE_NAME
 from afl_core.evaluation.sources import decide_meanings, parse_sources, source_text
@@ -74,6 +76,23 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda candidate: -candidate.cases))
 
 
+def held_sources(cohort: Cohort) -> dict[str, SourceSection]:
+    """The sources of the results that `add_predictions` adds to, by name; none where there are no such results."""
+    name = find_results(_as_measured(cohort))
+    return load_manifest(paths.RESULTS / name).sources if name else {}
+
+
+def told_before(held: Mapping[str, SourceSection], folders: Mapping[str, Path]) -> str:
+    """Which held sources `add_predictions` would replace by these folders; "" where none.
+
+    Raises:
+        AflError: If a folder that has a held source's name holds no prediction, or a name cannot be one.
+    """
+    names = {name.lower() for name in held}
+    same = [source_text(name, folder) for name, folder in folders.items() if name.lower() in names]
+    return replaced_sentence(held, parse_sources(same))
+
+
 def add_predictions(cohort: Cohort, folders: Mapping[str, Path], covariates: Covariates | None = None) -> str:
     """Take folders of predictions as sources and start to measure every case; the name of the results.
 
@@ -87,7 +106,7 @@ def add_predictions(cohort: Cohort, folders: Mapping[str, Path], covariates: Cov
     Raises:
         AflError: If a folder holds no prediction, or a name cannot be one.
     """
-    cohort = with_regions(cohort, ()) if cohort.region.name == WHOLE else cohort
+    cohort = _as_measured(cohort)
     sources = parse_sources([source_text(name, folder) for name, folder in folders.items()])
     sources = decide_meanings(sources, cohort)
     if name := find_results(cohort):
@@ -154,6 +173,11 @@ def delete_results(name: str) -> None:
     _check_idle(folder)
     (folder / MANIFEST).unlink()  # first: a folder without it is no results folder, however far this gets
     shutil.rmtree(folder)
+
+
+def _as_measured(cohort: Cohort) -> Cohort:
+    """The data set, with every region that its labels name where it is read as the whole tumour."""
+    return with_regions(cohort, ()) if cohort.region.name == WHOLE else cohort
 
 
 def _check_idle(folder: Path) -> None:

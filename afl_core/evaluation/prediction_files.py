@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from types import MappingProxyType
 
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
@@ -126,11 +127,17 @@ def free_name(name: str, taken: Iterable[str]) -> str:
     return next(other for other in names if other.lower() not in lower)
 
 
-def named_folders(folders: Iterable[Path]) -> dict[str, Path]:
-    """Folders by names for sources of which no two are the same."""
+def named_folders(folders: Iterable[Path], taken: Mapping[str, Path] = MappingProxyType({})) -> dict[str, Path]:
+    """Folders by names for sources of which no two are the same, nor one of those taken by another folder.
+
+    >>> named_folders([Path("new/FL"), Path("old/FL")], {"fl": Path("old/FL")})
+    {'FL 2': PosixPath('new/FL'), 'fl': PosixPath('old/FL')}
+    """
+    had = {path.resolve(): name for name, path in taken.items()}
     names = dict[str, Path]()
     for folder in folders:
-        names[free_name(source_name(folder.resolve()), names)] = folder
+        whole = folder.resolve()
+        names[had.get(whole) or free_name(source_name(whole), [*names, *taken])] = folder
     return names
 
 

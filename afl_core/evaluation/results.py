@@ -21,7 +21,7 @@ from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.contrast_rows import CONTRAST
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
-from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection, SourceSection
+from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection
 from afl_core.evaluation.merging import (
     check_fits,
     empty_counts,
@@ -34,6 +34,7 @@ from afl_core.evaluation.merging import (
     without_source,
 )
 from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.replaced import described, replaced
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import is_measured_mask
@@ -183,16 +184,16 @@ class Results:
 
         Raises:
             DataError: If the folder holds rows of other data, or measured otherwise: they must not be mixed.
+            UsageError: If `replaced` raises it.
         """
         with self._turn():
             manifest = self.manifest()
             path = str(data.resolve())
             check_fits(self.folder.name, manifest, (path, kind), settings)
             before, more = manifest.sources, manifest.settings.more_regions
-            now = {s.name: SourceSection(**s.describe() | {"path": str(s.path.resolve())}) for s in sources}
-            for name, source in now.items():
-                if name in before and _identity(before[name]) != _identity(source):
-                    manifest = self._forget(manifest, name)
+            now = described(sources)
+            for name in replaced(before, now):
+                manifest = self._forget(manifest, name)
             settings = replace(settings, more_regions=more).with_more(settings.more_regions)
             kept, patients = tuple(cases) or manifest.data.cases, manifest.data.patients
             told: dict[str, Any] = ({"cases": kept} if kept else {}) | ({"patients": patients} if patients else {})
@@ -291,10 +292,3 @@ class Results:
         now = {"format": FORMAT, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
         record = manifest.model_copy(update=changed | now).record()
         write_atomically(self.folder / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())
-
-
-def _identity(source: SourceSection) -> tuple[str, ...]:
-    """The marks that tell a source from another of the same name; a checkpoint that was moved is the same."""
-    if source.kind == "checkpoint":
-        return source.kind, source.fingerprint
-    return source.kind, source.path, source.option, source.meaning

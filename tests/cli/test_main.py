@@ -301,6 +301,15 @@ def test_nrrd_references_and_predictions_give_the_dice_of_their_voxels(afl, tmp_
     assert rows["reference_volume_ml"]["a"] == pytest.approx(20 * 0.75 / 1000)
 
 
+def test_a_source_of_another_folder_is_said_to_replace_the_one_before(afl, cohort, masks, tmp_path):
+    command = ("evaluate", "--data", cohort, "--out", tmp_path / "results", "--quiet", "--source")
+    first = afl(*command, f"A={masks}").err
+    other = shutil.copytree(masks, tmp_path / "other")
+    second = afl(*command, f"A={other}").err
+    assert "already" not in first
+    assert f"The results have a source A already, from {masks}: its rows are replaced by those of {other}." in second
+
+
 def test_only_the_wanted_cases_are_evaluated(afl, cohort, masks, tmp_path):
     wanted = ("--case", "Case_C", "--case", "Case_A")
     assert afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", *wanted).code == 0

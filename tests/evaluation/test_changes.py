@@ -1,6 +1,8 @@
 """Changing results as a whole: predictions that are there are found, sources are ordered and removed, folders end."""
 
+import shutil
 import time
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +14,14 @@ from afl_core.evaluation.changes import (
     change_sources,
     delete_results,
     find_candidates,
+    held_sources,
     rename_results,
     rename_source,
+    told_before,
 )
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.job import EVERY, job_status
+from afl_core.evaluation.replaced import replaced_sentence
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.sources import MaskSource
@@ -66,6 +71,33 @@ def test_a_second_folder_joins_the_results_of_the_data_set(stored, cohort, masks
     assert add_predictions(load_cohort(cohort), {"C": masks}) == "two"
     assert list(stored.manifest().sources) == ["A", "B", "C"]
     assert [[source.name for source in sources] for sources in started] == [["C"]]
+
+
+def test_a_source_that_gives_way_is_said_before_and_the_same_folder_is_none(stored, cohort, masks, tmp_path):
+    held = held_sources(load_cohort(cohort))
+    assert list(held) == ["A", "B"]
+    other = Path(shutil.copytree(masks, tmp_path / "other"))
+    assert told_before(held, {"A": masks, "C": other}) == ""
+    said = told_before(held, {"A": other, "C": other})
+    assert said == (
+        f"The results have a source A already, from {masks}: its rows are replaced by those of {other}. "
+        "To keep both, choose another name."
+    )
+    assert "read in another way" in replaced_sentence(held, [MaskSource("A", masks, "resample")])
+    assert set(stored.cases()["source"]) == {"A", "B"}
+
+
+def test_a_name_in_other_capitals_changes_nothing(stored, cohort, masks, tmp_path):
+    """The folders of masks of both are one on disks that do not tell capitals apart."""
+    other = Path(shutil.copytree(masks, tmp_path / "other"))
+    for say in (
+        lambda: told_before(held_sources(load_cohort(cohort)), {"a": other}),
+        lambda: add_predictions(load_cohort(cohort), {"a": other}),
+    ):
+        with pytest.raises(UsageError, match=r"other capitals.*received: a.*Write it as A"):
+            say()
+    assert list(stored.manifest().sources) == ["A", "B"]
+    assert set(stored.cases()["source"]) == {"A", "B"}
 
 
 def test_sources_are_ordered_and_removed(stored):

@@ -66,6 +66,26 @@ def test_a_folder_of_results_of_nnunet_that_is_typed_is_all_its_models(page, tmp
     assert set(taken[0]) == {"AFL 2d", "FL 2d"}
 
 
+def test_a_typed_folder_gets_a_free_name_and_a_taken_one_is_said_before(page, results, tmp_path, monkeypatch):
+    taken = []
+    monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))
+    shutil.copytree(tmp_path / "A-FL", tmp_path / "elsewhere" / "of" / "FL")
+    at = page()
+    (box,) = [b for b in at.text_input if b.label == "Another folder of predictions"]
+    box.set_value(str(tmp_path / "elsewhere" / "of" / "FL")).run()
+    (name,) = [b for b in at.text_input if b.label == "Its name"]
+    assert name.value == "FL 2"
+    name.set_value("FL").run()
+    (said,) = [w.value for w in at.warning if "already" in w.value]
+    assert "its rows are replaced" in said
+    next(b for b in at.text_input if b.label == "Its name").set_value("FL 2").run()
+    assert not [w for w in at.warning if "already" in w.value]
+    button(at, "Measure and compare").click().run()
+    assert not at.exception
+    assert taken == [["FL 2"]]
+    assert list(results.manifest().sources) == ["FL", "A-FL", "FL 2"]
+
+
 def test_covariates_are_kept_with_what_is_measured_from_the_page(page, results, tmp_path, monkeypatch):
     monkeypatch.setattr(changes, "start_job", lambda *_, **job: None)
     (tmp_path / "FL").rename(tmp_path / "moved")

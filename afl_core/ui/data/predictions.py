@@ -1,5 +1,6 @@
 """Take folders of predictions into a comparison, from the page."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import streamlit as st
@@ -10,26 +11,27 @@ from afl_core.data.layouts import Cohort, DataOptions
 from afl_core.data.layouts.nnunet_results import find_models, is_model
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
-from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates
-from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates, held_sources, told_before
 from afl_core.evaluation.manifest_sections import SourceSection
-from afl_core.evaluation.prediction_files import free_name, named_folders, source_name
+from afl_core.evaluation.prediction_files import free_name, named_folders
 from afl_core.glossary import TERMS
 from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.workspace import OVERVIEW, leave_for
 
 
-def show_predictions(workspace: Comparison | None, cohort: Cohort) -> None:
+def show_predictions(cohort: Cohort) -> None:
     """Folders of masks or probability maps of these cases, those that are there already and one that is typed."""
     if not any(case.reference for case in cohort.cases):
         return
     st.header("Compare predictions")
     st.markdown("Masks or probability maps that any tool wrote, one file a case, measured against these references.")
-    is_open = workspace is not None and workspace.manifest.data.path == str(cohort.root.resolve())
-    sources = workspace.manifest.sources if is_open and workspace is not None else {}
     with shown_errors(on_page):
-        chosen = _choose_found(cohort, sources) | _choose_typed(cohort)
+        sources = held_sources(cohort)
+        chosen = _choose_found(cohort, sources)
+        chosen |= _choose_typed(cohort, {name: Path(source.path) for name, source in sources.items()}, chosen)
+        if told := told_before(sources, chosen):
+            st.warning(plain(told))
         covariates = _choose_covariates(cohort)
         if st.button("Measure and compare", type="primary", disabled=not chosen):
             leave_for(OVERVIEW, add_predictions(cohort, chosen, covariates))
@@ -52,7 +54,8 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
     return chosen
 
 
-def _choose_typed(cohort: Cohort) -> dict[str, Path]:
+def _choose_typed(cohort: Cohort, held: Mapping[str, Path], found: Mapping[str, Path]) -> dict[str, Path]:
+    """The folder that is typed, by a name that no other source has unless a reader chooses it."""
     folder, name = st.columns([5, 2], vertical_alignment="bottom")
     text = folder.text_input(
         "Another folder of predictions", placeholder="/path/to/predictions", key=f"typed predictions {cohort.root}"
@@ -64,8 +67,12 @@ def _choose_typed(cohort: Cohort) -> dict[str, Path]:
         raise UsageError("There is no such folder", received=path, todo="Check the path")
     if models := find_models(path):
         name.caption(f"{number_of(len(models), 'model')} of nnU-Net, named by trainer and configuration")
-        return named_folders(models)
-    return {name.text_input("Its name", source_name(path), key=f"name of {path}").strip(): path}
+        return named_folders(models, {**held, **found})
+    (offered,) = named_folders([path], {**held, **found})
+    given = name.text_input("Its name", offered, key=f"name of {path}").strip()
+    if given.lower() in {other.lower() for other in found} and found.get(given, path).resolve() != path.resolve():
+        raise UsageError("Another folder above has that name", received=given, todo="Choose another name")
+    return {given: path}
 
 
 def _choose_covariates(cohort: Cohort) -> Covariates | None:
