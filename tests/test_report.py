@@ -333,6 +333,7 @@ def test_covariates_have_their_sections_and_are_marked_as_exploratory():
     manifest = make_manifest(Path("/data/brats")).with_covariates(Covariates("t.csv", columns))
     text = build_report(findings(Options(by=("size", "roughness", "site", "age")), manifest=manifest))
     page = Page(text)
+    assert "By site (exploratory)" in page.text
     assert page.text.count("Exploratory: chosen after the data were seen.") == 2
     assert not [attrs for tag, attrs in page.elements if tag == "img"]
     assert HOSTILE not in text

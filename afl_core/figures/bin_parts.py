@@ -76,7 +76,8 @@ def ends_text(binning: Binning, number: int) -> str:
 def axis_title(units: Units, binning: Binning) -> str:
     """Title of the axis of bins, which says where a reader moved their edges, and that a covariate is exploratory."""
     own = f", {OWN_EDGES}" if binning.how == OWN_EDGES else ""
-    return units.axis(binning.axis).title + own + (" (exploratory)" if binning.covariate else "")
+    axis = units.axis(binning.axis)
+    return axis.title + own + axis.mark
 
 
 def drawn_units(units: Units, sources: Sequence[str], bins: Sequence[Bin]) -> list[Bin]:

@@ -203,7 +203,7 @@ def plot_sweep(sweep: pd.DataFrame, binning: Binning, units: Units, pair: Pair) 
         line = {"width": 1.5, "color": GREY, "dash": "dash"}
         figure.add_vline(x=binning.edges[edge], line=line, row=1, col=column)
         side = "Lower" if column == REST else "Upper"
-        figure.update_xaxes(title=f"{side} edge: {axis.title[0].lower()}{axis.title[1:]}", col=column)
+        figure.update_xaxes(title=f"{side} edge: {axis.title[0].lower()}{axis.title[1:]}{axis.mark}", col=column)
     figure.add_hline(y=0, line={"width": 1, "color": GREY})
     figure.update_xaxes(showgrid=False, zeroline=False, nticks=6)
     figure.update_yaxes(zeroline=False, nticks=5)

@@ -107,7 +107,7 @@ def plot_paper_figure(breakdown: Breakdown, pair: Pair | None, *, width: str = "
 
 
 def _axis_words(breakdown: Breakdown, binning: Binning) -> str:
-    label = breakdown.units.axis(binning.axis).label
+    label = breakdown.units.axis(binning.axis).marked
     return label[0].lower() + label[1:]
 
 

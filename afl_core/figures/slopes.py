@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from plotly.subplots import make_subplots
 
 from afl_core.analysis.breakdown.records import Breakdown
+from afl_core.analysis.breakdown.sentences import bin_words, capital
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
 from afl_core.base.numbers import number
@@ -51,9 +52,7 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
     gain = (units.values[pair[1]] - units.values[pair[0]]).round(DECIMALS).to_numpy(dtype=float)
     gain = gain if units.measure.better == "higher" else -gain
     drawn = [evenly(b.inside, gain, MAX_LINES) for b in bins]
-    titles = [
-        _slope_title(b, of_pair.get(b.label[0]), len(d), units.measure.digits) for b, d in zip(bins, drawn, strict=True)
-    ]
+    titles = [_slope_title(b, of_pair.get(b.label[0]), len(d), units) for b, d in zip(bins, drawn, strict=True)]
     facts = case_facts(units, pair)
     figure = make_subplots(1, len(bins), shared_yaxes=True, subplot_titles=titles, horizontal_spacing=0.03)
     for column, (b, chosen) in enumerate(zip(bins, drawn, strict=True), 1):
@@ -79,11 +78,13 @@ def _kinds(pair: Pair) -> dict[int, tuple[str, str]]:
     }
 
 
-def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int, digits: int) -> str:
+def _slope_title(b: Bin, record: Mapping[Any, Any] | None, drawn: int, units: Units) -> str:
     name, *rest = b.label
+    if record is not None and record["axis"] in units.covariates:
+        name = "<br>".join(textwrap.wrap(capital(bin_words(record, units)), 30))
     lines = [f"<b>{name}</b>", ", ".join(text for text in rest if text)]
     if record is not None:
-        mean, interval = signed_interval(record, digits)
+        mean, interval = signed_interval(record, units.measure.digits)
         lines.append(f"{mean} ({interval or 'too few'})")
     return "<br>".join(lines + ([f"{drawn} of {len(b.inside):,} drawn"] if drawn < len(b.inside) else []))
 

@@ -45,7 +45,7 @@ def build_report(findings: Findings) -> str:
         "headline": ("All metrics", headline(findings)),
         "protocols": ("By the rules of a challenge", show_protocols(findings)),
         **{
-            f"by-{b.axis}": (f"By {findings.units.axis(b.axis).label.lower()}", _axis(findings, b.axis))
+            f"by-{b.axis}": (f"By {findings.units.axis(b.axis).marked.lower()}", _axis(findings, b.axis))
             for b in findings.breakdown.binnings
         },
         "both": ("Volume and smoothness at once", show_both(findings)),

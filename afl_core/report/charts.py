@@ -84,7 +84,7 @@ def show_edges(findings: Findings) -> str:
     for binning in (b for b in findings.breakdown.binnings if not b.by_values):
         sweep = sweep_edges(units, binning, pair)
         label = f"Difference as the edges of {units.axis(binning.axis).label.lower()} move"
-        html += heading(units.axis(binning.axis).label) + paragraph(sweep_sentence(sweep, binning, units, pair))
+        html += heading(units.axis(binning.axis).marked) + paragraph(sweep_sentence(sweep, binning, units, pair))
         html += chart(plot_sweep(sweep, binning, units, pair), label=label, name=f"sweep-{binning.axis}")
     return html
 

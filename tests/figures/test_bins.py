@@ -11,7 +11,8 @@ import pytest
 from made_units import PAIR, ROUGH, SIZE, breakdown, make_units
 
 from afl_core.analysis.breakdown import records as analysis
-from afl_core.analysis.breakdown.bins import Binning
+from afl_core.analysis.breakdown.bins import Binning, by_values, tertiles
+from afl_core.analysis.breakdown.covariates import with_covariates
 from afl_core.analysis.breakdown.records import compute_breakdown, compute_grid
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.figures import bin_parts, slopes
@@ -55,6 +56,26 @@ def test_means_and_intervals_are_those_of_the_records(axis):
         np.testing.assert_allclose(trace.y + trace.error_y.array, own["mean_high"])
         np.testing.assert_allclose(trace.y - trace.error_y.arrayminus, own["mean_low"])
         assert np.array_equal(np.round(trace.x), range(len(own)))
+
+
+def test_every_figure_over_bins_marks_a_covariate_and_no_other_axis():
+    """A row, a panel and an axis of a covariate say that it is exploratory, those of size do not."""
+    units = with_covariates(
+        make_units(), {"site": {f"c{k}": "NS"[k % 2] for k in range(30)}, "age": {f"c{k}": k + 0.5 for k in range(30)}}
+    )
+    age = tertiles("age", units.reference["age"], covariate=units.axis("age"))
+    found = compute_breakdown(units, (SIZE, by_values(units.axis("site")), age))
+    rows = plot_differences(found, PAIR).layout.yaxis.ticktext
+    assert [row.partition(",")[0] for row in rows if "exploratory" in row] == [
+        f"{name} (exploratory)" for name in ("Site N", "Site S", "Low age", "Medium age", "High age")
+    ]
+    assert len(rows) == 1 + 3 + 2 + 3
+    for axis, marked in (("size", False), ("site", True), ("age", True)):
+        assert ("(exploratory)" in plot_means(found, axis).layout.xaxis.title.text) is marked
+        panels = [note.text for note in plot_slopes(found, axis, PAIR).layout.annotations]
+        assert ["(exploratory)" in text for text in panels] == [marked] * len(panels)
+    swept = plot_sweep(pd.DataFrame(columns=SWEEP), age, units, PAIR)
+    assert all("(exploratory)" in axis.title.text for axis in swept.select_xaxes())
 
 
 def test_labels_of_bins_say_their_range_and_n():

@@ -89,4 +89,8 @@ def test_a_third_axis_stands_below_and_leaves_its_neighbour_empty(width, shape, 
     assert figure.axes[0].get_gridspec().get_geometry() == shape
     assert sum(not axes.axison for axes in figure.axes) == empty
     titles = [axes.get_title(loc="left") for axes in figure.axes]
-    assert [title for title in titles if title] == ["a  By tumour volume", "b  By roughness", "c  By site"]
+    assert [title for title in titles if title] == [
+        "a  By tumour volume",
+        "b  By roughness",
+        "c  By site (exploratory)",
+    ]

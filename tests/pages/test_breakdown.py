@@ -295,7 +295,7 @@ def test_a_covariate_is_a_further_axis_that_is_marked_and_counted(app, cohort):
     assert f"Holm's correction counts all {breakdown.n_tests} tests of the breakdown." in said
     assert "Site, exploratory: chosen after the data were seen" in said
     assert "### Means by site (exploratory)" in said
-    assert "Cases with site North: " in said
+    assert "Cases with site North (exploratory): " in said
 
 
 def test_the_confounding_view_has_the_covariates_that_were_chosen(app, cohort):

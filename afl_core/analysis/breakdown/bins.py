@@ -54,9 +54,14 @@ class Axis:
         return f"{self.label} ({self.unit})" if self.unit else self.label
 
     @property
+    def mark(self) -> str:
+        """What stands behind the name of a covariate's axis or bin wherever it is shown; "" for another axis."""
+        return " (exploratory)" if self.is_covariate else ""
+
+    @property
     def marked(self) -> str:
         """The label, and of a covariate that it is exploratory."""
-        return f"{self.label} (exploratory)" if self.is_covariate else self.label
+        return self.label + self.mark
 
 
 AXES: Mapping[str, Axis] = MappingProxyType(

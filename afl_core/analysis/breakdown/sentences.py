@@ -178,12 +178,12 @@ def place(record: Mapping[Any, Any], units: Units) -> str:
 
 
 def bin_words(record: Mapping[Any, Any], units: Units) -> str:
-    """The bin of a covariate in words that need no more: low age, site North, no value of age."""
+    """The bin of a covariate in words, marked: low age, site North, no value of age."""
     axis, name = units.axis(record["axis"]), record["bin"]
     label = in_sentence(axis.label)
     if name == axis.rest:
-        return f"{name} of {label}"
-    return f"{label} {name}" if axis.by_values else f"{name} {label}"
+        return f"{name} of {label}{axis.mark}"
+    return (f"{label} {name}" if axis.by_values else f"{name} {label}") + axis.mark
 
 
 def range_text(record: Mapping[Any, Any], units: Units) -> str:

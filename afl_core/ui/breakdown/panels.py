@@ -73,8 +73,7 @@ def _twos(binnings: Sequence[Binning]) -> list[Sequence[Binning]]:
 
 
 def _show_means(selection: Selection, binning: Binning) -> None:
-    mark = f" ({EXPLORATORY.split(':')[0]})" if binning.covariate else ""
-    st.markdown(f"### Means by {plain(_axis_words(binning.axis, selection.units))}{mark}")
+    st.markdown(f"### Means by {plain(_axis_words(binning.axis, selection.units))}{binning.described.mark}")
     figure = _means(selection.key, binning, selection.breakdown, selection.pair)
     show_clickable(figure, selection, name=f"means {binning.axis}")
 

@@ -222,7 +222,7 @@ def _show_confounding(selection: Selection) -> None:
     for binning in (b for b in selection.breakdown.binnings if not b.by_values):
         sweep = _sweep(selection.key, binning, selection.units, selection.pair)
         sentence = plain(sweep_sentence(sweep, binning, selection.units, selection.pair))
-        st.markdown(f"**{selection.units.axis(binning.axis).label}.** {sentence}")
+        st.markdown(f"**{plain(selection.units.axis(binning.axis).marked)}.** {sentence}")
         show_chart(
             plot_sweep(sweep, binning, selection.units, selection.pair),
             f"{selection.workspace.name} {selection.options.metric} sweep {binning.axis}",

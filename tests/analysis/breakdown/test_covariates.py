@@ -72,9 +72,11 @@ def test_holm_counts_every_axis_that_is_shown():
 def test_sentences_name_the_covariate_and_that_it_is_exploratory():
     found = broken_down("site", "volume")
     by_bin = {(r["axis"], r["bin"]): r for r in found.pair("FL", "A-FL").to_dict("records")}
-    assert pair_sentence(by_bin["site", "North"], found.units).startswith("Cases with site North: ")
-    assert pair_sentence(by_bin["site", "no value"], found.units).startswith("Cases with no value of site: ")
-    assert pair_sentence(by_bin["volume", "low"], found.units).startswith("Cases with low volume: ")
+    assert pair_sentence(by_bin["site", "North"], found.units).startswith("Cases with site North (exploratory): ")
+    assert pair_sentence(by_bin["site", "no value"], found.units).startswith(
+        "Cases with no value of site (exploratory): "
+    )
+    assert pair_sentence(by_bin["volume", "low"], found.units).startswith("Cases with low volume (exploratory): ")
     evidence = evidence_sentence(by_bin["site", "North"], found.units, tests=9)
     assert evidence.startswith("Exploratory: chosen after the data were seen. ")
     assert "xploratory" not in evidence_sentence(by_bin["all", "all"], found.units, tests=9)
