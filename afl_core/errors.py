@@ -22,8 +22,13 @@ class AflError(Exception):
         super().__init__(what, received, todo)
 
     def __str__(self) -> str:
-        """One line: what, then what was received, then what to do."""
-        parts = [self.what if self.received is None else f"{self.what} (received: {self.received})"]
+        """One line: what, then what was received, then what to do; brackets never stand empty.
+
+        >>> str(DataError("There is no split of that name", received="", todo="Choose one"))
+        'There is no split of that name (received: nothing). Choose one.'
+        """
+        received = str(self.received).strip() or "nothing"
+        parts = [self.what if self.received is None else f"{self.what} (received: {received})"]
         return ". ".join([*parts, self.todo]).rstrip(". ") + "."
 
     def __reduce__(self) -> tuple[object, ...]:

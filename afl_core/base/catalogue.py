@@ -22,7 +22,9 @@ def pick(catalogue: Mapping[str, T], name: str, *, kind: str) -> T:
     if name in catalogue:
         return catalogue[name]
     hint = f"Did you mean {near}? " if (near := nearest_key(catalogue, name)) else ""
-    raise UsageError(f"There is no {kind} of that name", received=name, todo=f"{hint}There are: {', '.join(catalogue)}")
+    raise UsageError(
+        f"There is no {kind} of that name", received=name, todo=f"{hint}There are: {', '.join(catalogue) or 'none'}"
+    )
 
 
 def find_key(catalogue: Mapping[str, object], name: str, *, kind: str) -> str:

@@ -61,7 +61,7 @@ def _write_log(error: Exception, *, of: str, folder: Path) -> Path | None:
     """Append the traceback in one write, so that processes do not mix their lines; None where that cannot be done."""
     when = datetime.now(UTC).isoformat(timespec="seconds")
     text = f"{when} {of}\n{''.join(traceback.format_exception(error))}\n"
-    path = folder / ERRORS
+    path = (folder / ERRORS).absolute()  # who reads it may stand elsewhere
     try:
         folder.mkdir(parents=True, exist_ok=True)
         log = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o600)

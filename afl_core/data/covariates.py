@@ -10,7 +10,15 @@ from typing import TypeVar
 
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.patient_table import ORDER_COLUMNS, PARTICIPANTS, alike, load_patients, match_ids, read_rows
+from afl_core.data.patient_table import (
+    ORDER_COLUMNS,
+    PARTICIPANTS,
+    alike,
+    columns_text,
+    load_patients,
+    match_ids,
+    read_rows,
+)
 from afl_core.data.patients import BY_PARTICIPANTS, Patients
 from afl_core.errors import AflError, DataError
 
@@ -81,11 +89,10 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
         DataError: If it is no such table, names none of the cases, or gives one of them two values.
     """
     columns, rows = read_rows(path, [frozenset({name}) for name in _IDS], kind="table of covariates", todo=_TODO)
-    key = next((name for name in _IDS if name in columns), "")
+    key = next(name for name in _IDS if name in columns)
     further = [name for name in dict.fromkeys(columns) if name and name not in _IDS]
-    if not key or not further:
-        received = f"the columns {', '.join(columns)}" if columns else "an empty file"
-        raise DataError(f"{path.name} is no table of covariates", received=received, todo=_TODO)
+    if not further:
+        raise DataError(f"{path.name} is no table of covariates", received=columns_text(columns), todo=_TODO)
     if doubled := next((name for name in further if columns.count(name) > 1), ""):
         raise DataError(f"{path.name} has a column twice", received=doubled, todo="Keep one of them")
     cells = {name: _cells(path, key, name, rows) for name in further}

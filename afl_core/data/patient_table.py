@@ -37,6 +37,9 @@ ORDER_COLUMNS: Mapping[str, Callable[[str], float]] = MappingProxyType(
 
 _NO_PLACE = {"order": "is no number", "date": "is no date YYYY-MM-DD"}
 
+_CONTROL = re.compile(r"[\x00-\x08\x0e-\x19\x1b-\x1f\x7f]")
+"""Signs that no text table holds, and most other files do."""
+
 _ZEROS = re.compile(r"(?<!\d)0+(?=\d)")
 
 
@@ -83,9 +86,6 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
         column, place_of, problem = _places(path, rows)
         order = {case_id: place_of[spelling] for case_id, spelling in taken.items() if spelling in place_of}
         return PatientTable(of, unknown, _respelt(taken.items()), twice, order, column, problem)
-    if not _COLUMNS[1] <= set(columns):
-        received = f"the columns {', '.join(columns)}" if columns else "an empty file"
-        raise DataError(f"{path.name} is no table of patients", received=received, todo=_TODO)
     ids = list(dict.fromkeys(row["participant_id"] for _, row in rows if row["participant_id"]))
     begins = {case_id: _beginnings(case_id) for case_id in case_ids}
     taken = match_ids(
@@ -200,25 +200,42 @@ def read_rows(
 
     Args:
         path: The file.
-        wanted: Sets of columns; the header must have one of them whole, which the caller checks.
+        wanted: Sets of columns; the header must have one of them whole.
         kind: What it is to be, in words.
         todo: What to do where it is none.
 
     Raises:
-        DataError: If it is no such text, or a row has more cells than there are columns.
+        DataError: If it is no such text, has none of the columns, no row below them, or a row with more cells.
     """
     tables = read_tables(path, kind=kind, todo=todo)
     heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
     fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in wanted)]
     chosen = fits[0] if fits else max(range(len(heads)), key=lambda n: len(heads[n]))
     columns = heads[chosen]
-    for line, row in tables[chosen][1:] if fits else []:
+    if not fits:
+        raise DataError(f"{path.name} is no {kind}", received=columns_text(columns), todo=todo)
+    if not tables[chosen][1:]:
+        what = f"{path.name} has a line of column names, and no row below it"
+        raise DataError(what, received=columns_text(columns), todo="Write a row for each case or patient below it")
+    for line, row in tables[chosen][1:]:
         if any(row[len(columns) :]):
             received = f"{len(row)} cells in line {line}, and {len(columns)} columns"
             todo = "Put cells that hold the sign between cells into quotation marks"
             raise DataError(f"{path.name} has a row with more cells than columns", received=received, todo=todo)
     rows = [(line, dict(zip(columns, (*row, *[""] * len(columns)), strict=False))) for line, row in tables[chosen][1:]]
     return columns, rows
+
+
+def columns_text(columns: Sequence[str]) -> str:
+    """The columns of a table as an error tells them; one without a name is left out.
+
+    >>> columns_text(["case_id", ""]), columns_text(["", ",,"]), columns_text([])
+    ('the columns case_id', 'columns without names', 'an empty file')
+    """
+    named_ones = [name for name in columns if name.strip(",;")]
+    if columns and not named_ones:
+        return "columns without names"
+    return f"the columns {named(named_ones, shown=8)}" if columns else "an empty file"
 
 
 def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, list[str]]]]:
@@ -236,6 +253,9 @@ def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, lis
         raw = read_bounded(path, MAX_BYTES)
         text = raw.decode("utf-16" if raw[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig")
         named = _SEPARATOR.match(text)
+        if sign := _CONTROL.search(text):
+            received = f"the byte {ord(sign[0])} as sign {sign.start() + 1}"
+            raise DataError(f"{path.name} is no text, so no {kind}", received=received, todo=todo)
         return [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,")]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError("There is no such table", received=path, todo="Check the path") from error

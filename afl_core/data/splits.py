@@ -33,7 +33,9 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
 
 def pick_split(path: Path, name: str) -> tuple[str, ...]:
     """The cases of one part of a split file; raises `UsageError` where there is none of the name, else as above."""
-    return pick(load_splits(path), name, kind="split")
+    if not (cases := pick(load_splits(path), name, kind="split")):
+        raise DataError(f"The part {name} of {path.name} holds no case", received=path, todo="Name another part")
+    return cases
 
 
 def random_splits(case_ids: Sequence[str], *, patients: Mapping[str, str], seed: int = 0) -> dict[str, tuple[str, ...]]:

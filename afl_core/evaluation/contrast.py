@@ -93,7 +93,8 @@ def measure_contrast(
         opened: Region to the comparison of it, of every region that was measured.
         sequence: Name of the sequence.
         executor: Executor that measures the cases; without one they are measured here.
-        report: Function that is called with every finished case: how many are done, of how many, and the case.
+        report: Function that is called at the begin and with every finished case: how many are done, those of before
+            among them, of how many, and the case.
 
     Returns:
         The rows of `contrast.parquet`, by case, and the cases that could not be measured: they end no other.
@@ -106,15 +107,16 @@ def measure_contrast(
     held = set(table["case_id"])
     due = [task for case_id, task in tasks.items() if case_id not in held]
     rows, problems = list[Mapping[Any, Any]](table.to_dict("records")), dict[str, str]()
+    report(len(held), len(tasks), "")
     try:
         outcomes = finished(_measure, due, of=_told, folder=results.folder, executor=executor)
-        for done, (task, outcome) in enumerate(outcomes, start=1):
+        for done, (task, outcome) in enumerate(outcomes, start=len(held) + 1):
             case_id = task.case.case_id
             if isinstance(outcome, AflError):
                 problems[case_id] = str(outcome)
             else:
                 rows += [row | {"key": keys[case_id]} for row in outcome]
-            report(done, len(due), case_id)
+            report(done, len(tasks), case_id)
     finally:  # what is measured stays, also where it is stopped
         table = contrast_table(rows).sort_values(["case_id", "region", "lesion_id"], ignore_index=True)
         if due:

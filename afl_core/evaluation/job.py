@@ -120,7 +120,8 @@ def job_status(results: Results, case_id: str) -> JobStatus | None:
     if status.state == "running" and not (alive or processes.alive(folder)):
         if (folder / processes.STOP).exists():
             return JobStatus("stopped", "Stopped")
-        return JobStatus("failed", f"The process ended without a result; its log is {folder / processes.LOG}")
+        log = (folder / processes.LOG).absolute()
+        return JobStatus("failed", f"The process ended without a result; its log is {log}")
     return replace(status, done=min(status.done, status.total))
 
 

@@ -74,9 +74,8 @@ class RunFolder:
         ended = replace(status, state="interrupted", pid=0)
         if (self.path / processes.STOP).exists():
             return replace(ended, state="stopped", message=f"Stopped at step {status.step}")
-        if status.message == STARTING:
-            return replace(ended, message=f"Its process ended before it said anything; the log is {self.path / LOG}")
-        return replace(ended, message=f"Its process ended at step {status.step} without a word")
+        when = "before it said anything" if status.message == STARTING else f"at step {status.step} without a word"
+        return replace(ended, message=f"Its process ended {when}; its log is {(self.path / LOG).absolute()}")
 
     def write_status(self, status: RunStatus) -> None:
         """Replace the status; a run that was deleted stays so."""

@@ -33,6 +33,9 @@ NO_TOKEN = "--no-token"
 SHORTEST = 16
 """Smallest number of characters of a token that somebody chooses."""
 
+SERVER_LOG = "server.log"
+"""Name of the log of the server, in `paths.LOGS`."""
+
 log = logging.getLogger("afl.server")
 
 
@@ -120,7 +123,7 @@ def _log_to_file() -> None:
     """Tracebacks are for who looks after the server, not for who looks at a page."""
     try:
         paths.LOGS.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handler = RotatingFileHandler(paths.LOGS / "server.log", maxBytes=2**20, backupCount=3, encoding="utf-8")
+        handler = RotatingFileHandler(paths.LOGS / SERVER_LOG, maxBytes=2**20, backupCount=3, encoding="utf-8")
     except OSError as error:
         log.warning("No log file: %s", error)
         return
@@ -134,7 +137,7 @@ def _show_in_page(error: Exception) -> bool:
     st.error(
         plain(
             f"Something went wrong that the workbench did not expect ({type(error).__name__}). The rest of it goes on; "
-            "reload this page. The details are in data/logs/server.log."
+            f"reload this page. The details are in {paths.LOGS / SERVER_LOG}."
         )
     )
     return True

@@ -1,6 +1,7 @@
 """An exception that nobody foresaw is one line for a person, and its traceback is in a log."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -29,6 +30,13 @@ def test_an_unforeseen_error_names_what_was_done_and_where_the_log_is(tmp_path):
     assert "Traceback" in log.read_text()
     assert "second line" in log.read_text()
     assert log.stat().st_mode & 0o077 == 0
+
+
+def test_the_log_is_named_with_its_whole_path(tmp_path, monkeypatch):
+    """A message is kept with the results, and read from another folder."""
+    monkeypatch.chdir(tmp_path)
+    said = str(explained(ValueError("x"), of="measuring", folder=Path("results")))
+    assert f"the details are in {tmp_path / 'results' / ERRORS}." in said
 
 
 def test_the_log_is_added_to(tmp_path):

@@ -181,6 +181,7 @@ def test_a_page_that_fails_is_one_message_and_the_traceback_is_in_a_file(browser
     page.get_by_text("Something went wrong that the workbench did not expect (RuntimeError)").wait_for()
     expect(page.get_by_role("heading", name="Before")).to_be_visible()
     text = page.inner_text("body")
+    assert str(tmp_path / "data" / "logs" / "server.log") in text
     assert "secret" not in text
     assert "Traceback" not in text
     assert "RuntimeError: the secret of /home/patient" in (tmp_path / "data" / "logs" / "server.log").read_text()

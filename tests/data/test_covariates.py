@@ -49,6 +49,11 @@ def test_cases_and_ids_without_a_partner_are_said(tmp_path):
         ("site,age\nA,1\n", "the columns site, age"),
         ("patient,site,site\nP1,A,B\n", "has a column twice"),
         ("", "an empty file"),
+        ("case_id,site\n", r"no row below it \(received: the columns case_id, site\)\. Write a row"),
+        ("patient,site\n,\n,\n", r"no row below it \(received: the columns patient, site\)"),
+        ("case_id\tpatient\n", "no row below it"),
+        ("\0\0\0\0", r"is no text, so no table of covariates \(received: the byte 0 as sign 1\)\. Give a CSV"),
+        ("PK\x03\x04\x14\0", "the byte 3 as sign 3"),
     ],
 )
 def test_what_is_refused(tmp_path, text, what):

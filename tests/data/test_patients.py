@@ -161,6 +161,9 @@ def test_who_says_so_is_said(tmp_path):
     [
         ("subject,session\na,1\n", "the columns subject, session"),
         ("", "an empty file"),
+        ("case_id,patient\n", "no row below it (received: the columns case_id, patient)"),
+        ("participant_id\tage\n", "no row below it (received: the columns participant_id, age)"),
+        ("\x01\x02,\x03\n", "is no text, so no table of patients (received: the byte 1 as sign 1)"),
         ("case_id,patient\na,\n", "line 2"),
         ("case_id,patient\na,x\na,y\n", "a: x and y"),
     ],
@@ -170,7 +173,7 @@ def test_a_table_that_is_none_is_refused_with_what_is_accepted(tmp_path, text, s
     with pytest.raises(DataError) as caught:
         decide_patients(["a"], tmp_path, table=tmp_path / "t.csv")
     assert said in str(caught.value)
-    if "column" in said:
+    if said.startswith("the columns"):
         assert "case_id and patient" in str(caught.value)
 
 

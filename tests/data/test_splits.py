@@ -11,9 +11,9 @@ from made_trees import TREES
 from afl_core.data.layouts import LAYOUTS, load_cohort
 from afl_core.data.patient_names import NAMES
 from afl_core.data.patients import decide_patients
-from afl_core.data.splits import load_splits, random_splits, save_splits
+from afl_core.data.splits import load_splits, pick_split, random_splits, save_splits
 from afl_core.elsewhere.nnunet_folds import make_folds
-from afl_core.errors import DataError
+from afl_core.errors import AflError, DataError
 
 FORMS = {
     "PI-CAI": ("1{patient:04d}", "_{visit:07d}"),
@@ -31,6 +31,21 @@ FORMS = {
 VISITS = st.dictionaries(
     st.integers(1, 99), st.sets(st.integers(1, 9), min_size=1, max_size=4), min_size=3, max_size=12
 )
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "said"),
+    [
+        ('{"train": ["a"], "test": []}', "test", "The part test of splits.json holds no case"),
+        ("{}", "test", "There are: none."),
+    ],
+)
+def test_a_part_without_a_case_is_refused_for_no_case_means_all(
+    tmp_path: Path, text: str, name: str, said: str
+) -> None:
+    (tmp_path / "splits.json").write_text(text)
+    with pytest.raises(AflError, match=said):
+        pick_split(tmp_path / "splits.json", name)
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -112,6 +112,27 @@ def test_what_was_measured_is_not_read_again_unless_files_or_sequence_change(out
     assert len(other) == len(first)
 
 
+def test_progress_begins_before_the_first_case_and_is_whole_where_nothing_is_due(out):
+    """A bar is full, not empty, where every case was measured before; cases of before count."""
+    told = []
+    results = regions(out)
+
+    def stop(done, total, case_id):
+        told.append((done, total, bool(case_id)))
+        if done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure_contrast(results, "t1ce", report=stop)
+    assert told == [(0, 4, False), (1, 4, True), (2, 4, True), (3, 4, True)]
+    told.clear()
+    measure_contrast(results, "t1ce", report=lambda *of: told.append(of))
+    assert [of[:2] for of in told] == [(3, 4), (4, 4)]
+    told.clear()
+    measure_contrast(results, "t1ce", report=lambda *of: told.append(of))
+    assert told == [(4, 4, "")]
+
+
 def test_a_bad_case_is_named_and_ends_no_other(out, cohort):
     def file(case_id):
         return cohort / "HGG" / case_id / f"{case_id}_t1ce.nii.gz"

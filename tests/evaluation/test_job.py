@@ -83,7 +83,7 @@ def test_progress_counts_the_sources(cohort, masks, tmp_path, monkeypatch):
     assert results.cases()["source"].tolist() == ["A", "B"]
 
 
-def test_a_process_that_died_is_not_called_running_however_late_it_is(cohort, tmp_path):
+def test_a_process_that_died_is_not_called_running_however_late_it_is(cohort, tmp_path, monkeypatch):
     """Also where the clock was set back since, and where another process has its number."""
     results = Results(tmp_path / "results")
     folder = write_spec(results, cohort, "Case_A", "A=x")
@@ -92,7 +92,9 @@ def test_a_process_that_died_is_not_called_running_however_late_it_is(cohort, tm
     (folder / "status.json").write_text(json.dumps(said | {"updated": time.time() + 7200}))
     status = job_status(results, "Case_A")
     assert status.state == "failed"
-    assert "log.txt" in status.message
+    assert status.message.endswith(f"its log is {folder / 'log.txt'}")
+    monkeypatch.chdir(tmp_path)  # the results may have been named from here
+    assert job_status(Results(Path("results")), "Case_A").message == status.message
     stop_job(results, "Case_A")  # nobody is ended
     os.kill(os.getppid(), 0)
 

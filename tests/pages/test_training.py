@@ -446,7 +446,7 @@ def test_a_run_without_a_report_yet_has_no_curve_and_no_time_left(app, made):
         ("waiting", STARTING, "its process has not reported yet", ["Stop"]),
         ("waiting", "Waiting for demo-focal-seed0", "this one starts by itself", ["Stop"]),
         ("failed", "The loss is nan at step 7 (received: Case_B)", "(received: Case_B)", ["Resume", "Delete"]),
-        ("interrupted", "Training", "ended at step 30 without a word, perhaps because", ["Resume", "Delete"]),
+        ("interrupted", "Training", "ended at step 30 without a word; its log is /", ["Resume", "Delete"]),
         ("stopped", "Stopped", "Stopped at step 30 of 60. Resume goes on from there", ["Resume", "Delete"]),
         ("finished", "Finished", "Best validation Dice 0.400 at step 20; 0.375 on the test cases (1)", ["Delete"]),
     ],

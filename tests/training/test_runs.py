@@ -107,7 +107,7 @@ def test_a_run_whose_process_is_gone_is_interrupted_whoever_has_its_number_now(r
     (run.path / STATUS).write_text(json.dumps(stored | {"updated": time.time() - age}))
     found = run.status()
     assert (found.state, found.step, found.steps, found.seconds, found.pid) == ("interrupted", 7, 20, 3.5, 0)
-    assert found.message == "Its process ended at step 7 without a word"
+    assert found.message == f"Its process ended at step 7 without a word; its log is {run.path.absolute() / LOG}"
 
 
 def test_a_run_whose_lock_is_held_is_under_way(run):
@@ -124,7 +124,7 @@ def test_a_process_that_has_not_said_anything_yet_is_starting_as_long_as_it_live
     with run.lock():
         assert (run.status().state, run.status().message) == ("waiting", "Starting")
     assert run.status().state == "interrupted"
-    assert run.status().message.startswith("Its process ended before it said anything; the log is ")
+    assert run.status().message == f"Its process ended before it said anything; its log is {run.path.absolute() / LOG}"
 
 
 @pytest.mark.parametrize("state", ["stopped", "failed", "finished"])

@@ -181,7 +181,7 @@ def _show_state(seen: Seen) -> None:
     elif status.state == "interrupted":
         st.warning(
             plain(
-                f"{status.message}, perhaps because the machine was switched off or had no memory left. "
+                f"{status.message}. Perhaps the machine was switched off or had no memory left. "
                 "Resume goes on from the last state that was saved, to the same weights."
             )
         )
