@@ -1,5 +1,6 @@
 """What remains of a difference once each source is as sure as it should be: temperatures that other cases chose."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from afl_core.analysis.confidence import MEASURES, RESAMPLES, Confidence, load_c
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, SEED, expanded_level
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.analysis.validation import check_validation
-from afl_core.base.numbers import number
+from afl_core.base.numbers import interval, number
 from afl_core.base.words import number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
@@ -27,6 +28,9 @@ from afl_core.metrics.temperature import TEMPERATURES, best_temperature, log_los
 
 SOFT = "released_dsc"
 """Key of the paper's soft score, which is compared beside the errors of calibration."""
+
+SHARE = "share"
+"""Key of the share of its difference that remains, among the intervals."""
 
 OF_MAP = Measure(
     "soft_of_map",
@@ -54,6 +58,8 @@ class Scaled:
         measures: The errors of calibration and the soft scores that are compared.
         raw: Key of a measure to the record of its difference, second minus first, as `bin_records` gives it.
         scaled: The same at the temperatures; the intervals also count the patients that chose them.
+        remaining_interval: 95 % interval of the share of the soft score's difference that remains; NaN without
+            intervals.
     """
 
     pair: tuple[str, str]
@@ -63,6 +69,7 @@ class Scaled:
     measures: tuple[Measure, ...]
     raw: Mapping[str, Mapping[str, Any]]
     scaled: Mapping[str, Mapping[str, Any]]
+    remaining_interval: tuple[float, float] = (math.nan, math.nan)
 
     @property
     def remaining(self) -> float | None:
@@ -84,11 +91,12 @@ class Scaled:
     def _remains(self) -> str:
         if self.remaining is None:
             return "No difference is shown as they are, of which a part could remain."
-        if self.remaining <= 0:
-            return "Nothing of the difference remains."
+        low, high = (100 * end for end in self.remaining_interval)
+        ends = f" ({interval(low, high, 0)} %)" if math.isfinite(high - low) else ""
         if self.remaining > 1:
-            return f"The difference is {number(self.remaining, 1)} times as large."
-        return f"Of the difference, {100 * self.remaining:.0f} % remains."
+            return f"The difference grows to {100 * self.remaining:.0f} % of what it was{ends}."
+        part = f"{100 * self.remaining:.0f} %" if self.remaining > 0 else "nothing"
+        return f"Of the difference, {part} remains{ends}."
 
     def map_sentence(self) -> str:
         """The same of the probability that makes the mask; "" where the score reads nothing else."""
@@ -134,11 +142,11 @@ def scale_pair(
     temperatures = {name: _fitted(name, of, part) for name, of in validation.items()}
     raw, scaled = {}, {}
     measures = _measures(test, part)
-    intervals = _joint_intervals(test, validation, members, part)
     soft = cases.pivot(index="case_id", columns="source", values=SOFT)
     as_is = {name: _values(of, part) for name, of in test.items()}
     for name, of in test.items():
         as_is[name][SOFT] = soft.loc[list(of.case_ids), name].to_numpy(dtype=float)  # known exactly
+    intervals = _joint_intervals(test, validation, members, part, {name: of[SOFT] for name, of in as_is.items()})
     at = {name: _values(of, part, temperatures[name]) for name, of in test.items()}
     for measure in measures:
         raw[measure.key], scaled[measure.key] = (
@@ -148,7 +156,8 @@ def scale_pair(
         if raw[measure.key]["n"] >= MIN_PATIENTS:
             scaled[measure.key]["ci_low"], scaled[measure.key]["ci_high"] = intervals[measure.key]
     cases_fitted = len(next(iter(validation.values())).case_ids)
-    return Scaled((first, second), part, temperatures, cases_fitted, measures, raw, scaled)
+    share = intervals[SHARE] if raw[SOFT]["n"] >= MIN_PATIENTS else (math.nan, math.nan)
+    return Scaled((first, second), part, temperatures, cases_fitted, measures, raw, scaled, share)
 
 
 def _measures(test: Mapping[str, Confidence], part: str) -> tuple[Measure, ...]:
@@ -192,23 +201,35 @@ def _record(
 
 
 def _joint_intervals(
-    test: Mapping[str, Confidence], validation: Mapping[str, Confidence], members: Members, part: str
+    test: Mapping[str, Confidence],
+    validation: Mapping[str, Confidence],
+    members: Members,
+    part: str,
+    soft: Mapping[str, Reals],
 ) -> dict[str, tuple[float, float]]:
-    """95 % percentile interval of each difference over test patients and over the patients that chose temperatures."""
+    """95 % percentile interval of each difference over test patients and over the patients that chose temperatures.
+
+    That of `SHARE` is of the share of the soft score's difference that remains: of each resample's own difference as
+    it is, by `soft`, source to the score of each case.
+    """
     rng = np.random.default_rng(SEED)
     fitted_on, patients = (len(set(next(iter(of.values())).patients)) for of in (validation, test))
     chosen_by = rng.multinomial(fitted_on, [1 / fitted_on] * fitted_on, RESAMPLES).astype(np.float64)
     weights = rng.multinomial(patients, [1 / patients] * patients, RESAMPLES).astype(np.float64)
     places = {name: _places(of, part, chosen_by) for name, of in validation.items()}
     beyond = (1 - expanded_level(CI_LEVEL, max(min(fitted_on, patients), 2))) / 2
-    found = {}
+    found: dict[str, Reals] = {}
     means = {name: _drawn_means(of, part, places[name], weights) for name, of in test.items()}
     for measure in _measures(test, part):
         key = measure.key
         first, second = (np.mean([means[name][key] for name in group], axis=0) for group in members.values())
-        low, high = np.nanquantile(second - first, (beyond, 1 - beyond))
-        found[key] = float(low), float(high)
-    return found
+        found[key] = second - first
+    first, second = (
+        np.mean([_weighted(test[name], soft[name], weights) for name in group], axis=0) for group in members.values()
+    )
+    found[SHARE] = np.divide(found[SOFT], second - first, out=np.full(RESAMPLES, np.inf), where=second != first)
+    ends = {key: np.nanquantile(values, (beyond, 1 - beyond)) for key, values in found.items()}
+    return {key: (float(low), float(high)) for key, (low, high) in ends.items()}
 
 
 def _places(of: Confidence, part: str, drawn: Reals) -> "np.typing.NDArray[np.int64]":
@@ -225,11 +246,15 @@ def _drawn_means(
     for place in np.unique(places):
         drawn = places == place
         for key, values in _values(of, part, float(TEMPERATURES[place])).items():
-            of_patients = _of_patients(of, values[:, None])[:, 0]
-            total = weights[drawn] @ np.isfinite(of_patients)
-            mean = (weights[drawn] @ np.nan_to_num(of_patients)) / np.where(total > 0, total, np.nan)
-            means.setdefault(key, np.full(len(weights), np.nan))[drawn] = mean
+            means.setdefault(key, np.full(len(weights), np.nan))[drawn] = _weighted(of, values, weights[drawn])
     return means
+
+
+def _weighted(of: Confidence, values: Reals, weights: Reals) -> Reals:
+    """Mean of the cases' values over the patients of each resample, of those that have one."""
+    of_patients = _of_patients(of, values[:, None])[:, 0]
+    total = weights @ np.isfinite(of_patients)
+    return np.asarray((weights @ np.nan_to_num(of_patients)) / np.where(total > 0, total, np.nan))
 
 
 def _of_patients(of: Confidence, values: Reals) -> Reals:

@@ -128,10 +128,12 @@ def _document(curves: pd.DataFrame, records: pd.DataFrame, scaled: Scaled | None
     """What --json prints; a value that there is not, and an edge at infinity, is null."""
     of_pair: dict[str, Any] | None = None
     if scaled:
+        shown = scaled.remaining is not None and np.isfinite(scaled.remaining_interval).all()
         of_pair = {
             "temperatures": dict(scaled.temperatures),
             "over": scaled.part,
             "remaining": scaled.remaining,
+            "remaining_interval": scaled.remaining_interval if shown else None,
             "sentence": " ".join(_scaled_sentences(scaled)),
             "measures": _plain(scaled_table(scaled)),
         }

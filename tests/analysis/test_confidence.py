@@ -38,8 +38,11 @@ def stacked(counts) -> ProbabilityCounts:
     )
 
 
-def drawn(seed, cases, prefix, temperatures):
-    """Calibrated maps of balls, with their logits multiplied for each source; and the case rows."""
+def drawn(seed, cases, prefix, temperatures, *, noise=0):
+    """Calibrated maps of balls, with their logits multiplied for each source; and the case rows.
+
+    With noise, of that standard deviation, in the logits of the last source, a temperature cannot mend it.
+    """
     rng = np.random.default_rng(seed)
     names = [f"{prefix}{k}" for k in range(cases)]
     counts = {source: {part: [] for part in PARTS} for source in temperatures}
@@ -49,7 +52,8 @@ def drawn(seed, cases, prefix, temperatures):
         reference = rng.random(GRID.shape) < expit(logits)
         box, voxels = near(reference, (3, 3, 3))
         for source, temperature in temperatures.items():
-            p = expit(temperature * logits).astype(np.float32)
+            own = logits + rng.normal(0, noise, GRID.shape) if noise and source == list(temperatures)[-1] else logits
+            p = expit(temperature * own).astype(np.float32)
             counts[source]["grid"].append(count_probabilities(p, reference))
             counts[source]["near"].append(count_probabilities(p[box][voxels], reference[box][voxels]))
             soft = released_dsc(sum_probabilities(np.stack([1 - p, p]), reference))
@@ -74,6 +78,9 @@ def test_a_source_that_is_the_other_at_a_temperature_is_no_other_after_scaling()
     assert abs(found.scaled["ece_grid"]["mean_difference"]) < 0.05 * found.raw["ece_grid"]["mean_difference"]
     assert found.raw[SOFT]["ci_high"] < 0, "the soft score punishes what is not sure"
     assert abs(found.remaining) < 0.1
+    low, high = found.remaining_interval
+    assert low < found.remaining < high
+    assert f"% remains ({100 * low:.0f} to {100 * high:.0f} %)." in found.sentence().replace("nothing", "0 %")
     assert found.scaled[SOFT]["ci_low"] <= 0 <= found.scaled[SOFT]["ci_high"]
     assert "fitted on 8 validation cases, over the whole grid (FL " in found.sentence()
     assert OF_MAP not in found.measures, "the map is all that there is"
@@ -90,6 +97,32 @@ def test_intervals_cover_what_a_temperature_alone_does():
         found = scale_pair({**test, **other}, validation, MEMBERS, pd.concat([cases, others]), "grid")
         held += found.scaled[SOFT]["ci_low"] <= 0 <= found.scaled[SOFT]["ci_high"]
     assert held >= 26
+
+
+def test_the_interval_of_what_remains_covers_it():
+    """In 19 of 20 studies; what remains is known of 150 cases by which both temperatures and scores are known well."""
+    both = dict(zip(PAIR, (1, 0.5), strict=True))
+    (test, cases), (validation, _) = drawn(1, 150, "t", both, noise=0.7), drawn(2, 150, "v", both, noise=0.7)
+    whole = scale_pair(test, validation, MEMBERS, cases, "grid")
+    assert 0.3 < whole.remaining < 0.5
+    ends = np.array([_remaining_of_study(seed, both) for seed in range(20)])
+    assert ((ends[:, 0] <= whole.remaining) & (whole.remaining <= ends[:, 1])).sum() >= 17
+    assert np.median(ends[:, 1] - ends[:, 0]) < 0.3, "and it says something"
+
+
+def _remaining_of_study(seed, both):
+    (test, cases), (validation, _) = (drawn(100 + 2 * seed + k, (12, 8)[k], "tv"[k], both, noise=0.7) for k in (0, 1))
+    return scale_pair(test, validation, MEMBERS, cases, "grid").remaining_interval
+
+
+def test_the_share_that_remains_is_the_same_whichever_source_stands_first():
+    both = dict(zip(PAIR, (1, 0.5), strict=True))
+    (test, cases), (validation, _) = drawn(5, 9, "t", both, noise=1), drawn(6, 8, "v", both, noise=1)
+    found = scale_pair(test, validation, MEMBERS, cases, "grid")
+    turned = scale_pair(test, validation, {name: (name,) for name in PAIR[::-1]}, cases, "grid")
+    assert turned.remaining_interval == pytest.approx(found.remaining_interval)
+    few, rows = drawn(5, 4, "t", both, noise=1)
+    assert np.isnan(scale_pair(few, validation, MEMBERS, rows, "grid").remaining_interval).all()
 
 
 def test_identical_sources_differ_by_nothing():

@@ -40,6 +40,9 @@ def test_json_has_the_numbers(ran, parts):
     document = json.loads(out, parse_constant=pytest.fail)
     assert document["scaled"]["over"] == "grid"
     assert set(document["scaled"]["temperatures"]) == {"FL", "A-FL"}
+    low, high = document["scaled"]["remaining_interval"]
+    assert low < document["scaled"]["remaining"] < high
+    assert f"({100 * low:.0f} to {100 * high:.0f} %)." in document["scaled"]["sentence"]
     assert len(document["reliability"]) == 80
     assert {row["bin"] for row in document["errors"]} == {"all", "small", "medium", "large"}
 
