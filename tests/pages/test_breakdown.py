@@ -292,7 +292,10 @@ def test_a_covariate_is_a_further_axis_that_is_marked_and_counted(app, cohort):
     table = statistics(at)
     assert table["by"].tolist()[before:] == ["Site (exploratory)"] * 2
     assert table["p (Holm)"].tolist() == [p_number(p) for p in breakdown.pair("FL", "A-FL")["p_holm"]]
-    assert f"Holm's correction counts all {breakdown.n_tests} tests of the breakdown." in said
+    assert (
+        f"Holm's correction counts all {breakdown.n_tests} tests of the breakdown. Axes, metrics, sources and views"
+        in said
+    )
     assert "Site, exploratory: chosen after the data were seen" in said
     assert "### Means by site (exploratory)" in said
     assert "Cases with site North (exploratory): " in said

@@ -7,7 +7,7 @@ import numpy as np
 
 from afl_core.analysis.breakdown.options import Options, evaluated_sources
 from afl_core.analysis.breakdown.records import Breakdown
-from afl_core.analysis.breakdown.sentences import tests_sentence
+from afl_core.analysis.breakdown.sentences import NOT_COUNTED, tests_sentence
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.words import number_of
 from afl_core.data.labels import region_title
@@ -95,4 +95,4 @@ def together_sentence(regions: Sequence[RegionBreakdown]) -> str:
         if len(each) == 1
         else ", ".join(f"{count} of {title}" for title, count in own.items())
     )
-    return f"Holm's correction counts all {number_of(tests, 'comparison')} together: {parts}."
+    return f"Holm's correction counts all {number_of(tests, 'comparison')} together: {parts}. {NOT_COUNTED}"

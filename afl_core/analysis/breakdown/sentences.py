@@ -99,12 +99,16 @@ def evidence_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) ->
     return f"{range_}{count(record, units)}. {difference}, with its {level}. {p}."
 
 
+NOT_COUNTED = "Axes, metrics, sources and views that were opened besides are not counted."
+"""Nobody keeps a record of what a reader looked at, so no correction can count it."""
+
+
 def tests_sentence(tests: int) -> str:
-    """The number of tests that Holm's correction counts, in words."""
+    """The number of tests that Holm's correction counts, in words, and what it cannot count."""
     if tests < 2:
         made = f"no test was made: none has {MIN_PATIENTS} patients" if tests == 0 else "only one test was made"
         return f"Holm's correction has nothing to correct, as {made}."
-    return f"Holm's correction counts all {number_of(tests, 'test')} of the breakdown."
+    return f"Holm's correction counts all {number_of(tests, 'test')} of the breakdown. {NOT_COUNTED}"
 
 
 def levels_sentence(records: pd.DataFrame, units: Units) -> str:

@@ -25,7 +25,8 @@ def choose_validation(workspace: Comparison, sources: Sequence[str], *, what: st
         [NONE, *_with_sources(workspace, sources)],
         key="validation",
         bind="query-params",
-        help=f"Results of the same sources on other patients, on which {what}.",
+        help=f"Results of the same sources on other patients, on which {what}. "
+        "Files that were swapped between sources cannot be told.",
     )
     if chosen == NONE:
         return None

@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.export import export_files, export_regions
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
 from afl_core.analysis.breakdown.regions import compare_regions, correct_together, together_sentence
+from afl_core.analysis.breakdown.sentences import NOT_COUNTED
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import open_comparison
@@ -79,7 +80,7 @@ def test_all_but_the_correction_is_that_of_each_region_alone(tmp_path):
     there = np.isfinite(p)
     np.testing.assert_allclose(corrected[there], multipletests(p[there], method="holm")[1], rtol=1e-12)
     assert there.sum() == found[0].breakdown.n_tests == 21
-    said = "Holm's correction counts all 21 comparisons together: 3 regions x 7 comparisons."
+    said = f"Holm's correction counts all 21 comparisons together: 3 regions x 7 comparisons. {NOT_COUNTED}"
     assert together_sentence(found) == said
 
 
