@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "app": ("streamlit", "pyvista", "vtkmodules"),
         "dicom": ("highdicom", "pydicom"),
         "nnunet": ("nnunetv2",),
+        "cluster": ("distributed", "dask_jobqueue", "cryptography"),
     }
 )
 """Name of the extra to the modules that it brings."""

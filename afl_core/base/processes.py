@@ -151,15 +151,21 @@ def stop(folder: Path, pid: Callable[[], int], *, seconds: float) -> None:
     Raises:
         UsageError: If it goes on nevertheless.
     """
-    if not alive(folder):
+    if not request_stop(folder):
         return
-    with suppress(FileExistsError):
-        os.close(os.open(folder / STOP, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
     if _ends(folder, seconds):
         return
     _kill(pid(), folder / LOCK)
     if not _ends(folder, _KILLED_SECONDS):
         raise UsageError("The process does not end", received=folder.name, todo=f"End process {pid()} by hand")
+
+
+def request_stop(folder: Path) -> bool:
+    """Ask the process of a folder to end, without waiting for it; whether there is one."""
+    if there := alive(folder):
+        with suppress(FileExistsError):
+            os.close(os.open(folder / STOP, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+    return there
 
 
 def _ends(folder: Path, seconds: float) -> bool:

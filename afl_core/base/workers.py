@@ -1,22 +1,24 @@
-"""Spread work over processes: a pool of them, and one generator of finished tasks."""
+"""Spread work over processes, or a cluster: a pool of workers, and one generator of finished tasks."""
 
 import multiprocessing
 import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, InvalidStateError, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import Executor, Future, InvalidStateError, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import islice
 from multiprocessing.process import BaseProcess
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 
+from afl_core.base.cluster import Cluster, cluster_pool
 from afl_core.base.isolation import attempt
 from afl_core.base.paths import LOGS
 from afl_core.base.storage import drop_half_written
@@ -31,6 +33,9 @@ WATCH_SECONDS = 1.0
 STOP_SECONDS = 8.0
 """Seconds in which a process must leave its work when the pool is stopped; a training run takes up to four."""
 
+Workers = int | Cluster | None
+"""Who works: so many processes at most, or a cluster; None is a process a core."""
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -42,8 +47,8 @@ def finished(
     of: Callable[[T], str],
     folder: Path = LOGS,
     executor: Executor | None = None,
-    at_once: int = IN_FLIGHT,
-) -> Iterator[tuple[T, R | AflError]]:
+    at_once: int | None = None,
+) -> Generator[tuple[T, R | AflError], None, None]:
     """Do the same work on every task; each task with its outcome comes as it is finished.
 
     Where this is left early, by an error of the caller or by Ctrl-C, tasks that have not begun are dropped.
@@ -54,7 +59,8 @@ def finished(
         of: Function that describes the work on a task and its file, as `explained` takes it.
         folder: Folder of the log of unforeseen errors.
         executor: Executor that runs the tasks; without one they run here, one after the other.
-        at_once: Number of tasks that the executor has at a time.
+        at_once: Number of tasks that the executor has at a time; by default what the executor says of itself, if
+            anything, or `IN_FLIGHT`.
 
     Yields:
         The task, and its result or the error that it ended with: one bad task never ends the others.
@@ -66,36 +72,44 @@ def finished(
         for task in tasks:
             yield task, attempt(partial(work, task), of=of(task), folder=folder)
         return
-    waiting, running = iter(tasks), dict[Future[R | AflError], T]()
+    waiting, running, done = iter(tasks), dict[Future[R | AflError], T](), SimpleQueue[Future[R | AflError]]()
     try:
         while True:
-            for task in islice(waiting, at_once - len(running)):
+            most = at_once or int(getattr(executor, "at_once", IN_FLIGHT))
+            for task in islice(waiting, max(0, most - len(running))):
                 future = executor.submit(attempt, partial(work, task), of=of(task), folder=folder)
                 running[future] = task
+                future.add_done_callback(done.put)
             if not running:
                 return
-            for future in wait(running, return_when=FIRST_COMPLETED).done:
-                yield running.pop(future), future.result()
+            future = done.get()
+            yield running.pop(future), future.result()
     finally:
         for future in running:
             future.cancel()
 
 
 @contextmanager
-def worker_pool(*, tasks: int, workers: int | None = None) -> Iterator[Executor | None]:
-    """A pool with a process a core, or None where one task does not pay for it.
+def worker_pool(*, tasks: int, workers: Workers = None, shared: Path | None = None) -> Iterator[Executor | None]:
+    """A pool with a process a core, or None where one task does not pay for it; or the workers of a cluster.
 
     Processes are spawned, since PyTorch does not survive a fork. Leaving the context by an error, Ctrl-C among them,
     drops what is queued and ends what runs; they also end with this process, however that ends.
 
     Args:
         tasks: Number of the tasks that there will be.
-        workers: Largest number of processes, instead of one a core. Each holds one case at a time.
+        workers: Largest number of processes, instead of one a core; each holds one case at a time. Or a cluster, as
+            `cluster_pool` takes it; not started where there is no task.
+        shared: Folder to which the tasks write, which the workers of a cluster must see.
 
     Raises:
         UsageError: If a process, or the thread that hands out the tasks, has ended for want of memory.
     """
-    count = min(tasks, workers or os.cpu_count() or 1)
+    if isinstance(workers, Cluster) and tasks:
+        with cluster_pool(workers, shared=shared) as executor:
+            yield executor
+        return
+    count = 0 if isinstance(workers, Cluster) else min(tasks, workers or os.cpu_count() or 1)
     if count < 2:
         yield None
         return

@@ -15,7 +15,7 @@ from afl_core.analysis.protocol_means import (
     protocol_means,
     rule_text,
 )
-from afl_core.base.workers import worker_pool
+from afl_core.base.workers import Workers, worker_pool
 from afl_core.cli.terminal import print_line, print_problems, print_result, print_warnings, progress_bar
 from afl_core.data.layouts import Cohort
 from afl_core.evaluation.protocol_doubts import different_cases, doubts
@@ -32,7 +32,7 @@ def measure_by(
     sources: Sequence[MaskSource],
     *,
     folder: Path | None = None,
-    workers: int | None = None,
+    workers: Workers = None,
 ) -> ByProtocol:
     """Measure a data set by a protocol, with a progress bar; doubts, problems and means are printed."""
     cases = cohort.cases

@@ -18,11 +18,13 @@ from afl_core.base.words import number_in_parts, number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
     DATA_HELP,
+    ClusterOption,
     LabelsOption,
     LayoutOption,
     PatientsOption,
     RegionOption,
     TrustOption,
+    choose_cluster,
     data_options,
 )
 from afl_core.cli.output_options import command
@@ -65,17 +67,19 @@ def check(  # noqa: PLR0913 - one parameter an option
     masks: Annotated[bool, typer.Option("--masks", help=MASKS_HELP)] = False,
     headers_only: Annotated[bool, typer.Option("--headers-only", help="Do not read the references.")] = False,
     out: Annotated[Path | None, typer.Option(help="Also write the whole report, as JSON, to this file.")] = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Report what a data set holds and what is wrong with it; exit status 1 if there is an error.
 
     Example: afl data check BraTS2021 --out report.json
     """
+    on = choose_cluster(cluster)
     options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = options.references(path) if masks else options.load(path)
-    tasks = 0 if headers_only else len(cohort.cases) // 8  # a few are read sooner than workers start
-    with progress_bar("Reading") as advance, worker_pool(tasks=tasks) as executor:
+    tasks = 0 if headers_only else len(cohort.cases) // (1 if on else 8)  # a few are read sooner than workers start
+    with progress_bar("Reading") as advance, worker_pool(tasks=tasks, workers=on) as executor:
         report = check_cohort(cohort, index=INDEX, read=not headers_only, progress=advance, executor=executor)
     _print_report(report)
     document = json.dumps(report.as_dict(), indent=1, ensure_ascii=False)

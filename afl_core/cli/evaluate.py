@@ -1,6 +1,7 @@
 """`afl evaluate`, `rename` and `predict`: measure sources on cases, name them, and segment cases with a checkpoint."""
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -8,13 +9,15 @@ from typing import Annotated
 import typer
 
 from afl_core.base.catalogue import pick
+from afl_core.base.cluster import Cluster, hold_cluster
 from afl_core.base.extras import need
 from afl_core.base.words import number_of
-from afl_core.base.workers import finished, worker_pool
+from afl_core.base.workers import Workers, finished, worker_pool
 from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
     DATA_HELP,
+    ClusterOption,
     CovariatesOption,
     LabelsOption,
     LayoutOption,
@@ -23,6 +26,7 @@ from afl_core.cli.options import (
     RegionsOption,
     TrustOption,
     WorkersOption,
+    choose_cluster,
     data_options,
     open_cohort,
 )
@@ -121,6 +125,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--strict", help="End with exit status 1 if a case failed or a prediction is missing.")
     ] = False,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Measure every source on every case: per case and per lesion.
 
@@ -128,7 +133,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
 
     Example: afl evaluate --data data/demo --source FL=models/demo_fl --source A-FL=models/demo_afl --out my_results
     """
-    rule = find_protocol(protocol) if protocol else None
+    rule, on = find_protocol(protocol) if protocol else None, choose_cluster(cluster, workers) or workers
     sources = parse_sources(source, other_grid=other_grid, meaning=prediction_labels or "")
     if any(source.sequences() for source in sources):
         need("train", of="A checkpoint as a source")
@@ -144,14 +149,15 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
-    problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=workers)
-    if table:
-        results.keep_covariates(table)
-    more = results.manifest().covariates.told if table else _participants_problem(results)
-    print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
-    print_line(f"Tables, masks and manifest are in {out}")
-    if rule:
-        problems |= _by_protocol(rule, out, chosen, sources, workers)
+    with hold_cluster(on) if rule and isinstance(on, Cluster) else nullcontext():  # one for both
+        problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=on)
+        if table:
+            results.keep_covariates(table)
+        more = results.manifest().covariates.told if table else _participants_problem(results)
+        print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
+        print_line(f"Tables, masks and manifest are in {out}")
+        if rule:
+            problems |= _by_protocol(rule, out, chosen, sources, on)
     missing = {f"{case_id} {name}" for name, ids in results.manifest().missing.items() for case_id in ids}
     if strict and (failed := missing | problems.keys()):
         print_always(
@@ -170,9 +176,11 @@ def predict(  # noqa: PLR0913 - one parameter an option
     layout: LayoutOption = None,
     trust_voxel_order: TrustOption = False,
     workers: WorkersOption = None,
+    cluster: ClusterOption = None,
 ) -> None:
-    """Segment cases with a checkpoint, on all cores; needs no reference."""
+    """Segment cases with a checkpoint, on all cores or a cluster; needs no reference."""
     need("train", of="`afl predict`")
+    on = choose_cluster(cluster, workers) or workers
     (source,) = parse_sources([f"model={model}"])
     if not source.sequences():
         raise UsageError("These are predictions already", received=model, todo="Give a checkpoint")
@@ -180,7 +188,7 @@ def predict(  # noqa: PLR0913 - one parameter an option
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
     work = partial(_predict_into, source=source, out=out)
-    with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
+    with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=on, shared=out) as executor:
         advance(0, len(cases))
         tasks = finished(work, cases, of=lambda case: f"predicting {case.case_id}", executor=executor)
         for done, (chosen, outcome) in enumerate(tasks, start=1):
@@ -210,7 +218,7 @@ def rename(
 
 
 def _by_protocol(
-    rule: Protocol, results: Path, cases: Sequence[Case], sources: Sequence[Source], workers: int | None
+    rule: Protocol, results: Path, cases: Sequence[Case], sources: Sequence[Source], workers: Workers
 ) -> dict[str, str]:
     """Measure the same cases and sources by a protocol too; the problems by case and source."""
     of = measurable(open_comparison(results), rule.name)

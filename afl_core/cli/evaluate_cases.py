@@ -1,4 +1,4 @@
-"""Evaluation of cases in this process's pool, with a progress bar, for every command that measures."""
+"""Evaluation of cases in a pool of processes or on a cluster, with a progress bar, for every command that measures."""
 
 import shutil
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ import typer
 
 from afl_core.base.isolation import ERRORS
 from afl_core.base.words import number_of
-from afl_core.base.workers import worker_pool
+from afl_core.base.workers import Workers, worker_pool
 from afl_core.cli.terminal import print_always, print_line, print_problems, progress_bar
 from afl_core.data.layouts import Cohort
 from afl_core.errors import UsageError
@@ -28,7 +28,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     *,
     settings: Settings | None = None,
     split: Sequence[str] = (),
-    workers: int | None = None,
+    workers: Workers = None,
     again: str = "give the command again to go on",
 ) -> dict[str, str]:
     """Evaluate cases into a results folder, with a progress bar; what failed is listed.
@@ -40,7 +40,7 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
         results: Results folder, which takes rows and masks.
         settings: Settings of the measurement; None is those of the results.
         split: The cases that count, such as a test split; () is as recorded before, or all.
-        workers: Largest number of processes.
+        workers: Largest number of processes, or a cluster.
         again: What goes on with an evaluation that was stopped.
 
     Returns:
@@ -57,7 +57,8 @@ def evaluate_cases(  # noqa: PLR0913 - one argument a choice
     if others := count - len(cases):
         left = number_of(others, "other is", "others are")
         print_line(f"These results are of a split of {number_of(len(cases), 'case')}: {left} left out")
-    with progress_bar("Evaluating") as advance, worker_pool(tasks=len(cases), workers=workers) as executor:
+    pool = worker_pool(tasks=len(cases), workers=workers, shared=results.folder)
+    with progress_bar("Evaluating") as advance, pool as executor:
         done, measured = 0, 0
         advance(done, len(cases))
 

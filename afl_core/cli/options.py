@@ -6,6 +6,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from afl_core.base.cluster import FORMS, Cluster, parse_cluster
+from afl_core.base.extras import need
 from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUTS, Cohort, DataOptions
 from afl_core.errors import UsageError
@@ -64,6 +66,10 @@ TrustOption = Annotated[
 
 
 WorkersOption = Annotated[int | None, typer.Option(help="Processes; one a core by default. Each holds a case.", min=1)]
+ClusterOption = Annotated[
+    str | None,
+    typer.Option(help=f"Work on a cluster in place of processes of this machine: {FORMS} (docs/scale.md)."),
+]
 
 
 class NamedPaths(TyperCommand):
@@ -102,6 +108,21 @@ def data_options(
     return DataOptions(
         layout, labels, region or WHOLE, trust_voxel_order, str(patients.resolve()) if patients else None
     )
+
+
+def choose_cluster(cluster: str | None, workers: int | None = None) -> Cluster | None:
+    """The cluster that an option names; None where it names none.
+
+    Raises:
+        UsageError: If it is no cluster, its extra is missing, or a number of processes was given too.
+        DataError: If its file cannot be read.
+    """
+    if cluster is None:
+        return None
+    need("cluster", of="--cluster")
+    if workers is not None:
+        raise UsageError("Give either --workers or --cluster", received=f"--workers {workers} --cluster {cluster}")
+    return parse_cluster(cluster)
 
 
 def open_cohort(data: Path | None, references: Path | None, options: DataOptions) -> Cohort:

@@ -3,38 +3,44 @@
 import json
 import os
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from afl_core.base.cluster import Cluster, hold_cluster
 from afl_core.base.extras import need
 from afl_core.base.paths import RESULTS
 from afl_core.base.storage import write_atomically
 from afl_core.base.workers import worker_pool
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
+    ClusterOption,
     LabelsOption,
     LayoutOption,
     PatientsOption,
     RegionOption,
     TrustOption,
+    choose_cluster,
     data_options,
 )
 from afl_core.cli.output_options import command
 from afl_core.cli.terminal import command_line, print_line, print_problems, progress_bar
 from afl_core.cli.training import training_data
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.splits import SPLITS_FILE, load_splits
 from afl_core.errors import UsageError
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.results import Results
 from afl_core.study.arms import BY_CHANNEL
 from afl_core.training.config import PRESETS, parse_setting
+from afl_core.training.runs import runs_folder
 
 if TYPE_CHECKING:
-    from afl_core.study.plan import Runs, Setup
+    from afl_core.model.checkpoints import DecisionRule
+    from afl_core.study.plan import Choices, Runs, Setup
     from afl_core.training.runs import RunFolder
 
 commands = typer.Typer()
@@ -56,6 +62,7 @@ def study(  # noqa: PLR0913 - one parameter an option
         list[Path] | None,
         typer.Option(help="Another data set, on all of which the arms with most seeds are measured. May be repeated."),
     ] = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Train FL, the readings of A-FL and other losses with several seeds, and compare them on the test split.
 
@@ -64,8 +71,9 @@ def study(  # noqa: PLR0913 - one parameter an option
     are kept.
     """
     need("train", of="`afl study`")
+    on = choose_cluster(cluster)
     from afl_core.study.plan import Choices, candidate_setups, choose, plan_runs, rate_setups, seed_setups  # noqa: PLC0415
-    from afl_core.study.tables import RULES, rule_sources, write_study  # noqa: PLC0415
+    from afl_core.study.tables import write_study  # noqa: PLC0415
 
     settings = dict(parse_setting(text) for text in set_ or [])
     typed_options = data_options(
@@ -75,31 +83,46 @@ def study(  # noqa: PLR0913 - one parameter an option
 
     def trained(setups: "Iterable[Setup]") -> "dict[Setup, RunFolder]":
         runs = plan_runs(setups, preset, settings, data=cohort.root, data_options=options, command=command_line())
-        _train(runs)
+        _train(runs, on)
         return runs
 
-    every = trained(candidate_setups())
-    candidates = {arm: setup.candidate for arm, setup in choose(every).items()}
-    tried = trained(rate_setups(candidates))
-    choices = Choices(candidates, {arm: setup.rate for arm, setup in choose(tried).items()})
-    write_atomically(out / "choices.json", (json.dumps(asdict(choices), indent=2) + "\n").encode())
-    print_line(f"What the validation cases chose is written to {out / 'choices.json'}; no test case was measured yet")
-    runs = trained(seed_setups(choices))
-    splits = load_splits(cohort.root / SPLITS_FILE)
-    validation = Results(RESULTS / f"study-{preset}-validation")
-    evaluate_cases(cohort, cohort.cases, rule_sources(runs, RULES[0]), validation, split=sorted(splits["validation"]))
-    results = {rule: Results(RESULTS / f"study-{preset}-{rule}") for rule in RULES}
-    for rule, folder in results.items():
-        under = runs if rule == RULES[0] else {s: runs[s] for s in runs if s.arm in BY_CHANNEL and s.rate == 1}
-        evaluate_cases(cohort, cohort.cases, rule_sources(under, rule), folder, split=sorted(splits["test"]))
-    opened = {rule: open_comparison(folder.folder) for rule, folder in results.items()}
-    write_study(out, every | tried | runs, choices, opened, open_comparison(validation.folder))
-    for further in also or []:
-        _measure_also(further, runs, out, preset)
+    with hold_cluster(on) if on else nullcontext():  # one for all that follows
+        every = trained(candidate_setups())
+        candidates = {arm: setup.candidate for arm, setup in choose(every).items()}
+        tried = trained(rate_setups(candidates))
+        choices = Choices(candidates, {arm: setup.rate for arm, setup in choose(tried).items()})
+        _write_choices(out / "choices.json", choices)
+        runs = trained(seed_setups(choices))
+        write_study(out, every | tried | runs, choices, *_measure(cohort, runs, preset, on))
+        for further in also or []:
+            _measure_also(further, runs, out, preset, on)
     print_line(f"The tables of the study are written to {out}")
 
 
-def _measure_also(data: Path, runs: "Runs", out: Path, preset: str) -> None:
+def _write_choices(path: Path, choices: "Choices") -> None:
+    write_atomically(path, (json.dumps(asdict(choices), indent=2) + "\n").encode())
+    print_line(f"What the validation cases chose is written to {path}; no test case was measured yet")
+
+
+def _measure(
+    cohort: Cohort, runs: "Runs", preset: str, on: Cluster | None
+) -> "tuple[dict[DecisionRule, Comparison], Comparison]":
+    """The results of the runs on the test cases, by decision rule, and on the validation cases, which come first."""
+    from afl_core.study.tables import RULES, rule_sources  # noqa: PLC0415
+
+    splits = load_splits(cohort.root / SPLITS_FILE)
+
+    def measured(name: str, rule: "DecisionRule", split: str) -> Comparison:
+        under = runs if rule == RULES[0] else {s: runs[s] for s in runs if s.arm in BY_CHANNEL and s.rate == 1}
+        results, ids = Results(RESULTS / f"study-{preset}-{name}"), sorted(splits[split])
+        evaluate_cases(cohort, cohort.cases, rule_sources(under, rule), results, split=ids, workers=on)
+        return open_comparison(results.folder)
+
+    validation = measured("validation", RULES[0], "validation")
+    return {rule: measured(rule, rule, "test") for rule in RULES}, validation
+
+
+def _measure_also(data: Path, runs: "Runs", out: Path, preset: str, on: Cluster | None) -> None:
     """Measure the headline arms at the common learning rate on every case of another data set, and write its tables."""
     from afl_core.study.arms import ARMS, CONTRASTS  # noqa: PLC0415
     from afl_core.study.tables import RULES, rule_sources, write_comparisons  # noqa: PLC0415
@@ -108,21 +131,22 @@ def _measure_also(data: Path, runs: "Runs", out: Path, preset: str) -> None:
     headline = {setup: run for setup, run in runs.items() if ARMS[setup.arm].seeds == most and setup.rate == 1}
     cohort = load_cohort(data)
     results = Results(RESULTS / f"study-{preset}-{cohort.root.name}")
-    evaluate_cases(cohort, cohort.cases, rule_sources(headline, RULES[0]), results)
+    evaluate_cases(cohort, cohort.cases, rule_sources(headline, RULES[0]), results, workers=on)
     write_comparisons(
         out, f"{cohort.root.name}_", {RULES[0]: open_comparison(results.folder)}, {"common": list(CONTRASTS)}
     )
 
 
-def _train(runs: "Runs") -> None:
-    """Train what is not finished, with a progress bar.
+def _train(runs: "Runs", on: Cluster | None) -> None:
+    """Train what is not finished, here or on a cluster, with a progress bar.
 
     Raises:
         UsageError: If a run did not finish.
     """
     from afl_core.study.plan import train_runs  # noqa: PLC0415
 
-    with progress_bar("Training") as advance, worker_pool(tasks=len(runs)) as executor:
+    pool = worker_pool(tasks=len(runs), workers=on, shared=runs_folder())
+    with progress_bar("Training") as advance, pool as executor:
         ended = sum(run.checkpoint is not None for run in runs.values())
         advance(ended, len(runs))
 
@@ -131,7 +155,7 @@ def _train(runs: "Runs") -> None:
             ended += 1
             advance(ended, len(runs), name)
 
-        unfinished = train_runs(runs, executor, at_once=os.cpu_count() or 1, report=report)
+        unfinished = train_runs(runs, executor, at_once=None if on else os.cpu_count(), report=report)
     if unfinished:
         print_problems(unfinished)
         raise UsageError("Some runs are not finished", todo="Give the command again: they go on where they stopped")

@@ -26,16 +26,19 @@ from afl_core.analysis.xray.table import (
     xray_table,
 )
 from afl_core.base.catalogue import find_key
+from afl_core.base.cluster import Cluster
 from afl_core.base.storage import write_atomically
 from afl_core.base.words import number_of
 from afl_core.base.workers import worker_pool
 from afl_core.cli.options import (
+    ClusterOption,
     LabelsOption,
     LayoutOption,
     NamedPaths,
     PatientsOption,
     RegionOption,
     TrustOption,
+    choose_cluster,
     data_options,
     open_cohort,
 )
@@ -84,6 +87,7 @@ def xray(  # noqa: PLR0913 - one parameter an option
     resize: Annotated[
         str | None, typer.Option(help="nearest, or area with everything above 0, as released. Needs a grid.")
     ] = None,
+    cluster: ClusterOption = None,
 ) -> None:
     """Show what A-FL takes from every case: alpha, gamma under each reading, and what that does to the loss.
 
@@ -91,14 +95,14 @@ def xray(  # noqa: PLR0913 - one parameter an option
 
     Example: afl xray --references MASKS --prepare picai_paper --out my_xray
     """
-    preparation = build_preparation(prepare, grid, resize)
+    preparation, on = build_preparation(prepare, grid, resize), choose_cluster(cluster)
     options = data_options(
         layout=layout, labels=labels, region=region, trust_voxel_order=trust_voxel_order, patients=patients
     )
     cohort = open_cohort(data, references, options)
     cohort = cohort if region else with_tumour(cohort)
     print_warnings((*cohort.patients.warnings, *doubt_cohort(cohort)))
-    table, problems = _measure(cohort, preparation)
+    table, problems = _measure(cohort, preparation, on)
     problems |= dict(cohort.problems)
     if table.empty:
         print_problems(problems)
@@ -113,10 +117,10 @@ def xray(  # noqa: PLR0913 - one parameter an option
         print_line(f"xray.csv, xray.json written to {out}")
 
 
-def _measure(cohort: Cohort, preparation: Preparation) -> tuple[pd.DataFrame, dict[str, str]]:
-    """`xray_table` on all cores, with a progress bar."""
+def _measure(cohort: Cohort, preparation: Preparation, on: Cluster | None) -> tuple[pd.DataFrame, dict[str, str]]:
+    """`xray_table` on all cores or a cluster, with a progress bar."""
     total, done = len(cohort.cases), count(1)
-    with worker_pool(tasks=total) as executor, progress_bar("Measuring") as advance:
+    with worker_pool(tasks=total, workers=on) as executor, progress_bar("Measuring") as advance:
         return xray_table(
             cohort.cases,
             preparation,

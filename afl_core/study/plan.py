@@ -13,6 +13,7 @@ from afl_core.errors import AflError, UsageError
 from afl_core.model.checkpoints import load_card
 from afl_core.study.arms import ARMS, RATES
 from afl_core.training.config import TrainConfig, build_config
+from afl_core.training.launcher import stop_runs
 from afl_core.training.run_records import RunSpec
 from afl_core.training.runs import RunFolder, create_run, runs_folder
 
@@ -99,7 +100,7 @@ def train_runs(
     runs: Runs,
     executor: Executor | None,
     *,
-    at_once: int = 1,
+    at_once: int | None = 1,
     report: Callable[[str], None] = lambda name: None,
 ) -> dict[str, str]:
     """Train what is not finished yet; gives the runs that did not finish, and why.
@@ -107,17 +108,22 @@ def train_runs(
     Args:
         runs: The runs of `plan_runs`.
         executor: Executor that trains each run in a process of its own; in this process if None.
-        at_once: Number of runs to hand to the executor: none must wait there, or it would begin after Ctrl-C.
+        at_once: Number of runs to hand to a pool: none must wait there, or it would begin after Ctrl-C. None is for a
+            cluster, which drops what waits.
         report: Function that is called with the name of each run that ended.
     """
     due = [run for run in runs.values() if run.status().state != "finished"]
     problems: dict[str, str] = {}
-    for run, outcome in finished(
-        _train, due, of=lambda run: f"training {run.name}", executor=executor, at_once=at_once
-    ):
-        if isinstance(outcome, AflError):
-            problems[run.name] = str(outcome)
-        report(run.name)
+    outcomes = finished(_train, due, of=lambda run: f"training {run.name}", executor=executor, at_once=at_once)
+    try:
+        for run, outcome in outcomes:
+            if isinstance(outcome, AflError):
+                problems[run.name] = str(outcome)
+            report(run.name)
+    except KeyboardInterrupt:
+        outcomes.close()  # none begins any more
+        stop_runs(due)  # Ctrl-C does not reach the workers of a cluster
+        raise
     return {run.name: problems.get(run.name, run.status().message) for run in runs.values() if run.checkpoint is None}
 
 

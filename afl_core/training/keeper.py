@@ -136,17 +136,20 @@ class FolderKeeper(Keeper):
         """Ctrl-C, SIGTERM and `processes.stop` ask the run to end; one whose step takes too long ends without it.
 
         Python's own handlers run between two operations of PyTorch, and one of them can take a minute: a thread hears.
+        A run in a thread, as on a worker of a cluster, hears no signals: there `processes.stop` alone asks.
         """
         reader, writer = os.pipe()
         os.set_blocking(writer, False)
         thread = threading.Thread(target=self._listen, args=(reader,), daemon=True)
-        outer = signal.set_wakeup_fd(writer)
-        handlers = {number: signal.signal(number, lambda number, frame: None) for number in STOPPING}
+        hearing = STOPPING if threading.current_thread() is threading.main_thread() else ()
+        outer = signal.set_wakeup_fd(writer) if hearing else -1
+        handlers = {number: signal.signal(number, lambda number, frame: None) for number in hearing}
         thread.start()
         try:
             yield
         finally:
-            signal.set_wakeup_fd(outer)
+            if hearing:
+                signal.set_wakeup_fd(outer)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
             os.close(writer)

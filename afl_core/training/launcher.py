@@ -1,7 +1,7 @@
 """Start and stop the process of a run. Needs no torch; the process outlives whoever started it."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 
 from pydantic import BaseModel, ConfigDict
@@ -65,6 +65,13 @@ def stop_run(run: RunFolder) -> None:
     """
     starting = run.status().message == STARTING  # there is nothing to save yet
     processes.stop(run.path, lambda: run.status().pid, seconds=0 if starting else STOP_SECONDS)
+
+
+def stop_runs(runs: Iterable[RunFolder]) -> None:
+    """`stop_run` for several runs, which save and end at the same time."""
+    runs = [run for run in runs if processes.request_stop(run.path)]
+    for run in runs:
+        stop_run(run)
 
 
 def propose_runs(request: TrainingRequest, *, waiting: Callable[[float], None] = lambda spent: None) -> Proposal:
