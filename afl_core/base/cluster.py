@@ -17,7 +17,7 @@ from typing import Any
 
 from afl_core.base.cluster_worker import Terms, meet, own_versions, pack, run_packed
 from afl_core.base.extras import need
-from afl_core.base.slurm import Jobs, load_jobs, slurm_cluster
+from afl_core.base.slurm import CERTIFICATES, Jobs, load_jobs, slurm_cluster
 from afl_core.errors import AflError, DataError, UsageError
 
 MOST_AT_ONCE = 10_000
@@ -123,6 +123,7 @@ def hold_cluster(cluster: Cluster) -> Iterator[Any]:
         return
     need("cluster", of="--cluster")
     import dask  # noqa: PLC0415 - an extra
+    import distributed  # noqa: F401, PLC0415 - has its settings read first: else they would end with ours
 
     with ExitStack() as stack:
         stack.enter_context(_quiet())
@@ -244,9 +245,13 @@ def _started(cluster: Cluster) -> Iterator[Any]:
         yield cluster.address
         return
     with ExitStack() as stack:
-        scratch = stack.enter_context(tempfile.TemporaryDirectory(prefix="afl-cluster-", ignore_cleanup_errors=True))
+        place = CERTIFICATES if cluster.jobs else None
+        if place:
+            place.mkdir(parents=True, exist_ok=True)
+        temporary = tempfile.TemporaryDirectory(prefix="afl-cluster-", dir=place, ignore_cleanup_errors=True)
+        folder = stack.enter_context(temporary)
         try:
-            of = slurm_cluster(cluster.jobs) if cluster.jobs else _local(cluster.workers, scratch)
+            of = slurm_cluster(cluster.jobs, folder) if cluster.jobs else _local(cluster.workers, folder)
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError("The cluster cannot be started", received=error) from error
         stack.callback(of.close)
@@ -254,7 +259,7 @@ def _started(cluster: Cluster) -> Iterator[Any]:
         yield of
 
 
-def _local(workers: int, scratch: str) -> Any:
+def _local(workers: int, folder: str) -> Any:
     """A cluster of processes of this machine, encrypted, and reached from this machine alone."""
     from distributed import LocalCluster  # noqa: PLC0415 - an extra
 
@@ -266,7 +271,7 @@ def _local(workers: int, scratch: str) -> Any:
         dashboard_address=None,
         scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
         memory_limit=None,  # as with processes
-        local_directory=scratch,
+        local_directory=folder,
         preload=["afl_core.base.cluster_worker"],
         silence_logs=logging.CRITICAL,
     )

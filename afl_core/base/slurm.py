@@ -1,6 +1,7 @@
 """Jobs of Slurm whose processes are workers of a cluster: a small YAML file, and dask-jobqueue's cluster from it."""
 
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ LARGEST = 2**16
 TODO = "docs/scale.md shows one"
 
 CERTIFICATES = HOME / "data" / "cluster"
-"""Folder of the certificates by which the jobs know the scheduler, while it runs; the jobs must see it."""
+"""Folder of the certificates by which scheduler and jobs know one another, while they run; the jobs must see it."""
 
 
 class Jobs(BaseModel):
@@ -67,18 +68,20 @@ def load_jobs(path: Path) -> Jobs:
         raise DataError(f"{path.name} cannot be read", received=" ".join(str(error).split()), todo=TODO) from error
 
 
-def slurm_cluster(jobs: Jobs) -> Any:
+def slurm_cluster(jobs: Jobs, folder: str) -> Any:
     """A scheduler in this process, encrypted, and jobs that bring it workers.
 
+    Args:
+        jobs: What is asked of Slurm.
+        folder: Folder for the certificates, which the jobs see as long as the cluster is up.
+
     Raises:
-        UsageError: If Slurm is not on this machine.
+        UsageError: If Slurm is not on this machine, or would not take such a job.
     """
     from dask_jobqueue import SLURMCluster  # noqa: PLC0415 - an extra
-    from distributed.security import Security  # noqa: PLC0415
 
     if shutil.which("sbatch") is None:
         raise UsageError("There is no Slurm on this machine", received="no sbatch", todo="Work on a login node")
-    CERTIFICATES.mkdir(parents=True, exist_ok=True)
     settings = jobs.model_dump(exclude={"jobs"}, exclude_none=True)
     prologue = [*settings.pop("job_script_prologue"), "export DASK_DISTRIBUTED__WORKER__HTTP__ROUTES='[]'"]
     of = SLURMCluster(
@@ -87,8 +90,39 @@ def slurm_cluster(jobs: Jobs) -> Any:
         job_script_prologue=prologue,
         worker_extra_args=["--no-dashboard", "--preload", "afl_core.base.cluster_worker"],
         scheduler_options={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        security=Security.temporary(),
-        shared_temp_directory=str(CERTIFICATES),
+        security=_certified(Path(folder)),
     )
+    try:
+        _check_job(of.job_script())
+    except BaseException:
+        of.close()
+        raise
     of.adapt(minimum_jobs=jobs.jobs, maximum_jobs=jobs.jobs)
     return of
+
+
+def _certified(folder: Path) -> Any:
+    """Certificates of this one cluster, as files that its jobs can read."""
+    from distributed.security import Security  # noqa: PLC0415 - an extra
+
+    paths = {}
+    for part, text in Security.temporary().get_tls_config_for_role("worker").items():
+        if part in ("ca_file", "cert", "key"):
+            paths[part] = str(folder / f"{part}.pem")
+            Path(paths[part]).write_text(text)
+    roles = {
+        f"tls_{role}_{part}": paths[part] for role in ("client", "scheduler", "worker") for part in ("cert", "key")
+    }
+    return Security(require_encryption=True, tls_ca_file=paths["ca_file"], **roles)
+
+
+def _check_job(script: str) -> None:
+    """Ask Slurm whether it would take a job; Dask would only log that it was refused, and wait for ever.
+
+    Raises:
+        UsageError: If it would not.
+    """
+    asked = subprocess.run(["sbatch", "--test-only"], input=script, capture_output=True, text=True, check=False)
+    if asked.returncode:
+        said = (asked.stderr.strip().splitlines() or [f"exit status {asked.returncode}"])[-1]
+        raise UsageError("Slurm does not take the job", received=said, todo="Change the file of --cluster")
