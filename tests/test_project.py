@@ -9,8 +9,8 @@ import afl_core
 
 ROOT = Path(__file__).parents[1]
 
-UNLOCKED = ("dicom", "nnunet")
-"""Extras that the lock leaves out: few read DICOM, and nnU-Net has an environment of its own (`make nnunet-env`)."""
+UNLOCKED = ("cluster", "dicom", "nnunet")
+"""Extras that the lock leaves out: few have a cluster or DICOM; nnU-Net has its own environment (`make nnunet-env`)."""
 
 
 def metadata():

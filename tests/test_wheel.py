@@ -18,6 +18,7 @@ from afl_core import evaluate
 
 ROOT = Path(__file__).parents[1]
 EXTRAS = ("torch", "monai", "safetensors", "streamlit", "pyvista", "vtkmodules", "starlette", "pydeck", "nnunetv2")
+EXTRAS += ("dask", "distributed", "dask_jobqueue")
 
 CORE = """
 import sys
@@ -165,6 +166,7 @@ def test_nothing_is_written_beside_the_code(core, tmp_path):
         (("study",), "train", "torch"),
         (("predict", "--model", "MODEL", "--data", "DATA", "--out", "masks"), "train", "torch"),
         (("demo", "--rebuild"), "train", "torch"),
+        (("data", "check", "DATA", "--cluster", "local:2"), "cluster", "distributed"),
     ],
 )
 def test_a_missing_extra_is_one_sentence(core, command, extra, module):

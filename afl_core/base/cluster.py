@@ -1,22 +1,20 @@
 """A cluster of Dask in place of a pool of processes: workers of this machine, of a scheduler, or of Slurm's jobs."""
 
-import logging
-import os
 import re
 import secrets
-import signal
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+import warnings
+from collections.abc import Iterator
 from concurrent.futures import Executor, Future, InvalidStateError
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.cluster_worker import Terms, meet, own_versions, pack, run_packed
 from afl_core.base.extras import need
+from afl_core.base.local_cluster import CONFIG, LOCAL, end_workers, local_cluster, quiet
 from afl_core.base.slurm import CERTIFICATES, Jobs, load_jobs, slurm_cluster
 from afl_core.errors import AflError, DataError, UsageError
 
@@ -31,25 +29,6 @@ CONNECT_SECONDS = 15
 
 COUNT_SECONDS = 10.0
 """Seconds between two looks how many workers there are."""
-
-CONFIG = MappingProxyType(
-    {
-        "distributed.scheduler.allowed-failures": 2,  # a third worker that ends amid a task is the task's problem
-        "distributed.scheduler.worker-saturation": 1.0,  # a task that waits is not blamed for the one that runs
-        "distributed.scheduler.http.routes": [],  # no pages
-        "distributed.worker.http.routes": [],
-    }
-)
-"""Settings of a scheduler of our own."""
-
-LOCAL = MappingProxyType(
-    {
-        **CONFIG,
-        "distributed.deploy.lost-worker-timeout": "1 day",  # one that ends is started anew, however often
-        "distributed.scheduler.no-workers-timeout": "60 s",  # where none can be started, nobody waits for ever
-    }
-)
-"""The same for one whose workers are processes of this machine."""
 
 _held: "dict[Cluster, Any]" = {}
 """The clusters that are up, and their clients."""
@@ -126,7 +105,7 @@ def hold_cluster(cluster: Cluster) -> Iterator[Any]:
     import distributed  # noqa: F401, PLC0415 - has its settings read first: else they would end with ours
 
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
+        stack.enter_context(quiet())
         stack.enter_context(dask.config.set(LOCAL if cluster.workers else CONFIG))
         of = stack.enter_context(_started(cluster))
         _held[cluster] = stack.enter_context(_connected(cluster, of))
@@ -140,7 +119,8 @@ def _connected(cluster: Cluster, of: Any) -> Iterator[Any]:
     from distributed import Client  # noqa: PLC0415 - an extra
 
     try:
-        client = Client(of, set_as_default=False, timeout=CONNECT_SECONDS)
+        with warnings.catch_warnings(action="ignore"):  # of versions: they are compared afterwards
+            client = Client(of, set_as_default=False, timeout=CONNECT_SECONDS)
     except (OSError, ValueError) as error:
         todo = "Start it, as docs/scale.md says"
         raise UsageError("There is no scheduler of Dask", received=cluster.address or error, todo=todo) from error
@@ -206,10 +186,10 @@ def _ended_workers(number: int) -> DataError:
     )
 
 
-def _unable(error: BaseException) -> UsageError:
+def _unable(error: BaseException, worker: str = "A worker") -> UsageError:
     received = f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"
     todo = "Install the same version of afl-workbench on the workers as here"
-    return UsageError("A worker cannot do the work", received=received, todo=todo)
+    return UsageError(f"{worker} cannot do the work", received=received, todo=todo)
 
 
 def _compare(client: Any, terms: Terms) -> None:
@@ -218,9 +198,9 @@ def _compare(client: Any, terms: Terms) -> None:
     Raises:
         UsageError: If one does not.
     """
-    for answer in client.run(meet, terms, on_error="return").values():
+    for address, answer in client.run(meet, terms, on_error="return").items():
         if isinstance(answer, BaseException):
-            raise answer if isinstance(answer, AflError) else _unable(answer)
+            raise answer if isinstance(answer, AflError) else _unable(answer, f"The worker {address}")
 
 
 @contextmanager
@@ -251,49 +231,9 @@ def _started(cluster: Cluster) -> Iterator[Any]:
         temporary = tempfile.TemporaryDirectory(prefix="afl-cluster-", dir=place, ignore_cleanup_errors=True)
         folder = stack.enter_context(temporary)
         try:
-            of = slurm_cluster(cluster.jobs, folder) if cluster.jobs else _local(cluster.workers, folder)
+            of = slurm_cluster(cluster.jobs, folder) if cluster.jobs else local_cluster(cluster.workers, folder)
         except (OSError, RuntimeError, ValueError) as error:
             raise UsageError("The cluster cannot be started", received=error) from error
         stack.callback(of.close)
-        stack.callback(_end_workers, of)
+        stack.callback(end_workers, of)
         yield of
-
-
-def _local(workers: int, folder: str) -> Any:
-    """A cluster of processes of this machine, encrypted, and reached from this machine alone."""
-    from distributed import LocalCluster  # noqa: PLC0415 - an extra
-
-    return LocalCluster(
-        n_workers=workers,
-        threads_per_worker=1,
-        host="127.0.0.1",
-        security=True,
-        dashboard_address=None,
-        scheduler_kwargs={"dashboard": False, "dashboard_address": "127.0.0.1:0"},
-        memory_limit=None,  # as with processes
-        local_directory=folder,
-        preload=["afl_core.base.cluster_worker"],
-        silence_logs=logging.CRITICAL,
-    )
-
-
-def _end_workers(of: Any) -> None:
-    """End the processes of a local cluster at once; Dask would wait for what they run."""
-    for worker in tuple(of.workers.values()):
-        if pid := getattr(worker, "pid", None):
-            with suppress(ProcessLookupError):
-                worker.auto_restart = False
-                os.kill(pid, signal.SIGTERM)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Dask's own log is for who runs a scheduler; what matters of it comes as an error."""
-    levels: Mapping[str, int] = {name: logging.getLogger(name).level for name in ("distributed", "distributed.client")}
-    for name in levels:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
-    try:
-        yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)

@@ -4,10 +4,12 @@ import re
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.isolation import attempt, explained
@@ -23,6 +25,9 @@ from afl_core.evaluation.prediction_files import MissingPredictionError
 from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_curve, measure_rows, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
+
+NOTHING: Mapping[str, AbstractSet[Known]] = MappingProxyType({})
+"""What is known of cases where none has a row."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,7 @@ def evaluate_cases(
     sources: Sequence[Source],
     out: Path,
     *,
-    known: frozenset[Known] = frozenset(),
+    known: Mapping[str, AbstractSet[Known]] = NOTHING,
     settings: Settings = SETTINGS,
     executor: Executor | None = None,
 ) -> Iterator[CaseResult]:
@@ -67,14 +72,22 @@ def evaluate_cases(
         cases: Cases with references.
         sources: Sources of the predicted masks.
         out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
-        known: Source and key of the rows that are already stored.
+        known: Case id to source, region and key of its rows that are already stored.
         settings: Settings of the measurement.
         executor: Executor of the tasks; without one they run here, one after the other.
     """
-    evaluate = partial(evaluate_case, sources=sources, out=out, known=known, settings=settings)
-    tasks = finished(evaluate, cases, of=lambda case: f"evaluating {case.case_id}", folder=out, executor=executor)
-    for case, result in tasks:
+    evaluate = partial(_evaluate, sources=sources, out=out, settings=settings)
+    due = ((case, known.get(case.case_id, frozenset())) for case in cases)  # a task goes with what is known of its case
+    tasks = finished(evaluate, due, of=lambda task: f"evaluating {task[0].case_id}", folder=out, executor=executor)
+    for (case, _), result in tasks:
         yield CaseResult(case.case_id, problems={"": str(result)}) if isinstance(result, AflError) else result
+
+
+def _evaluate(
+    task: tuple[Case, AbstractSet[Known]], sources: Sequence[Source], out: Path, settings: Settings
+) -> CaseResult:
+    case, known = task
+    return evaluate_case(case, sources, out, known=known, settings=settings)
 
 
 def evaluate_case(
@@ -82,13 +95,14 @@ def evaluate_case(
     sources: Sequence[Source],
     out: Path,
     *,
-    known: frozenset[Known] = frozenset(),
+    known: AbstractSet[Known] = frozenset(),
     settings: Settings = SETTINGS,
     on_source: Callable[[str], None] = lambda name: None,
 ) -> CaseResult:
     """Evaluate one case; a source that fails becomes a problem, the others go on. Arguments as `evaluate_cases`.
 
-    A reference that cannot be measured on is one problem of the case, whatever the sources.
+    Of `known` it takes what is of the case. A reference that cannot be measured on is one problem of the case, whatever
+    the sources.
     """
     if case.reference is None:
         return CaseResult(case.case_id, problems={"": f"{case.case_id} has no reference segmentation"})
@@ -113,7 +127,7 @@ class _Task:
 
     case: Case
     out: Path
-    known: frozenset[Known]
+    known: AbstractSet[Known]
     settings: Settings
     seen: dict[Path, FileIdentity]
     rows: list[dict[str, Any]] = field(default_factory=list)

@@ -37,7 +37,7 @@ from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.replaced import described, replaced
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
-from afl_core.evaluation.stored_masks import is_measured_mask
+from afl_core.evaluation.stored_masks import measured_rows
 from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
 from afl_core.metrics import metrics_of
 
@@ -83,12 +83,12 @@ class Results:
         return manifest.settings.choice() if manifest.measured else SETTINGS
 
     def known_keys(self) -> frozenset[Known]:
-        """Source, region and key of the rows whose mask is still the one that was measured: these stay as they are."""
-        table = self.cases()
-        rows = table.to_dict("records") if {"key", "mask_sha256"} <= set(table) else []
-        first = self.settings().region
-        valid = [row for row in rows if is_measured_mask(self.folder, row, first=first)]
-        return frozenset((str(row["source"]), str(row["region"]), str(row["key"])) for row in valid)
+        """`known_by_case` of all cases."""
+        return frozenset(known for of_case in self.known_by_case().values() for known in of_case)
+
+    def known_by_case(self) -> dict[str, set[Known]]:
+        """Case id to source, region and key of its rows that stay as they are, as `measured_rows` gives them."""
+        return measured_rows(self.folder, self.cases(), first=self.settings().region)
 
     def add(self, results: Sequence[CaseResult]) -> None:
         """Merge finished cases in: new rows replace those of the same case, source and region."""

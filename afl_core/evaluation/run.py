@@ -70,7 +70,12 @@ def evaluate_into(
     stored = time.monotonic()
     try:
         tasks = evaluate_cases(
-            cases, sources, results.folder, known=results.known_keys(), settings=results.settings(), executor=executor
+            cases,
+            sources,
+            results.folder,
+            known=results.known_by_case(),
+            settings=results.settings(),
+            executor=executor,
         )
         for result in tasks:
             finished.append(result)

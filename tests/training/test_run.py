@@ -6,6 +6,8 @@ import importlib.metadata
 import json
 import shlex
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import nibabel as nib
 import numpy as np
@@ -22,8 +24,11 @@ from afl_core.model.checkpoints import WEIGHTS, load_card, load_network
 from afl_core.training import run as run_module
 from afl_core.training.cases import training_case
 from afl_core.training.keeper import FolderKeeper
+from afl_core.training.launcher import stop_runs
 from afl_core.training.run import _splits, run_training
 from afl_core.training.runs import CHECKPOINT, LAST, SPEC, RunFolder
+
+LONG = FOCAL.model_copy(update={"steps": 200, "validate_every": 5})
 
 
 @pytest.fixture
@@ -265,6 +270,19 @@ def test_a_run_is_trained_by_one_process_at_a_time(make):
     with run.lock(), pytest.raises(UsageError, match=r"The run is under way already \(received: run\)"):
         run_training(RunFolder(run.path))
     assert run.checkpoint is None
+
+
+def test_a_run_in_a_thread_as_on_a_cluster_hears_the_request_to_stop_and_goes_on(make):
+    run, expected = make(LONG), make(LONG)
+    with ThreadPoolExecutor(1) as pool:
+        training = pool.submit(run_training, run)
+        while not run.metrics() and not training.done():
+            time.sleep(0.01)
+        stop_runs([run, expected])
+        assert training.result() is None
+    assert run.status().state == "stopped"
+    assert 0 < run.status().step < LONG.steps
+    assert run_training(run).weights_sha256 == run_training(expected).weights_sha256
 
 
 def test_a_finished_run_stays_as_it_is_when_it_is_resumed(make):
