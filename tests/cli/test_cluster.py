@@ -18,7 +18,8 @@ import pytest
 
 from afl_core.base import cluster as clusters
 from afl_core.base import cluster_worker
-from afl_core.base.cluster import LOCAL, Cluster, parse_cluster
+from afl_core.base.cluster import Cluster, parse_cluster
+from afl_core.base.local_cluster import LOCAL
 from afl_core.base.workers import finished, worker_pool
 from afl_core.cli import data
 from afl_core.errors import DataError, UsageError
