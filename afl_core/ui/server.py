@@ -49,6 +49,8 @@ def server_options() -> dict[str, Any]:
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
+        # Meanwhile: the first page's tests need it, and it takes half a second.
+        threading.Thread(target=import_module, args=("scipy.stats",), daemon=True).start()
         _log_to_file()
         remove_leftovers()  # of a server that was killed
         if not os.environ.get("AFL_RESULTS"):
@@ -56,8 +58,6 @@ def server_options() -> dict[str, Any]:
         link = _link(token, os.environ.get("AFL_PAGE", ""))
         sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
         sys.stdout.flush()
-        # While the browser loads the page: its first tests need it, and it takes half a second.
-        threading.Thread(target=import_module, args=("scipy.stats",), daemon=True).start()
         if os.environ.get("AFL_BROWSER"):  # `afl app` sets it
             threading.Thread(target=_open_browser, args=(link,), daemon=True).start()
         yield
