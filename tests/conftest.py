@@ -39,7 +39,7 @@ LONGEST = (
     *("browser/test_breakdown", "browser/test_loss_xray", "browser/test_accessible", "browser/test_report"),
     *("evaluation/test_probabilities", "training/test_launcher", "test_study", "evaluation/test_from_runs"),
     *("training/test_killed", "pages/test_upload", "browser/test_long_tasks", "browser/test_links"),
-    *("model/test_resnet_unet", "test_wheel", "pages/test_breakdown", "browser/test_surfaces"),
+    *("cli/test_cluster", "model/test_resnet_unet", "test_wheel", "pages/test_breakdown", "browser/test_surfaces"),
 )
 """Files that begin first: one that began last would keep a core waiting. Only the first of those that begin together
 needs the demo, which others would wait for."""

@@ -30,6 +30,7 @@ ROOT = Path(__file__).parents[2]
 
 if not os.environ.get("CI"):  # there it must be installed
     pytest.importorskip("distributed", reason="the extra cluster is not installed")
+import dask  # noqa: E402
 import distributed  # noqa: E402
 
 
@@ -267,7 +268,8 @@ def test_a_scheduler_that_is_gone_is_one_sentence(tmp_path):
             other.close()
             next(running)
 
-    with scheduler(workers=1) as other, pytest.raises(UsageError, match="The scheduler is gone"):
+    soon = dask.config.set({"distributed.comm.timeouts.connect": "2s"})
+    with soon, scheduler(workers=1) as other, pytest.raises(UsageError, match="The scheduler is gone"):
         end_midway()
 
 
@@ -304,7 +306,7 @@ if __name__ == "__main__":
 
 def encrypted(address):
     try:
-        return bool(ssl.get_server_certificate(address, timeout=10))
+        return bool(ssl.get_server_certificate(address, timeout=2))
     except OSError:
         return False
 
