@@ -95,7 +95,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = MappingProxyType(
             "evaluate",
             "Give a source of results another name; its rows and masks stay, and are not measured again.",
         ),
-        "predict": ("evaluate", "Segment cases with a checkpoint, on all cores; needs no reference."),
+        "predict": ("evaluate", "Segment cases with a checkpoint, on all cores or a cluster; needs no reference."),
         "doctor": (
             "doctor",
             "Check the installation: versions, cores, memory, checkpoints, demo data; exit status 2 if something is "
