@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
 from afl_core.metrics.components import Flat, Integers, Labels
+from afl_core.metrics.surface import Points, places
 from afl_core.volume import Spacing
 
 Voxel = tuple[int, int, int]
@@ -28,7 +29,8 @@ def central_voxels(labels: Labels, inside: Flat, count: int, *, spacing_mm: Spac
     outside = labels[tuple(central.T)] != np.arange(1, count + 1)
     if outside.any():  # hollow or bent: the rounded centre is not part of the lesion
         least = np.where(outside, np.inf, -1.0)
-        jit(_find_nearest)(labels, inside, centres, np.square(spacing_mm), least, central)
+        points, lesions = places(inside, labels.shape), labels.ravel()[inside]
+        jit(_find_nearest)(lesions, points, centres, np.square(spacing_mm), least, central)
     return [(x, y, z) for x, y, z in (central + np.array(origin)).tolist()]
 
 
@@ -49,18 +51,11 @@ def _add_moments(labels: Labels, inside: Flat, sums: Reals) -> None:
 
 
 def _find_nearest(
-    labels: Labels, inside: Flat, centres: Reals, weights: Reals, least: Reals, nearest: Integers
+    lesions: Labels, points: Points, centres: Reals, weights: Reals, least: Reals, nearest: Integers
 ) -> None:
-    """Fill in the voxel of each label that is nearest to the label's centre; the first in memory of equal ones."""
-    numbers, (_, n_y, n_z) = labels.ravel(), labels.shape
-    x, y, start = 0, 0, 0
-    for flat in inside:
-        while flat >= start + n_z:
-            start += n_z
-            y += 1
-            if y == n_y:
-                x, y = x + 1, 0
-        k, z = numbers[flat] - 1, flat - start
+    """Fill in the point of each lesion that is nearest to the lesion's centre; the first of equal ones."""
+    for i in range(len(lesions)):
+        k, x, y, z = lesions[i] - 1, points[0, i], points[1, i], points[2, i]
         if least[k] < 0:
             continue
         c = centres[k]

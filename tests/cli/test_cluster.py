@@ -15,6 +15,7 @@ from pathlib import Path
 import made_cluster
 import numpy as np
 import pytest
+import waiting
 
 from afl_core.base import cluster as clusters
 from afl_core.base import cluster_worker
@@ -33,20 +34,12 @@ if not os.environ.get("CI"):  # there it must be installed
 import dask  # noqa: E402
 import distributed  # noqa: E402
 
-
-def wait_until(condition, *, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    return found
+wait_until = partial(waiting.wait_until, seconds=180)
 
 
 @pytest.fixture(scope="module")
 def own():
     """A scheduler with four worker processes, as an administrator may have started it."""
-    import dask
-
     with (
         dask.config.set(LOCAL),
         distributed.LocalCluster(

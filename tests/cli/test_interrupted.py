@@ -7,16 +7,11 @@ import sys
 import time
 from pathlib import Path
 
+from waiting import wait_until
+
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[2]
-
-
-def wait_until(condition, *, seconds=90):
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 COMMAND = """
