@@ -1,6 +1,8 @@
 """A case and a network to a mask on the case's own grid."""
 
 from collections.abc import Mapping
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,6 +19,9 @@ from afl_core.volume import Mask, Prediction, Volume
 
 OVERLAP = 0.25
 """Overlap of neighbouring windows, blended by a Gaussian."""
+
+WINDOWS = 2
+"""Windows that go through the network at once: PyTorch convolves a single one on one thread by a slower way."""
 
 
 def prepare(
@@ -103,9 +108,15 @@ def window_logits(network: nn.Module, channels: Tensor, *, patch_size: tuple[int
         Shape (1, 2, X, Y, Z).
     """
     logits: Tensor = sliding_window_inference(
-        channels[None], patch_size, sw_batch_size=1, predictor=network, overlap=OVERLAP, mode="gaussian"
+        channels[None], patch_size, sw_batch_size=WINDOWS, predictor=network, overlap=OVERLAP, mode="gaussian"
     )
     return logits
+
+
+@lru_cache(maxsize=1)
+def _prepare_once(images: tuple[tuple[str, Volume], ...], **settings: Any) -> Tensor:
+    """`prepare`, once for all networks that take the same of a case, as those of several losses do."""
+    return prepare(dict(images), **settings)
 
 
 def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Prediction:
@@ -123,8 +134,8 @@ def predict(network: nn.Module, card: Card, images: Mapping[str, Volume]) -> Pre
     Raises:
         CheckpointError: If a sequence is missing.
     """
-    channels = prepare(
-        images,
+    channels = _prepare_once(
+        tuple((name, images[name]) for name in card.sequences if name in images),
         sequences=card.sequences,
         spacing_mm=card.spacing_mm,
         grid=card.grid,

@@ -180,6 +180,29 @@ def test_the_rule_of_the_card_decides(card):
     assert np.array_equal(by_rule["background_complement"], blob)
 
 
+def test_networks_that_take_the_same_of_a_case_share_its_preparation(card, monkeypatch):
+    scored = []
+    monkeypatch.setattr("afl_core.inference.z_score", lambda array: scored.append(1) or array)
+    image, _ = bright_blob((20, 20, 20), ((3, 9), (3, 8), (4, 7)), affine((2, 2, 2)))
+    first = predict(Brightness(), card, {"flair": image}).tumour
+    other = predict(Brightness(1.0), card, {"t1": image, "flair": image}).tumour
+    assert len(scored) == 1
+    assert not np.array_equal(first, other)
+    predict(Brightness(), card.model_copy(update={"spacing_mm": (3, 3, 3)}), {"flair": image})
+    predict(Brightness(), card, {"flair": Volume(image.array * 2, image.affine)})
+    assert len(scored) == 3  # another grid, another image
+
+
+def test_windows_that_go_together_give_what_each_gives_alone(make_checkpoint, tmp_path):
+    network, card = load_network(make_checkpoint(tmp_path / "net", sequences=("flair",), patch_size=(16, 16, 16)))
+    image = torch.randn(1, 16, 16, 28, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        alone = [network(image[None, ..., start : start + 16]) for start in (0, 12)]
+    together = window_logits(network, image, patch_size=card.patch_size)
+    torch.testing.assert_close(together[..., :12], alone[0][..., :12], atol=1e-5, rtol=1e-5)
+    torch.testing.assert_close(together[..., 16:], alone[1][..., 4:], atol=1e-5, rtol=1e-5)
+
+
 def test_windows_cover_the_image():
     seen = window_logits(Brightness(), torch.rand(1, 40, 21, 17), patch_size=(16, 16, 16))
     assert seen.shape == (1, 2, 40, 21, 17)
