@@ -71,9 +71,10 @@ def plan(data, setups=None, **changed):
 
 
 def test_every_arm_has_its_seeds_at_the_common_rate_and_at_its_own(data, home):
-    choices = Choices(FIRST | {"A-FL size-first": 2}, dict.fromkeys(ARMS, 1.0) | {"DiceCE": 0.3})
+    choices = Choices(FIRST | {"A-FL size-first": 2}, dict.fromkeys(ARMS, 1.0) | {"DiceCE": 0.3, "FL": 3.0})
     setups = seed_setups(choices)
-    assert len(setups) == len(set(setups)) == sum(arm.seeds for arm in ARMS.values()) + ARMS["DiceCE"].seeds
+    assert len(setups) == len(set(setups)) == sum(arm.seeds for arm in ARMS.values()) + 3 + 3
+    assert [s.seed for s in setups if s.arm == "FL"] == [0, 1, 2, 3, 4, 0, 1, 2]  # fewer where no headline is
     assert {setup.candidate for setup in setups if setup.arm == "A-FL size-first"} == {2}
     assert [s.seed for s in setups if s.arm == "DiceCE" and s.rate == 0.3] == [0, 1, 2]
     assert source_name(Setup("DiceCE", rate=0.3, seed=2)) == "DiceCE own rate seed2"

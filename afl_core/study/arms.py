@@ -77,6 +77,9 @@ of the paper's baselines. A case has more voxels than a patch: its share of tumo
 RATES = (1.0, 0.3, 3.0)
 """Learning rates that are tried, as factors of the preset's, which is the common one."""
 
+SEEDS_AT_OWN_RATE = 3
+"""Training runs of any arm at its own learning rate: the headlines are at the common one."""
+
 CONTRASTS = (*(("FL", arm) for arm in ARMS if arm != "FL"), ("A-FL gamma 0", "A-FL released"))
 """The comparisons that are tested, first and second; Holm's correction counts all of one decision rule."""
 

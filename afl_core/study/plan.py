@@ -11,7 +11,7 @@ from afl_core.data.layouts import AS_RECOGNISED, DataOptions
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import AflError, UsageError
 from afl_core.model.checkpoints import load_card
-from afl_core.study.arms import ARMS, RATES
+from afl_core.study.arms import ARMS, RATES, SEEDS_AT_OWN_RATE
 from afl_core.training.config import TrainConfig, build_config
 from afl_core.training.launcher import stop_runs
 from afl_core.training.run_records import RunSpec
@@ -178,9 +178,10 @@ def choose(runs: Runs) -> dict[str, Setup]:
 
 def seed_setups(choices: Choices) -> list[Setup]:
     """The runs that the study compares: every arm at the common rate, and at its own where that is another."""
-    return [
-        Setup(arm, candidate, rate, seed)
-        for arm, candidate in choices.candidates.items()
-        for rate in dict.fromkeys((1.0, choices.rates[arm]))
-        for seed in range(ARMS[arm].seeds)
+    chosen = choices.candidates.items()
+    return [Setup(arm, candidate, 1.0, seed) for arm, candidate in chosen for seed in range(ARMS[arm].seeds)] + [
+        Setup(arm, candidate, choices.rates[arm], seed)
+        for arm, candidate in chosen
+        if choices.rates[arm] != 1
+        for seed in range(min(ARMS[arm].seeds, SEEDS_AT_OWN_RATE))
     ]
