@@ -8,7 +8,7 @@ import pytest
 import streamlit as st
 
 from afl_core.analysis.xray.findings import figure, findings, headline
-from afl_core.analysis.xray.focusing import SETTINGS, gammas
+from afl_core.analysis.xray.focusing import SETTINGS, SIZE_FIRST, gammas
 from afl_core.analysis.xray.table import tumours, xray_table
 from afl_core.data.formats.files import save_volume
 from afl_core.data.layouts import load_cohort
@@ -127,7 +127,8 @@ def test_the_released_loss_and_the_example_are_a_click_away(app, table):
     assert example["gamma_scale"] < 0
     released = SETTINGS["A-FL released"].loss_settings() | {"normalise": True}
     assert setting(press(at, "As released")) == released
-    assert setting(press(at, "The example again")) == example
+    assert setting(press(at, "The example")) == example
+    assert setting(press(at, "Size-first")) == SIZE_FIRST.loss_settings() | {"normalise": True}
 
 
 def test_gamma_can_fall_with_the_size_and_rise_with_the_roughness(app, table):

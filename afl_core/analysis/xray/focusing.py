@@ -58,6 +58,10 @@ SETTINGS: Mapping[str, Setting] = MappingProxyType(
 """The losses that are compared: the focal loss with gamma 2, cross-entropy with balanced classes, and A-FL as released,
 as printed, and with a smoothness that does not grow with the tumour (the presets and one arm of `afl study`)."""
 
+SIZE_FIRST = Setting("scalar", True, "scale_free", 5.0, 1.0, -7.0)
+"""A gamma that falls with the tumour's size and rises with its roughness, as the paper's text promises: the setting of
+`afl study` that its validation cases chose out of three."""
+
 
 def gammas(setting: Setting, cases: pd.DataFrame) -> Floats:
     """Focusing exponent of each case: `unclipped`, cut off at 0."""

@@ -11,7 +11,16 @@ import streamlit as st
 from afl_core.analysis.breakdown.bins import AXES
 from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
-from afl_core.analysis.xray.focusing import SETTINGS, Alpha, Setting, Smoothness, case_gamma, gammas, unclipped
+from afl_core.analysis.xray.focusing import (
+    SETTINGS,
+    SIZE_FIRST,
+    Alpha,
+    Setting,
+    Smoothness,
+    case_gamma,
+    gammas,
+    unclipped,
+)
 from afl_core.analysis.xray.table import focusing_by_bin, tumours
 from afl_core.base.words import number_of
 from afl_core.figures.gradients import plot_curves
@@ -67,10 +76,10 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
     """The loss that the controls describe, and the weight of its curve."""
     start = _linked_setting() or _example(selection)
     _follow(start)
-    note, first, second = st.columns([6, 2, 3], vertical_alignment="center")
+    note, *places = st.columns([5, 2, 2, 2], vertical_alignment="center")
     note.caption("**yours** begins as an example: small tumours get more focus than large ones, the reverse of A-FL.")
-    first.button("As released", on_click=_set, args=(RELEASED,), width="stretch", help="A-FL as the authors ran it.")
-    second.button("The example again", on_click=_set, args=(_example(selection),), width="stretch")
+    for place, (label, (setting, help_text)) in zip(places, _offered(selection).items(), strict=True):
+        place.button(label, on_click=_set, args=(setting,), width="stretch", help=help_text)
     columns = [column for _ in range(2) for column in st.columns(3, gap="medium", vertical_alignment="bottom")]
     smoothness = columns[0].selectbox(
         "Smoothness in gamma (gamma_mSa)",
@@ -132,6 +141,18 @@ def _choose_setting(selection: Selection) -> tuple[Setting, float]:
         f"It starts at alpha_va. {TERMS['Alpha (alpha_va)']}",
     )
     return _setting(weighting, float(volume), smoothness, float(scale) if adaptive else 1.0, offset), alpha
+
+
+def _offered(selection: Selection) -> dict[str, tuple[Setting, str]]:
+    """Label of a button to the loss that it puts into the controls, and what that is."""
+    return {
+        "As released": (RELEASED, "A-FL as the authors ran it."),
+        "Size-first": (
+            SIZE_FIRST,
+            "Gamma falls with the tumour's size and rises with its roughness: an arm of the study.",
+        ),
+        "The example": (_example(selection), "Gamma 2 for the smallest tumours, about 0.5 for the larger ones."),
+    }
 
 
 def _setting(weighting: str, volume: float, smoothness: str, scale: float, offset: float) -> Setting:

@@ -19,6 +19,7 @@ from afl_core.analysis.xray.findings import (
 )
 from afl_core.analysis.xray.focusing import (
     SETTINGS,
+    SIZE_FIRST,
     Setting,
     case_gamma,
     distance_from_ce,
@@ -54,6 +55,7 @@ from afl_core.data.layouts import references_cohort
 from afl_core.data.mask_grid import crop_mask, resample_mask, resize_mask
 from afl_core.errors import GeometryError, UsageError
 from afl_core.loss import PRESETS, build_loss, factors
+from afl_core.study.arms import ARMS
 from afl_core.volume import Case, Mask
 
 SPACING = (1.0, 1.5, 3.0)
@@ -115,7 +117,7 @@ def test_factors_are_those_of_the_loss(name, reading):
     assert row["alpha_va"] == pytest.approx(found.alpha_va.item(), rel=1e-12)
 
 
-@pytest.mark.parametrize("setting", [*SETTINGS.values(), Setting("scalar", True, "scale_free", 5.0, 2.0, -7.0)])
+@pytest.mark.parametrize("setting", [*SETTINGS.values(), SIZE_FIRST])
 def test_gamma_and_weights_are_those_of_the_loss(setting):
     mask = ball()
     terms = build_loss("adaptive_focal", **setting.loss_settings()).terms
@@ -131,6 +133,12 @@ def test_gamma_and_weights_are_those_of_the_loss(setting):
 def test_the_settings_named_as_presets_are_the_presets():
     for name, preset in (("A-FL released", "released_code"), ("A-FL paper", "paper_equation")):
         assert build_loss("adaptive_focal", **SETTINGS[name].loss_settings()).terms == PRESETS[preset]
+
+
+def test_size_first_is_an_arm_of_the_study():
+    settings = ARMS["A-FL size-first"].candidates
+    ours = build_loss("adaptive_focal", **SIZE_FIRST.loss_settings(), normalise=True)
+    assert ours.terms in [build_loss("adaptive_focal", **candidate).terms for candidate in settings]
 
 
 def test_gamma_never_falls_below_zero():
