@@ -4,12 +4,12 @@ The page's own words stand outside the blocks between `<!-- NAME -->` and `<!-- 
 """
 
 import math
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
 import numpy as np
+from blocks import renew, table
 
 from afl_core.analysis.breakdown.published_checks import (
     CASES,
@@ -44,13 +44,6 @@ VOLUME_SMOOTHNESS_PICAI = 0.97  # Spearman, of the same lesions
 VOXELS_BRATS = 224 * 224 * 144  # the released input, of 1 mm
 USUAL = {"PI-CAI": GAMMA_PICAI["median"], "BraTS": 100_000 / VOXELS_BRATS}  # gamma is above the share of tumour
 LARGE = {"PI-CAI": GAMMA_PICAI["most"], "BraTS": 250_000 / VOXELS_BRATS}
-
-
-def table(head: str, body: Iterable[Iterable[object]]) -> str:
-    """A Markdown table; the columns of the head are set apart by ` | `."""
-    rule = "|".join("---" for _ in head.split(" | "))
-    lines = [" | ".join(map(str, cells)) for cells in body]
-    return "\n".join([f"| {head} |", f"|{rule}|", *(f"| {line} |" for line in lines)])
 
 
 def between(ends: tuple[float, float] | None, form: str = ".2f") -> str:
@@ -252,16 +245,5 @@ BLOCKS: dict[str, Callable[[], str]] = {
 }
 
 
-def renewed(text: str) -> str:
-    """The page with every block computed anew."""
-    for name, block in BLOCKS.items():
-        head, tail = f"<!-- {name} -->", "<!-- end -->"
-        pattern = re.compile(rf"{head}.*?{tail}", re.DOTALL)
-        if len(pattern.findall(text)) != 1:
-            raise ValueError(f"docs/published.md needs one block named {name}, from {head} to {tail}")
-        text = pattern.sub(f"{head}\n\n{block()}\n\n{tail}", text)
-    return text
-
-
 if __name__ == "__main__":
-    PAGE.write_text(renewed(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    renew(PAGE, BLOCKS)

@@ -1,11 +1,12 @@
 """docs/published.md says what the published numbers give, and no number that is typed by hand alone."""
 
-import importlib.util
 import re
 from pathlib import Path
 
 import numpy as np
+import published as page
 import pytest
+from blocks import renewed
 
 from afl_core.analysis.statistics.score_checks import tumour_share
 
@@ -15,21 +16,13 @@ GIVEN = {"2407.09828", "0.05", "0.1", "0.95", "0.5", "0.9", "1.96", "0.001", "0.
 """Decimals in the page's own words: the paper's address, what is assumed, rounding, limits, the square root of 2."""
 
 
-@pytest.fixture(scope="module")
-def page():
-    spec = importlib.util.spec_from_file_location("docs_published", DOCS / "published.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_the_page_is_what_the_published_numbers_give():
+    assert renewed(TEXT, page.BLOCKS) == TEXT, "run `python docs/published.py`"
 
 
-def test_the_page_is_what_the_published_numbers_give(page):
-    assert page.renewed(TEXT) == TEXT, "run `python docs/published.py`"
-
-
-def test_a_page_without_a_block_is_refused(page):
+def test_a_page_without_a_block_is_refused():
     with pytest.raises(ValueError, match="pairs"):
-        page.renewed(TEXT.replace("<!-- pairs -->", ""))
+        renewed(TEXT.replace("<!-- pairs -->", ""), page.BLOCKS)
 
 
 def test_computed_numbers_stand_in_the_blocks():
@@ -45,14 +38,14 @@ def test_every_row_has_a_verdict():
 
 
 @pytest.mark.parametrize("ml", [10, 250])
-def test_the_gamma_of_spheres_is_about_volume_and_surface(page, ml):
+def test_the_gamma_of_spheres_is_about_volume_and_surface(ml):
     """Edges of voxels make the surface 8 % larger, and the surface is at most a fifth of gamma here."""
     volume = 1000 * ml
     surface = (36 * np.pi * volume**2) ** (1 / 3)
     assert page.sphere_gamma(ml) * 224 * 224 * 144 == pytest.approx(volume + 1.08 * surface, rel=0.01)
 
 
-def test_the_soft_score_of_a_perfect_mask(page):
+def test_the_soft_score_of_a_perfect_mask():
     """2,000 tumour voxels of a million, p on 998,000 others: 2 / (2 + 499 p^2), and 2 (1 - p) / (1 + (1 - p)^2)."""
     soft, released = page.soft_scores(0.05)
     assert soft == pytest.approx(2 / (2 + 499 * 0.05**2))
