@@ -1,0 +1,154 @@
+"""Renew the tables of docs/study.md from the CSV files in docs/study: `python docs/study_tables.py`."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from blocks import renew, table
+
+PAGE = Path(__file__).parent / "study.md"
+FOLDER = Path(__file__).parent / "study"
+BINS = {
+    "all": [("all", "all")],
+    "size": [("size", "small"), ("size", "medium"), ("size", "large")],
+    "roughness": [("roughness", "smooth"), ("roughness", "medium"), ("roughness", "rough")],
+}
+RATES = {"common": "", "own": " own rate"}
+CALIBRATION = {
+    "ece_near": "ECE near the tumour",
+    "brier_near": "Brier score near the tumour",
+    "released_dsc": "the paper's soft score",
+}
+
+
+def read(name: str) -> pd.DataFrame:
+    """One of the study's tables."""
+    return pd.read_csv(FOLDER / name)
+
+
+def signed(record: "Mapping[str, Any] | pd.Series[Any]", *names: str) -> str:
+    """A difference with its interval; a dash where there is none."""
+    value, low, high = (record[name] for name in names)
+    return "–" if pd.isna(value) or pd.isna(low) else f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+
+
+def choices() -> str:
+    """What the validation cases chose: Dice of seed 0 by setting and learning rate."""
+    runs, chosen = read("runs.csv").query("seed == 0"), json.loads((FOLDER / "choices.json").read_text())
+    body = []
+    for arm, of_arm in runs.groupby("arm", sort=False):
+        candidate, own = chosen["candidates"][arm], chosen["rates"][arm]
+        common = of_arm[of_arm["rate"] == 1].set_index("candidate")["best_validation_dsc"]
+        settings = ", ".join(f"{dsc:.3f}" for dsc in common.sort_index())
+        of_rate = of_arm[of_arm["candidate"] == candidate].set_index("rate")["best_validation_dsc"]
+        setting = f"{candidate + 1} of {len(common)} ({settings})" if len(common) > 1 else "–"
+        body.append((arm, setting, *(f"{of_rate[rate]:.3f}" for rate in (0.3, 1.0, 3.0)), f"{own:g}"))
+    return table("loss | setting | 0.3 x | common rate | 3 x | own rate", body)
+
+
+def means(rate: str) -> str:
+    """Mean over the test cases, mean over the seeds (lowest to highest seed)."""
+    cases = read("cases.csv").query("rule == 'argmax'")
+    names = cases["source"].str.rsplit(" seed", n=1).str[0]
+    of_seeds = cases.assign(arm=names).groupby(["arm", "source"], sort=False)[
+        ["dsc", "lesion_f1", "nsd", "released_dsc"]
+    ]
+    by_seed = of_seeds.mean()
+    body = []
+    for arm in dict.fromkeys(by_seed.index.get_level_values("arm")):
+        if arm.endswith(RATES["own"]) != (rate == "own"):
+            continue
+        of_arm = by_seed.loc[arm]
+        cells = (f"{of.mean():.3f} ({of.min():.3f}-{of.max():.3f})" for _, of in of_arm.items())
+        body.append((arm.removesuffix(RATES["own"]), len(of_arm), *cells))
+    return table("loss | runs | Dice | lesion F1 | surface Dice | the paper's soft score", body)
+
+
+def _records(rule: str, rate: str, level: str) -> pd.DataFrame:
+    return read("comparisons.csv").query("rule == @rule and rate == @rate and level == @level")
+
+
+def differences(axes: Sequence[str], rule: str = "argmax", rate: str = "common", level: str = "case") -> str:
+    """Differences with their intervals for these runs, over all and in bins, with Holm's p over all."""
+    records = _records(rule, rate, level)
+    bins = [bin_ for axis in axes for bin_ in BINS[axis]]
+    first = records[["minus", "source"]].drop_duplicates().iloc[0]
+    one = records[(records["minus"] == first["minus"]) & (records["source"] == first["source"])]
+    counts = one.set_index(["axis", "bin"])["n"]
+    body = []
+    for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
+        at = of_pair.set_index(["axis", "bin"])
+        cells = [signed(at.loc[bin_], "mean_difference", "ci_low", "ci_high") for bin_ in bins]
+        name = f"{source} minus {minus}".replace(RATES["own"], "")
+        body.append((name, *cells, f"{at.loc[('all', 'all'), 'p_holm']:.3f}"))
+    heads = [f"{_title(*bin_)}, n = {counts[bin_]:.0f}" for bin_ in bins]
+    return table(" | ".join(["difference", *heads, "p (Holm), all"]), body)
+
+
+def _title(axis: str, name: str) -> str:
+    if axis == "roughness" and name == "medium":
+        return "medium roughness"
+    return "all" if axis == "all" else name
+
+
+def new_runs(level: str = "case") -> str:
+    """The same differences for new patients and new training runs, over all, small and rough tumours."""
+    records = _records("argmax", "common", level)
+    body = []
+    for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
+        at = of_pair.set_index(["axis", "bin"])
+        cells = [
+            signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high")
+            for bin_ in (("all", "all"), ("size", "small"), ("roughness", "rough"))
+        ]
+        share = at.loc[("all", "all"), "runs_share"]
+        body.append((f"{source} minus {minus}", *cells, "–" if pd.isna(share) else f"{100 * share:.0f} %"))
+    return table("difference | all | small | rough | variance of the runs, all", body)
+
+
+def matched() -> str:
+    """Differences at 0.5 and at thresholds that the validation cases chose."""
+    body = []
+    for row in read("matched.csv").to_dict("records"):
+        if row["minus"].endswith(RATES["own"]) or row["source"].endswith(RATES["own"]):
+            continue
+        goal = {"dice": "best Dice", "false": "equal false lesions"}[row["rule"]]
+        thresholds = "–" if pd.isna(row["threshold"]) else f"{row['threshold_minus']:.2f} and {row['threshold']:.2f}"
+        at = [
+            signed(row, *(f"{when}_{end}" for end in ("difference", "low", "high"))) for when in ("at_half", "matched")
+        ]
+        body.append((f"{row['source']} minus {row['minus']}", goal, thresholds, *at))
+    return table("difference | thresholds for | thresholds | at 0.5 | at the thresholds", body)
+
+
+def calibration() -> str:
+    """Errors of calibration near the tumour and the paper's score, as they are and at fitted temperatures."""
+    rows = read("calibration.csv").set_index("measure").loc[list(CALIBRATION)].reset_index().to_dict("records")
+    body = []
+    for row in rows:
+        if row["minus"].endswith(RATES["own"]) or row["source"].endswith(RATES["own"]):
+            continue
+        at = [signed(row, *(f"{when}_{end}" for end in ("difference", "low", "high"))) for when in ("as_is", "scaled")]
+        body.append((CALIBRATION[row["measure"]], f"{row['source']} minus {row['minus']}", *at))
+    return table("measure | difference | as they are | at fitted temperatures", body)
+
+
+BLOCKS: Mapping[str, Callable[[], str]] = {
+    "choices": choices,
+    "means": partial(means, "common"),
+    "means at own rates": partial(means, "own"),
+    "cases by size": partial(differences, ("all", "size")),
+    "cases by roughness": partial(differences, ("roughness",)),
+    "new runs": new_runs,
+    "lesions": partial(differences, ("all", "size"), level="lesion"),
+    "by the tumour channel": partial(differences, ("all", "size"), rule="tumour_channel"),
+    "at own rates": partial(differences, ("all", "size"), rate="own"),
+    "matched": matched,
+    "calibration": calibration,
+}
+
+if __name__ == "__main__":
+    renew(PAGE, BLOCKS)
