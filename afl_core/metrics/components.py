@@ -29,6 +29,20 @@ def label_components(inside: Flat, shape: tuple[int, ...]) -> tuple[Labels, Inte
     return labels, sizes[first_runs[order]]
 
 
+def by_number(numbers: Labels, count: int) -> tuple[Integers, Integers]:
+    """Places of each number in an array, one number after the other; and where each from 0 to `count` begins."""
+    starts = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=count + 1))])
+    order = np.empty(len(numbers), dtype=np.int64)
+    jit(_sort)(numbers, starts.copy(), order)
+    return order, starts
+
+
+def _sort(numbers: Labels, next_place: Integers, order: Integers) -> None:
+    for i in range(len(numbers)):
+        order[next_place[numbers[i]]] = i
+        next_place[numbers[i]] += 1
+
+
 def _join(inside: Flat, labels: Labels, parents: Integers, voxels: Integers) -> int:
     """Number the runs of voxels along z, and let each point to the first run that it is connected with."""
     numbers, (_, n_y, n_z) = labels.ravel(), labels.shape

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
-from afl_core.metrics.components import Integers, Labels
+from afl_core.metrics.components import Integers, by_number
 from afl_core.metrics.matchers import Matching
 from afl_core.metrics.surface import Distances, Points, SurfaceDistances, assd_mm, directed_mm, hd95_mm, places
 from afl_core.regions import BoolArray
@@ -64,20 +64,6 @@ def _to_part(points: Points, others: Points, part: BoolArray, whole: Distances, 
     if doubtful.any():
         distances[doubtful] = directed_mm(points.compress(doubtful, axis=1), others.compress(part, axis=1), steps)
     return distances
-
-
-def by_number(numbers: Labels, count: int) -> tuple[Integers, Integers]:
-    """Places of each number in an array, one number after the other; and where each from 0 to `count` begins."""
-    starts = np.concatenate([[0], np.cumsum(np.bincount(numbers, minlength=count + 1))])
-    order = np.empty(len(numbers), dtype=np.int64)
-    jit(_sort)(numbers, starts.copy(), order)
-    return order, starts
-
-
-def _sort(numbers: Labels, next_place: Integers, order: Integers) -> None:
-    for i in range(len(numbers)):
-        order[next_place[numbers[i]]] = i
-        next_place[numbers[i]] += 1
 
 
 def _measure_small(

@@ -6,7 +6,7 @@ from scipy.ndimage import distance_transform_edt
 from scipy.spatial import cKDTree
 
 from afl_core.base.jit import jit
-from afl_core.metrics.components import Flat, Integers
+from afl_core.metrics.components import Flat, Integers, by_number
 from afl_core.metrics.matchers import Matching
 from afl_core.metrics.surface import Distances, Points, directed_mm, places
 
@@ -25,16 +25,20 @@ def voxels_in_region(m: Matching) -> Integers:
     np.add.at(counts, lesion[~shared[component]], m.component_voxels[component[~shared[component]] - 1])
     if not shared.any():
         return counts
-    lesions, surface = m.lesions.ravel(), m.surfaces[1]
-    owners, inside = m.components.ravel()[m.inside[0]], m.inside[0]
+    numbers, surface, inside = m.lesions.ravel(), m.surfaces[1], m.inside[0]
+    voxels, starts = by_number(m.components.ravel()[inside], len(m.component_voxels))
+    sites, site_starts = by_number(numbers[surface], len(m.lesion_voxels))
+    rivals, rival_starts = by_number(component, len(m.component_voxels))
     for c in np.flatnonzero(shared):
-        rivals = np.zeros(len(counts), dtype=bool)
-        rivals[lesion[component == c]] = True
-        voxels = inside[owners == c]
-        covered = lesions[voxels]
+        own = inside[voxels[starts[c] : starts[c + 1]]]
+        covered = numbers[own]
         counts += np.bincount(covered[covered > 0], minlength=len(counts))
-        targets = surface[rivals[lesions[surface]]]
-        counts += np.bincount(_owners(targets, voxels[covered == 0], m), minlength=len(counts))
+        parts = [
+            sites[site_starts[k] : site_starts[k + 1]] for k in lesion[rivals[rival_starts[c] : rival_starts[c + 1]]]
+        ]
+        counts += np.bincount(
+            _owners(surface[np.sort(np.concatenate(parts))], own[covered == 0], m), minlength=len(counts)
+        )
     return counts
 
 
