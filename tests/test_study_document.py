@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import study_figure
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "study.md").read_text(encoding="utf-8")
@@ -54,6 +55,14 @@ def test_means_are_those_of_the_cases():
             assert len(dsc) == 3
             assert cell == f"{dsc.mean():.3f} ({dsc.min():.3f}-{dsc.max():.3f})"
         assert float(soft) == pytest.approx(of_seeds.loc[("argmax", arm), "released_dsc"].mean(), abs=5e-4)
+
+
+def test_the_figure_is_drawn_from_the_cases():
+    scores = study_figure.scores()
+    arm = CASES.query("rule == 'argmax' and source.str.startswith('A-FL released')")
+    assert scores.loc["A-FL released"].tolist() == pytest.approx(arm[["dsc", "released_dsc"]].mean().tolist())
+    assert scores["dsc"].is_monotonic_decreasing
+    assert (DOCS / "study" / study_figure.PICTURE).read_text() == study_figure.draw(scores)
 
 
 def test_the_claims_follow_from_the_intervals():
