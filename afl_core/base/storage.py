@@ -47,12 +47,13 @@ _being_written: set[Path] = set()
 
 
 @contextmanager
-def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
+def replacing(path: Path, *, suffix: str = "", lasting: bool = True) -> Iterator[Path]:
     """A temporary file to write, which becomes `path` when the context ends and leaves no trace when it fails.
 
     Args:
         path: The file to write whole or not at all; its folder is made.
         suffix: Ending of the temporary name, for writers that look at it.
+        lasting: Whether to wait until the disk has it; not for a thousand files that can be made again.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{suffix}")
@@ -60,8 +61,9 @@ def replacing(path: Path, *, suffix: str = "") -> Iterator[Path]:
     _being_written.add(temporary)
     try:
         yield temporary
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
+        if lasting:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     except BaseException:
         temporary.unlink(missing_ok=True)

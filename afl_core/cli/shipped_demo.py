@@ -5,13 +5,13 @@
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from zipfile import ZIP_DEFLATED, BadZipFile, ZipFile, ZipInfo
 
 from afl_core.base import paths
+from afl_core.base.storage import replacing
 from afl_core.data.demo.case import GROUP, RECORD, load_case_rows
 from afl_core.data.demo.design import SPLITS, DemoSpec, Scan
 from afl_core.data.demo.on_demand import leave_undrawn
@@ -137,15 +137,8 @@ def _put(member: str, content: bytes) -> None:
             content = content.replace(_DEMO.encode(), _json(paths.DEMO)).replace(
                 _MODELS.encode(), _json(paths.SHIPPED_MODELS)
             )
-        _write(target, content)
-
-
-def _write(path: Path, content: bytes) -> None:
-    """Write a file whole or not at all; to wait for the disk, a thousand times, would take a second."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")  # another server may do the same
-    part.write_bytes(content)
-    part.replace(path)
+        with replacing(target, lasting=False) as temporary:
+            temporary.write_bytes(content)
 
 
 def _move_aside(packed: ZipFile, name: str) -> list[str]:
