@@ -1,5 +1,6 @@
 """Every number in the tables of docs/study.md is in docs/study, and the sentences say what the tables do."""
 
+import json
 import math
 import re
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import study_figure
+
+from afl_core.study.arms import ARMS
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "study.md").read_text(encoding="utf-8")
@@ -55,6 +58,20 @@ def test_means_are_those_of_the_cases():
             assert len(dsc) == 3
             assert cell == f"{dsc.mean():.3f} ({dsc.min():.3f}-{dsc.max():.3f})"
         assert float(soft) == pytest.approx(of_seeds.loc[("argmax", arm), "released_dsc"].mean(), abs=5e-4)
+
+
+def test_what_was_chosen_beforehand_is_what_the_file_says():
+    chosen = json.loads((DOCS / "study" / "choices.json").read_text())
+    assert {chosen["candidates"][arm] for arm in ("A-FL size-first", "A-FL size-first case")} == {2}
+    assert {arm for arm, rate in chosen["rates"].items() if rate == 1} == {"A-FL scale-free"}
+    assert {arm for arm, rate in chosen["rates"].items() if rate == 0.3} == {"Blob", "DiceCE"}
+    assert set(chosen["rates"].values()) == {0.3, 1.0, 3.0}
+    assert set(chosen["rates"]) == set(chosen["candidates"]) == set(ARMS)
+    for arm, numbers in (("A-FL size-first", "(1, 5, 35)"), ("A-FL size-first case", "(1, 5, 80)")):
+        setting = ARMS[arm].candidates[2]
+        volume = -setting["gamma_volume_scale"] * setting["gamma_scale"]
+        assert numbers == f"({setting['gamma_offset']:g}, {setting['gamma_scale']:g}, {volume:g})"
+        assert numbers in TEXT.split("**Chosen so**")[1]
 
 
 def test_the_figure_is_drawn_from_the_cases():
