@@ -10,6 +10,7 @@ from afl_core.ui.compare import (
     panels,
     probabilities,
     reading,
+    sources,
     upload,
 )
 from afl_core.ui.shared import job_panel
@@ -26,9 +27,10 @@ elif workspace is not None:
     rail, stage = layout.columns()
     with rail:
         own = upload.chooses_upload()
+        whole, workspace = workspace, sources.choose_sources(workspace)
         chosen = None if own else cases.choose_case(workspace)
         if chosen is not None:
-            cases.show_cases(workspace, chosen)
+            cases.show_cases(workspace, chosen, pictures=whole)
     if own:
         with stage:
             upload.show_upload(workspace)

@@ -1,7 +1,7 @@
 """An opened results folder: its rows as far as they are of the data set that it names, for page, command and report."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pandas as pd
@@ -79,7 +79,7 @@ class Comparison:
     @property
     def state(self) -> str:
         """Changes whenever what is shown of these results does; caches go by it."""
-        return repr((str(self.results.folder), self.stamp, self.region))
+        return repr((str(self.results.folder), self.stamp, self.region, self.sources))
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -150,6 +150,12 @@ class Comparison:
             else source.files_text
             for name, source in self.manifest.sources.items()
         }
+
+    def of_sources(self, names: Sequence[str]) -> "Comparison":
+        """The same results as if these were the only sources, in this order."""
+        manifest = self.manifest.model_copy(update={"sources": {name: self.manifest.sources[name] for name in names}})
+        rows, lesions = (_rows_of(of, set(of.get("case_id", ())), tuple(names)) for of in (self.rows, self.lesions))
+        return replace(self, manifest=manifest, rows=rows, lesions=lesions)
 
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""

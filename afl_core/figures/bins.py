@@ -1,5 +1,6 @@
 """Charts over bins of tumour size or smoothness: means, cells of both axes, and edges that move."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,6 +42,10 @@ from afl_core.figures.palette import EQUAL_COLOUR, OUTCOME_COLOURS, TOO_FEW, WOR
 
 PANEL_HEIGHT = 400
 """Height of the panels that stand side by side, in px."""
+
+LEGEND_ROW, LEGEND_ROWS = 29, 2
+"""Height of a row of the legend in px, of about two sources in a narrow panel; and the rows that the panels have room
+for."""
 
 ROW_HEIGHT = 34
 """Height of a row of the differences where many axes make more than the panels hold, in px."""
@@ -94,7 +99,8 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     low, high = np.nanmin(drawn_values, initial=np.inf), np.nanmax(drawn_values, initial=-np.inf)
     room = 0.05 * (high - low) or 0.05
     figure.update_yaxes(title=better_title(units), zeroline=False, range=[low - room, high + room])
-    return figure.update_layout(chart_layout(PANEL_HEIGHT))
+    legend = LEGEND_ROW * max(0, math.ceil(count / 2) - LEGEND_ROWS)
+    return figure.update_layout(chart_layout(PANEL_HEIGHT + legend))
 
 
 def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:

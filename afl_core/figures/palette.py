@@ -50,13 +50,16 @@ WORSE_TO_BETTER = ("#8C510A", "#D8B365", "#F6E8C3", "#F5F5F5", "#C7EAE5", "#5AB4
 
 
 def source_style(index: int) -> tuple[str, str]:
-    """Colour and Plotly marker symbol of a source by its place in the order; both start again after the eighth.
+    """Colour and Plotly marker symbol of a source by its place in the order.
 
-    >>> source_style(0), source_style(1), source_style(8) == source_style(0)
-    (('#C08800', 'circle'), ('#CC79A7', 'square'), True)
+    After the eighth the colours start again, each with another symbol: no two of 64 sources have both in common.
+
+    >>> source_style(0), source_style(1), source_style(8)
+    (('#C08800', 'circle'), ('#CC79A7', 'square'), ('#C08800', 'square'))
     """
     colours = SOURCE_COLOURS + FURTHER_COLOURS
-    return colours[index % len(colours)], SOURCE_SYMBOLS[index % len(SOURCE_SYMBOLS)]
+    round_, place = divmod(index, len(colours))
+    return colours[place], SOURCE_SYMBOLS[(place + round_) % len(SOURCE_SYMBOLS)]
 
 
 TOO_FEW = "#D5D5D5"

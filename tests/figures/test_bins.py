@@ -126,7 +126,13 @@ def test_sources_differ_by_colour_and_by_symbol():
     traces = means_of(plot_means(breakdown(make_units(sources=[f"s{k}" for k in range(8)])), "size"))
     assert len({t.marker.color for t in traces.values()}) == len({t.marker.symbol for t in traces.values()}) == 8
     assert [t.marker.color for t in traces.values()][:3] == list(SOURCE_COLOURS)
-    assert source_style(9) == source_style(1)
+
+
+def test_eleven_sources_are_told_apart_and_leave_the_plot_its_room():
+    few, many = (plot_means(breakdown(make_units(sources=[f"s{k}" for k in range(n)])), "size") for n in (2, 11))
+    traces = means_of(many).values()
+    assert len({(trace.marker.color, trace.marker.symbol) for trace in traces}) == 11
+    assert many.layout.height - few.layout.height == 4 * 29  # six rows of the legend in place of two
 
 
 def test_an_empty_bin_keeps_its_place_with_n_0():

@@ -76,6 +76,7 @@ def test_no_two_sources_look_alike():
         sum(abs(a - b) for a, b in zip(rgb(p), rgb(q), strict=True)) for p, q in itertools.combinations(colours, 2)
     )
     assert nearest > 60
+    assert len({palette.source_style(k) for k in range(64)}) == 64
 
 
 # Machado et al. 2009, severity 1: linear RGB as protanopes and deuteranopes see it

@@ -181,7 +181,8 @@ def show_clickable(figure: go.Figure, selection: Selection, *, name: str) -> Non
     if points:
         case_id, lesion_id = points[0]["customdata"][:2]
         st.session_state[settings_key(str(case_id))] = {key: st.query_params.get_all(key) for key in st.query_params}
-        open_case(selection.workspace, str(case_id), **({"lesion": str(lesion_id)} if int(lesion_id) else {}))
+        lesion = {"lesion": str(lesion_id)} if int(lesion_id) else {}
+        open_case(selection.workspace, str(case_id), sources=selection.pair or (), **lesion)
 
 
 def _warn_of_released(selection: Selection) -> None:

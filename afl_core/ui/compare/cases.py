@@ -136,8 +136,8 @@ def is_folded() -> bool:
     return st.query_params.get(_FOLDED) == "off"
 
 
-def show_cases(workspace: Comparison, chosen: Chosen) -> None:
-    """The rail: the cases in their order, a few hundred at a time."""
+def show_cases(workspace: Comparison, chosen: Chosen, *, pictures: Comparison) -> None:
+    """The rail: the cases in their order, a few hundred at a time, with the thumbnails of all sources."""
     table, at = chosen.table, chosen.place or 0
     if not len(table):
         st.info("No case fits these choices. Widen them above.")
@@ -146,7 +146,7 @@ def show_cases(workspace: Comparison, chosen: Chosen) -> None:
     stop = min(start + PAGE, len(table))
     more = len(table) - stop
     rail = Rail(
-        rows=() if is_folded() else _rows(workspace, chosen.metric, table.iloc[start:stop]),
+        rows=() if is_folded() else _rows(workspace, chosen.metric, table.iloc[start:stop], pictures),
         chosen=chosen.case_id,
         colours=tuple(source_style(i)[0] for i in range(len(compared_sources(workspace)))),
         before=(str(table.index[start - 1]), f"‹ {start:,} before") if start else None,
@@ -164,13 +164,13 @@ def _fold() -> None:
         st.query_params[_FOLDED] = "off"
 
 
-def _rows(workspace: Comparison, metric: str, table: pd.DataFrame) -> tuple[Row, ...]:
+def _rows(workspace: Comparison, metric: str, table: pd.DataFrame, pictures_of: Comparison) -> tuple[Row, ...]:
     sources = [source for source in compared_sources(workspace) if source in table]
     values = table[sources].to_numpy(float) if sources else np.empty((len(table), 0))
     low, high = _scale(workspace, metric)
     digits = min(2, digits_of(workspace.rows, metric))  # there is room for two
     places = (values - low) / (high - low)
-    pictures = thumbnail_addresses(workspace, tuple(map(str, table.index)))
+    pictures = thumbnail_addresses(pictures_of, tuple(map(str, table.index)))
     volumes = table["volume (ml)"].to_numpy(float) if "volume (ml)" in table else np.full(len(table), np.nan)
     return tuple(
         Row(

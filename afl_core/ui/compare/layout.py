@@ -20,6 +20,7 @@ STYLE = """
 @media (min-width: 901px) {  /* one line, of which a long name or many sources show the start */
     .st-key-compare_facts {flex-wrap: nowrap}
     .st-key-compare_facts > .stElementContainer:has(.stMarkdown, .stHeading) {flex: 0 1 auto; min-width: 0}
+    .st-key-compare_facts > .stElementContainer:has(.stMarkdown) {flex-shrink: 9}  /* before the name */
     .st-key-compare_facts :is(p, h2) {overflow: hidden; text-overflow: ellipsis; white-space: nowrap}
 }
 @media (max-width: 900px) {

@@ -11,7 +11,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
-from afl_core.ui.shared.workspace import follow
+from afl_core.ui.shared.workspace import case_query, follow
 
 EACH = 3
 """Cases on either side."""
@@ -67,7 +67,7 @@ def _show_card(workspace: Comparison, case: Mapping[Any, Any], picture: str, pai
     st.page_link(
         "pages/compare.py",
         label=plain(case_id),
-        query_params={"results": workspace.name, "case": case_id},
+        query_params=case_query(workspace, case_id, pair or ()),
     )
     first, size = case["first"], "no tumour" if case["size"] == 0 else volume(case["size"])
     if pair is None:

@@ -1,6 +1,6 @@
 """What is open: a results folder, and the data set it was made on."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import streamlit as st
@@ -10,6 +10,7 @@ from afl_core.evaluation.comparison import Comparison, Stored, build_comparison,
 from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.results import Results
+from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
@@ -103,7 +104,13 @@ def was_followed(case_id: str) -> bool:
     return case_id in st.session_state.get(FOLLOWED_KEY, ())
 
 
-def open_case(workspace: Comparison, case_id: str, **more: str) -> None:
+def open_case(workspace: Comparison, case_id: str, sources: Sequence[str] = (), **more: str) -> None:
     """Leave for a case in Compare; `more` goes into the address, such as a lesion."""
     follow([case_id])
-    st.switch_page("pages/compare.py", query_params={"results": workspace.name, "case": case_id, **more})
+    st.switch_page("pages/compare.py", query_params={**case_query(workspace, case_id, sources), **more})
+
+
+def case_query(workspace: Comparison, case_id: str, sources: Sequence[str] = ()) -> dict[str, str | list[str]]:
+    """The address of a case in Compare, with the sources to show where there are more than it draws."""
+    many = len(workspace.sources) > len(SOURCE_COLOURS)
+    return {"results": workspace.name, "case": case_id, **({"sources": list(sources)} if many and sources else {})}
