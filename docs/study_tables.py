@@ -9,6 +9,8 @@ from typing import Any
 import pandas as pd
 from blocks import renew, table
 
+from afl_core.base.numbers import p_number
+
 PAGE = Path(__file__).parent / "study.md"
 FOLDER = Path(__file__).parent / "study"
 BINS = {
@@ -83,7 +85,7 @@ def differences(axes: Sequence[str], rule: str = "argmax", rate: str = "common",
         at = of_pair.set_index(["axis", "bin"])
         cells = [signed(at.loc[bin_], "mean_difference", "ci_low", "ci_high") for bin_ in bins]
         name = f"{source} minus {minus}".replace(RATES["own"], "")
-        body.append((name, *cells, f"{at.loc[('all', 'all'), 'p_holm']:.3f}"))
+        body.append((name, *cells, p_number(at.loc[("all", "all"), "p_holm"])))
     heads = [f"{_title(*bin_)}, n = {counts[bin_]:.0f}" for bin_ in bins]
     return table(" | ".join(["difference", *heads, "p (Holm), all"]), body)
 

@@ -179,7 +179,7 @@ def test_the_conclusion_and_the_fine_print_are_there(with_pictures):
         "Research use only, not a medical device.",
         "Ours; the paper publishes none.",
         "tertiles of the reference set (23 values)",
-        "FL: 1 both empty",
+        "FL: 1 with both masks empty",
         "f00d" * 16,
         "afl report made --out report.html",
         "Published by the paper (not ours)",

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.measures import Measure
-from afl_core.analysis.breakdown.options import list_sources
+from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units, list_sources
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.units import select_units
@@ -173,6 +173,12 @@ def compare_errors(
     for (part, key), corrected in zip(places, correct_together(breakdowns), strict=True):
         found[part][key] = corrected
     return found
+
+
+def size_bins(opened: Comparison) -> Sequence[Binning]:
+    """Bins of the cases by size, whose tests Holm's correction counts wherever errors are compared."""
+    options = Options(by=("size",))
+    return choose_binnings(choose_units(opened.rows, opened.lesions, opened.manifest, options), options)
 
 
 def compared_members(

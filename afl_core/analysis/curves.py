@@ -1,5 +1,6 @@
 """What each source counts at every threshold: Dice, lesions found and false lesions, over cases and patients."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cached_property
@@ -140,9 +141,9 @@ class Curves:
         return np.asarray(low), np.asarray(high)
 
     def sensitivity_at(self, false_a_case: float) -> float:
-        """Highest sensitivity with at most so many false lesions a case so far; 0 where even the last one has more."""
+        """Highest sensitivity with at most so many false lesions a case so far; NaN where every threshold has more."""
         allowed = self.false_so_far_a_case <= false_a_case
-        return float(self.sensitivity[allowed].max()) if allowed.any() else 0.0
+        return float(self.sensitivity[allowed].max()) if allowed.any() else math.nan
 
     def best(self) -> int:
         """Place of the threshold with the best mean Dice; of equal ones the nearest to 0.5."""

@@ -36,7 +36,7 @@ from afl_core.metrics.thresholds import THRESHOLDS
 RULES: Mapping[str, str] = MappingProxyType(
     {
         "dice": "for the best mean Dice",
-        "false": "for as many false lesions a case as the first source has at 0.5, where that stays",
+        "false": "for no more false lesions a case than the first source has at 0.5",
     }
 )
 """How thresholds are chosen on validation cases."""
@@ -96,7 +96,7 @@ class Matched:
             f"{difference_text(self.matched)}."
         )
         if self.remaining is None:
-            return f"{said} No difference is shown at 0.5, so no share of one is given."
+            return f"{said} No difference is shown at 0.5, so there is none of which a part could remain."
         part = f"{100 * self.remaining:.0f} %" if self.remaining > 0 else "nothing"
         low, high = (100 * end for end in self.remaining_interval)
         ends = f" ({interval(low, high, 0)} %)" if math.isfinite(high - low) else ""

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
+import pandas as pd
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -11,6 +12,7 @@ from rich.text import Text
 from afl_core.analysis.breakdown.export import JSON, export_files, export_regions
 from afl_core.analysis.breakdown.measures import MAIN
 from afl_core.analysis.breakdown.options import Options
+from afl_core.analysis.breakdown.overall import penalty_sentence
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.runs import runs_sentence
@@ -87,7 +89,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     else:
         opened, breakdown = open_breakdown(results, options, region, covariates=covariates)
         files = export_files(breakdown, options, opened.manifest, results=opened.name)
-        print_breakdown(breakdown)
+        print_breakdown(breakdown, opened.rows)
         print_caveats(opened.manifest, opened.rows)
         print_warnings(opened.left_out_sentences)
     print_json(files[JSON].decode())
@@ -104,7 +106,7 @@ def _break_down_regions(
     regions, problems = open_regions(folder, options, *named, covariates=covariates)
     for of in regions:
         print_result(Text(f"\n{of.title}", style="bold"))
-        print_breakdown(of.breakdown)
+        print_breakdown(of.breakdown, of.comparison.rows)
     print_result("", together_sentence(regions))
     opened = [of.comparison for of in regions]
     for sentence in dict.fromkeys(text for of in opened for text in notes(of.manifest, of.rows)):
@@ -187,8 +189,13 @@ def figure(
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
 
-def print_breakdown(breakdown: Breakdown) -> None:
-    """The first pair's records as a table of 80 columns and what they say over everything; or those of one source."""
+def print_breakdown(breakdown: Breakdown, rows: pd.DataFrame) -> None:
+    """The first pair's records as a table of 80 columns and what they say over everything; or those of one source.
+
+    Args:
+        breakdown: The comparison.
+        rows: Case rows of the results.
+    """
     units = breakdown.units
     pair = units.pairs[0] if units.pairs else None
     records = breakdown.pair(*pair) if pair else breakdown.records
@@ -209,7 +216,7 @@ def print_breakdown(breakdown: Breakdown) -> None:
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
-    sentences += [runs_sentence(units, pair)] if pair else []
+    sentences += [penalty_sentence(rows, units, pair), runs_sentence(units, pair)] if pair else []
     print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 
 

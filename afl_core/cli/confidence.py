@@ -1,6 +1,6 @@
 """`afl confidence`: how sure each source is against how often it is right, and two sources at fitted temperatures."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.bins import Binning
-from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units, list_sources
+from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
 from afl_core.analysis.confidence import (
@@ -22,6 +21,7 @@ from afl_core.analysis.confidence import (
     error_rows,
     load_confidence,
     reliability_table,
+    size_bins,
 )
 from afl_core.analysis.temperature import Scaled, load_for_scaling, scale_pair, scaled_table
 from afl_core.base.catalogue import pick
@@ -72,7 +72,7 @@ def confidence(
             raise UsageError("A comparison takes two sources with probabilities", received=", ".join(found))
         fitted = load_for_scaling(opened, open_compared(validation, opened.region), members)
         scaled = scale_pair(*fitted, members, opened.rows, over)
-    compared = compare_errors(opened.rows, errors, members, _sizes(opened)) if members else {}
+    compared = compare_errors(opened.rows, errors, members, size_bins(opened)) if members else {}
     _print(errors, opened)
     sentences = _sentences(compared, tuple(members), over) if compared else []
     print_result(*sentences, *_scaled_sentences(scaled), NOTE)
@@ -96,11 +96,6 @@ def _pair(opened: Comparison, found: Mapping[str, Confidence]) -> dict[str, tupl
     groups = {name: seeds.get(name, (name,)) for name in names}
     there = {name: group for name, group in groups.items() if set(group) <= set(found)}
     return dict(list(there.items())[:2]) if len(there) > 1 else {}
-
-
-def _sizes(opened: Comparison) -> Sequence[Binning]:
-    options = Options(by=("size",))
-    return choose_binnings(choose_units(opened.rows, opened.lesions, opened.manifest, options), options)
 
 
 def _sentences(compared: Mapping[str, Mapping[str, Breakdown]], pair: tuple[str, ...], over: str) -> list[str]:

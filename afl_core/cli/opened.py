@@ -14,8 +14,9 @@ from afl_core.base.workers import worker_pool
 from afl_core.cli.terminal import print_warnings, progress_bar
 from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
-from afl_core.evaluation.comparison import Comparison, open_comparison, pick_region
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.contrast_rows import VALUES, lacking_sentence
+from afl_core.evaluation.manifest import pick_region
 
 
 def open_compared(folder: Path, region: str = "") -> Comparison:

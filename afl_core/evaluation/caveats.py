@@ -17,6 +17,7 @@ from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
+from afl_core.evaluation.source_doubts import silent_sources
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
@@ -64,7 +65,7 @@ def covariates_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
         return ""
     known = len(cases & {case for of in columns.values() for case in of})
     share = "" if known == len(cases) else f", for {known} of {number_of(len(cases), 'case')}"
-    return f"Covariates of {manifest.covariates.table}{share}: {named(list(columns), shown=8)}."
+    return f"Covariates ({manifest.covariates.table}{share}): {named(list(columns), shown=8)}."
 
 
 def meanings(manifest: Manifest) -> list[str]:
@@ -90,7 +91,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
     read = (*_scaled(rows), *_foreign(rows), *_alone(rows), *_archives(rows))
-    return (*sentences, *_perfect(rows), *read, *_of_the_split(manifest, rows))
+    return (*sentences, *_perfect(rows), *silent_sources(rows), *read, *_of_the_split(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:

@@ -7,13 +7,21 @@ from pathlib import Path
 import pandas as pd
 
 from afl_core.base.words import named
-from afl_core.data.labels import SYNONYMS, WHOLE, region_title
+from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence, uncounted_sentences
 from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
-from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, damaged, failed_predictions, whole_cohort
+from afl_core.evaluation.manifest import (
+    MANIFEST,
+    Manifest,
+    counted,
+    damaged,
+    failed_predictions,
+    pick_region,
+    whole_cohort,
+)
 from afl_core.evaluation.merging import empty_counts, of_region
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
@@ -205,9 +213,10 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
         DataError: If it is damaged, or nothing was described in it yet.
     """
     if not (folder / MANIFEST).is_file():
-        raise UsageError(
-            "This is not a results folder", received=folder, todo=f"It has no {MANIFEST}; run afl evaluate"
+        todo = (
+            f"It has no {MANIFEST}; run afl evaluate" if folder.is_dir() else "There is no such folder; check the path"
         )
+        raise UsageError("This is not a results folder", received=folder, todo=todo)
     results = Results(folder)
     return build_comparison(results, read_stored(results), load=load, region=region)
 
@@ -263,23 +272,6 @@ def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]
     tried = {*rows.get("region", ()), *manifest.region_problems}
     first, *more = manifest.settings.choice().regions
     return first, *(region for region in more if region in tried)
-
-
-def pick_region(regions: Sequence[str], name: str) -> str:
-    """The region of that name among those that were measured; "" is the first.
-
-    Raises:
-        UsageError: If it was not measured.
-    """
-    region = SYNONYMS.get(name.lower(), name.lower())
-    if not name:
-        return regions[0]
-    if region not in regions:
-        what, todo = "This region was not measured in these results", f"Measure it: afl evaluate --regions {name}"
-        raise UsageError(
-            what, received=f"{name}; there {'are' if len(regions) > 1 else 'is'} {', '.join(regions)}", todo=todo
-        )
-    return region
 
 
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:

@@ -92,7 +92,11 @@ def unused_sentence(n: int) -> str:
     return f"{number_of(n, 'case or prediction', 'cases or predictions')} could not be used"
 
 
-_EMPTY = {"both": "both empty", "reference": "reference empty", "prediction": "tumour missed"}
+_EMPTY = {
+    "both": "with both masks empty",
+    "reference": "with an empty reference",
+    "prediction": "with nothing predicted",
+}
 
 
 def empty_counts_text(manifest: Manifest) -> str:

@@ -1,9 +1,26 @@
 """What looks wrong about a folder of predictions, before any of them is measured."""
 
+import pandas as pd
+
+from afl_core.base.words import number_of
 from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.data.organs import doubt_segments
 from afl_core.evaluation.prediction_values import DECIDED, FileKinds, describe_mixture
 from afl_core.volume import Region
+
+MANY_EMPTY = 0.25
+"""Share of the cases with a tumour from which on it is said that a source predicts nothing there."""
+
+
+def silent_sources(rows: pd.DataFrame) -> list[str]:
+    """Sources that predict nothing in many of the cases with a tumour: whatever they gain, they do not find it."""
+    there = rows[rows["reference_volume_ml"] > 0]
+    shares = (there["empty"] == "prediction").groupby(there["source"], sort=False).agg(["sum", "count"])
+    return [
+        f"{source} predicts nothing in {of['sum']} of {number_of(int(of['count']), 'case')} with a tumour."
+        for source, of in shares.iterrows()
+        if of["sum"] >= MANY_EMPTY * of["count"]
+    ]
 
 
 def doubt_source(name: str, files: FileKinds, meaning: str, region: Region) -> str:

@@ -32,7 +32,8 @@ class AdaptiveFocalLoss(nn.Module):
       (Lin et al. 2017, equation 5). The classes weigh the same in total, but everything weighs little.
     - `scalar`: alpha_va on every voxel, the printed formula taken word for word. Nothing is balanced.
     - `released`: P_bg / N on the background channel and P_fg / N on the tumour channel, whatever the voxel's class, as
-      in the authors' code. The tumour channel, which the authors read at inference, gets 0.2 % of the weight.
+      in the authors' code. The tumour channel, which the authors read at inference, gets the tumour's share of
+      the voxels, often a thousandth.
     - `none`: no weights; with gamma_volume off and gamma_smoothness `none`, binary cross-entropy. A-FL with a gamma
       of 0 is the control that the paper does not show.
 

@@ -110,7 +110,7 @@ _ROWS = (
         better="lower",
         range=(0, INF),
         definition="The larger of the two directed 95th percentiles of the surface distances (not the percentile "
-        "of both pooled). Other readings can lie far away: 2.06 here was 13.56 by area on one real case.",
+        "of both pooled). Other definitions can differ much: 2.06 mm was 13.56 mm weighted by area on one real case.",
         source="As MONAI HausdorffDistanceMetric(percentile=95); MedPy pools, DeepMind weights by area",
         both_empty=0,
         reference_empty="grid_diagonal_mm",

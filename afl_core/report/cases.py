@@ -73,8 +73,8 @@ def show_changes(findings: Findings) -> str:
         nothing = paragraph(f"None: {second} is nowhere {'better' if changes is gains else 'worse'} than {first}.")
         html += heading(title) + (f'<div class="pictures">{shown}</div>\n' if changes else nothing)
     return html + paragraph(
-        "Each picture is the axial slice through much of the reference with the most voxels on which a source differs "
-        "from it, or the slice through the centre of the lesion. The patient's left is on the right (R and L). "
+        "Each picture is an axial slice: of those through much of the reference the one with the most wrong voxels, "
+        "or that through the centre of the lesion. The patient's left is on the right (R and L). "
         "Outlines run along voxel edges. These are extremes: they show what happens, not how often.",
         "note",
     )

@@ -11,6 +11,7 @@ from afl_core.analysis.confidence import (
     error_rows,
     errors_table,
     load_confidence,
+    size_bins,
 )
 from afl_core.base.numbers import number
 from afl_core.errors import DataError
@@ -30,7 +31,7 @@ def show_confidence(findings: Findings) -> str:
     members = compared_members(opened, findings.pair, found, pool_seeds=findings.options.pool_seeds)
     html = ""
     if members:
-        errors = compare_errors(opened.rows, error_rows(found), members, ())
+        errors = compare_errors(opened.rows, error_rows(found), members, size_bins(opened))
         said = (errors[part]["ece"] for part in PARTS)
         sentences = [pair_sentence(of.pair(*members).iloc[0].to_dict(), of.units) for of in said]
         html = paragraph(" ".join(sentences)) + _errors(errors_table(errors, members), tuple(members))

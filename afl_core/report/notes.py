@@ -40,7 +40,8 @@ def method(findings: Findings) -> str:
     ]
     entries = {
         "Metric": f"{measure.title}, {measure.better} is better. {measure.definition}",
-        "Empty masks": f"{measure.empty_rule}. Cases with one: {empty_counts_text(manifest)}",
+        "Empty masks": f"{measure.empty_rule}."
+        + (f" Cases with one: {empty_counts_text(manifest)}" if units.level == "case" else ""),
         "Bin edges": " ".join(
             ["Ours; the paper publishes none.", *(f"{edge}." for edge in edges), *breakdown.unbinned]
         ),

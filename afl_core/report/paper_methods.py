@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from afl_core.analysis.breakdown.export import PACKAGES, describe_sources
 from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.overall import Overall, basis_sentence
+from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, levels_sentence, tests_sentence
 from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
@@ -46,6 +47,7 @@ def doubts(findings: Findings) -> tuple[str, ...]:
     left = [f"Left out: {number_of(n, units.noun[:-1])} ({why})." for why, n in units.left_out.items()]
     return (
         *([synthetic] if opened.is_demo else []),
+        *filter(None, [runs_sentence(units, findings.pair) if findings.pair else ""]),
         *warnings(manifest, rows),
         *unmeasured(manifest),
         *opened.left_out_sentences,

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.overall import Overall, basis_sentence, overall
+from afl_core.analysis.breakdown.overall import Overall, basis_sentence, overall, penalty_sentence
 from afl_core.analysis.breakdown.planning import ABOUT, needed_text, plan_table, planning_sentence
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
@@ -27,7 +27,9 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def conclusion(findings: Findings) -> str:
     """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
-    basis = basis_sentence(units, findings.pair)
+    rows = findings.comparison.rows
+    told = penalty_sentence(rows, units, findings.pair), basis_sentence(units, findings.pair)
+    basis = " ".join(filter(None, told))
     note = paragraph(basis, "note") if basis else ""
     if not units.pairs:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead") + note

@@ -119,7 +119,7 @@ def test_no_share_is_given_where_the_difference_at_half_includes_zero():
     )
     found = match_thresholds(test, validation, PAIR)
     assert found.remaining is None
-    assert found.sentence().endswith("No difference is shown at 0.5, so no share of one is given.")
+    assert found.sentence().endswith("No difference is shown at 0.5, so there is none of which a part could remain.")
 
 
 def test_a_share_of_few_patients_has_no_interval():
@@ -172,7 +172,7 @@ def test_a_map_that_floods_the_grid_is_paid_for_no_lesion():
     curves = Curves(np.array(ids, object), ids, found, zeros, false, found, one, one, one)
     assert curves.false_a_case[0] == 0
     assert curves.false_so_far[0].tolist() == [2.0] * 99
-    assert curves.sensitivity_at(1) == 0
+    assert np.isnan(curves.sensitivity_at(1))  # every threshold has two: nothing is known of one
     assert curves.sensitivity_at(2) == 1
     assert curves.average_precision == pytest.approx(1 / 3)
 

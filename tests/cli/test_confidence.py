@@ -7,6 +7,8 @@ import pandas as pd
 import pytest
 from made_maps import measure_maps
 
+from afl_core.base.numbers import p_number
+
 
 @pytest.fixture
 def ran(call):
@@ -54,3 +56,17 @@ def test_a_wrong_choice_is_one_sentence(ran, parts):
     code, out, err = ran(parts / "test", "--validation", parts / "test")
     assert (code, out) == (2, "")
     assert "Patients of the validation cases are among those that are compared" in " ".join(err.split())
+
+
+def test_the_report_corrects_for_the_tests_that_the_command_counts(call, parts, tmp_path):
+    """Bins by size are among them, so p-values do not depend on where they are read."""
+    document = json.loads(call("confidence", parts / "test", "--json", "--quiet")[1])
+    code, _, err = call("report", parts / "test", "--out", tmp_path / "report.html")
+    assert code == 0, err
+    text = " ".join((tmp_path / "report.html").read_text().split())
+    pairs = [row for row in document["errors"] if row["minus"]]
+    whole = [row for row in pairs if row["bin"] == "all"]
+    assert len(whole) == 8
+    assert f"Holm&#x27;s correction counts all {sum(row['p'] is not None for row in pairs)} tests" in text
+    for row in whole:
+        assert f"{p_number(row['p_holm']).replace('<', '&lt;')}<" in text

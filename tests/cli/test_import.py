@@ -70,7 +70,7 @@ def test_covariates_of_a_table_are_kept_and_axes_of_what_was_imported(tmp_path, 
     given = ("import", *tables, "--voxel-mm3", 10, "--covariates", table)
     done = run(*given, "--out", tmp_path / "out")
     assert done.exit_code == 0, done.output
-    assert "Covariates of sites.csv, for 3 of 7 cases: site." in done.output
+    assert "Covariates (sites.csv, for 3 of 7 cases): site." in done.output
     assert "1 id is in sites.csv that no case of these has: elsewhere." in done.stderr
     assert "day of sites.csv is no axis: it says a time" in done.stderr
     record = json.loads((tmp_path / "out" / "manifest.json").read_text())

@@ -1135,7 +1135,7 @@ def test_report_reads_covariates_for_this_once(afl, made, tmp_path):
     given = ("report", made, "--by", "size,site", "--out", out)
     assert "There is no axis of that name (received: site)" in afl(*given).error
     assert afl(*given, "--covariates", table).code == 0
-    assert "Covariates of sites.csv: site." in out.read_text()
+    assert "Covariates (sites.csv): site." in out.read_text()
     assert (made / "manifest.json").read_bytes() == before
 
 

@@ -4,6 +4,7 @@ import json
 
 import nibabel as nib
 import numpy as np
+import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown.options import Options, choose_units
@@ -14,6 +15,7 @@ from afl_core.evaluation.manifest_sections import SettingsSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings, choose_settings, settings_for
 from afl_core.evaluation.run import evaluate_into
+from afl_core.evaluation.source_doubts import silent_sources
 from afl_core.evaluation.sources import decide_meanings, parse_sources
 
 ONE_VOXEL = SettingsSection(least_lesion_voxels=1)
@@ -53,6 +55,18 @@ def test_nothing_is_ignored_without_such_a_rule(tmp_path):
         "Region: every label above 0.",
     )
     assert warnings(results.manifest(), results.cases().assign(dsc=0.9)) == ()
+
+
+def test_a_source_that_predicts_nothing_in_many_cases_is_named():
+    rows = pd.DataFrame(
+        {
+            "source": ["A"] * 5 + ["B"] * 5,
+            "reference_volume_ml": [1.0, 1.0, 1.0, 1.0, 0.0] * 2,
+            "empty": ["prediction", "", "", "", "both", "", "", "", "", "both"],
+        }
+    )
+    assert silent_sources(rows) == ["A predicts nothing in 1 of 4 cases with a tumour."]
+    assert silent_sources(rows.assign(empty="both")) == []
 
 
 def test_references_given_as_a_source_are_noticed(tmp_path):

@@ -102,6 +102,35 @@ def tumour_sentence(units: Units) -> str:
     return f"{rule} Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
 
 
+def penalty_sentence(cases: pd.DataFrame, units: Units, pair: tuple[str, str] | None) -> str:
+    """What empty masks do to a difference in distances, which count the grid's diagonal there.
+
+    Args:
+        cases: Case rows, with the column `empty`.
+        units: The cases that are compared.
+        pair: The compared sources.
+
+    Returns:
+        The cases and the difference without them; "" where there are none, and for other metrics and for lesions.
+    """
+    if pair is None or units.level != "case" or not units.measure.key.endswith("_mm") or "empty" not in cases:
+        return ""
+    members = {name: list(units.seeds[name]) if name in units.seeds else [name] for name in pair}
+    empty = cases[cases["empty"].isin(["prediction", "reference"]) & cases["case_id"].isin(units.table["case_id"])]
+    touched = {name: empty.loc[empty["source"].isin(of), "case_id"].nunique() for name, of in members.items()}
+    if not any(touched.values()):
+        return ""
+    held = [source for of in members.values() for source in of]
+    rest = ~units.table["case_id"].isin(empty.loc[empty["source"].isin(held), "case_id"]).to_numpy()
+    counted = ", ".join(f"{name} {n}" for name, n in touched.items())
+    said = f"Where one of the two masks is empty, {units.measure.label} is the diagonal of the grid (cases: {counted})."
+    if not rest.any():
+        return said
+    means = patient_means(units, rest).mean()
+    difference = number(means[pair[1]] - means[pair[0]], units.measure.digits, sign=True)
+    return f"{said} Without these cases the mean difference is {difference} {units.measure.unit}."
+
+
 def basis_sentence(units: Units, pair: tuple[str, str] | None = None) -> str:
     """What figures over everything rest on: means over seeds, cases without a tumour, and training runs.
 

@@ -140,10 +140,11 @@ def _least_for_small(there: pd.DataFrame) -> Finding:
 
 
 def _size_again(there: pd.DataFrame) -> Finding:
+    small = there["roughness"].isna().any() or there["released"].isna().any()
     return Finding(
         'The "mean surface smoothness" is surface area over the number of voxels: size a second time, not smoothness.',
         f"Rank correlation of the released gamma_mSa with volume {_rho(there, 'released', 'size')}, with roughness "
-        f"{_rho(there, 'released', 'roughness')}; the other tumours are too small to carry one.",
+        f"{_rho(there, 'released', 'roughness')}{'; the other tumours are too small to carry one' if small else ''}.",
     )
 
 

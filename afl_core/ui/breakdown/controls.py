@@ -20,7 +20,7 @@ from afl_core.analysis.breakdown.options import (
     list_sources,
     unbinned_axes,
 )
-from afl_core.analysis.breakdown.overall import basis_sentence
+from afl_core.analysis.breakdown.overall import basis_sentence, penalty_sentence
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
 from afl_core.analysis.breakdown.regions import RegionBreakdown, compare_regions
 from afl_core.analysis.breakdown.sentences import capital, mean_sentence, pair_sentence
@@ -146,7 +146,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     of_region = f"{capital(region_title(workspace.region))}. " if regions else ""
     synthetic = "Synthetic cohort. " if workspace.is_demo else ""
     headline.markdown(f"## {synthetic}{plain(of_region + sentence)}")
-    if basis := basis_sentence(units, pair):
+    if basis := " ".join(filter(None, [penalty_sentence(workspace.rows, units, pair), basis_sentence(units, pair)])):
         headline.caption(plain(basis))
     return Selection(workspace, options, breakdown, pair, _key(workspace, options), regions, absent)
 

@@ -49,7 +49,9 @@ TOP_GAMMA = 5.0
 RELEASED = SETTINGS["A-FL released"]
 
 _STEPS = [step * 10.0**power for power in range(-1, 3) for step in (1, 1.5, 2, 3, 5, 7)] + [1000.0]
-SCALES = tuple(round(value, 2) for value in [*(-step for step in reversed(_STEPS)), 0.0, *_STEPS])
+SCALES = tuple(
+    sorted({round(sign * step, 2) for sign in (-1, 1) for step in _STEPS} | {0.0, SIZE_FIRST.gamma_volume_scale})
+)
 """What the slider of the scale offers: readings of gamma differ by a factor of 1000, and so do useful scales."""
 
 
@@ -149,7 +151,7 @@ def _offered(selection: Selection) -> dict[str, tuple[Setting, str]]:
         "As released": (RELEASED, "A-FL as the authors ran it."),
         "Size-first": (
             SIZE_FIRST,
-            "Gamma falls with the tumour's size and rises with its roughness: an arm of the study.",
+            "Gamma falls with the tumour's size and rises with its roughness: the study's, for whole cases.",
         ),
         "The example": (_example(selection), "Gamma 2 for the smallest tumours, about 0.5 for the larger ones."),
     }

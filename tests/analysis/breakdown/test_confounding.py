@@ -308,7 +308,7 @@ def test_the_three_answers_on_size_agree_where_the_difference_follows_it():
         "Slope, median slope and rank correlation agree: the difference rises with size (rank corr"
     )
     assert "the difference falls with size" in answers(units(-0.05 * np.log2(size) + noise, size=size))
-    assert "agree: the difference shows no change with size" in answers(units(noise, size=size))
+    assert "agree: no change with size is shown" in answers(units(noise, size=size))
     assert rising.endswith("40 patients).")
 
 
@@ -328,6 +328,14 @@ def test_answers_on_size_that_differ_say_each_and_why(slope, median, rho, why):
     assert f"the slope of the mean {word[slope]}, the median slope {word[median]}" in sentence
     assert f"the rank correlation {word[rho]}; rank correlation rho = 0.20" in sentence
     assert sentence.endswith(f"20 patients): {why}.")
+
+
+def test_a_median_slope_of_ties_is_told_as_such():
+    """Three quarters of the differences are 0, those of the small ones: so is the median slope."""
+    size = np.geomspace(0.5, 50, 40)
+    table = units(np.where(np.arange(40) < 30, 0.0, -0.1 * np.log2(size)), size=size)
+    assert robust_trend(table, PAIR).slope == 0
+    assert "many patients have the same difference, such as 0, and the median slope is then 0" in answers(table)
 
 
 def test_a_slope_whose_test_shows_nothing_does_not_count_as_shown():

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown.options import Options
-from afl_core.analysis.breakdown.overall import basis_sentence, overall, tumour_sentence
+from afl_core.analysis.breakdown.overall import basis_sentence, overall, penalty_sentence, tumour_sentence
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.manifest_sections import SourceSection
 
@@ -71,6 +71,20 @@ def test_the_rule_for_empty_masks_is_named_once_with_the_mean_without_them():
     assert tumour_sentence(of(cases((1.0, 2.0), FL=[0.5, 0.75]))[0].units) == ""
     none = of(cases((0.0, 0.0), FL=[1.0, 1.0]))[0]
     assert tumour_sentence(none.units) == "2 cases without a tumour are counted by the rule for empty masks."
+
+
+def test_the_diagonal_that_an_empty_mask_costs_is_told_beside_a_distance():
+    """FL predicts nothing on b, A-FL nothing on b and c; on a alone the difference is +2."""
+    rows = cases((1.0, 2.0, 3.0), FL=[0.5, 0.0, 0.5], A_FL=[0.7, 0.0, 0.0])
+    rows.loc[[1, 4, 5], ["empty", "hd95_mm"]] = ["prediction", 300.0]
+    dice, hd95 = of(rows)
+    assert penalty_sentence(rows, hd95.units, ("FL", "A-FL")) == (
+        "Where one of the two masks is empty, HD95 is the diagonal of the grid (cases: FL 1, A-FL 2). "
+        "Without these cases the mean difference is +2.0 mm."
+    )
+    assert penalty_sentence(rows, dice.units, ("FL", "A-FL")) == ""
+    assert penalty_sentence(rows.assign(empty=""), hd95.units, ("FL", "A-FL")) == ""
+    assert penalty_sentence(rows, hd95.units, None) == ""
 
 
 def test_seeds_are_averaged_and_counted():

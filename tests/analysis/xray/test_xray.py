@@ -136,7 +136,7 @@ def test_the_settings_named_as_presets_are_the_presets():
 
 
 def test_size_first_is_an_arm_of_the_study():
-    settings = ARMS["A-FL size-first"].candidates
+    settings = ARMS["A-FL size-first case"].candidates
     ours = build_loss("adaptive_focal", **SIZE_FIRST.loss_settings(), normalise=True)
     assert ours.terms in [build_loss("adaptive_focal", **candidate).terms for candidate in settings]
 
