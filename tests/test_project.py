@@ -9,8 +9,8 @@ import afl_core
 
 ROOT = Path(__file__).parents[1]
 
-UNLOCKED = ("cluster", "dicom", "nnunet")
-"""Extras that the lock leaves out: few have a cluster or DICOM; nnU-Net has its own environment (`make nnunet-env`)."""
+UNLOCKED = ("cluster", "dicom", "nnunet", "remote")
+"""Extras that the lock leaves out: few have a cluster, DICOM or data elsewhere; nnU-Net has its own environment."""
 
 
 def metadata():

@@ -12,6 +12,7 @@ EXTRAS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "app": ("streamlit", "pyvista", "vtkmodules"),
         "dicom": ("highdicom", "pydicom"),
         "nnunet": ("nnunetv2",),
+        "remote": ("fsspec", "aiohttp", "s3fs", "gcsfs"),
         "cluster": ("distributed", "dask_jobqueue", "cryptography"),
     }
 )

@@ -24,6 +24,8 @@ DEMO_NAME, DEMO_CASE = "synthetic demo cohort", "Brats18_SYN_"
 """Name of its data on the card of a network that was trained on them, and how the names of its cases begin."""
 RESULTS = Path(os.environ.get("AFL_RESULTS") or HOME / "data" / "results").absolute()
 """Folder of the results folders; `afl app --results` names another one for its server."""
+REMOTE = (HOME / "data" / "remote").resolve()
+"""Folder of what was fetched of data sets at an address or in an archive; it may be deleted at any time."""
 INDEX = HOME / "data" / "index"
 """Folder of what was read of data sets before; it may be deleted at any time."""
 COMPILED = HOME / "data" / "compiled"

@@ -20,6 +20,7 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
+from afl_core.base.remote import bring
 from afl_core.errors import DataError
 
 if TYPE_CHECKING:
@@ -106,6 +107,7 @@ def read_bounded(path: Path, largest: int) -> bytes:
         OSError: If it is missing, cannot be read, or is no regular file.
         ValueError: If it has more than `largest` bytes.
     """
+    bring(path)
     if not stat.S_ISREG(path.stat().st_mode):
         raise OSError("it is no regular file")
     with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:  # noqa: PTH123  # it may have become a pipe
@@ -194,6 +196,7 @@ FileIdentity = tuple[int, int, int, int]
 
 def file_identity(path: Path) -> FileIdentity:
     """What tells a file from the same after a change; raises `OSError` where there is none."""
+    bring(path)
     found = path.stat()
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns, found.st_ino
 
@@ -209,6 +212,7 @@ def hash_files(paths: Iterable[Path]) -> str:
     """SHA-256 over the contents of files, in the order given; `OSError` for a pipe or device, which never ends."""
     digest = hashlib.sha256()
     for path in paths:
+        bring(path)
         if not stat.S_ISREG(path.stat().st_mode):
             raise OSError(f"{path} is no regular file")
         with path.open("rb") as file:

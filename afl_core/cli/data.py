@@ -13,6 +13,7 @@ from rich.text import Text
 
 from afl_core.base.catalogue import pick
 from afl_core.base.paths import INDEX
+from afl_core.base.remote import address
 from afl_core.base.storage import write_atomically
 from afl_core.base.words import number_in_parts, number_of
 from afl_core.base.workers import worker_pool
@@ -108,7 +109,7 @@ def split(  # noqa: PLR0913 - one parameter an option
     """Write a random split of the patients, 60 % train, 20 % validate, 20 % test; unsound cases are left out."""
     options = data_options(layout=layout, labels=labels, trust_voxel_order=trust_voxel_order, patients=patients)
     cohort = options.load(path)
-    target = out or path / SPLITS_FILE
+    target = out or cohort.root / SPLITS_FILE
     if target.exists() and not replace:
         raise UsageError("There is a split file already", received=target, todo="Give --out, or --replace")
     with progress_bar("Reading") as advance, worker_pool(tasks=len(cohort.cases) // 8) as executor:
@@ -224,7 +225,7 @@ def _save_folds(folds: Sequence[Mapping[str, list[str]]], out: Path, preprocesse
 def _print_report(report: Report) -> None:
     name, title = report.layout
     facts = {
-        "Folder": str(report.root),
+        "Folder": address(report.root),
         "Layout": title if name == MASKS_ALONE.name else f"{title} ({name})",
         "Labels": report.labels[1],
         "Region": report.region,

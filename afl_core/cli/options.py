@@ -12,7 +12,7 @@ from afl_core.data.labels import SCHEMES, WHOLE
 from afl_core.data.layouts import LAYOUTS, Cohort, DataOptions
 from afl_core.errors import UsageError
 
-DATA_HELP = "Folder of the data set, in a known layout (docs/data.md)."
+DATA_HELP = "Folder of the data set, in a known layout (docs/data.md); or its address or archive (docs/remote.md)."
 LayoutOption = Annotated[
     str | None,
     typer.Option(help=f"Layout, where it cannot be told: {', '.join(LAYOUTS)}, or a .toml file that describes one."),

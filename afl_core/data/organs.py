@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
+from afl_core.base.remote import bring
 from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, read_seg_names
 from afl_core.data.formats.files import NRRD_SUFFIXES
 from afl_core.data.formats.nrrd import read_segments
 from afl_core.data.labels import CORE, SYNONYMS, WHOLE, Scheme
+from afl_core.errors import AflError
 from afl_core.volume import Region
 
 _NO_LESION = re.compile(r"(?i)(?:non|no|without|healthy|normal)[-_ ]*(?:tumou?r|lesion|cancer)[a-z]*")
@@ -88,10 +90,11 @@ def doubt_segments(paths: Iterable[Path], region: Region, *, of: str, is_source:
 
 def _segments(path: Path) -> Mapping[int, str]:
     try:
+        bring(path)
         if path.name.lower().endswith(DICOM_SUFFIXES):
             return read_seg_names(path)
         return read_segments(path) if path.name.lower().endswith(NRRD_SUFFIXES) else {}
-    except OSError:
+    except (OSError, AflError):
         return {}  # its case reports it
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from afl_core.base.remote import is_here, stand_in
 from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, is_segmentation
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.errors import DataError
@@ -38,13 +39,16 @@ class FolderScan:
 
 
 def typed_folder(text: str) -> Path:
-    """The folder that a person typed; `~` is their home.
+    """The folder, or the address or archive in place of one, that a person typed; `~` is their home.
 
     Raises:
         DataError: If it begins with the home of somebody who is not known here.
+        UsageError: If it is an address that holds a password, or of a kind that is not read.
     """
     try:
-        return Path(text.strip()).expanduser()
+        folder = Path(text.strip()).expanduser()
+        stand_in(folder)
+        return folder
     except RuntimeError as error:
         raise DataError("There is no such folder", received=text, todo="Check the path") from error
 
@@ -52,7 +56,8 @@ def typed_folder(text: str) -> Path:
 def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> FolderScan:
     """List the image files below a root, by suffix; hidden files and folders are passed over.
 
-    Of DICOM files those that are segmentations are listed, and no slices of images.
+    Of DICOM files those that are segmentations are listed, and no slices of images; where the data are elsewhere all,
+    since none is fetched for it.
 
     Args:
         root: Folder; may itself be a link.
@@ -119,5 +124,10 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
                 yield from _walk(root, f"{relative}/", depth - 1, (*parents, real))
         elif entry.name.lower().endswith(SUFFIXES):
             kind: Kind = "refused" if not inside else "files" if path.is_file() else "special"
-            if kind != "files" or not entry.name.lower().endswith(DICOM_SUFFIXES) or is_segmentation(path):
+            if (
+                kind != "files"
+                or not entry.name.lower().endswith(DICOM_SUFFIXES)
+                or not is_here(path)
+                or is_segmentation(path)
+            ):
                 yield relative, kind

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from afl_core.base.catalogue import pick
+from afl_core.base.remote import address, is_elsewhere
 from afl_core.base.storage import read_json, write_atomically
 from afl_core.errors import DataError
 
@@ -65,8 +66,11 @@ def save_splits(path: Path, splits: Mapping[str, Sequence[str]]) -> None:
     """Write a split file atomically.
 
     Raises:
-        DataError: If a case is in two splits.
+        DataError: If a case is in two splits, or the folder stands for data that are elsewhere.
     """
+    if is_elsewhere(path):
+        todo = "In a terminal: afl data split ADDRESS --out FILE"
+        raise DataError("Nothing is written to an address or an archive", received=address(path), todo=todo)
     _check_disjoint(splits, path)
     text = json.dumps({name: list(ids) for name, ids in splits.items()}, indent=1)
     write_atomically(path, f"{text}\n".encode())

@@ -15,6 +15,7 @@ import numpy as np
 
 from afl_core.analysis.case_tables import compared_sources
 from afl_core.base.isolation import attempt
+from afl_core.base.remote import bring
 from afl_core.data.formats.files import load_mask, save_volume, strip_suffix
 from afl_core.data.layouts import load_reference, load_sequence
 from afl_core.elsewhere.scenes import (
@@ -103,6 +104,7 @@ class _Bundle:
     def copy(self, path: Path, name: str) -> bool:
         """Copy a file as it is; False, with a note, where it is too large or cannot be read."""
         try:
+            bring(path)
             size = path.stat().st_size
             if self.copied + size > MAX_BYTES:
                 self.notes.append(
@@ -111,7 +113,7 @@ class _Bundle:
                 return False
             with path.open("rb") as source, self.archive.open(self._entry(name), "w", force_zip64=True) as target:
                 shutil.copyfileobj(source, target, _CHUNK)
-        except OSError as error:
+        except (OSError, AflError) as error:
             self.notes.append(f"{name} could not be read: {error}")
             return False
         self.copied += size

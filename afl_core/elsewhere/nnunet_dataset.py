@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from afl_core.base.catalogue import pick
+from afl_core.base.remote import bring
 from afl_core.base.storage import json_text, replacing, write_atomically
 from afl_core.base.workers import finished
 from afl_core.data.check.index import Progress
@@ -160,6 +161,7 @@ class _Writer:
             elif self.request.link:
                 _link(file, target)
             else:
+                bring(file)
                 with replacing(target) as temporary:
                     shutil.copyfile(file, temporary)
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from afl_core.base.numbers import number, volume
+from afl_core.base.remote import address
 from afl_core.base.words import number_of
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import Manifest, failed_predictions
@@ -15,7 +16,7 @@ from afl_core.model.checkpoints import Card
 def data_facts(opened: Comparison) -> dict[str, str]:
     """Name to fact of the data set: where it lies, what was evaluated, and how large its tumours are."""
     data, rows = opened.manifest.data, opened.rows
-    facts = {"Folder": data.path, "Layout": data.kind}
+    facts = {"Folder": address(data.path), "Layout": data.kind}
     if opened.cohort is not None:
         cases = opened.cohort.cases
         facts["Region"] = opened.cohort.scheme.mapping(opened.cohort.region.name)

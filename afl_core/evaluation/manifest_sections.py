@@ -4,9 +4,11 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, model_validator
 
+from afl_core.base.remote import address, stand_in
 from afl_core.base.words import number_of
+from afl_core.errors import UsageError
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.rows import SETTINGS, VERSION, Settings
 from afl_core.evaluation.sources import NAME
@@ -24,6 +26,17 @@ def _meaning(name: str) -> str:
     if name and name not in DECIDED:
         raise ValueError(f"there is no such meaning of predicted files; there are {', '.join(DECIDED)}")
     return name
+
+
+def _root(path: str) -> str:
+    try:
+        return str(stand_in(Path(path)) or path)
+    except UsageError as error:
+        raise ValueError(str(error)) from error
+
+
+Root = Annotated[str, AfterValidator(_root), PlainSerializer(address, when_used="json")]
+"""Path of a folder; in a file, the address or archive that it stands for, which never holds a password."""
 
 
 class Section(BaseModel):
@@ -57,7 +70,7 @@ class DataSection(Section):
     """The data set.
 
     Attributes:
-        path: Path of the data set's folder, or of the folder of references.
+        path: Path of the data set's folder, or of the folder of references; in the file the address of one elsewhere.
         kind: Name of its layout, or `references`, or `IMPORTED`.
         skipped: Case id to why it could not be read.
         cases: The cases that count, where not all do.
@@ -67,14 +80,14 @@ class DataSection(Section):
         references: Folder of references that volume and roughness of imported tables come from, or "".
     """
 
-    path: str
+    path: Root
     kind: str
     skipped: dict[str, str]
     cases: tuple[str, ...] = ()
     patients: Annotated[dict[str, Any], AfterValidator(_patients)] = {}
     labels: str = ""
     doubt: str = ""
-    references: str = ""
+    references: Root = ""
 
     @property
     def folder(self) -> Path:

@@ -5,6 +5,9 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
+from afl_core.base.remote import bring
+from afl_core.errors import AflError
+
 _HEAD = 2**16
 """Bytes by which files of one size are told apart before they are read whole."""
 
@@ -24,12 +27,13 @@ def _groups(paths: Iterable[Path], key: Callable[[Path], object]) -> list[list[P
     for path in paths:
         try:
             groups[key(path)].append(path)
-        except OSError:
+        except (OSError, AflError):
             continue
     return [group for group in groups.values() if len(group) > 1]
 
 
 def _digest(path: Path, limit: int | None) -> bytes:
+    bring(path)
     with path.open("rb") as file:
         if limit is None:
             return hashlib.file_digest(file, "sha256").digest()

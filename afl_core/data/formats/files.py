@@ -11,6 +11,7 @@ import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
 
+from afl_core.base.remote import bring
 from afl_core.base.storage import GZIP, replacing, write_atomically
 from afl_core.data.formats.dicom_seg import DICOM_SUFFIXES, SegHeader, read_seg_header, read_seg_voxels
 from afl_core.data.formats.header import ImageHeader, check_size, check_space, is_zipped, unreadable
@@ -169,6 +170,7 @@ def _header(path: Path, *, dims: tuple[int, ...] = (3,)) -> ImageHeader:
     """The header; raises if missing, unreadable, not of so many dimensions, too large, or nowhere in space."""
     if not path.is_file():
         raise DataError(f"There is no file {path.name}", received=path, todo="Check the path")
+    bring(path)
     try:
         header = _parse(path)
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.base.remote import bring
 from afl_core.base.storage import ZLIB, unzip
 from afl_core.data.formats.header import (
     ImageHeader,
@@ -174,6 +175,7 @@ def _voxels_at(path: Path, fields: Mapping[str, str], after: int, *, zipped: boo
         raise unreadable(
             path, "there is no file beside it with its voxels", received=name[:80], todo="Copy that file too"
         )
+    bring(data)
     return data, skipped
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from afl_core.base.remote import as_folder
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.assembly import Part, build_case, match_part, outside_link, place_of
@@ -148,10 +149,10 @@ def load_cohort(
     trust_voxel_order: bool = False,
     patients: Path | None = None,
 ) -> Cohort:
-    """Find the cases of a folder; no image is read.
+    """Find the cases of a folder; no image is read, or fetched.
 
     Args:
-        root: Folder of the data set.
+        root: Folder of the data set; or its address, or an archive, which `as_folder` makes one of.
         layout: Name in `LAYOUTS`, or path of a file that describes one; detected if None.
         labels: Name in `SCHEMES`, or codes as `find_scheme` takes them; if None, what layout and data set say. Where
             they say nothing and a part of the tumour is asked for, the references are read, and one scheme must fit.
@@ -167,6 +168,7 @@ def load_cohort(
             named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
+    root = as_folder(root)
     scan = scan_folder(root)
     chosen = choose_layout(root, scan, layout)
     if chosen.declare is not None:
@@ -187,6 +189,7 @@ def references_cohort(
 
     Where they are a folder of a data set with a dataset.json, such as labelsTr, that says what the labels are.
     """
+    folder = as_folder(folder)
     masks, strays, problems = find_references(folder)
     cases = tuple(Case(case_id, {}, path) for case_id, path in masks.items())
     layout = replace(MASKS_ALONE, scheme=reference_scheme(folder) or MASKS_ALONE.scheme)

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from afl_core.base.remote import address
 from afl_core.data.layouts import AS_RECOGNISED, MASKS_ALONE, DataOptions
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.folder_address import FOLDER, forget_folder, linked_options, write_folder
@@ -32,12 +33,12 @@ def write_address(text: str, options: DataOptions, workspace: Comparison | None)
 
 
 def _opened_folder(workspace: Comparison | None) -> str:
-    return workspace.manifest.data.path if workspace and not workspace.manifest.imported else ""
+    return address(workspace.manifest.data.path) if workspace and not workspace.manifest.imported else ""
 
 
 def _usual(text: str, workspace: Comparison | None) -> DataOptions:
     """How the open results read their folder; of another folder nothing is known."""
-    if workspace is None or text != workspace.manifest.data.path:
+    if workspace is None or text != address(workspace.manifest.data.path):
         return AS_RECOGNISED
     layout = MASKS_ALONE.name if workspace.manifest.data.kind == MASKS_ALONE.name else None
     opened = workspace.cohort

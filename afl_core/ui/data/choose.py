@@ -67,9 +67,9 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     if not text.strip():
         st.info("Give the folder of a data set, or run `afl demo` in a terminal for the demo cohort.")
         return None
-    write_address(text, replace(at_first, layout=layout or None), workspace)
     try:
         root = typed_folder(text)
+        write_address(text, replace(at_first, layout=layout or None), workspace)
         cohort = _cohort(str(root), DataOptions(layout or None))
     except AflError as error:
         _show_wrong(error)

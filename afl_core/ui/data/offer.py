@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from afl_core.base.remote import address
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.evaluation.comparison import Comparison
@@ -76,7 +77,7 @@ def _says_patients(workspace: Comparison, cohort: Cohort) -> bool:
 
 def _command(cohort: Cohort, options: DataOptions) -> str:
     masks = cohort.layout.name == MASKS_ALONE.name
-    words = ["afl", "evaluate", "--references" if masks else "--data", str(cohort.root)]
+    words = ["afl", "evaluate", "--references" if masks else "--data", address(cohort.root)]
     words += replace(cohort.options, layout=None if masks else options.layout).arguments()
     region = "" if cohort.region.name == WHOLE else f"-{cohort.region.name}"
     name = f"{cohort.root.resolve().name}{region}"  # each region has results of its own

@@ -1,0 +1,54 @@
+"""Zip and tar archives, whose files are read one by one where they are."""
+
+import stat
+import tarfile
+from typing import IO, Any
+from zipfile import ZipFile
+
+from afl_core.errors import DataError
+
+ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
+
+
+def is_archive(name: str) -> bool:
+    """Whether a name is that of an archive that is read."""
+    return name.lower().endswith(ARCHIVES)
+
+
+class Archive:
+    """An archive that stays open, and its files by their names.
+
+    Raises:
+        DataError: If it holds a link or a device.
+    """
+
+    def __init__(self, url: str, file: IO[bytes]) -> None:
+        self.file = file
+        self.archive: Any = ZipFile(file) if url.lower().endswith(".zip") else tarfile.open(fileobj=file)  # noqa: SIM115
+        self.members: dict[str, Any] = {}
+        if isinstance(self.archive, ZipFile):
+            self.members = {member.filename: member for member in self.archive.infolist() if not member.is_dir()}
+            others = [name for name, member in self.members.items() if stat.S_ISLNK(member.external_attr >> 16)]
+        else:
+            self.members = {member.name.removeprefix("./"): member for member in self.archive if not member.isdir()}
+            others = [name for name, member in self.members.items() if not member.isreg()]
+        if others:
+            todo = "Pack the files themselves, as tar does with -h"
+            raise DataError("The archive holds a link or a device", received=others[0], todo=todo)
+
+    def open(self, name: str) -> IO[bytes]:
+        """The content of a file."""
+        of = self.archive
+        found: IO[bytes] = (of.open if isinstance(of, ZipFile) else of.extractfile)(self.members[name])
+        return found
+
+    def close(self) -> None:
+        """Close it."""
+        self.archive.close()
+        self.file.close()
+
+    def facts(self, name: str, version: object) -> dict[str, Any]:
+        """What it says of a file: its declared size, and the version of the whole, by the names of fsspec."""
+        member = self.members[name]
+        size = member.file_size if isinstance(self.archive, ZipFile) else member.size
+        return {"name": name, "size": size, "archive": version}
