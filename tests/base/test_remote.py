@@ -16,6 +16,7 @@ from made_addresses import KINDS, at, in_memory, packed, served, tar_of, zip_of
 
 from afl_core.base import extras, paths, remote, remote_files
 from afl_core.base.storage import hash_files
+from afl_core.data.check.check import check_cohort
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.data.splits import save_splits
 from afl_core.errors import DataError, UsageError
@@ -291,6 +292,23 @@ def test_a_compressed_tar_is_not_read_from_afar(cohort):
     archive = packed(cohort, "zip")
     with served(archive.parent) as host:
         assert len(load_cohort(Path(f"{host}/{archive.name}")).cases) == 4
+
+
+def test_a_check_without_references_fetches_nothing(cohort, tmp_path):
+    there = load_cohort(Path(in_memory(cohort)))
+    report = check_cohort(there, index=tmp_path / "index", read=False)
+    assert fetched() == []
+    files = len(list(cohort.rglob("*.nii.gz")))
+    assert f"{files} files not fetched, and so not checked" in [finding.what for finding in report.findings]
+    full = check_cohort(there, index=tmp_path / "index")
+    assert len(fetched()) == files
+    assert [row.volume_ml for row in full.cases] == [
+        row.volume_ml for row in check_cohort(load_cohort(cohort), index=tmp_path / "other").cases
+    ]
+    shutil.rmtree(paths.REMOTE)
+    there = load_cohort(Path("memory://cohort"))
+    assert check_cohort(there, index=tmp_path / "index", read=False).grids == full.grids  # it is known by its version
+    assert fetched() == []
 
 
 def test_nothing_is_written_to_an_address(cohort):

@@ -412,3 +412,22 @@ def test_a_tumour_beside_an_organ_is_chosen_before_anything_is_measured(page, tm
     assert not at.exception
     assert numbers(at)["Cases"]
     assert "Region: tumor: 2" in text(at)
+
+
+def test_an_archive_is_shown_as_its_folder_is(page, tmp_path, monkeypatch):
+    from made_addresses import packed
+
+    from afl_core.base import paths
+
+    monkeypatch.setattr(paths, "REMOTE", tmp_path / "fetched")
+    made_trees.plain(tmp_path / "tree")
+    shown = text(page(tmp_path / "tree"))
+    at = page(packed(tmp_path / "tree", "zip"))
+    assert text(at).replace("tree.zip", "tree") == shown
+    assert f"--data {tmp_path / 'tree.zip'}" in "".join(code.value for code in at.code)
+
+
+def test_a_password_in_an_address_is_refused_and_stays_out_of_the_link(page):
+    at = page(Path("https://me:secret@example.org/data"))
+    assert "An address must hold no user, password or token" in text(at)
+    assert "secret" not in text(at) + str(dict(at.query_params))

@@ -8,11 +8,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from afl_core.base.remote import address
 from afl_core.data.check.anatomy import doubt_labels
 from afl_core.data.check.doubts import doubt_organs
 from afl_core.data.check.facts import Facts, Finding, counted
 from afl_core.data.check.findings import find_all, unusable_cases
-from afl_core.data.check.index import FileFacts, Index, Progress, read_files
+from afl_core.data.check.index import FileFacts, Index, Progress, read_files, unfetched
 from afl_core.data.check.references import ReferenceFacts, read_references
 from afl_core.data.layouts import Cohort
 from afl_core.data.loading import is_undrawn
@@ -147,14 +148,16 @@ def check_cohort(
     Args:
         cohort: The data set.
         index: Folder in which what was read is kept.
-        read: Whether to read the references; without, labels, volumes and roughness are not known.
+        read: Whether to read the references; without, labels, volumes and roughness are not known, and of data that are
+            elsewhere nothing is fetched.
         progress: Called while files are read, first for headers, then for references.
         executor: Reads the references; without one they are read here.
     """
     sequences = {case.case_id: tuple(case.sequences) for case in cohort.cases}
     cohort, undrawn = _without_undrawn(cohort)
     kept = Index(cohort.root, index)
-    files = read_files(kept, cohort.cases, progress=progress)
+    away = () if read else unfetched(kept, cohort.cases)
+    files = read_files(kept, cohort.cases, progress=progress, passed_over=frozenset(away))
     usable = [case for case in cohort.cases if case.reference and not files[case.reference].problem]
     references = read_references(kept, usable, progress=progress, executor=executor) if read else {}
     splits, problem = _splits(cohort)
@@ -164,6 +167,9 @@ def check_cohort(
     if undrawn:
         todo = "`afl demo --images` draws them; opening a case draws its own"
         findings.append(Finding("note", f"{counted(undrawn, 'case')} of the demo without images yet", undrawn, todo))
+    if away:
+        what = f"{counted(away, 'file')} not fetched, and so not checked"
+        findings.append(Finding("note", what, tuple(map(address, away)), "Read the references too"))
     findings.sort(key=lambda finding: _LEVELS.index(finding.level))
     return Report(
         root=cohort.root,

@@ -6,6 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
+from afl_core.base.remote import is_here
 from afl_core.base.words import number_of
 from afl_core.data.check.duplicates import find_duplicates
 from afl_core.data.check.index import FileFacts
@@ -52,7 +53,10 @@ class Facts:
             path: (case.case_id, name)
             for case in self.cohort.cases
             for name, path in (*case.sequences.items(), *([("reference", case.reference)] if case.reference else []))
-            if (name != "reference" or case.case_id in with_tumour) and not self.files[path].problem
+            if (name != "reference" or case.case_id in with_tumour)
+            and self.files[path].shape
+            and (self.references or is_here(path))  # nothing is fetched for headers alone
+            and not self.files[path].problem
         }
         groups = find_duplicates({path: self.files[path].size for path in files})
         return tuple(tuple(sorted(files[path] for path in paths)) for paths in groups)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -16,6 +16,7 @@ from pydantic import ConfigDict, Field, with_config
 from typing_extensions import TypedDict
 
 from afl_core.base.isolation import attempt
+from afl_core.base.remote import is_here
 from afl_core.base.storage import read_as, write_atomically
 from afl_core.data.formats.files import check_length, read_header
 from afl_core.data.loading import ras_grid_of
@@ -143,10 +144,23 @@ def file_state(path: Path) -> State:
     return stat.st_size, stat.st_mtime_ns
 
 
-def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> dict[Path, FileFacts]:
+def unfetched(index: Index, cases: Iterable[Case]) -> tuple[Path, ...]:
+    """Files of cases that lie elsewhere, and of which nothing is known yet but their sizes."""
+    files = dict.fromkeys(path for case in cases for path in (*case.sequences.values(), case.reference) if path)
+    return tuple(
+        path
+        for path in files
+        if not is_here(path) and index.get("files", path.relative_to(index.root).as_posix(), file_state(path)) is None
+    )
+
+
+def read_files(
+    index: Index, cases: Iterable[Case], *, progress: Progress, passed_over: Container[Path] = ()
+) -> dict[Path, FileFacts]:
     """The headers of all files of cases; those that did not change are taken from the index.
 
-    A file that cannot be read, or is shorter than its header says, has a problem.
+    A file that cannot be read, or is shorter than its header says, has a problem; of one that is passed over the size
+    alone is told.
     """
     stacked = {path: bool(case.channels) for case in cases for path in case.sequences.values()}
     stacked |= {case.reference: False for case in cases if case.reference}
@@ -154,6 +168,9 @@ def read_files(index: Index, cases: Iterable[Case], *, progress: Progress) -> di
     try:
         for done, (path, is_stack) in enumerate(stacked.items()):
             key, state = path.relative_to(index.root).as_posix(), file_state(path)
+            if path in passed_over:
+                facts[path] = FileFacts(state[0])
+                continue
             kept = index.get("files", key, state)
             if kept is None:
                 progress(done, len(stacked), path.name)

@@ -10,6 +10,7 @@ from afl_core.base import paths
 from afl_core.base.words import number_of
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.check.doubts import doubt_organs, known_tumour
+from afl_core.data.check.index import Index, unfetched
 from afl_core.data.check.references import count_unread
 from afl_core.data.label_codes import find_scheme
 from afl_core.data.labels import SCHEMES, WHOLE
@@ -34,13 +35,13 @@ CODES = "codes"
 
 REPORT_KEY = "data report"
 
-AT_ONCE = 100
-"""References that are read without asking; a hundred take some seconds to a minute."""
+AT_ONCE, AT_ONCE_MB = 100, 500
+"""References that are read, and MB that are fetched, without asking; a hundred take some seconds to a minute."""
 
 
 def show_title() -> None:
     """What the page is for."""
-    st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing is copied or changed.")
+    st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing in it is changed.")
 
 
 def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
@@ -51,7 +52,10 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
     proposed = st.session_state.get(FOLDER_KEY) or linked_folder(workspace)
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
     text = folder.text_input(
-        "Folder of the data set", proposed, key=f"data {proposed}", placeholder="/path/to/BraTS2021"
+        "Folder of the data set",
+        proposed,
+        key=f"data {proposed}",
+        placeholder="/path/to/BraTS2021, BraTS2021.zip, or s3://bucket/BraTS2021",
     )
     at_first = options_at_first(text, workspace)
     names = (RECOGNISE, *LAYOUTS, MASKS_ALONE.name)
@@ -197,14 +201,19 @@ def read(cohort: Cohort) -> Report:
     place = st.empty()
     unread = count_unread(cohort.root, paths.INDEX, cohort.cases)
     asked = _asked()
-    wanted = unread <= AT_ONCE or key in asked  # also by the page before a reload
+    away = unfetched(Index(cohort.root, paths.INDEX), cohort.cases)
+    size_mb = sum(path.stat().st_size for path in away) / 1e6
+    wanted = (unread <= AT_ONCE and size_mb <= AT_ONCE_MB) or key in asked  # also by the page before a reload
     if not wanted:
         hint, button = st.columns([5, 2], vertical_alignment="center")
-        hint.info(
-            f"{number_of(unread, 'reference was', 'references were')} not read yet: labels, volumes and roughness are "
-            "not known."
-        )
-        wanted = button.button(f"Read {number_of(unread, 'reference')}", type="primary")
+        unknown = "labels, volumes and roughness are not known."
+        if away:
+            files = number_of(len(away), "file")
+            hint.info(f"{files}, {size_mb / 1e3:.1f} GB, not fetched yet: grids, {unknown}")
+            wanted = button.button(f"Fetch and read {files}", type="primary")
+        else:
+            hint.info(f"{number_of(unread, 'reference was', 'references were')} not read yet: {unknown}")
+            wanted = button.button(f"Read {number_of(unread, 'reference')}", type="primary")
     if wanted:
         asked.add(key)
 
