@@ -1,8 +1,8 @@
 """`afl evaluate`, `rename` and `predict`: measure sources on cases, name them, and segment cases with a checkpoint."""
 
+import os
 from collections.abc import Sequence
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +12,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.cluster import Cluster, hold_cluster
 from afl_core.base.extras import need
 from afl_core.base.words import number_of
-from afl_core.base.workers import Workers, finished, worker_pool
+from afl_core.base.workers import Workers, worker_pool
 from afl_core.cli.by_protocol import measure_by
 from afl_core.cli.evaluate_cases import evaluate_cases
 from afl_core.cli.options import (
@@ -41,12 +41,12 @@ from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.masks import composed
 from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.data.splits import SPLITS_FILE, pick_split
-from afl_core.errors import AflError, UsageError
+from afl_core.errors import UsageError
 from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.grids import OTHER_GRID
 from afl_core.evaluation.manifest import MANIFEST
-from afl_core.evaluation.pipeline import predict_mask
+from afl_core.evaluation.prediction_stream import IN_A_ROW, predict_cases
 from afl_core.evaluation.prediction_values import MEANINGS
 from afl_core.evaluation.protocol_labels import by_labels
 from afl_core.evaluation.protocol_results import left_out_sentence, measurable
@@ -178,7 +178,10 @@ def predict(  # noqa: PLR0913 - one parameter an option
     workers: WorkersOption = None,
     cluster: ClusterOption = None,
 ) -> None:
-    """Segment cases with a checkpoint, on all cores or a cluster; needs no reference."""
+    """Segment cases with a checkpoint, on all cores or a cluster; needs no reference.
+
+    Each process reads the next case and writes the last one while the network is at work.
+    """
     need("train", of="`afl predict`")
     on = choose_cluster(cluster, workers) or workers
     (source,) = parse_sources([f"model={model}"])
@@ -187,13 +190,13 @@ def predict(  # noqa: PLR0913 - one parameter an option
     cohort = load_cohort(data, layout=layout, trust_voxel_order=trust_voxel_order)
     cases = _select(cohort, case)
     failed = dict(cohort.problems) if case is None else {}
-    work = partial(_predict_into, source=source, out=out)
+    each = 1 if isinstance(on, Cluster) else min(IN_A_ROW, -(-len(cases) // (4 * (on or os.cpu_count() or 1))))
     with progress_bar("Predicting") as advance, worker_pool(tasks=len(cases), workers=on, shared=out) as executor:
         advance(0, len(cases))
-        tasks = finished(work, cases, of=lambda case: f"predicting {case.case_id}", executor=executor)
-        for done, (chosen, outcome) in enumerate(tasks, start=1):
-            if isinstance(outcome, AflError):
-                failed[chosen.case_id] = str(outcome)
+        tasks = predict_cases(cases, source, out, executor=executor, in_a_row=each)
+        for done, (chosen, error) in enumerate(tasks, start=1):
+            if error is not None:
+                failed[chosen.case_id] = str(error)
             advance(done, len(cases), chosen.case_id)
     written = sum(chosen.case_id not in failed for chosen in cases)
     print_line(f"{written} of {number_of(len(cases), 'mask')} written to {out}")
@@ -239,10 +242,6 @@ def _names(region: str | None, regions: str | None) -> tuple[str, ...]:
     if region and regions:
         raise UsageError("Give either --region or --regions", received=f"{region} and {regions}")
     return tuple(filter(None, (name.strip() for name in (regions or "").split(","))))
-
-
-def _predict_into(case: Case, source: Source, out: Path) -> None:
-    predict_mask(case, source, out / f"{case.case_id}.nii.gz")
 
 
 def _select(cohort: Cohort, wanted: Sequence[str] | None) -> list[Case]:

@@ -16,12 +16,12 @@ from afl_core.base.isolation import attempt, explained
 from afl_core.base.storage import FileIdentity, file_identity
 from afl_core.base.workers import finished
 from afl_core.data.formats.files import save_mask
-from afl_core.data.layouts import load_case
 from afl_core.data.voxel_order import placed_by
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.case_reader import CaseReader, UnusableReferenceError
 from afl_core.evaluation.confidence_rows import measure_confidence
 from afl_core.evaluation.prediction_files import MissingPredictionError
+from afl_core.evaluation.prediction_stream import predict_mask
 from afl_core.evaluation.rows import SETTINGS, Known, Settings, measure_curve, measure_rows, row_key
 from afl_core.evaluation.sources import Source
 from afl_core.volume import Case
@@ -220,20 +220,6 @@ def predict_case(
 
 def _predict_into(case: Case, source: Source, out: Path) -> None:
     predict_mask(case, source, mask_path(out, source.name, case.case_id))
-
-
-def predict_mask(case: Case, source: Source, path: Path) -> None:
-    """Predict a case, whose reference is not looked at, and write the mask on the grid of the images.
-
-    Raises:
-        AflError: If an image is missing or cannot be read, or if the source cannot predict it.
-    """
-    needed = source.sequences()
-    present = [name for name in needed if name in case.sequences]
-    images = load_case(replace(case, reference=None), sequences=present).images
-    mask = source.predict(case, images, None).mask
-    like = case.sequences.get(case.grid, case.sequences[needed[0]])
-    save_mask(path, mask, like=placed_by(case, like))
 
 
 def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:

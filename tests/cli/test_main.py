@@ -28,9 +28,10 @@ from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import COLUMNS
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base import paths
-from afl_core.cli import doctor, evaluate, evaluate_cases, main, terminal
+from afl_core.cli import doctor, evaluate_cases, main, terminal
 from afl_core.cli.analysis import print_breakdown
 from afl_core.errors import DataError
+from afl_core.evaluation import prediction_stream
 from afl_core.evaluation.results import Results
 
 ROOT = Path(__file__).parents[2]
@@ -421,7 +422,7 @@ def unused(*_):
 def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make_checkpoint, monkeypatch, workers):
     """Without references; a case that cannot be read is one message and the others go on, here or in a pool."""
     if workers > 1:
-        monkeypatch.setattr(evaluate, "predict_mask", unused)
+        monkeypatch.setattr(prediction_stream, "predict_masks", unused)
     for case_id in ("Case_A", "Case_B", "Case_D"):
         files(case_id, cohort)["seg"].unlink()
     files("Case_A", cohort)["flair"].write_bytes(gzip.compress(b"not an image"))

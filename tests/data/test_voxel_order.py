@@ -11,7 +11,8 @@ from afl_core.data.formats.files import load_mask, load_volume
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.errors import GeometryError
 from afl_core.evaluation.manifest import load_manifest, whole_cohort
-from afl_core.evaluation.pipeline import evaluate_case, mask_path, predict_mask
+from afl_core.evaluation.pipeline import evaluate_case, mask_path
+from afl_core.evaluation.prediction_stream import predict_mask
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import MaskSource
 from afl_core.volume import Case, Mask, check_same_grid
