@@ -252,6 +252,6 @@ def _explained(url: str, error: Exception) -> DataError:
     if isinstance(error, (BadZipFile, tarfile.TarError, zlib.error, EOFError)):
         return DataError("The archive cannot be read", received=f"{url}: {text}", todo="Fetch or pack it again")
     if isinstance(error, OSError) or "connect" in text.lower():
-        todo = "Check the address and the network, and give the command again"
+        todo = "Check the address and the network, and try again"
         return DataError(f"{url} cannot be reached", received=text, todo=todo)
     return DataError(f"{url} cannot be read", received=text, todo="Check the address, or fetch the files yourself")

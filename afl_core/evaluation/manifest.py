@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, BaseModel, ValidationError
 
 from afl_core.base import paths
+from afl_core.base.remote import address
 from afl_core.base.storage import read_json
 from afl_core.data.covariates import Covariates
 from afl_core.data.labels import SYNONYMS
@@ -170,12 +171,17 @@ def whole_cohort(manifest: Manifest) -> Cohort:
     """The data set that a manifest names, with its layout, labels and region.
 
     Raises:
-        AflError: If it is gone, or no longer follows that layout.
+        AflError: If it is gone, no longer follows that layout, or lies at an address that was never opened here.
     """
     data, settings = manifest.data, manifest.settings
     if manifest.imported:
         todo = "To see cases, measure their masks: afl evaluate --references FOLDER --source NAME=MASKS"
         raise DataError("These results are imported tables, without images and masks", todo=todo)
+    if "://" in address(data.path) and not data.folder.is_dir():  # it may be somebody else's: no network is used for it
+        todo = f"Open it first: afl data check --headers-only {address(data.path)}"
+        raise DataError(
+            "The data set of these results was not opened on this machine", received=address(data.path), todo=todo
+        )
     options = DataOptions(data.kind, settings.labels or None, settings.region, settings.trust_voxel_order)
     cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
     if settings.more_regions:

@@ -145,6 +145,9 @@ def test_the_manifest_holds_the_address_and_opens_it_again(cohort, masks, tmp_pa
     (there.root / ".listed").unlink()
     with pytest.raises(DataError, match=r"http://127.0.0.1:\d+/cohort cannot be reached .* Check the address"):
         whole_cohort(manifest)
+    shutil.rmtree(paths.REMOTE)  # as for results from elsewhere: no server is asked that nobody here named
+    with pytest.raises(DataError, match=r"was not opened on this machine .*Open it first: afl data check"):
+        whole_cohort(manifest)
 
 
 @pytest.mark.parametrize(
