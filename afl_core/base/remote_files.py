@@ -127,14 +127,14 @@ def _system(url: str) -> tuple[Any, str]:
             raise missing(module, of=f"Data at {protocol}://")
     import fsspec  # noqa: PLC0415 - an extra
 
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = {"use_listings_cache": False}  # else a file that changed would look as when it was listed
     if _is_web(url):
         from aiohttp import ClientTimeout  # noqa: PLC0415 - an extra
 
         client = dict(fsspec.config.conf.get(protocol, {}).get("client_kwargs", {}))
         client |= {"timeout": ClientTimeout(total=None, sock_connect=20, sock_read=STALLED_SECONDS)}
         client |= {"auto_decompress": False}  # a .nii.gz is to come as it is stored
-        options = {"client_kwargs": client, "simple_links": False, "headers": {"Accept-Encoding": "identity"}}
+        options |= {"client_kwargs": client, "simple_links": False, "headers": {"Accept-Encoding": "identity"}}
     system = fsspec.filesystem(protocol, **options)
     return system, str(system._strip_protocol(url)).rstrip("/")
 
@@ -182,7 +182,6 @@ def _listed(url: str) -> Iterator[tuple[str, State]]:
         states = {name: state for name, state in states.items() if name.startswith(f"{root}/") or not root}
     else:
         system, root = _system(url)
-        system.invalidate_cache()
         found = _walk_pages(system, root) if _is_web(url) else system.find(root, detail=True)
         states = {name: _state(info) for name, info in found.items() if name != root and not name.endswith("/")}
     for name, state in states.items():
@@ -241,7 +240,7 @@ def _explained(url: str, error: Exception) -> DataError:
         error = error.__cause__  # what fsspec makes of any error of a web server
     status = getattr(error, "status", None)
     text = re.sub(r"\?\S+", "?...", f"{type(error).__name__} {error}".splitlines()[0])[:200]
-    if isinstance(error, FileNotFoundError) or status == 404:
+    if isinstance(error, FileNotFoundError) or status == 404 or "NoSuchBucket" in text:
         todo = "Check the address: the bucket or host, and the folder"
         return DataError("There is no such folder, file or bucket", received=url, todo=todo)
     if isinstance(error, PermissionError) or status in (401, 403) or "credential" in text.lower():

@@ -120,6 +120,12 @@ def test_a_file_that_changed_is_one_cases_problem(cohort, masks, tmp_path):
     assert load_case(load_cohort(Path("memory://cohort")).cases[1]).reference is not None  # listed anew at once
 
 
+@pytest.mark.parametrize("address", ["memory://cohort", "http://127.0.0.1/cohort"])
+def test_no_file_system_answers_from_a_list_of_its_own(address):
+    """S3's would say of a file that changed since what it said when the files were listed."""
+    assert not remote_files._system(address)[0].dircache.use_listings_cache
+
+
 def test_what_is_listed_is_believed_for_a_while(cohort, monkeypatch):
     address = Path(in_memory(cohort))
     assert len(load_cohort(address).cases) == 4
@@ -202,6 +208,8 @@ def test_a_server_that_is_not_there_lists_nothing_or_refuses(tmp_path, monkeypat
             load_cohort(Path(f"{host}/elsewhere"))
     refused = remote_files._explained("s3://b/x", PermissionError("Access Denied"))
     assert str(refused).startswith("Access to s3://b/x was refused")
+    no_bucket = remote_files._explained("s3://b/x", RuntimeError("An error occurred (NoSuchBucket) when calling ..."))
+    assert str(no_bucket).startswith("There is no such folder, file or bucket (received: s3://b/x)")
     secret = remote_files._explained("s3://b/x", RuntimeError("GET https://b/x?X-Amz-Signature=secret failed"))
     assert "secret" not in str(secret)
 

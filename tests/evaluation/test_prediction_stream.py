@@ -1,5 +1,6 @@
 """Masks of many cases: the bytes of one case after another, in order, while reading, network and writing overlap."""
 
+import signal
 import threading
 import time
 
@@ -73,3 +74,15 @@ def test_reading_network_and_writing_overlap(cohort, source, tmp_path, monkeypat
     assert 0.6 <= time.monotonic() - start < 1.1
     assert len(set().union(*threads.values())) == 3
     assert threads["_predict"] == {threading.get_ident()}  # PyTorch's number of threads is set for this one
+
+
+def test_ctrl_c_waits_for_no_reading(cohort, tmp_path, monkeypatch):
+    read = threading.Event()
+    monkeypatch.setattr(prediction_stream, "_read", lambda *_: read.wait(20))
+    main = threading.main_thread().ident
+    threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        list(predict_cases(load_cohort(cohort).cases, None, tmp_path))
+    assert time.monotonic() - start < 10
+    read.set()
