@@ -256,9 +256,10 @@ def build_comparison(
         problem, wanted = str(error), set(manifest.data.cases) or measured
     left_out = tuple(sorted(measured - wanted))
     rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
+    manifest = manifest.model_copy(update={"empty_masks": empty_counts(rows)})
     if region != regions[0]:
         here = set(rows.get("source", ())) | (set(manifest.sources) - somewhere)
-        manifest = manifest.for_region(region, sources=here, empty_masks=empty_counts(rows))
+        manifest = manifest.for_region(region, sources=here)
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:
             manifest = manifest.with_data(labels=whole.scheme.mapping(region))

@@ -181,7 +181,7 @@ def run_job(folder: Path) -> None:
             raise DataError("The case is no longer there", received=spec.case_id)
         case = cases[spec.case_id]
         if spec.measured:
-            known, settings = results.known_keys(), results.settings()
+            known, settings = results.known_keys([spec.case_id]), results.settings()
             result = evaluate_case(case, sources, results.folder, known=known, settings=settings, on_source=on_source)
         else:
             result = predict_case(case, sources, results.folder, on_source=on_source)

@@ -34,14 +34,16 @@ IMPORTED = "imported"
 """Kind of the data of results whose metrics another tool has measured."""
 
 FORMAT: Literal[1] = 1
-"""Version of the file's form; raised when a reader of the form before would take it wrongly."""
+WITH_PARTS: Literal[2] = 2
+"""Version of the folder's form; another where a reader of the form before would take it wrongly, as one that knows no
+parts would."""
 
 
 class Manifest(Section, BaseModel):
     """The whole file; that of a folder in which nothing was described yet is empty.
 
     Attributes:
-        format: `FORMAT`.
+        format: `FORMAT`, or `WITH_PARTS`.
         data: The data set.
         sources: Name to source, in the order in which they were given.
         settings: Settings of the measurement.
@@ -51,11 +53,11 @@ class Manifest(Section, BaseModel):
         problems: Case to source, or "" for the case as a whole, to what went wrong.
         region_problems: Region to the same, for a region that could not be measured where the first one could.
         missing: Source to the cases of which it has no prediction.
-        empty_masks: Source to rule to the number of cases that the rule touched.
+        empty_masks: Source to rule to the number of cases that the rule touched; counted anew when results are opened.
         updated: Time of the last change, in UTC.
     """
 
-    format: Literal[1] = 1
+    format: Literal[1, 2] = FORMAT
     data: DataSection = DataSection(path="", kind="", skipped={})
     sources: dict[Annotated[str, AfterValidator(checked_name)], SourceSection] = {}
     settings: SettingsSection = SettingsSection()

@@ -10,7 +10,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.rows import Settings
-from afl_core.evaluation.tables import CHANNELS, TEXTS
+from afl_core.evaluation.tables import TEXTS, in_order
 from afl_core.metrics.matchers import find_matcher
 
 Done = tuple[str, str, str]
@@ -41,7 +41,7 @@ def merged(old: pd.DataFrame, rows: list[dict[str, Any]], done: set[Done]) -> pd
     table = pd.concat(tables, ignore_index=True)
     texts = sorted(TEXTS & set(table))
     table[texts] = table[texts].fillna("")  # rows of an earlier version lack some
-    return _in_order(table)
+    return in_order(table)
 
 
 def of_region(table: pd.DataFrame, region: str) -> pd.DataFrame:
@@ -71,13 +71,7 @@ def without_source(problems: Problems, source: str) -> Problems:
 
 def with_source_renamed(table: pd.DataFrame, name: str, to: str) -> pd.DataFrame:
     """The rows in which a source has another name, in the fixed order."""
-    return _in_order(table.assign(source=table["source"].replace(name, to)))
-
-
-def _in_order(table: pd.DataFrame) -> pd.DataFrame:
-    order = ["case_id", "source", "region"] + (["lesion_id"] if "lesion_id" in table else [])
-    order = order[::-1] if CHANNELS in table else order  # much in each row, and a reader wants one region
-    return table.sort_values(order, kind="stable", ignore_index=True)
+    return in_order(table.assign(source=table["source"].replace(name, to)))
 
 
 def is_redone(source: str, result: CaseResult) -> bool:

@@ -1,4 +1,4 @@
-"""The results store: a folder with `cases.parquet`, `lesions.parquet`, `masks/` and `manifest.json`."""
+"""The results store: a folder with `cases.parquet`, `lesions.parquet`, parts of them, `masks/` and `manifest.json`."""
 
 import json
 import shutil
@@ -20,25 +20,22 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.contrast_rows import CONTRAST
-from afl_core.evaluation.manifest import FORMAT, MANIFEST, Manifest, load_manifest
+from afl_core.evaluation.manifest import FORMAT, MANIFEST, WITH_PARTS, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection
 from afl_core.evaluation.merging import (
     check_fits,
-    empty_counts,
-    merged,
-    of_region,
-    redone,
     still_missing,
     with_problems,
-    with_source_renamed,
     without_source,
 )
+from afl_core.evaluation.parts import load_parts
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.replaced import described, replaced
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import measured_rows
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
+from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows, stored_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, load_table
 from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120
@@ -82,40 +79,37 @@ class Results:
         manifest = self.manifest()
         return manifest.settings.choice() if manifest.measured else SETTINGS
 
-    def known_keys(self) -> frozenset[Known]:
-        """`known_by_case` of all cases."""
-        return frozenset(known for of_case in self.known_by_case().values() for known in of_case)
+    def known_keys(self, cases: Sequence[str] = ()) -> frozenset[Known]:
+        """`known_by_case` of all these cases together."""
+        return frozenset(known for of_case in self.known_by_case(cases).values() for known in of_case)
 
-    def known_by_case(self) -> dict[str, set[Known]]:
-        """Case id to source, region and key of its rows that stay as they are, as `measured_rows` gives them."""
-        return measured_rows(self.folder, self.cases(), first=self.settings().region)
+    def known_by_case(self, cases: Sequence[str] = ()) -> dict[str, set[Known]]:
+        """Case id to source, region and key of its rows that stay as they are, as `measured_rows` gives them.
+
+        Args:
+            cases: The cases that are looked at; () is all.
+        """
+        first = self.settings().region
+        where = {"case_id": cases} if cases else {}
+        table = stored_table(self.folder, CASES, first, columns=("key", "mask_sha256"), where=where)
+        return measured_rows(self.folder, table, first=first)
 
     def add(self, results: Sequence[CaseResult]) -> None:
         """Merge finished cases in: new rows replace those of the same case, source and region."""
         with self._turn():
             manifest = self.manifest()
             regions = manifest.settings.choice().regions
-            done, usual = redone(results, regions), {"region": regions[0]}
-            new = {
-                CASES: [row for of in results for row in of.rows],
-                LESIONS: [row for of in results for row in of.lesions],
-                CURVES: [row for of in results for row in of.curves],
-                CONFIDENCE: [row for of in results for row in of.confidence],
-            }
-            tables = {name: merged(self._table(name), [usual | row for row in new[name]], done) for name in TABLES}
             of_regions = {
                 region: with_problems(manifest.region_problems.get(region, {}), results, region)
                 for region in regions[1:]
             }
-            for name, table in tables.items():
-                if name not in OPTIONAL or not table.empty or (self.folder / name).is_file():
-                    write_table(self.folder / name, table)
+            empty = store_rows(self.folder, results, regions)
             self._write_manifest(
                 manifest,
                 problems=with_problems(manifest.problems, results),
                 region_problems={region: problems for region, problems in of_regions.items() if problems},
                 missing=still_missing(manifest.missing, results),
-                empty_masks=empty_counts(of_region(tables[CASES], regions[0])),
+                empty_masks=empty,
             )
 
     def describe_cohort(
@@ -242,15 +236,12 @@ class Results:
             if (masks := self.folder / "masks" / name).is_dir():
                 shutil.rmtree(self.folder / "masks" / to, ignore_errors=True)  # left by a source that is gone
                 masks.rename(self.folder / "masks" / to)
-            for table in TABLES:
-                if not (rows := self._table(table)).empty:
-                    write_table(self.folder / table, with_source_renamed(rows, name, to))
+            rename_rows(self.folder, name, to)
             self._write_manifest(manifest.with_source_renamed(name, to))
 
     def _table(self, name: str) -> pd.DataFrame:
         """A table as stored; rows of an earlier version, which measured one region, are of that."""
-        table = load_table(self.folder, name)
-        return table if table.empty or "region" in table else table.assign(region=self.settings().region)
+        return stored_table(self.folder, name, self.settings().region)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
@@ -275,10 +266,7 @@ class Results:
 
     def _forget(self, manifest: Manifest, source: str) -> Manifest:
         """Drop the rows of a source; the manifest without what it says of it."""
-        for name in TABLES:
-            table = load_table(self.folder, name)
-            if not table.empty:
-                write_table(self.folder / name, table[table["source"] != source])
+        forget_rows(self.folder, source)
         of_regions = {region: without_source(of, source) for region, of in manifest.region_problems.items()}
         return manifest.model_copy(
             update={
@@ -289,6 +277,7 @@ class Results:
         )
 
     def _write_manifest(self, manifest: Manifest, **changed: object) -> None:
-        now = {"format": FORMAT, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
+        form = WITH_PARTS if load_parts(self.folder) else FORMAT
+        now = {"format": form, "updated": datetime.now(UTC).isoformat(timespec="seconds")}
         record = manifest.model_copy(update=changed | now).record()
         write_atomically(self.folder / MANIFEST, (json.dumps(record, indent=1) + "\n").encode())

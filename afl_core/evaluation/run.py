@@ -15,7 +15,7 @@ from afl_core.evaluation.sources import Source, decide_meanings
 from afl_core.volume import Case
 
 STORE_SECONDS = 2.0
-"""Finished cases are stored this often: each time, all tables are written anew."""
+"""Finished cases are stored this often: each time is a part, or where there are few rows, all tables anew."""
 
 
 def begin(
@@ -73,7 +73,7 @@ def evaluate_into(
             cases,
             sources,
             results.folder,
-            known=results.known_by_case(),
+            known=results.known_by_case([case.case_id for case in cases]),
             settings=results.settings(),
             executor=executor,
         )
@@ -89,7 +89,8 @@ def evaluate_into(
 
 def pending(cases: Iterable[Case], sources: Sequence[Source], results: Results) -> list[Case]:
     """Cases that lack an up-to-date row of at least one source and region."""
-    known, settings = results.known_keys(), results.settings()
+    cases = list(cases)
+    known, settings = results.known_keys([case.case_id for case in cases]), results.settings()
     return [case for case in cases if any(_rows(case, source, settings) - known for source in sources)]
 
 

@@ -1,20 +1,26 @@
 """The tables of a results folder: read whole or refused, with the kind of every column checked."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 from pandas.api.types import is_numeric_dtype, is_string_dtype
 
+from afl_core.errors import DataError
 from afl_core.evaluation.manifest import damaged
+from afl_core.evaluation.part_rows import CASES as CASES
+from afl_core.evaluation.part_rows import PLAIN, read_rows
+from afl_core.evaluation.parts import load_parts
 from afl_core.metrics import METRICS
 from afl_core.metrics.probability_counts import NEAR_MM
 from afl_core.metrics.thresholds import COUNTS_AT
 
-CASES, LESIONS = "cases.parquet", "lesions.parquet"
+LESIONS = "lesions.parquet"
 CURVES, CONFIDENCE = "curves.parquet", "confidence.parquet"
 OPTIONAL = (CONFIDENCE, CURVES)
 """Tables of sources with probabilities, which results of masks lack."""
@@ -70,6 +76,9 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 """Columns of numbers, NaN where they are not defined."""
 
 
+TRIES = 5
+"""How often parts are read again that another process has merged meanwhile."""
+
 NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
@@ -88,13 +97,10 @@ def load_table(
         DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or
             holds a column of another kind than its name says.
     """
-    path = folder / name
-    if not path.is_file():
-        return pd.DataFrame()
     try:
-        wanted = [*IDENTITY[name], "region", *columns] if columns else None
-        some = [(column, "in", list(values)) for column, values in where.items()]
-        table = pd.read_parquet(path, columns=wanted, filters=some or None)
+        table = _read(folder, name, [*IDENTITY[name], "region", *columns] if columns else [], where)
+    except DataError:
+        raise
     except Exception as error:  # of many kinds, whose words say nothing to who reads a page
         reason = error if isinstance(error, PermissionError) else "it is no whole Parquet table"
         raise damaged(folder, name, reason) from error
@@ -103,6 +109,32 @@ def load_table(
     if fault := _fault(table, IDENTITY[name]):
         raise damaged(folder, name, fault)
     return table
+
+
+def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    """The rows of a table in the fixed order, of the parts too, where there are any."""
+    path, tries = folder / name, TRIES
+    while parts := load_parts(folder):
+        with suppress(FileNotFoundError):
+            table = read_rows(folder, name, [PLAIN, *parts], columns=columns, where=where)
+            if set(parts) <= set(load_parts(folder)):  # else some were merged while they were read
+                return in_order(table)
+        if not (tries := tries - 1):
+            raise DataError(f"{folder.name} changes faster than it can be read", todo="Try again in a moment")
+    if not path.is_file():
+        return pd.DataFrame()
+    if columns:  # rows of an earlier version lack some
+        held = set(pq.read_schema(path).names)
+        columns, where = ([*(n for n in columns if n in held)], {n: of for n, of in where.items() if n in held})
+    some = [(column, "in", list(values)) for column, values in where.items()]
+    return pd.read_parquet(path, columns=list(columns) or None, filters=some or None)
+
+
+def in_order(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows in the fixed order: by case, source, region and lesion."""
+    order = ["case_id", "source", "region"] + (["lesion_id"] if "lesion_id" in table else [])
+    order = order[::-1] if CHANNELS in table else order  # much in each row, and a reader wants one region
+    return table.sort_values(order, kind="stable", ignore_index=True)
 
 
 def check_complete(folder: Path, name: str, table: pd.DataFrame) -> None:
