@@ -16,7 +16,7 @@ from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.contrast_rows import VALUES, lacking_sentence
-from afl_core.evaluation.manifest import pick_region
+from afl_core.evaluation.stored import pick_region
 
 
 def open_compared(folder: Path, region: str = "") -> Comparison:

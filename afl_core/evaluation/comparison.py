@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from afl_core.base.words import named
@@ -11,41 +13,15 @@ from afl_core.data.labels import WHOLE, region_title
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
-from afl_core.evaluation.caveats import is_nowhere, nowhere_sentence, uncounted_sentences
-from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
-from afl_core.evaluation.manifest import (
-    MANIFEST,
-    Manifest,
-    counted,
-    damaged,
-    failed_predictions,
-    pick_region,
-    whole_cohort,
-)
-from afl_core.evaluation.merging import empty_counts, of_region
+from afl_core.evaluation.caveats import nowhere_sentence, uncounted_sentences
+from afl_core.evaluation.manifest import MANIFEST, Manifest, counted, failed_predictions, whole_cohort
+from afl_core.evaluation.merging import empty_counts
 from afl_core.evaluation.pipeline import mask_path
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
+from afl_core.evaluation.stored import Lesions, Stored, read_stored
 from afl_core.evaluation.stored_masks import is_measured_mask
-from afl_core.evaluation.tables import CASES, LESIONS, check_complete
 from afl_core.model.checkpoints import Card
-
-
-@dataclass(frozen=True, eq=False)
-class Stored:
-    """What a results folder stores.
-
-    Attributes:
-        manifest: Manifest of the folder.
-        rows: All its case rows, with the columns of `with_contrast` where that was measured.
-        lesions: All its lesion rows, likewise.
-        stamp: `Results.stamp` of when it was read.
-    """
-
-    manifest: Manifest
-    rows: pd.DataFrame
-    lesions: pd.DataFrame
-    stamp: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +33,7 @@ class Comparison:
         manifest: Manifest of the folder, with a data set and sources, as it is for the region that is looked at.
         rows: Case rows of the region, one per (case, source), of the cases that count; of a case in the order of the
             sources.
-        lesions: Lesion rows of the same region, cases and sources.
+        given_lesions: `lesions`, or what reads them when they are asked for.
         whole: The data set, or None where it cannot be opened.
         cohort: The same, narrowed to the cases that count.
         problem: Why there is no cohort, or "".
@@ -70,7 +46,7 @@ class Comparison:
     results: Results
     manifest: Manifest
     rows: pd.DataFrame
-    lesions: pd.DataFrame
+    given_lesions: Lesions
     whole: Cohort | None
     cohort: Cohort | None
     problem: str
@@ -78,6 +54,11 @@ class Comparison:
     stamp: int = 0
     regions: tuple[str, ...] = (WHOLE,)
     nowhere: tuple[str, ...] = ()
+
+    @cached_property
+    def lesions(self) -> pd.DataFrame:
+        """Lesion rows of the same region, cases and sources; many are read when they are first asked for."""
+        return self.given_lesions if isinstance(self.given_lesions, pd.DataFrame) else self.given_lesions()
 
     @property
     def region(self) -> str:
@@ -162,8 +143,11 @@ class Comparison:
     def of_sources(self, names: Sequence[str]) -> "Comparison":
         """The same results as if these were the only sources, in this order."""
         manifest = self.manifest.model_copy(update={"sources": {name: self.manifest.sources[name] for name in names}})
-        rows, lesions = (_rows_of(of, set(of.get("case_id", ())), tuple(names)) for of in (self.rows, self.lesions))
-        return replace(self, manifest=manifest, rows=rows, lesions=lesions)
+
+        def chosen(table: pd.DataFrame) -> pd.DataFrame:
+            return _rows_of(table, set(table.get("case_id", ())), tuple(names))
+
+        return replace(self, manifest=manifest, rows=chosen(self.rows), given_lesions=lambda: chosen(self.lesions))
 
     def source_list(self) -> tuple[Source, ...]:
         """The sources themselves, as recorded; raises `AflError` where one is gone."""
@@ -192,6 +176,9 @@ class Comparison:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
         path = self.mask_file(case_id, source)
         row, todo = measured.iloc[0].to_dict(), "Evaluate again: it is made anew"
+        if "mask_sha256" not in row:
+            where = {"case_id": [case_id], "source": [source], "region": [self.region]}
+            row |= self.results.cases(["mask_sha256"], where).iloc[0].to_dict()
         if not path.is_file():
             raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
         if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row, first=self.regions[0]):
@@ -218,34 +205,18 @@ def open_comparison(folder: Path, *, load: Callable[[Manifest], Cohort] = whole_
         )
         raise UsageError("This is not a results folder", received=folder, todo=todo)
     results = Results(folder)
-    return build_comparison(results, read_stored(results), load=load, region=region)
-
-
-def read_stored(results: Results) -> Stored:
-    """What a results folder stores; raises `DataError` where it is damaged."""
-    stamp = results.stamp()  # first: what is written meanwhile makes another one
-    rows, lesions = with_contrast(results.cases(), results.lesions(), load_contrast(results.folder))
-    return Stored(results.manifest(), rows, lesions, stamp)
+    return build_comparison(results, read_stored(results, region), load=load)
 
 
 def build_comparison(
-    results: Results, stored: Stored, *, load: Callable[[Manifest], Cohort] = whole_cohort, region: str = ""
+    results: Results, stored: Stored, *, load: Callable[[Manifest], Cohort] = whole_cohort
 ) -> Comparison:
-    """The comparison of what a folder stores.
+    """The comparison of what a folder stores of a region.
 
     Rows count if their case is in the data set, with a reference, and in the split that matters, and if their source is
     named. Arguments and errors as `open_comparison`.
     """
-    manifest, rows, lesions = stored.manifest, stored.rows, stored.lesions
-    if not manifest.described:
-        raise damaged(results.folder, MANIFEST, "no data or sources")
-    regions = _measured_regions(manifest, rows)
-    region = pick_region(regions, region)
-    somewhere = set(rows.get("source", ()))
-    check_complete(results.folder, CASES, rows)
-    check_complete(results.folder, LESIONS, lesions)
-    nowhere = tuple(name for name in regions if is_nowhere(of_region(rows, name)))
-    rows, lesions = of_region(rows, region), of_region(lesions, region)
+    manifest, rows, regions, region = stored.manifest, stored.rows, stored.regions, stored.region
     measured = set(rows.get("case_id", ()))
     whole, cohort, problem = None, None, ""
     try:
@@ -255,33 +226,34 @@ def build_comparison(
     except AflError as error:
         problem, wanted = str(error), set(manifest.data.cases) or measured
     left_out = tuple(sorted(measured - wanted))
-    rows, lesions = (_rows_of(table, wanted, tuple(manifest.sources)) for table in (rows, lesions))
+    sources = tuple(manifest.sources)
+    rows, lesions = _rows_of(rows, wanted, sources), stored.lesions
+    given = (
+        _rows_of(lesions, wanted, sources)
+        if isinstance(lesions, pd.DataFrame)
+        else lambda: _rows_of(lesions(), wanted, sources)
+    )
     manifest = manifest.model_copy(update={"empty_masks": empty_counts(rows)})
     if region != regions[0]:
-        here = set(rows.get("source", ())) | (set(manifest.sources) - somewhere)
+        here = set(rows.get("source", ())) | (set(manifest.sources) - stored.somewhere)
         manifest = manifest.for_region(region, sources=here)
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:
             manifest = manifest.with_data(labels=whole.scheme.mapping(region))
     return Comparison(
-        results, manifest, rows, lesions, whole, cohort, problem, left_out, stored.stamp, regions, nowhere
+        results, manifest, rows, given, whole, cohort, problem, left_out, stored.stamp, regions, stored.nowhere
     )
-
-
-def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
-    """The first region, and the others in which a source was measured, or failed; masks are of one region alone."""
-    tried = {*rows.get("region", ()), *manifest.region_problems}
-    first, *more = manifest.settings.choice().regions
-    return first, *(region for region in more if region in tried)
 
 
 def _rows_of(table: pd.DataFrame, cases: set[str], sources: tuple[str, ...]) -> pd.DataFrame:
     if table.empty:
         return table
-    selected = table[table["case_id"].isin(cases) & table["source"].isin(sources)]
-    order = {source: place for place, source in enumerate(sources)}
-    selected = selected.sort_values("source", key=lambda names: names.map(order), kind="stable")  # stored by name
-    return selected.sort_values("case_id", kind="stable", ignore_index=True)
+    counts = table["case_id"].isin(cases) & table["source"].isin(sources)
+    selected = table if counts.all() else table[counts]
+    by_source = pd.Categorical(selected["source"], categories=sources).codes  # stored by name
+    places = np.lexsort([by_source, pd.factorize(selected["case_id"], sort=True)[0]])
+    is_in_order = (places[1:] > places[:-1]).all()
+    return (selected if is_in_order else selected.iloc[places]).reset_index(drop=True)
 
 
 def _other_region(card: Card, region: str) -> str:

@@ -1,7 +1,7 @@
 """`manifest.json` of a results folder: what it may hold, checked when it is read, and what follows from it."""
 
 from collections import Counter
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -12,11 +12,10 @@ from afl_core.base import paths
 from afl_core.base.remote import address
 from afl_core.base.storage import read_json
 from afl_core.data.covariates import Covariates
-from afl_core.data.labels import SYNONYMS
 from afl_core.data.layouts import MASKS_ALONE, Cohort, DataOptions
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.patients import Patients, recorded
-from afl_core.errors import DataError, UsageError
+from afl_core.errors import DataError
 from afl_core.evaluation.manifest_sections import (
     CovariatesSection,
     DataSection,
@@ -206,20 +205,3 @@ def failed_predictions(manifest: Manifest) -> Counter[str]:
         for source in texts
         if source and case_id not in manifest.missing.get(source, ())
     )
-
-
-def pick_region(regions: Sequence[str], name: str) -> str:
-    """The region of that name among those that were measured; "" is the first.
-
-    Raises:
-        UsageError: If it was not measured.
-    """
-    region = SYNONYMS.get(name.lower(), name.lower())
-    if not name:
-        return regions[0]
-    if region not in regions:
-        what, todo = "This region was not measured in these results", f"Measure it: afl evaluate --regions {name}"
-        raise UsageError(
-            what, received=f"{name}; there {'are' if len(regions) > 1 else 'is'} {', '.join(regions)}", todo=todo
-        )
-    return region

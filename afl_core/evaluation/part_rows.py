@@ -1,6 +1,6 @@
 """The rows of plain file and parts as one table: which of them count, in which order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 PLAIN = ""
@@ -42,6 +43,7 @@ def read_rows(
     parts: Sequence[str],
     *,
     columns: Sequence[str] = (),
+    without: Collection[str] = (),
     where: Mapping[str, Sequence[str]] | None = None,
 ) -> pd.DataFrame:
     """The rows of a table that count in these parts, in the order of the parts.
@@ -51,18 +53,22 @@ def read_rows(
         table: Name of the table.
         parts: Names of the parts, the latest last; `PLAIN` is the plain file.
         columns: The columns to read besides `KEYS`; () is all.
+        without: Those that are not read where all are.
         where: Column to the values of the rows that are wanted.
 
     Raises:
         FileNotFoundError: If another process has merged a part meanwhile, at times.
     """
     where = where or {}
-    rows = _read(folder, table, parts, [*KEYS, *columns] if columns else (), where)
+    if without and not columns:
+        columns = [name for name in _columns(folder, table, parts) if name not in {*KEYS, *without}]
+    rows = _read(folder, table, parts, list(dict.fromkeys((*KEYS, *columns))) if columns else (), where)
     if table != SETTLED:
         of_keys = {name: values for name, values in where.items() if name in KEYS}
         cases = rows if table == CASES else _read(folder, CASES, parts, KEYS, of_keys)
         rows = _counting(rows, cases, _read(folder, SETTLED, parts, KEYS, {}))
-    found: pd.DataFrame = rows.drop_columns([PART]).to_pandas()
+    rows = rows.drop_columns([PART])
+    found: pd.DataFrame = rows.to_pandas(split_blocks=True, self_destruct=True)  # no second copy of a column
     return found
 
 
@@ -85,6 +91,17 @@ def _read(
                 found.append(_placed(rows, source, place))
     none = {key: pa.array([], pa.large_string()) for key in KEYS} | {PART: pa.array([], pa.int32())}
     return pa.concat_tables([*found, pa.table(none)], promote_options="permissive")
+
+
+def _columns(folder: Path, table: str, parts: Sequence[str]) -> list[str]:
+    """Every column that a file of the table has, in the order of the first."""
+    held = [
+        source_folder(folder, table, source) / f"{part}.parquet"
+        for source in sources_of(folder, table)
+        for part in parts
+    ]
+    files = [path for path in (folder / table, *held) if path.is_file()]
+    return list(dict.fromkeys(name for path in files for name in pq.read_schema(path).names))
 
 
 def _read_file(path: Path, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pa.Table:

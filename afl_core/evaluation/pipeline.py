@@ -1,5 +1,6 @@
 """Case x source to rows. One task a case: the reference is read and described once for all sources."""
 
+import hashlib
 import re
 import time
 from collections import defaultdict
@@ -13,7 +14,7 @@ from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.isolation import attempt, explained
-from afl_core.base.storage import FileIdentity, file_identity
+from afl_core.base.storage import FileIdentity, file_identity, write_atomically
 from afl_core.base.workers import finished
 from afl_core.data.formats.files import save_mask
 from afl_core.data.voxel_order import placed_by
@@ -28,6 +29,12 @@ from afl_core.volume import Case
 
 NOTHING: Mapping[str, AbstractSet[Known]] = MappingProxyType({})
 """What is known of cases where none has a row."""
+
+MANY_CASES = 2000
+"""Cases from which on masks lie in several folders."""
+
+SHARDED = ".sharded"
+"""File in `masks/` that says that they do."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +78,7 @@ def evaluate_cases(
     Args:
         cases: Cases with references.
         sources: Sources of the predicted masks.
-        out: Results folder; predicted masks go to `masks/SOURCE/CASE.nii.gz` there.
+        out: Results folder; predicted masks go where `mask_path` says.
         known: Case id to source, region and key of its rows that are already stored.
         settings: Settings of the measurement.
         executor: Executor of the tasks; without one they run here, one after the other.
@@ -222,8 +229,18 @@ def _predict_into(case: Case, source: Source, out: Path) -> None:
     predict_mask(case, source, mask_path(out, source.name, case.case_id))
 
 
+def shard_masks(out: Path, cases: int) -> None:
+    """Have the masks of a results folder of `MANY_CASES` lie in folders by `mask_path`; those that are there stay."""
+    if cases >= MANY_CASES and not (marker := out / "masks" / SHARDED).exists():
+        write_atomically(marker, b"")
+
+
 def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:
     """Path of the predicted mask of a case in a results folder.
+
+    It is `masks/SOURCE/CASE.nii.gz`, where people look for it. Where `shard_masks` has found many cases, masks that are
+    not there yet lie in one of 256 folders, `masks/SOURCE/cases.3f/CASE.nii.gz`: to list a folder of 100,000 files
+    takes long, above all on a network. No region's folder has a dot in its name.
 
     Args:
         out: The results folder.
@@ -238,4 +255,8 @@ def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:
         if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
             raise DataError("A case id or a source's name cannot be a path", received=name, todo="Rename the file")
     folder = out / "masks" / source
-    return (folder / re.sub(r"[^A-Za-z0-9_-]+", "_", region) if region else folder) / f"{case_id}.nii.gz"
+    folder = folder / re.sub(r"[^A-Za-z0-9_-]+", "_", region) if region else folder
+    path = folder / f"{case_id}.nii.gz"
+    if not (out / "masks" / SHARDED).exists() or path.exists():
+        return path
+    return folder / f"cases.{hashlib.sha256(case_id.encode()).hexdigest()[:2]}" / path.name

@@ -29,13 +29,13 @@ from afl_core.evaluation.merging import (
     without_source,
 )
 from afl_core.evaluation.parts import load_parts
-from afl_core.evaluation.pipeline import CaseResult
+from afl_core.evaluation.pipeline import CaseResult, shard_masks
 from afl_core.evaluation.replaced import described, replaced
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import measured_rows
 from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows, stored_table
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, load_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE
 from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120
@@ -50,13 +50,26 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def cases(self) -> pd.DataFrame:
-        """One row per (case, source, region), with its patient; empty if nothing was evaluated yet."""
-        return self._of_patients(self._table(CASES))
+    def cases(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+        """One row per (case, source, region), with its patient; empty if nothing was evaluated yet.
 
-    def lesions(self) -> pd.DataFrame:
-        """One row per (lesion, source, region), with its patient: reference lesions and false positives."""
-        return self._of_patients(self._table(LESIONS))
+        Of columns and rows those that are named, as `load_table`.
+        """
+        return self._of_patients(self._table(CASES, columns, where))
+
+    def lesions(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+        """One row per (lesion, source, region), with its patient: reference lesions and false positives; likewise."""
+        return self._of_patients(self._table(LESIONS, columns, where))
+
+    def measured(self) -> pd.DataFrame:
+        """Source, region and volume of the reference of every case row, in no order."""
+        first = self.settings().region
+        return stored_table(self.folder, CASES, first, columns=("reference_volume_ml",), ordered=False)
+
+    @property
+    def has_parts(self) -> bool:
+        """Whether there are so many rows that they lie in parts."""
+        return bool(load_parts(self.folder))
 
     def curves(self) -> pd.DataFrame:
         """The counts at every threshold, a row a case and source with probabilities; likewise."""
@@ -64,7 +77,7 @@ class Results:
 
     def confidence(self, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         """Voxels by their probability, likewise; of columns and rows those that are named, as `load_table`."""
-        return self._of_patients(load_table(self.folder, CONFIDENCE, columns=columns, where=where))
+        return self._of_patients(self._table(CONFIDENCE, columns, where))
 
     def manifest(self) -> Manifest:
         """Settings, sources, versions, empty-mask rules, problems; an empty one if nothing was evaluated yet."""
@@ -133,6 +146,7 @@ class Results:
             settings=settings_for(cohort, settings or self.settings()),
             cases=cases,
         )
+        shard_masks(self.folder, len(cohort.cases))
         doubt = " ".join(doubt_cohort(cohort))
         with self._turn():
             manifest = self.manifest()
@@ -239,16 +253,19 @@ class Results:
             rename_rows(self.folder, name, to)
             self._write_manifest(manifest.with_source_renamed(name, to))
 
-    def _table(self, name: str) -> pd.DataFrame:
+    def _table(
+        self, name: str, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+    ) -> pd.DataFrame:
         """A table as stored; rows of an earlier version, which measured one region, are of that."""
-        return stored_table(self.folder, name, self.settings().region)
+        return stored_table(self.folder, name, self.settings().region, columns=columns, where=where)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""
         if table.empty:
             return table
-        patients = self.manifest().patients(set(table["case_id"]))
-        return table.assign(patient=table["case_id"].map(patients.of))
+        places, names = pd.factorize(table["case_id"])
+        of = self.manifest().patients(names).of
+        return table.assign(patient=pd.Series([of[name] for name in names], dtype=names.dtype).array[places])
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

@@ -14,11 +14,19 @@ from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHE
 
 
 def stored_table(
-    folder: Path, name: str, first: str, *, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+    folder: Path,
+    name: str,
+    first: str,
+    *,
+    columns: Sequence[str] = (),
+    where: Mapping[str, Sequence[str]] = NOWHERE,
+    ordered: bool = True,
 ) -> pd.DataFrame:
     """A table as `load_table` gives it; rows of an earlier version, which measured one region, are of the first."""
-    table = load_table(folder, name, columns=columns, where=where)
-    return table if table.empty or "region" in table else table.assign(region=first)
+    table = load_table(folder, name, columns=columns, where=where, ordered=ordered)
+    if table.empty or "region" in table:
+        return table
+    return table.assign(region=first) if first in where.get("region", [first]) else table[:0]
 
 
 def store_rows(folder: Path, results: Sequence[CaseResult], regions: Sequence[str]) -> dict[str, dict[str, int]]:

@@ -76,6 +76,9 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 """Columns of numbers, NaN where they are not defined."""
 
 
+RARE = frozenset({"mask_sha256", "predicted_components"})
+"""Columns that take much memory and are looked at for one case at a time: of parts they are read where named."""
+
 TRIES = 5
 """How often parts are read again that another process has merged meanwhile."""
 
@@ -83,15 +86,21 @@ NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 def load_table(
-    folder: Path, name: str, *, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+    folder: Path,
+    name: str,
+    *,
+    columns: Sequence[str] = (),
+    where: Mapping[str, Sequence[str]] = NOWHERE,
+    ordered: bool = True,
 ) -> pd.DataFrame:
     """A table of a results folder, one of `TABLES`; empty if nothing was evaluated yet.
 
     Args:
         folder: The results folder.
         name: Name of the table.
-        columns: The columns that are read besides those that name a row; () is all.
+        columns: The columns that are read besides those that name a row; () is all, of parts all but `RARE`.
         where: Column to the values of the rows that are read; {} reads all rows.
+        ordered: Whether the rows of parts are put in the fixed order, for which they are all copied.
 
     Raises:
         DataError: If the file is damaged: it cannot be read, lacks a column that names its rows, names a row twice, or
@@ -99,6 +108,7 @@ def load_table(
     """
     try:
         table = _read(folder, name, [*IDENTITY[name], "region", *columns] if columns else [], where)
+        table = in_order(table) if ordered and load_parts(folder) else table
     except DataError:
         raise
     except Exception as error:  # of many kinds, whose words say nothing to who reads a page
@@ -112,20 +122,20 @@ def load_table(
 
 
 def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    """The rows of a table in the fixed order, of the parts too, where there are any."""
+    """The rows of a table, of the parts too, where there are any."""
     path, tries = folder / name, TRIES
     while parts := load_parts(folder):
         with suppress(FileNotFoundError):
-            table = read_rows(folder, name, [PLAIN, *parts], columns=columns, where=where)
+            table = read_rows(folder, name, [PLAIN, *parts], columns=columns, without=RARE, where=where)
             if set(parts) <= set(load_parts(folder)):  # else some were merged while they were read
-                return in_order(table)
+                return table
         if not (tries := tries - 1):
             raise DataError(f"{folder.name} changes faster than it can be read", todo="Try again in a moment")
     if not path.is_file():
         return pd.DataFrame()
-    if columns:  # rows of an earlier version lack some
+    if columns or where:  # rows of an earlier version lack some
         held = set(pq.read_schema(path).names)
-        columns, where = ([*(n for n in columns if n in held)], {n: of for n, of in where.items() if n in held})
+        columns, where = [n for n in columns if n in held], {n: of for n, of in where.items() if n in held}
     some = [(column, "in", list(values)) for column, values in where.items()]
     return pd.read_parquet(path, columns=list(columns) or None, filters=some or None)
 
@@ -134,12 +144,13 @@ def in_order(table: pd.DataFrame) -> pd.DataFrame:
     """The rows in the fixed order: by case, source, region and lesion."""
     order = ["case_id", "source", "region"] + (["lesion_id"] if "lesion_id" in table else [])
     order = order[::-1] if CHANNELS in table else order  # much in each row, and a reader wants one region
-    return table.sort_values(order, kind="stable", ignore_index=True)
+    places = np.lexsort([pd.factorize(table[name], sort=True)[0] for name in reversed(order)])
+    return table if (places[1:] > places[:-1]).all() else table.iloc[places].reset_index(drop=True)
 
 
 def check_complete(folder: Path, name: str, table: pd.DataFrame) -> None:
     """Raise `DataError` unless a table that has rows has every column that a comparison needs."""
-    missing = [column for column in NEEDED[name] if column not in table]
+    missing = [column for column in NEEDED[name] if column not in table and column not in RARE]
     if missing and not table.empty:
         raise damaged(folder, name, f"no column {missing[0]}")
 
@@ -152,8 +163,11 @@ def _fault(table: pd.DataFrame, identity: tuple[str, ...]) -> str:
     for name, column in table.items():
         if not _is_sound(str(name), column):
             return f"the column {name} holds something else than it should"
-    named = [*identity, *(["region"] if "region" in table else [])]
-    return "it names a row twice" if table.duplicated(named).any() else ""
+    numbers = np.zeros(len(table), np.int64)
+    for name in (*identity, *(["region"] if "region" in table else [])):
+        places, names = pd.factorize(table[name])
+        numbers = numbers * (len(names) + 1) + places
+    return "" if pd.Series(numbers).is_unique else "it names a row twice"
 
 
 def _is_sound(name: str, column: "pd.Series[Any]") -> bool:

@@ -1,5 +1,6 @@
 """What the charts of a comparison share: layout, axis titles, labels of bins, and what a dot knows of its case."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -18,6 +19,9 @@ Facts = tuple[NDArray[np.str_], str]
 
 MANY = 2000
 """Dots above which WebGL draws them: an SVG of more is slow to move."""
+
+MOST_DOTS = 20_000
+"""Dots of a figure that are drawn at most: more would cover one another, and take the browser seconds."""
 
 GREY = "#8C8C8C"
 """Colour of lines and notes that can be read on light pages and on dark ones."""
@@ -123,8 +127,33 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
 
 
 def add_dots(figure: go.Figure, count: int, **trace: Any) -> None:
-    """Add markers: in SVG, or in WebGL where the whole figure has many."""
+    """Add markers: in SVG, or in WebGL where the whole figure has many; of more than `MOST_DOTS` some, which it says.
+
+    Args:
+        figure: The chart.
+        count: Number of the dots of all its traces.
+        trace: The trace; what has a value a dot are arrays, or columns.
+    """
+    if count > MOST_DOTS:
+        trace = _thinned(trace, MOST_DOTS / count)
+        said = f"{MOST_DOTS:,} of {count:,} dots drawn"
+        if all(note.text != said for note in figure.layout.annotations):
+            where = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom"}
+            figure.add_annotation(text=said, showarrow=False, font={"size": 12}, **where)
     (figure.add_scattergl if count > MANY else figure.add_scatter)(mode="markers", **trace)
+
+
+def _thinned(trace: Mapping[str, Any], share: float) -> dict[str, Any]:
+    """A share of the dots of a trace, evenly by their order from left to right."""
+    order = np.argsort(np.asarray(trace["x"]), kind="stable")
+    n = len(order)
+    kept = order[np.linspace(0, n - 1, math.ceil(share * n)).round().astype(int)] if n else order
+
+    def some(value: Any) -> Any:
+        return np.asarray(value)[kept] if getattr(value, "shape", ())[:1] == (n,) else value
+
+    marker = {name: some(value) for name, value in trace.get("marker", {}).items()}
+    return {name: some(value) for name, value in trace.items()} | {"marker": marker}
 
 
 def swarm(values: ArrayLike) -> NDArray[np.float64]:

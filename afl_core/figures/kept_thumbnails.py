@@ -12,7 +12,6 @@ from afl_core.data.layouts import load_background, load_reference, load_sequence
 from afl_core.data.loading import is_undrawn
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
-from afl_core.evaluation.pipeline import mask_path
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.volume import Case, Mask, Volume
 
@@ -73,7 +72,7 @@ def kept_thumbnail(opened: Comparison, case_id: str) -> bytes:
 def thumbnail_path(opened: Comparison, case: Case) -> Path:
     """Where the thumbnail of a case is kept, as its files are now."""
     mask = opened.mask_file(case.case_id, "any")
-    inside = mask.relative_to(mask_path(opened.results.folder, "any", case.case_id).parent)
+    inside = mask.relative_to(opened.results.folder / "masks" / "any")
     folder = opened.results.folder / FOLDER / str(inside).removesuffix(".nii.gz")
     return folder / f"{thumbnail_key(opened, case)}.png"
 

@@ -37,6 +37,9 @@ Z95 = 1.959963984540054
 DARK = "#6A6A6A"
 """Colour of a line with a white rim, which stands out from dots on light pages and on dark ones."""
 
+MOST_STEPS = 5000
+"""Steps of a line: more would stand closer than the pixels of a screen. Those drawn are where they are of all."""
+
 RUG = 0.15
 """Height of the strips of found and of missed lesions, in units of recall."""
 
@@ -89,11 +92,12 @@ def plot_cumulative(units: Units) -> go.Figure:
     figure = go.Figure()
     for k, source in enumerate(units.sources):
         y = units.values[source].to_numpy(dtype=float)
-        order = np.argsort(y, kind="stable")
+        steps = np.unique(np.linspace(0, n - 1, min(n, MOST_STEPS)).round().astype(int))
+        order = np.argsort(y, kind="stable")[steps]
         text = f"<br>{source} %{{x:.{units.measure.digits}f}}<br>%{{y:.1%}} of the {units.noun} up to here<extra>"
         figure.add_scatter(
             x=np.concatenate([y[order[:1]], y[order]]),
-            y=np.arange(n + 1) / max(n, 1) if n else [],
+            y=np.concatenate([[0], (steps + 1) / n]) if n else [],
             mode="lines",
             line={"shape": "hv", "width": 2, "color": source_style(k)[0], "dash": DASHES[k % len(DASHES)]},
             customdata=facts[np.concatenate([order[:1], order])],
@@ -102,6 +106,7 @@ def plot_cumulative(units: Units) -> go.Figure:
         )
     figure.update_xaxes(title=f"{units.measure.title}, {units.measure.better} is better", zeroline=False)
     share = f"Share of {number_of(n, units.noun[:-1])} up to a value"
+    share += f"<br>{MOST_STEPS:,} steps drawn" if n > MOST_STEPS else ""
     figure.update_yaxes(title=share, tickformat=".0%", range=[0, 1.02], zeroline=False)
     return figure.update_layout(chart_layout(400))
 

@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.published import (
 )
 from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.sentences import levels_sentence, tests_sentence
-from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.statistics.bootstrap import resampling_text
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
 from afl_core.base.words import number_of
@@ -50,8 +50,9 @@ def method(findings: Findings) -> str:
         "Patient": f"{remarks} "
         f"Several {units.noun} of one patient in a bin are averaged first, so n counts patients"
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
-        "Intervals": f"Of the mean: BCa bootstrap over patients, {RESAMPLES:,} resamples, seed {SEED}, widened for "
-        f"small n. Means: 95 % each. {levels_sentence(breakdown.records, units)}",
+        "Intervals": "Of the mean: BCa bootstrap over patients, "
+        f"{resampling_text(units.table['patient'].nunique())}, widened for small n. Means: 95 % each. "
+        + levels_sentence(breakdown.records, units),
         "Few patients": f"Below {MIN_PATIENTS} patients there is neither an interval nor a p-value.",
     }
     if units.pairs:

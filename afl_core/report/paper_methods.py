@@ -8,7 +8,7 @@ from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.overall import Overall, basis_sentence
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, levels_sentence, tests_sentence
-from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.statistics.bootstrap import resampling_text
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
 from afl_core.base.words import number_of
@@ -141,7 +141,8 @@ def _statistics(findings: Findings) -> Iterator[Statement]:
         f"The patient is the unit of all statistics: several {units.noun} of one patient in a bin were averaged first."
     )
     yield Statement(
-        f"Intervals of means are BCa bootstrap intervals over patients ({RESAMPLES:,} resamples, seed {SEED}), "
+        "Intervals of means are BCa bootstrap intervals over patients "
+        f"({resampling_text(units.table['patient'].nunique())}), "
         "expanded for small samples, at 95 % each.",
         (BCA, EXPANDED),
     )

@@ -198,7 +198,7 @@ def test_a_hostile_case_name_is_a_plain_folder(tmp_path, case_id):
     class Cohort:
         cases = (case,)
 
-    opened = replace(opened, rows=rows, lesions=lesions, manifest=manifest, cohort=Cohort())
+    opened = replace(opened, rows=rows, given_lesions=lesions, manifest=manifest, cohort=Cohort())
     folder, notes = unpacked(opened, tmp_path, case_id)
     assert notes == ()
     assert re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,79}", folder.name)

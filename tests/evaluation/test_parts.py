@@ -80,11 +80,11 @@ STEPS = st.lists(
         ),
     ),
     min_size=1,
-    max_size=8,
+    max_size=6,
 )
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(steps=STEPS, plain=st.integers(0, 4))
 def test_what_is_read_does_not_depend_on_parts(tmp_path_factory, steps, plain):
     """The same steps, stored one after the other in plain files, in parts, and in parts upon plain files."""

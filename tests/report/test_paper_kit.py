@@ -26,7 +26,7 @@ def kit(tmp_path, *, sources=None, formats=tuple(FORMATS), **options):
     if sources:
         rows, lesions = make_tables(sources=sources)
         manifest = make_manifest(tmp_path, sources)
-        opened = replace(opened, rows=rows, lesions=lesions, manifest=manifest)
+        opened = replace(opened, rows=rows, given_lesions=lesions, manifest=manifest)
     chosen = Options(**options)
     breakdown = choose_breakdown((opened.rows, opened.lesions), opened.manifest, chosen)
     made = paper_kit(Findings(breakdown, chosen, opened, "afl export"), formats)

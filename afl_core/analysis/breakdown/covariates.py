@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level
@@ -103,10 +104,11 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]], *, s
     taken |= {label for label, _ in COMPUTED.values()}
     for name, of in columns.items():
         here = {unit: value for unit, value in of.items() if unit in known}
-        values = sorted(set(here.values()), key=_by_number)
-        if len(values) < 2:
+        found = set(here.values())
+        if len(found) < 2:
             continue
-        if isinstance(values[0], str):
+        if isinstance(next(iter(found)), str):
+            values = sorted(found, key=_by_number)
             axes[name] = _axis(name, tuple(map(str, values)), taken, sequence, by_values=True)
             here = {unit: values.index(value) for unit, value in here.items()}
         else:
@@ -115,11 +117,16 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]], *, s
         taken |= {axes[name].label, axes[name].of_lesion}
 
     def extended(table: pd.DataFrame) -> pd.DataFrame:
-        ids = list(zip(table["case_id"], table["lesion_id"], strict=True))
-        new = {name: [float(of.get(unit, of.get(unit[0], np.nan))) for unit in ids] for name, of in places.items()}
-        return table.assign(**new)
+        return table.assign(**{name: _of_units(table, of) for name, of in places.items()})
 
     return replace(units, reference=extended(units.reference), table=extended(units.table), covariates=axes)
+
+
+def _of_units(table: pd.DataFrame, of: Mapping[Any, float]) -> NDArray[np.float64]:
+    """The value of each lesion, or of its case, NaN where it has none."""
+    if isinstance(next(iter(of)), tuple):
+        return pd.Series(of).reindex(pd.MultiIndex.from_frame(table[["case_id", "lesion_id"]])).to_numpy(float)
+    return table["case_id"].map(of).to_numpy(float, na_value=np.nan)
 
 
 def _axis(name: str, names: tuple[str, ...], taken: Collection[str], sequence: str, *, by_values: bool = False) -> Axis:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
@@ -122,20 +124,63 @@ def select_each(
         if column not in rows:
             what = labels.get(column, column)
             raise UsageError(f"These results have no {what}", received=column, todo="Evaluate again")
-    facts = rows.drop_duplicates(["case_id", "lesion_id"]).set_index(["case_id", "lesion_id"])
-    wide = rows.pivot(index=["case_id", "lesion_id"], columns="source", values=list(labels)).reindex(facts.index)
-    evaluated = set(zip(rows["case_id"], rows["source"], strict=True))
-    ids = facts.index.get_level_values(0)
-    present = pd.DataFrame({name: [(case, name) in evaluated for case in ids] for name in wanted})
+    places = _places(rows, wanted)
+    facts = rows.iloc[places.first]
+    present = pd.DataFrame(places.of_cases()[places.cases[places.first]], columns=wanted)
     shared: dict[str, Any] = {
         "level": level,
         "sources": tuple(sources),
-        "reference": facts.reset_index().assign(patient=patient_column)[list(FACTS)],
+        "reference": facts.reset_index(drop=True).assign(patient=patient_column)[list(FACTS)],
         **(_false_positives(cases, members) if level == "lesion" else {}),
     }
     return tuple(
-        _paired(measure, wide[[measure.key]].droplevel(0, axis=1), members, present, shared) for measure in measures
+        _paired(measure, pd.DataFrame(places.spread(rows[measure.key]), columns=wanted), members, present, shared)
+        for measure in measures
     )
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Where the values of rows go in a table of a row a unit and a column a source.
+
+    Attributes:
+        units: Number of the unit of each row, in the order in which units appear; so are those of `cases`.
+        cases: Number of its case.
+        sources: Number of its source, -1 where it is not wanted.
+        first: The first row of each unit.
+        width: Number of the sources.
+    """
+
+    units: NDArray[np.intp]
+    cases: NDArray[np.intp]
+    sources: NDArray[np.intp]
+    first: NDArray[np.intp]
+    width: int
+
+    def spread(self, values: "pd.Series[Any]") -> NDArray[np.float64]:
+        """The values of the rows, NaN where there are none; shape (units, sources)."""
+        table, there = np.full((len(self.first), self.width), np.nan), self.sources >= 0
+        table[self.units[there], self.sources[there]] = values.to_numpy(dtype=float, na_value=np.nan)[there]
+        return table
+
+    def of_cases(self) -> NDArray[np.bool_]:
+        """Whether a case has a row of a source; shape (cases, sources)."""
+        table, there = np.zeros((self.cases.max() + 1, self.width), bool), self.sources >= 0
+        table[self.cases[there], self.sources[there]] = True
+        return table
+
+
+def _places(rows: pd.DataFrame, wanted: Sequence[str]) -> _Places:
+    cases, _ = pd.factorize(rows["case_id"])
+    lesions = rows["lesion_id"].to_numpy(np.int64)
+    units, first_of = pd.factorize(cases * (lesions.max() + 1) + lesions)
+    first = np.full(len(first_of), len(rows))
+    np.minimum.at(first, units, np.arange(len(rows)))
+    sources = pd.Index(wanted).get_indexer(rows["source"])
+    there = sources >= 0
+    if not pd.Series(units[there] * len(wanted) + sources[there]).is_unique:
+        raise ValueError("rows of several regions, or a row that stands twice, cannot be paired")
+    return _Places(units, cases, sources, first, len(wanted))
 
 
 def _paired(
@@ -146,14 +191,12 @@ def _paired(
     shared: Mapping[str, Any],
 ) -> Units:
     """The table of one metric, from its values and which of the sources were evaluated; a row a unit of both."""
-    values = wide.reindex(columns=list(present)).astype(float).reset_index(drop=True)
-    values = values.abs() if measure.absolute else values
+    values = wide.abs() if measure.absolute else wide
     complete = values.notna().all(axis=1)
     left_out = {f"no result of {name}": int((~there).sum()) for name, there in present.items()}
     left_out["metric undefined"] = int((present.all(axis=1) & ~complete).sum())
     keep = complete.to_numpy()
     values = values[keep].reset_index(drop=True)
-    values.columns.name = None
     return Units(
         measure=measure,
         table=shared["reference"][keep].reset_index(drop=True),

@@ -19,7 +19,7 @@ from afl_core.analysis.breakdown.sentences import (
     tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
-from afl_core.analysis.statistics.bootstrap import RESAMPLES, SEED
+from afl_core.analysis.statistics.bootstrap import resampling_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
@@ -120,7 +120,8 @@ def show_statistics(selection: Selection) -> None:
             f"{' '.join(notes(workspace.manifest, workspace.rows))} "
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{selection.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
-            f"({RESAMPLES:,} resamples, seed {SEED}). {levels_sentence(breakdown.records, selection.units)} "
+            f"({resampling_text(selection.units.table['patient'].nunique())}). "
+            f"{levels_sentence(breakdown.records, selection.units)} "
             "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
             "exact up to 50 differences. "
             f"{tests_sentence(breakdown.n_tests)} Effect: matched rank-biserial "

@@ -6,11 +6,13 @@ from pathlib import Path
 import streamlit as st
 
 from afl_core.data.layouts import Cohort
-from afl_core.evaluation.comparison import Comparison, Stored, build_comparison, read_stored
+from afl_core.errors import AflError
+from afl_core.evaluation.comparison import Comparison, build_comparison
 from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.results import Results
 from afl_core.figures.palette import SOURCE_COLOURS
+from afl_core.evaluation.stored import Stored, read_stored
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
@@ -64,13 +66,31 @@ def open_results(folder: Path, region: str = "") -> Comparison:
     Raises:
         AflError: If the folder cannot be read.
     """
-    results = Results(folder)
-    return build_comparison(results, _stored(str(folder), results.stamp()), load=_cohort, region=region)
+    stored = _stored(str(folder), Results(folder).stamp(), region)
+    try:
+        cohort: Cohort | AflError = _cohort(stored.manifest)
+    except AflError as error:
+        cohort = error
+    return _built(str(folder), f"{id(stored)} {id(cohort)}", stored, cohort)[0]
 
 
-@st.cache_data(max_entries=8, show_spinner="Reading results")
-def _stored(folder: str, stamp: int) -> Stored:
-    return read_stored(Results(Path(folder)))
+@st.cache_resource(max_entries=3, show_spinner="Reading results")
+def _stored(folder: str, stamp: int, region: str) -> Stored:
+    return read_stored(Results(Path(folder)), region)
+
+
+@st.cache_resource(max_entries=3, show_spinner=False)
+def _built(
+    folder: str, key: str, _stored: Stored, _cohort: Cohort | AflError
+) -> tuple[Comparison, Stored, Cohort | AflError]:
+    """The comparison of what was read and a data set; both are kept with it, so that no other has their `id`."""
+
+    def load(manifest: Manifest) -> Cohort:
+        if isinstance(_cohort, AflError):
+            raise _cohort
+        return _cohort
+
+    return build_comparison(Results(Path(folder)), _stored, load=load), _stored, _cohort
 
 
 @st.cache_resource(

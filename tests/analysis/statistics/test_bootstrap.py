@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import stats
 
+from afl_core.analysis.statistics import bootstrap
 from afl_core.analysis.statistics.bootstrap import SEED, expanded_level, mean_intervals
 
 REAL = st.floats(-1, 1).map(lambda value: round(value, 4))
@@ -157,3 +158,30 @@ def test_the_order_of_rows_matters_no_more_than_another_seed(seed):
     first, second = mean_intervals(rows), mean_intervals(np.random.default_rng(seed).permutation(rows))
     assert (first != second).any()
     assert np.abs(first - second).max(axis=1) == pytest.approx([0, 0], abs=0.06 * np.ptp(first, axis=1).max())
+
+
+@pytest.mark.parametrize("kind", ["normal", "skewed", "found or missed"])
+def test_intervals_of_many_are_what_resampling_gives(kind, monkeypatch):
+    """To the noise of 9,999 draws: a fiftieth of the standard error at these quantiles is one deviation of it."""
+    rng = np.random.default_rng(3)
+    rows = {
+        "normal": rng.normal(3, 2, (1500, 3)),
+        "skewed": rng.lognormal(0, 1.2, (1500, 3)) - 4,
+        "found or missed": (rng.uniform(size=(1500, 3)) < [0.5, 0.9, 0.03]).astype(float),
+    }[kind]
+    resampled = mean_intervals(rows, level=[0.95, 0.98, 0.95])
+    monkeypatch.setattr(bootstrap, "MOST_RESAMPLED", 1000)
+    many = mean_intervals(rows, level=[0.95, 0.98, 0.95])
+    error = rows.std(axis=0) / math.sqrt(len(rows))
+    assert np.abs((many - resampled) / error[:, None]).max() < 0.12
+    if kind == "skewed":  # and not only what mean and deviation give
+        plain = rows.mean(axis=0)[:, None] + error[:, None] * np.array([-1.96, 1.96])
+        assert (many - plain > 0.02 * error[:, None])[0].all()
+
+
+def test_intervals_of_many_equal_values_are_those_values(monkeypatch):
+    monkeypatch.setattr(bootstrap, "MOST_RESAMPLED", 10)
+    rows = np.column_stack([np.full(20, 0.3), np.arange(20) * 1e150])
+    low, high = mean_intervals(rows).T
+    assert low[0] == high[0] == rows[:, 0].mean()
+    assert 0 < low[1] < rows[:, 1].mean() < high[1]
