@@ -176,7 +176,7 @@ def _places(rows: pd.DataFrame, wanted: Sequence[str]) -> _Places:
     units, first_of = pd.factorize(cases * (lesions.max() + 1) + lesions)
     first = np.full(len(first_of), len(rows))
     np.minimum.at(first, units, np.arange(len(rows)))
-    sources = pd.Index(wanted).get_indexer(rows["source"])
+    sources = pd.Index(wanted).get_indexer(pd.Index(rows["source"]))
     there = sources >= 0
     if not pd.Series(units[there] * len(wanted) + sources[there]).is_unique:
         raise ValueError("rows of several regions, or a row that stands twice, cannot be paired")

@@ -11,8 +11,8 @@ from afl_core.evaluation.comparison import Comparison, build_comparison
 from afl_core.evaluation.job import EVERY, job_status
 from afl_core.evaluation.manifest import Manifest, whole_cohort
 from afl_core.evaluation.results import Results
-from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.evaluation.stored import Stored, read_stored
+from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.shared.errors import plain
 
 RESULTS_KEY = "results"
