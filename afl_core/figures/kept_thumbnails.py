@@ -16,7 +16,7 @@ from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.volume import Case, Mask, Volume
 
 FOLDER = "thumbnails"
-VERSION = 3
+VERSION = 4
 """Raise it when thumbnails are drawn otherwise."""
 
 UNDRAWN = "undrawn.png"
@@ -28,13 +28,13 @@ MAX_BYTES = 2**17
 def thumbnail_key(opened: Comparison, case: Case) -> str:
     """What a thumbnail depends on, as 16 digits: the files that it is made from, by path, size and time of change."""
     files = [*list(case.sequences.values())[:1], *([case.reference] if case.reference else [])]
-    files += [opened.mask_file(case.case_id, source) for source in _sources(opened)]
+    files += [opened.mask_file(case.case_id, source) for source in outlined_sources(opened)]
     facts = [
         VERSION,
         case.region.key,
         case.trust_voxel_order,
         case.grid,
-        _sources(opened),
+        outlined_sources(opened),
         [_stamped(p) for p in files],
     ]
     return hashlib.sha256(json.dumps(facts).encode()).hexdigest()[:16]
@@ -77,7 +77,8 @@ def thumbnail_path(opened: Comparison, case: Case) -> Path:
     return folder / f"{thumbnail_key(opened, case)}.png"
 
 
-def _sources(opened: Comparison) -> tuple[str, ...]:
+def outlined_sources(opened: Comparison) -> tuple[str, ...]:
+    """The sources whose masks a thumbnail outlines, in the order of `SOURCE_COLOURS`."""
     return tuple(drawn_sources(opened)[: len(SOURCE_COLOURS)])
 
 
@@ -89,17 +90,17 @@ def _stamped(path: Path) -> tuple[str, int, int]:
     return str(path), stat.st_size, stat.st_mtime_ns
 
 
-def _parts(opened: Comparison, case: Case) -> tuple[Volume | None, Mask | None, dict[str, Mask]]:
+def _parts(opened: Comparison, case: Case) -> tuple[Volume | None, Mask | None, dict[str, Mask | None]]:
     """Image, reference and masks; what cannot be read is left out, and the page says why where it shows the case."""
     reference = load_reference(case) if case.reference else None
-    predictions = {}
-    for source in _sources(opened):
+    predictions: dict[str, Mask | None] = {}
+    for source in outlined_sources(opened):
         try:
             predictions[source] = load_mask(opened.mask(case.case_id, source))
         except AflError:
-            continue
+            predictions[source] = None
     sequence = next(iter(case.sequences), "")
-    grid = reference or next(iter(predictions.values()), None)
+    grid = reference or next(filter(None, predictions.values()), None)
     if not sequence:
         return None, reference, predictions
     image = load_sequence(case, sequence) if grid is None else load_background(case, sequence, grid)[0]

@@ -21,13 +21,13 @@ WINDOW_PERCENTILES = (0.5, 99.5)
 Slice = NDArray[np.uint8]
 
 
-def thumbnail(image: Volume | None, reference: Mask | None, predictions: Mapping[str, Mask]) -> bytes:
+def thumbnail(image: Volume | None, reference: Mask | None, predictions: Mapping[str, Mask | None]) -> bytes:
     """The slice of `shown_slice` around its masks, as every figure shows a case: patient's left on the right.
 
     Args:
         image: Gray background, by the percentiles of the slice; None leaves it black.
         reference: Mask of the reference, or None.
-        predictions: Source name to mask on the same grid; at most three, coloured by place.
+        predictions: Source name to mask on the same grid, or None; at most three, coloured by place.
 
     Returns:
         A PNG of `SIZE_PX` pixels each way.
@@ -36,15 +36,19 @@ def thumbnail(image: Volume | None, reference: Mask | None, predictions: Mapping
         DataError: If there is nothing to show.
         GeometryError: If two of them lie on different grids.
     """
-    masks = {"the reference": reference, **predictions} if reference else dict(predictions)
+    named = {"the reference": reference, **predictions}
+    masks = {name: mask for name, mask in named.items() if mask}
     volumes: list[tuple[str, Volume]] = [*masks.items(), *([("the image", image)] if image else [])]
     if not volumes:
         raise DataError("This case has neither an image nor a mask")
     grid = volumes[0][1]
     for name, volume in volumes[1:]:
         check_same_grid(grid, volume, names=(volumes[0][0], name))
-    z = shown_slice(reference or Mask(np.zeros(grid.array.shape, bool), grid.affine), predictions)
-    colours = [*([REFERENCE_COLOUR] if reference else []), *SOURCE_COLOURS[: len(predictions)]]
+    drawn = {name: mask for name, mask in predictions.items() if mask}
+    z = shown_slice(reference or Mask(np.zeros(grid.array.shape, bool), grid.affine), drawn)
+    colours = [
+        colour for colour, mask in zip((REFERENCE_COLOUR, *SOURCE_COLOURS), named.values(), strict=False) if mask
+    ]
     slices = [mask.array[:, :, z] for mask in masks.values()] or [np.zeros(grid.array.shape[:2], bool)]
     cut = _Cut(slices, grid.spacing_mm[:2])
     background = None if image is None else _levels(image.array[:, :, z])

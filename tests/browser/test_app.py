@@ -264,3 +264,19 @@ def test_a_first_start_shows_the_demo_and_evaluates_and_draws_nothing(browser, s
     assert len(images) == 145
     assert not any(image.stat().st_size for image in images)
     page.close()
+
+
+def test_a_long_name_in_the_gallery_is_cut_at_its_start(page, serve):
+    """Its end tells it apart; without a cut, and in the link, it is as it is."""
+    page.goto(f"{serve(ROOT / 'app.py')}/?results=demo")
+    names = page.locator(".st-key-gallery [data-testid=stPageLink] p")
+    expect(names).to_have_count(6, timeout=60_000)
+    long = names.filter(has_text="_visit2").first
+    expect(long).to_be_visible()
+    places = long.evaluate(
+        """e => { const range = document.createRange(), text = e.firstChild, box = e.getBoundingClientRect();
+        return [0, text.length - 1].map(k => { range.setStart(text, k); range.setEnd(text, k + 1);
+            const at = range.getBoundingClientRect();
+            return at.left >= box.left - 1 && at.right <= box.right + 1; }); }"""
+    )
+    assert places == [False, True]

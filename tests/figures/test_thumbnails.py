@@ -75,3 +75,9 @@ def test_a_constant_or_undefined_image_is_drawn():
 def test_another_grid_is_refused():
     with pytest.raises(GeometryError):
         thumbnail(None, REFERENCE, {"A": Mask(REFERENCE.array, np.diag([2.0, 1, 1, 1]))})
+
+
+def test_a_source_without_a_mask_leaves_its_colour_to_nobody():
+    picture = pixels(thumbnail(None, REFERENCE, {"FL": None, "A-FL": mask((34, 38), (20, 30), (4, 12))}))
+    assert len(where(picture, SOURCE_COLOURS[0])[0]) == 0
+    assert len(where(picture, SOURCE_COLOURS[1])[0])

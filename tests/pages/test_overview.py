@@ -1,6 +1,7 @@
 """The Overview page: one sentence, one figure, one gallery; the same numbers as everywhere else."""
 
 import json
+import re
 
 import pandas as pd
 import pytest
@@ -10,8 +11,10 @@ from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.base import paths
 from afl_core.cli.summary import print_summary
+from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.results import MANIFEST, Results
+from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.report.build import Findings, build_report
 from afl_core.ui.overview.gallery import extremes
 from afl_core.ui.overview.picture import forest_panels, source_panels
@@ -186,3 +189,12 @@ def test_networks_of_drawn_tumours_on_other_data_are_told_at_the_result(app, tmp
     copy = text(app("overview"))
     assert said not in copy
     assert "Synthetic cohort." in copy
+
+
+def test_the_gallery_names_the_colours_of_the_outlines(app, results):
+    """In the order in which the pictures take them, whatever pair is chosen; a name is no markup."""
+    (legend,) = [block.proto.body for block in app().get("html") if "Outlines" in block.proto.body]
+    marks = re.findall(r"color: (#\w+)\S+ (\S+)</span>", legend)
+    assert marks == [(REFERENCE_COLOUR, "reference"), (SOURCE_COLOURS[0], "FL"), (SOURCE_COLOURS[1], "A-FL")]
+    rename_source(results, "A-FL", "<b>")
+    assert "&lt;b&gt;" in next(block.proto.body for block in app().get("html") if "Outlines" in block.proto.body)

@@ -1,6 +1,7 @@
 """The gallery of the Overview page: the cases that gain and lose most, with pictures, each a way to its voxels."""
 
 from collections.abc import Mapping
+from html import escape
 from typing import Any
 
 import pandas as pd
@@ -8,6 +9,8 @@ import streamlit as st
 
 from afl_core.base.numbers import number, volume
 from afl_core.evaluation.comparison import Comparison
+from afl_core.figures.kept_thumbnails import outlined_sources
+from afl_core.figures.palette import REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.thumbnails import thumbnail_addresses
@@ -27,15 +30,27 @@ def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
     compared = f", {pair[1]} against {pair[0]}" if pair else ""
     st.markdown(f"### {plain(f'{titles[0]} and {titles[1].lower()} in {summary.units.measure.label}{compared}')}")
     follow([*best["case_id"], *worst["case_id"]])
-    both = st.container(horizontal=True, gap="small")
-    for title, cases in zip(titles, (best, worst), strict=True):
+    sides = [(cases, thumbnail_addresses(workspace, tuple(cases["case_id"]))) for cases in (best, worst)]
+    if any(picture for _, pictures in sides for picture in pictures):
+        _show_legend(workspace)
+    both = st.container(horizontal=True, gap="small", key="gallery")
+    for title, (cases, pictures) in zip(titles, sides, strict=True):
         with both.container(width=SIDE_PX):
             st.caption(title if len(cases) else f"{title}: none")
-            pictures = thumbnail_addresses(workspace, tuple(cases["case_id"]))
             with st.container(horizontal=True, gap="xsmall"):
                 for case, picture in zip(cases.to_dict("records"), pictures, strict=True):
                     with st.container(width=CARD_PX, gap="xxsmall"):
                         _show_card(workspace, case, picture, pair)
+
+
+def _show_legend(workspace: Comparison) -> None:
+    """The colours of the outlines in the pictures, named in a line."""
+    names = ("reference", *outlined_sources(workspace))
+    marks = [
+        f'<span style="white-space: nowrap"><b style="color: {colour}">■</b> {escape(name)}</span>'
+        for name, colour in zip(names, (REFERENCE_COLOUR, *SOURCE_COLOURS), strict=False)
+    ]
+    st.html(f'<span style="font-size: 0.875rem">Outlines: {" &ensp;".join(marks)}</span>')
 
 
 def extremes(summary: Summary, pair: Pair | None) -> tuple[pd.DataFrame, pd.DataFrame]:
