@@ -23,17 +23,16 @@ from afl_core.analysis.breakdown.options import (
 from afl_core.analysis.breakdown.overall import basis_sentence, penalty_sentence
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records
 from afl_core.analysis.breakdown.regions import RegionBreakdown, compare_regions
-from afl_core.analysis.breakdown.sentences import capital, mean_sentence, pair_sentence
+from afl_core.analysis.breakdown.sentences import mean_sentence, pair_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base import paths
-from afl_core.data.labels import region_title
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import left_out_sentence, training_references
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.breakdown.covariates import choose_covariates
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import nothing_evaluated, open_results
+from afl_core.ui.shared.workspace import headline_start, nothing_evaluated, open_results
 
 LEVELS: Mapping[Level, str] = {"case": "Cases", "lesion": "Lesions"}
 SMOOTHNESS = {"roughness": "Roughness", "released_smoothness": "Released smoothness"}
@@ -143,9 +142,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
         if pair
         else mean_sentence(shown.records.iloc[0].to_dict(), units)
     )
-    of_region = f"{capital(region_title(workspace.region))}. " if regions else ""
-    synthetic = "Synthetic cohort. " if workspace.is_demo else ""
-    headline.markdown(f"## {synthetic}{plain(of_region + sentence)}")
+    headline.markdown(f"## {plain(headline_start(workspace) + sentence)}")
     if basis := " ".join(filter(None, [penalty_sentence(workspace.rows, units, pair), basis_sentence(units, pair)])):
         headline.caption(plain(basis))
     return Selection(workspace, options, breakdown, pair, _key(workspace, options), regions, absent)

@@ -33,7 +33,7 @@ from afl_core.ui.follow_up.slices import show_pair
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.kept import kept
-from afl_core.ui.shared.workspace import nothing_evaluated, open_case
+from afl_core.ui.shared.workspace import headline_start, nothing_evaluated, open_case
 
 ML = DIGITS["ml"]
 
@@ -62,10 +62,9 @@ def choose(workspace: Comparison) -> Selection | None:
     if table.empty:
         st.info(plain(f"{NEEDED}. {NEEDED_TODO}."))
         return None
-    demo = "Synthetic cohort. " if workspace.is_demo else ""
     patients = table["patient"].unique().tolist()
     several = number_of(len(patients), "patient has", "patients have")
-    st.markdown(f"## {plain(f'{demo}{several} two time points or more.')}")
+    st.markdown(f"## {plain(f'{headline_start(workspace)}{several} two time points or more.')}")
     st.markdown(plain(f"{NOT_CLINICAL} {' '.join(notes(workspace.manifest, workspace.rows))}"))
     st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in table["source"].unique()))
     unsure = filter(None, [unsure_sentence(workspace, table)])

@@ -25,7 +25,7 @@ from afl_core.ui.loss_xray.why import FORMULA, FORMULA_HELP, READINGS, show_why
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.save_figure import offer_figure
-from afl_core.ui.shared.workspace import open_case
+from afl_core.ui.shared.workspace import headline_start, open_case
 from afl_core.volume import Case
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def choose(workspace: Comparison) -> Selection | None:
     table, problems = _table(workspace, preparation)
     there = tumours(table)
     sentence = plain(headline(table)).replace(" %", "\N{NO-BREAK SPACE}%")
-    top.markdown(f"## {'Synthetic cohort. ' if workspace.is_demo else ''}{sentence}")
+    top.markdown(f"## {plain(headline_start(workspace))}{sentence}")
     if there.empty:
         st.info("No reference of this data set has a tumour that reaches the loss, so there is nothing to show.")
         return None

@@ -21,15 +21,17 @@ from afl_core.evaluation.facts import (
 from afl_core.glossary import TERMS
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.errors import plain
-from afl_core.ui.shared.workspace import nothing_evaluated
+from afl_core.ui.shared.workspace import headline_start, nothing_evaluated
 
 
 def show_sentence(workspace: Comparison, summary: Summary | None) -> Pair | None:
     """What cases and lesions show, and what stands behind it; returns the pair of sources that is compared."""
     pair = _choose_pair(summary)
-    synthetic = "Synthetic cohort. " if workspace.is_demo else ""
     said = " ".join(summary.sentences(pair)) if summary else nothing_evaluated(workspace)
-    st.markdown(f"## {synthetic}{plain(said)}", help=plain(summary.evidence(pair)) if summary and pair else None)
+    st.markdown(
+        f"## {plain(headline_start(workspace) + said)}",
+        help=plain(summary.evidence(pair)) if summary and pair else None,
+    )
     basis = f"{plain(basis_sentence(summary.units, pair))} " if summary else ""
     about = (
         "The focal loss (FL) against the adaptive focal loss (A-FL), or any other pair of sources. "

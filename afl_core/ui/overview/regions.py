@@ -23,6 +23,7 @@ def show_regions(workspace: Comparison, pair: Pair | None) -> None:
     if len(workspace.regions) < 2:
         return
     rows = {region: _row(workspace, region, pair) for region in workspace.regions}
+    rows[workspace.region]["Region"] += ", open"
     st.header("Regions")
     table = pd.DataFrame(rows.values()).fillna("")
     st.dataframe(

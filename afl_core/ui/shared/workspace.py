@@ -5,6 +5,8 @@ from pathlib import Path
 
 import streamlit as st
 
+from afl_core.analysis.breakdown.sentences import capital
+from afl_core.data.labels import region_title
 from afl_core.data.layouts import Cohort
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison, build_comparison
@@ -58,6 +60,12 @@ def nothing_evaluated(workspace: Comparison) -> str:
         "There is no checkpoint and no folder of masks to compare yet: the Data page shows the command that adds "
         "them. Loss X-ray needs the references alone."
     )
+
+
+def headline_start(workspace: Comparison) -> str:
+    """What stands before the headline of every page: that the cohort is synthetic, and the region of several."""
+    of_region = f"{capital(region_title(workspace.region))}. " if len(workspace.regions) > 1 else ""
+    return f"{'Synthetic cohort. ' if workspace.is_demo else ''}{of_region}"
 
 
 def open_results(folder: Path, region: str = "") -> Comparison:
