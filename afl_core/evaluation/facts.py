@@ -10,6 +10,7 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.manifest_sections import SourceSection
 from afl_core.evaluation.prediction_reading import changes
+from afl_core.metrics import METRICS
 from afl_core.model.checkpoints import Card
 
 
@@ -110,14 +111,19 @@ def empty_counts_text(manifest: Manifest) -> str:
     return "; ".join(counts) or "none"
 
 
-def false_positives_text(total: float, cases: int) -> str:
-    """How many predicted lesions are none, beside every recall of lesions.
+def false_positives_text(total: float, having: int, cases: int) -> str:
+    """How many predicted lesions are none, and in how many of the cases, beside every recall of lesions.
 
-    >>> false_positives_text(628, 60), false_positives_text(0, 0)
-    ('false positives: 628 (10.5 per case)', 'false positives: 0')
+    >>> false_positives_text(628, 41, 60)
+    'false positives: 628 in 41 of 60 cases, 10.47 a case'
+    >>> false_positives_text(4.5, 1, 2), false_positives_text(0, 0, 3)
+    ('false positives: 4.5 in 1 of 2 cases, 2.25 a case', 'false positives: 0 in 3 cases')
     """
-    a_case = total / cases if total else 0
-    return f"false positives: {total:g}" + (f" ({a_case:.3g} per case)" if total else "")
+    if not total:
+        return f"false positives: 0 in {number_of(cases, 'case')}"
+    count = number(total, 0 if float(total).is_integer() else 1)
+    a_case = number(total / cases, METRICS["lesion_fp"].digits)
+    return f"false positives: {count} in {having} of {number_of(cases, 'case')}, {a_case} a case"
 
 
 def lesions_sentences(opened: Comparison) -> tuple[str, ...]:
@@ -129,9 +135,8 @@ def lesions_sentences(opened: Comparison) -> tuple[str, ...]:
     for source, of_source in rows.groupby("source", sort=False):
         tp, fp, fn = (int(of_source[f"lesion_{kind}"].sum()) for kind in ("tp", "fp", "fn"))
         recall = f"{tp} of {number_of(tp + fn, 'lesion')} found" if tp + fn else "no lesion to find"
-        sentences.append(
-            f"{source}: {recall}; {false_positives_text(fp, len(of_source))}, in {number_of(len(of_source), 'case')}"
-        )
+        having = int((of_source["lesion_fp"] > 0).sum())
+        sentences.append(f"{source}: {recall}; {false_positives_text(fp, having, len(of_source))}")
     return tuple(sentences)
 
 

@@ -260,7 +260,7 @@ def test_evaluating_references_alone_prints_the_mean_dsc(afl, masks, cohort, tmp
     figures = ran.out.splitlines()[-1].split()
     everything = ["A", "0", "0", f"{(0.75 + 1 + 1) / 3:.3f}", "1.000", "3", "patients"]
     assert figures == [*everything, f"{(0.75 + 1) / 2:.3f}", "2", "patients"]
-    assert "A: 2 of 2 lesions found; false positives: 0, in 3 cases" in ran.err
+    assert "A: 2 of 2 lesions found; false positives: 0 in 3 cases" in ran.err
 
 
 def test_figures_are_over_patients_and_say_so(afl, masks, cohort, tmp_path):

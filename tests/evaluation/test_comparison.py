@@ -170,5 +170,5 @@ def test_false_positives_stand_beside_the_lesions_found(made):
     comparison = open_comparison(made.folder)
     counts = {"lesion_tp": 2, "lesion_fn": 1, "lesion_fp": 3}
     said = lesions_sentences(replace(comparison, rows=comparison.rows.assign(**counts)))
-    assert said[0] == "A: 8 of 12 lesions found; false positives: 12 (3 per case), in 4 cases"
+    assert said[0] == "A: 8 of 12 lesions found; false positives: 12 in 4 of 4 cases, 3.00 a case"
     assert lesions_sentences(replace(comparison, rows=comparison.rows.drop(columns="lesion_fp"))) == ()

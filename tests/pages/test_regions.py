@@ -141,7 +141,7 @@ def test_a_link_to_a_region_that_was_not_measured_says_so(app, results):
 
 def test_the_overview_has_a_row_for_every_region(app, results):
     (table,) = [of.value for of in app().dataframe if "Region" in of.value]
-    assert table["Region"].tolist() == ["whole tumour (WT)", "tumour core (TC)", "enhancing tumour (ET)"]
+    assert table["Region"].tolist() == ["whole tumour (WT), open", "tumour core (TC)", "enhancing tumour (ET)"]
     for region, row in zip(("whole", "tc", "et"), table.to_dict("records"), strict=True):
         dsc = open_comparison(results, region=region).rows.groupby("source")["dsc"].mean()
         assert (row["FL mean"], row["A-FL mean"]) == (f"{dsc['FL']:.3f}", f"{dsc['A-FL']:.3f}")

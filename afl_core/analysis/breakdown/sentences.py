@@ -158,9 +158,9 @@ def mean_sentence(record: Mapping[Any, Any], units: Units) -> str:
 
 def false_positives_sentences(units: Units) -> tuple[str, ...]:
     """The false positives of each source, which the scores of lesions alone do not show; () for cases."""
-    where = f"in {number_of(units.cases, 'case')}"
     return tuple(
-        f"{name}: {false_positives_text(total, units.cases)}, {where}." for name, total in units.false_positives.items()
+        f"{name}: {false_positives_text(total, units.false_positive_cases[name], units.cases)}."
+        for name, total in units.false_positives.items()
     )
 
 

@@ -37,6 +37,7 @@ class Units:
         seed_numbers: Source to the numbers of its seeds, in the order of those columns; none where they are not known.
         false_positives: At lesion level, source to its predicted components that match no lesion, a mean where it is
             one over seeds.
+        false_positive_cases: Source to the cases in which it has one, of several seeds any.
         cases: Number of the cases with a result of every source, in which these lie.
         covariates: Key to axis of each covariate, which is a column of `reference` and of `table`.
     """
@@ -51,6 +52,7 @@ class Units:
     seeds: Mapping[str, pd.DataFrame] = field(default_factory=dict)
     seed_numbers: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     false_positives: Mapping[str, float] = field(default_factory=dict)
+    false_positive_cases: Mapping[str, int] = field(default_factory=dict)
     cases: int = 0
     covariates: Mapping[str, Axis] = field(default_factory=dict)
 
@@ -208,13 +210,15 @@ def _paired(
 
 
 def _false_positives(cases: pd.DataFrame, members: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """`Units.false_positives` and `Units.cases`; the former empty where the rows do not count them."""
+    """`Units.false_positives`, in how many cases, and `Units.cases`; nothing where the rows do not count them."""
     wanted = [member for group in members.values() for member in group]
     if "lesion_fp" not in cases:
         return {}
     counts = cases.pivot(index="case_id", columns="source", values="lesion_fp").reindex(columns=wanted).dropna()
-    total = {str(name): float(sum_) for name, sum_ in pool_seeds(counts, members).sum().items()}
-    return {"false_positives": total, "cases": len(counts)}
+    pooled = pool_seeds(counts, members)
+    total = {str(name): float(sum_) for name, sum_ in pooled.sum().items()}
+    having = {str(name): int(any_) for name, any_ in (pooled > 0).sum().items()}
+    return {"false_positives": total, "false_positive_cases": having, "cases": len(counts)}
 
 
 def _check_sources(cases: pd.DataFrame, wanted: Sequence[str], sources: Sequence[str]) -> None:

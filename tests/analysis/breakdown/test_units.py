@@ -241,8 +241,8 @@ def test_lesions_come_with_the_false_positives_of_the_cases_that_every_source_ha
     units = select_units(cases, lesions, **chosen)
     assert (units.false_positives, units.cases) == ({"FL": 4.0, "A-FL": 30.0}, 2)
     assert false_positives_sentences(units) == (
-        "FL: false positives: 4 (2 per case), in 2 cases.",
-        "A-FL: false positives: 30 (15 per case), in 2 cases.",
+        "FL: false positives: 4 in 2 of 2 cases, 2.00 a case.",
+        "A-FL: false positives: 30 in 1 of 2 cases, 15.00 a case.",
     )
     without = select_units(cases.drop(columns="lesion_fp"), lesions, **chosen)
     assert false_positives_sentences(without) == ()
