@@ -57,6 +57,11 @@ def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
     return bins
 
 
+def n_text(n: int, units: Units) -> str:
+    """How many patients a mark is over: n where each has one unit, in words where the units are more."""
+    return f"n = {n:,}" if units.table["patient"].is_unique else number_of(n, "patient")
+
+
 def short_lines(label: Sequence[str]) -> str:
     """The label of a bin in lines so short that five fit side by side in half a narrow page; a number keeps its unit.
 
@@ -122,7 +127,7 @@ def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
         x=[x for x, *_ in shown],
         **marks_with_intervals(mean, low, high, source_marker(index, len(units.sources))),
         hovertext=[
-            f"<b>{source}</b>, {b.label[0]}: mean {number(r['mean'], digits)}<br>{_interval(r, digits)}"
+            f"<b>{source}</b>, {b.label[0]}: mean {number(r['mean'], digits)}<br>{_interval(r, units)}"
             for _, b, r in shown
         ],
         hoverinfo="text",
@@ -131,9 +136,9 @@ def add_means(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], 
     )
 
 
-def _interval(record: Mapping[Any, Any], digits: int) -> str:
-    ends = interval(record["mean_low"], record["mean_high"], digits)
-    return f"{'no interval' if ends == NOTHING else f'95 % interval {ends}'}, n = {record['n']:,}"
+def _interval(record: Mapping[Any, Any], units: Units) -> str:
+    ends = interval(record["mean_low"], record["mean_high"], units.measure.digits)
+    return f"{'no interval' if ends == NOTHING else f'95 % interval {ends}'}, {n_text(record['n'], units)}"
 
 
 def add_seeds(figure: go.Figure, units: Units, index: int, bins: Sequence[Bin], places: NDArray[np.float64]) -> None:

@@ -24,6 +24,7 @@ from afl_core.figures.bin_parts import (
     axis_title,
     drawn_units,
     ends_text,
+    n_text,
     short_lines,
     shown_bins,
 )
@@ -118,7 +119,7 @@ def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
         if range_ := range_text(r, units):
             label += [range_]
             label += [OWN_EDGES] if how[r["axis"]] == OWN_EDGES else []
-        label += [f"n = {r['n']:,}"]
+        label += [n_text(r["n"], units)]
         ends = (r["mean_difference"], r["ci_low"], r["ci_high"])
         marks.append(Mark(", ".join(label), *ends, count(r, units)))
     measure = units.measure
@@ -177,7 +178,7 @@ def plot_grid(
         figure.add_annotation(
             x=right[j],
             y=down[i] - (0.4 if 0 < n[i, j] < least else 0),
-            text=_cell_text(cells[i][j], least, units.measure.digits),
+            text=_cell_text(cells[i][j], least, units),
             showarrow=False,
             font=font,
         )
@@ -246,12 +247,12 @@ def _add_cell_dots(figure: go.Figure, rows: Binning, columns: Binning, units: Un
     )
 
 
-def _cell_text(cell: Mapping[Any, Any], least: int, digits: int) -> str:
-    n = cell["n"]
-    if n < least:
-        return f"n = {n}"
-    mean, interval = signed_interval(cell, digits)
-    return "<br>".join(line for line in (f"<b>{mean}</b>", interval, f"n = {n:,}") if line)
+def _cell_text(cell: Mapping[Any, Any], least: int, units: Units) -> str:
+    n = n_text(cell["n"], units)
+    if cell["n"] < least:
+        return n
+    mean, interval = signed_interval(cell, units.measure.digits)
+    return "<br>".join(line for line in (f"<b>{mean}</b>", interval, n) if line)
 
 
 def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units, pair: Pair) -> None:
@@ -267,7 +268,7 @@ def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units,
     for r in rows.to_dict("records"):
         mean, interval = signed_interval(r, units.measure.digits)
         text.append(
-            f"edge {r['edge']:.3g} (quantile {r['quantile']:.2f}), n = {r['n']:,}<br>"
+            f"edge {r['edge']:.3g} (quantile {r['quantile']:.2f}), {n_text(r['n'], units)}<br>"
             f"{pair[1]} minus {pair[0]} {mean} ({interval or 'too few'})"
         )
     figure.add_scatter(

@@ -446,3 +446,13 @@ def test_the_difference_of_every_bin_is_a_row_of_the_records(metric):
     np.testing.assert_allclose(trace.x - trace.error_x.arrayminus, pair["ci_low"])
     assert figure.layout.height == plot_means(found, "size").layout.height
     assert plot_means(found, "size").layout.xaxis.title.text == "Tumour volume (ml), own edges"
+
+
+def test_where_patients_have_several_units_the_rows_and_cells_say_patients():
+    """Two cases a patient: of 30 cases 15 patients, where n alone would read as cases."""
+    found = breakdown(make_units(per_patient=2))
+    assert plot_differences(found, PAIR).layout.yaxis.ticktext[0] == "All cases, 15 patients"
+    grid = compute_grid(found.units, SIZE, ROUGH, PAIR)
+    texts = [a.text for a in plot_grid(grid, SIZE, ROUGH, found.units, PAIR).layout.annotations]
+    assert any(text.endswith("patients") for text in texts)
+    assert not any("n = " in text for text in texts)

@@ -117,7 +117,7 @@ def show_statistics(selection: Selection) -> None:
     )
     st.caption(
         plain(
-            f"{' '.join(notes(workspace.manifest, workspace.rows))} "
+            f"{' '.join(notes(workspace.manifest, workspace.rows))} {_counted(records, selection.units)}"
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{selection.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
             f"({resampling_text(selection.units.table['patient'].nunique())}). "
@@ -139,6 +139,12 @@ def _differences(key: str, binnings: tuple[Binning, ...], _breakdown: Breakdown,
 @st.cache_resource(max_entries=32, show_spinner="Drawing")
 def _means(key: str, binning: Binning, _breakdown: Breakdown, pair: tuple[str, str] | None) -> go.Figure:
     return plot_means(_breakdown, binning.axis, pair)
+
+
+def _counted(records: pd.DataFrame, units: Units) -> str:
+    """What the columns n and units count; "" where they are the same, and only n is shown."""
+    same = (records["units"] == records["n"]).all()
+    return "" if same else f"n counts patients, units counts their {units.noun}. "
 
 
 def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> pd.DataFrame:
