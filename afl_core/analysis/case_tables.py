@@ -176,8 +176,14 @@ def rows_of(opened: Comparison, case_id: str) -> pd.DataFrame:
     return rows[rows["case_id"] == case_id].set_index("source") if not rows.empty else rows
 
 
+FROM_ZERO = "*"
+"""Mark of a metric whose difference is one of distances from 0, beside values that have a sign."""
+
+
 def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """One row a metric: the value of each source, and the difference of the first two.
+
+    A metric that is best at 0 is marked by `FROM_ZERO` where the difference is not that of the two values shown.
 
     Args:
         rows: The rows of `rows_of`.
@@ -188,9 +194,11 @@ def metric_table(rows: pd.DataFrame, sources: Mapping[str, Sequence[str]]) -> pd
     signed = rows[keys].astype(float).T
     values, difference = _pooled(signed, _distances(signed, keys), have)
     whole = all(len(seeds) == 1 for seeds in have.values())
-    absolute = ["" if whole or METRICS[key].better != "zero" else ", absolute" for key in keys]
+    apart = f" {FROM_ZERO}" if difference is not None else ""
+    of_zero = apart if whole else ", absolute"
+    marks = [of_zero if METRICS[key].better == "zero" else "" for key in keys]
     table = pd.DataFrame(
-        {"metric": [f"{METRICS[key].titled_direction}{text}" for key, text in zip(keys, absolute, strict=True)]}
+        {"metric": [f"{METRICS[key].titled_direction}{text}" for key, text in zip(keys, marks, strict=True)]}
     )
     digits = [digits_of(rows, key) if whole else METRICS[key].digits for key in keys]
     for source in have:

@@ -17,6 +17,7 @@ from afl_core.analysis.case_tables import (
     size_choices,
 )
 from afl_core.evaluation.comparison import open_comparison
+from afl_core.metrics import METRICS
 
 SOURCES = ("FL", "A-FL")
 TABLE = pd.DataFrame(
@@ -46,6 +47,9 @@ def test_errors_of_opposite_sign_compare_by_their_distance_from_zero():
     rows = pd.DataFrame({"volume_error_ml": [-5.0, 3.0]}, index=["FL", "A-FL"])
     table = metric_table(rows, {"FL": ("FL",), "A-FL": ("A-FL",)})
     assert table.drop(columns="metric").loc[0].tolist() == ["-5.00", "3.00", "-2.00"]
+    assert table["metric"][0] == f"{METRICS['volume_error_ml'].titled_direction} *"  # not -5 to 3, which is +8
+    one = metric_table(rows, {"FL": ("FL",)})
+    assert one["metric"][0] == METRICS["volume_error_ml"].titled_direction  # nothing is subtracted
 
 
 def test_seeds_of_opposite_errors_do_not_cancel_out():

@@ -8,6 +8,7 @@ import streamlit as st
 
 from afl_core.analysis.case_tables import (
     FALSE_POSITIVE,
+    FROM_ZERO,
     compared_sources,
     digits_of,
     lesion_table,
@@ -52,7 +53,9 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         st.markdown("### Metrics of this case")
         table = metric_table(rows, compared_sources(workspace))
         st.dataframe(table, hide_index=True, height="content", column_config=_metric_columns(workspace, table))
-        lines = [f"{name}: {summary}" for name, summary in workspace.summaries.items()]
+        marked = table["metric"].str.endswith(FROM_ZERO).any()
+        lines = [f"{FROM_ZERO} Best at 0: the difference is that of the distances from 0."] if marked else []
+        lines += [f"{name}: {summary}" for name, summary in workspace.summaries.items()]
         notes = rows["note"].fillna("").to_dict() if "note" in rows else {}
         lines += [f"{name}'s mask on this case: {note}" for name, note in notes.items() if note]
         st.caption("  \n".join(map(plain, lines)))
@@ -111,6 +114,8 @@ def show_table(workspace: Comparison, table: pd.DataFrame, metric: str) -> None:
     columns = _number_columns(table, digits_of(workspace.rows, metric), TERMS[METRICS[metric].label])
     with st.expander(f"These {number_of(len(table), 'case')} as a table"):
         st.dataframe(table.reset_index(), hide_index=True, placeholder=NOTHING, column_config=columns)
+        if METRICS[metric].better == "zero" and "difference" in table:
+            st.caption("Best at 0: the difference is that of the distances from 0.")
 
 
 def _metric_columns(workspace: Comparison, table: pd.DataFrame) -> dict[str, Any]:
