@@ -32,12 +32,18 @@ def notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
         return ()
     if manifest.imported:
         return (f"{manifest.patients(rows['case_id']).sentence()}.", *_imported(manifest, rows))
-    patients = f"{manifest.patients(rows['case_id']).sentence()}."
-    ignored = ignored_sentence(manifest, rows)
-    region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
-    covariates = covariates_sentence(manifest, rows)
-    sentences = (patients, region, ignored, covariates, *meanings(manifest), *_saturated(rows))
+    patients, region, *files = volume_notes(manifest, rows)
+    sentences = (patients, region, ignored_sentence(manifest, rows), covariates_sentence(manifest, rows), *files)
     return tuple(sentence for sentence in sentences if sentence)
+
+
+def volume_notes(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
+    """The notes on what volumes alone rest on: patients, region and what predicted files hold; see `notes`."""
+    if rows.empty or manifest.imported:
+        return notes(manifest, rows)
+    patients = f"{manifest.patients(rows['case_id']).sentence()}."
+    region = f"Region: {manifest.data.labels or region_title(manifest.settings.region)}."
+    return (patients, region, *meanings(manifest), *_saturated(rows))
 
 
 def imported_sentence(manifest: Manifest) -> str:

@@ -70,3 +70,12 @@ def test_one_time_point_a_patient_is_one_plain_sentence(app, results):
 
 def test_without_results_it_says_what_to_do(app):
     assert "afl demo" in text(app("follow_up"))
+
+
+def test_it_says_of_patients_and_lesions_only_what_it_uses(app, visits):
+    """One visit after baseline: no word of several, nor of lesions, which no volume here depends on."""
+    said = text(app("follow_up"))
+    assert "Number of time points after baseline, one a patient." in said
+    assert "several" not in said
+    assert "enter no lesion score" not in said
+    assert "enter no lesion score" in text(app("breakdown"))

@@ -25,7 +25,7 @@ from afl_core.analysis.follow_up import (
 )
 from afl_core.base.numbers import DIGITS, interval, number
 from afl_core.base.words import named, number_of
-from afl_core.evaluation.caveats import notes, warnings
+from afl_core.evaluation.caveats import volume_notes, warnings
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.follow_up import plot_follow_up
 from afl_core.glossary import TERMS
@@ -65,7 +65,7 @@ def choose(workspace: Comparison) -> Selection | None:
     patients = table["patient"].unique().tolist()
     several = number_of(len(patients), "patient has", "patients have")
     st.markdown(f"## {plain(f'{headline_start(workspace)}{several} two time points or more.')}")
-    st.markdown(plain(f"{NOT_CLINICAL} {' '.join(notes(workspace.manifest, workspace.rows))}"))
+    st.markdown(plain(f"{NOT_CLINICAL} {' '.join(volume_notes(workspace.manifest, workspace.rows))}"))
     st.markdown("\n".join(f"- {plain(disagreement_sentence(table, source))}" for source in table["source"].unique()))
     unsure = filter(None, [unsure_sentence(workspace, table)])
     for warning in (*warnings(workspace.manifest, workspace.rows), *workspace.left_out_sentences, *unsure):
@@ -137,20 +137,23 @@ def show_cohort(selection: Selection) -> None:
     """Responses of reference and sources against each other, and agreement of the change."""
     table = selection.table
     st.markdown("### Response by volume: reference and source")
+    more = table["time_point"].max() > 2  # the baseline, and one more
+    several = "; several are of one patient" if more else ", one a patient"
+    why = ", since several of one patient are not independent" if more else ""
     sources = table["source"].unique().tolist()
     columns = st.columns(min(2, len(sources)), gap="large")
     for k, source in enumerate(sources):
         with columns[k % len(columns)]:
             _show_matrix(selection, source)
     st.caption(
-        "Number of time points after baseline; several are of one patient. Rows: the reference, columns: the source. "
+        f"Number of time points after baseline{several}. Rows: the reference, columns: the source. "
         "Click a number to open its case in Compare, the one with the largest error of volume."
     )
     st.markdown("### Agreement of the change in volume")
     shown = agreement_table(agreement_of_change(table))
     st.dataframe(shown, hide_index=True, height="content", column_config=_columns(shown))
     st.caption(
-        "One change a patient, the last time point minus the first, since several of one patient are not independent. "
+        f"One change a patient, the last time point minus the first{why}. "
         "Bias: mean of the source's change minus the reference's. Limits of agreement: bias ± 1.96 standard "
         "deviations (Bland and Altman 1986), within which 95 % of patients' errors are expected. ±: half of the 95 % "
         "interval of each; wide where patients are few. Left out: patients without a prediction at the first or last "
