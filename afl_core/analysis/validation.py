@@ -9,6 +9,7 @@ import numpy as np
 from afl_core.base.words import named, number_of
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.manifest import Manifest
 
 SHAPE = ["reference_volume_ml", "roughness", "sphericity", "elongation"]
 """Columns that are the same in two cases where their references are."""
@@ -17,6 +18,23 @@ LEAST_ALIKE = 2
 """Equal references of two results from which on they are taken for those of the same patients; one may be chance."""
 
 _OTHERS = "Give results of other patients, such as those of the validation split"
+
+
+def fits(opened: Manifest, other: Manifest, sources: Iterable[str]) -> bool:
+    """Whether other results are of other cases of the same data set, with the same checkpoints, by the manifests alone.
+
+    Args:
+        opened: Manifest of the results that are compared, in the region that is looked at.
+        other: Manifest of results that may serve as validation.
+        sources: Names of the sources; files of masks, which have no fingerprint, are never the same.
+    """
+    here, there = opened.data, other.data
+    if (here.path, here.kind) != (there.path, there.kind) or not here.cases or not there.cases:
+        return False
+    if set(here.cases) & set(there.cases) or opened.settings.region not in other.settings.choice().regions:
+        return False
+    pairs = [(opened.sources.get(name), other.sources.get(name)) for name in sources]
+    return all(a and b and a.fingerprint and (a.kind, a.fingerprint) == (b.kind, b.fingerprint) for a, b in pairs)
 
 
 def check_validation(opened: Comparison, validation: Comparison, sources: Sequence[str]) -> None:

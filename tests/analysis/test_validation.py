@@ -4,11 +4,13 @@ import shutil
 
 import pytest
 from made_maps import PAIR, measure_maps
+from made_results import CARD
 
-from afl_core.analysis.validation import check_validation
+from afl_core.analysis.validation import check_validation, fits
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import begin, evaluate_into
 from afl_core.evaluation.sources import parse_sources
@@ -90,3 +92,25 @@ def test_one_reference_of_the_same_shape_may_be_chance(made, opened):
 def test_a_patient_in_both_is_named_before_its_reference(opened):
     with pytest.raises(DataError, match="Patients of the validation cases are among those that are compared"):
         check_validation(opened, opened, PAIR)
+
+
+def test_results_fit_by_data_set_other_cases_region_and_fingerprint():
+    checkpoint = {"kind": "checkpoint", "path": "/net", "fingerprint": "f00d", "card": CARD}
+    record = {"data": {"path": "/data", "kind": "plain", "skipped": {}, "cases": ["a"]}, "sources": {"FL": checkpoint}}
+
+    def manifest(sources=None, **data):
+        given = (
+            record | {"data": record["data"] | data} | ({"sources": {"FL": checkpoint | sources}} if sources else {})
+        )
+        return Manifest.model_validate(given)
+
+    opened = manifest()
+    assert fits(opened, manifest(cases=["b"]), ["FL"])
+    assert not fits(opened, manifest(cases=["a", "b"]), ["FL"])
+    assert not fits(opened, manifest(cases=["b"], path="/other"), ["FL"])
+    assert not fits(opened, manifest(cases=["b"], sources={"fingerprint": "beef"}), ["FL"])
+    assert not fits(opened, manifest(cases=["b"]), ["FL", "A-FL"])
+    assert not fits(opened.for_region("et", sources=["FL"], empty_masks={}), manifest(cases=["b"]), ["FL"])
+    masks = {"kind": "masks", "path": "/masks"}
+    alike = [manifest(cases=[case], sources=masks | {"fingerprint": ""}) for case in "ab"]
+    assert not fits(*alike, ["FL"])  # nothing says that the files are of one network

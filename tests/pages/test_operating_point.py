@@ -1,9 +1,12 @@
 """The tab Operating point: counts at every threshold, and matched thresholds with results of other patients."""
 
+import json
 import shutil
 
 import pytest
 from made_maps import measure_maps
+
+from afl_core.evaluation.manifest import MANIFEST
 
 
 def text(at) -> str:
@@ -44,3 +47,22 @@ def test_validation_results_that_will_not_do_are_said_and_hide_no_chart(app, par
     shown = app("breakdown", results="test", view="Operating point", validation="again")
     assert any("Patients of the validation cases are among" in error.value for error in shown.error)
     assert "Dice against the threshold" in text(shown)
+
+
+def test_the_one_folder_of_other_cases_and_the_same_sources_is_chosen_at_first(app, parts, tmp_path):
+    """As where a data set is measured on its test and on its validation cases; of two that fit the reader chooses."""
+    for part in ("test", "validation"):
+        path = tmp_path / "results" / part / MANIFEST
+        manifest = json.loads(path.read_text())
+        manifest["data"] |= {"path": "/gone", "cases": [f"{part}{k}" for k in range(7)]}
+        for name, source in manifest["sources"].items():
+            source["fingerprint"] = name
+        path.write_text(json.dumps(manifest))
+    for view in ("Operating point", "Confidence"):
+        shown = app("breakdown", results="test", view=view)
+        assert [box.value for box in shown.selectbox if box.label == "Validation results"] == ["validation"]
+        assert not shown.error
+    assert "7 validation cases" in text(shown)
+    shutil.copytree(tmp_path / "results" / "validation", tmp_path / "results" / "again")
+    shown = app("breakdown", results="test", view="Operating point")
+    assert [box.value for box in shown.selectbox if box.label == "Validation results"] == ["none"]
