@@ -74,6 +74,8 @@ def test_the_open_data_set_is_what_is_shown(page, results):
         "Empty references": "1",
     }
     assert "what the other pages show" in text(at)
+    assert "; the open results are of 3 of them." in text(at)  # one of the four cases was not measured
+    assert "Nothing is copied or changed" not in text(at)
 
 
 def test_a_folder_is_shown_for_confirmation_before_it_is_opened(page, tmp_path):

@@ -34,6 +34,15 @@ def test_a_folder_beside_the_data_set_is_offered_and_measured(page, results, coh
     assert list(results.manifest().sources) == ["FL", "A-FL", "moved"]
 
 
+def test_what_a_case_without_a_file_means_is_said_where_one_is_offered(page, tmp_path):
+    """All four cases of a folder say nothing of it; of three the fourth is missing."""
+    (tmp_path / "FL").rename(tmp_path / "moved")
+    said = "A case without a file counts in no mean of that source"
+    assert not [caption for caption in page().caption if said in caption.value]
+    (tmp_path / "moved" / "lost.nii.gz").unlink()
+    assert [caption for caption in page().caption if said in caption.value]
+
+
 def test_two_models_of_nnunet_open_as_a_comparison_in_one_step(page, results, tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))

@@ -166,7 +166,9 @@ def check_cohort(
     findings = [*find_all(facts), *(Finding("warning", doubt, ()) for doubt in doubts if doubt)]
     if undrawn:
         todo = "`afl demo --images` draws them; opening a case draws its own"
-        findings.append(Finding("note", f"{counted(undrawn, 'case')} of the demo without images yet", undrawn, todo))
+        findings.append(
+            Finding("note", f"{counted(undrawn, 'case')} of the demo whose images are not drawn yet", undrawn, todo)
+        )
     if away:
         what = f"{counted(away, 'file')} not fetched, and so not checked"
         findings.append(Finding("note", what, tuple(map(address, away)), "Read the references too"))

@@ -41,7 +41,10 @@ AT_ONCE, AT_ONCE_MB = 100, 500
 
 def show_title() -> None:
     """What the page is for."""
-    st.markdown("What a folder holds, what is wrong with it, and what can be done. Nothing in it is changed.")
+    st.markdown(
+        "What a folder holds, what is wrong with it, and what can be done. Its files are never changed: what is "
+        "renamed, removed or deleted at the end of this page are results, never data or predictions."
+    )
 
 
 def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:

@@ -45,7 +45,9 @@ def _offer_comparing(workspace: Comparison | None, cohort: Cohort, options: Data
     name = find_results(cohort, compared=True)
     if workspace is not None and workspace.name == name and _says_patients(workspace, cohort):
         patients = workspace.manifest.patients([case.case_id for case in cohort.cases]).sentence()
-        st.caption(plain(f"These data and this region are what the other pages show: {patients}."))
+        counted = workspace.rows["case_id"].nunique() if not workspace.rows.empty else len(cohort.cases)
+        fewer = f"; the open results are of {counted} of them" if counted < len(cohort.cases) else ""
+        st.caption(plain(f"These data and this region are what the other pages show: {patients}{fewer}."))
         return
     left, right = st.columns([2, 7], vertical_alignment="center")
     if name is not None:

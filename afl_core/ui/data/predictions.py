@@ -42,6 +42,7 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
     known = {source.path for source in sources.values()}
     chosen = dict[str, Path]()
     many = number_of(len(cohort.cases), "case")
+    fewer = False
     for candidate in _candidates(str(cohort.root), cohort.options, cohort):
         if str(candidate.path) in known:
             continue
@@ -51,6 +52,12 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
         offered = candidate.cases == len(cohort.cases) or is_model(candidate.path)  # a fold may be missing
         if st.checkbox(label, value=offered, key=f"predictions {candidate.path}"):
             chosen[name] = candidate.path
+        fewer |= candidate.cases < len(cohort.cases)
+    if fewer:
+        st.caption(
+            "A case without a file counts in no mean of that source; a comparison is over the cases that all of its "
+            "sources have."
+        )
     return chosen
 
 

@@ -8,6 +8,7 @@ from afl_core.base.words import number_of
 from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import LAYOUTS, Cohort
 from afl_core.data.layouts.hints import MASKS
+from afl_core.data.loading import is_undrawn
 
 _VALUE = r"(?!with\b|and\b|or\b|in\b|for\b)('[^']*'|[A-Za-z0-9_=-]+(?:,[A-Za-z0-9_-]+=[0-9]+)*)"
 
@@ -47,7 +48,9 @@ def read_sentence(cohort: Cohort) -> str:
     """What is read of a folder, and how much of it is not; the findings name each file."""
     images = sum(len(case.sequences) for case in cohort.cases)
     references = sum(case.reference is not None for case in cohort.cases)
-    read = f"{number_of(len(cohort.cases), 'case')} with {number_of(images, 'image')} and "
+    undrawn = sum(is_undrawn(path) for case in cohort.cases for path in case.sequences.values())
+    yet = f" ({undrawn} not drawn yet)" if undrawn else ""
+    read = f"{number_of(len(cohort.cases), 'case')} with {number_of(images, 'image')}{yet} and "
     read += number_of(references, "reference")
     left = [
         (cohort.problems, "case or file that cannot be used", "cases or files that cannot be used"),

@@ -80,8 +80,8 @@ def test_the_cohort_is_completed_by_writing_it(drawn, undrawn):
 def test_the_check_says_that_they_are_not_drawn_and_finds_nothing_wrong(undrawn, tmp_path):
     report = check_cohort(load_cohort(undrawn), index=tmp_path / "index")
     assert report.worst != "error"
-    (note,) = (finding for finding in report.findings if "without images" in finding.what)
-    assert note.what == "2 cases of the demo without images yet"
+    (note,) = (finding for finding in report.findings if "images are not drawn" in finding.what)
+    assert note.what == "2 cases of the demo whose images are not drawn yet"
     assert "afl demo --images" in note.todo
     assert report.unusable == ()
     assert report.cases[0].sequences == ("flair", "t1", "t1ce", "t2")
