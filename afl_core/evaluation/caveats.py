@@ -141,11 +141,8 @@ def _drawn(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
     """A warning where networks that learned from the drawn tumours of the demo are measured on other data."""
     if manifest.of_demo(rows["case_id"]):
         return []
-    names = [
-        name
-        for name, source in manifest.sources.items()
-        if source.card is not None and source.card.data.get("name") == paths.DEMO_NAME
-    ]
+    cards = [(name, source.card) for name, source in manifest.sources.items()]
+    names = [name for name, card in cards if card is not None and card.data.get("name") == paths.DEMO_NAME]
     if not names:
         return []
     learned = "is a network that was" if len(names) == 1 else "are networks that were"

@@ -4,6 +4,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import streamlit as st
 
 from afl_core.evaluation import changes
 
@@ -40,6 +41,7 @@ def test_what_a_case_without_a_file_means_is_said_where_one_is_offered(page, tmp
     said = "A case without a file counts in no mean of that source"
     assert not [caption for caption in page().caption if said in caption.value]
     (tmp_path / "moved" / "lost.nii.gz").unlink()
+    st.cache_data.clear()  # which keeps for a minute what was found
     assert [caption for caption in page().caption if said in caption.value]
 
 
