@@ -111,6 +111,6 @@ def test_results_fit_by_data_set_other_cases_region_and_fingerprint():
     assert not fits(opened, manifest(cases=["b"], sources={"fingerprint": "beef"}), ["FL"])
     assert not fits(opened, manifest(cases=["b"]), ["FL", "A-FL"])
     assert not fits(opened.for_region("et", sources=["FL"], empty_masks={}), manifest(cases=["b"]), ["FL"])
-    masks = {"kind": "masks", "path": "/masks"}
-    alike = [manifest(cases=[case], sources=masks | {"fingerprint": ""}) for case in "ab"]
+    masks = {"kind": "masks", "files": 1, "fingerprint": "", "card": None}
+    alike = [manifest(cases=[case], sources=masks) for case in "ab"]
     assert not fits(*alike, ["FL"])  # nothing says that the files are of one network
