@@ -117,7 +117,7 @@ def show_statistics(selection: Selection) -> None:
     )
     st.caption(
         plain(
-            f"{' '.join(notes(workspace.manifest, workspace.rows))} {_counted(records, selection.units)}"
+            f"{' '.join(notes(workspace.manifest, workspace.rows))} {counted_sentence(records, selection.units)}"
             "Difference: the later source minus the earlier one, mean over patients; a patient's several "
             f"{selection.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
             f"({resampling_text(selection.units.table['patient'].nunique())}). "
@@ -141,7 +141,7 @@ def _means(key: str, binning: Binning, _breakdown: Breakdown, pair: tuple[str, s
     return plot_means(_breakdown, binning.axis, pair)
 
 
-def _counted(records: pd.DataFrame, units: Units) -> str:
+def counted_sentence(records: pd.DataFrame, units: Units) -> str:
     """What the columns n and units count; "" where they are the same, and only n is shown."""
     same = (records["units"] == records["n"]).all()
     return "" if same else f"n counts patients, units counts their {units.noun}. "

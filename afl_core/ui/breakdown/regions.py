@@ -17,7 +17,7 @@ from afl_core.figures.chart_style import Pair, difference_title
 from afl_core.figures.region_forest import plot_regions
 from afl_core.glossary import TERMS
 from afl_core.ui.breakdown.controls import Selection
-from afl_core.ui.breakdown.panels import statistic_columns, statistics_table
+from afl_core.ui.breakdown.panels import counted_sentence, statistic_columns, statistics_table
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
 
@@ -34,7 +34,9 @@ def show_regions(selection: Selection) -> None:
             _write(of, mean_sentence(of.breakdown.records.iloc[0].to_dict(), of.breakdown.units))
         return
     there = [of for of in regions if pair in of.breakdown.units.pairs]
-    st.markdown(f"### {plain(difference_title(regions[0].breakdown.units, pair))}, in each region")
+    units = regions[0].breakdown.units
+    n = "" if units.table["patient"].is_unique else " (n: patients)"
+    st.markdown(f"### {plain(difference_title(units, pair))}, in each region{n}")
     key = repr((selection.key, selection.options, selection.workspace.regions))
     show_chart(
         _figure(key, there, pair), f"{selection.workspace.name} {selection.options.metric} regions", key="regions"
@@ -65,6 +67,7 @@ def _show_statistics(regions: list[RegionBreakdown], pair: Pair, basis: str) -> 
         table = statistics_table(of.breakdown.pair(*pair), of.breakdown.units, one_pair=True)
         table.insert(0, "region", of.title)
         tables.append(table)
+    counted = counted_sentence(regions[0].breakdown.records, regions[0].breakdown.units)
     columns = statistic_columns(regions[0].breakdown.units.measure.digits)
     columns["region"] = st.column_config.TextColumn(help=TERMS["Region"])
     st.dataframe(
@@ -72,7 +75,7 @@ def _show_statistics(regions: list[RegionBreakdown], pair: Pair, basis: str) -> 
     )
     st.caption(
         plain(
-            f"{basis} Intervals in bins are wider than 95 %, so that those of an axis hold together. "
+            f"{basis} {counted}Intervals in bins are wider than 95 %, so that those of an axis hold together. "
             f"Below {MIN_PATIENTS} patients there is neither interval nor p. Switch the regions off to see the means, "
             "the cases and what stands behind each column."
         )
