@@ -60,9 +60,10 @@ def read_rows(
         FileNotFoundError: If another process has merged a part meanwhile, at times.
     """
     where = where or {}
+    wanted = list(dict.fromkeys((*KEYS, *columns))) if columns else []
     if without and not columns:
-        columns = [name for name in _columns(folder, table, parts) if name not in {*KEYS, *without}]
-    rows = _read(folder, table, parts, list(dict.fromkeys((*KEYS, *columns))) if columns else (), where)
+        wanted = [name for name in _columns(folder, table, parts) if name not in without]
+    rows = _read(folder, table, parts, wanted, where)
     if table != SETTLED:
         of_keys = {name: values for name, values in where.items() if name in KEYS}
         cases = rows if table == CASES else _read(folder, CASES, parts, KEYS, of_keys)

@@ -19,7 +19,7 @@ from afl_core.evaluation.manifest_sections import SettingsSection
 from afl_core.evaluation.parts import PARTS, load_parts
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.tables import CASES, LESIONS
+from afl_core.evaluation.tables import CASES, LESIONS, RARE
 
 REGIONS = ("whole", "tc")
 
@@ -51,11 +51,17 @@ def described(folder):
 
 
 def content(results):
-    """What is read, as text; the manifest without its time, its form and the counts that readers make."""
+    """What is read, as text; the manifest without its time, its form and the counts that readers make.
+
+    Columns that take much memory are read of parts where they are named.
+    """
     record = results.manifest().record()
     said = {key: value for key, value in record.items() if key not in ("updated", "format", "empty_masks")}
-    tables = (results.cases(), results.lesions())
-    return [table.to_json(orient="records") for table in tables], json.dumps(said, sort_keys=True)
+    lesions = results.lesions().drop(columns=list(RARE), errors="ignore")
+    named = results.lesions(["predicted_components"]).sort_index(axis="columns")
+    return [table.to_json(orient="records") for table in (results.cases(), lesions, named)], json.dumps(
+        said, sort_keys=True
+    )
 
 
 STEPS = st.lists(
