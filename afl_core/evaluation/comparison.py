@@ -176,9 +176,11 @@ class Comparison:
             raise DataError(f"{source} has no result on {case_id}", todo="Evaluate the case")
         path = self.mask_file(case_id, source)
         row, todo = measured.iloc[0].to_dict(), "Evaluate again: it is made anew"
-        if "mask_sha256" not in row:
+        if "mask_sha256" not in row and self.results.has_parts:
             where = {"case_id": [case_id], "source": [source], "region": [self.region]}
-            row |= self.results.cases(["mask_sha256"], where).iloc[0].to_dict()
+            if (found := self.results.cases(["mask_sha256"], where)).empty:
+                raise DataError(f"{source} has no result on {case_id} any more", todo="Open the results again")
+            row |= found.iloc[0].to_dict()
         if not path.is_file():
             raise DataError(f"The stored mask of {source} on {case_id} is gone", received=path, todo=todo)
         if row.get("mask_sha256") and not is_measured_mask(self.results.folder, row, first=self.regions[0]):
