@@ -17,6 +17,8 @@ SHAPE = ["reference_volume_ml", "roughness", "sphericity", "elongation"]
 LEAST_ALIKE = 2
 """Equal references of two results from which on they are taken for those of the same patients; one may be chance."""
 
+_OTHER_KINDS = {"checkpoint": "another checkpoint", "masks": "files of a folder", "table": "a table"}
+
 _OTHERS = "Give results of other patients, such as those of the validation split"
 
 
@@ -44,21 +46,21 @@ def check_validation(opened: Comparison, validation: Comparison, sources: Sequen
     or the names of the folders; and where a patient is in both, or references are the same under other names. Other
     scans of the same patients under other names cannot be told.
     """
+    check_other_patients(opened.rows["patient"], validation.rows["patient"])
     check_same_sources(opened, validation, sources)
     _check_own_files(opened, validation, sources)
     _check_folders(opened, validation, sources)
-    check_other_patients(opened.rows["patient"], validation.rows["patient"])
     _check_other_references(opened, validation)
 
 
 def check_same_sources(opened: Comparison, validation: Comparison, sources: Iterable[str]) -> None:
-    """Raise `DataError` where a source of that name is another checkpoint on the validation cases, or missing."""
+    """Raise `DataError` where a source of that name is another on the validation cases, or missing."""
     for name in sources:
         here, there = opened.manifest.sources[name], validation.manifest.sources.get(name)
         if there is None or (here.kind, here.fingerprint) != (there.kind, there.fingerprint):
             raise DataError(
                 f"{validation.name} does not hold the same {name}",
-                received="another checkpoint" if there else f"its sources are {named(validation.sources)}",
+                received=_OTHER_KINDS[there.kind] if there else f"its sources are {named(validation.sources)}",
                 todo="Evaluate the same sources on validation cases, with a folder of results of their own",
             )
 

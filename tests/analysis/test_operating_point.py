@@ -220,8 +220,9 @@ def test_results_keep_the_counts_from_which_their_dice_follows(folders):
 
 def test_masks_have_no_counts_and_another_source_chooses_no_threshold(folders):
     results = Results(folders / "masks_results")
-    cohort = references_cohort(folders / "test" / "references")
-    cases, decided = begin(results, cohort, cohort.cases, parse_sources([f"FL={folders / 'test' / 'references'}"]))
+    references = folders / "validation" / "references"
+    cohort = references_cohort(references)
+    cases, decided = begin(results, cohort, cohort.cases, parse_sources([f"FL={references}"]))
     evaluate_into(results, cases, decided)
     masks, opened = open_comparison(results.folder), open_comparison(folders / "results" / "test")
     with pytest.raises(DataError, match="no counts at every threshold"):

@@ -1,12 +1,13 @@
 """What validation results are refused: the maps of another source, and the same patients under other names."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 from made_maps import PAIR, measure_maps
 from made_results import CARD
 
-from afl_core.analysis.validation import check_validation, fits
+from afl_core.analysis.validation import check_same_sources, check_validation, fits
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import open_comparison
@@ -114,3 +115,16 @@ def test_results_fit_by_data_set_other_cases_region_and_fingerprint():
     masks = {"kind": "masks", "files": 1, "fingerprint": "", "card": None}
     alike = [manifest(cases=[case], sources=masks) for case in "ab"]
     assert not fits(*alike, ["FL"])  # nothing says that the files are of one network
+
+
+def test_the_compared_cases_with_other_sources_are_refused_for_their_patients_first(opened):
+    """Files of a folder, or other networks, of the same patients: other sources would not mend it."""
+    sources = {
+        name: of.model_copy(update={"kind": "checkpoint", "fingerprint": name})
+        for name, of in opened.manifest.sources.items()
+    }
+    other = replace(opened, manifest=opened.manifest.model_copy(update={"sources": sources}))
+    with pytest.raises(DataError, match="Patients of the validation cases are among"):
+        check_validation(other, opened, PAIR)
+    with pytest.raises(DataError, match=r"does not hold the same FL \(received: files of a folder\)"):
+        check_same_sources(other, opened, PAIR)
