@@ -69,12 +69,25 @@ def _members() -> Iterator[tuple[str, bytes]]:
             if str(relative) == MANIFEST:
                 content = content.replace(_json(paths.DEMO), _DEMO.encode())
                 content = content.replace(_json(paths.SHIPPED_MODELS), _MODELS.encode())
+                _check_portable(content, name)
             if relative.parts[0] != THUMBNAILS:  # their names are of this machine
                 yield f"results/{name}/{relative.as_posix()}", content
         if name != REGIONS:  # whose whole tumours are the same masks
             opened = open_comparison(results)
             for case_id in DemoSpec().case_ids(split):
                 yield f"{THUMBNAILS}/{case_id}.png", kept_thumbnail(opened, case_id)
+
+
+def _check_portable(manifest: bytes, name: str) -> None:
+    """Raise if results that are to ship name a folder of this machine."""
+    told = json.loads(manifest)
+    here = [path for path in (told["data"]["path"], *(of["path"] for of in told["sources"].values())) if path[0] != "{"]
+    if here:
+        raise DataError(
+            f"The results {name} cannot ship: they name a folder of this machine",
+            received=", ".join(here),
+            todo="Measure them with the data and checkpoints of this checkout",
+        )
 
 
 def unpack_demo(archive: Path = ARCHIVE) -> list[str]:

@@ -17,7 +17,7 @@ from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
-from afl_core.evaluation.source_doubts import silent_sources
+from afl_core.evaluation.source_doubts import perfect_sources, silent_sources
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
@@ -97,7 +97,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
     read = (*_scaled(rows), *_foreign(rows), *_alone(rows), *_archives(rows))
-    return (*sentences, *_perfect(rows), *silent_sources(rows), *read, *_of_the_split(manifest, rows))
+    return (*sentences, *perfect_sources(rows), *silent_sources(rows), *read, *_of_the_split(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:
@@ -217,16 +217,6 @@ def _noted(rows: pd.DataFrame, words: str) -> dict[str, int]:
 def _first_noted(rows: pd.DataFrame, source: str, words: str) -> "pd.Series[Any]":
     """The first row of a source with these words in its note."""
     return rows[(rows["source"] == source) & rows["note"].str.contains(words, regex=False)].iloc[0]
-
-
-def _perfect(rows: pd.DataFrame) -> list[str]:
-    """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
-    there = rows[rows["reference_volume_ml"] > 0]
-    perfect = there.groupby("source", sort=False)["dsc"].min()
-    return [
-        f"The masks of {source} equal the reference in every case: are the references given as a source?"
-        for source in perfect[perfect == 1].index
-    ]
 
 
 def _of_the_split(manifest: Manifest, rows: pd.DataFrame) -> list[str]:

@@ -23,6 +23,16 @@ def silent_sources(rows: pd.DataFrame) -> list[str]:
     ]
 
 
+def perfect_sources(rows: pd.DataFrame) -> list[str]:
+    """Sources whose masks are the reference, voxel by voxel, in every case with a tumour."""
+    there = rows[rows["reference_volume_ml"] > 0]
+    perfect = there.groupby("source", sort=False)["dsc"].min()
+    return [
+        f"The masks of {source} equal the reference in every case: are the references given as a source?"
+        for source in perfect[perfect == 1].index
+    ]
+
+
 def doubt_source(name: str, files: FileKinds, meaning: str, region: Region) -> str:
     """Sentences on files of several kinds, and on organs that are counted with lesions; "" where there is nothing.
 

@@ -907,9 +907,13 @@ def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
     out = tmp_path / ("out.png" if command == "figure" else "out.html")
     (tmp_path / "empty").mkdir()
     (tmp_path / "file").write_text("")
-    for folder in ("missing", "empty", "file"):
+    for folder, todo in (
+        ("missing", "There is no such folder"),
+        ("empty", "It has no manifest.json"),
+        ("file", "There"),
+    ):
         error = afl(command, tmp_path / folder, "--out", out).error
-        assert f"This is not a results folder (received: {tmp_path / folder}). It has no manifest.json" in error
+        assert f"This is not a results folder (received: {tmp_path / folder}). {todo}" in error
     (tmp_path / "empty" / "manifest.json").write_text("{}")
     assert "empty/manifest.json is damaged" in afl(command, tmp_path / "empty", "--out", out).error
     (tmp_path / "empty" / "manifest.json").write_text(make_manifest(tmp_path).model_dump_json())
@@ -933,7 +937,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
     text = StringIO()
     monkeypatch.setattr(terminal, "output", Console(file=text, width=80))
-    print_breakdown(replace(found, records=records))
+    print_breakdown(replace(found, records=records), results.cases())
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
     rows = [line for line in lines if line[-1:] == ["0.500"]]

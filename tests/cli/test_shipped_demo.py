@@ -80,6 +80,23 @@ def test_the_archive_names_no_folder_of_the_machine_and_holds_no_image(made):
         assert not [name for name in packed.namelist() if name.endswith(("t1.nii.gz", "flair.nii.gz"))]
 
 
+@pytest.mark.parametrize("name", RESULTS_OF)
+def test_the_demo_that_ships_names_no_folder_of_the_machine_that_made_it(name):
+    with ZipFile(shipped_demo.ARCHIVE) as packed:
+        told = json.loads(packed.read(f"results/{name}/manifest.json"))
+    named = [told["data"]["path"], *(source["path"] for source in told["sources"].values())]
+    assert all(path.startswith(("{demo}", "{models}")) for path in named)
+
+
+def test_results_that_name_another_folder_are_not_packed(made, tmp_path, monkeypatch):
+    at(monkeypatch, tmp_path)
+    shutil.copytree(made / "data", tmp_path / "data")
+    manifest = paths.RESULTS / "demo" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace(str(made), "/another/checkout"))
+    with pytest.raises(DataError, match="they name a folder of this machine"):
+        pack_demo(tmp_path / "demo.zip")
+
+
 def test_rows_and_masks_of_another_home_open_on_its_cohort(made, unpacked):
     for name in RESULTS_OF:
         opened = open_comparison(paths.RESULTS / name)
