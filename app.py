@@ -16,12 +16,6 @@ STYLE = """
 .stPlotlyChart :is([class$="tick"] text, text[class$="title"]) {
     fill: light-dark(#5B5F6B, #C8C6C2) !important;
 }
-/* A long name of a case is cut at its start, as its end tells it apart; the marks keep its letters in their order. */
-.st-key-gallery [data-testid="stPageLink"] p {
-    overflow: hidden; text-overflow: ellipsis; direction: rtl; text-align: left;
-}
-.st-key-gallery [data-testid="stPageLink"] p::before {content: "\\2066"}
-.st-key-gallery [data-testid="stPageLink"] p::after {content: "\\2069"}
 @media (max-width: 1100px) {  /* columns wrap before a choice is cut or the names of bins overlap */
     .stMainBlockContainer {padding-inline: 1rem}
     .stHorizontalBlock {flex-wrap: wrap}

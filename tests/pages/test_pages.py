@@ -60,7 +60,7 @@ def test_overview_says_that_labels_contradict_anatomy(app, tmp_path):
 
 def test_overview_counts_the_cases_that_an_empty_mask_touched(app, results):
     said = text(app())
-    assert "A-FL: 1 both empty" in said
+    assert "A-FL: 1 with both masks empty" in said
     assert "FL: 1 with both masks empty, 1 with nothing predicted" in said
 
 

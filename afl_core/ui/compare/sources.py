@@ -20,6 +20,6 @@ def choose_sources(workspace: Comparison) -> Comparison:
         default=first,
         key="sources",
         bind="query-params",
-        help=f"{len(members)} sources; the first {len(SOURCE_COLOURS)} that you choose are drawn. {TERMS['Source']}",
+        help=f"The first {len(SOURCE_COLOURS)} of those that you choose are drawn. {TERMS['Source']}",
     )
     return workspace.of_sources([source for name in chosen or first for source in members[name]])

@@ -22,9 +22,19 @@ EACH = 3
 CARD_PX, SIDE_PX = 160, 496
 """Width of a card and of the three of a side: a name of 20 letters fits a card."""
 
+STYLE = """
+/* A long name of a case is cut at its start, as its end tells it apart; the marks keep its letters in their order. */
+.st-key-gallery [data-testid="stPageLink"] p {
+    overflow: hidden; text-overflow: ellipsis; direction: rtl; text-align: left;
+}
+.st-key-gallery [data-testid="stPageLink"] p::before {content: "\\2066"}
+.st-key-gallery [data-testid="stPageLink"] p::after {content: "\\2069"}
+"""
+
 
 def show_gallery(workspace: Comparison, summary: Summary, pair: Pair | None) -> None:
     """The three largest gains and losses in the main metric, or the best and worst cases of a single source."""
+    st.html(f"<style>{STYLE}</style>")
     best, worst = extremes(summary, pair)
     titles = ("Largest gains", "Largest losses") if pair else ("Best cases", "Worst cases")
     compared = f", {pair[1]} against {pair[0]}" if pair else ""
