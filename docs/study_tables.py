@@ -96,9 +96,9 @@ def _title(axis: str, name: str) -> str:
     return "all" if axis == "all" else name
 
 
-def new_runs(level: str = "case") -> str:
+def new_runs() -> str:
     """The same differences for new patients and new training runs, over all, small and rough tumours."""
-    records = _records("argmax", "common", level)
+    records = _records("argmax", "common", "case")
     body = []
     for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
         at = of_pair.set_index(["axis", "bin"])
@@ -111,18 +111,25 @@ def new_runs(level: str = "case") -> str:
     return table("difference | all | small | rough | variance of the runs, all", body)
 
 
+def _is_own(row: Mapping[str, Any]) -> bool:
+    """Whether a comparison is one of losses at their own rates."""
+    return any(row[name].endswith(RATES["own"]) for name in ("minus", "source"))
+
+
+def _twice(row: Mapping[str, Any], *prefixes: str) -> list[str]:
+    """A difference as it is told under each of these prefixes."""
+    return [signed(row, *(f"{prefix}_{end}" for end in ("difference", "low", "high"))) for prefix in prefixes]
+
+
 def matched() -> str:
     """Differences at 0.5 and at thresholds that the validation cases chose."""
     body = []
     for row in read("matched.csv").to_dict("records"):
-        if row["minus"].endswith(RATES["own"]) or row["source"].endswith(RATES["own"]):
+        if _is_own(row):
             continue
         goal = {"dice": "best Dice", "false": "equal false lesions"}[row["rule"]]
         thresholds = "–" if pd.isna(row["threshold"]) else f"{row['threshold_minus']:.2f} and {row['threshold']:.2f}"
-        at = [
-            signed(row, *(f"{when}_{end}" for end in ("difference", "low", "high"))) for when in ("at_half", "matched")
-        ]
-        body.append((f"{row['source']} minus {row['minus']}", goal, thresholds, *at))
+        body.append((f"{row['source']} minus {row['minus']}", goal, thresholds, *_twice(row, "at_half", "matched")))
     return table("difference | thresholds for | thresholds | at 0.5 | at the thresholds", body)
 
 
@@ -131,10 +138,10 @@ def calibration() -> str:
     rows = read("calibration.csv").set_index("measure").loc[list(CALIBRATION)].reset_index().to_dict("records")
     body = []
     for row in rows:
-        if row["minus"].endswith(RATES["own"]) or row["source"].endswith(RATES["own"]):
+        if _is_own(row):
             continue
-        at = [signed(row, *(f"{when}_{end}" for end in ("difference", "low", "high"))) for when in ("as_is", "scaled")]
-        body.append((CALIBRATION[row["measure"]], f"{row['source']} minus {row['minus']}", *at))
+        name = f"{row['source']} minus {row['minus']}"
+        body.append((CALIBRATION[row["measure"]], name, *_twice(row, "as_is", "scaled")))
     return table("measure | difference | as they are | at fitted temperatures", body)
 
 

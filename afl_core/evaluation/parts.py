@@ -89,9 +89,9 @@ def rename_in_parts(folder: Path, source: str, to: str) -> None:
 
 
 def _tables(folder: Path) -> list[str]:
-    """The tables of which there are parts, cases last, and what is settled."""
+    """The tables of which there are parts, cases last."""
     names = {path.parent.parent.name for path in folder.glob("*/source=*/*.parquet")} - {"cases"}
-    return [*(f"{name}.parquet" for name in (*sorted(names), "cases"))]
+    return [f"{name}.parquet" for name in (*sorted(names), "cases")]
 
 
 def _write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:

@@ -34,8 +34,8 @@ from afl_core.evaluation.replaced import described, replaced
 from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, settings_for
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import measured_rows
-from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows, stored_table
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE
+from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, load_table
 from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120
@@ -64,7 +64,7 @@ class Results:
     def measured(self) -> pd.DataFrame:
         """Source, region and volume of the reference of every case row, in no order."""
         first = self.settings().region
-        return stored_table(self.folder, CASES, first, columns=("reference_volume_ml",), ordered=False)
+        return load_table(self.folder, CASES, first, columns=("reference_volume_ml",), ordered=False)
 
     @property
     def has_parts(self) -> bool:
@@ -104,7 +104,7 @@ class Results:
         """
         first = self.settings().region
         where = {"case_id": cases} if cases else {}
-        table = stored_table(self.folder, CASES, first, columns=("key", "mask_sha256"), where=where)
+        table = load_table(self.folder, CASES, first, columns=("key", "mask_sha256"), where=where)
         return measured_rows(self.folder, table, first=first)
 
     def add(self, results: Sequence[CaseResult]) -> None:
@@ -257,7 +257,7 @@ class Results:
         self, name: str, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
     ) -> pd.DataFrame:
         """A table as stored; rows of an earlier version, which measured one region, are of that."""
-        return stored_table(self.folder, name, self.settings().region, columns=columns, where=where)
+        return load_table(self.folder, name, self.settings().region, columns=columns, where=where)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""

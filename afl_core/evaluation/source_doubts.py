@@ -1,4 +1,4 @@
-"""What looks wrong about a folder of predictions, before any of them is measured."""
+"""What looks wrong about a source: its folder of predictions before one is measured, and its rows after."""
 
 import pandas as pd
 

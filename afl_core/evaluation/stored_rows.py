@@ -1,6 +1,6 @@
 """How the rows of a results folder are written: into the plain files while these are small, else as parts."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -10,23 +10,7 @@ from afl_core.evaluation.merging import empty_counts, merged, of_region, redone,
 from afl_core.evaluation.part_rows import KEYS, SETTLED
 from afl_core.evaluation.parts import append_part, drop_from_parts, is_plain, load_parts, rename_in_parts
 from afl_core.evaluation.pipeline import CaseResult
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, OPTIONAL, TABLES, load_table
-
-
-def stored_table(
-    folder: Path,
-    name: str,
-    first: str,
-    *,
-    columns: Sequence[str] = (),
-    where: Mapping[str, Sequence[str]] = NOWHERE,
-    ordered: bool = True,
-) -> pd.DataFrame:
-    """A table as `load_table` gives it; rows of an earlier version, which measured one region, are of the first."""
-    table = load_table(folder, name, columns=columns, where=where, ordered=ordered)
-    if table.empty or "region" in table:
-        return table
-    return table.assign(region=first) if first in where.get("region", [first]) else table[:0]
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
 
 
 def store_rows(folder: Path, results: Sequence[CaseResult], regions: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -50,7 +34,7 @@ def store_rows(folder: Path, results: Sequence[CaseResult], regions: Sequence[st
     done = redone(results, regions)
     if is_plain(folder, TABLES):
         for name in TABLES:
-            table = merged(stored_table(folder, name, regions[0]), rows[name], done)
+            table = merged(load_table(folder, name, regions[0]), rows[name], done)
             if name not in OPTIONAL or not table.empty or (folder / name).is_file():
                 write_table(folder / name, table)
         return empty_counts(of_region(table, regions[0]))  # cases are the last
@@ -82,5 +66,5 @@ def rename_rows(folder: Path, source: str, to: str) -> None:
 def _give_regions(folder: Path, first: str) -> None:
     """Write the region into the rows of an earlier version, once: parts are matched by it."""
     for name in TABLES:
-        if (folder / name).is_file() and "region" not in load_table(folder, name):
-            write_table(folder / name, stored_table(folder, name, first))
+        if not (table := load_table(folder, name, first)).empty:
+            write_table(folder / name, table)

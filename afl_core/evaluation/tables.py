@@ -88,6 +88,7 @@ NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
 def load_table(
     folder: Path,
     name: str,
+    first: str,
     *,
     columns: Sequence[str] = (),
     where: Mapping[str, Sequence[str]] = NOWHERE,
@@ -98,6 +99,7 @@ def load_table(
     Args:
         folder: The results folder.
         name: Name of the table.
+        first: The region of rows of an earlier version, which measured one.
         columns: The columns that are read besides those that name a row; () is all, of parts all but `RARE`.
         where: Column to the values of the rows that are read; {} reads all rows.
         ordered: Whether the rows of parts are put in the fixed order, for which they are all copied.
@@ -118,7 +120,9 @@ def load_table(
         return pd.DataFrame()
     if fault := _fault(table, IDENTITY[name]):
         raise damaged(folder, name, fault)
-    return table
+    if "region" in table:
+        return table
+    return table.assign(region=first) if first in where.get("region", [first]) else table[:0]
 
 
 def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:

@@ -62,6 +62,11 @@ def n_text(n: int, units: Units) -> str:
     return f"n = {n:,}" if units.table["patient"].is_unique else number_of(n, "patient")
 
 
+def n_note(units: Units) -> str:
+    """What stands behind a title where n counts patients, and the units are more; else ""."""
+    return "" if units.table["patient"].is_unique else " (n: patients)"
+
+
 def short_lines(label: Sequence[str]) -> str:
     """The label of a bin in lines so short that five fit side by side in half a narrow page; a number keeps its unit.
 

@@ -24,6 +24,7 @@ from afl_core.figures.bin_parts import (
     axis_title,
     drawn_units,
     ends_text,
+    n_note,
     n_text,
     short_lines,
     shown_bins,
@@ -86,7 +87,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
         figure.add_scatter(x=[None], y=[None], mode="markers", name="mean of one seed", marker=marker)
     figure.add_vline(x=0.5, line={"width": 1, "color": GREY, "dash": "dot"})
     binning = next(b for b in breakdown.binnings if b.axis == axis)
-    title = axis_title(units, binning) + ("" if units.table["patient"].is_unique else " (n: patients)")
+    title = axis_title(units, binning) + n_note(units)
     if sum(len(b.inside) for b in drawn) < len(units.table):
         title += f"<br>{sum(len(b.inside) for b in drawn):,} of {number_of(len(units.table), units.noun[:-1])} drawn"
     lines = max(short_lines(b.label).count("<br>") for of in breakdown.binnings for b in shown_bins(breakdown, of.axis))

@@ -122,14 +122,10 @@ def size_answers_sentence(interaction: Interaction, trend: Trend | None, correla
     }
     numbers = f"rank correlation {_rho(correlation)}, {_patients(correlation.n)}"
     words = {-1: "falls with size", 0: "shows no change with size", 1: "rises with size"}
-    together = {
-        -1: "the difference falls with size",
-        0: "no change with size is shown",
-        1: "the difference rises with size",
-    }
     mean, median, ranks = answers.values()
     if mean == median == ranks:
-        return f"Slope, median slope and rank correlation agree: {together[mean]} ({numbers})."
+        shown = f"the difference {words[mean]}" if mean else "no change with size is shown"
+        return f"Slope, median slope and rank correlation agree: {shown} ({numbers})."
     said = ", ".join(f"{name} {words[sign]}" for name, sign in answers.items())
     if trend.slope == 0 and ranks:
         why = "many patients have the same difference, such as 0, and the median slope is then 0"

@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.sentences import (
     pair_sentence,
 )
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.figures.bin_parts import n_note
 from afl_core.figures.chart_style import Pair, difference_title
 from afl_core.figures.region_forest import plot_regions
 from afl_core.glossary import TERMS
@@ -35,8 +36,7 @@ def show_regions(selection: Selection) -> None:
         return
     there = [of for of in regions if pair in of.breakdown.units.pairs]
     units = regions[0].breakdown.units
-    n = "" if units.table["patient"].is_unique else " (n: patients)"
-    st.markdown(f"### {plain(difference_title(units, pair))}, in each region{n}")
+    st.markdown(f"### {plain(difference_title(units, pair))}, in each region{n_note(units)}")
     key = repr((selection.key, selection.options, selection.workspace.regions))
     show_chart(
         _figure(key, there, pair), f"{selection.workspace.name} {selection.options.metric} regions", key="regions"

@@ -23,6 +23,7 @@ from afl_core.glossary import TERMS
 from afl_core.metrics import METRICS
 from afl_core.ui.shared.errors import plain
 
+_BEST_AT_ZERO = "Best at 0: the difference is that of the distances from 0."
 _DIFFERENCE = "Second source minus first; of a metric that is best at 0, of its distance from 0."
 
 
@@ -54,7 +55,7 @@ def show_metrics(workspace: Comparison, case_id: str) -> None:
         table = metric_table(rows, compared_sources(workspace))
         st.dataframe(table, hide_index=True, height="content", column_config=_metric_columns(workspace, table))
         marked = table["metric"].str.endswith(FROM_ZERO).any()
-        lines = [f"{FROM_ZERO} Best at 0: the difference is that of the distances from 0."] if marked else []
+        lines = [f"{FROM_ZERO} {_BEST_AT_ZERO}"] if marked else []
         lines += [f"{name}: {summary}" for name, summary in workspace.summaries.items()]
         notes = rows["note"].fillna("").to_dict() if "note" in rows else {}
         lines += [f"{name}'s mask on this case: {note}" for name, note in notes.items() if note]
@@ -115,7 +116,7 @@ def show_table(workspace: Comparison, table: pd.DataFrame, metric: str) -> None:
     with st.expander(f"These {number_of(len(table), 'case')} as a table"):
         st.dataframe(table.reset_index(), hide_index=True, placeholder=NOTHING, column_config=columns)
         if METRICS[metric].better == "zero" and "difference" in table:
-            st.caption("Best at 0: the difference is that of the distances from 0.")
+            st.caption(_BEST_AT_ZERO)
 
 
 def _metric_columns(workspace: Comparison, table: pd.DataFrame) -> dict[str, Any]:
