@@ -44,7 +44,8 @@ def demo(
 
     They come with the workbench. The images of a case are drawn when it is opened. What is there already is kept.
     """
-    from afl_core.cli.shipped_demo import RESULTS_OF, unpack_demo  # noqa: PLC0415 - imports the phantom
+    from afl_core.cli import shipped_study  # noqa: PLC0415 - imports the phantom
+    from afl_core.cli.shipped_demo import RESULTS_OF, unpack_demo  # noqa: PLC0415 - the same
     from afl_core.data.demo_cohort import write_demo  # noqa: PLC0415 - the same
 
     if rebuild:
@@ -56,7 +57,10 @@ def demo(
             write_demo(DEMO, splits=tuple(dict.fromkeys(RESULTS_OF.values())), executor=executor, progress=advance)
     if rebuild:
         _measure_anew()
-    print_line(f"The synthetic cohort is in {DEMO}, its results are in {RESULTS}: {', '.join(RESULTS_OF)}")
+    else:
+        shipped_study.unpack_study()
+    names = ", ".join((*RESULTS_OF, shipped_study.NAME))
+    print_line(f"The synthetic cohort is in {DEMO}, its results are in {RESULTS}: {names}")
 
 
 def _measure_anew() -> None:
@@ -77,3 +81,14 @@ def _measure_anew() -> None:
         for name, folder in DEMO_PAIR.items():
             add_scores(SHIPPED_MODELS / folder, {"test": mean_scores(rows[rows["source"] == name])})
         pack_demo()
+        _pack_study()
+
+
+def _pack_study() -> None:
+    """Pack the first run of each loss of the study, where its results are here; else its archive stays as it is."""
+    from afl_core.cli.shipped_study import pack_study, take_study  # noqa: PLC0415 - as above
+
+    study = RESULTS / "study-demo-argmax"
+    if study.is_dir():
+        take_study(study)
+        pack_study()

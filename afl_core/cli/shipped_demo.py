@@ -22,6 +22,7 @@ from afl_core.evaluation.comparison import open_comparison
 from afl_core.evaluation.manifest import MANIFEST
 from afl_core.figures.kept_thumbnails import FOLDER as THUMBNAILS
 from afl_core.figures.kept_thumbnails import UNDRAWN, kept_thumbnail
+from afl_core.training.runs import runs_folder
 
 ARCHIVE = paths.SHIPPED_MODELS / "demo.zip"
 
@@ -31,13 +32,8 @@ REGIONS = "demo-regions"
 RESULTS_OF = {"demo": "test", "demo-validation": "validation", REGIONS: "test"}
 """Results folder to the split whose cases it is of."""
 
-_DEMO, _MODELS = "{demo}", "{models}"
-"""What stands in the archive's manifests for the folders of the cohort and of the checkpoints."""
-
 _COMPLETE = ".complete"
 """Empty file in `demo`, written when all is in place; its time tells whether the archive is newer."""
-
-_NOT_KEPT = {".lock", _COMPLETE}
 
 
 def region_predictions() -> Path:
@@ -63,31 +59,17 @@ def _members() -> Iterator[tuple[str, bytes]]:
         yield f"predictions/{file.parent.name}/{file.name}", file.read_bytes()
     for name, split in RESULTS_OF.items():
         results = paths.RESULTS / name
-        for file in (path for path in results.rglob("*") if path.is_file() and path.name not in _NOT_KEPT):
+        for file in (path for path in results.rglob("*") if path.is_file() and path.name[0] != "."):
             relative = file.relative_to(results)
             content = file.read_bytes()
             if str(relative) == MANIFEST:
-                content = content.replace(_json(paths.DEMO), _DEMO.encode())
-                content = content.replace(_json(paths.SHIPPED_MODELS), _MODELS.encode())
-                _check_portable(content, name)
+                content = portable(content)
             if relative.parts[0] != THUMBNAILS:  # their names are of this machine
                 yield f"results/{name}/{relative.as_posix()}", content
         if name != REGIONS:  # whose whole tumours are the same masks
             opened = open_comparison(results)
             for case_id in DemoSpec().case_ids(split):
                 yield f"{THUMBNAILS}/{case_id}.png", kept_thumbnail(opened, case_id)
-
-
-def _check_portable(manifest: bytes, name: str) -> None:
-    """Raise if results that are to ship name a folder of this machine."""
-    told = json.loads(manifest)
-    here = [path for path in (told["data"]["path"], *(of["path"] for of in told["sources"].values())) if path[0] != "{"]
-    if here:
-        raise DataError(
-            f"The results {name} cannot ship: they name a folder of this machine",
-            received=", ".join(here),
-            todo="Measure them with the data and checkpoints of this checkout",
-        )
 
 
 def unpack_demo(archive: Path = ARCHIVE) -> list[str]:
@@ -102,7 +84,7 @@ def unpack_demo(archive: Path = ARCHIVE) -> list[str]:
     try:
         with ZipFile(archive) as packed:
             for name in RESULTS_OF:
-                told += _move_aside(packed, name)
+                told += move_aside(packed, name, f"results/{name}/{MANIFEST}")
             _clear_older_cases()
             members = packed.namelist()
             for member in members:
@@ -147,21 +129,18 @@ def _put(member: str, content: bytes) -> None:
         if target.is_file():
             continue
         if target.name == MANIFEST:
-            content = content.replace(_DEMO.encode(), _json(paths.DEMO)).replace(
-                _MODELS.encode(), _json(paths.SHIPPED_MODELS)
-            )
+            content = placed(content)
         with replacing(target, lasting=False) as temporary:
             temporary.write_bytes(content)
 
 
-def _move_aside(packed: ZipFile, name: str) -> list[str]:
-    """Rename a results folder that is of other cases than the archive's."""
+def move_aside(packed: ZipFile, name: str, manifest: str) -> list[str]:
+    """Rename a results folder that is of other cases than the archive's, by the manifest of that name there."""
     folder = paths.RESULTS / name
     if not (folder / MANIFEST).is_file():
         return []
     ours, theirs = (
-        set(json.loads(text)["data"]["cases"])
-        for text in (packed.read(f"results/{name}/{MANIFEST}"), (folder / MANIFEST).read_bytes())
+        set(json.loads(text)["data"]["cases"]) for text in (packed.read(manifest), (folder / MANIFEST).read_bytes())
     )
     if ours == theirs:
         return []
@@ -176,6 +155,37 @@ def _clear_older_cases() -> None:
         for folder in (paths.DEMO / GROUP).glob(f"{paths.DEMO_CASE}{split}_*"):
             if load_case_rows(folder, DemoSpec()) is None:
                 shutil.rmtree(folder)
+
+
+def portable(manifest: bytes) -> bytes:
+    """A manifest with marks in place of this machine's folders.
+
+    Raises:
+        DataError: If it names another folder of this machine.
+    """
+    for mark, folder in _folders().items():
+        manifest = manifest.replace(_json(folder), mark.encode())
+    told = json.loads(manifest)
+    here = [path for path in (told["data"]["path"], *(of["path"] for of in told["sources"].values())) if path[0] != "{"]
+    if here:
+        raise DataError(
+            "These results cannot ship: they name a folder of this machine",
+            received=", ".join(here),
+            todo="Measure them with the data and checkpoints of this checkout",
+        )
+    return manifest
+
+
+def placed(manifest: bytes) -> bytes:
+    """A manifest with this machine's folders in place of marks."""
+    for mark, folder in _folders().items():
+        manifest = manifest.replace(mark.encode(), _json(folder))
+    return manifest
+
+
+def _folders() -> dict[str, Path]:
+    """What stands in an archive for a folder; runs first, as the checkpoints' folder may hold them."""
+    return {"{runs}": runs_folder(), "{demo}": paths.DEMO, "{models}": paths.SHIPPED_MODELS}
 
 
 def _json(path: Path) -> bytes:

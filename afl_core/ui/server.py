@@ -22,6 +22,7 @@ from starlette.responses import PlainTextResponse, Response
 
 from afl_core.base import paths
 from afl_core.cli.shipped_demo import unpack_at_first_start
+from afl_core.cli.shipped_study import unpack_beside_demo
 from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_process_folder
 from afl_core.errors import UsageError
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
@@ -32,6 +33,9 @@ LOCAL = ("localhost", "127.0.0.1", "::1")
 NO_TOKEN = "--no-token"
 SHORTEST = 16
 """Smallest number of characters of a token that somebody chooses."""
+
+STUDY_SECONDS = 10.0
+"""Seconds after the start at which the study's results are put in place: the first page comes first."""
 
 SERVER_LOG = "server.log"
 """Name of the log of the server, in `paths.LOGS`."""
@@ -55,6 +59,9 @@ def server_options() -> dict[str, Any]:
         remove_leftovers()  # of a server that was killed
         if not os.environ.get("AFL_RESULTS"):
             unpack_at_first_start()
+            later = threading.Timer(STUDY_SECONDS, unpack_beside_demo)
+            later.daemon = True
+            later.start()
         link = _link(token, os.environ.get("AFL_PAGE", ""))
         sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
         sys.stdout.flush()
