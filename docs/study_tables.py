@@ -19,6 +19,8 @@ BINS = {
     "roughness": [("roughness", "smooth"), ("roughness", "medium"), ("roughness", "rough")],
 }
 RATES = {"common": "", "own": " own rate"}
+SHAPES = {"shapes_picai": "PI-CAI, prostate", "shapes_ms": "MS, brain"}
+SMALL_ROUGH = [("all", "all"), ("size", "small"), ("roughness", "rough")]
 CALIBRATION = {
     "ece_near": "ECE near the tumour",
     "brier_near": "Brier score near the tumour",
@@ -51,11 +53,20 @@ def choices() -> str:
     return table("loss | setting | 0.3 x | common rate | 3 x | own rate", body)
 
 
+def of_arms(cases: pd.DataFrame) -> "pd.Series[str]":
+    """The arm of every row: its source's name without the seed."""
+    return cases["source"].str.rsplit(" seed", n=1).str[0]
+
+
+def span(of_runs: "pd.Series[float]") -> str:
+    """Mean of the runs, and the lowest and highest."""
+    return f"{of_runs.mean():.3f} ({of_runs.min():.3f}-{of_runs.max():.3f})"
+
+
 def means(rate: str) -> str:
     """Mean over the test cases, mean over the seeds (lowest to highest seed)."""
     cases = read("cases.csv").query("rule == 'argmax'")
-    names = cases["source"].str.rsplit(" seed", n=1).str[0]
-    of_seeds = cases.assign(arm=names).groupby(["arm", "source"], sort=False)[
+    of_seeds = cases.assign(arm=of_arms(cases)).groupby(["arm", "source"], sort=False)[
         ["dsc", "lesion_f1", "nsd", "released_dsc"]
     ]
     by_seed = of_seeds.mean()
@@ -64,13 +75,13 @@ def means(rate: str) -> str:
         if arm.endswith(RATES["own"]) != (rate == "own"):
             continue
         of_arm = by_seed.loc[arm]
-        cells = (f"{of.mean():.3f} ({of.min():.3f}-{of.max():.3f})" for _, of in of_arm.items())
+        cells = (span(of) for _, of in of_arm.items())
         body.append((arm.removesuffix(RATES["own"]), len(of_arm), *cells))
     return table("loss | runs | Dice | lesion F1 | surface Dice | the paper's soft score", body)
 
 
-def _records(rule: str, rate: str, level: str) -> pd.DataFrame:
-    return read("comparisons.csv").query("rule == @rule and rate == @rate and level == @level")
+def _records(rule: str, rate: str, level: str, name: str = "comparisons.csv") -> pd.DataFrame:
+    return read(name).query("rule == @rule and rate == @rate and level == @level")
 
 
 def differences(axes: Sequence[str], rule: str = "argmax", rate: str = "common", level: str = "case") -> str:
@@ -102,13 +113,35 @@ def new_runs() -> str:
     body = []
     for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
         at = of_pair.set_index(["axis", "bin"])
-        cells = [
-            signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high")
-            for bin_ in (("all", "all"), ("size", "small"), ("roughness", "rough"))
-        ]
+        cells = [signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high") for bin_ in SMALL_ROUGH]
         share = at.loc[("all", "all"), "runs_share"]
         body.append((f"{source} minus {minus}", *cells, "–" if pd.isna(share) else f"{100 * share:.0f} %"))
     return table("difference | all | small | rough | variance of the runs, all", body)
+
+
+def shapes() -> str:
+    """The arms with most seeds on lesions of real shapes, for new patients and new training runs."""
+    body = []
+    for name, title in SHAPES.items():
+        records = _records("argmax", "common", "case", f"{name}_comparisons.csv")
+        for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
+            at = of_pair.set_index(["axis", "bin"])
+            cells = [signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high") for bin_ in SMALL_ROUGH]
+            body.append((f"{title}, n = {at.loc[('all', 'all'), 'n']:.0f}", f"{source} minus {minus}", *cells))
+    return table("shapes | difference | all | small | rough", body)
+
+
+def listed(name: str) -> str:
+    """Dice of every arm on every case of a data set with few."""
+    cases = read(f"{name}_cases.csv")
+    cases = cases.assign(arm=of_arms(cases))
+    of_case = cases.groupby("case_id")["reference_volume_ml"].first()
+    heads = [f"{case_id}, {volume:.0f} ml" for case_id, volume in of_case.items()]
+    body = []
+    for arm in dict.fromkeys(cases["arm"]):
+        of_arm = cases[cases["arm"] == arm].groupby("case_id")["dsc"]
+        body.append((arm, *(span(of_arm.get_group(case_id)) for case_id in of_case.index)))
+    return table(" | ".join(["loss", *heads]), body)
 
 
 def _is_own(row: Mapping[str, Any]) -> bool:
@@ -157,6 +190,9 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "at own rates": partial(differences, ("all", "size"), rate="own"),
     "matched": matched,
     "calibration": calibration,
+    "shapes": shapes,
+    "shapes of gliomas": partial(listed, "shapes_brats"),
+    "real images": partial(listed, "brats_2021"),
 }
 
 if __name__ == "__main__":

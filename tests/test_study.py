@@ -147,6 +147,7 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_with_its_tables(data, hom
         name: replace(ARMS[name], candidates=ARMS[name].candidates[:2], seeds=2)
         for name in ("FL", "A-FL released", "A-FL size-first")
     }
+    few["FL"], few["A-FL released"] = (replace(few[arm], seeds=3) for arm in ("FL", "A-FL released"))
     pairs = (("FL", "A-FL released"), ("FL", "A-FL size-first"))
     for module in (study_plan, tables):
         monkeypatch.setattr(module, "ARMS", few)
@@ -169,7 +170,7 @@ def test_a_study_that_was_interrupted_goes_on_and_ends_with_its_tables(data, hom
     settings = [f"{key}={json.dumps(value)}" for key, value in SETTINGS.items()]
 
     def command():
-        study_command.study(out=home / "out", data=data, set_=settings, also=[other])
+        study_command.study(out=home / "out", data=data, set_=settings, also=[other, data])
 
     with pytest.raises(KeyboardInterrupt):
         command()
@@ -202,8 +203,11 @@ def check_tables(home, choices, setups, pairs):
     assert set(calibration["over"]) == {"grid", "near"}
 
     elsewhere = pd.read_csv(home / "out" / "other_cases.csv")
-    assert len(elsewhere) == 2 * 2 * 3  # cases, seeds and arms
-    assert set(pd.read_csv(home / "out" / "other_comparisons.csv", keep_default_na=False)["minus"]) == {"FL"}
+    assert len(elsewhere) == 2 * (3 + 3 + 2)  # cases, and the runs of all arms
+    assert not (home / "out" / "other_comparisons.csv").exists()  # two patients compare nothing
+    assert len(pd.read_csv(home / "out" / "cohort_cases.csv")) == 10 * 3 * 2  # the arms with most seeds
+    compared = pd.read_csv(home / "out" / "cohort_comparisons.csv", keep_default_na=False)
+    assert set(zip(compared["minus"], compared["source"], strict=True)) == {pairs[0]}
     found = pd.read_csv(home / "out" / "comparisons.csv", keep_default_na=False, na_values={"p": "", "n": ""})
     common = found[found["rate"] == "common"]
     assert set(zip(common["minus"], common["source"], strict=True)) == set(pairs)

@@ -1,62 +1,91 @@
-"""Every number in the tables of docs/study.md is in docs/study, and the sentences say what the tables do."""
+"""Every number in docs/study.md is in docs/study, and the sentences say what the tables do."""
 
 import json
-import math
 import re
 from pathlib import Path
 
 import pandas as pd
 import pytest
 import study_figure
+import study_tables
+from blocks import renewed
 
 from afl_core.base.numbers import p_number
-from afl_core.study.arms import ARMS
+from afl_core.study.arms import ARMS, CONTRASTS, SEEDS_AT_OWN_RATE
 
 DOCS = Path(__file__).parents[1] / "docs"
 TEXT = (DOCS / "study.md").read_text(encoding="utf-8")
-RECORDS = pd.read_csv(DOCS / "study" / "comparisons.csv").set_index(["rule", "level", "minus", "source", "axis", "bin"])
+RECORDS = pd.read_csv(DOCS / "study" / "comparisons.csv").set_index(
+    ["rule", "rate", "level", "minus", "source", "axis", "bin"]
+)
 CASES = pd.read_csv(DOCS / "study" / "cases.csv")
-BINS = [("all", "all"), ("size", "small"), ("size", "medium"), ("size", "large")]
-BINS += [("roughness", "smooth"), ("roughness", "medium"), ("roughness", "rough")]
-SECTIONS = {
-    "Dice of cases, decided by argmax": ("argmax", "case"),
-    "Dice of cases, decided by the tumour channel": ("tumour_channel", "case"),
-    "Dice of lesions, decided by argmax": ("argmax", "lesion"),
+RUNS = pd.read_csv(DOCS / "study" / "runs.csv")
+ALL, SMALL, ROUGH = ("all", "all"), ("size", "small"), ("roughness", "rough")
+SIZES = [ALL, SMALL, ("size", "medium"), ("size", "large")]
+DIFFERENCES = {
+    "cases by size": (("argmax", "common", "case"), SIZES),
+    "cases by roughness": (
+        ("argmax", "common", "case"),
+        [("roughness", bin_) for bin_ in ("smooth", "medium", "rough")],
+    ),
+    "lesions": (("argmax", "common", "lesion"), SIZES),
+    "by the tumour channel": (("tumour_channel", "common", "case"), SIZES),
+    "at own rates": (("argmax", "own", "case"), SIZES),
 }
 
 
-def rows(heading: str) -> list[list[str]]:
-    """Cells of the first table below a heading, its own heading included."""
-    below = TEXT.split(heading, 1)[1]
-    table = re.search(r"(?:^\|.*\n)+", below, re.MULTILINE)
-    assert table
-    lines = [line.strip("|").split("|") for line in table[0].splitlines()]
-    return [[cell.strip() for cell in line] for line in (lines[0], *lines[2:])]
+def block(name: str) -> list[list[str]]:
+    """Cells of a block's table, the head first."""
+    lines = TEXT.split(f"<!-- {name} -->", 1)[1].split("<!-- end -->", 1)[0].strip().splitlines()
+    cells = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return [cells[0], *cells[2:]]
 
 
-@pytest.mark.parametrize("heading", SECTIONS)
-def test_differences_are_those_of_the_study(heading):
-    head, *body = rows(f"### {heading}")
-    assert len(body) == 7
-    for name, *cells, p in body:
-        second, first = name.split(" minus ")
-        for (axis, bin_), column, cell in zip(BINS, head[1:], cells, strict=False):
-            record = RECORDS.loc[(*SECTIONS[heading], first, second, axis, bin_)]
+def test_the_tables_are_those_that_the_files_give():
+    assert renewed(TEXT, study_tables.BLOCKS) == TEXT
+
+
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_differences_are_those_of_the_study(name):
+    (rule, rate, level), bins = DIFFERENCES[name]
+    head, *body = block(name)
+    pairs = CONTRASTS if rule == "argmax" else [pair for pair in CONTRASTS if set(pair) <= set(study_tables.BY_CHANNEL)]
+    assert [row[0] for row in body] == [f"{second} minus {first}" for first, second in pairs]
+    for (first, second), (_, *cells, p) in zip(pairs, body, strict=True):
+        own = [of if rate == "common" else own_rate(of) for of in (first, second)]
+        for where, column, cell in zip(bins, head[1:], cells, strict=False):
+            record = RECORDS.loc[(rule, rate, level, *own, *where)]
             assert column.endswith(f"n = {record['n']:.0f}")
-            numbers = record[["mean_difference", "ci_low", "ci_high"]]
-            assert cell == "{:+.3f} ({:+.3f} to {:+.3f})".format(*numbers)
-        assert p == p_number(RECORDS.loc[(*SECTIONS[heading], first, second, "all", "all"), "p_holm"])
+            assert cell == "{:+.3f} ({:+.3f} to {:+.3f})".format(*record[["mean_difference", "ci_low", "ci_high"]])
+        assert p == p_number(RECORDS.loc[(rule, rate, level, *own, *ALL), "p_holm"])
 
 
-def test_means_are_those_of_the_cases():
-    means = CASES.assign(arm=CASES["source"].str.rsplit(" seed", n=1).str[0]).groupby(["rule", "arm", "source"])
-    of_seeds = means[["dsc", "released_dsc"]].mean()
-    for arm, *cells, soft in rows("## Result")[1:]:
-        for rule, cell in zip(("argmax", "tumour_channel", "background_complement"), cells, strict=True):
-            dsc = of_seeds.loc[(rule, arm), "dsc"]
-            assert len(dsc) == 3
-            assert cell == f"{dsc.mean():.3f} ({dsc.min():.3f}-{dsc.max():.3f})"
-        assert float(soft) == pytest.approx(of_seeds.loc[("argmax", arm), "released_dsc"].mean(), abs=5e-4)
+def own_rate(arm: str) -> str:
+    chosen = json.loads((DOCS / "study" / "choices.json").read_text())["rates"]
+    return arm if chosen[arm] == 1 else f"{arm} own rate"
+
+
+def test_the_intervals_for_new_runs_are_those_of_the_study():
+    for name, *cells, share in block("new runs")[1:]:
+        second, first = name.split(" minus ")
+        for where, cell in zip((ALL, SMALL, ROUGH), cells, strict=True):
+            record = RECORDS.loc[("argmax", "common", "case", first, second, *where)]
+            assert cell == "{:+.3f} ({:+.3f} to {:+.3f})".format(*record[["mean_difference", "runs_low", "runs_high"]])
+        assert share == f"{100 * RECORDS.loc[('argmax', 'common', 'case', first, second, *ALL), 'runs_share']:.0f} %"
+
+
+@pytest.mark.parametrize(("name", "ending"), [("means", ""), ("means at own rates", " own rate")])
+def test_means_are_those_of_the_cases(name, ending):
+    argmax = CASES[CASES["rule"] == "argmax"]
+    for arm, count, dice, _, _, score in block(name)[1:]:
+        runs = argmax[argmax["source"].str.fullmatch(re.escape(arm + ending) + r" seed\d")].groupby("source")
+        dsc, soft = runs["dsc"].mean(), runs["released_dsc"].mean()
+        assert len(dsc) == int(count) == (min(SEEDS_AT_OWN_RATE, ARMS[arm].seeds) if ending else ARMS[arm].seeds)
+        assert set(runs.size()) == {116}
+        assert dice == f"{dsc.mean():.3f} ({dsc.min():.3f}-{dsc.max():.3f})"
+        assert score == f"{soft.mean():.3f} ({soft.min():.3f}-{soft.max():.3f})"
+    arms = {row[0] for row in block(name)[1:]}
+    assert arms == (set(ARMS) if not ending else {arm for arm in ARMS if own_rate(arm) != arm})
 
 
 def test_what_was_chosen_beforehand_is_what_the_file_says():
@@ -73,31 +102,18 @@ def test_what_was_chosen_beforehand_is_what_the_file_says():
         assert numbers in TEXT.split("**Chosen so**")[1]
 
 
+def test_the_choices_are_the_highest_validation_dice_of_the_runs():
+    chosen, first = json.loads((DOCS / "study" / "choices.json").read_text()), RUNS[RUNS["seed"] == 0]
+    for arm, of_arm in first.groupby("arm"):
+        common = of_arm[of_arm["rate"] == 1].set_index("candidate")["best_validation_dsc"]
+        assert common.idxmax() == chosen["candidates"][arm]
+        rates = of_arm[of_arm["candidate"] == chosen["candidates"][arm]].set_index("rate")["best_validation_dsc"]
+        assert rates.idxmax() == chosen["rates"][arm]
+
+
 def test_the_figure_is_drawn_from_the_cases():
     scores = study_figure.scores()
-    arm = CASES.query("rule == 'argmax' and source.str.startswith('A-FL released')")
+    arm = CASES[(CASES["rule"] == "argmax") & CASES["source"].str.fullmatch(r"A-FL released seed\d")]
     assert scores.loc["A-FL released"].tolist() == pytest.approx(arm[["dsc", "released_dsc"]].mean().tolist())
     assert scores["dsc"].is_monotonic_decreasing
     assert (DOCS / "study" / study_figure.PICTURE).read_text() == study_figure.draw(scores)
-
-
-def test_the_claims_follow_from_the_intervals():
-    """A difference is claimed where the interval leaves 0 out, and not claimed where it holds 0."""
-
-    def overall(second, rule="argmax", first="FL", **where):
-        record = RECORDS.loc[
-            (rule, where.get("level", "case"), first, second, where.get("axis", "all"), where.get("bin_", "all"))
-        ]
-        assert not math.isnan(record["ci_low"])
-        return int(record["ci_low"] > 0) - int(record["ci_high"] < 0)
-
-    assert overall("A-FL released", "tumour_channel") == -1
-    assert overall("A-FL released") == 0
-    assert overall("A-FL released", level="lesion") == -1
-    assert overall("A-FL paper") == overall("A-FL scale-free") == overall("DiceFocal") == 1
-    assert overall("DiceCE") == 0
-    assert (
-        overall("A-FL paper", axis="size", bin_="small") == overall("A-FL scale-free", axis="size", bin_="small") == 0
-    )
-    control = RECORDS.xs(("argmax", "case", "A-FL gamma 0", "A-FL released", "all", "all"))
-    assert abs(control["mean_difference"]) < 0.0015

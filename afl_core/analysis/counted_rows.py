@@ -7,6 +7,7 @@ import pandas as pd
 from afl_core.base.words import named
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.tables import distinct
 
 
 def rows_by_source(
@@ -32,7 +33,7 @@ def rows_by_source(
     """
     if not table.empty and not opened.rows.empty:
         table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
-    counted = set() if table.empty else set(table["source"])
+    counted = distinct(table, "source")
     there = [name for name, group in members.items() if counted.issuperset(group)]
     wanted = list(sources or there)
     if not wanted or (absent := [name for name in wanted if name not in there]):

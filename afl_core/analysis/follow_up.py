@@ -19,6 +19,7 @@ from afl_core.analysis.time_points import in_order
 from afl_core.base.words import named, number_of
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.tables import distinct
 
 COMPLETE, PARTIAL, STABLE, PROGRESSION = CATEGORIES = (
     "complete response",
@@ -113,7 +114,7 @@ def _cases(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
 def opened_table(opened: Comparison) -> pd.DataFrame:
     """The `follow_up_table` of results: seeds averaged, in the order that their table of patients gives, if it does."""
     known = opened.manifest.patients(opened.rows.get("case_id", ()))
-    measured = set(opened.rows.get("source", ()))
+    measured = distinct(opened.rows, "source")
     seeds = {name: of for name, of in compared_sources(opened).items() if measured.intersection(of)}
     return follow_up_table(opened.rows, order=known.order, in_days=known.order_in_days, seeds=seeds)
 
@@ -271,6 +272,6 @@ def unmeasured_visits(opened: Comparison) -> list[str]:
     """Cases without any row whose patient has one that was measured: volumes that the follow-up lacks."""
     if opened.cohort is None or opened.rows.empty:
         return []
-    measured, patients = set(opened.rows["case_id"]), set(patient_column(opened.rows))
+    measured, patients = distinct(opened.rows, "case_id"), set(patient_column(opened.rows))
     cases = opened.cohort.cases
     return [case.case_id for case in cases if case.patient in patients and case.case_id not in measured]

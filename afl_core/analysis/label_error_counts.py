@@ -13,6 +13,7 @@ from afl_core.base.storage import file_state, write_table
 from afl_core.base.workers import finished
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.tables import distinct
 
 FILE = "label_errors.parquet"
 
@@ -31,7 +32,7 @@ def labelled_sources(opened: Opened) -> tuple[str, ...]:
     first = next(iter(opened.values()))
     if first.whole is None:
         return ()
-    measured = {region: set(of.rows.get("source", ())) for region, of in opened.items()}
+    measured = {region: distinct(of.rows, "source") for region, of in opened.items()}
     regions_of = {source: [region for region in opened if source in measured[region]] for source in first.sources}
     scheme = first.whole.scheme
     return tuple(source for source, regions in regions_of.items() if len(parts_of(scheme, regions).names) > 2)

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections import Counter
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
@@ -60,7 +61,9 @@ def study(  # noqa: PLR0913 - one parameter an option
     set_: Annotated[list[str] | None, typer.Option("--set", help="Any other setting, such as steps=500.")] = None,
     also: Annotated[
         list[Path] | None,
-        typer.Option(help="Another data set, on all of which the arms with most seeds are measured. May be repeated."),
+        typer.Option(
+            help="Another data set, on all of which the losses with most seeds are measured. May be repeated."
+        ),
     ] = None,
     cluster: ClusterOption = None,
 ) -> None:
@@ -123,18 +126,26 @@ def _measure(
 
 
 def _measure_also(data: Path, runs: "Runs", out: Path, preset: str, on: Cluster | None) -> None:
-    """Measure the headline arms at the common learning rate on every case of another data set, and write its tables."""
-    from afl_core.study.arms import ARMS, CONTRASTS  # noqa: PLC0415
-    from afl_core.study.tables import RULES, rule_sources, write_comparisons  # noqa: PLC0415
+    """Measure runs at the common learning rate on every case of another data set, and write its tables.
 
-    most = max(arm.seeds for arm in ARMS.values())
-    headline = {setup: run for setup, run in runs.items() if ARMS[setup.arm].seeds == most and setup.rate == 1}
+    With too few patients for a comparison, every arm is measured and only the cases are listed; else the arms with
+    most seeds are compared.
+    """
+    from afl_core.study.arms import CONTRASTS, LEAST_PATIENTS  # noqa: PLC0415
+    from afl_core.study.tables import RULES, rule_sources, write_cases, write_comparisons  # noqa: PLC0415
+
     cohort = load_cohort(data)
-    results = Results(RESULTS / f"study-{preset}-{cohort.root.name}")
-    evaluate_cases(cohort, cohort.cases, rule_sources(headline, RULES[0]), results, workers=on)
-    write_comparisons(
-        out, f"{cohort.root.name}_", {RULES[0]: open_comparison(results.folder)}, {"common": list(CONTRASTS)}
-    )
+    compared = len({case.patient for case in cohort.cases}) >= LEAST_PATIENTS
+    common = {setup: run for setup, run in runs.items() if setup.rate == 1}
+    seeds = Counter(setup.arm for setup in common)
+    least = max(seeds.values()) if compared else 1
+    measured = {setup: run for setup, run in common.items() if seeds[setup.arm] >= least}
+    results, prefix = Results(RESULTS / f"study-{preset}-{cohort.root.name}"), f"{cohort.root.name}_"
+    evaluate_cases(cohort, cohort.cases, rule_sources(measured, RULES[0]), results, workers=on)
+    opened = {RULES[0]: open_comparison(results.folder)}
+    write_cases(out, prefix, opened)
+    if compared:
+        write_comparisons(out, prefix, opened, {"common": list(CONTRASTS)})
 
 
 def _train(runs: "Runs", on: Cluster | None) -> None:

@@ -21,6 +21,7 @@ from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.facts import lesions_sentences
 from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.results import Results
+from afl_core.evaluation.tables import distinct
 
 
 def print_caveats(manifest: Manifest, rows: pd.DataFrame, more: Iterable[str] = ()) -> None:
@@ -65,7 +66,8 @@ def _print_regions(regions: Sequence[Comparison], sources: Sequence[str]) -> Non
         return
     table = Table("mean Dice in", *sources, "over", "in the reference", box=None, padding=(0, 1, 0, 0))
     for of in regions:
-        there = [source for source in sources if source in set(of.rows.get("source", ()))]
+        measured = distinct(of.rows, "source")
+        there = [source for source in sources if source in measured]
         if not there:
             table.add_row(Text(of.region), *[NOTHING] * (len(sources) + 2))
             continue
@@ -97,7 +99,7 @@ def _record(opened: Comparison, source: str) -> dict[str, Any]:
     """A source's line: Dice over all, and over those with a tumour, each with what it is over."""
     manifest = opened.manifest
     absent = {"missing": len(manifest.missing.get(source, ())), "failed": failed_predictions(manifest)[source]}
-    if source not in set(opened.rows["source"]):
+    if source not in distinct(opened.rows, "source"):
         nothing = {"mean_dsc": None, "median_dsc": None, "over": NOTHING, "mean_dsc_with_tumour": None}
         return {"source": source} | absent | nothing | {"over_with_tumour": NOTHING}
     options = Options(sources=(source,), pool_seeds=False)

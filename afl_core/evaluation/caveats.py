@@ -18,6 +18,7 @@ from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.source_doubts import perfect_sources, silent_sources
+from afl_core.evaluation.tables import distinct
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
 
@@ -66,7 +67,7 @@ def _imported(manifest: Manifest, rows: pd.DataFrame) -> list[str]:
 
 def covariates_sentence(manifest: Manifest, rows: pd.DataFrame) -> str:
     """Which covariates a table gives to these cases; "" where none does."""
-    columns, cases = manifest.covariates.columns, set(rows["case_id"])
+    columns, cases = manifest.covariates.columns, distinct(rows, "case_id")
     if not columns:
         return ""
     known = len(cases & {case for of in columns.values() for case in of})

@@ -21,6 +21,7 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.evaluation.stored import Lesions, Stored, read_stored
 from afl_core.evaluation.stored_masks import is_measured_mask
+from afl_core.evaluation.tables import distinct
 from afl_core.model.checkpoints import Card
 
 
@@ -94,7 +95,8 @@ class Comparison:
     @property
     def absent(self) -> tuple[str, ...]:
         """Sources without a result in this region."""
-        return tuple(source for source in self.sources if source not in set(self.rows.get("source", ())))
+        here = distinct(self.rows, "source")
+        return tuple(source for source in self.sources if source not in here)
 
     @property
     def of_other_regions(self) -> tuple[str, ...]:
@@ -145,7 +147,7 @@ class Comparison:
         manifest = self.manifest.model_copy(update={"sources": {name: self.manifest.sources[name] for name in names}})
 
         def chosen(table: pd.DataFrame) -> pd.DataFrame:
-            return _rows_of(table, set(table.get("case_id", ())), tuple(names))
+            return _rows_of(table, distinct(table, "case_id"), tuple(names))
 
         return replace(self, manifest=manifest, rows=chosen(self.rows), given_lesions=lambda: chosen(self.lesions))
 
@@ -219,7 +221,7 @@ def build_comparison(
     named. Arguments and errors as `open_comparison`.
     """
     manifest, rows, regions, region = stored.manifest, stored.rows, stored.regions, stored.region
-    measured = set(rows.get("case_id", ()))
+    measured = distinct(rows, "case_id")
     whole, cohort, problem = None, None, ""
     try:
         whole = load(manifest)
@@ -237,7 +239,7 @@ def build_comparison(
     )
     manifest = manifest.model_copy(update={"empty_masks": empty_counts(rows)})
     if region != regions[0]:
-        here = set(rows.get("source", ())) | (set(manifest.sources) - stored.somewhere)
+        here = distinct(rows, "source") | (set(manifest.sources) - stored.somewhere)
         manifest = manifest.for_region(region, sources=here)
         whole, cohort = (of and with_regions(of, (region,)) for of in (whole, cohort))
         if whole:

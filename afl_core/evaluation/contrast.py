@@ -21,6 +21,7 @@ from afl_core.data.loading import load_reference
 from afl_core.errors import AflError, DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.contrast_rows import PLACE, contrast_table, load_contrast, reference_lesions
+from afl_core.evaluation.tables import distinct
 from afl_core.metrics.components import Labels
 from afl_core.metrics.contrast import measure_contrasts
 from afl_core.metrics.matchers import Matcher, find_matcher, match_masks
@@ -104,7 +105,7 @@ def measure_contrast(
     keys = {case_id: task.key for case_id, task in tasks.items()}
     table = load_contrast(results.folder)
     table = table[table["key"] == table["case_id"].map(keys)]
-    held = set(table["case_id"])
+    held = distinct(table, "case_id")
     due = [task for case_id, task in tasks.items() if case_id not in held]
     rows, problems = list[Mapping[Any, Any]](table.to_dict("records")), dict[str, str]()
     report(len(held), len(tasks), "")

@@ -99,7 +99,7 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
     name, size = secrets.token_hex(8), 0
     for table, rows in tables.items():
         whole = table == SETTLED
-        for source in [""] if whole else sorted(set(rows.get("source", ()))):
+        for source in [""] if whole else sorted(rows["source"].unique() if "source" in rows else ()):
             some = rows if whole else rows[rows["source"] == source].drop(columns="source")
             if len(some):
                 path = source_folder(folder, table, source) / f"{name}.parquet"

@@ -13,7 +13,7 @@ from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
 from afl_core.evaluation.manifest import MANIFEST, Manifest, damaged
 from afl_core.evaluation.merging import of_region
 from afl_core.evaluation.results import Results
-from afl_core.evaluation.tables import CASES, LESIONS, check_complete
+from afl_core.evaluation.tables import CASES, LESIONS, check_complete, distinct
 
 Lesions = pd.DataFrame | Callable[[], pd.DataFrame]
 """Lesion rows, or where they are many, what reads them when they are asked for."""
@@ -63,7 +63,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
     if not (results.has_parts and contrast.empty):
         rows, lesions = with_contrast(rows, _read_lesions(results, where), contrast)
     nowhere = tuple(name for name in regions if is_nowhere(of_region(everywhere, name)))
-    somewhere = frozenset(everywhere.get("source", ()))
+    somewhere = frozenset(distinct(everywhere, "source"))
     return Stored(manifest, region, regions, nowhere, somewhere, rows, lesions, stamp)
 
 
@@ -75,7 +75,7 @@ def _read_lesions(results: Results, where: Mapping[str, Sequence[str]]) -> pd.Da
 
 def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     """The first region, and the others in which a source was measured, or failed; masks are of one region alone."""
-    tried = {*rows.get("region", ()), *manifest.region_problems}
+    tried = distinct(rows, "region") | set(manifest.region_problems)
     first, *more = manifest.settings.choice().regions
     return first, *(region for region in more if region in tried)
 

@@ -85,6 +85,11 @@ TRIES = 5
 NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
+def distinct(table: pd.DataFrame, column: str) -> set[Any]:
+    """The values of a column, each once; none where the table has no such column, as an empty one may."""
+    return set(table[column].unique()) if column in table else set()
+
+
 def load_table(
     folder: Path,
     name: str,

@@ -80,6 +80,9 @@ RATES = (1.0, 0.3, 3.0)
 SEEDS_AT_OWN_RATE = 3
 """Training runs of any arm at its own learning rate: the headlines are at the common one."""
 
+LEAST_PATIENTS = 10
+"""Patients of a further data set below which its cases are listed and nothing is compared."""
+
 CONTRASTS = (*(("FL", arm) for arm in ARMS if arm != "FL"), ("A-FL gamma 0", "A-FL released"))
 """The comparisons that are tested, first and second; Holm's correction counts all of one decision rule."""
 

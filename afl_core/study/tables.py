@@ -128,6 +128,7 @@ def write_study(
         results: Decision rule to its opened results.
         validation: Results of the same runs on the validation cases, as they decide in training.
     """
+    write_cases(out, "", results)
     write_comparisons(out, "", results, contrasts(choices))
     whole = [pair for pairs in contrasts(choices).values() for pair in pairs]
     compared = results[RULES[0]], validation, [pair for pair in dict.fromkeys(whole) if _there(results[RULES[0]], pair)]
@@ -152,11 +153,11 @@ def write_comparisons(
     results: Mapping[DecisionRule, Comparison],
     pairs: Mapping[str, Sequence[tuple[str, str]]],
 ) -> None:
-    """Write comparisons.csv, by cases and by lesions, and the cases behind it, cases.csv.
+    """Write comparisons.csv, by cases and by lesions.
 
     Args:
         out: Folder to write to.
-        prefix: What the names of the files begin with.
+        prefix: What the name of the file begins with.
         results: Decision rule to its opened results.
         pairs: Kind of learning rate to the pairs that are compared; under further rules the common one alone.
     """
@@ -171,8 +172,13 @@ def write_comparisons(
     comparisons = pd.concat(parts, ignore_index=True)
     lead = ["rule", "rate", "level", "minus", "source", "axis", "bin"]
     comparisons = comparisons[lead + [column for column in comparisons if column not in lead]]
+    _write(out, {f"{prefix}comparisons.csv": comparisons})
+
+
+def write_cases(out: Path, prefix: str, results: Mapping[DecisionRule, Comparison]) -> None:
+    """Write cases.csv, what was measured of every case, for each decision rule."""
     cases = pd.concat([opened.rows[list(MEASURED)].assign(rule=rule) for rule, opened in results.items()])
-    _write(out, {f"{prefix}comparisons.csv": comparisons, f"{prefix}cases.csv": cases})
+    _write(out, {f"{prefix}cases.csv": cases})
 
 
 def _write(out: Path, tables: Mapping[str, pd.DataFrame]) -> None:

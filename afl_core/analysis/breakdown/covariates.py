@@ -55,7 +55,8 @@ def computed(rows: pd.DataFrame) -> dict[str, Mapping[str, Any]]:
         "surface_to_volume": (column("surface_area_mm2") / mm3.where(mm3 > 0)),
         "slice_thickness": column("slice_thickness_mm"),
     }
-    return {name: numbers_or_codes(dict(of_cases.dropna().round(DECIMALS))) for name, of_cases in values.items()}
+    kept = {name: of_cases.dropna().round(DECIMALS).items() for name, of_cases in values.items()}
+    return {name: numbers_or_codes({str(case): value for case, value in of}) for name, of in kept.items()}
 
 
 def lesion_distance(lesions: pd.DataFrame, *, level: Level) -> dict[Any, Any]:

@@ -19,6 +19,7 @@ from afl_core.data.patient_table import PARTICIPANTS
 from afl_core.errors import UsageError
 from afl_core.evaluation.contrast_rows import VALUES, sequence_of
 from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.tables import distinct
 
 DEFAULT_AXES = ("size", "roughness")
 TRAINING = "training"
@@ -69,7 +70,7 @@ def list_sources(manifest: Manifest, *, pool_seeds: bool) -> tuple[tuple[str, ..
 def evaluated_sources(cases: pd.DataFrame, manifest: Manifest, *, pool_seeds: bool) -> tuple[str, ...]:
     """Those of `list_sources` that have rows, a mean over seeds of every seed."""
     names, seeds = list_sources(manifest, pool_seeds=pool_seeds)
-    evaluated = set(cases.get("source", ()))
+    evaluated = distinct(cases, "source")
     return tuple(name for name in names if set(seeds.get(name, (name,))) <= evaluated)
 
 

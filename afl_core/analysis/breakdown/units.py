@@ -222,7 +222,7 @@ def _false_positives(cases: pd.DataFrame, members: Mapping[str, Sequence[str]]) 
 
 
 def _check_sources(cases: pd.DataFrame, wanted: Sequence[str], sources: Sequence[str]) -> None:
-    known = list(dict.fromkeys(cases["source"]))
+    known = list(cases["source"].unique())
     unknown = [name for name in wanted if name not in known]
     if unknown:
         raise UsageError(

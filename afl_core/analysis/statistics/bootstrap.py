@@ -118,9 +118,10 @@ def _intervals_of_many(rows: NDArray[np.float64], level: NDArray[np.float64]) ->
     centred = rows - mean
     scale = np.abs(centred).max(axis=0)
     centred /= scale
-    variance = (centred**2).mean(axis=0)
-    skew = (centred**3).mean(axis=0) / variance**1.5 / math.sqrt(n)  # of the mean of a resample
-    excess = ((centred**4).mean(axis=0) / variance**2 - 3) / n
+    squares = centred * centred  # ** 3 and ** 4 take ten times as long
+    variance = squares.mean(axis=0)
+    skew = (squares * centred).mean(axis=0) / variance**1.5 / math.sqrt(n)  # of the mean of a resample
+    excess = ((squares * squares).mean(axis=0) / variance**2 - 3) / n
     bias, acceleration = ndtri(0.5 + skew / (6 * math.sqrt(2 * math.pi))), skew / 6
     reach = np.array([_expanded_quantile(wanted, n) for wanted in level])
     shifted = bias + np.array([-reach, reach])

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.case_tables import drawn_sources
 from afl_core.evaluation.case_reader import CaseReader
 from afl_core.evaluation.comparison import Comparison
+from afl_core.evaluation.tables import distinct
 from afl_core.figures.palette import SOURCE_COLOURS
 from afl_core.ui.viewers.payload import ScalarMap
 from afl_core.volume import Case
@@ -64,7 +65,7 @@ def _maps(found: Mapping[str, Map]) -> dict[str, ScalarMap]:
 def _sources(state: str, _workspace: Comparison) -> Sequence[str]:
     """The first two drawn sources that have counts at every threshold: these come from probabilities."""
     table = _workspace.results.curves()
-    counted = set() if table.empty else set(table["source"])
+    counted = distinct(table, "source")
     return [name for name in drawn_sources(_workspace) if name in counted][:2]
 
 

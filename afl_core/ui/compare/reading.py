@@ -22,6 +22,7 @@ from afl_core.evaluation.reading import (
     close,
     load_reading,
 )
+from afl_core.evaluation.tables import distinct
 from afl_core.ui.compare import layout
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
@@ -83,7 +84,7 @@ def _offer_start(workspace: Comparison) -> None:
         "is better; the cases on which their Dice differs most come first. Nothing tells the sources until you show "
         "them, and then the reading is closed."
     )
-    measured = set() if workspace.rows.empty else set(workspace.rows["source"])
+    measured = distinct(workspace.rows, "source")
     names = [name for name in workspace.sources if name in measured]
     if len(names) < 2:
         st.info("A reading takes two sources with masks. Evaluate another one.")
