@@ -96,7 +96,7 @@ def write_table(path: Path, table: "pd.DataFrame") -> None:
     It is written in groups of rows, of which a reader that wants some of the rows reads those that hold them.
     """
     buffer = BytesIO()
-    table.to_parquet(buffer, index=False, row_group_size=1024)
+    table.to_parquet(buffer, index=False, row_group_size=2**14)
     write_atomically(path, buffer.getvalue())
 
 

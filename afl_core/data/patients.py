@@ -157,7 +157,8 @@ def _recorded_order(kept: Mapping[str, Any]) -> dict[str, Any]:
 def by_names(case_ids: Iterable[str]) -> Patients:
     """The patients that the names of cases say."""
     by_case = {case_id: patient_and_numbering(case_id) for case_id in case_ids}
-    used = [name for name in NAMES if any(numbering == name for _, numbering in by_case.values())]
+    found = {numbering for _, numbering in by_case.values()}
+    used = [name for name in NAMES if name in found]
     how = f"by their names ({', '.join(used)})" if used else ""
     return Patients({case_id: patient for case_id, (patient, _) in by_case.items()}, how)
 

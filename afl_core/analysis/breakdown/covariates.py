@@ -1,6 +1,6 @@
 """Covariates as axes, beside size and smoothness: what a table says of the cases, and what their rows do."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
@@ -90,15 +90,23 @@ def contrasts(table: pd.DataFrame, *, level: Level) -> dict[str, Mapping[Any, An
 
 
 def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]], *, sequence: str = "") -> Units:
-    """The paired table with the covariates that vary over its cases.
+    """The paired table with the covariates that vary over its cases; arguments as `with_covariates_each`."""
+    return with_covariates_each((units,), columns, sequence=sequence)[0]
+
+
+def with_covariates_each(
+    several: Sequence[Units], columns: Mapping[str, Mapping[Any, Any]], *, sequence: str = ""
+) -> tuple[Units, ...]:
+    """Paired tables of the same cases with the covariates that vary over these, which are found once.
 
     Args:
-        units: The paired table.
+        several: The paired tables, with one `reference`.
         columns: Name of a covariate to case id to value, all numbers or all texts; by case id and lesion id where each
             lesion has a value of its own.
         sequence: The images on which `contrasts` were measured.
     """
-    lesions = set(zip(units.reference["case_id"], units.reference["lesion_id"], strict=True))
+    shared = several[0].reference
+    lesions = set(zip(shared["case_id"], shared["lesion_id"], strict=True))
     known = lesions | {case for case, _ in lesions}
     axes, places = {}, {}
     taken = {label for axis in AXES.values() for label in (axis.label, axis.of_lesion)}
@@ -120,7 +128,8 @@ def with_covariates(units: Units, columns: Mapping[str, Mapping[Any, Any]], *, s
     def extended(table: pd.DataFrame) -> pd.DataFrame:
         return table.assign(**{name: _of_units(table, of) for name, of in places.items()})
 
-    return replace(units, reference=extended(units.reference), table=extended(units.table), covariates=axes)
+    reference = extended(shared)
+    return tuple(replace(of, reference=reference, table=extended(of.table), covariates=axes) for of in several)
 
 
 def _of_units(table: pd.DataFrame, of: Mapping[Any, float]) -> NDArray[np.float64]:

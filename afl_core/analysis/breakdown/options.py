@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
-from afl_core.analysis.breakdown.covariates import COMPUTED, computed, contrasts, lesion_distance, with_covariates
+from afl_core.analysis.breakdown.covariates import COMPUTED, computed, contrasts, lesion_distance, with_covariates_each
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.seeds import find_seeds, seed_numbers
@@ -99,7 +99,7 @@ def choose_each(
     columns |= contrasts(cases if options.level == "case" else lesions, level=options.level)
     sequence = sequence_of(cases)
     numbers = {name: seed_numbers(seeds[name], manifest.sources) for units in found for name in units.seeds}
-    found = tuple(with_covariates(replace(units, seed_numbers=numbers), columns, sequence=sequence) for units in found)
+    found = with_covariates_each([replace(of, seed_numbers=numbers) for of in found], columns, sequence=sequence)
     for axis in options.axes:
         _check_covariate(axis, found[0], manifest)
     return found
