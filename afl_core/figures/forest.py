@@ -17,6 +17,9 @@ from afl_core.figures.palette import BETTER_COLOUR, OUTCOME_COLOURS
 SYMBOLS = ("circle", "square", "diamond")
 """Symbol of each group of marks: filled where the interval leaves out 0, hollow where it does not."""
 
+MOST_TEXTS = 7
+"""Places of an axis that have their text; of more, every other one has."""
+
 ROW_PX, AXIS_PX, TOP_PX, BOTTOM_PX = 30, 62, 56, 46
 
 
@@ -133,7 +136,8 @@ def add_panel(
         title={"text": panel.title, "standoff": 4},
         range=[-end, end],
         tickvals=(places := tick_places(limit)),
-        ticktext=[f"{place:+g}" if place else "0" for place in places],
+        ticktext=tick_texts(places),
+        tickangle=0,
         zeroline=False,
         gridcolor="rgba(140,140,140,0.25)",
         **where,
@@ -190,6 +194,13 @@ def half_width(panel: Panel) -> float:
     """Half the width of the axis: to the outermost end of an interval, with some room."""
     ends = np.array([[mark.estimate, mark.low, mark.high] for mark in panel.marks])
     return (float(np.nanmax(np.abs(ends), initial=0)) or 1.0) * 1.12
+
+
+def tick_texts(places: Sequence[float]) -> list[str]:
+    """What stands at the places of `tick_places`: at every other one where they are many, for room."""
+    texts = [f"{place:+g}" if place else "0" for place in places]
+    every = 1 if len(places) <= MOST_TEXTS else 2
+    return ["" if (k - len(places) // 2) % every else text for k, text in enumerate(texts)]
 
 
 def tick_places(limit: float) -> list[float]:

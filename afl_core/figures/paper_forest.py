@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.chart_style import Pair
-from afl_core.figures.forest import SYMBOLS, Panel, half_width, outcome, place_of, tick_places
+from afl_core.figures.forest import SYMBOLS, Panel, half_width, outcome, place_of, tick_places, tick_texts
 from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, OUTCOME_COLOURS
 from afl_core.figures.paper import MARKERS, STYLE, WIDTHS_MM
 
@@ -74,7 +74,7 @@ def _draw_panel(axes: Axes, panel: Panel, groups: Sequence[str]) -> None:
             capsize=2,
         )
     places = tick_places(limit)
-    axes.set_xticks(places, [f"{place:+g}" if place else "0" for place in places])
+    axes.set_xticks(places, tick_texts(places))
     axes.set_xlim(-end, end)
     axes.set_yticks(range(len(panel.rows)), panel.rows)
     axes.set_ylim(len(panel.rows) - 0.5, -0.5)

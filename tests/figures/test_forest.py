@@ -53,7 +53,8 @@ def test_the_right_side_is_shaded_and_better_also_where_less_is_better():
     assert [shade.x1 for shade in shades] == [scores.range[1], distances.range[1]]
     assert {note.text for note in figure.layout.annotations} == {"<b>A-FL better →</b>", "← FL better"}
     assert [trace.name for trace in figure.data if trace.showlegend is not False] == ["Cases", "Lesions"]
-    assert list(scores.ticktext) == ["-0.08", "-0.06", "-0.04", "-0.02", "0", "+0.02", "+0.04", "+0.06", "+0.08"]
+    assert list(scores.ticktext) == ["-0.08", "", "-0.04", "", "0", "", "+0.04", "", "+0.08"]
+    assert scores.tickangle == 0
 
 
 def test_one_kind_of_marks_has_no_legend_and_nothing_to_draw_is_no_error():
