@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from afl_core.study.tables import OWN_RATE
+
 FOLDER = Path(__file__).parent / "study"
 PICTURE = "score.svg"
 WIDTH, LEFT, RIGHT, TOP, ROW = 760, 170, 40, 64, 26
@@ -12,11 +14,12 @@ DICE, SCORE, INK, RULE = "#0072b2", "#d55e00", "#222222", "#dddddd"
 
 
 def scores() -> pd.DataFrame:
-    """Mean Dice and mean score of each loss at the common learning rate, by argmax, the highest Dice first."""
+    """Mean Dice and mean score of each loss at its own learning rate, by argmax, the highest Dice first."""
     cases = pd.read_csv(FOLDER / "cases.csv").query("rule == 'argmax'")
-    arms = cases["source"].str.rsplit(" seed", n=1).str[0]
-    common = cases.assign(arm=arms)[~arms.str.endswith(" own rate")]
-    return common.groupby("arm")[["dsc", "released_dsc"]].mean().sort_values("dsc", ascending=False)
+    names = cases["source"].str.rsplit(" seed", n=1).str[0]
+    arms, is_own = names.str.removesuffix(OWN_RATE), names.str.endswith(OWN_RATE)
+    own = cases.assign(arm=arms)[is_own | ~arms.isin(arms[is_own])]  # the common rate is the own one of the others
+    return own.groupby("arm")[["dsc", "released_dsc"]].mean().sort_values("dsc", ascending=False)
 
 
 def draw(table: pd.DataFrame) -> str:

@@ -22,10 +22,11 @@ RATES = {"common": "", "own": " own rate"}
 SHAPES = {"shapes_picai": "PI-CAI, prostate", "shapes_ms": "MS, brain"}
 SMALL_ROUGH = [("all", "all"), ("size", "small"), ("roughness", "rough")]
 CALIBRATION = {
-    "ece_near": "ECE near the tumour",
-    "brier_near": "Brier score near the tumour",
-    "released_dsc": "the paper's soft score",
+    ("ece_near", "near"): "ECE near the tumour",
+    ("brier_near", "near"): "Brier score near the tumour",
+    ("released_dsc", "grid"): "the paper's soft score",
 }
+"""Measure, and the voxels on which its temperature was fitted, to its name."""
 
 
 def read(name: str) -> pd.DataFrame:
@@ -107,16 +108,18 @@ def _title(axis: str, name: str) -> str:
     return "all" if axis == "all" else name
 
 
-def new_runs() -> str:
-    """The same differences for new patients and new training runs, over all, small and rough tumours."""
-    records = _records("argmax", "common", "case")
+def new_runs(rate: str) -> str:
+    """The same differences for new patients and new training runs, over all and in every bin."""
+    records, bins = _records("argmax", rate, "case"), [bin_ for axis in BINS for bin_ in BINS[axis]]
     body = []
     for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
         at = of_pair.set_index(["axis", "bin"])
-        cells = [signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high") for bin_ in SMALL_ROUGH]
+        cells = [signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high") for bin_ in bins]
         share = at.loc[("all", "all"), "runs_share"]
-        body.append((f"{source} minus {minus}", *cells, "–" if pd.isna(share) else f"{100 * share:.0f} %"))
-    return table("difference | all | small | rough | variance of the runs, all", body)
+        name = f"{source} minus {minus}".replace(RATES["own"], "")
+        body.append((name, *cells, "–" if pd.isna(share) else f"{100 * share:.0f} %"))
+    heads = [_title(*bin_) for bin_ in bins]
+    return table(" | ".join(["difference", *heads, "variance of the runs, all"]), body)
 
 
 def shapes() -> str:
@@ -168,13 +171,15 @@ def matched() -> str:
 
 def calibration() -> str:
     """Errors of calibration near the tumour and the paper's score, as they are and at fitted temperatures."""
-    rows = read("calibration.csv").set_index("measure").loc[list(CALIBRATION)].reset_index().to_dict("records")
+    rows = (
+        read("calibration.csv").set_index(["measure", "over"]).loc[list(CALIBRATION)].reset_index().to_dict("records")
+    )
     body = []
     for row in rows:
         if _is_own(row):
             continue
         name = f"{row['source']} minus {row['minus']}"
-        body.append((CALIBRATION[row["measure"]], name, *_twice(row, "as_is", "scaled")))
+        body.append((CALIBRATION[row["measure"], row["over"]], name, *_twice(row, "as_is", "scaled")))
     return table("measure | difference | as they are | at fitted temperatures", body)
 
 
@@ -184,7 +189,8 @@ BLOCKS: Mapping[str, Callable[[], str]] = {
     "means at own rates": partial(means, "own"),
     "cases by size": partial(differences, ("all", "size")),
     "cases by roughness": partial(differences, ("roughness",)),
-    "new runs": new_runs,
+    "new runs": partial(new_runs, "common"),
+    "new runs at own rates": partial(new_runs, "own"),
     "lesions": partial(differences, ("all", "size"), level="lesion"),
     "by the tumour channel": partial(differences, ("all", "size"), rule="tumour_channel"),
     "at own rates": partial(differences, ("all", "size"), rate="own"),

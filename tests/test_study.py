@@ -4,6 +4,7 @@ import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ from afl_core.study.plan import (
     seed_setups,
     train_runs,
 )
-from afl_core.study.tables import RULES, contrasts, rule_sources, run_table, source_name, study_records
+from afl_core.study.tables import RULES, check_pooled, contrasts, rule_sources, run_table, source_name, study_records
 from afl_core.training import run as run_module
 from afl_core.training.run_records import RunStatus
 from afl_core.training.runs import RunFolder
@@ -351,6 +352,18 @@ class Made:
     def manifest(self):
         masks = {"kind": "masks", "path": "/masks", "files": 1}
         return Manifest(sources={f"{arm} seed{seed}": masks for arm in ARMS for seed in range(3)})
+
+
+def test_a_run_that_is_no_seed_of_its_arm_is_told_and_never_left_out():
+    made = Made()
+    check_pooled(made)
+    of_other_files = SimpleNamespace(training={"steps": 2}, data={"files": "x"}, model_dump=lambda **_: {}, label="FL")
+    other = made.manifest.sources["FL seed0"].model_copy(update={"card": of_other_files})
+    changed = SimpleNamespace(
+        manifest=made.manifest.model_copy(update={"sources": made.manifest.sources | {"FL seed0": other}})
+    )
+    with pytest.raises(DataError, match=r"in more than the seed \(received: FL seed0\)"):
+        check_pooled(changed)
 
 
 def test_the_comparisons_are_those_made_by_hand():

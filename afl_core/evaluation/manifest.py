@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -148,11 +149,18 @@ def load_manifest(folder: Path) -> Manifest:
     Raises:
         DataError: If the file is damaged: it cannot be read, or a part of it is missing or of another kind.
     """
-    path = folder / MANIFEST
-    if not path.is_file():
-        return Manifest()
     try:
-        stored = read_json(path)
+        state = (folder / MANIFEST).stat()  # first: what is written meanwhile has another one
+    except (FileNotFoundError, NotADirectoryError):
+        return Manifest()
+    return _read(folder, (state.st_ino, state.st_mtime_ns, state.st_size))
+
+
+@lru_cache(maxsize=4)
+def _read(folder: Path, state: tuple[int, ...]) -> Manifest:
+    """The manifest as it is in this state of its file; that of many cases takes a while, and one opening asks often."""
+    try:
+        stored = read_json(folder / MANIFEST)
     except DataError as error:
         raise damaged(folder, MANIFEST, error.received) from error
     try:

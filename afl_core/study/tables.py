@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.options import Options, choose_breakdown
+from afl_core.analysis.breakdown.options import Options, choose_breakdown, list_sources
 from afl_core.analysis.breakdown.records import Breakdown
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.storage import write_atomically
+from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.model.checkpoints import CARD, WEIGHTS, DecisionRule, load_card
@@ -91,6 +92,22 @@ def study_records(opened: Comparison, options: Options, pairs: Sequence[tuple[st
     return records
 
 
+def check_pooled(opened: Comparison) -> None:
+    """Refuse results in which a run would be left out of its arm's mean, unnoticed.
+
+    Raises:
+        DataError: If runs of an arm differ in more than the seed, as where files of the data changed between them.
+    """
+    seeds = list_sources(opened.manifest, pool_seeds=True)[1]
+    alone = [name for name in opened.manifest.sources if name not in seeds.get(name.rsplit(" seed", 1)[0], ())]
+    if alone:
+        raise DataError(
+            "Runs of the study differ from the others of their loss in more than the seed",
+            received=", ".join(alone),
+            todo="Compare their cards with the others', delete them, and give the command again: they are trained anew",
+        )
+
+
 def _there(opened: Comparison, pair: tuple[str, str]) -> bool:
     """Whether both of a pair were run."""
     return set(pair) <= {name.rsplit(" seed", 1)[0] for name in opened.manifest.sources}
@@ -163,6 +180,7 @@ def write_comparisons(
     """
     parts = []
     for rule, opened in results.items():
+        check_pooled(opened)
         for rate, of_rate in pairs.items():
             if rule != RULES[0] and rate != "common":
                 continue
