@@ -198,8 +198,8 @@ def test_the_numbers_of_the_sentences_are_those_of_the_tables():
         f"A-FL as released minus FL: {told('FL', 'A-FL released')} of Dice",
         f"its control without gamma minus FL: {told('FL', 'A-FL gamma 0')}",
         f"A-FL size-first minus FL: {told(*first)}, so it is higher",
-        f"FL then has a Dice of {dice['FL']:.3f} in place of {mean('dsc', 'FL').mean():.3f}, and A-FL size-first minus FL"
-        f" is {told(*first, rate='own')}.",
+        f"FL then has a Dice of {dice['FL']:.3f} in place of {mean('dsc', 'FL').mean():.3f}, and A-FL size-first"
+        f" minus FL is {told(*first, rate='own')}.",
         f"have {min(near):.3f} to {max(near):.3f};",
         f"in rough tumours, {told(*first, ROUGH)}, and in smooth ones, {told(*first, ROUGHNESSES[0])}; in small ones no"
         f" difference is shown, {told(*first, SMALL)}.",
