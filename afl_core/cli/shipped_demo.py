@@ -72,10 +72,14 @@ def _members() -> Iterator[tuple[str, bytes]]:
                 yield f"{THUMBNAILS}/{case_id}.png", kept_thumbnail(opened, case_id)
 
 
-def unpack_demo(archive: Path = ARCHIVE) -> list[str]:
+def unpack_demo(archive: Path = ARCHIVE, *, regions: bool = True) -> list[str]:
     """Put what is missing of the demo where it belongs; gives what was done, a sentence each.
 
     A results folder of other cases, such as those of an older edition, is moved aside.
+
+    Args:
+        archive: The archive.
+        regions: Whether the results of three regions come too, more than half of the files.
 
     Raises:
         DataError: If the archive is missing or damaged.
@@ -86,9 +90,10 @@ def unpack_demo(archive: Path = ARCHIVE) -> list[str]:
             for name in RESULTS_OF:
                 told += move_aside(packed, name, f"results/{name}/{MANIFEST}")
             _clear_older_cases()
-            members = packed.namelist()
+            members = sorted(packed.namelist(), key=lambda name: name.endswith(MANIFEST))  # it makes a folder results
             for member in members:
-                _put(member, packed.read(member))
+                if regions or not member.startswith((f"results/{REGIONS}/", "predictions/")):
+                    _put(member, packed.read(member))
     except (OSError, ValueError, KeyError, BadZipFile) as error:
         raise DataError(
             "The demo's archive cannot be unpacked", received=error, todo="Install the workbench anew"
@@ -101,14 +106,17 @@ def unpack_demo(archive: Path = ARCHIVE) -> list[str]:
 
 
 def unpack_at_first_start() -> None:
-    """Put the demo in place where there are no results at all, or where an older demo is; a failure is logged."""
+    """Put the demo in place where there are no results at all, or where an older demo is; a failure is logged.
+
+    The results of three regions come later, with the study's: the first page does not wait for them.
+    """
     complete = paths.RESULTS / "demo" / _COMPLETE
     try:
         there = (paths.DEMO / SPLITS_FILE).is_file() and complete.is_file()
         if there and complete.stat().st_mtime >= ARCHIVE.stat().st_mtime:
             return
         if complete.parent.is_dir() or not any(paths.RESULTS.glob(f"*/{MANIFEST}")):
-            unpack_demo()
+            unpack_demo(regions=False)
     except (AflError, OSError) as error:
         logging.getLogger("afl.demo").warning("The demo is not put in place: %s", error)
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from afl_core.base import paths
 from afl_core.base.storage import write_atomically, write_table
-from afl_core.cli.shipped_demo import move_aside, placed, portable
+from afl_core.cli.shipped_demo import move_aside, placed, portable, unpack_demo
 from afl_core.data.formats.files import load_mask, save_mask
 from afl_core.data.layouts import load_cohort
 from afl_core.errors import AflError, DataError
@@ -40,8 +40,8 @@ _MASKS = "masks"
 
 _TABLES = (CASES, LESIONS, CURVES)
 
-_BESIDE, _PUT = "demo", ".study"
-"""The results that it lies beside; and the empty file there which says that it was put in place, and when."""
+_BESIDE, _PUT = "demo", ".rest"
+"""The results that it lies beside; and the empty file there which says that the rest was put in place, and when."""
 
 
 def take_study(study: Path) -> None:
@@ -131,10 +131,14 @@ def _put_results(packed: ZipFile, folder: Path) -> None:
 
 
 def unpack_beside_demo() -> None:
-    """Put these results in place where the demo is, unless that was done before; a failure is logged."""
+    """Put these results, and the demo's of three regions, in place where the demo is, unless that was done before.
+
+    A failure is logged.
+    """
     put = paths.RESULTS / _BESIDE / _PUT
     try:
         if put.parent.is_dir() and not (put.is_file() and put.stat().st_mtime >= ARCHIVE.stat().st_mtime):
+            unpack_demo()
             unpack_study(ARCHIVE)
     except (AflError, OSError) as error:
         logging.getLogger("afl.demo").warning("The study's results are not put in place: %s", error)

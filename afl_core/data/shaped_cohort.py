@@ -33,6 +33,9 @@ SPACING_MM = 1.0
 LEAST_VOXELS = 5
 """Voxels of 1 mm of the smallest lesion that is drawn; what is smaller is a speck."""
 
+VOLUME_ERROR = 0.03
+"""Share of its volume by which a lesion may be off on the grid for the sake of its symmetry."""
+
 HEADS, CANDIDATES = 10, 10_000
 """Heads that are tried until all lesions of a case have room, and places that are tried for each lesion."""
 
@@ -189,7 +192,8 @@ def on_grid(reference: Mask) -> Bools:
     """The box of a mask on voxels of 1 mm: those deepest inside its interpolated boundary, as many as its volume needs.
 
     What is interpolated is the distance to the boundary (shape-based interpolation, Raya and Udupa 1990). Voxels of
-    equal depth at the limit are all in or all out, whatever is nearer to the volume.
+    equal depth at the limit are all in or all out, whatever is nearer to the volume; where both are further from it
+    than `VOLUME_ERROR`, as with few voxels, those nearest to the middle are in.
     """
     box = bounding_box(reference.array)
     if box is None:
@@ -208,7 +212,14 @@ def on_grid(reference: Mask) -> Bools:
     wanted = np.count_nonzero(inside) * float(np.prod(spacing)) / SPACING_MM**3
     levels, counts = np.unique(value, return_counts=True)
     above = counts[::-1].cumsum()[::-1]  # voxels of at least each level
-    return np.asarray(value >= levels[np.argmin(np.abs(above - wanted))])
+    nearest = np.argmin(np.abs(above - wanted))
+    if abs(above[nearest] - wanted) <= VOLUME_ERROR * wanted:
+        return np.asarray(value >= levels[nearest])
+    middle = (np.array(value.shape) - 1) / 2
+    away = sum((place - at) ** 2 for place, at in zip(np.indices(value.shape), middle, strict=True))
+    inside = np.zeros(value.size, dtype=bool)
+    inside[np.lexsort((away.ravel(), -value.ravel()))[: round(wanted)]] = True
+    return inside.reshape(value.shape)
 
 
 def _cut(lesion: Bools) -> Bools:

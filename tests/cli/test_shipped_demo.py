@@ -125,10 +125,11 @@ def test_a_first_start_puts_the_demo_in_place_and_later_ones_leave_it(made, tmp_
     at(monkeypatch, tmp_path)
     monkeypatch.setattr(shipped_demo, "ARCHIVE", made / "demo.zip")
     asked = []
-    monkeypatch.setattr(shipped_demo, "unpack_demo", lambda: asked.append(unpack_demo(made / "demo.zip")))
+    monkeypatch.setattr(shipped_demo, "unpack_demo", lambda **how: asked.append(unpack_demo(made / "demo.zip", **how)))
     for _ in range(2):
         unpack_at_first_start()
         assert open_comparison(paths.RESULTS / "demo").problem == ""
+        assert not (paths.RESULTS / REGIONS / "manifest.json").exists()  # it comes later
     assert len(asked) == 1
     os.utime(paths.RESULTS / "demo" / ".complete", (0, 0))  # the archive is of a later version
     unpack_at_first_start()
@@ -141,7 +142,7 @@ def test_a_first_start_puts_the_demo_in_place_and_later_ones_leave_it(made, tmp_
 def test_a_first_start_without_the_archive_goes_on_and_is_logged(tmp_path, monkeypatch, caplog):
     at(monkeypatch, tmp_path)
     monkeypatch.setattr(shipped_demo, "ARCHIVE", tmp_path / "none.zip")
-    monkeypatch.setattr(shipped_demo, "unpack_demo", lambda: unpack_demo(tmp_path / "none.zip"))
+    monkeypatch.setattr(shipped_demo, "unpack_demo", lambda **how: unpack_demo(tmp_path / "none.zip", **how))
     unpack_at_first_start()
     assert "The demo is not put in place" in caplog.text
 

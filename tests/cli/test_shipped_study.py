@@ -60,6 +60,7 @@ def other_home(made, tmp_path, monkeypatch):
     """Another home, with the demo's cohort and a picture that ships with it."""
     at(monkeypatch, tmp_path)
     monkeypatch.setattr(shipped_study, "ARCHIVE", made / "study.zip")
+    monkeypatch.setattr(shipped_study, "unpack_demo", (tmp_path / "regions").touch)
     shutil.copytree(made / "data" / "demo", paths.DEMO)
     picture = paths.RESULTS / "demo" / FOLDER / "Brats18_SYN_test_000" / UNDRAWN
     picture.parent.mkdir(parents=True)
@@ -96,10 +97,12 @@ def test_in_another_home_the_results_open_on_its_cohort_with_the_demos_pictures(
 
 def test_it_is_put_beside_the_demo_once_and_again_with_a_newer_archive(other_home):
     unpack_beside_demo()
+    (other_home / "regions").unlink()  # the demo was asked for what is missing
     shutil.rmtree(paths.RESULTS / NAME)  # it is not wanted
     unpack_beside_demo()
+    assert not (other_home / "regions").exists()
     assert not (paths.RESULTS / NAME).exists()
-    os.utime(paths.RESULTS / "demo" / ".study", (0, 0))
+    os.utime(paths.RESULTS / "demo" / ".rest", (0, 0))
     unpack_beside_demo()
     assert open_comparison(paths.RESULTS / NAME).problem == ""
 
@@ -107,6 +110,7 @@ def test_it_is_put_beside_the_demo_once_and_again_with_a_newer_archive(other_hom
 def test_without_the_demo_nothing_is_put_and_without_the_archive_it_is_logged(made, tmp_path, monkeypatch, caplog):
     at(monkeypatch, tmp_path)
     monkeypatch.setattr(shipped_study, "ARCHIVE", tmp_path / "none.zip")
+    monkeypatch.setattr(shipped_study, "unpack_demo", lambda: [])
     unpack_beside_demo()
     assert not list(tmp_path.rglob("*"))
     (paths.RESULTS / "demo").mkdir(parents=True)

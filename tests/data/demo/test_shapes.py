@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core.data.formats.files import load_mask
 from afl_core.data.layouts import AS_RECOGNISED, load_cohort
 from afl_core.data.shaped_cohort import on_grid, write_shapes
 from afl_core.regions import label_lesions
@@ -37,6 +38,16 @@ def test_on_voxels_of_1_mm_a_ball_has_its_volume_and_is_as_smooth(spacing_mm, ra
     own = describe(original, spacing_mm=spacing_mm)
     assert drawn.volume_ml == pytest.approx(own.volume_ml, rel=0.03)
     assert drawn.roughness == pytest.approx(own.roughness, abs=most)
+
+
+@pytest.mark.parametrize("sides", [(6, 6, 1), (8, 8, 1), (10, 10, 1), (7, 7, 2), (4, 4, 1), (12, 5, 1)])
+def test_a_lesion_of_few_coarse_voxels_has_its_volume(sides):
+    """All or none of the voxels of one depth would be up to a quarter off."""
+    original = np.zeros((20, 20, 6), bool)
+    original[tuple(slice(3, 3 + side) for side in sides)] = True
+    drawn = on_grid(mask_of(original, (0.5, 0.5, 3.0)))
+    assert np.count_nonzero(drawn) == pytest.approx(0.75 * np.prod(sides), rel=0.03)
+    assert label_lesions(drawn)[1].size == 1
 
 
 def test_voxels_of_1_mm_stay_as_they_are():
@@ -115,3 +126,14 @@ def test_real_lesions_keep_volume_and_roughness(tmp_path):
         assert row.drawn_ml == pytest.approx(row.original_ml, rel=0.03)
         assert row.drawn_roughness == pytest.approx(row.original_roughness, abs=0.03)
         assert row.lesions > 10
+
+
+@pytest.mark.skipif("AFL_REAL_DATA" not in os.environ, reason="needs the real cases, see tests/README.md")
+def test_real_lesions_on_slices_of_3_mm_keep_their_volume():
+    folder = Path(os.environ["AFL_REAL_DATA"]) / "picai_masks/csPCa_lesion_delineations/human_expert/resampled"
+    masks = [load_mask(path) for path in sorted(folder.glob("*.nii.gz"))[:60]]
+    held = [mask for mask in masks if mask.array.any()]
+    assert len(held) > 20
+    for mask in held:
+        volume = np.count_nonzero(mask.array) * np.prod(mask.spacing_mm)
+        assert np.count_nonzero(on_grid(mask)) == pytest.approx(volume, rel=0.03)
