@@ -1,6 +1,7 @@
 """Jobs of Slurm whose processes are workers of a cluster: a small YAML file, and dask-jobqueue's cluster from it."""
 
 import shutil
+import signal
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -78,8 +79,10 @@ def slurm_cluster(jobs: Jobs, folder: str) -> Any:
     Raises:
         UsageError: If Slurm is not on this machine, or would not take such a job.
     """
+    of_ctrl_c = signal.getsignal(signal.SIGINT)
     from dask_jobqueue import SLURMCluster  # noqa: PLC0415 - an extra
 
+    signal.signal(signal.SIGINT, of_ctrl_c)  # the import had put an exit in its place
     if shutil.which("sbatch") is None:
         raise UsageError("There is no Slurm on this machine", received="no sbatch", todo="Work on a login node")
     settings = jobs.model_dump(exclude={"jobs"}, exclude_none=True)

@@ -2,6 +2,8 @@
 
 import os
 import pickle
+import signal
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -179,6 +181,18 @@ def test_no_slurm_is_one_sentence(written, monkeypatch):
     refused = pytest.raises(UsageError, match="There is no Slurm on this machine")
     with refused, worker_pool(tasks=2, workers=parse_cluster(str(written(JOBS)))):
         pytest.fail("work began")
+
+
+def test_ctrl_c_stays_ours(written, monkeypatch):
+    """The package of Slurm's jobs makes Ctrl-C an exit when it is imported, and what is finished would not be kept."""
+    for name in [name for name in sys.modules if name.partition(".")[0] == "dask_jobqueue"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setenv("PATH", "")
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(UsageError), worker_pool(tasks=2, workers=parse_cluster(str(written(JOBS)))):
+        pytest.fail("work began")
+    assert "dask_jobqueue.runner" in sys.modules
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 HERE = Terms(own_versions())

@@ -23,7 +23,7 @@ from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, vi
 from afl_core.volume import Mask, Volume
 
 APP = Path(__file__).parent / "viewer_app.py"
-FRAME_MS = 33
+FRAME_MS = 33.5  # two frames of a screen of 60 Hz
 
 
 # ---- the payload

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+from playwright.sync_api import expect
 
 
 class Page:
@@ -91,6 +92,7 @@ class Page:
     def count(self, what: str) -> int:
         """A number below the viewer, which may be drawn after it."""
         line = self.page.get_by_text(re.compile(rf"{what} \d+"))
+        expect(line).to_have_count(1)  # that of the run before may still stand beside it
         return int(re.search(rf"{what} (\d+)", line.inner_text()).group(1))
 
     def elsewhere(self) -> None:
