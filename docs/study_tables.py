@@ -10,6 +10,7 @@ import pandas as pd
 from blocks import renew, table
 
 from afl_core.base.numbers import p_number
+from afl_core.study.tables import OWN_RATE
 
 PAGE = Path(__file__).parent / "study.md"
 FOLDER = Path(__file__).parent / "study"
@@ -18,7 +19,6 @@ BINS = {
     "size": [("size", "small"), ("size", "medium"), ("size", "large")],
     "roughness": [("roughness", "smooth"), ("roughness", "medium"), ("roughness", "rough")],
 }
-RATES = {"common": "", "own": " own rate"}
 SHAPES = {"shapes_picai": "PI-CAI, prostate", "shapes_ms": "MS, brain"}
 SMALL_ROUGH = [("all", "all"), ("size", "small"), ("roughness", "rough")]
 CALIBRATION = {
@@ -73,11 +73,11 @@ def means(rate: str) -> str:
     by_seed = of_seeds.mean()
     body = []
     for arm in dict.fromkeys(by_seed.index.get_level_values("arm")):
-        if arm.endswith(RATES["own"]) != (rate == "own"):
+        if arm.endswith(OWN_RATE) != (rate == "own"):
             continue
         of_arm = by_seed.loc[arm]
         cells = (span(of) for _, of in of_arm.items())
-        body.append((arm.removesuffix(RATES["own"]), len(of_arm), *cells))
+        body.append((arm.removesuffix(OWN_RATE), len(of_arm), *cells))
     return table("loss | runs | Dice | lesion F1 | surface Dice | the paper's soft score", body)
 
 
@@ -96,7 +96,7 @@ def differences(axes: Sequence[str], rule: str = "argmax", rate: str = "common",
     for (minus, source), of_pair in records.groupby(["minus", "source"], sort=False):
         at = of_pair.set_index(["axis", "bin"])
         cells = [signed(at.loc[bin_], "mean_difference", "ci_low", "ci_high") for bin_ in bins]
-        name = f"{source} minus {minus}".replace(RATES["own"], "")
+        name = f"{source} minus {minus}".replace(OWN_RATE, "")
         body.append((name, *cells, p_number(at.loc[("all", "all"), "p_holm"])))
     heads = [f"{_title(*bin_)}, n = {counts[bin_]:.0f}" for bin_ in bins]
     return table(" | ".join(["difference", *heads, "p (Holm), all"]), body)
@@ -116,7 +116,7 @@ def new_runs(rate: str) -> str:
         at = of_pair.set_index(["axis", "bin"])
         cells = [signed(at.loc[bin_], "mean_difference", "runs_low", "runs_high") for bin_ in bins]
         share = at.loc[("all", "all"), "runs_share"]
-        name = f"{source} minus {minus}".replace(RATES["own"], "")
+        name = f"{source} minus {minus}".replace(OWN_RATE, "")
         body.append((name, *cells, "–" if pd.isna(share) else f"{100 * share:.0f} %"))
     heads = [_title(*bin_) for bin_ in bins]
     return table(" | ".join(["difference", *heads, "variance of the runs, all"]), body)
@@ -149,7 +149,7 @@ def listed(name: str) -> str:
 
 def _is_own(row: Mapping[str, Any]) -> bool:
     """Whether a comparison is one of losses at their own rates."""
-    return any(row[name].endswith(RATES["own"]) for name in ("minus", "source"))
+    return any(row[name].endswith(OWN_RATE) for name in ("minus", "source"))
 
 
 def _twice(row: Mapping[str, Any], *prefixes: str) -> list[str]:

@@ -247,10 +247,6 @@ def matched(arm, rule):
     return "{:+.3f} ({:+.3f} to {:+.3f})".format(*found)
 
 
-def difference(first, second, where, **which):
-    return f"{record(first, second, where, **which)['mean_difference']:+.3f}"
-
-
 def span_of(records):
     found = [of["mean_difference"] for of in records]
     return f"{min(found):.3f} to {max(found):.3f}"

@@ -45,6 +45,11 @@ def source_name(setup: Setup) -> str:
     return f"{setup.arm}{'' if setup.rate == 1 else OWN_RATE} seed{setup.seed}"
 
 
+def _without_seed(name: str) -> str:
+    """What `source_name` gives, without the seed: the name under which the runs are compared."""
+    return name.rsplit(" seed", 1)[0]
+
+
 def contrasts(choices: Choices) -> dict[str, list[tuple[str, str]]]:
     """The pairs that are tested, first and second, with all arms at the common learning rate and each at its own."""
 
@@ -99,7 +104,7 @@ def check_pooled(opened: Comparison) -> None:
         DataError: If runs of an arm differ in more than the seed, as where files of the data changed between them.
     """
     seeds = list_sources(opened.manifest, pool_seeds=True)[1]
-    alone = [name for name in opened.manifest.sources if name not in seeds.get(name.rsplit(" seed", 1)[0], ())]
+    alone = [name for name in opened.manifest.sources if name not in seeds.get(_without_seed(name), ())]
     if alone:
         raise DataError(
             "Runs of the study differ from the others of their loss in more than the seed",
@@ -110,7 +115,7 @@ def check_pooled(opened: Comparison) -> None:
 
 def _there(opened: Comparison, pair: tuple[str, str]) -> bool:
     """Whether both of a pair were run."""
-    return set(pair) <= {name.rsplit(" seed", 1)[0] for name in opened.manifest.sources}
+    return set(pair) <= {_without_seed(name) for name in opened.manifest.sources}
 
 
 def run_table(runs: Runs) -> pd.DataFrame:

@@ -34,8 +34,8 @@ NO_TOKEN = "--no-token"
 SHORTEST = 16
 """Smallest number of characters of a token that somebody chooses."""
 
-STUDY_SECONDS = 10.0
-"""Seconds after the start at which the study's results are put in place: the first page comes first."""
+REST_SECONDS = 10.0
+"""Seconds after the start at which the rest of the demo is put in place: the first page comes first."""
 
 SERVER_LOG = "server.log"
 """Name of the log of the server, in `paths.LOGS`."""
@@ -59,7 +59,7 @@ def server_options() -> dict[str, Any]:
         remove_leftovers()  # of a server that was killed
         if not os.environ.get("AFL_RESULTS"):
             unpack_at_first_start()
-            later = threading.Timer(STUDY_SECONDS, unpack_beside_demo)
+            later = threading.Timer(REST_SECONDS, unpack_beside_demo)
             later.daemon = True
             later.start()
         link = _link(token, os.environ.get("AFL_PAGE", ""))
