@@ -97,6 +97,7 @@ $(VENV)/.app: requirements.txt pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --requirement requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/python -m compileall -q afl_core pages app.py  # as pip does with a package: the first page comes sooner
 	touch $@
 
 $(VENV)/.dev: $(VENV)/.app requirements-dev.txt requirements-trackers.txt

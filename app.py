@@ -5,7 +5,7 @@ Streamlit's server imports this file once, for `app`, and then runs it as a scri
 
 import streamlit as st
 
-from afl_core.ui.server import server_options
+from afl_core.ui.server import server_options, wait_until_ready
 
 STYLE = """
 .stMainBlockContainer {padding: 4rem 2rem 3rem}
@@ -30,6 +30,7 @@ STYLE = """
 
 def show() -> None:
     """The page that the address names."""
+    wait_until_ready()
     from afl_core.ui.shared.bar import show_bar  # noqa: PLC0415 - caches need a server
     from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, follow, query, was_followed  # noqa: PLC0415 - as above
 

@@ -116,6 +116,24 @@ def test_reading_results_loads_no_torch():
     assert ran.returncode == 0, ran.stderr
 
 
+def test_a_server_answers_before_it_imports_what_takes_long():
+    """And what it then imports is all that the first page needs: `overview.py` finds its rooms there."""
+    code = (
+        "import importlib, sys, afl_core.ui.server as server\n"
+        "early = {'pandas', 'scipy', 'nibabel', 'pyarrow'} & set(sys.modules)\n"
+        "if early: sys.exit(f'{early}')\n"
+        "first = importlib.import_module(server.STARTUP).FIRST_PAGE\n"
+        "for name in first: importlib.import_module(name)\n"
+        "before = set(sys.modules)\n"
+        "for line in open('pages/overview.py'):\n"
+        "    if line.startswith('from afl_core'): exec(line)\n"
+        "late = {name for name in set(sys.modules) - before if name.startswith('afl_core')}\n"
+        "if late or 'scipy.stats' in sys.modules: sys.exit(f'{late}')"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+
+
 def test_modules_stay_small():
     scripts = (ROOT / "afl_core").rglob("*.js")
     long = {

@@ -21,12 +21,10 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 
 from afl_core.base import paths
-from afl_core.cli.shipped_demo import unpack_at_first_start
-from afl_core.cli.shipped_study import unpack_beside_demo
-from afl_core.data.upload import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB, remove_leftovers, remove_process_folder
 from afl_core.errors import UsageError
 from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
 from afl_core.ui.shared.errors import plain
+from afl_core.ui.shared.upload_limits import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB
 from afl_core.ui.thumbnails import thumbnail_route
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
@@ -34,8 +32,8 @@ NO_TOKEN = "--no-token"
 SHORTEST = 16
 """Smallest number of characters of a token that somebody chooses."""
 
-REST_SECONDS = 10.0
-"""Seconds after the start at which the rest of the demo is put in place: the first page comes first."""
+STARTUP = "afl_core.ui.startup"
+"""Module of what is done once the server answers: importing it takes a second, in which a browser loads its part."""
 
 SERVER_LOG = "server.log"
 """Name of the log of the server, in `paths.LOGS`."""
@@ -53,22 +51,15 @@ def server_options() -> dict[str, Any]:
 
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
-        # Meanwhile: the first page's tests need it, and it takes half a second.
-        threading.Thread(target=import_module, args=("scipy.stats",), daemon=True).start()
         _log_to_file()
-        remove_leftovers()  # of a server that was killed
-        if not os.environ.get("AFL_RESULTS"):
-            unpack_at_first_start()
-            later = threading.Timer(REST_SECONDS, unpack_beside_demo)
-            later.daemon = True
-            later.start()
+        _beginning.start()
         link = _link(token, os.environ.get("AFL_PAGE", ""))
         sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
         sys.stdout.flush()
         if os.environ.get("AFL_BROWSER"):  # `afl app` sets it
             threading.Thread(target=_open_browser, args=(link,), daemon=True).start()
         yield
-        remove_process_folder()
+        import_module(STARTUP).end()
 
     return {
         "middleware": [
@@ -80,6 +71,15 @@ def server_options() -> dict[str, Any]:
         "on_script_error": _show_in_page,
         "exception_handlers": {Exception: _answer_error},
     }
+
+
+_beginning = threading.Thread(target=lambda: import_module(STARTUP).begin(), daemon=True)
+
+
+def wait_until_ready() -> None:
+    """Wait for what a server does once it answers; a page without a server, as in a test, does not wait."""
+    if _beginning.is_alive():
+        _beginning.join()
 
 
 def choose_token(arguments: list[str], given: str, address: str) -> str:

@@ -18,6 +18,7 @@ from afl_core.data import upload
 from afl_core.data.layouts import load_case, load_cohort
 from afl_core.data.upload import CASE_ID, guess_role, remove_leftovers, write_upload
 from afl_core.errors import DataError, GeometryError
+from afl_core.ui.shared.upload_limits import MAX_MIB
 
 BRATS, PICAI = ("flair", "t1", "t1ce", "t2"), ("t2w", "adc", "hbv")
 
@@ -168,7 +169,7 @@ def test_a_leftover_without_its_lock_goes_too(tmp_path, monkeypatch):
 
 def test_the_server_accepts_what_the_page_names():
     config = tomllib.loads((Path(__file__).parents[2] / ".streamlit" / "config.toml").read_text())
-    assert config["server"]["maxUploadSize"] == upload.MAX_MIB
+    assert config["server"]["maxUploadSize"] == MAX_MIB
 
 
 def test_the_job_of_a_killed_server_is_ended_before_its_folder_goes(tmp_path, monkeypatch):

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr, ndtri, stdtrit
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 SEED = 20240712
 """Seed of the bootstrap, which every export records: the same rows give the same intervals."""
@@ -143,13 +144,19 @@ def _corrections(
     return ndtri(below / 2), acceleration
 
 
+@cache
+def _threads() -> ThreadpoolController:
+    """The thread pools of the libraries that are loaded, looked for once: it takes 4 ms."""
+    return ThreadpoolController()
+
+
 def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
     """Means of resampled rows, shape (resamples, columns): how often each row was drawn, times the rows."""
     n = len(rows)
     rng = np.random.default_rng(SEED)
     means = []
     most = max(1, DRAWS // n)
-    with threadpool_limits(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
+    with _threads().limit(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
         for start in range(0, resamples, most):
             batch = min(most, resamples - start)
             drawn = rng.integers(0, n, (batch, n))

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtr
 
@@ -55,11 +56,9 @@ def signed_ranks(differences: ArrayLike) -> SignedRanks:
     >>> result.p, round(result.effect, 3)
     (0.4375, 0.429)
     """
-    from scipy.stats import rankdata  # noqa: PLC0415 - takes a second to import
-
     d = np.round(np.asarray(differences, dtype=np.float64), DECIMALS)
     moved = d[d != 0]
-    ranks = np.asarray(rankdata(np.abs(moved)))
+    ranks = np.asarray(pd.Series(np.abs(moved)).rank(), dtype=np.float64)
     above, total = float(ranks[moved > 0].sum()), float(ranks.sum())
     exact = len(moved) <= EXACT_UP_TO
     below_or_equal, above_or_equal = _exact_tails(ranks, above) if exact else _normal_tails(ranks, above)

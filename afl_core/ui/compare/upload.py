@@ -17,8 +17,6 @@ from afl_core.data.layouts import load_cohort
 from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
-    MAX_MIB,
-    MAX_SUM_MIB,
     REFERENCE,
     guess_role,
     new_session_folder,
@@ -33,6 +31,7 @@ from afl_core.evaluation.sources import Source, parse_sources, source_text
 from afl_core.ui.compare import layout
 from afl_core.ui.compare.uploaded import PICTURE, show_outcome
 from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.upload_limits import MAX_MIB, MAX_SUM_MIB
 
 _OF_DATA, _UPLOADED = "Data set", "Your own case"
 _RAN, _TURN = "upload that was run", "upload turn"
