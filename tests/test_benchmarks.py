@@ -78,10 +78,12 @@ def test_every_contestant_gets_a_record_at_every_shape(bench, tmp_path, capsys):
 
 def test_contestants_take_turns_and_the_first_round_does_not_count(bench, monkeypatch):
     monkeypatch.setattr(bench, "build_steps", lambda *_: dict.fromkeys("ab", lambda: None))
-    seconds = [100, 100, 3, 5, 9, 6, 4, 90]  # of a and b in turn, round after round
+    seconds = [100, 100, 3, 5, 9, 6, 4, 90]  # of those whose turn it is, round after round
+    orders = iter(["ab", "ba", "ab", "ba"])
+    monkeypatch.setattr(bench.random, "Random", lambda seed: SimpleNamespace(sample=lambda names, n: next(orders)))
     ticks = iter([tick for elapsed in seconds for tick in (0, elapsed)])
     monkeypatch.setattr(bench, "time", SimpleNamespace(perf_counter=lambda: next(ticks)))
-    assert bench.time_steps((1, 2, 4, 4, 4), rounds=3) == {"a": 4, "b": 6}
+    assert bench.time_steps((1, 2, 4, 4, 4), rounds=3) == {"a": 9, "b": 4}  # of 5, 9, 90 and of 3, 6, 4
 
 
 @pytest.mark.parametrize("seed", range(3))

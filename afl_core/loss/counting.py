@@ -9,8 +9,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.regions import bounding_box
-
 IGNORED = 255
 """Code of a voxel that does not count."""
 
@@ -34,76 +32,112 @@ def read_masks(values: NDArray[Any], codes: Codes, ignoring: bool, ignored: Any)
 @_compiled
 def read_classes(values: NDArray[Any], codes: Codes, classes: int, ignoring: bool, ignored: Any) -> bool:
     """Fill codes with the values, both of shape (N,); whether one of these is no whole number below `classes`."""
-    wrong = False
+    wrong, most = np.int32(0), np.int32(classes - 1)  # numbers of one size: a Boolean would be no vector code
     for i in range(values.size):
         left_out = ignoring and values[i] == ignored
         code = np.int32(values[i])
         codes[i] = np.uint8(IGNORED) if left_out else np.uint8(code)
-        wrong |= (not left_out) & ((code < 0) | (code >= classes) | (code != values[i]))
+        no_class = np.int32(code < 0) | np.int32(code > most) | np.int32(values.dtype.type(code) != values[i])
+        wrong |= np.int32(0) if left_out else no_class
     return bool(wrong)
 
 
-def near(codes: Codes, *, ignoring: bool) -> Codes:
+@_compiled
+def _has_mask(codes: Codes) -> bool:
+    """Whether a row (N,) meets any mask, all of it passed over, which is faster than to stop."""
+    found = False
+    for i in range(codes.size):
+        found |= codes[i] - np.uint8(1) < np.uint8(IGNORED - 1)  # 0 - 1 is 255
+    return found
+
+
+@_compiled
+def _near(codes: Codes) -> Codes:
     """The part of an array of codes (X, Y, Z) outside of which no mask, nor its gradient, is other than 0.
 
     Returns:
         A copy with one more voxel on each side, `IGNORED` there: as outside of the array, so inside of a copy.
     """
-    box = bounding_box(codes - np.uint8(1) < IGNORED - 1 if ignoring else codes != 0)  # 0 - 1 is 255
-    if box is None:
-        box = (slice(0, 1),) * 3
-    part = codes[tuple(slice(max(side.start - 2, 0), side.stop + 2) for side in box)]
-    padded = np.full([n + 2 for n in part.shape], IGNORED, np.uint8)
-    padded[1:-1, 1:-1, 1:-1] = part
+    first, last = np.array(codes.shape), np.full(3, -1)
+    for x in range(codes.shape[0]):
+        if not _has_mask(codes[x].reshape(-1)):
+            continue
+        for y in range(codes.shape[1]):
+            if _has_mask(codes[x, y]):
+                z, end = 0, codes.shape[2] - 1
+                while codes[x, y, z] == 0 or codes[x, y, z] == IGNORED:
+                    z += 1
+                while codes[x, y, end] == 0 or codes[x, y, end] == IGNORED:
+                    end -= 1
+                first[0], last[0] = min(first[0], x), x
+                first[1], last[1] = min(first[1], y), max(last[1], y)
+                first[2], last[2] = min(first[2], z), max(last[2], end)
+    if last[0] < 0:
+        first[:], last[:] = 0, 0
+    start = np.maximum(first - 2, 0)
+    stop = np.minimum(last + 3, np.array(codes.shape))
+    n = stop - start
+    padded = np.full((n[0] + 2, n[1] + 2, n[2] + 2), np.uint8(IGNORED))
+    padded[1:-1, 1:-1, 1:-1] = codes[start[0] : stop[0], start[1] : stop[1], start[2] : stop[2]]
     return padded
 
 
 @_compiled
-def _step(here: Any, before: Any, after: Any, ends: tuple[Any, Any]) -> Any:
-    """Four times the square of the mask's difference along an axis, at a voxel that counts, from codes.
+def _add_squares(here: Codes, before: Codes, after: Codes, ends: tuple[Any, Any], squares: Codes) -> None:
+    """Add four times the square of the mask's difference along an axis, from the codes of voxels and their neighbours.
 
-    Half of the difference of both neighbours, the whole difference to the only one that counts, or 0.
+    Half of the difference of both neighbours, the whole difference to the only one that counts, or 0. Slices in place
+    of indices, and numbers as small as can be: that is what becomes vector code.
     """
     low, high = ends
-    is_before, is_after = np.uint8(before != IGNORED), np.uint8(after != IGNORED)
-    mask = np.uint8(low <= here) & np.uint8(here <= high)
-    down = (mask ^ (np.uint8(low <= before) & np.uint8(before <= high))) & is_before
-    up = (mask ^ (np.uint8(low <= after) & np.uint8(after <= high))) & is_after
-    both = is_before & is_after
-    return both * (down ^ up) + (np.uint8(1) - both) * np.uint8(4) * (down | up)
-
-
-@_compiled
-def _row(codes: Codes, x: int, y: int, ends: tuple[Any, Any], squares: NDArray[np.uint8]) -> None:
-    for z in range(squares.size):
-        here = codes[x, y, z + 1]
-        square = _step(here, codes[x - 1, y, z + 1], codes[x + 1, y, z + 1], ends)
-        square += _step(here, codes[x, y - 1, z + 1], codes[x, y + 1, z + 1], ends)
-        square += _step(here, codes[x, y, z], codes[x, y, z + 2], ends)
-        squares[z] = square * np.uint8(here != IGNORED)
+    for i in range(squares.size):
+        is_before, is_after = before[i] != IGNORED, after[i] != IGNORED
+        mask = (low <= here[i]) & (here[i] <= high)
+        down = (mask != ((low <= before[i]) & (before[i] <= high))) & is_before
+        up = (mask != ((low <= after[i]) & (after[i] <= high))) & is_after
+        one_sided = np.uint8(4) if down | up else np.uint8(0)
+        square = np.uint8(down != up) if is_before & is_after else one_sided
+        squares[i] = np.uint8(squares[i] + square)
 
 
 @numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "nsz"})
-def gradient_sums(codes: Codes, low: Any, high: Any) -> tuple[int, float, int]:
-    """Size and surface of the mask of the codes from `low` to `high` (uint8).
+def _sums_of(codes: Codes, ends: Codes, sums: Floats) -> None:
+    """Fill the three sums of one mask, from codes as `_near` gives them, whose border adds nothing."""
+    flat, x, y = codes.reshape(-1), codes.shape[1] * codes.shape[2], codes.shape[2]
+    low, high = ends[0], ends[1]
+    n = x - 2 * y - 2  # of a plane, from its first voxel inside the border to its last
+    squares = np.empty(n, np.uint8)
+    total = 0.0
+    for plane in range(1, codes.shape[0] - 1):
+        start = plane * x + y + 1
+        here = flat[start : start + n]
+        squares[:] = 0
+        for step in (x, y, 1):
+            before, after = flat[start - step : start - step + n], flat[start + step : start + step + n]
+            _add_squares(here, before, after, (low, high), squares)
+        size, band = np.int32(0), np.int32(0)
+        for i in range(n):
+            square = np.uint8(0) if here[i] == IGNORED else squares[i]
+            size += np.int32(low <= here[i]) & np.int32(here[i] <= high)
+            total += np.float64(np.sqrt(np.float32(square)))
+            band += np.int32(square != 0)
+        sums[0] += size
+        sums[2] += band
+    sums[1] = total / 2
+
+
+@_compiled
+def mask_sums(codes: Codes, ends: Codes, sums: Floats) -> None:
+    """Size and surface of masks of each array of codes.
 
     Args:
-        codes: Shape (X + 2, Y + 2, Z + 2), as `near` gives them.
-        low: Lowest code of the mask.
-        high: Highest.
-
-    Returns:
-        The number of voxels in the mask; the sum of |grad(mask)| over all that count, exact in any order, as each root
-        is of a whole number in single precision; and the number of voxels where it is not 0.
+        codes: Shape (S, X, Y, Z).
+        ends: Shape (M, 2): the lowest and the highest code of each mask.
+        sums: Shape (S, M, 3), zeros. Filled with the number of voxels in the mask; the sum of |grad(mask)| over all
+            that count, exact in any order, as each root is of a whole number in single precision; and the number of
+            voxels where it is not 0.
     """
-    size, total, band = 0, 0.0, 0
-    squares = np.empty(codes.shape[2] - 2, np.uint8)
-    for x in range(1, codes.shape[0] - 1):
-        for y in range(1, codes.shape[1] - 1):
-            _row(codes, x, y, (low, high), squares)
-            for z in range(squares.size):
-                code = codes[x, y, z + 1]
-                size += low <= code <= high
-                total += np.float64(np.sqrt(np.float32(squares[z])))
-                band += squares[z] != 0
-    return size, total / 2, band
+    for sample in range(len(codes)):
+        part = _near(codes[sample])
+        for mask in range(len(ends)):
+            _sums_of(part, ends[mask], sums[sample, mask])

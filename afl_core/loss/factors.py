@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - PyTorch's own convention
 
 from afl_core.base.catalogue import pick
-from afl_core.loss.counting import IGNORED, gradient_sums, near
+from afl_core.loss.counting import IGNORED, mask_sums
 from afl_core.loss.targets import Target, read_target
 from afl_core.shape import roughness
 from afl_core.volume import Spacing
@@ -105,7 +105,6 @@ def factors(
     )
 
 
-@torch.no_grad()
 def factors_of(target: Target, *, smoothness: Smoothness = "released", spacing_mm: Spacing = UNIT_SPACING) -> Factors:
     """Factors of a target that has been read; see `factors`."""
     pick(dict.fromkeys(get_args(Smoothness)), smoothness, kind="reading of gamma_smoothness")
@@ -138,19 +137,13 @@ def _measure(target: Target) -> tuple[Tensor, Tensor, Tensor]:
     """Voxels of each mask, sum of its |grad|, and voxels where that is not 0; each (B, K), float64."""
     if target.on_cpu:
         codes = target.codes.numpy()
-        if target.classes > 2:
-            ends = [(1, target.classes - 1), *((label, label) for label in range(1, target.classes))]
-            sums = [
-                [gradient_sums(part, np.uint8(low), np.uint8(high)) for low, high in ends]
-                for part in (near(sample, ignoring=target.ignoring) for sample in codes[:, 0])
-            ]
-        else:
-            one = np.uint8(1)
-            sums = [
-                [gradient_sums(near(region, ignoring=target.ignoring), one, one) for region in sample]
-                for sample in codes
-            ]
-        size, surface, band = torch.tensor(sums, dtype=torch.float64).unbind(dim=-1)
+        labels = [
+            (1, target.classes - 1),
+            *((label, label) for label in range(1, target.classes) if target.classes > 2),
+        ]
+        sums = np.zeros((len(codes) * codes.shape[1], len(labels), 3))
+        mask_sums(codes.reshape(-1, *codes.shape[2:]), np.array(labels, np.uint8), sums)
+        size, surface, band = torch.from_numpy(sums).view(len(codes), -1, 3).unbind(dim=-1)
         return size, surface, band
     masks = torch.stack([torch.stack(_masks(sample, target)) for sample in target.codes])  # (B, K, X, Y, Z)
     counted = [sample[0] != IGNORED if target.ignoring else None for sample in target.codes]

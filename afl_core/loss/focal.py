@@ -112,9 +112,9 @@ class _Fused(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad_output: Tensor) -> tuple[Tensor | None, ...]:
-        x, codes, weights, gamma = ctx.saved_tensors
         gradient = ctx.gradient
         if gradient is None:  # an earlier backward of this retained graph gave it away
+            x, codes, weights, gamma = ctx.saved_tensors
             gradient = _run(x, codes, weights, gamma, ctx.how)[1]
         ctx.gradient = None
         if grad_output.ndim or grad_output.item() != 1:  # most often it is 1, and a pass over the volume is saved

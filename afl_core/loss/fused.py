@@ -1,20 +1,19 @@
 """The fused focal loss on the CPU: its work cut into pieces that threads share."""
 
-import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 from itertools import product
 
 import numpy as np
 
 from afl_core.loss.counting import IGNORED, Codes, Floats
 from afl_core.loss.kernel import BLOCK, sigmoid_stretch, softmax_stretch
+from afl_core.loss.threads import share
 
-PIECE = 32 * BLOCK
+PIECE = 64 * BLOCK
 """Voxels that a thread takes at a time: few, since one that is late, its core being taken, holds up the others."""
 
-ALONE = PIECE
+ALONE = 32 * BLOCK
 """Elements below which a second thread costs more than it saves."""
 
 
@@ -50,16 +49,7 @@ class Work:
             for b, k, start in pieces:
                 self._run(b, k, slice(start, start + PIECE), sums)
 
-        # The caller works too, and whoever is free takes the next piece: PyTorch's own threads may still hold a core.
-        helpers = (
-            []
-            if samples * kinds * n < ALONE
-            else [_pool(threads, os.getpid()).submit(work) for _ in range(threads - 1)]
-        )
-        work()
-        for helper in helpers:
-            if not helper.cancel():  # one that has not begun, its core being taken, is not waited for
-                helper.result()
+        share(work, threads=1 if samples * kinds * n < ALONE else threads)
         return float(sums.sum()) * self.scale
 
     def _run(self, b: int, k: int, part: slice, sums: Floats) -> None:
@@ -90,18 +80,17 @@ class Work:
 
     def _run_softmax(self, b: int, part: slice, sums: Floats) -> None:
         """One stretch of a softmax of classes with weights and exponents of their own."""
-        classes = self.logits.shape[1]
-        tables = np.zeros((3, IGNORED + 1), self.logits.dtype)
-        tables[0, :classes], tables[1, :classes], tables[2, 0] = self.weights[b, 0], self.gamma[b], self.scale
         outputs = (
             self.gradient[b] if self.gradient.size else self.gradient.reshape(0, 0),
             self.losses[b, 0] if self.losses.size else self.losses.reshape(0),
         )
         stretch = part.start, min(part.stop, self.codes.shape[2])
-        softmax_stretch(self.logits[b], self.codes[b, 0], tables, outputs, sums[b, 0], stretch)
+        softmax_stretch(self.logits[b], self.codes[b, 0], self._tables[b], outputs, sums[b, 0], stretch)
 
-
-@lru_cache(maxsize=1)
-def _pool(threads: int, _process: int) -> ThreadPoolExecutor:
-    """Threads of this process; a forked one has none of them, and makes its own."""
-    return ThreadPoolExecutor(threads)
+    @cached_property
+    def _tables(self) -> Floats:
+        """What `softmax_stretch` is told of the classes of each sample, shape (B, 3, 256)."""
+        samples, classes = self.logits.shape[:2]
+        tables = np.zeros((samples, 3, IGNORED + 1), self.logits.dtype)
+        tables[:, 0, :classes], tables[:, 1, :classes], tables[:, 2, 0] = self.weights[:, 0], self.gamma, self.scale
+        return tables

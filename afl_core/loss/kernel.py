@@ -15,7 +15,7 @@ from afl_core.loss.series import OPTIONS, exp_of_negative, log1p_of_fraction
 BLOCK = 2048
 """Voxels in a block: its arrays stay in the first-level cache."""
 
-PART = 1024
+PART = 512
 """Voxels in a block of a softmax, which has more arrays."""
 
 _compiled = numba.njit(nogil=True, cache=True, **OPTIONS)
@@ -107,7 +107,8 @@ def sigmoid_stretch(
 def _other(low: Floats, high: Floats, codes: Codes, j: Any, other: Floats) -> None:
     """Logits of the j-th of the other classes: of a voxel of class c they are 0 ... c - 1, c + 1 ...; so j or j + 1."""
     for i in range(other.size):
-        other[i] = high[i] if codes[i] <= j else low[i]
+        after, before = high[i], low[i]  # both are read whatever the class, which makes vector code
+        other[i] = after if codes[i] <= j else before
 
 
 @_compiled
@@ -182,8 +183,9 @@ def _spread(c: Any, slope: Floats, shares: tuple[Floats, Floats], codes: Codes, 
     before, after = shares  # of the class's place among the others, where the own class comes before or after it
     zero = slope.dtype.type(0)
     for i in range(slope.size):
-        share = before[i] if codes[i] < c else after[i]
-        either = -slope[i] if codes[i] == c else share
+        if_before, if_after, whole = before[i], after[i], slope[i]
+        share = if_before if codes[i] < c else if_after
+        either = -whole if codes[i] == c else share
         gradient[i] = zero if codes[i] == IGNORED else either
 
 

@@ -123,6 +123,8 @@ def _on_cpu(tensor: Tensor) -> bool:
 
 def _read_on_cpu(target: Tensor, classes: int, ignore_index: int | None) -> Tensor:
     """Codes of a target (B, 1 or R, X, Y, Z)."""
+    if classes == 2 and ignore_index is None:
+        return target.to(torch.bool, copy=True, memory_format=torch.contiguous_format).view(torch.uint8)
     if target.dtype in (torch.bfloat16, torch.float16):
         target = target.float()
     values = np.ascontiguousarray(target.numpy())

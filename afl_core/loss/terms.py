@@ -80,14 +80,18 @@ class Terms:
         else:  # shares of each class: the background is what lies outside its mask, which is all tumour
             own = torch.cat([outer[:, :1], inner[:, -(channels - 1) :]], dim=-1)
             rest = torch.cat([inner[:, :1], outer[:, -(channels - 1) :]], dim=-1)
-        every = {"scalar": outer.expand_as(own), "released": own}.get(self.alpha, torch.ones_like(own))
-        inside, outside = (rest, own) if self.alpha == "balanced" else (every, every)
+        if self.alpha == "balanced":
+            inside, outside = rest, own
+        else:
+            every = outer.expand_as(own) if self.alpha == "scalar" else own
+            inside = outside = torch.ones_like(own) if self.alpha == "none" else every
         if alone:
             table, shares = torch.stack([outside, inside], dim=-1), torch.stack([outer, inner], dim=-1)
-        else:
+        elif softmax:
+            table, shares = inside[:, None], own[:, None]
+        else:  # one class against the rest
             is_own = torch.eye(channels, dtype=torch.bool, device=own.device)
-            one_against_rest = torch.where(is_own, inside[:, :, None], outside[:, :, None])
-            table, shares = inside[:, None] if softmax else one_against_rest, own[:, None]
+            table, shares = torch.where(is_own, inside[:, :, None], outside[:, :, None]), own[:, None]
         if self.normalise:
             mean = (table * shares).sum(dim=-1, keepdim=True)
             mean = mean if alone else mean.mean(dim=1, keepdim=True)
