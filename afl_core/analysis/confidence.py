@@ -16,7 +16,7 @@ from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.counted_rows import rows_by_source
-from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.analysis.statistics.bootstrap import times_drawn
 from afl_core.base.numbers import interval, p_number
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import CHANNELS, PARTS
@@ -76,8 +76,7 @@ class Confidence:
     def curve_interval(self, part: str) -> tuple[Reals, Reals]:
         """95 % percentile interval of the curve's frequency over patients, whose cases go together."""
         of, (codes, patients) = self.parts[part], pd.factorize(self.patients)
-        drawn = np.random.default_rng(SEED).multinomial(len(patients), [1 / len(patients)] * len(patients), RESAMPLES)
-        weights = drawn[:, codes].astype(np.float64)
+        weights = times_drawn(len(patients), RESAMPLES)[:, codes]
         voxels, reference = in_bins(of.voxels), in_bins(of.reference)
         frequency = reliability(weights @ voxels, weights @ reference, weights @ voxels).frequency
         low, high = np.full((2, frequency.shape[1]), np.nan)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.counted_rows import rows_by_source
-from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.analysis.statistics.bootstrap import times_drawn
 from afl_core.base.numbers import number
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics.thresholds import THRESHOLDS, lesions_found
@@ -134,7 +134,7 @@ class Curves:
         codes, patients = pd.factorize(self.patients)
         found = np.stack([np.bincount(codes, self.found[:, k]) for k in range(len(THRESHOLDS))], axis=1)
         lesions = np.bincount(codes, self.lesions)
-        drawn = np.random.default_rng(SEED).multinomial(len(patients), [1 / len(patients)] * len(patients), RESAMPLES)
+        drawn = times_drawn(len(patients), RESAMPLES)
         total = (drawn @ lesions)[:, None]
         shares = np.divide(drawn @ found, total, out=np.full((RESAMPLES, len(THRESHOLDS)), np.nan), where=total > 0)
         low, high = np.nanquantile(shares, (0.025, 0.975), axis=0)

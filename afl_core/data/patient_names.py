@@ -3,6 +3,7 @@
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from types import MappingProxyType
 
 _GAP = r"[-_. ]"
@@ -58,6 +59,7 @@ def patient_id(case_id: str) -> str:
     return patient_and_numbering(case_id)[0]
 
 
+@lru_cache(maxsize=2**17)  # pages ask for the same cases at every turn
 def patient_and_numbering(case_id: str) -> tuple[str, str]:
     """Patient of a case by its name, and the numbering; the case itself and "" where no numbering fits."""
     for numbering, pattern in NAMES.items():

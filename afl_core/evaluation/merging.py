@@ -101,7 +101,10 @@ def empty_counts(cases: pd.DataFrame) -> dict[str, dict[str, int]]:
         return {}
     touched = cases[cases["empty"] != ""]
     counts = touched.groupby("source")["empty"].value_counts()
-    return {source: {rule: int(counts[source, rule]) for rule in counts[source].index} for source in touched["source"]}
+    return {
+        source: {rule: int(counts[source, rule]) for rule in counts[source].index}
+        for source in touched["source"].unique()
+    }
 
 
 def check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: Settings) -> None:

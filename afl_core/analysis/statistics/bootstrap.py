@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -153,14 +153,41 @@ def _threads() -> ThreadpoolController:
 def _resampled_means(rows: NDArray[np.float64], resamples: int) -> NDArray[np.float64]:
     """Means of resampled rows, shape (resamples, columns): how often each row was drawn, times the rows."""
     n = len(rows)
-    rng = np.random.default_rng(SEED)
-    means = []
-    most = max(1, DRAWS // n)
+    counts, most = _counts(n, resamples), max(1, DRAWS // n)
     with _threads().limit(limits=1, user_api="blas"):  # the products are small: threads would wait for each other
-        for start in range(0, resamples, most):
-            batch = min(most, resamples - start)
-            drawn = rng.integers(0, n, (batch, n))
-            drawn += n * np.arange(batch)[:, None]
-            counts = np.bincount(drawn.ravel(), minlength=batch * n).reshape(batch, n)
-            means.append(counts.astype(np.float64) @ rows / n)
-    return np.concatenate(means)
+        return np.concatenate(
+            [counts[start : start + most].astype(np.float64) @ rows / n for start in range(0, resamples, most)]
+        )
+
+
+@lru_cache(maxsize=4)
+def _counts(n: int, resamples: int) -> NDArray[np.uint8]:
+    """How often each of n rows is drawn in each resample, shape (resamples, n): the same for any rows so many."""
+    rng = np.random.default_rng(SEED)
+    counts = np.empty((resamples, n), np.uint8)
+    most = max(1, DRAWS // n)
+    for start in range(0, resamples, most):
+        batch = min(most, resamples - start)
+        drawn = rng.integers(0, n, (batch, n))
+        drawn += n * np.arange(batch)[:, None]
+        found = np.bincount(drawn.ravel(), minlength=batch * n)
+        counts[start : start + batch] = np.minimum(found, 255).reshape(batch, n)  # beyond 20 is never met
+    counts.flags.writeable = False
+    return counts
+
+
+def times_drawn(n: int, resamples: int) -> NDArray[np.float64]:
+    """How often each of n patients is drawn in each resample, shape (resamples, n); not to be changed.
+
+    The same for the same numbers, and kept for up to `MOST_RESAMPLED` patients, as a page asks for it a source.
+    """
+    return _kept_draws(n, resamples) if n <= MOST_RESAMPLED else _draw(n, resamples)
+
+
+def _draw(n: int, resamples: int) -> NDArray[np.float64]:
+    drawn = np.random.default_rng(SEED).multinomial(n, [1 / n] * n, resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn
+
+
+_kept_draws = lru_cache(maxsize=2)(_draw)

@@ -64,7 +64,8 @@ def simulate_power(differences: NDArray[np.float64], patients: int) -> float:
     rng = np.random.default_rng((SEED, patients))
     ordered = rng.permutation(differences)
     ordered = ordered[np.argsort(np.abs(ordered), kind="stable")]  # equal ones of two signs: at random
-    drawn = rng.multinomial(patients, np.full(len(ordered), 1 / len(ordered)), STUDIES)
+    places = rng.integers(0, len(ordered), (STUDIES, patients)) + len(ordered) * np.arange(STUDIES)[:, None]
+    drawn = np.bincount(places.ravel(), minlength=STUDIES * len(ordered)).reshape(STUDIES, -1)
     return float(np.mean(_rejected(ordered, drawn, float(np.sign(differences.mean())))))
 
 

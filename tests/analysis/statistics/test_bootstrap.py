@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import stats
 
 from afl_core.analysis.statistics import bootstrap
-from afl_core.analysis.statistics.bootstrap import SEED, expanded_level, mean_intervals
+from afl_core.analysis.statistics.bootstrap import DRAWS, SEED, expanded_level, mean_intervals, times_drawn
 
 REAL = st.floats(-1, 1).map(lambda value: round(value, 4))
 
@@ -185,3 +185,18 @@ def test_intervals_of_many_equal_values_are_those_values(monkeypatch):
     low, high = mean_intervals(rows).T
     assert low[0] == high[0] == rows[:, 0].mean()
     assert 0 < low[1] < rows[:, 1].mean() < high[1]
+
+
+def test_what_is_kept_of_the_draws_changes_nothing():
+    """The same draws as those of one generator, batch after batch; and kept ones cannot be changed by who asks."""
+    rng = np.random.default_rng(SEED)
+    n, resamples = 40, 4000
+    batches = [rng.integers(0, n, (min(DRAWS // n, resamples - at), n)) for at in range(0, resamples, DRAWS // n)]
+    expected = np.stack([np.bincount(row, minlength=n) for row in np.concatenate(batches)])
+    values = np.random.default_rng(1).normal(size=(n, 2))
+    for _ in range(2):
+        np.testing.assert_allclose(bootstrap._resampled_means(values, resamples), expected @ values / n, atol=1e-12)
+    drawn = times_drawn(n, 999)
+    np.testing.assert_array_equal(drawn, np.random.default_rng(SEED).multinomial(n, [1 / n] * n, 999))
+    with pytest.raises(ValueError, match="read-only"):
+        drawn[0, 0] = 1
