@@ -30,10 +30,6 @@ STYLE = """
 
 def show() -> None:
     """The page that the address names."""
-    wait_until_ready()
-    from afl_core.ui.shared.bar import show_bar  # noqa: PLC0415 - caches need a server
-    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, follow, query, was_followed  # noqa: PLC0415 - as above
-
     st.set_page_config(page_title="A-FL workbench", page_icon="🎯", layout="wide")
     overview = st.Page("pages/overview.py", title="Overview", default=True)
     compare = st.Page("pages/compare.py", title="Compare")
@@ -42,6 +38,10 @@ def show() -> None:
     others = [st.Page(f"pages/{name}.py", title=title) for name, title in more.items()]
     page = st.navigation([overview, compare, *others], position="top")
     st.html(f"<style>{STYLE}</style>")
+    wait_until_ready()
+    from afl_core.ui.shared.bar import show_bar  # noqa: PLC0415 - caches need a server
+    from afl_core.ui.shared.workspace import FOLDER_KEY, PAGE_KEY, follow, query, was_followed  # noqa: PLC0415 - as above
+
     st.session_state["workspace"] = show_bar("A-FL workbench" if page == overview else page.title)
     if target := st.session_state.pop(PAGE_KEY, None):
         # A folder that was opened from the line on top does not take along what the page before had in its address.
