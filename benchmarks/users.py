@@ -7,21 +7,14 @@ import shutil
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from playwright.sync_api import Page, sync_playwright
-from viewer import CASES, QUIET, make_home, resident_mb, served
+from viewer import CASES, GO_TO, QUIET, make_home, resident_mb, served, slices_of
 
 ROUNDS = 5
 LONGEST_S = 120
-GO_ON = """id => { const url = new URL(location.href); url.searchParams.set('case', id); url.searchParams.delete('at');
-    history.pushState({}, '', url); window.dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"""
-
-
-def ready(page: Page, case_id: str) -> bool:
-    """Whether the slices of the case are drawn."""
-    return page.locator(f".afl-viewer[data-ready=true][data-case='{case_id}']").count() > 0
 
 
 def wait_for_all(pages: Sequence[Page], cases: Sequence[str], start: float) -> list[float]:
@@ -33,7 +26,7 @@ def wait_for_all(pages: Sequence[Page], cases: Sequence[str], start: float) -> l
     took: dict[int, float] = {}
     while len(took) < len(pages):
         for k, (page, case_id) in enumerate(zip(pages, cases, strict=True)):
-            if k not in took and ready(page, case_id):
+            if k not in took and page.locator(slices_of(case_id)).count():
                 took[k] = time.perf_counter() - start
         if time.perf_counter() - start > LONGEST_S:
             raise TimeoutError(f"{len(pages) - len(took)} of {len(pages)} users wait for their case")
@@ -62,7 +55,7 @@ def measure(pages: Sequence[Page], url: str, pid: int) -> dict[str, float]:
         cases = [f"case_{(k + step) % CASES:02d}" for k in range(len(pages))]
         start = time.perf_counter()
         for page, case_id in zip(pages, cases, strict=True):
-            page.evaluate(GO_ON, case_id)
+            page.evaluate(GO_TO, case_id)
         further += wait_for_all(pages, cases, start)
     alerts = "[data-testid=stException], [data-testid=stAlertContentError]"
     messages = sum(page.locator(alerts).count() for page in pages)
@@ -78,14 +71,14 @@ def measure(pages: Sequence[Page], url: str, pid: int) -> dict[str, float]:
     }
 
 
-def main(arguments: Sequence[str] | None = None, *, make: Callable[[Path], None] = make_home) -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     """Make a home, serve it, and print what so many users at once meet."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--users", type=int, default=10, metavar="N", help="windows that are open at once (default 10)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the numbers there")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        make(Path(folder))
+        make_home(Path(folder))
         path = shutil.which("chromium") or playwright.chromium.executable_path
         browser = playwright.chromium.launch(executable_path=path, args=QUIET)
         with served(Path(folder)) as (url, pid):

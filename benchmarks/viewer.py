@@ -47,6 +47,9 @@ FRAME_LOOP = """async ([count, act]) => {
     }
     return frames.slice(1).map((at, i) => at - frames[i]);
 }"""
+# Another case as the browser's Back brings it: within the session, without loading the page again.
+GO_TO = """id => { const url = new URL(location.href); url.searchParams.set('case', id); url.searchParams.delete('at');
+    history.pushState({}, '', url); window.dispatchEvent(new PopStateEvent('popstate', { state: {} })); }"""
 POINTER = """(element, kind, i) => {
     const box = element.getBoundingClientRect();
     const at = { clientX: box.x + box.width * (0.4 + 0.004 * (i % 50)), clientY: box.y + box.height / 2 };
@@ -126,18 +129,16 @@ def resident_mb(pid: int) -> float:
     return int(status.split("VmRSS:")[1].split()[0]) / 1024
 
 
-def switch(page: Page, case_id: str) -> tuple[float, float]:
-    """Seconds from a change of the case to its slices and to its surfaces.
+def slices_of(case_id: str) -> str:
+    """What there is once the slices of a case are drawn."""
+    return f".afl-viewer[data-ready=true][data-case='{case_id}']"
 
-    As the browser's Back does it: within the session, without loading the page again.
-    """
+
+def switch(page: Page, case_id: str) -> tuple[float, float]:
+    """Seconds from a change of the case to its slices and to its surfaces."""
     start = time.perf_counter()
-    page.evaluate(
-        "id => { const url = new URL(location.href); url.searchParams.set('case', id); url.searchParams.delete('at');"
-        " history.pushState({}, '', url); window.dispatchEvent(new PopStateEvent('popstate', { state: {} })); }",
-        case_id,
-    )
-    page.wait_for_selector(f".afl-viewer[data-ready=true][data-case='{case_id}']", timeout=60_000)
+    page.evaluate(GO_TO, case_id)
+    page.wait_for_selector(slices_of(case_id), timeout=60_000)
     slices = time.perf_counter() - start
     page.wait_for_selector(f".afl-surfaces[data-ready=true][data-case='{case_id}']", timeout=60_000)
     return slices, time.perf_counter() - start

@@ -124,7 +124,7 @@ def _on_cpu(tensor: Tensor) -> bool:
 def _read_on_cpu(target: Tensor, classes: int, ignore_index: int | None) -> Tensor:
     """Codes of a target (B, 1 or R, X, Y, Z)."""
     if classes == 2 and ignore_index is None:
-        return target.to(torch.bool, copy=True, memory_format=torch.contiguous_format).view(torch.uint8)
+        return _read(target, classes, None)  # PyTorch has a loop of its own for this
     if target.dtype in (torch.bfloat16, torch.float16):
         target = target.float()
     values = np.ascontiguousarray(target.numpy())
@@ -150,7 +150,7 @@ def _read(target: Tensor, classes: int, ignore_index: int | None) -> Tensor:
     """The same elsewhere; a compiled loss cannot stop for a check."""
     ignored = None if ignore_index is None else target == ignore_index
     if classes == 2:
-        codes = target.bool().contiguous().view(torch.uint8)
+        codes = target.to(torch.bool, copy=True, memory_format=torch.contiguous_format).view(torch.uint8)
     else:
         values = target if ignored is None else target.masked_fill(ignored, 0)
         codes = values.to(torch.uint8).contiguous()

@@ -80,11 +80,12 @@ class Terms:
         else:  # shares of each class: the background is what lies outside its mask, which is all tumour
             own = torch.cat([outer[:, :1], inner[:, -(channels - 1) :]], dim=-1)
             rest = torch.cat([inner[:, :1], outer[:, -(channels - 1) :]], dim=-1)
-        if self.alpha == "balanced":
-            inside, outside = rest, own
-        else:
-            every = outer.expand_as(own) if self.alpha == "scalar" else own
-            inside = outside = torch.ones_like(own) if self.alpha == "none" else every
+        every = own
+        if self.alpha == "scalar":
+            every = outer.expand_as(own)
+        elif self.alpha == "none":
+            every = torch.ones_like(own)
+        inside, outside = (rest, own) if self.alpha == "balanced" else (every, every)
         if alone:
             table, shares = torch.stack([outside, inside], dim=-1), torch.stack([outer, inner], dim=-1)
         elif softmax:

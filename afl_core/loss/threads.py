@@ -23,10 +23,9 @@ def share(work: Callable[[], None], *, threads: int) -> None:
     Raises:
         BaseException: What a call raised, such as KeyboardInterrupt, once all have ended.
     """
-    parallel = None if threads == 1 else _openmp(os.getpid())
     if threads == 1:
         work()
-    elif parallel is not None:
+    elif (parallel := _openmp(os.getpid())) is not None:
         _call(parallel, work, threads)
     else:
         helpers = [_pool(threads, os.getpid()).submit(work) for _ in range(threads - 1)]

@@ -167,13 +167,26 @@ def _counts(n: int, resamples: int) -> NDArray[np.uint8]:
     counts = np.empty((resamples, n), np.uint8)
     most = max(1, DRAWS // n)
     for start in range(0, resamples, most):
-        batch = min(most, resamples - start)
-        drawn = rng.integers(0, n, (batch, n))
-        drawn += n * np.arange(batch)[:, None]
-        found = np.bincount(drawn.ravel(), minlength=batch * n)
-        counts[start : start + batch] = np.minimum(found, 255).reshape(batch, n)  # beyond 20 is never met
+        part = counts[start : start + most]
+        part[:] = np.minimum(count_draws(rng, n, (len(part), n)), 255)  # beyond 20 is never met
     counts.flags.writeable = False
     return counts
+
+
+def count_draws(rng: np.random.Generator, n: int, shape: tuple[int, int]) -> NDArray[np.int64]:
+    """How often each of n rows is among the draws of each sample.
+
+    Args:
+        rng: What draws.
+        n: Number of rows, each as likely as the others.
+        shape: Number of samples, and of the draws of each.
+
+    Returns:
+        Shape (samples, n).
+    """
+    drawn = rng.integers(0, n, shape)
+    drawn += n * np.arange(len(drawn))[:, None]
+    return np.bincount(drawn.ravel(), minlength=len(drawn) * n).reshape(-1, n)
 
 
 def times_drawn(n: int, resamples: int) -> NDArray[np.float64]:

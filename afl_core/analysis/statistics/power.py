@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from afl_core.analysis.statistics.bootstrap import SEED
+from afl_core.analysis.statistics.bootstrap import SEED, count_draws
 from afl_core.analysis.statistics.ranks import DECIMALS, EXACT_UP_TO, MIN_PATIENTS
 
 ALPHA, POWER = 0.05, 0.8
@@ -64,8 +64,7 @@ def simulate_power(differences: NDArray[np.float64], patients: int) -> float:
     rng = np.random.default_rng((SEED, patients))
     ordered = rng.permutation(differences)
     ordered = ordered[np.argsort(np.abs(ordered), kind="stable")]  # equal ones of two signs: at random
-    places = rng.integers(0, len(ordered), (STUDIES, patients)) + len(ordered) * np.arange(STUDIES)[:, None]
-    drawn = np.bincount(places.ravel(), minlength=STUDIES * len(ordered)).reshape(STUDIES, -1)
+    drawn = count_draws(rng, len(ordered), (STUDIES, patients))
     return float(np.mean(_rejected(ordered, drawn, float(np.sign(differences.mean())))))
 
 
