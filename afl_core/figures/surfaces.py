@@ -8,6 +8,7 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
+from afl_core.figures.mesh_distances import measure_to_mesh
 from afl_core.regions import BoolArray, bounding_box, foreground
 from afl_core.volume import Mask, Volume
 
@@ -81,11 +82,11 @@ def compute_surfaces(image: Volume | None, reference: Mask | None, predictions: 
         predictions: Source name to mask.
 
     Returns:
-        Marching cubes (VTK's) of every mask's bounding box, smoothed, and PyVista's implicit distance to the
-        reference.
+        Marching cubes (VTK's) of every mask's bounding box, smoothed, and the distance of their points to the
+        reference's triangles.
     """
     masks = ({} if reference is None else {"Reference": reference}) | dict(predictions)
-    with ThreadPoolExecutor() as pool:  # VTK works outside Python's lock
+    with ThreadPoolExecutor() as pool:  # VTK and compiled code work outside Python's lock
         outline = pool.submit(_outline, image)
         meshes = dict(zip(masks, pool.map(_surface, masks.values()), strict=True))
         truth = meshes.get("Reference") if reference is not None else None
@@ -156,13 +157,16 @@ def _to_world(mesh: pv.PolyData, affine: NDArray[np.float64], *, offset: NDArray
 def _measured(mesh: pv.PolyData | None, reference: pv.PolyData | None) -> Surface | None:
     if mesh is None or reference is None:
         return mesh and _plain(mesh)
-    distance_mm = mesh.compute_implicit_distance(reference)["implicit_distance"]
-    return _plain(mesh, np.asarray(distance_mm, dtype=np.float32))
+    corners = np.asarray(reference.points, dtype=np.float64)[_faces(reference)]
+    return _plain(mesh, measure_to_mesh(np.asarray(mesh.points), corners).astype(np.float32))
 
 
 def _plain(mesh: pv.PolyData, distance_mm: NDArray[np.float32] | None = None) -> Surface:
-    faces = np.asarray(mesh.faces.reshape(-1, 4)[:, 1:], dtype=np.int32)
-    return Surface(np.asarray(mesh.points, dtype=np.float32), faces, distance_mm)
+    return Surface(np.asarray(mesh.points, dtype=np.float32), _faces(mesh), distance_mm)
+
+
+def _faces(mesh: pv.PolyData) -> NDArray[np.int32]:
+    return np.asarray(mesh.faces.reshape(-1, 4)[:, 1:], dtype=np.int32)
 
 
 def _limit(sources: Mapping[str, Surface | None]) -> float:
