@@ -27,6 +27,7 @@ from afl_core.evaluation.results import Results
 from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS
 from afl_core.figures.kept_thumbnails import FOLDER as THUMBNAILS
 from afl_core.figures.kept_thumbnails import UNDRAWN
+from afl_core.regions import BoolArray
 from afl_core.study.arms import ARMS
 from afl_core.volume import Mask
 
@@ -114,13 +115,10 @@ def _put_results(packed: ZipFile, folder: Path) -> None:
         if f"{_MASKS}/{case.case_id}" not in packed.namelist() or case.reference is None:
             continue
         reference = load_mask(case.reference)
-        bits = np.frombuffer(packed.read(f"{_MASKS}/{case.case_id}"), np.uint8)
-        stack = np.unpackbits(bits, count=len(sources) * reference.array.size).view(np.bool_)
-        for source, array in zip(sources, stack.reshape(len(sources), *reference.array.shape), strict=True):
-            mask = Mask(np.asfortranarray(array), reference.affine)
-            written[case.case_id, source] = save_mask(
-                mask_path(folder, source, case.case_id), mask, like=case.reference
-            )
+        stack = _unpacked(packed.read(f"{_MASKS}/{case.case_id}"), (len(sources), *reference.array.shape))
+        for source, array in zip(sources, stack, strict=True):
+            path, mask = mask_path(folder, source, case.case_id), Mask(array, reference.affine)
+            written[case.case_id, source] = save_mask(path, mask, like=case.reference)
     for name in sorted(set(_TABLES) & set(packed.namelist())):
         table = pd.read_parquet(BytesIO(packed.read(name)))
         if name == CASES:
@@ -128,6 +126,21 @@ def _put_results(packed: ZipFile, folder: Path) -> None:
             table["mask_sha256"] = [written[case_id, source] for case_id, source in of]
         write_table(folder / name, table)
     write_atomically(folder / MANIFEST, manifest)
+
+
+def _unpacked(packed: bytes, shape: tuple[int, ...]) -> list[BoolArray]:
+    """Masks of one case from a bit a voxel and a source, each ordered as a file of NIfTI is.
+
+    Only bytes with a bit are looked at: to turn around a thousand volumes that are nearly empty took half a minute.
+    """
+    content = np.frombuffer(packed, np.uint8)
+    filled = np.flatnonzero(content)
+    byte, bit = np.nonzero(np.unpackbits(content[filled]).reshape(-1, 8))
+    source, *voxels = np.unravel_index(filled[byte] * 8 + bit, shape)
+    masks = [np.zeros(shape[1:], np.bool_, order="F") for _ in range(shape[0])]
+    for k, mask in enumerate(masks):
+        mask[tuple(axis[source == k] for axis in voxels)] = True
+    return masks
 
 
 def unpack_beside_demo() -> None:
