@@ -15,6 +15,9 @@ FIRST_PAGE = (
 )
 """Modules that the first page imports, or that its title needs."""
 
+REST = ("scipy.stats", "afl_core.figures.stills")
+"""Modules that other pages import: for Breakdown half a second, for a case's surfaces one and a half."""
+
 REST_SECONDS = 10.0
 """Seconds after the start at which the rest of the demo and of the imports follows: the first page comes first."""
 
@@ -35,7 +38,8 @@ def begin() -> None:
 
 
 def _add_rest() -> None:
-    import_module("scipy.stats")  # which other pages need; it takes half a second
+    for module in REST:
+        import_module(module)
     if not os.environ.get("AFL_RESULTS"):
         unpack_beside_demo()
 
