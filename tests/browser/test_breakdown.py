@@ -8,6 +8,7 @@ from urllib.parse import unquote_plus
 import pytest
 from dots import DOTS, click_dot
 from playwright.sync_api import expect
+from streamlit.proto.BackMsg_pb2 import BackMsg
 from watched import AT_REST
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
@@ -140,6 +141,20 @@ def test_back_from_a_link_of_an_earlier_version_breaks_nothing(page, serve):
     expect(page.get_by_text("Something went wrong")).to_have_count(0)
     page.go_back()
     page.wait_for_function("location.pathname === '/'")
+
+
+def test_a_choice_in_a_view_runs_the_views_alone(page, serve):
+    sent = []
+    page.on("websocket", lambda socket: socket.on("framesent", lambda frame: sent.append(frame)))  # noqa: PLW0108 - Playwright marks its handlers
+    page.goto(f"{serve(ROOT / 'app.py')}/breakdown?results=demo&view=Cases")
+    chosen = page.get_by_test_id("stButtonGroup").get_by_text("Distribution", exact=True)
+    chosen.wait_for()
+    page.wait_for_timeout(1000)
+    sent.clear()
+    chosen.click()
+    page.get_by_text("that score up to a value").wait_for()
+    asked = [message for frame in sent if (message := BackMsg.FromString(frame)).HasField("rerun_script")]
+    assert [bool(message.rerun_script.fragment_id) for message in asked] == [True]
 
 
 class TestDarkExport:

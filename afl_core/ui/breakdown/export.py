@@ -25,9 +25,14 @@ _WHAT = {
     "units.csv": "The rows: a case or lesion each, with its bins and the metric of every source",
 }
 
+_ANEW = "charts anew"
+"""Key of the session: what was chosen here holds for all charts of the page."""
+
 
 def show_export(selection: Selection) -> None:
     """The numbers of this page as files, and the commands that make them again."""
+    if st.session_state.pop(_ANEW, False):
+        st.rerun()  # all of the page
     workspace, regions = selection.workspace, selection.regions
     files = (
         export_regions(regions, selection.problems)
@@ -43,11 +48,20 @@ def show_export(selection: Selection) -> None:
     _offer_paper_kit(selection)
     with st.container(horizontal=True, vertical_alignment="bottom"):
         st.segmented_control(
-            "The camera above a chart saves it as", PICTURES, default=PICTURES[0], required=True, key=PICTURES_KEY
+            "The camera above a chart saves it as",
+            PICTURES,
+            default=PICTURES[0],
+            required=True,
+            key=PICTURES_KEY,
+            on_change=_ask_for_charts_anew,
         )
-        st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY)
+        st.toggle("Draw the charts on white, for a paper", key=WHITE_KEY, on_change=_ask_for_charts_anew)
     st.caption("The same from a terminal, and a report of one file with the worst and best cases as pictures:")
     st.code(_commands(selection), language="bash")
+
+
+def _ask_for_charts_anew() -> None:
+    st.session_state[_ANEW] = True
 
 
 def _commands(selection: Selection) -> str:

@@ -78,8 +78,9 @@ def follow_link() -> None:
                 st.switch_page("pages/breakdown.py", query_params=address | {"view": [group], _key_of(group): [named]})
 
 
+@st.fragment
 def show_views(selection: Selection) -> None:
-    """Tabs of the region that is looked at; what is not open costs nothing."""
+    """Tabs of the region that is looked at; what is not open costs nothing, and a choice here draws nothing above."""
     if selection.regions:
         st.markdown(f"### {plain(capital(region_title(selection.workspace.region)))} alone")
     by_bins = selection.pair is not None and len(selection.main) == 2
