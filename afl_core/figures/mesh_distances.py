@@ -1,7 +1,7 @@
 """Signed distances from points to a closed mesh of triangles.
 
 Why not VTK's `vtkImplicitPolyDataDistance`, which gives the same values: on the surfaces of real predictions, where
-many points lie far from the reference, it takes three to four times as long, which was most of what a case cost.
+many points lie far from the reference, it takes 2.5 to 4 times as long, which was most of what a case cost.
 
 The side is decided as in Baerentzen and Aanaes, Signed distance computation using the angle weighted pseudonormal,
 IEEE Transactions on Visualization and Computer Graphics 11(3), 2005.
