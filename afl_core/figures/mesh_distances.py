@@ -7,6 +7,9 @@ The side is decided as in Baerentzen and Aanaes, Signed distance computation usi
 IEEE Transactions on Visualization and Computer Graphics 11(3), 2005.
 """
 
+from dataclasses import dataclass
+from typing import Self
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,23 +28,39 @@ SLACK = 1 + 1e-9
 """Squared distances nearer to each other than this ratio are equal: the nearest point is on an edge or a corner."""
 
 
-def measure_to_mesh(points: NDArray[np.floating], corners: Floats) -> Floats:
-    """Distance from each point to the surface, exact but for rounding.
+@dataclass(frozen=True, eq=False)
+class MeshTree:
+    """The triangles of a mesh in a tree of boxes, built once for all points that are measured.
 
-    Args:
-        points: Shape (n, 3).
-        corners: Corners of the triangles, shape (f, 3, 3), f at least 1, in the same unit and frame. All triangles
-            turn the same way around, seen from outside.
-
-    Returns:
-        Shape (n,), positive on the side from which the corners run counterclockwise. Where several triangles share the
-        nearest point, an edge or a corner of theirs, each has its say by its angle there.
+    Attributes:
+        corners: Corners of the triangles, shape (f, 3, 3), in the order of the leaves.
+        lowest: Lowest corner of each box, shape (boxes, 3); see `_boxes`.
+        highest: Highest corner of each box.
     """
-    ordered = corners[_along_a_curve(corners.mean(axis=1))]
-    lowest, highest = _boxes(ordered)
-    found = np.empty(len(points))
-    _search(np.asarray(points, dtype=np.float64), ordered, lowest, highest, found)
-    return found
+
+    corners: Floats
+    lowest: Floats
+    highest: Floats
+
+    @classmethod
+    def of(cls, corners: Floats) -> Self:
+        """The tree of triangles, shape (f, 3, 3), f at least 1, which all turn the same way, seen from outside."""
+        ordered = corners[_along_a_curve(corners.mean(axis=1))]
+        return cls(ordered, *_boxes(ordered))
+
+    def distances(self, points: NDArray[np.floating]) -> Floats:
+        """Distance from each point to the surface, exact but for rounding.
+
+        Args:
+            points: Shape (n, 3), in the unit and frame of the corners.
+
+        Returns:
+            Shape (n,), positive on the side from which the corners run counterclockwise. Where several triangles share
+            the nearest point, an edge or a corner of theirs, each has its say by its angle there.
+        """
+        found = np.empty(len(points))
+        _search(np.asarray(points, dtype=np.float64), self.corners, self.lowest, self.highest, found)
+        return found
 
 
 def _along_a_curve(centres: Floats) -> NDArray[np.intp]:
@@ -158,11 +177,10 @@ def _search(points: Floats, corners: Floats, lowest: Floats, highest: Floats, fo
             first = (box - inner) * LEAF
             for k in range(first, min(first + LEAF, len(corners))):
                 squared = _to_triangle(point, corners[k])[0]
-                if squared > least * SLACK or equal == len(nearest):
-                    continue
                 if squared * SLACK < least:
                     equal = 0
-                nearest[equal] = k
-                equal += 1
-                least = min(least, squared)
+                if squared <= least * SLACK and equal < len(nearest):
+                    nearest[equal] = k
+                    equal += 1
+                    least = min(least, squared)
         found[i] = np.copysign(np.sqrt(max(least, 0.0)), _side(point, corners, nearest[:equal]))

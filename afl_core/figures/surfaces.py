@@ -8,7 +8,7 @@ import numpy as np
 import pyvista as pv
 from numpy.typing import NDArray
 
-from afl_core.figures.mesh_distances import measure_to_mesh
+from afl_core.figures.mesh_distances import MeshTree
 from afl_core.regions import BoolArray, bounding_box, foreground
 from afl_core.volume import Mask, Volume
 
@@ -90,7 +90,8 @@ def compute_surfaces(image: Volume | None, reference: Mask | None, predictions: 
         outline = pool.submit(_outline, image)
         meshes = dict(zip(masks, pool.map(_surface, masks.values()), strict=True))
         truth = meshes.get("Reference") if reference is not None else None
-        measured = pool.map(lambda name: _measured(meshes[name], truth), predictions)
+        tree = None if truth is None else MeshTree.of(np.asarray(truth.points, dtype=np.float64)[_faces(truth)])
+        measured = pool.map(lambda name: _measured(meshes[name], tree), predictions)
         sources = dict(zip(predictions, measured, strict=True))
     scenes = ({} if reference is None else {"Reference": truth and _plain(truth)}) | sources
     head = outline.result()
@@ -154,11 +155,10 @@ def _to_world(mesh: pv.PolyData, affine: NDArray[np.float64], *, offset: NDArray
     return mesh
 
 
-def _measured(mesh: pv.PolyData | None, reference: pv.PolyData | None) -> Surface | None:
+def _measured(mesh: pv.PolyData | None, reference: MeshTree | None) -> Surface | None:
     if mesh is None or reference is None:
         return mesh and _plain(mesh)
-    corners = np.asarray(reference.points, dtype=np.float64)[_faces(reference)]
-    return _plain(mesh, measure_to_mesh(np.asarray(mesh.points), corners).astype(np.float32))
+    return _plain(mesh, reference.distances(np.asarray(mesh.points)).astype(np.float32))
 
 
 def _plain(mesh: pv.PolyData, distance_mm: NDArray[np.float32] | None = None) -> Surface:

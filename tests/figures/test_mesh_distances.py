@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from afl_core.figures.mesh_distances import measure_to_mesh
+from afl_core.figures.mesh_distances import MeshTree
 
 CORNERS = np.array([[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1]], dtype=float)
 TETRAHEDRON = CORNERS[[[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]]
@@ -27,27 +27,37 @@ TETRAHEDRON = CORNERS[[[0, 2, 1], [0, 1, 3], [0, 3, 2], [1, 2, 3]]]
     ],
 )
 def test_distances_to_a_tetrahedron_by_hand(point, distance):
-    assert_allclose(measure_to_mesh(np.array([point]), TETRAHEDRON), [distance], atol=1e-12)
+    assert_allclose(MeshTree.of(TETRAHEDRON).distances(np.array([point])), [distance], atol=1e-12)
 
 
 def test_a_turned_mesh_turns_the_sign():
     points = np.random.default_rng(0).normal(size=(50, 3))
-    turned = measure_to_mesh(points, TETRAHEDRON[:, ::-1])
-    assert_allclose(turned, -measure_to_mesh(points, TETRAHEDRON))
+    turned = MeshTree.of(TETRAHEDRON[:, ::-1]).distances(points)
+    assert_allclose(turned, -MeshTree.of(TETRAHEDRON).distances(points))
 
 
 def test_a_triangle_without_an_area_is_its_longest_edge():
     flat = np.array([[[0, 0, 0], [1, 0, 0], [3, 0, 0]]], dtype=float)
     points = np.array([[2, 4, 3], [-3, 4, 0], [9, 8, 0], [3, 0, 1]], dtype=float)
-    assert_allclose(np.abs(measure_to_mesh(points, flat)), [5, 5, 10, 1])
-    assert_allclose(np.abs(measure_to_mesh(points, np.zeros((1, 3, 3)))), np.linalg.norm(points, axis=1))
+    assert_allclose(np.abs(MeshTree.of(flat).distances(points)), [5, 5, 10, 1])
+    assert_allclose(np.abs(MeshTree.of(np.zeros((1, 3, 3))).distances(points)), np.linalg.norm(points, axis=1))
+
+
+def test_a_nearer_triangle_is_found_after_many_that_are_equally_near():
+    """A hundred copies of one triangle of the plane x + y + z = sqrt(3), whose box holds the origin; then x = 1/2."""
+    far = np.sqrt(3) + 2
+    copies = np.tile([[far, -1, -1], [-1, far, -1], [-1, -1, far]], (100, 1, 1))
+    near = np.array([[[0.5, -1, -1], [0.5, 50, -1], [0.5, -1, 50]]])
+    origin = np.zeros((1, 3))
+    assert_allclose(np.abs(MeshTree.of(copies).distances(origin)), [1])
+    assert_allclose(np.abs(MeshTree.of(np.concatenate([copies, near])).distances(origin)), [0.5])
 
 
 def test_distances_to_a_fine_ball_are_those_to_its_radius():
     ball = pv.Sphere(radius=10, theta_resolution=180, phi_resolution=180)
     points = np.random.default_rng(1).normal(size=(500, 3)) * 15
     corners = np.asarray(ball.points, dtype=float)[ball.faces.reshape(-1, 4)[:, 1:]]
-    assert_allclose(measure_to_mesh(points, corners), np.linalg.norm(points, axis=1) - 10, atol=0.004)
+    assert_allclose(MeshTree.of(corners).distances(points), np.linalg.norm(points, axis=1) - 10, atol=0.004)
 
 
 @settings(max_examples=25, deadline=None)
@@ -69,7 +79,7 @@ def test_values_and_sides_are_those_of_vtk(seed, spacing, share):
     points = random.uniform(-5, 15, size=(300, 3)) * spacing * mirror
     vtk = np.asarray(pv.PolyData(points).compute_implicit_distance(mesh)["implicit_distance"])
     corners = np.asarray(mesh.points, dtype=float)[mesh.faces.reshape(-1, 4)[:, 1:]]
-    ours = measure_to_mesh(points, corners)
+    ours = MeshTree.of(corners).distances(points)
     assert_allclose(np.abs(ours), np.abs(vtk), atol=1e-4)
     off = np.abs(vtk) > 1e-3
     assert (np.sign(ours) == np.sign(vtk))[off].all()
