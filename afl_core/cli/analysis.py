@@ -22,6 +22,7 @@ from afl_core.analysis.breakdown.sentences import (
     mean_sentence,
     pair_sentence,
     range_text,
+    tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.catalogue import find_key, pick
@@ -34,9 +35,11 @@ from afl_core.cli.breakdown_options import (
     EdgesOption,
     LevelOption,
     MetricOption,
+    OpenedOption,
     SeedsOption,
     SourceOption,
     build_options,
+    opened_axes,
 )
 from afl_core.cli.opened import open_breakdown, open_compared, open_regions
 from afl_core.cli.options import CovariatesOption, MeasuredRegionOption
@@ -64,6 +67,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path | None, typer.Option(help="Folder for breakdown.json, breakdown.csv and units.csv.")] = None,
     by: ByOption = None,
+    opened_before: OpenedOption = None,
     covariates: CovariatesOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
@@ -83,13 +87,16 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
 
     Example: afl breakdown data/results/demo --by size,roughness --metric dsc --out my_breakdown
     """
-    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    options = build_options(by, bins, edges, metric, level, source)
+    options = replace(options, pool_seeds=not separate_seeds, opened=opened_axes(opened_before))
     if regions:
         files = _break_down_regions(results, options, (region, regions), covariates)
     else:
         opened, breakdown = open_breakdown(results, options, region, covariates=covariates)
         files = export_files(breakdown, options, opened.manifest, results=opened.name)
         print_breakdown(breakdown, opened.rows)
+        if breakdown.units.pairs:
+            print_result("", tests_sentence(breakdown))
         print_caveats(opened.manifest, opened.rows)
         print_warnings(opened.left_out_sentences)
     print_json(files[JSON].decode())
@@ -123,6 +130,7 @@ def report(  # noqa: PLR0913 - one parameter an option
     *,
     out: Annotated[Path, typer.Option(help="HTML file to write.")],
     by: ByOption = None,
+    opened_before: OpenedOption = None,
     covariates: CovariatesOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
@@ -141,7 +149,8 @@ def report(  # noqa: PLR0913 - one parameter an option
 
     if out.is_dir():
         raise UsageError("The report is one file", received=out, todo=f"Such as --out {out / 'report.html'}")
-    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    options = build_options(by, bins, edges, metric, level, source)
+    options = replace(options, pool_seeds=not separate_seeds, opened=opened_axes(opened_before))
     if regions:
         found, problems = open_regions(results, options, region, regions, covariates=covariates)
         opened, first = found[0].comparison, found[0]

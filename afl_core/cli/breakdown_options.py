@@ -21,6 +21,13 @@ ByOption = Annotated[
         f"{' and '.join(DEFAULT_AXES)}, as far as there are values."
     ),
 ]
+OpenedOption = Annotated[
+    str | None,
+    typer.Option(
+        help="Axes that were looked at before, separated by commas: they are not shown, and Holm's correction counts "
+        "their tests too."
+    ),
+]
 BinsOption = Annotated[str, typer.Option(help="Where the edges come from: tertiles (of these cases) or training.")]
 EdgesOption = Annotated[
     list[str] | None,
@@ -52,7 +59,7 @@ def build_options(
     level: str,
     source: Sequence[str] | None,
 ) -> Options:
-    """The options as they were typed; raises `UsageError` where one is wrong."""
+    """The options as they were typed, but `opened_axes`; raises `UsageError` where one is wrong."""
     level = find_key(dict.fromkeys(get_args(Level)), level, kind="level")
     bins = find_key(BINS, bins, kind="kind of bins")
     named = None if by is None else tuple(axis_key(part) for part in by.split(","))
@@ -75,6 +82,15 @@ def build_options(
         bins=bins,
         edges=fixed,
     )
+
+
+def opened_axes(opened: str | None) -> tuple[str, ...]:
+    """Keys of the axes that were looked at before, as they were typed.
+
+    >>> opened_axes("age, Site"), opened_axes(None)
+    (('age', 'site'), ())
+    """
+    return tuple(dict.fromkeys(axis_key(part) for part in opened.split(","))) if opened else ()
 
 
 def parse_edges(text: str) -> tuple[str, Edges]:

@@ -108,7 +108,7 @@ def _sentences(compared: Mapping[str, Mapping[str, Breakdown]], pair: tuple[str,
     ]
     of = compared[over]["ece"]
     sizes = [pair_sentence(record, of.units) for record in of.pair(first, second).iloc[1:].to_dict("records")]
-    return [*whole, *(f"ECE {PARTS[over]}. {text}" for text in sizes), tests_sentence(of.n_tests)]
+    return [*whole, *(f"ECE {PARTS[over]}. {text}" for text in sizes), tests_sentence(of)]
 
 
 def _records(compared: Mapping[str, Mapping[str, Breakdown]]) -> pd.DataFrame:

@@ -18,9 +18,11 @@ from afl_core.cli.breakdown_options import (
     EdgesOption,
     LevelOption,
     MetricOption,
+    OpenedOption,
     SeedsOption,
     SourceOption,
     build_options,
+    opened_axes,
 )
 from afl_core.cli.opened import open_breakdown, open_compared, open_regions
 from afl_core.cli.options import MeasuredRegionOption
@@ -47,6 +49,7 @@ def export(  # noqa: PLR0913 - one parameter an option
         bool, typer.Option("--docx-table-csv", help="Tables with rounded numbers, for a word processor.")
     ] = False,
     by: ByOption = None,
+    opened_before: OpenedOption = None,
     bins: BinsOption = "tertiles",
     edges: EdgesOption = None,
     metric: MetricOption = "dsc",
@@ -70,7 +73,8 @@ def export(  # noqa: PLR0913 - one parameter an option
         raise UsageError("The paper kit is a folder", received=out, todo="Give a folder as --out")
     named = {"latex": latex, "markdown": markdown, "docx_table_csv": docx_table_csv}
     formats = [name for name, wanted in named.items() if wanted] or list(FORMATS)
-    options = replace(build_options(by, bins, edges, metric, level, source), pool_seeds=not separate_seeds)
+    options = build_options(by, bins, edges, metric, level, source)
+    options = replace(options, pool_seeds=not separate_seeds, opened=opened_axes(opened_before))
     if regions:
         found, problems = open_regions(results, options, region, regions)
         opened, files = found[0].comparison, regions_kit(found, command_line(), formats)

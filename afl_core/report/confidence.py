@@ -35,7 +35,7 @@ def show_confidence(findings: Findings) -> str:
         said = (errors[part]["ece"] for part in PARTS)
         sentences = [pair_sentence(of.pair(*members).iloc[0].to_dict(), of.units) for of in said]
         html = paragraph(" ".join(sentences)) + _errors(errors_table(errors, members), tuple(members))
-        html += paragraph(tests_sentence(errors["grid"]["ece"].n_tests), "note")
+        html += paragraph(tests_sentence(errors["grid"]["ece"]), "note")
     for part, words in PARTS.items():
         html += chart(
             plot_reliability(found, opened.sources, part), label=f"Reliability {words}", name=f"reliability-{part}"

@@ -69,7 +69,7 @@ def method(findings: Findings) -> str:
 
 
 def _tests(findings: Findings) -> str:
-    return together_sentence(findings.regions) if findings.regions else tests_sentence(findings.breakdown.n_tests)
+    return together_sentence(findings.regions) if findings.regions else tests_sentence(findings.breakdown)
 
 
 def published() -> str:

@@ -153,7 +153,7 @@ def _statistics(findings: Findings) -> Iterator[Statement]:
             (WILCOXON,),
         )
         yield Statement("The effect size is the matched rank-biserial correlation.", (EFFECT,))
-        yield Statement(tests_sentence(breakdown.n_tests), (HOLM,))
+        yield Statement(tests_sentence(breakdown), (HOLM,))
         if levels := levels_sentence(breakdown.records, units):
             yield Statement(levels)
     yield Statement(f"Below {MIN_PATIENTS} patients neither an interval nor a test was made.")

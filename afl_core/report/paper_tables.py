@@ -108,7 +108,7 @@ def differences_table(findings: Findings) -> PaperTable | None:
     note = (
         f"Paired differences over patients; {better} 0 the first-named source is better. "
         f"{levels_sentence(breakdown.records, units)} p: Wilcoxon's signed-rank test. "
-        f"{tests_sentence(breakdown.n_tests)} Effect: matched rank-biserial correlation. "
+        f"{tests_sentence(breakdown)} Effect: matched rank-biserial correlation. "
         f"{_n_sentence(findings)} {_edges_sentence(findings)}"
     )
     return PaperTable(

@@ -807,6 +807,20 @@ def test_too_few_values_end_only_bins_that_were_named(afl, made, tmp_path):
     assert "Roughness has too few values in the reference set for three bins (received: 2, 3 are needed)" in named
 
 
+def test_axes_that_were_opened_before_are_counted_and_not_shown(afl, made, tmp_path):
+    given = ("breakdown", made, "--by", "size", "--out", tmp_path)
+    assert afl(*given, "--opened-before", "Roughness, released_smoothness").code == 0
+    before = exported(tmp_path)
+    assert before["options"]["opened"] == ["roughness", "released_smoothness"]
+    assert afl(*given).code == 0
+    alone = exported(tmp_path)
+    assert before["tests"] > alone["tests"]
+    assert {record["axis"] for record in before["records"]} == {"all", "size"}
+    said = " ".join(afl(*given, "--opened-before", "roughness").out.split())
+    assert "and those of axes that were opened before: roughness." in said
+    assert "axis" in afl(*given, "--opened-before", "rougness").error
+
+
 def test_breakdown_takes_its_options_in_any_order(afl, made, tmp_path):
     ran = afl(
         *("breakdown", made, "--out", tmp_path, "--level", "lesion", "--source", "A-FL", "--source", "FL"),

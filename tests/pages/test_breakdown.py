@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from afl_core.analysis.breakdown import explore
+from afl_core.analysis.breakdown import explore, sentences
 from afl_core.analysis.breakdown.gain_model import gain_model, model_sentences
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.records import compute_breakdown
@@ -299,6 +299,27 @@ def test_a_covariate_is_a_further_axis_that_is_marked_and_counted(app, cohort):
     assert "Site, exploratory: chosen after the data were seen" in said
     assert "### Means by site (exploratory)" in said
     assert "Cases with site North (exploratory): " in said
+
+
+def test_an_axis_that_was_put_away_again_is_counted_to_the_end_of_the_visit(app, cohort):
+    sites = {f"case{i:02d}": ("North", "South")[i % 2] for i in range(30)}
+    cohort.keep_covariates(Covariates("sites.csv", {"site": sites}))
+    at = app("breakdown", view="Export")
+    for chosen in (["site"], []):
+        at.multiselect(key="covariates").set_value(chosen).run()
+    at.selectbox(key="smoothness").set_value("released_smoothness").run()
+    assert not at.exception
+    breakdown = expected(cohort, by=("size", "released_smoothness"), opened=("roughness", "site"))
+    table = statistics(at)
+    assert set(table["by"]) == {"", "Tumour volume", "Released smoothness"}
+    assert table["p (Holm)"].tolist() == [p_number(p) for p in breakdown.pair("FL", "A-FL")["p_holm"]]
+    assert sentences.tests_sentence(breakdown) in text(at)
+    assert "those of axes that were opened before: roughness, site." in text(at)
+    assert "--opened-before roughness,site" in at.code[0].value
+    assert at.query_params["opened"] == ["roughness", "site"]
+    linked = app("breakdown", **{"opened": "site"})
+    assert "those of axes that were opened before: site." in text(linked)
+    assert len(statistics(linked)) == len(breakdown.pair("FL", "A-FL"))
 
 
 def test_the_confounding_view_has_the_covariates_that_were_chosen(app, cohort):

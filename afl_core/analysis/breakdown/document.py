@@ -38,6 +38,7 @@ class OptionsPart(_Part):
     bins: str
     edges: dict[str, tuple[float, float]]
     pool_seeds: bool
+    opened: tuple[str, ...] = ()
 
 
 class BinsPart(_Part):

@@ -1,13 +1,14 @@
 """The options of a breakdown: the same choices on the page, on the command line and in a report."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
+from afl_core.analysis.breakdown.bins import AXES, MIN_VALUES, OWN_EDGES, Binning, Edges, by_values, has_value, tertiles
 from afl_core.analysis.breakdown.covariates import COMPUTED, computed, contrasts, lesion_distance, with_covariates_each
 from afl_core.analysis.breakdown.measures import MAIN, Level, choose_measure
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
@@ -39,6 +40,7 @@ class Options:
         bins: Key of the kind of bins in BINS.
         edges: Axis to fixed edges, in place of `bins`.
         pool_seeds: True if sources that are seeds of one configuration are averaged.
+        opened: Keys of axes that were looked at before: Holm's correction counts their tests too.
     """
 
     metric: str = MAIN
@@ -48,6 +50,7 @@ class Options:
     bins: str = "tertiles"
     edges: Mapping[str, Edges] = field(default_factory=dict)
     pool_seeds: bool = True
+    opened: tuple[str, ...] = ()
 
     @property
     def axes(self) -> tuple[str, ...]:
@@ -102,6 +105,9 @@ def choose_each(
     found = with_covariates_each([replace(of, seed_numbers=numbers) for of in found], columns, sequence=sequence)
     for axis in options.axes:
         _check_covariate(axis, found[0], manifest)
+    known = {**AXES, **COMPUTED, **manifest.covariates.columns, **manifest.covariates.left_out}
+    for axis in options.opened:
+        pick(known, axis, kind="axis")
     return found
 
 
@@ -144,6 +150,19 @@ def choose_binnings(units: Units, options: Options, training: pd.DataFrame | Non
     return tuple(_binning(units, axis, options, training) for axis in options.axes if axis not in left_out)
 
 
+def opened_binnings(units: Units, options: Options, training: pd.DataFrame | None = None) -> tuple[Binning, ...]:
+    """The bins of the axes that were looked at before and are not shown; one without bins in these units has no tests.
+
+    Arguments as `choose_binnings`.
+    """
+    found = list[Binning]()
+    for axis in options.opened:
+        if axis not in options.axes:
+            with suppress(UsageError):
+                found += choose_binnings(units, replace(options, by=(axis,), edges={}), training)
+    return tuple(found)
+
+
 def unbinned_axes(units: Units, options: Options, training: pd.DataFrame | None = None) -> dict[str, str]:
     """Axis to why it has no bins, a sentence: too few values for tertiles, of an axis that nobody named.
 
@@ -179,7 +198,8 @@ def choose_breakdown(
 ) -> Breakdown:
     """The breakdown of a results folder; `tables` are its case rows and its lesion rows."""
     units = choose_units(*tables, manifest, options)
-    breakdown = compute_breakdown(units, choose_binnings(units, options, training))
+    opened = opened_binnings(units, options, training)
+    breakdown = compute_breakdown(units, choose_binnings(units, options, training), opened)
     return replace(breakdown, unbinned=tuple(unbinned_axes(units, options, training).values()))
 
 

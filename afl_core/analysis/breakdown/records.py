@@ -1,8 +1,8 @@
 """Bins, paired statistics and their sentences: the paper's Figures 3 and 4 as numbers."""
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -42,6 +42,7 @@ class Breakdown:
             interval for new patients and new runs, and the runs' share of its variance. Empty (NaN or "") where there
             is nothing to compare, or fewer than 6 patients.
         unbinned: A sentence for each axis that nobody named and that has no bins, which says why.
+        opened: Of axes that were looked at before and are not shown, the p-values, which Holm's correction counts too.
         tests_elsewhere: Number of p-values of other regions that Holm's correction counts too.
     """
 
@@ -49,6 +50,7 @@ class Breakdown:
     binnings: tuple[Binning, ...]
     records: pd.DataFrame
     unbinned: tuple[str, ...] = ()
+    opened: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
     tests_elsewhere: int = 0
 
     def pair(self, first: str, second: str) -> pd.DataFrame:
@@ -66,10 +68,15 @@ class Breakdown:
     @property
     def n_tests(self) -> int:
         """Number of p-values that Holm's correction counts."""
-        return int(self.records["p"].notna().sum()) + self.tests_elsewhere
+        return int(np.isfinite(self.p_values).sum()) + self.tests_elsewhere
+
+    @property
+    def p_values(self) -> NDArray[np.float64]:
+        """The p-values of the records, then of the axes that were looked at before; NaN where no test was made."""
+        return np.concatenate([self.records["p"].to_numpy(dtype=float), *self.opened.values()])
 
 
-def compute_breakdown(units: Units, binnings: Sequence[Binning]) -> Breakdown:
+def compute_breakdown(units: Units, binnings: Sequence[Binning], opened: Sequence[Binning] = ()) -> Breakdown:
     """Means and paired differences over everything and in every bin that is not empty.
 
     A patient counts once in a bin: several cases or lesions of one patient there are averaged first, so that intervals
@@ -79,15 +86,30 @@ def compute_breakdown(units: Units, binnings: Sequence[Binning]) -> Breakdown:
     Args:
         units: The paired table.
         binnings: One binning for each axis.
+        opened: Those of axes that were looked at before, whose tests Holm's correction counts too.
     """
-    return join_records(units, binnings, [bin_records(units, binning) for binning in (None, *binnings)])
+    before = {binning.axis: bin_records(units, binning) for binning in opened}
+    return join_records(units, binnings, [bin_records(units, binning) for binning in (None, *binnings)], before)
 
 
-def join_records(units: Units, binnings: Sequence[Binning], parts: Sequence[pd.DataFrame]) -> Breakdown:
-    """The breakdown from what `bin_records` gave for everything (None) and for each binning; Holm over all of it."""
-    records = pd.concat(parts, ignore_index=True)
-    records["p_holm"] = holm(records["p"].to_numpy(dtype=float))
-    return Breakdown(units, tuple(binnings), records)
+def join_records(
+    units: Units,
+    binnings: Sequence[Binning],
+    parts: Sequence[pd.DataFrame],
+    opened: Mapping[str, pd.DataFrame] | None = None,
+) -> Breakdown:
+    """The breakdown from what `bin_records` gave for everything (None) and for each binning; Holm over all of it.
+
+    Args:
+        units: The paired table.
+        binnings: One binning for each axis.
+        parts: The records.
+        opened: Those of axes that were looked at before: they are counted, and not shown.
+    """
+    before = {axis: records["p"].to_numpy(dtype=float) for axis, records in (opened or {}).items()}
+    joined = Breakdown(units, tuple(binnings), pd.concat(parts, ignore_index=True), opened=before)
+    joined.records["p_holm"] = holm(joined.p_values)[: len(joined.records)]
+    return joined
 
 
 def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVEL) -> pd.DataFrame:

@@ -7,7 +7,7 @@ import numpy as np
 
 from afl_core.analysis.breakdown.options import Options, evaluated_sources
 from afl_core.analysis.breakdown.records import Breakdown
-from afl_core.analysis.breakdown.sentences import NOT_COUNTED, tests_sentence
+from afl_core.analysis.breakdown.sentences import NOT_COUNTED, counted_sentence, opened_labels, opened_words
 from afl_core.analysis.statistics.ranks import holm
 from afl_core.base.words import number_of
 from afl_core.data.labels import region_title
@@ -73,11 +73,11 @@ def compare_regions(
 
 def correct_together(breakdowns: Sequence[Breakdown]) -> list[Breakdown]:
     """The same breakdowns with Holm's correction over the p-values of all of them, not of each by itself."""
-    p = [of.records["p"].to_numpy(dtype=float) for of in breakdowns]
+    p = [of.p_values for of in breakdowns]
     corrected = np.split(holm(np.concatenate(p)), np.cumsum([len(of) for of in p])[:-1])
     counts = [int(np.isfinite(of).sum()) for of in p]
     return [
-        replace(of, records=of.records.assign(p_holm=new), tests_elsewhere=sum(counts) - own)
+        replace(of, records=of.records.assign(p_holm=new[: len(of.records)]), tests_elsewhere=sum(counts) - own)
         for of, new, own in zip(breakdowns, corrected, counts, strict=True)
     ]
 
@@ -87,12 +87,14 @@ def together_sentence(regions: Sequence[RegionBreakdown]) -> str:
     counts = ((of.title, of.breakdown.n_tests - of.breakdown.tests_elsewhere) for of in regions)
     own = {title: count for title, count in counts if count}
     tests = sum(own.values())
+    opened = tuple(dict.fromkeys(label for of in regions for label in opened_labels(of.breakdown)))
     if tests < 2 or len(own) < 2:
-        return tests_sentence(tests)
+        return counted_sentence(tests, opened)
     each = set(own.values())
     parts = (
         f"{number_of(len(own), 'region')} x {number_of(each.pop(), 'comparison')}"
         if len(each) == 1
         else ", ".join(f"{count} of {title}" for title, count in own.items())
     )
-    return f"Holm's correction counts all {number_of(tests, 'comparison')} together: {parts}. {NOT_COUNTED}"
+    counted = f"all {number_of(tests, 'comparison')} together: {parts}{opened_words(opened)}"
+    return f"Holm's correction counts {counted}. {NOT_COUNTED}"

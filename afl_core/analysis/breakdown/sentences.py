@@ -1,13 +1,14 @@
 """The meaning of a record, in a sentence that a reader can quote: never more than its numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
+import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import EXPLORATORY
-from afl_core.analysis.breakdown.records import ALL
+from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
@@ -100,15 +101,37 @@ def evidence_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) ->
 
 
 NOT_COUNTED = "Axes, metrics, sources and views that were opened besides are not counted."
-"""Nobody keeps a record of what a reader looked at, so no correction can count it."""
+"""What no correction counts: only the axes of one visit to the page are kept in mind."""
 
 
-def tests_sentence(tests: int) -> str:
-    """The number of tests that Holm's correction counts, in words, and what it cannot count."""
+def tests_sentence(breakdown: Breakdown) -> str:
+    """The number of tests that Holm's correction counts, in words, and what it does not count."""
+    return counted_sentence(breakdown.n_tests, opened_labels(breakdown))
+
+
+def counted_sentence(tests: int, opened: Sequence[str] = ()) -> str:
+    """The same of a number of p-values, with the names of axes that were looked at before, where theirs are counted."""
     if tests < 2:
         made = f"no test was made: none has {MIN_PATIENTS} patients" if tests == 0 else "only one test was made"
         return f"Holm's correction has nothing to correct, as {made}."
-    return f"Holm's correction counts all {number_of(tests, 'test')} of the breakdown. {NOT_COUNTED}"
+    return (
+        f"Holm's correction counts all {number_of(tests, 'test')} of the breakdown{opened_words(opened)}. {NOT_COUNTED}"
+    )
+
+
+def opened_words(opened: Sequence[str]) -> str:
+    """That the tests of axes that were looked at before are counted, for the end of a sentence; "" without any.
+
+    >>> opened_words(["age", "site"])
+    ', and those of axes that were opened before: age, site'
+    """
+    return f", and those of axes that were opened before: {', '.join(opened)}" if opened else ""
+
+
+def opened_labels(breakdown: Breakdown) -> tuple[str, ...]:
+    """Names of the axes that were looked at before and have tests."""
+    tested = (axis for axis, p in breakdown.opened.items() if np.isfinite(p).any())
+    return tuple(breakdown.units.axis(axis).label.lower() for axis in tested)
 
 
 def levels_sentence(records: pd.DataFrame, units: Units) -> str:

@@ -141,7 +141,7 @@ def _caption(selection: Selection, found: Mapping[str, Confidence], errors: Erro
     if errors:
         whole, close = errors["grid"]["ece"].units.table, errors["near"]["ece"].units.table
         alone = number_of(len(whole) - len(close), "case without a tumour has", "cases without a tumour have")
-        tests = f" {tests_sentence(errors['grid']['ece'].n_tests)}"
+        tests = f" {tests_sentence(errors['grid']['ece'])}"
         tests += f" {alone} no voxel near one." if len(close) < len(whole) else ""
     st.caption(plain(f"{cases}. Bands: 95 % over patients. {NOTE} Seeds are shown one by one.{tests}{without}"))
 

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
+from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.measures import Level, measures_of
 from afl_core.analysis.breakdown.options import (
     BINS,
@@ -18,6 +18,7 @@ from afl_core.analysis.breakdown.options import (
     choose_units,
     evaluated_sources,
     list_sources,
+    opened_binnings,
     unbinned_axes,
 )
 from afl_core.analysis.breakdown.overall import basis_sentence, penalty_sentence
@@ -31,6 +32,8 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.references import left_out_sentence, training_references
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.breakdown.covariates import choose_covariates
+from afl_core.ui.breakdown.edges import choose_edges
+from afl_core.ui.breakdown.opened import opened_before
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import headline_start, nothing_evaluated, open_results
 
@@ -133,7 +136,8 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
     if problems:
         st.warning(plain(left_out_sentence(problems)))
     defaults = choose_binnings(units, options, training)
-    options = replace(options, edges=_choose_edges(defaults, units))
+    opened = opened_before(workspace.name, options, units, training)
+    options = replace(options, edges=choose_edges(defaults, units), opened=opened)
     regions, absent = _choose_regions(workspace, options)
     breakdown = _break_down(workspace, options)
     shown = next((of.breakdown for of in regions if of.comparison.region == workspace.region), breakdown)
@@ -166,12 +170,13 @@ def _break_down(workspace: Comparison, options: Options) -> Breakdown:
     units, (training, _) = _units(key, workspace, options), _training(workspace, options)
     binnings = choose_binnings(units, options, training)
     parts = [_records(key, binning, units) for binning in (None, *binnings)]
+    opened = {b.axis: _records(key, b, units) for b in opened_binnings(units, options, training)}
     unbinned = tuple(unbinned_axes(units, options, training).values())
-    return replace(join_records(units, binnings, parts), unbinned=unbinned)
+    return replace(join_records(units, binnings, parts, opened), unbinned=unbinned)
 
 
 def _key(workspace: Comparison, options: Options) -> str:
-    return repr((workspace.state, replace(options, by=(), bins="", edges={})))
+    return repr((workspace.state, replace(options, by=(), bins="", edges={}, opened=())))
 
 
 @st.cache_resource(max_entries=16, show_spinner="Reading the rows")
@@ -248,39 +253,3 @@ def _choose_pair(units: Units) -> tuple[str, str] | None:
         "Pair in the panels of one pair", list(names), width=360, help=TERMS["Pair"], **_bound("pair")
     )
     return names[str(chosen)]
-
-
-def _choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges]:
-    """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
-    edges = {}
-    main = [binning for binning in defaults if not binning.covariate]
-    for binning, half in zip(main, st.columns(2, gap="medium"), strict=False):
-        axis = units.axis(binning.axis)
-        unit = f" ({axis.unit})" if axis.unit else ""
-        labels = (f"{axis.names[0].capitalize()} up to{unit}", f"{axis.names[2].capitalize()} above{unit}")
-        typed = [
-            column.number_input(
-                label,
-                min_value=0.0,
-                value=None,
-                placeholder=f"{edge:.3g}",
-                help=explain(AXES[axis.key].label, "Edge"),
-                **_bound(f"{axis.key}_{name}"),
-            )
-            for column, label, edge, name in zip(
-                half.columns(2, gap="medium"), labels, binning.edges, ("low", "high"), strict=True
-            )
-        ]
-        if any(value is not None for value in typed):
-            low, high = (
-                typed_edge if typed_edge is not None else edge
-                for typed_edge, edge in zip(typed, binning.edges, strict=True)
-            )
-            if low > high:
-                todo = (
-                    f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"
-                )
-                st.error(plain(f"{axis.label}: the first edge must not lie above the second, but {todo}."))
-            else:
-                edges[axis.key] = (float(low), float(high))
-    return edges

@@ -22,7 +22,7 @@ from afl_core.evaluation.contrast_rows import lacking_sentence
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.shared.errors import plain
 
-HOLM = "Holm's correction counts the tests of every axis that is shown."
+HOLM = "Holm's correction counts the tests of every axis that was opened, also where it is not shown any more."
 
 
 def choose_covariates(units: Units, workspace: Comparison) -> list[str]:

@@ -104,6 +104,8 @@ def command_options(options: Options) -> str:
         words += ["--source", name]
     if options.bins != "tertiles":
         words += ["--bins", options.bins]
+    if options.opened:
+        words += ["--opened-before", ",".join(options.opened)]
     for axis, (low, high) in options.edges.items():
         words += ["--edges", f"{axis}={low!r},{high!r}"]
     if not options.pool_seeds:

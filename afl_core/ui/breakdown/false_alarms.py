@@ -61,7 +61,7 @@ def show_false_alarms(selection: Selection, lesions: Units, binning: Binning) ->
     st.caption(
         plain(
             "Means over patients: a case without a false lesion counts as 0. Bins are those of the reference's lesions "
-            f"({binning.how}), for false lesions by their own volume. {tests_sentence(alarms.n_tests)} "
+            f"({binning.how}), for false lesions by their own volume. {tests_sentence(alarms)} "
             f"{ignored_sentence(workspace.manifest, workspace.rows)}"
         )
     )

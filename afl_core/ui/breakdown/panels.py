@@ -124,7 +124,7 @@ def show_statistics(selection: Selection) -> None:
             f"{levels_sentence(breakdown.records, selection.units)} "
             "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
             "exact up to 50 differences. "
-            f"{tests_sentence(breakdown.n_tests)} Effect: matched rank-biserial "
+            f"{tests_sentence(breakdown)} Effect: matched rank-biserial "
             "correlation. "
             f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
         )

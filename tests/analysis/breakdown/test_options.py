@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from afl_core.analysis.breakdown import sentences
 from afl_core.analysis.breakdown.options import (
     Options,
     choose_binnings,
@@ -16,6 +17,7 @@ from afl_core.analysis.breakdown.options import (
     unbinned_axes,
 )
 from afl_core.analysis.breakdown.records import ALL
+from afl_core.analysis.breakdown.sentences import NOT_COUNTED
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.evaluation.manifest import Manifest
 
@@ -190,6 +192,37 @@ def test_a_breakdown_of_the_defaults():
     assert pair["units"].tolist() == [12, 4, 4, 4, 4, 4, 4]
 
 
+def broken_down(**options):
+    return choose_breakdown((cases("FL", "A-FL", n=24), NO_LESIONS), manifest("FL", "A-FL"), Options(**options))
+
+
+def test_holm_counts_an_axis_that_was_opened_before_as_if_it_were_shown():
+    everything = broken_down(by=("size", "roughness", "released_smoothness"))
+    shown = broken_down(by=("size", "roughness"))
+    before = broken_down(by=("size", "roughness"), opened=("released_smoothness", "size"))
+    assert (shown.n_tests, before.n_tests, everything.n_tests) == (7, 10, 10)
+    pd.testing.assert_frame_equal(before.records.drop(columns="p_holm"), shown.records.drop(columns="p_holm"))
+    of_shown = everything.records["axis"] != "released_smoothness"
+    expected = everything.records.loc[of_shown, "p_holm"].to_numpy()
+    np.testing.assert_array_equal(before.records["p_holm"], expected)
+    assert sentences.tests_sentence(before) == (
+        "Holm's correction counts all 10 tests of the breakdown, and those of axes that were opened before: "
+        f"released smoothness. {NOT_COUNTED}"
+    )
+    assert "opened before" not in sentences.tests_sentence(shown)
+
+
+def test_an_axis_that_was_opened_before_and_has_no_bins_here_has_no_tests():
+    few = choose_breakdown(
+        (cases("FL", "A-FL", roughness=False), NO_LESIONS),
+        manifest("FL", "A-FL"),
+        Options(by=("size",), opened=("roughness", "contrast")),
+    )
+    assert (few.n_tests, few.opened) == (1, {})
+    with pytest.raises(UsageError, match="axis"):
+        broken_down(opened=("no such",))
+
+
 def test_options_as_they_are_exported():
     exported = Options(sources=("FL", "A-FL"), edges={"size": (1.0, 2.0)}).as_dict()
     assert exported == {
@@ -200,6 +233,7 @@ def test_options_as_they_are_exported():
         "bins": "tertiles",
         "edges": {"size": (1.0, 2.0)},
         "pool_seeds": True,
+        "opened": (),
     }
     assert Options(**exported) == Options(sources=("FL", "A-FL"), edges={"size": (1.0, 2.0)})
 

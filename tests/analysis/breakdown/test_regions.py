@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 from io import StringIO
 
 import numpy as np
@@ -56,6 +57,15 @@ def test_holm_over_three_regions_by_hand():
     assert [of["p"] for of in found] == pytest.approx([1 / 32, 1 / 64, 1 / 16], abs=1e-15)
     assert [of["p_holm"] for of in found] == pytest.approx([2 / 32, 3 / 64, 1 / 16], abs=1e-15)
     assert [of.n_tests for of in correct_together(parts)] == [3, 3, 3]
+
+
+def test_the_tests_of_axes_that_were_opened_before_count_in_every_region():
+    """1/32 with 1/64 of an axis opened before, beside 1/16 of another region: x 3 of the least, x 2, x 1, ascending."""
+    shown, other = over_all(0.1, 0.2, 0.3, 0.31, 0.32, 0.33), over_all(-0.1, 0.2, 0.3, 0.31, 0.32, 0.33)
+    opened = replace(shown, opened={"size": np.array([1 / 64, np.nan])})
+    found = correct_together([opened, other])
+    assert [of.pair("FL", "A-FL").iloc[0]["p_holm"] for of in found] == pytest.approx([2 / 32, 1 / 16], abs=1e-15)
+    assert [of.n_tests for of in found] == [3, 3]
 
 
 def test_one_region_alone_stays_as_it_is():

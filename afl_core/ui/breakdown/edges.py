@@ -1,0 +1,45 @@
+"""Breakdown page: the edges of the bins, as a reader types them."""
+
+import streamlit as st
+
+from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
+from afl_core.analysis.breakdown.units import Units
+from afl_core.glossary import explain
+from afl_core.ui.shared.errors import plain
+
+
+def choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges]:
+    """Edges that were typed in, by axis; an empty field keeps the edge that is shown in it."""
+    edges = {}
+    main = [binning for binning in defaults if not binning.covariate]
+    for binning, half in zip(main, st.columns(2, gap="medium"), strict=False):
+        axis = units.axis(binning.axis)
+        unit = f" ({axis.unit})" if axis.unit else ""
+        labels = (f"{axis.names[0].capitalize()} up to{unit}", f"{axis.names[2].capitalize()} above{unit}")
+        typed = [
+            column.number_input(
+                label,
+                min_value=0.0,
+                value=None,
+                placeholder=f"{edge:.3g}",
+                help=explain(AXES[axis.key].label, "Edge"),
+                key=f"{axis.key}_{name}",
+                bind="query-params",
+            )
+            for column, label, edge, name in zip(
+                half.columns(2, gap="medium"), labels, binning.edges, ("low", "high"), strict=True
+            )
+        ]
+        if any(value is not None for value in typed):
+            low, high = (
+                typed_edge if typed_edge is not None else edge
+                for typed_edge, edge in zip(typed, binning.edges, strict=True)
+            )
+            if low > high:
+                todo = (
+                    f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"
+                )
+                st.error(plain(f"{axis.label}: the first edge must not lie above the second, but {todo}."))
+            else:
+                edges[axis.key] = (float(low), float(high))
+    return edges
