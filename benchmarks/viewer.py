@@ -72,7 +72,7 @@ ACTS = {
 }
 
 
-def make_home(home: Path) -> None:
+def make_home(home: Path, count: int = CASES) -> None:
     """Cases, masks of two sources and their results, as the page expects them."""
     x, y, z = np.meshgrid(*[(np.arange(n, dtype=np.float32) / n - 0.5) * 2 for n in SHAPE], indexing="ij", sparse=True)
     head = (x / 0.68) ** 2 + (y / 0.82) ** 2 + (z / 0.78) ** 2 < 1
@@ -80,7 +80,7 @@ def make_home(home: Path) -> None:
     waves = 0.06 * np.sin(14 * x) * np.sin(12 * y) * np.sin(10 * z)
     balls = ((0.3, 0.1, 0.1, 0.3), (-0.3, -0.2, 0.1, 0.2), (0.0, 0.5, -0.2, 0.12))
     depth = np.minimum.reduce([np.sqrt((x - a) ** 2 + (y - b) ** 2 + (z - c) ** 2) - r for a, b, c, r in balls]) + waves
-    for k in range(CASES):
+    for k in range(count):
         moved = np.roll(depth, (k, -k, k % 5), axis=(0, 1, 2))
         masks = {"references": moved < 0, "FL": moved < -0.03, "A-FL": moved < 0.02}
         write(home / "data" / "bench" / "images" / f"case_{k:02d}_flair.nii.gz", image + 90 * (moved < 0))

@@ -21,6 +21,7 @@ from afl_core.ui.compare.labels import label_stamps, read_labels
 from afl_core.ui.compare.panels import selected_lesion
 from afl_core.ui.compare.probabilities import probability_maps, shows_probabilities
 from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.turns import in_turn
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Case, Mask, Volume, check_same_grid
@@ -200,6 +201,7 @@ def _stamped(what: str, path: Path) -> Stamped:
 
 
 @st.cache_resource(max_entries=12, show_spinner="Reading the case")
+@in_turn("slices")
 def _payload(
     _workspace: Comparison, _case: Case, sequence: str, files: tuple[Stamped, ...], label_files: str
 ) -> tuple[ViewerPayload, str]:
@@ -230,6 +232,7 @@ def _probabilities(
 
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
+@in_turn("surfaces")
 def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
     from afl_core.ui.viewers.surfaces import surfaces_payload  # noqa: PLC0415 - as above
 

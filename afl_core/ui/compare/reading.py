@@ -25,6 +25,7 @@ from afl_core.evaluation.reading import (
 from afl_core.evaluation.tables import distinct
 from afl_core.ui.compare import layout
 from afl_core.ui.shared.errors import plain, shown_errors
+from afl_core.ui.shared.turns import in_turn
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Case, check_same_grid
@@ -195,6 +196,7 @@ def _choose_sequence(name: str) -> None:
 
 
 @st.cache_resource(max_entries=8, show_spinner="Reading the case")
+@in_turn("slices")
 def _payload(
     _case: Case, sequence: str, paths: Sequence[tuple[str, str]], with_reference: bool
 ) -> tuple[ViewerPayload, str]:

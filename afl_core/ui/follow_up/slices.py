@@ -15,6 +15,7 @@ from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.kept import kept
+from afl_core.ui.shared.turns import in_turn
 from afl_core.ui.viewers.payload import ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Case, Mask, check_same_grid
@@ -125,6 +126,7 @@ def _stamps(workspace: Comparison, cases: tuple[Case, Case], sequence: str, sour
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading two time points")
+@in_turn("slices")
 def _pair(_workspace: Comparison, _cases: tuple[Case, Case], sequence: str, source: str, stamps: str) -> Pair:
     return read_pair(_workspace, _cases, sequence, source)
 

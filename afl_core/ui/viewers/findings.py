@@ -1,6 +1,7 @@
 """What a reader steps through in the viewer: lesions, false positives, and where the sources disagree."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import reduce
 from itertools import islice
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from scipy.ndimage import find_objects
 
 from afl_core.metrics.lesions import LesionMetrics, match_lesions
-from afl_core.regions import BoolArray, bounding_box, label_lesions
+from afl_core.regions import BoolArray, bounding_box, crop, label_lesions, union_box
 from afl_core.volume import Mask, Spacing
 
 MAX_COMPONENTS = 50
@@ -35,17 +36,18 @@ def viewer_findings(reference: Mask | None, predictions: Mapping[str, Mask]) -> 
         holds the share of a disagreement's voxels on which each is right; the two sum to 1.
     """
     everything = [*predictions.values()] if reference is None else [reference, *predictions.values()]
-    box = bounding_box(np.logical_or.reduce([mask.array for mask in everything])) if everything else None
-    if box is None:
+    boxes = [box for mask in everything if (box := bounding_box(mask.array))]
+    if not boxes:
         return {"lesions": [], "false_positives": [], "disagreements": []}
-    sources = {name: mask.array[box] for name, mask in predictions.items()}
-    truth = None if reference is None else reference.array[box]
-    crop = _Crop(everything[0].spacing_mm, (box[0].start, box[1].start, box[2].start))
-    lesions, false_positives = crop.lesions(truth, sources)
+    box = reduce(union_box, boxes)
+    sources = {name: crop(mask.array, box) for name, mask in predictions.items()}
+    truth = None if reference is None else crop(reference.array, box)
+    cropped = _Crop(everything[0].spacing_mm, (box[0].start, box[1].start, box[2].start))
+    lesions, false_positives = cropped.lesions(truth, sources)
     return {
         "lesions": lesions,
         "false_positives": false_positives,
-        "disagreements": crop.disagreements(truth, list(sources.values())),
+        "disagreements": cropped.disagreements(truth, list(sources.values())),
     }
 
 

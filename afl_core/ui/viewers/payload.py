@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.label_maps import LabelMaps
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.regions import foreground
+from afl_core.regions import bounding_box, foreground
 from afl_core.ui.viewers.findings import viewer_findings
 from afl_core.ui.viewers.label_codes import label_part
 from afl_core.volume import Mask, Spacing, Volume, check_same_grid
@@ -122,9 +122,10 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
     values = np.nan_to_num(case.image.array.astype(np.float32, copy=False))
     low, high, presets = _windows(values, window)
     image, knots = _levelled(values, low, high)
-    bits = np.zeros(image.shape, dtype=np.uint8)
+    bits = np.zeros(image.shape, dtype=np.uint8, order="F")
     for bit, mask in _masks(case).items():
-        np.bitwise_or(bits, np.uint8(1 << bit), out=bits, where=mask.array)
+        if box := bounding_box(mask.array):
+            bits[box] |= mask.array[box].view(np.uint8) << bit
     parts = {"image": _gzip(image), "masks": _gzip(bits)}
     parts |= {f"map {i}": _gzip(_scaled(m.values, *m.limits)) for i, m in enumerate(case.maps.values())}
     codes, labels = label_part(case.labels, tuple(case.predictions), bits) if case.labels else (None, None)
