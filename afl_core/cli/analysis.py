@@ -4,7 +4,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
-import pandas as pd
 import typer
 from rich.table import Table
 from rich.text import Text
@@ -94,7 +93,7 @@ def breakdown(  # noqa: PLR0913 - one parameter an option
     else:
         opened, breakdown = open_breakdown(results, options, region, covariates=covariates)
         files = export_files(breakdown, options, opened.manifest, results=opened.name)
-        print_breakdown(breakdown, opened.rows)
+        print_breakdown(breakdown)
         if breakdown.units.pairs:
             print_result("", tests_sentence(breakdown))
         print_caveats(opened.manifest, opened.rows)
@@ -113,7 +112,7 @@ def _break_down_regions(
     regions, problems = open_regions(folder, options, *named, covariates=covariates)
     for of in regions:
         print_result(Text(f"\n{of.title}", style="bold"))
-        print_breakdown(of.breakdown, of.comparison.rows)
+        print_breakdown(of.breakdown)
     print_result("", together_sentence(regions))
     opened = [of.comparison for of in regions]
     for sentence in dict.fromkeys(text for of in opened for text in notes(of.manifest, of.rows)):
@@ -198,13 +197,8 @@ def figure(
     print_line(f"{out} written: {', '.join(f'{role} {case_id}' for role, case_id in chosen.items())}")
 
 
-def print_breakdown(breakdown: Breakdown, rows: pd.DataFrame) -> None:
-    """The first pair's records as a table of 80 columns and what they say over everything; or those of one source.
-
-    Args:
-        breakdown: The comparison.
-        rows: Case rows of the results.
-    """
+def print_breakdown(breakdown: Breakdown) -> None:
+    """The first pair's records as a table of 80 columns and what they say over everything; or those of one source."""
     units = breakdown.units
     pair = units.pairs[0] if units.pairs else None
     records = breakdown.pair(*pair) if pair else breakdown.records
@@ -225,7 +219,7 @@ def print_breakdown(breakdown: Breakdown, rows: pd.DataFrame) -> None:
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
-    sentences += [penalty_sentence(rows, units, pair), runs_sentence(units, pair)] if pair else []
+    sentences += [penalty_sentence(units, pair), runs_sentence(units, pair)] if pair else []
     print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 
 

@@ -71,7 +71,8 @@ def _training_fact(training: Mapping[str, Any]) -> dict[str, str]:
         return {}
     processes = training.get("processes", 1)
     over = f" over {processes} processes" if processes > 1 else ""
-    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}{over}, seed {training.get('seed')}"
+    rate = f", learning rate {training['learning_rate']:g}" if training.get("learning_rate") else ""
+    how = f"steps {training.get('steps')}, batch {training.get('batch_size')}{over}, seed {training.get('seed')}{rate}"
     return {"Training": f"{how}, best at step {training.get('best_step')}"}
 
 

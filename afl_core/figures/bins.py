@@ -12,7 +12,7 @@ from plotly.subplots import make_subplots
 
 from afl_core.analysis.breakdown.bins import OWN_EDGES, REST, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import bin_words, capital, count, range_text
+from afl_core.analysis.breakdown.sentences import ALPHA, bin_words, capital, count, range_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -122,7 +122,7 @@ def plot_differences(breakdown: Breakdown, pair: Pair) -> go.Figure:
             label += [OWN_EDGES] if how[r["axis"]] == OWN_EDGES else []
         label += [n_text(r["n"], units)]
         ends = (r["mean_difference"], r["ci_low"], r["ci_high"])
-        marks.append(Mark(", ".join(label), *ends, count(r, units)))
+        marks.append(Mark(", ".join(label), *ends, count(r, units), tested=r["p_holm"] < ALPHA))
     measure = units.measure
     panel = Panel(difference_title(units, pair), measure.better, tuple(marks), measure.unit, measure.digits)
     return plot_forest([panel], pair).update_layout(height=max(PANEL_HEIGHT, ROW_HEIGHT * len(marks)))

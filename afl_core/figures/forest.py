@@ -15,7 +15,10 @@ from afl_core.figures.chart_style import GREY, Pair, chart_layout
 from afl_core.figures.palette import BETTER_COLOUR, OUTCOME_COLOURS
 
 SYMBOLS = ("circle", "square", "diamond")
-"""Symbol of each group of marks: filled where the interval leaves out 0, hollow where it does not."""
+"""Symbol of each group of marks: filled where a difference is shown (`Mark.outcome`), hollow where it is not."""
+
+FILLED = "Filled where the interval leaves out 0 and the signed-rank test agrees"
+"""What the marks say, for captions."""
 
 MOST_TEXTS = 7
 """Places of an axis that have their text; of more, every other one has."""
@@ -34,6 +37,7 @@ class Mark:
         high: Upper end of the same interval.
         n: Patients on whom it rests, in words for a hover text.
         group: What it is a difference of, such as "Cases", for the legend; "" where there is one kind.
+        tested: Whether its test, corrected as it is shown, agrees that there is a difference.
     """
 
     label: str
@@ -42,6 +46,11 @@ class Mark:
     high: float
     n: str
     group: str = ""
+    tested: bool = True
+
+    def outcome(self, better: str) -> int:
+        """What interval and test show together: 1 that the second source is better, -1 that it is worse, 0 neither."""
+        return outcome(self.low, self.high, better) * self.tested
 
 
 @dataclass(frozen=True)
@@ -81,7 +90,7 @@ def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
 
     Returns:
         A figure with one trace a group and panel. A mark is teal (better) or brown (worse) and filled where its
-        interval leaves out 0, grey and hollow where it does not or where there is none.
+        interval leaves out 0 and its test agrees, else grey and hollow.
     """
     shown = [panel for panel in panels if panel.marks]
     groups = tuple(dict.fromkeys(mark.group for panel in shown for mark in panel.marks))
@@ -148,7 +157,7 @@ def add_panel(
 
 def _trace(marks: Sequence[Mark], panel: Panel, symbol: str, places: Sequence[float]) -> go.Scatter:
     x, low, high = (np.array([getattr(mark, key) for mark in marks]) for key in ("estimate", "low", "high"))
-    looks = [_marker(symbol, outcome(mark.low, mark.high, panel.better)) for mark in marks]
+    looks = [_marker(symbol, mark.outcome(panel.better)) for mark in marks]
     return go.Scatter(
         x=x,
         y=places,

@@ -17,6 +17,7 @@ from matplotlib.figure import Figure
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
+from afl_core.analysis.breakdown.sentences import ALPHA
 from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.bin_parts import LANES, Bin, axis_title, drawn_units, shown_bins
@@ -138,14 +139,14 @@ def _draw_means(axes: Axes, breakdown: Breakdown, bins: Sequence[Bin]) -> None:
 
 
 def _draw_differences(axes: Axes, breakdown: Breakdown, binning: Binning, bins: Sequence[Bin], pair: Pair) -> None:
-    """Mean paired difference of each bin with its interval; filled and coloured where the interval leaves out 0."""
+    """Mean paired difference of each bin with its interval; coloured where that leaves out 0 and the test agrees."""
     units = breakdown.units
     records = breakdown.pair(*pair)
     for place, b in enumerate(bins):
         of_axis = records["axis"] == (ALL if place == 0 else binning.axis)
         for r in records[of_axis & (records["bin"] == b.label[0])].to_dict("records"):
             low, high = r["ci_low"], r["ci_high"]
-            colour = OUTCOME_COLOURS[outcome(low, high, units.measure.better)]
+            colour = OUTCOME_COLOURS[outcome(low, high, units.measure.better) * (r["p_holm"] < ALPHA)]
             _mark(axes, np.array([place]), np.array([[r["mean_difference"], low, high]]), colour, "D", None)
     axes.axhline(0, color="black", linewidth=0.6)
     axes.axvline(0.5, color=EQUAL_COLOUR, linewidth=0.6, linestyle=":")

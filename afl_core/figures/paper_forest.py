@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.chart_style import Pair
-from afl_core.figures.forest import SYMBOLS, Panel, half_width, outcome, place_of, tick_places, tick_texts
+from afl_core.figures.forest import SYMBOLS, Panel, half_width, place_of, tick_places, tick_texts
 from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, OUTCOME_COLOURS
 from afl_core.figures.paper import MARKERS, STYLE, WIDTHS_MM
 
@@ -59,7 +59,7 @@ def _draw_panel(axes: Axes, panel: Panel, groups: Sequence[str]) -> None:
     axes.axvspan(0, end, color=BETTER_COLOUR, alpha=0.14, linewidth=0)
     axes.axvline(0, color="black", linewidth=0.6)
     for mark in panel.marks:
-        shows = outcome(mark.low, mark.high, panel.better)
+        shows = mark.outcome(panel.better)
         colour = OUTCOME_COLOURS[shows]
         axes.errorbar(
             mark.estimate,

@@ -7,7 +7,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from afl_core.analysis.breakdown.regions import RegionBreakdown
-from afl_core.analysis.breakdown.sentences import count, range_text
+from afl_core.analysis.breakdown.sentences import ALPHA, count, range_text
 from afl_core.figures.bins import row_name
 from afl_core.figures.chart_style import GREY, Pair, chart_layout, difference_title
 from afl_core.figures.forest import ROW_PX, Mark, Panel, add_panel, add_sides, half_width
@@ -62,7 +62,7 @@ def _marks(region: RegionBreakdown, pair: Pair) -> list[Mark]:
         if r["n"]:
             range_ = f"{ends}; " if (ends := range_text(r, units)) else ""
             values = (r["mean_difference"], r["ci_low"], r["ci_high"])
-            marks.append(Mark(row_name(r, units), *values, range_ + count(r, units)))
+            marks.append(Mark(row_name(r, units), *values, range_ + count(r, units), tested=r["p_holm"] < ALPHA))
     return marks
 
 

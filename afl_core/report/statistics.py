@@ -27,8 +27,7 @@ ARROWS = {"higher": "↑", "lower": "↓"}
 def conclusion(findings: Findings) -> str:
     """The conclusion over everything: a sentence for each pair, or the mean of a single source."""
     units, breakdown = findings.units, findings.breakdown
-    rows = findings.comparison.rows
-    told = penalty_sentence(rows, units, findings.pair), basis_sentence(units, findings.pair)
+    told = penalty_sentence(units, findings.pair), basis_sentence(units, findings.pair)
     basis = " ".join(filter(None, told))
     note = paragraph(basis, "note") if basis else ""
     if not units.pairs:

@@ -951,7 +951,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     records.loc[records["axis"] == "released_smoothness", ["low", "high"]] = 0.00153, 0.00267
     text = StringIO()
     monkeypatch.setattr(terminal, "output", Console(file=text, width=80))
-    print_breakdown(replace(found, records=records), results.cases())
+    print_breakdown(replace(found, records=records))
     lines = [line.split() for line in text.getvalue().splitlines()]
     assert lines[1] == ["bin", "range", "n", "mean", "interval", "p", "(Holm)"]
     rows = [line for line in lines if line[-1:] == ["0.500"]]

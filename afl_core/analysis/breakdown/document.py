@@ -96,6 +96,8 @@ class RecordPart(_Part):
     runs_low: float | None
     runs_high: float | None
     runs_share: float | None
+    penalised: int | None = None
+    unpenalised_difference: float | None = None
 
 
 class SourcePart(_Part):

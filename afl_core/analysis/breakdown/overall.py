@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_each
+from afl_core.analysis.breakdown.penalties import penalty_record, rest_words
 from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -102,33 +103,27 @@ def tumour_sentence(units: Units) -> str:
     return f"{rule} Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
 
 
-def penalty_sentence(cases: pd.DataFrame, units: Units, pair: tuple[str, str] | None) -> str:
-    """What empty masks do to a difference in distances, which count the grid's diagonal there.
+def penalty_sentence(units: Units, pair: tuple[str, str] | None) -> str:
+    """What empty masks and missed lesions do to a difference in distances, as they have none and count a penalty.
 
     Args:
-        cases: Case rows, with the column `empty`.
-        units: The cases that are compared.
+        units: The cases or lesions that are compared.
         pair: The compared sources.
 
     Returns:
-        The cases and the difference without them; "" where there are none, and for other metrics and for lesions.
+        How many there are, and the difference without them; "" where there are none, and for other metrics.
     """
-    if pair is None or units.level != "case" or not units.measure.key.endswith("_mm") or "empty" not in cases:
+    if pair is None or units.penalised.empty or not units.penalised[list(pair)].any(axis=None):
         return ""
-    members = {name: list(units.seeds[name]) if name in units.seeds else [name] for name in pair}
-    empty = cases[cases["empty"].isin(["prediction", "reference"]) & cases["case_id"].isin(units.table["case_id"])]
-    touched = {name: empty.loc[empty["source"].isin(of), "case_id"].nunique() for name, of in members.items()}
-    if not any(touched.values()):
-        return ""
-    held = [source for of in members.values() for source in of]
-    rest = ~units.table["case_id"].isin(empty.loc[empty["source"].isin(held), "case_id"]).to_numpy()
-    counted = ", ".join(f"{name} {n}" for name, n in touched.items())
-    said = f"Where one of the two masks is empty, {units.measure.label} is the diagonal of the grid (cases: {counted})."
-    if not rest.any():
-        return said
-    means = patient_means(units, rest).mean()
-    difference = number(means[pair[1]] - means[pair[0]], units.measure.digits, sign=True)
-    return f"{said} Without these cases the mean difference is {difference} {units.measure.unit}."
+    record = penalty_record(units.values, units.penalised, units.table["patient"].to_numpy(), pair)
+    counted = ", ".join(f"{name} {int(units.penalised[name].sum())}" for name in pair)
+    why = (
+        f"Where one of the two masks is empty, {units.measure.label} is the diagonal of the grid"
+        if units.level == "case"
+        else f"A missed lesion counts the diagonal of the grid, or the matcher's penalty, as its {units.measure.label}"
+    )
+    rest = rest_words(record, units.noun, units.measure.digits, units.measure.unit)
+    return f"{why} ({units.noun}: {counted}).{rest}"
 
 
 def basis_sentence(units: Units, pair: tuple[str, str] | None = None) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.options import Options, choose_each
 from afl_core.analysis.breakdown.overall import headline_keys
 from afl_core.analysis.breakdown.records import Breakdown, patient_means, patient_medians
+from afl_core.analysis.breakdown.runs import alone_sentence
 from afl_core.analysis.breakdown.sentences import capital, in_sentence, place
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.power import ALPHA
@@ -211,8 +212,10 @@ def about_ranking(found: SourceRanking) -> str:
     holm = (
         f"Holm's correction counts the {tests} tests of these patients alone{weak}; of many bins, one can look better"
     )
+    alone = alone_sentence(found.units, found.units.sources)
+    single = f"{alone} A ranking of single runs ranks these runs, not the losses. " if alone else ""
     return (
-        "Methods of Wiesenfarth et al. (2021); equal sources share the best rank. Resamples: "
+        f"{single}Methods of Wiesenfarth et al. (2021); equal sources share the best rank. Resamples: "
         f"{RESAMPLES:,} draws of as many patients, with replacement. Shown better: one-sided Wilcoxon signed-rank test "
         f"of each ordered pair, p below {ALPHA} after correction. "
         + (f"{holm} by chance." if tests else f"Below {MIN_PATIENTS} patients there is neither.")

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.breakdown.bins import REST, Binning
+from afl_core.analysis.breakdown.penalties import penalty_record
 from afl_core.analysis.breakdown.runs import runs_record
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
@@ -23,8 +24,9 @@ COLUMNS = (
     *("axis", "bin", "low", "high", "n", "units", "source", "mean", "mean_low", "mean_high"),
     *("minus", "mean_difference", "ci_low", "ci_high", "ci_level", "p", "p_holm", "effect"),
     *("n_higher", "n_lower", "n_equal", "p_method", "runs_low", "runs_high", "runs_share"),
+    *("penalised", "unpenalised_difference"),
 )
-TEXTS, COUNTS = ("axis", "bin", "source", "minus", "p_method"), ("n", "units")
+TEXTS, COUNTS = ("axis", "bin", "source", "minus", "p_method"), ("n", "units", "penalised")
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,8 +41,9 @@ class Breakdown:
             source, with its 95 % interval; then the paired difference of source minus `minus` with its interval at
             `ci_level`, Wilcoxon's p, p after Holm over all rows, rank-biserial effect, the patients by the sign of
             their difference, and whether p is exact or normal (approximate); of means over seeds also the 95 %
-            interval for new patients and new runs, and the runs' share of its variance. Empty (NaN or "") where there
-            is nothing to compare, or fewer than 6 patients.
+            interval for new patients and new runs, and the runs' share of its variance; of distances how many units
+            count a penalty, for an empty mask or a missed lesion, and the difference without them. Empty (NaN or
+            "") where there is nothing to compare, or fewer than 6 patients.
         unbinned: A sentence for each axis that nobody named and that has no bins, which says why.
         opened: Of axes that were looked at before and are not shown, the p-values, which Holm's correction counts too.
         tests_elsewhere: Number of p-values of other regions that Holm's correction counts too.
@@ -118,9 +121,17 @@ def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVE
     for group, inside, at in _groups(units, binning, level):
         counts = {"n": units.table["patient"][inside].nunique(), "units": int(inside.sum())}
         for record in _records(patient_means(units, inside), units, at):
-            of_runs = runs_record(units, inside, (record["minus"], record["source"]))
-            rows.append({**group, **counts, **record, **of_runs})
+            pair = (record["minus"], record["source"])
+            further = runs_record(units, inside, pair) | _penalties(units, inside, pair)
+            rows.append({**group, **counts, **record, **further})
     return pd.DataFrame({name: _column(rows, name) for name in COLUMNS})
+
+
+def _penalties(units: Units, inside: NDArray[np.bool_], pair: tuple[str, str]) -> dict[str, Any]:
+    if not pair[0] or units.penalised.empty:
+        return {}
+    patients = units.table["patient"][inside].to_numpy()
+    return penalty_record(units.values[inside], units.penalised[inside], patients, pair)
 
 
 def _column(rows: Sequence[dict[str, Any]], name: str) -> pd.Series:
@@ -141,7 +152,7 @@ def pair_records(records: pd.DataFrame, first: str, second: str) -> pd.DataFrame
     for low, high in (("ci_low", "ci_high"), ("runs_low", "runs_high")):
         turned[[low, high]] = -turned[[high, low]].to_numpy()
     turned[["n_higher", "n_lower"]] = turned[["n_lower", "n_higher"]].to_numpy()
-    turned[["mean_difference", "effect"]] *= -1
+    turned[["mean_difference", "effect", "unpenalised_difference"]] *= -1
     return turned.assign(source=second, minus=first).astype({"source": "object", "minus": "object"})
 
 

@@ -1,5 +1,6 @@
 """Patients or training runs: what a difference between two sources that are means over seeds rests on."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.analysis.statistics.runs import MIN_RUNS, RunsInterval, runs_interval
 from afl_core.base.numbers import interval, number, with_unit
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 
 
 def runs_of_pair(units: Units, inside: NDArray[np.bool_], pair: tuple[str, str]) -> RunsInterval | None:
@@ -51,11 +52,8 @@ def runs_sentence(units: Units, pair: tuple[str, str]) -> str:
         units: The cases or lesions.
         pair: First and second source.
     """
-    counts = {name: units.seeds[name].shape[1] if name in units.seeds else 1 for name in pair}
-    if alone := [name for name, count in counts.items() if count == 1]:
-        several = len(alone) > 1
-        models = f"{' and '.join(alone)} {'are one model each' if several else 'is one model'}"
-        return f"{models}: the difference is that of {'these models' if several else 'this model'}, trained once."
+    if alone := alone_sentence(units, pair):
+        return alone
     found = runs_of_pair(units, np.ones(len(units.table), dtype=bool), pair)
     if found is None:
         few = f"{MIN_RUNS} runs each and {MIN_PATIENTS} patients"
@@ -65,6 +63,23 @@ def runs_sentence(units: Units, pair: tuple[str, str]) -> str:
     ends = interval(found.low, found.high, digits, sign=True)
     share = f"{100 * found.runs_share:.0f} % of its variance is of the training runs"
     return f"For new patients and new training runs: {difference} ({ends}); {share}. {_halving(found)}"
+
+
+def alone_sentence(units: Units, sources: Sequence[str]) -> str:
+    """That sources which are no mean over seeds say nothing of other training runs; "" where there are none.
+
+    A folder of masks may come of one network, of several, or of a person: that is not known.
+
+    Args:
+        units: The cases or lesions.
+        sources: Those that are compared.
+    """
+    alone = [name for name in sources if name not in units.seeds or units.seeds[name].shape[1] == 1]
+    if not alone:
+        return ""
+    ends = "is one set of predictions" if len(alone) == 1 else "are one set of predictions each"
+    names = " and ".join(alone) if len(alone) < 3 else named(alone)
+    return f"{names} {ends}: what other training runs would give is not known."
 
 
 def _halving(found: RunsInterval) -> str:

@@ -8,11 +8,12 @@ import numpy as np
 import pandas as pd
 
 from afl_core.analysis.breakdown.bins import EXPLORATORY
+from afl_core.analysis.breakdown.penalties import rest_words
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
-from afl_core.base.numbers import interval, number, p_text, with_unit
+from afl_core.base.numbers import interval, number, p_number, p_text, with_unit
 from afl_core.base.words import number_of
 from afl_core.evaluation.facts import false_positives_text
 
@@ -59,24 +60,33 @@ def pair_sentence(record: Mapping[Any, Any], units: Units) -> str:
     where = f"{measure.label}, {place(record, units)}" if over else capital(place(record, units))
     if not record["n"]:
         return f"{where}: nothing to compare."
+    rest = "" if over else rest_words(record, units.noun, measure.digits, measure.unit)
     if (outcome := verdict(record)) in {"higher", "lower"}:
         better = outcome == measure.better
         low, high = sorted(abs(record[end]) for end in ("ci_low", "ci_high"))
         size = with_unit(number(abs(record["mean_difference"]), measure.digits), measure.unit)
         than = f" than {first}" if over or len(units.pairs) > 1 else ""
         claim = f"{second} {'better' if better else 'worse'}{than}"
-        return f"{where}: {claim} by {size} ({interval(low, high, measure.digits)})."
+        return f"{where}: {claim} by {size} ({interval(low, high, measure.digits)}).{rest}"
     difference = with_unit(number(record["mean_difference"], measure.digits, sign=True), measure.unit)
     measured = f"{second} minus {first} {difference}"
     if outcome == "few":
         return f"{where}: {measured}; {count(record, units)}, too few for an interval or a test."
     ends_text = interval(record["ci_low"], record["ci_high"], measure.digits, sign=True)
     if outcome == "none":
-        return f"{where}: no difference shown ({measured}, {ends_text})."
-    clash = ("holds", "show") if outcome == "ranks only" else ("leaves out", "do not show")
-    return (
-        f"{where}: unclear ({measured}, {ends_text}): the interval {clash[0]} 0, but the ranks {clash[1]} a difference."
-    )
+        return f"{where}: no difference shown ({measured}, {ends_text}).{rest}"
+    return f"{where}: unclear ({measured}, {ends_text}): {_clash(record)}.{rest}"
+
+
+def _clash(record: Mapping[Any, Any]) -> str:
+    """How interval and test differ where they do."""
+    p, corrected = record["p"], record["p_holm"]
+    if corrected < ALPHA:
+        return "the interval holds 0, but the ranks show a difference"
+    if p < ALPHA:
+        before = f"{p_text(p)} before Holm's correction, {p_number(corrected)} after"
+        return f"the interval leaves out 0, but the test shows nothing for so many tests ({before})"
+    return "the interval leaves out 0, but the ranks do not show a difference"
 
 
 def evidence_sentence(record: Mapping[Any, Any], units: Units, *, tests: int) -> str:

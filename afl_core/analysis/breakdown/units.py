@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
+from afl_core.analysis.breakdown.penalties import pooled_penalties, ruled
 from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
@@ -40,6 +41,8 @@ class Units:
         false_positive_cases: Source to the cases in which it has one, of several seeds any.
         cases: Number of the cases with a result of every source, in which these lie.
         covariates: Key to axis of each covariate, which is a column of `reference` and of `table`.
+        penalised: Whether each of `values` is a penalty in place of a distance, or one of its seeds is; without columns
+            for a metric that has none.
     """
 
     level: Level
@@ -55,6 +58,7 @@ class Units:
     false_positive_cases: Mapping[str, int] = field(default_factory=dict)
     cases: int = 0
     covariates: Mapping[str, Axis] = field(default_factory=dict)
+    penalised: pd.DataFrame = field(default_factory=pd.DataFrame)
 
     @property
     def noun(self) -> str:
@@ -135,10 +139,15 @@ def select_each(
         "reference": facts.reset_index(drop=True).assign(patient=patient_column)[list(FACTS)],
         **(_false_positives(cases, members) if level == "lesion" else {}),
     }
-    return tuple(
-        _paired(measure, pd.DataFrame(places.spread(rows[measure.key]), columns=wanted), members, present, shared)
-        for measure in measures
-    )
+    found = []
+    for measure in measures:
+        values, penalty = places.spread(rows[measure.key]), ruled(rows, level, measure.key)
+        units = _paired(measure, pd.DataFrame(values, columns=wanted), members, present, shared)
+        if penalty is not None:
+            penalised = (places.spread(penalty) == 1)[~np.isnan(values).any(axis=1)]
+            units = replace(units, penalised=pooled_penalties(pd.DataFrame(penalised, columns=wanted), members))
+        found.append(units)
+    return tuple(found)
 
 
 @dataclass(frozen=True, eq=False)

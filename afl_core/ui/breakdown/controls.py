@@ -147,7 +147,7 @@ def _select(workspace: Comparison, options: Options, headline: Any) -> Selection
         else mean_sentence(shown.records.iloc[0].to_dict(), units)
     )
     headline.markdown(f"## {plain(headline_start(workspace) + sentence)}")
-    if basis := " ".join(filter(None, [penalty_sentence(workspace.rows, units, pair), basis_sentence(units, pair)])):
+    if basis := " ".join(filter(None, [penalty_sentence(units, pair), basis_sentence(units, pair)])):
         headline.caption(plain(basis))
     return Selection(workspace, options, breakdown, pair, _key(workspace, options), regions, absent)
 

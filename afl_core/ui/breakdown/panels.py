@@ -25,6 +25,7 @@ from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.figures.bins import plot_differences, plot_means
+from afl_core.figures.forest import FILLED
 from afl_core.glossary import TERMS, explain
 from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
 from afl_core.ui.shared.charts import show_chart
@@ -48,7 +49,8 @@ def show_bins(selection: Selection) -> None:
     if pair:
         with panels[0]:
             st.markdown("### Difference in each bin")
-            figure = _differences(selection.key, binnings, selection.breakdown, pair)
+            counted = (selection.key, tuple(selection.breakdown.opened))  # the marks show the test, corrected for these
+            figure = _differences(counted, binnings, selection.breakdown, pair)
             show_chart(figure, f"{selection.workspace.name} {selection.options.metric} differences", key="differences")
     for column, binning in zip(panels[len(panels) - len(main) :], main, strict=True):
         with column:
@@ -132,7 +134,9 @@ def show_statistics(selection: Selection) -> None:
 
 
 @st.cache_resource(max_entries=32, show_spinner="Drawing")
-def _differences(key: str, binnings: tuple[Binning, ...], _breakdown: Breakdown, pair: tuple[str, str]) -> go.Figure:
+def _differences(
+    key: tuple[str, tuple[str, ...]], binnings: tuple[Binning, ...], _breakdown: Breakdown, pair: tuple[str, str]
+) -> go.Figure:
     return plot_differences(_breakdown, pair)
 
 
@@ -223,8 +227,12 @@ def _caption(selection: Selection) -> str:
         if units.level == "case"
         else f"Rule for {rule}"
     )
+    differences = (
+        f"Differences: {FILLED[0].lower()}{FILLED[1:]}, corrected; the levels of their intervals stand below. "
+    )
+    shown = differences if selection.pair else ""
     return (
-        f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
+        f"{shown}Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
         f"{ours}{units.measure.definition} {rule}. "
         + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
         + "".join(f"{sentence} " for sentence in unmeasured(selection.workspace.manifest))

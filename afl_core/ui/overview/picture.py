@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from afl_core.analysis.breakdown.measures import Level, Measure
-from afl_core.analysis.breakdown.overall import Overall
+from afl_core.analysis.breakdown.overall import Overall, penalty_sentence
 from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
-from afl_core.analysis.breakdown.sentences import count
+from afl_core.analysis.breakdown.sentences import ALPHA, count
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.charts import plot_against_volume
-from afl_core.figures.forest import Mark, Panel, plot_forest
+from afl_core.figures.forest import FILLED, Mark, Panel, plot_forest
 from afl_core.ui.overview.summary import Pair, Summary
 from afl_core.ui.shared.charts import show_chart
 from afl_core.ui.shared.errors import plain
@@ -45,7 +45,7 @@ def show_sources(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
     show_chart(figure, f"{workspace.name} every source against {pair[0]}", key="every source")
     st.caption(
         plain(
-            f"A source minus {pair[0]}. The intervals are not corrected for the number of sources: Breakdown has the "
+            f"A source minus {pair[0]}. {FILLED}. Neither is corrected for the number of sources: Breakdown has the "
             "corrected tests, and a ranking."
         )
     )
@@ -54,12 +54,14 @@ def show_sources(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
 def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
     """The paired differences of the headline metrics, of cases and of lesions."""
     panels, name = forest_panels(summary, pair), f"{workspace.name} differences"
+    shown = [metric for metrics in summary.metrics.values() for metric in metrics]
     show_chart(plot_forest(panels, pair), name, key="forest")
     st.caption(
         plain(
-            f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval; filled where that leaves out 0. "
-            "Right is better everywhere. Quantities of different units have a panel each. The intervals are not "
-            "corrected for the number of metrics: read one that was chosen beforehand."
+            f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval. {FILLED}. "
+            "Right is better everywhere. Quantities of different units have a panel each. "
+            "Intervals and tests are not corrected for the number of metrics: read one that was chosen beforehand. "
+            + " ".join(filter(None, (penalty_sentence(metric.units, pair) for metric in shown)))
         )
     )
     offer_figure(name, lambda width: _paper_figure(panels, pair, width), key="forest figure")
@@ -115,7 +117,8 @@ def _panels(differences: Iterable[tuple[Overall, Pair, str, Level]]) -> tuple[Pa
             key = (measure.unit, measure.better, measure.digits)
             titles.setdefault(key, measure)
             ends, basis = (record["ci_low"], record["ci_high"]), count(record, metric.units)
-            panels.setdefault(key, []).append(Mark(label, record["mean_difference"], *ends, basis, GROUPS[level]))
+            mark = Mark(label, record["mean_difference"], *ends, basis, GROUPS[level], tested=record["p"] < ALPHA)
+            panels.setdefault(key, []).append(mark)
     return tuple(
         Panel(_title(measure), measure.better, tuple(panels[key]), measure.unit, measure.digits)
         for key, measure in titles.items()

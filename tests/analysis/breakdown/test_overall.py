@@ -5,8 +5,10 @@ import math
 import pandas as pd
 import pytest
 
-from afl_core.analysis.breakdown.options import Options
+from afl_core.analysis.breakdown.options import Options, choose_breakdown
 from afl_core.analysis.breakdown.overall import basis_sentence, overall, penalty_sentence, tumour_sentence
+from afl_core.analysis.breakdown.sentences import pair_sentence
+from afl_core.analysis.breakdown.units import select_units
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.manifest_sections import SourceSection
 
@@ -29,9 +31,12 @@ def cases(sizes=SIZES, **values):
     )
 
 
+def manifest(rows):
+    return Manifest().model_copy(update={"sources": dict.fromkeys(rows["source"].unique(), MASKS)})
+
+
 def of(rows, **options):
-    manifest = Manifest().model_copy(update={"sources": dict.fromkeys(rows["source"].unique(), MASKS)})
-    return overall((rows, pd.DataFrame()), manifest, Options(**options))
+    return overall((rows, pd.DataFrame()), manifest(rows), Options(**options))
 
 
 def test_every_metric_is_over_the_cases_that_every_source_has():
@@ -78,13 +83,47 @@ def test_the_diagonal_that_an_empty_mask_costs_is_told_beside_a_distance():
     rows = cases((1.0, 2.0, 3.0), FL=[0.5, 0.0, 0.5], A_FL=[0.7, 0.0, 0.0])
     rows.loc[[1, 4, 5], ["empty", "hd95_mm"]] = ["prediction", 300.0]
     dice, hd95 = of(rows)
-    assert penalty_sentence(rows, hd95.units, ("FL", "A-FL")) == (
+    assert penalty_sentence(hd95.units, ("FL", "A-FL")) == (
         "Where one of the two masks is empty, HD95 is the diagonal of the grid (cases: FL 1, A-FL 2). "
-        "Without these cases the mean difference is +2.0 mm."
+        "Without 2 cases that count a penalty: +2.0 mm."
     )
-    assert penalty_sentence(rows, dice.units, ("FL", "A-FL")) == ""
-    assert penalty_sentence(rows.assign(empty=""), hd95.units, ("FL", "A-FL")) == ""
-    assert penalty_sentence(rows, hd95.units, None) == ""
+    assert hd95.pair("FL", "A-FL")["unpenalised_difference"] == pytest.approx(2.0)
+    assert penalty_sentence(dice.units, ("FL", "A-FL")) == ""
+    assert penalty_sentence(of(rows.assign(empty=""))[1].units, ("FL", "A-FL")) == ""
+    assert penalty_sentence(hd95.units, None) == ""
+
+
+def test_a_bin_says_its_difference_without_penalties_and_another_bin_nothing():
+    """12 patients, all 1 mm nearer; of the six small tumours FL misses one, which costs it 301 mm: -51, not -1."""
+    n = 12
+    rows = cases(tuple(map(float, range(1, n + 1))), FL=[0.5] * n, A_FL=[0.4] * n)
+    rows.loc[0, ["empty", "hd95_mm"]] = ["prediction", 305.0]
+    found = choose_breakdown(
+        (rows, pd.DataFrame()), manifest(rows), Options("hd95_mm", by=("size",), edges={"size": (6, 9)})
+    )
+    small, medium = (found.pair("FL", "A-FL").iloc[k].to_dict() for k in (1, 2))
+    assert (small["penalised"], medium["penalised"]) == (1, 0)
+    assert small["mean_difference"] == pytest.approx(-51)
+    assert small["unpenalised_difference"] == pytest.approx(-1)
+    assert pair_sentence(small, found.units).endswith(" Without 1 case that counts a penalty: -1.0 mm.")
+    assert "penalty" not in pair_sentence(medium, found.units)
+
+
+def test_a_missed_lesion_counts_a_penalty_too():
+    """Of two lesions A misses one (HD95 290 mm); where both find it, B is 2 mm nearer."""
+    facts = {"kind": "reference", "roughness": 0.1, "volume_ml": 1.0}
+    lesions = pd.DataFrame(
+        [
+            {"case_id": "a", "source": source, "lesion_id": k, "hd95_mm": mm, "detected": float(mm < 100)} | facts
+            for source, both in (("A", (8.0, 290.0)), ("B", (6.0, 5.0)))
+            for k, mm in enumerate(both, start=1)
+        ]
+    )
+    units = select_units(cases((1.0,), A=[0.5], B=[0.5]), lesions, metric="hd95_mm", sources=["A", "B"], level="lesion")
+    assert penalty_sentence(units, ("A", "B")) == (
+        "A missed lesion counts the diagonal of the grid, or the matcher's penalty, as its Lesion HD95 "
+        "(lesions: A 1, B 0). Without 1 lesion that counts a penalty: -2.0 mm."
+    )
 
 
 def test_seeds_are_averaged_and_counted():

@@ -110,7 +110,7 @@ def test_columns_have_one_kind_each_also_where_nothing_is_tested():
         assert list(records.columns) == list(COLUMNS)
         for name, kind in records.dtypes.items():
             texts = name in {"axis", "bin", "source", "minus", "p_method"}
-            assert kind == ("object" if texts else "int64" if name in {"n", "units"} else "float64"), name
+            assert kind == ("object" if texts else "int64" if name in {"n", "units", "penalised"} else "float64"), name
             if texts:
                 assert all(isinstance(value, str) for value in records[name])
 

@@ -63,8 +63,8 @@ def test_each_bin_has_its_own_interval():
 @pytest.mark.parametrize(
     ("runs", "said"),
     [
-        ({}, "FL and A-FL are one model each: the difference is that of these models, trained once."),
-        ({FL: (0, 1, 2)}, "A-FL is one model: the difference is that of this model, trained once."),
+        ({}, "FL and A-FL are one set of predictions each: what other training runs would give is not known."),
+        ({FL: (0, 1, 2)}, "A-FL is one set of predictions: what other training runs would give is not known."),
         ({FL: (0, 1), AFL: (0, 1)}, "cannot be told: that takes 3 runs each and 6 patients."),
     ],
 )

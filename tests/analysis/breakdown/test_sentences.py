@@ -38,7 +38,7 @@ def record(*, low=0.01, high=0.07, p=0.004, mean=0.04, **changed):
     """Over 24 cases of as many patients A-FL is 0.04 higher, unless changed."""
     over = {"axis": ALL, "bin": ALL, "low": NAN, "high": NAN, "n": 24, "units": 24}
     pair = {"source": "A-FL", "minus": "FL", "mean_difference": mean, "ci_level": 0.95}
-    return over | pair | {"ci_low": low, "ci_high": high, "p_holm": p} | changed
+    return over | pair | {"ci_low": low, "ci_high": high, "p": p, "p_holm": p} | changed
 
 
 SMALL = {"axis": "size", "bin": "small", "low": 0.0, "high": 0.95, "ci_level": 1 - 0.05 / 3}
@@ -108,6 +108,9 @@ def test_interval_and_test_that_disagree_are_said_to():
         "difference."
     )
     assert pair_sentence(record(p=0.08), units()).endswith("leaves out 0, but the ranks do not show a difference.")
+    assert pair_sentence(record(p=0.002, p_holm=0.0547), units()).endswith(
+        "leaves out 0, but the test shows nothing for so many tests (p = 0.002 before Holm's correction, 0.055 after)."
+    )
 
 
 def test_levels_are_those_of_the_records():
