@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units, list_sources
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
+from afl_core.analysis.breakdown.sentences import pair_sentence, verdict
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import times_drawn
@@ -219,6 +220,24 @@ def errors_table(
                     }
                 )
     return pd.DataFrame(rows)
+
+
+def error_sentences(errors: Mapping[str, Mapping[str, Breakdown]], members: Mapping[str, Sequence[str]]) -> list[str]:
+    """The pair's difference over all cases: ECE of both parts, and every other error whose difference is shown.
+
+    What lies near the tumour comes first: the whole grid is background for the most part.
+    """
+    first, second = members
+    found = [
+        (key, breakdown.pair(first, second).iloc[0].to_dict(), breakdown.units)
+        for part in PARTS
+        for key, breakdown in errors[part].items()
+    ]
+    return [
+        pair_sentence(record, units)
+        for key, record, units in found
+        if key == "ece" or verdict(record) in {"higher", "lower"}
+    ]
 
 
 def reliability_table(found: Mapping[str, Confidence]) -> pd.DataFrame:

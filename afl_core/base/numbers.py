@@ -34,12 +34,23 @@ def number(value: float, digits: int = RATIO, *, sign: bool = False) -> str:
 def interval(low: float, high: float, digits: int = RATIO, *, sign: bool = False) -> str:
     """Both ends of an interval, or `NOTHING` where there is none.
 
+    An end beside 0 has up to two decimals more, so that it does not read as 0: it decides what the interval shows.
+
     >>> interval(0.0304, 0.1711), interval(-1, 0.5, 1, sign=True), interval(math.nan, math.nan)
     ('0.030 to 0.171', '-1.0 to +0.5', '–')
+    >>> interval(-13.12, -0.02, 1, sign=True), interval(0, 0.045, sign=True)
+    ('-13.1 to -0.02', '0.000 to +0.045')
     """
     if math.isnan(low) or math.isnan(high):
         return NOTHING
-    return f"{number(low, digits, sign=sign)} to {number(high, digits, sign=sign)}"
+    return f"{_end(low, digits, sign=sign)} to {_end(high, digits, sign=sign)}"
+
+
+def _end(value: float, digits: int, *, sign: bool) -> str:
+    for finer in range(digits, digits + 3):
+        if value and round(float(value), finer):
+            return number(value, finer, sign=sign)
+    return number(value, digits, sign=sign)
 
 
 def p_number(p: float) -> str:

@@ -73,7 +73,9 @@ def ranking(
 
 def _print(found: Sequence[SourceRanking], agreement: pd.DataFrame) -> None:
     whole, digits = found[0], found[0].units.measure.digits
-    ranked = Table("source", "mean", "median", *METHODS, "95 % range", box=None, padding=(0, 1, 0, 0))
+    ranked = Table(
+        "source", "mean", "median", *(f"by {key}" for key in METHODS), "95 % range", box=None, padding=(0, 1, 0, 0)
+    )
     ranked.title, ranked.title_justify = Text(f"{whole.units.measure.title}: ranks by each method"), "left"
     for row in whole.table.to_dict("records"):
         ranks = (number(row[f"rank_{key}"], 0) for key in METHODS)

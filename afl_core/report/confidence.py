@@ -2,13 +2,14 @@
 
 import pandas as pd
 
-from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
+from afl_core.analysis.breakdown.sentences import tests_sentence
 from afl_core.analysis.confidence import (
     DIGITS,
     NOTE,
     compare_errors,
     compared_members,
     error_rows,
+    error_sentences,
     errors_table,
     load_confidence,
     size_bins,
@@ -32,9 +33,9 @@ def show_confidence(findings: Findings) -> str:
     html = ""
     if members:
         errors = compare_errors(opened.rows, error_rows(found), members, size_bins(opened))
-        said = (errors[part]["ece"] for part in PARTS)
-        sentences = [pair_sentence(of.pair(*members).iloc[0].to_dict(), of.units) for of in said]
-        html = paragraph(" ".join(sentences)) + _errors(errors_table(errors, members), tuple(members))
+        html = paragraph(" ".join(error_sentences(errors, members))) + _errors(
+            errors_table(errors, members), tuple(members)
+        )
         html += paragraph(tests_sentence(errors["grid"]["ece"]), "note")
     for part, words in PARTS.items():
         html += chart(

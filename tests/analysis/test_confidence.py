@@ -18,6 +18,7 @@ from afl_core.analysis.confidence import (
     reliability_table,
 )
 from afl_core.analysis.temperature import OF_MAP, SOFT, load_for_scaling, scale_pair, scaled_table
+from afl_core.base.numbers import interval
 from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.comparison import open_comparison
@@ -80,7 +81,7 @@ def test_a_source_that_is_the_other_at_a_temperature_is_no_other_after_scaling()
     assert abs(found.remaining) < 0.1
     low, high = found.remaining_interval
     assert low < found.remaining < high
-    assert f"% remains ({100 * low:.0f} to {100 * high:.0f} %)." in found.sentence().replace("nothing", "0 %")
+    assert f"% remains ({interval(100 * low, 100 * high, 0)} %)." in found.sentence().replace("nothing", "0 %")
     assert found.scaled[SOFT]["ci_low"] <= 0 <= found.scaled[SOFT]["ci_high"]
     assert "fitted on 8 validation cases, over the whole grid (FL " in found.sentence()
     assert OF_MAP not in found.measures, "the map is all that there is"

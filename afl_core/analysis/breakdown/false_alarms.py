@@ -107,10 +107,11 @@ def trade_sentence(alarms: Breakdown, recall: Breakdown, pair: tuple[str, str]) 
     first, second = pair
     found, false = recall.pair(first, second).iloc[0], alarms.pair(first, second).iloc[0]
     lesions, added = _more(100 * found["mean_difference"], 1), _more(false["mean_difference"], 2)
+    than = "than" if found["mean_difference"] else "as"
     of_lesions = f"{number_of(int(found['n']), 'patient')} with {number_of(int(found['units']), 'lesion')}"
     of_cases = patients_text(int(false["n"]), int(false["units"]), int(false["n"]))
     return (
-        f"Of 100 lesions {second} finds {lesions} than {first} (mean over {of_lesions}), and it has {added} false "
+        f"Of 100 lesions {second} finds {lesions} {than} {first} (mean over {of_lesions}), and it has {added} false "
         f"lesions a case (mean over {of_cases}). {_SHOWN[_is_shown(found), _is_shown(false)]}"
     ).strip()
 
@@ -130,4 +131,4 @@ def _is_shown(record: pd.Series) -> bool:
 
 
 def _more(difference: float, digits: int) -> str:
-    return f"{number(abs(difference), digits)} {'fewer' if difference < 0 else 'more'}"
+    return f"{number(abs(difference), digits)} {'fewer' if difference < 0 else 'more'}" if difference else "as many"

@@ -8,7 +8,7 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.records import Breakdown
-from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
+from afl_core.analysis.breakdown.sentences import tests_sentence
 from afl_core.analysis.confidence import (
     DIGITS,
     NOTE,
@@ -16,6 +16,7 @@ from afl_core.analysis.confidence import (
     compare_errors,
     compared_members,
     error_rows,
+    error_sentences,
     errors_table,
     load_confidence,
 )
@@ -48,7 +49,7 @@ def show_confidence(selection: Selection) -> None:
     size = tuple(b for b in selection.main if b.axis == "size") if selection.options.level == "case" else ()
     errors = _compare(workspace.state, selection, found, members, size) if members else None
     if errors:
-        st.markdown(f"**{plain(' '.join(_sentence(errors[part]['ece'], members) for part in PARTS))}**")
+        st.markdown(f"**{plain(' '.join(error_sentences(errors, members)))}**")
     columns = st.columns([3, 3, 6], vertical_alignment="bottom")
     part = columns[0].segmented_control(
         "Voxels",
@@ -106,11 +107,6 @@ def _show_scaled(workspace: Comparison, validation: Comparison, members: Members
 def _members(selection: Selection, found: Mapping[str, Confidence]) -> Members:
     """The pair and the sources behind each, where all of them have counts; {} otherwise."""
     return compared_members(selection.workspace, selection.pair, found, pool_seeds=selection.options.pool_seeds)
-
-
-def _sentence(breakdown: Breakdown, members: Members) -> str:
-    first, second = members
-    return pair_sentence(breakdown.pair(first, second).iloc[0].to_dict(), breakdown.units)
 
 
 def _show_table(table: pd.DataFrame) -> None:

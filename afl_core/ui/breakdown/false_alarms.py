@@ -9,6 +9,7 @@ from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.false_alarms import QUANTITIES, false_alarms, list_false_lesions, trade_sentence
 from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
+from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.sentences import pair_sentence, tests_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.evaluation.caveats import ignored_sentence
@@ -43,8 +44,10 @@ def show_false_alarms(selection: Selection, lesions: Units, binning: Binning) ->
         key="false_by",
         bind="query-params",
     )
-    alarms, recall = _alarms(selection.key, selection, binning, str(key)), _recall(selection.key, lesions, binning)
-    of_number = _alarms(selection.key, selection, binning, "number")
+    recall = _recall(selection.key, lesions, binning)
+    counted = {name: _alarms(selection.key, selection, binning, name) for name in dict.fromkeys((str(key), "number"))}
+    *corrected, recall = correct_together([*counted.values(), recall])
+    alarms, of_number = corrected[0], corrected[-1]
     st.markdown(f"**{plain(trade_sentence(of_number, recall, pair))}**")
     tables = {"False lesions, by their own size": alarms, "Recall of lesions, by their size": recall}
     for (title, breakdown), column in zip(tables.items(), st.columns(2, gap="large"), strict=True):
@@ -61,7 +64,8 @@ def show_false_alarms(selection: Selection, lesions: Units, binning: Binning) ->
     st.caption(
         plain(
             "Means over patients: a case without a false lesion counts as 0. Bins are those of the reference's lesions "
-            f"({binning.how}), for false lesions by their own volume. {tests_sentence(alarms)} "
+            f"({binning.how}), for false lesions by their own volume. "
+            f"{tests_sentence(alarms)} "
             f"{ignored_sentence(workspace.manifest, workspace.rows)}"
         )
     )

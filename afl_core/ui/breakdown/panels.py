@@ -153,6 +153,7 @@ def counted_sentence(records: pd.DataFrame, units: Units) -> str:
 
 def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> pd.DataFrame:
     """The records of pairs as they are shown."""
+    differences, digits = records["mean_difference"], units.measure.digits
     table = pd.DataFrame(
         {
             "by": ["" if axis == ALL else units.axis(axis).marked for axis in records["axis"]],
@@ -161,15 +162,15 @@ def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> 
             "pair": [f"{r['source']} minus {r['minus']}" for r in records.to_dict("records")],
             "n": records["n"].tolist(),
             "units": records["units"].tolist(),
-            "difference": records["mean_difference"].tolist(),
-            "interval": [_interval(record, units.measure.digits) for record in records.to_dict("records")],
+            "difference": differences.mask((differences < 0) & (differences.round(digits) == 0), 0.0).tolist(),
+            "interval": [_interval(record, digits) for record in records.to_dict("records")],
             "p": [p_number(p) for p in records["p"]],
             "p (Holm)": [p_number(p) for p in records["p_holm"]],
             "effect": records["effect"].tolist(),
             "higher": records["n_higher"].tolist(),
             "lower": records["n_lower"].tolist(),
             "equal": records["n_equal"].tolist(),
-            "new runs": [_interval(record, units.measure.digits, of="runs") for record in records.to_dict("records")],
+            "new runs": [_interval(record, digits, of="runs") for record in records.to_dict("records")],
             "by runs": (100 * records["runs_share"]).tolist(),
         }
     )

@@ -1,5 +1,7 @@
 """False lesions by their own size: counted by hand, and their sums."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -118,6 +120,17 @@ def test_each_mean_of_the_trade_says_what_it_is_over():
     said = trade_sentence(alarms, recall, PAIR)
     assert "100.0 more than FL (mean over 2 patients with 3 lesions)" in said
     assert "0.33 more false lesions a case (mean over 3 patients, 4 cases)" in said
+
+
+def test_as_many_is_no_number_of_more():
+    cases, lesions = tables({}, patients=["p", "q"])
+    alarms = false_alarms(cases, lesions, quantity="number", members=MEMBERS, binning=BINS)
+    recall = compute_breakdown(
+        select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
+    )
+    said = trade_sentence(alarms, replace(recall, records=recall.records.assign(mean_difference=0.0)), PAIR)
+    assert said.startswith("Of 100 lesions A-FL finds as many as FL (mean over")
+    assert "and it has as many false lesions a case" in said
 
 
 def test_a_difference_that_is_shown_is_not_doubted():
