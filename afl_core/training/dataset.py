@@ -62,7 +62,10 @@ def demo_to_be_drawn() -> TrainingData | None:
     if (paths.DEMO / SPLITS_FILE).is_file() and "train" in load_splits(paths.DEMO / SPLITS_FILE):
         return None
     spec = DemoSpec()
-    note = "The training cases of the demo are drawn by the first run, which takes it about a minute more."
+    note = (
+        "The cases of the demo that are not there yet are drawn by the first run: on a slow machine this takes minutes "
+        "more, which the estimate leaves out."
+    )
     return TrainingData(
         paths.DEMO, AS_RECOGNISED, DEMO_SEQUENCES, {split: spec.case_ids(split) for split in SPLITS}, note
     )

@@ -72,7 +72,8 @@ def planning_sentence(table: pd.DataFrame, *, assumed: bool) -> str:
 
 ABOUT = (
     "Simulated: patients are drawn anew from those that were seen, and each study is tested by itself with Wilcoxon's "
-    "signed-rank test. Patients of a bin are counted, not those who must be screened for it. The power that was "
-    "reached follows from the difference that was seen: it says nothing that the p-value does not."
+    "signed-rank test; power is the share of studies that show the difference with its sign. Patients of a bin are "
+    "counted, not those who must be screened for it. The power that was reached follows from the difference that was "
+    "seen: it says nothing that the p-value does not."
 )
 """How the numbers come about, and what they are not."""

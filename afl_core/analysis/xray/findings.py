@@ -53,7 +53,7 @@ def headline(table: pd.DataFrame) -> str:
     kept = 100 * float(kept_at(0.9, gamma.median()))
     does = "hardly focuses" if kept > 90 else "focuses less than FL"
     return (
-        f"A-FL, as released, {does}: on {all_tumours(there)} its gamma is {figure(gamma.median())} (median), where "
+        f"A-FL, as released, {does}: its median gamma on {all_tumours(there)} is {figure(gamma.median())}, where "
         f"FL has 2. A voxel predicted at 0.9 keeps {kept:.1f} % of its cross-entropy with A-FL, and 1 % with FL."
     )
 
@@ -89,12 +89,13 @@ def bin_sentence(medians: "pd.Series[float]", names: tuple[str, ...]) -> str:
 def figure(value: float) -> str:
     """A number to two or three figures, never as 1e-05.
 
-    >>> figure(0.0038123), figure(0.000016), figure(0.587), figure(2.0)
-    ('0.0038', '0.000016', '0.59', '2')
+    >>> figure(0.0038123), figure(0.000016), figure(0.587), figure(2.0), figure(1.95)
+    ('0.0038', '0.000016', '0.59', '2', '1.95')
     """
     if not math.isfinite(value):
         return "–"
-    text = f"{value:.{max(1 - math.floor(math.log10(abs(value))), 0)}f}" if value else "0"
+    figures = 1 if abs(value) < 1 else 2
+    text = f"{value:.{max(figures - math.floor(math.log10(abs(value))), 0)}f}" if value else "0"
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 

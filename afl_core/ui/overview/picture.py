@@ -8,6 +8,7 @@ import streamlit as st
 from afl_core.analysis.breakdown.measures import Level, Measure
 from afl_core.analysis.breakdown.overall import Overall, penalty_sentence
 from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
+from afl_core.analysis.breakdown.runs import alone_sentence
 from afl_core.analysis.breakdown.sentences import ALPHA, count
 from afl_core.evaluation.comparison import Comparison
 from afl_core.figures.charts import plot_against_volume
@@ -46,7 +47,7 @@ def show_sources(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
     st.caption(
         plain(
             f"A source minus {pair[0]}. {FILLED}. Neither is corrected for the number of sources: Breakdown has the "
-            "corrected tests, and a ranking."
+            f"corrected tests, and a ranking. {alone_sentence(summary.units, summary.sources)}"
         )
     )
 

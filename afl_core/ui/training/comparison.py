@@ -60,7 +60,7 @@ def show_comparison(runs: Sequence[RunFolder]) -> None:
     with shown_errors():
         waiting = [run.name for run in runs if run.checkpoint is None]
         if waiting:
-            st.caption(plain(f"To compare the ticked runs, wait until these are finished: {', '.join(waiting)}."))
+            st.caption(plain(f"The ticked runs are compared once all are finished, or untick: {', '.join(waiting)}."))
         else:
             _offer_comparison(runs, "compare ticked")
 

@@ -142,7 +142,7 @@ def _show(seen: Seen, beside: Sequence[Seen], *, batch: Sequence[RunFolder], ope
     length = (
         number_of(status.steps, "step") if status.steps else number_of(config.epochs, "epoch") if config.epochs else ""
     )
-    took = f"{duration(status.seconds)} of training" if status.seconds and status.state != "running" else ""
+    took = f"took {duration(status.seconds)}" if status.seconds and status.state != "running" else ""
     chosen = seen.spec.data_options.region
     region = "" if chosen == WHOLE else region_title(chosen)
     facts = [short_loss(config), network_name(config), f"seed {config.seed}", length, seen.spec.data.name, region, took]
@@ -187,7 +187,8 @@ def _show_state(seen: Seen) -> None:
         )
     elif status.state == "stopped":
         at = f" at step {seen.steps}" if seen.steps and "step" not in status.message else ""
-        st.info(plain(f"{status.message}{at}. Resume goes on from there, to the same weights."))
+        on = "goes on from there, to the same weights" if seen.steps else "begins with the first step"
+        st.info(plain(f"{status.message}{at}. Resume {on}."))
 
 
 def _show_actions(seen: Seen, batch: Sequence[RunFolder]) -> None:
