@@ -1,6 +1,6 @@
 """The main metrics over everything, of cases and of lesions: one computation for Overview, report and command line."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.penalties import penalty_record, rest_words
 from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
-from afl_core.base.numbers import number
+from afl_core.base.numbers import number, with_unit
 from afl_core.base.words import number_of
 from afl_core.evaluation.manifest import Manifest
 
@@ -124,6 +124,24 @@ def penalty_sentence(units: Units, pair: tuple[str, str] | None) -> str:
     )
     rest = rest_words(record, units.noun, units.measure.digits, units.measure.unit)
     return f"{why} ({units.noun}: {counted}).{rest}"
+
+
+def penalties_sentence(found: Sequence[Units], pair: tuple[str, str]) -> str:
+    """The same of several metrics at once: the differences without penalties; "" where none counts one.
+
+    Args:
+        found: The cases or lesions, once a metric.
+        pair: The compared sources.
+    """
+    without = []
+    for units in found:
+        if not units.penalised.empty and units.penalised[list(pair)].any(axis=None):
+            record = penalty_record(units.values, units.penalised, units.table["patient"].to_numpy(), pair)
+            difference = number(record["unpenalised_difference"], units.measure.digits, sign=True)
+            left_out = number_of(record["penalised"], units.noun[:-1])
+            without.append(f"{units.measure.label} {with_unit(difference, units.measure.unit)} without {left_out}")
+    why = "A distance counts a penalty, such as the diagonal of the grid, where a mask is empty or a lesion is missed"
+    return f"{why}; the differences without these: {'; '.join(without)}." if without else ""
 
 
 def basis_sentence(units: Units, pair: tuple[str, str] | None = None) -> str:

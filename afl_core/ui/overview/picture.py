@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import streamlit as st
 
 from afl_core.analysis.breakdown.measures import Level, Measure
-from afl_core.analysis.breakdown.overall import Overall, penalty_sentence
+from afl_core.analysis.breakdown.overall import Overall, penalties_sentence
 from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.runs import alone_sentence
 from afl_core.analysis.breakdown.sentences import ALPHA, count
@@ -55,14 +55,13 @@ def show_sources(workspace: Comparison, summary: Summary, pair: Pair | None) -> 
 def _show_forest(workspace: Comparison, summary: Summary, pair: Pair) -> None:
     """The paired differences of the headline metrics, of cases and of lesions."""
     panels, name = forest_panels(summary, pair), f"{workspace.name} differences"
-    shown = [metric for metrics in summary.metrics.values() for metric in metrics]
     show_chart(plot_forest(panels, pair), name, key="forest")
     st.caption(
         plain(
             f"{pair[1]} minus {pair[0]}, mean over patients, with its 95 % interval. {FILLED}. "
             "Right is better everywhere. Quantities of different units have a panel each. "
             "Intervals and tests are not corrected for the number of metrics: read one that was chosen beforehand. "
-            + " ".join(filter(None, (penalty_sentence(metric.units, pair) for metric in shown)))
+            + penalties_sentence([metric.units for metrics in summary.metrics.values() for metric in metrics], pair)
         )
     )
     offer_figure(name, lambda width: _paper_figure(panels, pair, width), key="forest figure")

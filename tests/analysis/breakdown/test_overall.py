@@ -6,7 +6,13 @@ import pandas as pd
 import pytest
 
 from afl_core.analysis.breakdown.options import Options, choose_breakdown
-from afl_core.analysis.breakdown.overall import basis_sentence, overall, penalty_sentence, tumour_sentence
+from afl_core.analysis.breakdown.overall import (
+    basis_sentence,
+    overall,
+    penalties_sentence,
+    penalty_sentence,
+    tumour_sentence,
+)
 from afl_core.analysis.breakdown.sentences import pair_sentence
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.evaluation.manifest import Manifest
@@ -91,6 +97,9 @@ def test_the_diagonal_that_an_empty_mask_costs_is_told_beside_a_distance():
     assert penalty_sentence(dice.units, ("FL", "A-FL")) == ""
     assert penalty_sentence(of(rows.assign(empty=""))[1].units, ("FL", "A-FL")) == ""
     assert penalty_sentence(hd95.units, None) == ""
+    said = penalties_sentence([dice.units, hd95.units], ("FL", "A-FL"))
+    assert said.endswith("; the differences without these: HD95 +2.0 mm without 2 cases.")
+    assert penalties_sentence([dice.units], ("FL", "A-FL")) == ""
 
 
 def test_a_bin_says_its_difference_without_penalties_and_another_bin_nothing():
