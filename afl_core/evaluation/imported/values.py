@@ -115,7 +115,7 @@ def to_number(value: object, where: str) -> float:
             raise ValueError
         parsed = float(value)
     except (ValueError, OverflowError):
-        todo = "Write numbers with a point, and without a percent sign"
+        todo = "Write numbers with a point, and without a percent sign; delete rows that sum up others"
         raise DataError(f"{where} holds something else than a number", received=repr(value)[:60], todo=todo) from None
     return parsed if math.isfinite(parsed) else math.nan
 
