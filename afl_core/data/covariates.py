@@ -28,8 +28,12 @@ MOST_VALUES = 8
 FEW_NUMBERS = 3
 """Different numbers up to which a column counts as codes, such as a grade: it is taken by its values, as text is."""
 
-MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
-"""Cells that hold no value, whatever their letters' case; n/a is BIDS's word for it."""
+MISSING = frozenset(
+    {"", "n/a", "na", "n.a.", "nan", "<na>", "#n/a", "#na", "null", "no value", "not available", "missing", "unknown"}
+    | {"?", ".", "-", "--", "–", "—"}
+    | {"#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"}
+)
+"""Cells that hold no value, in any letters' case; n/a is BIDS's word for it. "none" is a value: no treatment."""
 
 OWN_NAMES = frozenset(
     {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
@@ -133,11 +137,12 @@ def participants_covariates(root: Path, patients: Patients) -> Covariates:
 def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
     """Id to the cell of a column; an id without a value is not in it."""
     cells: dict[str, str] = {}
+    missing = MISSING - {"-"} if any(set(row[name]) == {"+"} for _, row in rows) else MISSING  # a sign's negative
     for line, row in rows:
         row_id, text = strip_suffix(row[key]) if key == "case_id" else row[key], row[name]
         if not row_id:
             raise DataError(f"{path.name} lacks a {key}", received=f"line {line}", todo="Fill it in")
-        if text.casefold() not in MISSING and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
+        if text.casefold() not in missing and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
             what, received = f"{path.name} gives a {key} two values", f"{row_id}: {name} {cells[row_id]} and {text}"
             raise DataError(what, received=received, todo="Keep one of them")
     return cells

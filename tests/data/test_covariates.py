@@ -26,6 +26,19 @@ def test_values_of_cases_and_of_patients(tmp_path):
     assert by_patient.columns["sex"] == {"P1_1": "f", "P1_2": "f", "P2_1": "m", "P4_1": "f"}
 
 
+@pytest.mark.parametrize("word", ["-", "--", "?", ".", "#N/A", "NULL", "Unknown", "missing", "N.A.", "<NA>", "#DIV/0!"])
+def test_words_for_no_value_are_no_bin_and_cost_no_column(tmp_path, word):
+    read = load(tmp_path, f"patient,age,site\nP1,{word},{word}\nP2,60,A\nP3,70,B\nP4,80,none\n")
+    assert read.columns["age"] == {"P2_1": "60", "P3_1": "70", "P4_1": "80"}
+    assert read.columns["site"] == {"P2_1": "A", "P3_1": "B", "P4_1": "none"}  # none may be a treatment
+
+
+def test_minus_beside_plus_is_a_value(tmp_path):
+    read = load(tmp_path, "patient,idh,age\nP1,+,50\nP2,-,-\nP3,+,70\nP4,?,80\n")
+    assert read.columns["idh"] == {"P1_1": "+", "P1_2": "+", "P2_1": "-", "P3_1": "+"}
+    assert "P2_1" not in read.columns["age"]
+
+
 def test_few_different_numbers_are_codes(tmp_path):
     read = load(tmp_path, "patient,grade,dose\nP1,2,1\nP2,3.0,2\nP3,3,3\nP4,4,4\n")
     assert read.columns["grade"] == {"P1_1": "2", "P1_2": "2", "P2_1": "3", "P3_1": "3", "P4_1": "4"}

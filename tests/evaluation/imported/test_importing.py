@@ -299,6 +299,13 @@ def test_a_percentage_can_be_taken_with_its_unit(tmp_path):
     assert means(opened) == {"d (mine)": pytest.approx({"t": 85.0})}
 
 
+@pytest.mark.parametrize("word", ["#N/A", "NULL", "?", "None", "-"])
+def test_words_for_no_value_are_none_in_any_table(tmp_path, word):
+    (tmp_path / "t.csv").write_text(f"case_id,d\nP1,0.2\nP2,{word}\nP3,0.4\n")
+    opened = imported(tmp_path, tmp_path / "t.csv", tool="mine", choice=Choice((parse_metric("d=higher"),)))
+    assert means(opened) == {"d (mine)": pytest.approx({"t": 0.3})}
+
+
 def test_tables_of_two_tools_are_not_mixed(tmp_path, nnunet):
     (tmp_path / "m.csv").write_text(AUDIT)
     with pytest.raises(UsageError, match="several tools"):
