@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from afl_core.base.numbers import significant
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.patient_table import (
@@ -229,7 +230,7 @@ def numbers_or_codes(numbers: Mapping[Unit, float]) -> dict[Unit, Value]:
     {'a': '1', 'b': '2'}
     """
     codes = len(set(numbers.values())) <= FEW_NUMBERS
-    return {case: f"{value:g}" if codes else value for case, value in numbers.items()}
+    return {case: significant(value, 6) if codes else value for case, value in numbers.items()}
 
 
 def _number(text: str) -> float | None:

@@ -45,6 +45,11 @@ def test_few_different_numbers_are_codes(tmp_path):
     assert read.columns["dose"]["P4_1"] == 4.0
 
 
+def test_codes_of_many_digits_stay_apart(tmp_path):
+    read = load(tmp_path, "patient,code\nP1,1000001\nP2,1000002\nP3,1000001\nP4,1000002\n")
+    assert set(read.columns["code"].values()) == {"1000001", "1000002"}
+
+
 def test_cases_and_ids_without_a_partner_are_said(tmp_path):
     read = load(tmp_path, "patient,site\nP1,A\nP2,B\nP9,A\n")
     without, unknown = read.warnings
