@@ -284,6 +284,17 @@ def test_names_are_text_wherever_they_stand():
     assert len([1 for attrs, _ in page.scripts if attrs.get("type") != "application/json"]) == 2
 
 
+def test_the_name_of_a_covariate_is_text_in_links_and_ids_too():
+    name = '"><img src=x onerror=alert(1)>'
+    column = {f"case_{k:02d}": ("N", "S")[k % 2] for k in range(24)}
+    manifest = make_manifest(Path("/data/brats")).with_covariates(Covariates("t.csv", {name: column}))
+    page = Page(build_report(findings(Options(by=("size", name)), manifest=manifest)))
+    assert not [attrs for tag, attrs in page.elements if tag == "img"]
+    links = [attrs["href"] for tag, attrs in page.elements if tag == "a"]
+    assert f"#by-{name}" in links
+    assert links == [f"#{attrs['id']}" for tag, attrs in page.elements if tag == "section"]
+
+
 def test_one_source_has_means_and_no_differences():
     page = Page(build_report(findings(Options(sources=("FL",), by=("roughness",)))))
     assert "FL's mean Dice, all cases:" in page.text

@@ -18,20 +18,29 @@ def is_archive(name: str) -> bool:
 class Archive:
     """An archive that stays open, and its files by their names.
 
+    A zip of Windows may have backslashes between folders, which count as slashes.
+
     Raises:
-        DataError: If it holds a link or a device.
+        DataError: If it holds a link or a device, or two files of one name.
     """
 
     def __init__(self, url: str, file: IO[bytes]) -> None:
         self.file = file
         self.archive: Any = ZipFile(file) if url.lower().endswith(".zip") else tarfile.open(fileobj=file)  # noqa: SIM115
-        self.members: dict[str, Any] = {}
+        found: list[tuple[str, Any]]
         if isinstance(self.archive, ZipFile):
-            self.members = {member.filename: member for member in self.archive.infolist() if not member.is_dir()}
-            others = [name for name, member in self.members.items() if stat.S_ISLNK(member.external_attr >> 16)]
+            found = [(member.filename.replace("\\", "/"), member) for member in self.archive.infolist()]
+            found = [(name, member) for name, member in found if not name.endswith("/")]
+            others = [name for name, member in found if stat.S_ISLNK(member.external_attr >> 16)]
         else:
-            self.members = {member.name.removeprefix("./"): member for member in self.archive if not member.isdir()}
-            others = [name for name, member in self.members.items() if not member.isreg()]
+            found = [(member.name.removeprefix("./"), member) for member in self.archive if not member.isdir()]
+            others = [name for name, member in found if not member.isreg()]
+        self.members: dict[str, Any] = {}
+        for name, member in found:
+            first = self.members.setdefault(name, member)
+            if first is not member and getattr(first, "CRC", 0) != getattr(member, "CRC", 1):
+                todo = "Pack it again, with each file once"
+                raise DataError("The archive holds two files of one name", received=name, todo=todo)
         if others:
             todo = "Pack the files themselves, as tar does with -h"
             raise DataError("The archive holds a link or a device", received=others[0], todo=todo)

@@ -31,6 +31,28 @@ def number(value: float, digits: int = RATIO, *, sign: bool = False) -> str:
     return f"{rounded:{'+' if sign and rounded else ''},.{digits}f}"
 
 
+def significant(value: float, digits: int = 3) -> str:
+    """A number with so many digits that count, and with all before the point: no exponent where nobody writes one.
+
+    >>> significant(8.888), significant(0.5), significant(2006.33), significant(100069.7), significant(1e20)
+    ('8.89', '0.5', '2006', '100070', '1e+20')
+    """
+    text = f"{value + 0.0:.{digits}g}"
+    return f"{value:.0f}" if "e+" in text and abs(value) < 1e15 else text
+
+
+def told_apart(*values: float, digits: int = 3) -> tuple[str, ...]:
+    """Numbers with so many digits that count, or as many more as different ones need to look different.
+
+    >>> told_apart(1.643, 8.888), told_apart(36.61, 36.64), told_apart(2006.33, 2012.67), told_apart(2, 2)
+    (('1.64', '8.89'), ('36.61', '36.64'), ('2006', '2013'), ('2', '2'))
+    """
+    texts = tuple(significant(value, digits) for value in values)
+    if digits > 16 or len(set(texts)) == len(set(values)):
+        return texts
+    return told_apart(*values, digits=digits + 1)
+
+
 def interval(low: float, high: float, digits: int = RATIO, *, sign: bool = False) -> str:
     """Both ends of an interval, or `NOTHING` where there is none.
 

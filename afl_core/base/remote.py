@@ -71,12 +71,14 @@ def as_folder(root: Path) -> Path:
 
 
 def stand_in(root: Path) -> Path | None:
-    """The folder that stands for an address or an archive, listed or not; None for any other path."""
+    """The folder that stands for an address, an archive or a folder in one, listed or not; None for any other path."""
     if is_elsewhere(root):
         return root
     found = _ADDRESS.fullmatch(str(root))
     if found is None or found[1] == "file":
-        return paths.REMOTE / "file" / str(root.resolve())[1:] if is_archive(root.name) and root.is_file() else None
+        real = root.resolve() if any(map(is_archive, root.parts)) else root
+        inside = any(is_archive(path.name) and path.is_file() for path in (real, *real.parents))
+        return paths.REMOTE / "file" / str(real)[1:] if inside else None
     protocol, rest = found.groups()
     if protocol not in PROTOCOLS:
         known = ", ".join(f"{name}://" for name in PROTOCOLS if name != "memory")
@@ -89,6 +91,13 @@ def stand_in(root: Path) -> Path | None:
     if not parts or {".", ".."} & set(parts):
         raise UsageError("This is no address of a folder or archive", received=root, todo="Check the address")
     return paths.REMOTE.joinpath(protocol, *parts)
+
+
+def only_folder(root: Path) -> Path | None:
+    """The folder in which all of an archive lies, or of a folder in one; None where there is none such."""
+    within = root.iterdir() if is_elsewhere(root) and any(map(is_archive, root.parts)) else ()
+    shown = [path for path in within if not path.name.startswith(".")]
+    return shown[0] if len(shown) == 1 and shown[0].is_dir() else None
 
 
 def address(path: Path | str) -> str:

@@ -98,15 +98,17 @@ def parse_edges(text: str) -> tuple[str, Edges]:
 
     >>> parse_edges("size=5,20.5")
     ('size', (5.0, 20.5))
+    >>> parse_edges("contrast=-1,0.5")
+    ('contrast', (-1.0, 0.5))
     """
     axis, _, numbers = text.partition("=")
     try:
         low, high = (float(number) for number in numbers.split(","))
     except ValueError:
         low = high = math.nan
-    if not 0 <= low <= high < math.inf:
+    if not -math.inf < low <= high < math.inf:
         raise UsageError(
-            "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower first",
+            "Edges are written AXIS=LOW,HIGH: two numbers, the lower first",
             received=text,
             todo="For example --edges size=5,20",
         )

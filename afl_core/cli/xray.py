@@ -11,8 +11,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.breakdown.bins import AXES, tertiles
-from afl_core.analysis.breakdown.sentences import edges_text
+from afl_core.analysis.breakdown.bins import tertiles
 from afl_core.analysis.xray.document import xray_json
 from afl_core.analysis.xray.findings import figure, findings, headline, percent
 from afl_core.analysis.xray.focusing import SETTINGS, distance_from_ce
@@ -202,7 +201,7 @@ def _by_size(there: pd.DataFrame) -> Table:
         box=None,
         padding=(0, 1, 0, 0),
     )
-    shown.add_row("", *(edges_text(*binning.bounds(int(k)), AXES["size"].unit) for k in medians.index), "")
+    shown.add_row("", *(binning.ends_text(int(k)) for k in medians.index), "")
     for name in SETTINGS:
         far = float(distance_from_ce(medians[name].max()))
         shown.add_row(Text(name), *(figure(value) for value in medians[name]), percent(far))

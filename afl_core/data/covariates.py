@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from afl_core.base.numbers import significant
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.patient_table import (
@@ -28,8 +29,12 @@ MOST_VALUES = 8
 FEW_NUMBERS = 3
 """Different numbers up to which a column counts as codes, such as a grade: it is taken by its values, as text is."""
 
-MISSING = frozenset({"", "n/a", "na", "nan", "no value"})
-"""Cells that hold no value, whatever their letters' case; n/a is BIDS's word for it."""
+MISSING = frozenset(
+    {"", "n/a", "na", "n.a.", "nan", "<na>", "#n/a", "#na", "null", "no value", "not available", "missing", "unknown"}
+    | {"?", ".", "-", "--", "–", "—"}
+    | {"#div/0!", "#name?", "#null!", "#num!", "#ref!", "#value!"}
+)
+"""Cells that hold no value, in any letters' case; n/a is BIDS's word for it. "none" is a value: no treatment."""
 
 OWN_NAMES = frozenset(
     {"all", "size", "roughness", "released_smoothness", "lesions", "surface_to_volume", "slice_thickness"}
@@ -52,7 +57,11 @@ _DATE = re.compile(
 _DAY_NUMBER = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 """A date without signs, if all numbers of a column are such; one alone may be a number."""
 
-_DECIMAL_COMMA = re.compile(r"[-+]?\d+,\d+")
+_DECIMAL = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
+"""A number with a decimal comma."""
+
+_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
+"""A number with commas between its thousands; some, such as 1,100, can be read either way."""
 
 Value = float | str
 Unit = TypeVar("Unit")
@@ -129,11 +138,12 @@ def participants_covariates(root: Path, patients: Patients) -> Covariates:
 def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[str, str]]]) -> dict[str, str]:
     """Id to the cell of a column; an id without a value is not in it."""
     cells: dict[str, str] = {}
+    missing = MISSING - {"-"} if any(set(row[name]) == {"+"} for _, row in rows) else MISSING  # a sign's negative
     for line, row in rows:
         row_id, text = strip_suffix(row[key]) if key == "case_id" else row[key], row[name]
         if not row_id:
             raise DataError(f"{path.name} lacks a {key}", received=f"line {line}", todo="Fill it in")
-        if text.casefold() not in MISSING and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
+        if text.casefold() not in missing and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
             what, received = f"{path.name} gives a {key} two values", f"{row_id}: {name} {cells[row_id]} and {text}"
             raise DataError(what, received=received, todo="Keep one of them")
     return cells
@@ -180,13 +190,27 @@ def _why_not(name: str, values: Mapping[str, str]) -> str:
         return "it says a time, and results are to hold no dates"
     if len(different) < 2:
         return f"its only value is {different[0]}" if different else "no case has a value"
+    if texts and all(_DECIMAL.fullmatch(text) or _THOUSANDS.fullmatch(text) for text in texts):
+        return _with_commas(texts)
     return _too_many_texts(texts, different) if texts and len(different) > MOST_VALUES else ""
+
+
+def _with_commas(texts: Sequence[str]) -> str:
+    """What is wrong with numbers that hold commas, by what these can be in all of them."""
+    decimal = [text for text in texts if not _THOUSANDS.fullmatch(text)]
+    thousands = [text for text in texts if not _DECIMAL.fullmatch(text)]
+    text = (decimal or thousands or texts)[0]
+    with_point, without = text.replace(".", "").replace(",", "."), text.replace(",", "")
+    if decimal and not thousands:
+        return f"its numbers have a decimal comma, such as {text}; write {with_point}"
+    if thousands and not decimal:
+        return f"its numbers have commas between thousands, such as {text}; write {without}"
+    readings = f"write {with_point} where it is decimal, {without} where it stands between thousands"
+    return f"its numbers have a comma, such as {text}, which can be read in two ways; {readings}"
 
 
 def _too_many_texts(texts: Sequence[str], different: Sequence[str]) -> str:
     """What is wrong with a column of many values that are not all numbers."""
-    if all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
-        return f"its numbers have a decimal comma, such as {texts[0]}; write {texts[0].replace(',', '.')}"
     if len(texts) <= len(different) / 2:
         return f"it holds numbers, and {named(texts, shown=3)}, which {'is' if len(texts) == 1 else 'are'} none"
     return f"it holds text, such as {texts[0]}, of {number_of(len(different), 'value')}, and {MOST_VALUES} is the most"
@@ -206,7 +230,7 @@ def numbers_or_codes(numbers: Mapping[Unit, float]) -> dict[Unit, Value]:
     {'a': '1', 'b': '2'}
     """
     codes = len(set(numbers.values())) <= FEW_NUMBERS
-    return {case: f"{value:g}" if codes else value for case, value in numbers.items()}
+    return {case: significant(value, 6) if codes else value for case, value in numbers.items()}
 
 
 def _number(text: str) -> float | None:
@@ -234,12 +258,13 @@ def _warnings(
 
 
 def _near(kept: Mapping[str, Mapping[str, Value]]) -> tuple[str, ...]:
-    """Values of text that differ in capitals, blanks or zeros alone, a sentence a column."""
+    """Values of text that are one number, or differ in capitals, blanks or zeros alone, a sentence a column."""
     sentences = []
     for name, values in kept.items():
         groups: dict[str, set[str]] = defaultdict(set)
         for value in values.values():
-            groups[alike(str(value))].add(str(value))
+            number = _number(str(value))
+            groups[alike(str(value)) if number is None else str(number)].add(str(value))
         near = [" and ".join(sorted(group)) for group in groups.values() if len(group) > 1]
         if near and all(isinstance(value, str) for value in values.values()):
             sentences.append(f"Values of {name} that count as different and may be one: {named(near)}.")

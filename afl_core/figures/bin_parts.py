@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import OWN_EDGES, Binning
 from afl_core.analysis.breakdown.records import ALL, Breakdown
-from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import NOTHING, interval, number
 from afl_core.base.words import number_of
@@ -47,7 +46,7 @@ def shown_bins(breakdown: Breakdown, axis: str) -> list[Bin]:
     binning = next(b for b in breakdown.binnings if b.axis == axis)
     numbers = binning.assign(units.table[axis])
     parts = [(ALL, ALL, units.noun, np.arange(len(numbers)))]
-    parts += [(axis, name, ends_text(binning, k), np.flatnonzero(numbers == k)) for k, name in enumerate(binning.names)]
+    parts += [(axis, name, binning.ends_text(k), np.flatnonzero(numbers == k)) for k, name in enumerate(binning.names)]
     bins = []
     for of_axis, name, range_, inside in parts if (numbers == binning.rest).any() else parts[:-1]:
         rows = records[(records["axis"] == of_axis) & (records["bin"] == name)].drop_duplicates("source")
@@ -75,12 +74,6 @@ def short_lines(label: Sequence[str]) -> str:
     """
     lines = [line for part in label for line in textwrap.wrap(part.replace(" ml", "\xa0ml"), LABEL_WIDTH)]
     return "<br>".join(lines).replace("\xa0", " ")
-
-
-def ends_text(binning: Binning, number: int) -> str:
-    """The edges of a bin in words; "" for what has no value, or is one."""
-    low, high = binning.bounds(number)
-    return "" if math.isnan(high) else edges_text(low, high, binning.described.unit)
 
 
 def axis_title(units: Units, binning: Binning) -> str:

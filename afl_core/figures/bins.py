@@ -15,6 +15,7 @@ from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import ALPHA, bin_words, capital, count, range_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
+from afl_core.base.numbers import significant
 from afl_core.base.words import number_of
 from afl_core.figures.bin_parts import (
     LANES,
@@ -23,7 +24,6 @@ from afl_core.figures.bin_parts import (
     add_units,
     axis_title,
     drawn_units,
-    ends_text,
     n_note,
     n_text,
     short_lines,
@@ -185,7 +185,7 @@ def plot_grid(
         )
     _add_cell_dots(figure, rows, columns, units, pair, least)
     for update, b, shown in ((figure.update_xaxes, columns, right), (figure.update_yaxes, rows, down)):
-        labels = [f"{b.names[k]}<br>{ends_text(b, k)}" for k in shown]
+        labels = [f"{b.names[k]}<br>{b.ends_text(k)}" for k in shown]
         update(title=axis_title(units, b), tickvals=shown, ticktext=labels, tickangle=0, showgrid=False, zeroline=False)
     return figure.update_yaxes(autorange="reversed").update_layout(chart_layout(420))
 
@@ -269,7 +269,7 @@ def _add_sweep(figure: go.Figure, column: int, rows: pd.DataFrame, units: Units,
     for r in rows.to_dict("records"):
         mean, interval = signed_interval(r, units.measure.digits)
         text.append(
-            f"edge {r['edge']:.3g} (quantile {r['quantile']:.2f}), {n_text(r['n'], units)}<br>"
+            f"edge {significant(r['edge'])} (quantile {r['quantile']:.2f}), {n_text(r['n'], units)}<br>"
             f"{pair[1]} minus {pair[0]} {mean} ({interval or 'too few'})"
         )
     figure.add_scatter(

@@ -6,6 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
+from afl_core.base.numbers import significant, told_apart
 from afl_core.figures.chart_style import GREY, chart_layout, count_axis, log_axis
 from afl_core.figures.palette import REFERENCE_COLOUR
 
@@ -41,7 +42,7 @@ def plot_roughness(roughness: Sequence[float]) -> go.Figure:
 
 def _bars(values: NDArray[np.float64], edges: NDArray[np.float64], *, unit: str) -> go.Figure:
     counts, _ = np.histogram(values, bins=edges)
-    texts = [f"{a:.3g} to {b:.3g}{unit}: {n}" for a, b, n in zip(edges, edges[1:], counts, strict=False)]
+    texts = [f"{' to '.join(told_apart(a, b))}{unit}: {n}" for a, b, n in zip(edges, edges[1:], counts, strict=False)]
     figure = go.Figure()
     # Drawn as one outline of steps: bars of equal width do not exist on a logarithmic axis.
     figure.add_scatter(
@@ -62,7 +63,7 @@ def _bars(values: NDArray[np.float64], edges: NDArray[np.float64], *, unit: str)
     )
     for share, name in ((1 / 3, "tertile"), (1 / 2, "median"), (2 / 3, "tertile")):
         at = float(np.quantile(values, share))
-        dash, label = ("solid", f"median {at:.3g}") if name == "median" else ("dot", f"{at:.3g}")
+        dash, label = ("solid", f"median {significant(at)}") if name == "median" else ("dot", significant(at))
         figure.add_vline(x=at, line={"color": GREY, "width": 1.2, "dash": dash})
         if name == "median":
             place = {"yref": "paper", "y": 1, "yanchor": "bottom", "showarrow": False}

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from afl_core.analysis.breakdown.bins import REST, Binning
 from afl_core.analysis.breakdown.explore import axis_column
 from afl_core.analysis.breakdown.measures import Measure
-from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import interval, number, with_unit
 from afl_core.base.words import number_of
@@ -240,7 +239,7 @@ def _add_bin_labels(
     for k, (x, inside) in enumerate(zip(at, bins, strict=True)):
         if math.isnan(x):
             continue
-        range_ = edges_text(*binning.bounds(k), binning.described.unit)
+        range_ = binning.ends_text(k)
         text = f"<b>{binning.names[k]}</b>, {range_}, n = {len(inside):,}"
         if not close:
             text = text.replace(", ", "<br>", 1)

@@ -16,7 +16,7 @@ from afl_core.report.findings import Findings
 from afl_core.report.notes import method, provenance, published
 from afl_core.report.operating_point import show_operating_point
 from afl_core.report.page import frame
-from afl_core.report.parts import escape, paragraph, section
+from afl_core.report.parts import escape, link, paragraph, section
 from afl_core.report.protocols import show_protocols
 from afl_core.report.ranking import show_ranking
 from afl_core.report.regions import show_regions
@@ -63,7 +63,7 @@ def build_report(findings: Findings) -> str:
         "provenance": ("Where the numbers come from", provenance(findings)),
     }
     html = "".join(section(title, content, name=name) for name, (title, content) in sections.items())
-    links = "".join(f'<a href="#{name}">{escape(title)}</a>' for name, (title, content) in sections.items() if content)
+    links = "".join(link(title, name=name) for name, (title, content) in sections.items() if content)
     title = _title(findings.units.sources)
     unbinned = "".join(paragraph(why, "note") for why in findings.breakdown.unbinned)
     page = (

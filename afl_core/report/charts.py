@@ -16,7 +16,7 @@ from afl_core.analysis.breakdown.interaction import interaction_sentence, robust
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
-from afl_core.base.numbers import interval, number
+from afl_core.base.numbers import interval, number, told_apart
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
 from afl_core.figures.slopes import plot_slopes
@@ -111,7 +111,7 @@ def show_spread(findings: Findings) -> str:
 def _recall_note(size: Binning) -> str:
     return (
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval. Every lesion goes by "
-        f"its own volume; the edges are at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml, {size.how}."
+        f"its own volume; the edges are at {' and '.join(told_apart(*size.edges))} ml, {size.how}."
     )
 
 

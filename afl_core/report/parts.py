@@ -31,6 +31,11 @@ def section(title: str, html: str, *, name: str) -> str:
     return f'<section id="{escape(name)}"><h2>{escape(title)}</h2>\n{html}</section>\n' if html else ""
 
 
+def link(title: str, *, name: str) -> str:
+    """A link to the section of that name."""
+    return f'<a href="#{escape(name)}">{escape(title)}</a>'
+
+
 def heading(text: str) -> str:
     """A heading within a section."""
     return f"<h3>{escape(text)}</h3>\n"

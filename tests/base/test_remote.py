@@ -247,6 +247,52 @@ def test_a_member_that_leads_out_of_an_archive(name, tmp_path):
     assert not any(path.name == "out.nii.gz" for path in tmp_path.rglob("*") if paths.REMOTE not in path.parents)
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar"])
+@pytest.mark.parametrize("levels", ["MyData", "download/MyData"])
+def test_an_archive_of_one_folder_is_opened_there_and_again_from_results(kind, levels, cohort, masks, tmp_path):
+    shutil.copytree(cohort, tmp_path / "above" / levels)
+    archive = packed(tmp_path / "above", kind)
+    there = load_cohort(archive)
+    assert there.root == remote.stand_in(archive) / levels
+    assert rows(there, masks, tmp_path / "there") == rows(load_cohort(cohort), masks, tmp_path / "local")
+    assert remote.address(there.root) == f"{archive}/{levels}"
+    again = load_cohort(archive / levels)  # as manifests hold it, and as a person types it
+    assert (again.root, again.cases) == (there.root, there.cases)
+
+
+def test_a_case_in_the_one_folder_of_an_archive_is_no_data_set_of_its_own(cohort, tmp_path):
+    names = [f"{end}.nii.gz" for end in ("flair", "t1", "t1ce", "t2", "seg")]
+    image = next(cohort.rglob("*_seg.nii.gz")).read_bytes()
+    case = "BraTS2021_00000"
+    there = load_cohort(zip_of(tmp_path / "one.zip", **{f"{case}/{case}_{name}": image for name in names}))
+    assert [found.case_id for found in there.cases] == [case]
+    assert there.root.name == "one.zip"
+
+
+def test_backslashes_in_a_zip_are_folders_and_lead_nowhere_else(cohort, tmp_path):
+    files = {str(path.relative_to(cohort)): path for path in cohort.rglob("*") if path.is_file()}
+    names = {name.replace("/", "\\"): path.read_bytes() for name, path in files.items()}
+    there = load_cohort(zip_of(tmp_path / "windows.zip", **names, **{"empty\\": b""}))
+    assert [case.case_id for case in there.cases] == [case.case_id for case in load_cohort(cohort).cases]
+    for name in ("..\\out.nii.gz", "a\\..\\..\\out.nii.gz", "\\etc\\out.nii.gz"):
+        with pytest.raises(DataError, match="leads out of the data set"):
+            remote.as_folder(zip_of(tmp_path / f"bad{len(name)}.zip", **{name: b"x"}))
+
+
+@pytest.mark.parametrize("other", ["a.txt", "b\\a.txt"])
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+def test_two_files_of_one_name_in_an_archive_are_refused_unless_they_are_the_same(other, tmp_path):
+    for content in (b"one", b"two"):
+        with zipfile.ZipFile(tmp_path / f"{content.decode()}.zip", "w") as archive:
+            archive.writestr(other.replace("\\", "/"), b"one")
+            archive.writestr(other, content)
+    assert [path.name for path in remote.as_folder(tmp_path / "one.zip").rglob("*.txt")] == ["a.txt"]
+    with pytest.raises(DataError, match=r"two files of one name .*a.txt.*Pack it again"):
+        remote.as_folder(tmp_path / "two.zip")
+    with pytest.raises(DataError, match="two files of one name"):
+        remote.as_folder(tar_of(tmp_path / "two.tar", tarfile.TarInfo("a.txt"), tarfile.TarInfo("./a.txt")))
+
+
 def test_links_in_archives_are_refused(tmp_path):
     link = tarfile.TarInfo("images/a.nii.gz")
     link.type, link.linkname = tarfile.SYMTYPE, "/etc/passwd"

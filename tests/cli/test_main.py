@@ -861,7 +861,7 @@ def test_bins_of_the_training_split_come_from_its_references(afl, cohort, masks,
     assert binned["how"] == "tertiles of the training split (3 values)"
 
 
-WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower first"
+WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers, the lower first"
 
 
 @pytest.mark.parametrize("command", ["breakdown", "report"])
@@ -886,6 +886,10 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers from 0 on, the lower fir
             for edges in ("size", "size=5", "size=1,2,3", "size=a,b", "size=1,inf", "size=nan,2", "size=9,2")
         ),
         (("--edges", "size=-5,nan"), f"{WRITTEN} (received: size=-5,nan)"),
+        (
+            ("--edges", "size=-5,20"),
+            "Edges of Tumour volume must be two ascending numbers, 0 or more (received: -5, 20)",
+        ),
         (("--edges", "volume=1,2"), "Edges are for an axis of --by, once each (received: volume=1,2)"),
         (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
         (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),

@@ -26,10 +26,28 @@ def test_values_of_cases_and_of_patients(tmp_path):
     assert by_patient.columns["sex"] == {"P1_1": "f", "P1_2": "f", "P2_1": "m", "P4_1": "f"}
 
 
+@pytest.mark.parametrize("word", ["-", "--", "?", ".", "#N/A", "NULL", "Unknown", "missing", "N.A.", "<NA>", "#DIV/0!"])
+def test_words_for_no_value_are_no_bin_and_cost_no_column(tmp_path, word):
+    read = load(tmp_path, f"patient,age,site\nP1,{word},{word}\nP2,60,A\nP3,70,B\nP4,80,none\n")
+    assert read.columns["age"] == {"P2_1": "60", "P3_1": "70", "P4_1": "80"}
+    assert read.columns["site"] == {"P2_1": "A", "P3_1": "B", "P4_1": "none"}  # none may be a treatment
+
+
+def test_minus_beside_plus_is_a_value(tmp_path):
+    read = load(tmp_path, "patient,idh,age\nP1,+,50\nP2,-,-\nP3,+,70\nP4,?,80\n")
+    assert read.columns["idh"] == {"P1_1": "+", "P1_2": "+", "P2_1": "-", "P3_1": "+"}
+    assert "P2_1" not in read.columns["age"]
+
+
 def test_few_different_numbers_are_codes(tmp_path):
     read = load(tmp_path, "patient,grade,dose\nP1,2,1\nP2,3.0,2\nP3,3,3\nP4,4,4\n")
     assert read.columns["grade"] == {"P1_1": "2", "P1_2": "2", "P2_1": "3", "P3_1": "3", "P4_1": "4"}
     assert read.columns["dose"]["P4_1"] == 4.0
+
+
+def test_codes_of_many_digits_stay_apart(tmp_path):
+    read = load(tmp_path, "patient,code\nP1,1000001\nP2,1000002\nP3,1000001\nP4,1000002\n")
+    assert set(read.columns["code"].values()) == {"1000001", "1000002"}
 
 
 def test_cases_and_ids_without_a_partner_are_said(tmp_path):
@@ -120,6 +138,31 @@ def test_a_column_of_numbers_names_what_is_none(tmp_path):
     assert read.left_out["dose"].endswith("it holds numbers, and <0.1, which is none.")
 
 
+@pytest.mark.parametrize(
+    ("numbers", "why"),
+    [
+        (["0,9", "1,0", "1,25", "10,0"], "its numbers have a decimal comma, such as 0,9; write 0.9."),
+        (["1", "1,25", "3", "1.234,5"], "its numbers have a decimal comma, such as 1,25; write 1.25."),
+        (["950", "1,100", "2,107", "1,000,000"], "have commas between thousands, such as 1,000,000; write 1000000."),
+        (["1,100.5", "2,107.5", "-3,000.0"], "have commas between thousands, such as -3,000.0; write -3000.0."),
+        (
+            ["1,100", "2,107", "3,114"],
+            "its numbers have a comma, such as 1,100, which can be read in two ways; "
+            "write 1.100 where it is decimal, 1100 where it stands between thousands.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("times", [1, 4])
+def test_numbers_with_commas_are_neither_text_nor_guessed_however_many_they_are(tmp_path, numbers, why, times):
+    numbers = [number if k == 0 else f"{k}{number.removeprefix('-')}" for k in range(times) for number in numbers]
+    path = tmp_path / "table.csv"
+    path.write_text("case_id;dose\n" + "".join(f"C{k};{number}\n" for k, number in enumerate(numbers)))
+    read = load_covariates(path, {f"C{k}": f"C{k}" for k in range(len(numbers))})
+    assert read.columns == {}
+    assert times > 1 or read.left_out["dose"].endswith(why)
+    assert "comma" in read.left_out["dose"]
+
+
 def test_two_spellings_of_an_id_with_two_values_are_refused(tmp_path):
     path = tmp_path / "table.csv"
     path.write_text("case_id,site\n001,S\n1,N\n002,S\n")
@@ -149,3 +192,10 @@ def test_spellings_of_what_may_be_one_value_are_said(tmp_path):
     read = load(tmp_path, "patient,site,age\nP1,GE,1\nP2,ge,2\nP3,North,3\nP4,North,4\n")
     assert set(read.columns["site"].values()) == {"GE", "ge", "North"}
     assert read.warnings == ("Values of site that count as different and may be one: GE and ge.",)
+
+
+def test_one_number_in_two_spellings_beside_texts_is_said(tmp_path):
+    read = load(tmp_path, "patient,grade\nP1,1\nP2,1.0\nP3,II\nP4,0\n")
+    assert read.warnings == ("Values of grade that count as different and may be one: 1 and 1.0.",)
+    read = load(tmp_path, "patient,grade\nP1,0\nP2,0.0\nP3,II\nP4,III\n")
+    assert read.warnings == ("Values of grade that count as different and may be one: 0 and 0.0.",)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.base.catalogue import pick
+from afl_core.base.numbers import significant, told_apart, with_unit
 from afl_core.base.words import number_of
 from afl_core.errors import UsageError
 
@@ -141,9 +142,9 @@ class Binning:
         """The edges and their origin in words, to be read after the name of the axis."""
         if self.by_values:
             return f"by its {number_of(self.rest, 'value')}, {EXPLORATORY}"
-        low, high = self.edges
+        low, high = told_apart(*self.edges, digits=digits)
         how = f"{self.how}, {EXPLORATORY}" if self.covariate else self.how
-        return f"at {low:.{digits}g} and {high:.{digits}g}, {how}"
+        return f"at {low} and {high}, {how}"
 
     def assign(self, values: ArrayLike) -> NDArray[np.int64]:
         """Number of the bin of each value: 0, 1, 2 and so on, or `rest` where there is none."""
@@ -159,6 +160,27 @@ class Binning:
             return math.nan, math.nan
         ends = (-math.inf if self.covariate else 0.0, *self.edges, math.inf)
         return ends[number], ends[number + 1]
+
+    def ends_text(self, number: int) -> str:
+        """The range of a bin in words; "" for what has no value, or is one."""
+        return ends_text(self.described, self.names[number], *self.bounds(number))
+
+
+def ends_text(axis: Axis, name: str, low: float, high: float) -> str:
+    """The range of the bin of that name in words; "" for what has no value, or is one.
+
+    >>> ends_text(AXES["size"], "small", 0, 0.95), ends_text(AXES["size"], "medium", 0.95, 2.1)
+    ('up to 0.95 ml', '0.95 to 2.1 ml')
+    """
+    if math.isnan(high):
+        return ""
+    if math.isinf(high):
+        text = f"above {significant(low)}"
+    elif name == axis.names[0]:
+        text = f"up to {significant(high)}"
+    else:
+        text = " to ".join(told_apart(low, high))
+    return with_unit(text, axis.unit)
 
 
 def has_value(axis: str, values: ArrayLike) -> NDArray[np.bool_]:

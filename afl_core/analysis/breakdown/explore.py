@@ -11,7 +11,7 @@ from afl_core.analysis.breakdown.confounding import Correlation, rank_correlatio
 from afl_core.analysis.breakdown.sentences import in_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.ranks import DECIMALS
-from afl_core.base.numbers import interval, number
+from afl_core.base.numbers import interval, number, told_apart
 from afl_core.base.words import number_of
 
 RHO = 2
@@ -102,8 +102,8 @@ def explored_sentence(units: Units, x: Column, y: Column | None) -> str:
     if y is None:
         if x.names or not keep.any():
             return f"{x.label}: {over}."
-        low, middle, high = np.percentile(x.values[keep], [25, 50, 75])
-        return f"{x.label}: median {middle:.3g}, middle half {low:.3g} to {high:.3g}, over {over}."
+        low, middle, high = told_apart(*np.percentile(x.values[keep], [25, 50, 75]))
+        return f"{x.label}: median {middle}, middle half {low} to {high}, over {over}."
     found = explored(units, x, y)
     if found is None:
         return f"{x.label} with {in_sentence(y.label)}: {over}; values without an order have no rank correlation."

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 
-from afl_core.analysis.breakdown.bins import EXPLORATORY
+from afl_core.analysis.breakdown.bins import EXPLORATORY, ends_text
 from afl_core.analysis.breakdown.penalties import rest_words
 from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.units import Units
@@ -72,10 +72,10 @@ def pair_sentence(record: Mapping[Any, Any], units: Units) -> str:
     measured = f"{second} minus {first} {difference}"
     if outcome == "few":
         return f"{where}: {measured}; {count(record, units)}, too few for an interval or a test."
-    ends_text = interval(record["ci_low"], record["ci_high"], measure.digits, sign=True)
+    ends = interval(record["ci_low"], record["ci_high"], measure.digits, sign=True)
     if outcome == "none":
-        return f"{where}: no difference shown ({measured}, {ends_text}).{rest}"
-    return f"{where}: unclear ({measured}, {ends_text}): {_clash(record)}.{rest}"
+        return f"{where}: no difference shown ({measured}, {ends}).{rest}"
+    return f"{where}: unclear ({measured}, {ends}): {_clash(record)}.{rest}"
 
 
 def _clash(record: Mapping[Any, Any]) -> str:
@@ -225,9 +225,9 @@ def bin_words(record: Mapping[Any, Any], units: Units) -> str:
 
 def range_text(record: Mapping[Any, Any], units: Units) -> str:
     """The range of a record's bin; "" over everything, for what has no value, and where a bin is a value."""
-    if record["axis"] == ALL or math.isnan(record["high"]):
+    if record["axis"] == ALL:
         return ""
-    return edges_text(record["low"], record["high"], units.axis(record["axis"]).unit)
+    return ends_text(units.axis(record["axis"]), record["bin"], record["low"], record["high"])
 
 
 def capital(text: str) -> str:
@@ -237,20 +237,6 @@ def capital(text: str) -> str:
     'Small tumours'
     """
     return text[:1].upper() + text[1:]
-
-
-def edges_text(low: float, high: float, unit: str) -> str:
-    """The range of a bin.
-
-    >>> edges_text(0, 0.95, "ml"), edges_text(0.95, 2.1, "ml"), edges_text(0.2, float("inf"), "")
-    ('up to 0.95 ml', '0.95 to 2.1 ml', 'above 0.2')
-    """
-    end = f" {unit}" if unit else ""
-    if math.isinf(high):
-        return f"above {low:.3g}{end}"
-    if math.isinf(low):
-        return f"up to {high:.3g}{end}"
-    return f"{low:.3g} to {high:.3g}{end}" if low else f"up to {high:.3g}{end}"
 
 
 def count(record: Mapping[Any, Any], units: Units) -> str:

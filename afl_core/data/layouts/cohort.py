@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
-from afl_core.base.remote import as_folder
+from afl_core.base.remote import as_folder, only_folder
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
 from afl_core.data.layouts.assembly import Part, build_case, match_part, outside_link, place_of
@@ -152,7 +152,8 @@ def load_cohort(
     """Find the cases of a folder; no image is read, or fetched.
 
     Args:
-        root: Folder of the data set; or its address, or an archive, which `as_folder` makes one of.
+        root: Folder of the data set; or its address, or an archive, which `as_folder` makes one of. An archive that
+            follows no layout and holds one folder is opened there.
         layout: Name in `LAYOUTS`, or path of a file that describes one; detected if None.
         labels: Name in `SCHEMES`, or codes as `find_scheme` takes them; if None, what layout and data set say. Where
             they say nothing and a part of the tumour is asked for, the references are read, and one scheme must fit.
@@ -168,13 +169,22 @@ def load_cohort(
             named; or if the table of patients cannot be used.
         UsageError: If there is no layout, scheme or region of that name, or no single scheme for the region.
     """
-    root = as_folder(root)
-    scan = scan_folder(root)
-    chosen = choose_layout(root, scan, layout)
+    root, scan, chosen = _opened(as_folder(root), layout)
     if chosen.declare is not None:
         chosen = chosen.declare(root, chosen)
     cohort = replace(_build_cohort(root, chosen, scan), trust_voxel_order=trust_voxel_order)
     return _with_patients(with_region(cohort, labels, region), patients)
+
+
+def _opened(root: Path, layout: str | None) -> tuple[Path, FolderScan, Layout]:
+    """The folder of the cases, its files and its layout: this one, or the one in which all of an archive lies."""
+    scan = scan_folder(root)
+    try:
+        return root, scan, choose_layout(root, scan, layout)
+    except DataError:
+        if (folder := only_folder(root)) is None:
+            raise
+    return _opened(folder, layout)
 
 
 def references_cohort(

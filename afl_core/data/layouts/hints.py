@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from afl_core.base.remote import address
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
@@ -146,7 +147,7 @@ def _masks(root: Path, files: Sequence[str], _accepted: Sequence[Layout]) -> Hin
 
 def _typed(root: Path, folder: str) -> str:
     """A folder as a command takes it."""
-    return shlex.quote(str(root / folder))
+    return shlex.quote(address(root / folder))
 
 
 def _as_it_is(name: str) -> str:

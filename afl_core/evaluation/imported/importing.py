@@ -22,6 +22,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.imported.catalogue import TABLE, TOOLS, Column, Tool
 from afl_core.evaluation.imported.formats import read_entries, tell_format
 from afl_core.evaluation.imported.sizes import case_facts
+from afl_core.evaluation.imported.summaries import without_summaries
 from afl_core.evaluation.imported.values import Choice, Entry
 from afl_core.evaluation.manifest import FORMAT, IMPORTED, MANIFEST, Manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SourceSection
@@ -93,6 +94,7 @@ def import_tables(request: Request, out: Path) -> Results:
     format_ = _format(request, [path for _, path in paths])
     tool = _tool(format_, request)
     entries = [(entry, path) for name, path in paths for entry in _named(path, name, format_, request)]
+    entries, left_out = without_summaries(entries) if format_ != "nnunet" else (entries, {})
     entries = _of_region(entries, request.region)
     _check(entries, tool)
     unit = {"nnunet": "voxels", "brats": "mm3"}.get(tool.name, request.choice.size_unit)
@@ -102,7 +104,7 @@ def import_tables(request: Request, out: Path) -> Results:
         raise DataError("No case of these tables can be used", received=next(iter(problems.items()), None))
     table = pd.DataFrame(rows)
     metrics = {tool.key(c): _section(c, tool) for c in tool.columns if tool.key(c) in table}
-    manifest = _manifest(entries, tool, request, problems).model_copy(update={"metrics": metrics})
+    manifest = _manifest(entries, tool, request, problems | left_out).model_copy(update={"metrics": metrics})
     manifest = _with_covariates(manifest, request, list(dict.fromkeys(table["case_id"])))
     write_table(out / CASES, table)
     write_atomically(out / MANIFEST, (json.dumps(manifest.record(), indent=1) + "\n").encode())

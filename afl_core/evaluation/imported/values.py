@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from afl_core.base.catalogue import pick
+from afl_core.data.covariates import MISSING
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.patient_table import read_tables
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.imported.catalogue import Column
 
-_NOTHING = frozenset({"", "nan", "na", "n/a", "none", "null", "-", "inf", "+inf", "-inf", "infinity", "-infinity"})
+_NOTHING = MISSING | {"none", "inf", "+inf", "-inf", "infinity", "-infinity"}
 
 SIZE_UNITS: Mapping[str, float] = {"ml": 1.0, "mm3": 1e-3, "voxels": math.nan}
 """Unit of a size to its ml; that of voxels has to be given."""
@@ -115,7 +116,7 @@ def to_number(value: object, where: str) -> float:
             raise ValueError
         parsed = float(value)
     except (ValueError, OverflowError):
-        todo = "Write numbers with a point, and without a percent sign"
+        todo = "Write numbers with a point, and without a percent sign; delete rows that sum up others"
         raise DataError(f"{where} holds something else than a number", received=repr(value)[:60], todo=todo) from None
     return parsed if math.isfinite(parsed) else math.nan
 

@@ -4,6 +4,7 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import AXES, Binning, Edges
 from afl_core.analysis.breakdown.units import Units
+from afl_core.base.numbers import significant, told_apart
 from afl_core.glossary import explain
 from afl_core.ui.shared.errors import plain
 
@@ -21,7 +22,7 @@ def choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges
                 label,
                 min_value=0.0,
                 value=None,
-                placeholder=f"{edge:.3g}",
+                placeholder=significant(edge),
                 help=explain(AXES[axis.key].label, "Edge"),
                 key=f"{axis.key}_{name}",
                 bind="query-params",
@@ -36,9 +37,8 @@ def choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges
                 for typed_edge, edge in zip(typed, binning.edges, strict=True)
             )
             if low > high:
-                todo = (
-                    f"{low:.3g} lies above {high:.3g}: change one of them. Until then the edges are those shown in grey"
-                )
+                above = " lies above ".join(told_apart(low, high))
+                todo = f"{above}: change one of them. Until then the edges are those shown in grey"
                 st.error(plain(f"{axis.label}: the first edge must not lie above the second, but {todo}."))
             else:
                 edges[axis.key] = (float(low), float(high))

@@ -27,7 +27,7 @@ from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
-from afl_core.base.numbers import interval, number
+from afl_core.base.numbers import interval, number, told_apart
 from afl_core.data.labels import region_title
 from afl_core.errors import DataError
 from afl_core.figures.bins import plot_grid, plot_sweep
@@ -186,7 +186,7 @@ def _show_recall(selection: Selection) -> None:
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in false_positives_sentences(lesions)))
     st.caption(
         "Share of the reference's lesions that the matcher finds, with Wilson's 95 % interval over lesions. Lesions "
-        f"are binned by their own volume at {size.edges[0]:.3g} and {size.edges[1]:.3g} ml ({size.how})."
+        f"are binned by their own volume at {' and '.join(told_apart(*size.edges))} ml ({size.how})."
     )
 
 

@@ -8,8 +8,6 @@ from typing import Any, cast
 import pandas as pd
 import streamlit as st
 
-from afl_core.analysis.breakdown.bins import AXES
-from afl_core.analysis.breakdown.sentences import edges_text
 from afl_core.analysis.xray.findings import bin_sentence, distance_sentence
 from afl_core.analysis.xray.focusing import (
     SETTINGS,
@@ -244,10 +242,7 @@ def _show_bins(selection: Selection, settings: Mapping[str, Setting]) -> None:
         return
     there = tumours(selection.table)
     medians = focusing_by_bin(there, settings, selection.size.assign(there["size"]))
-    labels = [
-        f"{name}<br>{edges_text(*selection.size.bounds(k), AXES['size'].unit)}"
-        for k, name in enumerate(selection.size.names[:3])
-    ]
+    labels = [f"{name}<br>{selection.size.ends_text(k)}" for k, name in enumerate(selection.size.names[:3])]
     show_chart(plot_focusing(medians, labels), f"{selection.workspace.name} focusing", key="focusing")
     of_loss = {"A-FL released": medians["A-FL released"], YOURS: medians[YOURS]}
     st.markdown(

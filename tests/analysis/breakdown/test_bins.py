@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from afl_core.analysis.breakdown.bins import AXES, REST, Binning, has_value, tertiles
+from afl_core.analysis.breakdown.bins import AXES, REST, Axis, Binning, has_value, tertiles
 from afl_core.errors import UsageError
 
 NAN = math.nan
@@ -46,6 +46,28 @@ def test_a_roughness_of_zero_is_a_value():
 
 def test_an_edge_belongs_to_the_bin_below():
     assert Binning("size", (1.0, 5.0), "").assign([0.999, 1, 1.001, 5, 5.001]).tolist() == [0, 0, 1, 1, 2]
+
+
+DOSE = Axis("dose", "Dose", "Dose", "", ("low", "medium", "high"), "no value", is_covariate=True)
+
+
+@pytest.mark.parametrize(
+    ("binning", "expected"),
+    [
+        (Binning("size", (1.643, 8.888), ""), ["up to 1.64 ml", "1.64 to 8.89 ml", "above 8.89 ml", ""]),
+        (Binning("size", (1 / 3, 1234.5), ""), ["up to 0.333 ml", "0.333 to 1234 ml", "above 1234 ml", ""]),
+        (Binning("roughness", (0.0, 0.2), ""), ["up to 0", "0 to 0.2", "above 0.2", ""]),
+        (Binning("dose", (2006.33, 2012.67), "", DOSE), ["up to 2006", "2006 to 2013", "above 2013", ""]),
+        (Binning("dose", (100069.7, 100139.3), "", DOSE), ["up to 100070", "100070 to 100139", "above 100139", ""]),
+        (Binning("dose", (0.0, 1.0), "", DOSE), ["up to 0", "0 to 1", "above 1", ""]),
+        (Binning("dose", (-1.0, 0.0), "", DOSE), ["up to -1", "-1 to 0", "above 0", ""]),
+        (Binning("dose", (7.398, 7.402), "", DOSE), ["up to 7.4", "7.398 to 7.402", "above 7.4", ""]),
+    ],
+)
+def test_the_range_of_a_bin_tells_its_edges_apart(binning, expected):
+    assert [binning.ends_text(k) for k in range(4)] == expected
+    low, high = expected[1].removesuffix(" ml").split(" to ")
+    assert binning.where().startswith(f"at {low} and {high}, ")
 
 
 def test_equal_values_share_the_first_bin():

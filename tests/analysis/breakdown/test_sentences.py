@@ -11,7 +11,6 @@ from afl_core.analysis.breakdown.measures import MEASURES, build_measure
 from afl_core.analysis.breakdown.records import ALL
 from afl_core.analysis.breakdown.sentences import (
     count,
-    edges_text,
     evidence_sentence,
     grid_sentence,
     in_sentence,
@@ -204,14 +203,6 @@ REST = {"low": NAN, "high": NAN}
 )
 def test_places(of, level, expected):
     assert place(of, units(level=level)) == expected
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0, 0, "up to 0 ml"), (0, 2, "up to 2 ml"), (0, math.inf, "above 0 ml"), (1 / 3, 1234.5, "0.333 to 1.23e+03 ml")],
-)
-def test_edges(low, high, expected):
-    assert edges_text(low, high, "ml") == expected
 
 
 @pytest.mark.parametrize(

@@ -153,6 +153,61 @@ def test_any_wide_table_with_chosen_columns(tmp_path, mark, encoding):
     assert opened.manifest.missing == {"y": ("p2",)}
 
 
+CASES = "case_id,d\nP01,0.2\nP25,0.4\nP03,0.6\nP04,0.8\n"
+
+
+def test_rows_that_sum_up_others_are_no_cases_and_it_is_said(tmp_path):
+    sums = (
+        "Average",
+        "MEDIAN",
+        "25quantile",
+        "75th percentile",
+        "95%",
+        "q1",
+        "std.",
+        "Mean (SD)",
+        "min",
+        "max",
+        "All cases",
+    )
+    (tmp_path / "A.csv").write_text(CASES + "".join(f"{name},0.9\n" for name in sums))
+    (tmp_path / "B.csv").write_text(CASES.replace("0.2", "0.3"))
+    choice = Choice((parse_metric("d=higher"),))
+    opened = imported(tmp_path, tmp_path / "A.csv", tmp_path / "B.csv", tool="mine", choice=choice)
+    assert means(opened) == {"d (mine)": pytest.approx({"A": 0.5, "B": 0.525})}
+    assert set(opened.rows["case_id"]) == {"P01", "P25", "P03", "P04"}
+    assert set(opened.manifest.data.skipped) == set(sums)
+    assert opened.manifest.missing == {}
+
+
+def test_rows_that_sum_up_others_are_told_in_every_form_whose_cells_name_cases(tmp_path):
+    (tmp_path / "audit.csv").write_text(AUDIT + "Mean,EDE,nn_unet,0.1,1,0.1\n")
+    (tmp_path / "panoptica.tsv").write_text(PANOPTICA + "average\t1\t0\t0\t1.0\t0.8\t0.8\t0.1\t0.1\n")
+    (tmp_path / "net").mkdir()
+    for name in ("BraTS-1", "mean"):
+        (tmp_path / "net" / f"{name}.csv").write_text(BRATS.format(fp=0, mm3=1000.0, lesionwise=0.4))
+    for k, (file, region, left) in enumerate(
+        (("audit.csv", "EDE", "Mean"), ("panoptica.tsv", "", "average"), ("net", "WT", "mean"))
+    ):
+        (tmp_path / str(k)).mkdir()
+        opened = imported(tmp_path / str(k), tmp_path / file, region=region)
+        assert list(opened.manifest.data.skipped) == [left]
+        assert left not in set(opened.rows["case_id"])
+
+
+@pytest.mark.parametrize("names", [("Anna", "Max"), ("mean", "std"), ("q1", "q2", "q3")])
+def test_what_may_be_a_case_or_sum_up_others_is_refused(tmp_path, names):
+    (tmp_path / "t.csv").write_text("case_id,d\n" + "".join(f"{name},0.5\n" for name in names))
+    with pytest.raises(DataError, match=r"may be cases or sum up others.*Delete the rows"):
+        imported(tmp_path, tmp_path / "t.csv", choice=Choice((parse_metric("d=higher"),)))
+
+
+def test_masks_of_nnunet_are_cases_whatever_they_are_called(tmp_path):
+    path = write_nnunet(tmp_path / "FL" / "summary.json")
+    path.write_text(path.read_text().replace("/a.nii.gz", "/P1.nii.gz").replace("/b.nii.gz", "/all.nii.gz"))
+    assert "all" in set(imported(tmp_path, path).rows["case_id"])
+
+
 def test_a_long_table_has_a_row_a_metric(tmp_path):
     text = "case,model,metric,value\na,x,dsc,0.5\na,x,hd,3\nb,x,dsc,0.7\nb,x,hd,5\n"
     (tmp_path / "t.csv").write_text(text)
@@ -242,6 +297,13 @@ def test_a_percentage_can_be_taken_with_its_unit(tmp_path):
     choice = Choice((parse_metric("d=higher:%"),))
     opened = imported(tmp_path, tmp_path / "t.csv", tool="mine", choice=choice)
     assert means(opened) == {"d (mine)": pytest.approx({"t": 85.0})}
+
+
+@pytest.mark.parametrize("word", ["#N/A", "NULL", "?", "None", "-"])
+def test_words_for_no_value_are_none_in_any_table(tmp_path, word):
+    (tmp_path / "t.csv").write_text(f"case_id,d\nP1,0.2\nP2,{word}\nP3,0.4\n")
+    opened = imported(tmp_path, tmp_path / "t.csv", tool="mine", choice=Choice((parse_metric("d=higher"),)))
+    assert means(opened) == {"d (mine)": pytest.approx({"t": 0.3})}
 
 
 def test_tables_of_two_tools_are_not_mixed(tmp_path, nnunet):
