@@ -210,7 +210,7 @@ def _n_sentence(findings: Findings) -> str:
 
 
 def _edges_sentence(findings: Findings) -> str:
-    edges = [f"{findings.units.axis(b.axis).label} {b.where()}" for b in findings.breakdown.binnings]
+    edges = [f"{findings.units.axis(b.axis).title} {b.where()}" for b in findings.breakdown.binnings]
     return " ".join([*([f"Edges of the bins: {'; '.join(edges)}."] if edges else []), *findings.breakdown.unbinned])
 
 

@@ -40,7 +40,7 @@ def test_what_is_not_there_is_a_dash_and_nothing_is_minus_zero():
         NOTHING
     }
     assert number(-0.0004, sign=True) == "0.000"
-    assert interval(-0.04, 1234.56, 1, sign=True) == "0.0 to +1,234.6"
+    assert interval(-0.04, 1234.56, 1, sign=True) == "-0.04 to +1,234.6"
 
 
 def test_ticks_of_a_logarithmic_axis_can_be_read():

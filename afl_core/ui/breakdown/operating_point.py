@@ -69,7 +69,7 @@ def _choose_size(curves: dict[str, Curves], size: Binning) -> dict[str, Curves]:
         required=True,
         key="curves_of",
         bind="query-params",
-        help=f"Bins of tumour volume {size.where()}; thresholds above are chosen on all cases.",
+        help=f"Bins of tumour volume (ml) {size.where()}; thresholds above are chosen on all cases.",
     )
     return bins.get(str(chosen), curves)
 

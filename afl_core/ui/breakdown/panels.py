@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     evidence_sentence,
     false_positives_sentences,
+    in_sentence,
     levels_sentence,
     pair_sentence,
     range_text,
@@ -218,7 +219,7 @@ def _axis_words(axis: str, units: Units) -> str:
 
 def _caption(selection: Selection) -> str:
     units = selection.units
-    edges = "; ".join(f"{units.axis(b.axis).label.lower()} {b.where()}" for b in selection.breakdown.binnings)
+    edges = "; ".join(f"{in_sentence(units.axis(b.axis).title)} {b.where()}" for b in selection.breakdown.binnings)
     ours = f"The edges are ours, the paper publishes none: {edges}. " if edges else ""
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
     touched = selection.workspace.rows[selection.workspace.rows["empty"] != ""]["case_id"].nunique()
