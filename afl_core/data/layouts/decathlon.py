@@ -1,14 +1,15 @@
 """The Medical Segmentation Decathlon's tasks and nnU-Net's raw data sets, with their dataset.json."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.storage import read_json
-from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, WHOLE, Scheme
+from afl_core.data.label_codes import CORES
+from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
 
@@ -31,7 +32,12 @@ _KINDS = (
 )
 """Meaning of a declared name; the first match counts."""
 
-_REGIONS = ((re.compile(r"(?i)whole|\bwt\b"), WHOLE), (re.compile(r"(?i)core|\btc\b"), CORE), _KINDS[1])
+_REGIONS = (
+    (re.compile(r"(?:whole)?(?:wt)?"), WHOLE),
+    (re.compile(r"(?:core)?(?:tc)?"), CORE),
+    (re.compile(r"(?:(?:contrast|gd)?enhanc(?:ing|ed|ement))?(?:et|at)?"), ENHANCING),
+)
+"""Region that a declared name says, if all of it fits, without signs and the word tumour: `Whole tumour (WT)`."""
 
 
 def declare(root: Path, layout: Layout) -> Layout:
@@ -91,8 +97,8 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     """Labels as dataset.json declares them: value to name, name to value, or name to the values of a region.
 
     The regions are those under `REGIONS`, if it is there. Else TC and ET are there where the names tell edema, core and
-    enhancing tumour apart, and any other declared name is a region of its own. A label called `ignore` is known and no
-    tumour.
+    enhancing tumour apart, and any other declared name is a region of its own; but one label of several that is called
+    TC or WT makes none, since it may be a shell of it. A label called `ignore` is known and no tumour.
 
     Raises:
         DataError: If it declares something else.
@@ -106,28 +112,30 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     tumour = {name: values for name, values in named.items() if name.lower() != "ignore"}
     everything = tuple(sorted({value for values in tumour.values() for value in values} - {0}))
     kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in tumour}
-    regions: dict[str, tuple[int, ...]] = {WHOLE: everything}
+    regions, unclear = {WHOLE: everything}, frozenset[str]()
     if REGIONS in declaration:
         regions |= _said_regions(declaration[REGIONS], everything, path)
     elif any(len(values) > 1 for values in tumour.values()):
-        regions |= {_region(name): values for name, values in tumour.items()}
+        regions |= _apart(((_claimed(name, tumour), values) for name, values in tumour.items()), path)
     elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
         by_kind = {kind: tumour[name] for name, kind in kinds.items()}
         enhancing = by_kind.get(ENHANCING, ())
         parts = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
         regions |= {name: labels for name, labels in parts.items() if labels}  # without labels it would be every label
-    else:
-        regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
+    elif len(tumour) > 1:
+        own = _apart(tumour.items(), path)
+        unclear = frozenset(name for name in own if _region(name) in (WHOLE, CORE) and name not in CORES)
+        regions |= {name: values for name, values in own.items() if name not in unclear}
     meanings = {v: " / ".join(n for n, values in named.items() if v in values) for v in sorted({*everything, *ignored})}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
-    return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions))
+    return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions), unclear=unclear)
 
 
 def _said_regions(regions: object, known: Sequence[int], path: Path) -> dict[str, tuple[int, ...]]:
     """The regions that dataset.json names itself, each of labels that it has."""
     if not isinstance(regions, dict):
         raise _wrong(path, REGIONS, regions)
-    said = {str(name).lower(): _values(values, path) for name, values in regions.items()}
+    said = _apart(((name, _values(values, path)) for name, values in regions.items()), path)
     if not all(set(values) <= set(known) for values in said.values()):
         raise _wrong(path, REGIONS, regions)
     return said
@@ -141,7 +149,25 @@ def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:
 
 
 def _region(name: str) -> str:
-    return next((region for pattern, region in _REGIONS if pattern.search(name)), name.lower())
+    """The region that a name says and nothing besides, else the name itself."""
+    said, key = re.sub(r"tumou?r|[\W_]+", "", name.lower()), name.lower()
+    return next((region for pattern, region in _REGIONS if said and pattern.fullmatch(said)), SYNONYMS.get(key, key))
+
+
+def _claimed(name: str, names: Iterable[str]) -> str:
+    """The region that a name says; where several names say one, only the region's own name has it."""
+    alone = sum(_region(other) == _region(name) for other in names) == 1
+    return _region(name) if alone else SYNONYMS.get(name.lower(), name.lower())
+
+
+def _apart(named: Iterable[tuple[str, tuple[int, ...]]], path: Path) -> dict[str, tuple[int, ...]]:
+    """Labels by their name in lower case; raises `DataError` where one name has several."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, values in named:
+        if set(found.setdefault(name.lower(), values)) != set(values):
+            both = f"{name.lower()}: {list(found[name.lower()])} and {list(values)}"
+            raise DataError(f"{path} gives one name to different labels", received=both, todo="Name them apart")
+    return found
 
 
 def _values(value: object, path: Path) -> tuple[int, ...]:
