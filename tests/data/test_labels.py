@@ -159,6 +159,23 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
         ({"background": 0, "lesion": 1, "ignore": 2}, {"whole": (1,)}),
         ({"background": 0, "kidney": 1, "cyst": 2}, {"whole": (1, 2), "kidney": (1,), "cyst": (2,)}),
         ({"background": 0, "edema": 1, "necrosis": 2}, {"whole": (1, 2), "tc": (2,)}),  # no ET: () would be every label
+        (
+            {"background": 0, "NCR": 1, "SNFH": 2, "ET": 3, "RC": 4},
+            {"whole": (1, 2, 3), "tc": (1, 3), "et": (3,), "rc": (4,)},  # but for RC as `brats2024`
+        ),
+        (
+            {"0": "background", "1": "lesion", "3": "Resection_Cavity (RC)"},
+            {"whole": (1,), "lesion": (1,), "resection_cavity (rc)": (3,)},
+        ),
+        (
+            {"background": 0, "tumor core": [1, 3], "edema": 2, "postop cavity": [4]},
+            {"whole": (1, 2, 3), "tc": (1, 3), "edema": (2,), "postop cavity": (4,)},
+        ),
+        ({"background": 0, "cavity": 1}, {"whole": (1,)}),  # it is what is segmented
+        (
+            {"background": 0, "oral cavity": 1, "tumor": 2},
+            {"whole": (1, 2), "oral cavity": (1,), "tumor": (2,)},
+        ),
     ],
 )
 def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int, ...]]) -> None:

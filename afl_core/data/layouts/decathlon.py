@@ -1,14 +1,14 @@
 """The Medical Segmentation Decathlon's tasks and nnU-Net's raw data sets, with their dataset.json."""
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.storage import read_json
-from afl_core.data.label_codes import CORES
+from afl_core.data.label_codes import CORES, is_cavity
 from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
@@ -98,7 +98,8 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
 
     The regions are those under `REGIONS`, if it is there. Else TC and ET are there where the names tell edema, core and
     enhancing tumour apart, and any other declared name is a region of its own; but one label of several that is called
-    TC or WT makes none, since it may be a shell of it. A label called `ignore` is known and no tumour.
+    TC or WT makes none, since it may be a shell of it. A label called `ignore` is known and no tumour, and so is a
+    cavity, which is a region of its own.
 
     Raises:
         DataError: If it declares something else.
@@ -108,30 +109,39 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
         raise _wrong(path, "labels", labels)
     named = {str(name): _values(value, path) for name, value in _turned(labels).items()}
     named = {name: values for name, values in named.items() if values != (0,)}
-    ignored = {value for name, values in named.items() if name.lower() == "ignore" for value in values}
+    known = sorted({value for values in named.values() for value in values} - {0})
+    meanings = {value: " / ".join(name for name, values in named.items() if value in values) for value in known}
     tumour = {name: values for name, values in named.items() if name.lower() != "ignore"}
-    everything = tuple(sorted({value for values in tumour.values() for value in values} - {0}))
-    kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in tumour}
+    parts = {name: values for name, values in tumour.items() if not is_cavity(name)} or tumour
+    everything = tuple(sorted({value for values in parts.values() for value in values} - {0}))
     regions, unclear = {WHOLE: everything}, frozenset[str]()
     if REGIONS in declaration:
-        regions |= _said_regions(declaration[REGIONS], everything, path)
+        regions |= _said_regions(declaration[REGIONS], meanings, path)
     elif any(len(values) > 1 for values in tumour.values()):
         regions |= _apart(((_claimed(name, tumour), values) for name, values in tumour.items()), path)
-    elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
-        by_kind = {kind: tumour[name] for name, kind in kinds.items()}
-        enhancing = by_kind.get(ENHANCING, ())
-        parts = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
-        regions |= {name: labels for name, labels in parts.items() if labels}  # without labels it would be every label
+    elif told := _told_apart(parts):
+        regions |= told | {name.lower(): values for name, values in tumour.items() if name not in parts}
     elif len(tumour) > 1:
         own = _apart(tumour.items(), path)
-        unclear = frozenset(name for name in own if _region(name) in (WHOLE, CORE) and name not in CORES)
+        shells = [name for name in own if _region(name) in (WHOLE, CORE) and name not in CORES]
+        unclear = frozenset(shells if len(parts) > 1 else ())
         regions |= {name: values for name, values in own.items() if name not in unclear}
-    meanings = {v: " / ".join(n for n, values in named.items() if v in values) for v in sorted({*everything, *ignored})}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
     return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions), unclear=unclear)
 
 
-def _said_regions(regions: object, known: Sequence[int], path: Path) -> dict[str, tuple[int, ...]]:
+def _told_apart(parts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """TC and ET of labels that are one each of core, enhancing tumour and edema; {} where their names do not say so."""
+    kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in parts}
+    if not all(kinds.values()) or not len(set(kinds.values())) == len(parts) > 1:
+        return {}
+    by_kind = {kind: parts[name] for name, kind in kinds.items()}
+    enhancing = by_kind.get(ENHANCING, ())
+    regions = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+    return {name: labels for name, labels in regions.items() if labels}  # without labels it would be every label
+
+
+def _said_regions(regions: object, known: Collection[int], path: Path) -> dict[str, tuple[int, ...]]:
     """The regions that dataset.json names itself, each of labels that it has."""
     if not isinstance(regions, dict):
         raise _wrong(path, REGIONS, regions)

@@ -264,6 +264,14 @@ def test_a_described_layout(tmp_path: Path) -> None:
         load_cohort(tmp_path)
 
 
+def test_a_cavity_of_a_described_layout_is_no_tumour_unless_its_whole_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "a.nii.gz", [1, 4])
+    text = 'reference = "{case}.nii.gz"\n[labels]\n1 = "ET"\n4 = "resection cavity"\n'
+    for regions, inside in (("", (1,)), ("[regions]\nwhole = [1, 4]\n", (1, 4))):
+        (tmp_path / "afl-layout.toml").write_text(text + regions)
+        assert load_cohort(tmp_path).region.inside == inside
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -279,6 +287,7 @@ def test_a_described_layout(tmp_path: Path) -> None:
         ('reference = "{case}.nii"\nlabels = "brts"', "Did you mean brats"),
         ('reference = "{case}.nii"\n[labels]\nx = "lesion"', "whole numbers from 1"),
         ('reference = "{case}.nii"\n[labels]\n1 = "lesion"\n[regions]\ntc = [2]', "tc 2 is no label"),
+        ('reference = "{case}.nii"\n[labels]\n1 = "a"\n[regions]\nwhole = [1]\nwt = []', "one region twice"),
         ('[images]\nreference = "{case}.nii"', "no name of a sequence"),
         ("x = ", "afl-layout.toml"),
     ],
