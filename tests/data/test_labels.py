@@ -171,6 +171,15 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
             {"background": 0, "tumor core": [1, 3], "edema": 2, "postop cavity": [4]},
             {"whole": (1, 2, 3), "tc": (1, 3), "edema": (2,), "postop cavity": (4,)},
         ),
+        ({"0": "background", "1": "lesion", "2": "lesion", "3": "lesion"}, {"whole": (1, 2, 3)}),
+        (
+            {"0": "background", "1": "necrosis", "2": "edema", "3": "necrosis", "4": "ET"},
+            {"whole": (1, 2, 3, 4), "tc": (1, 3, 4), "et": (4,)},
+        ),
+        (
+            {"0": "background", "2": "kidney", "1": "cyst", "3": "kidney"},
+            {"whole": (1, 2, 3), "kidney": (2, 3), "cyst": (1,)},
+        ),
         ({"background": 0, "cavity": 1}, {"whole": (1,)}),  # it is what is segmented
         (
             {"background": 0, "oral cavity": 1, "tumor": 2},
@@ -183,6 +192,16 @@ def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int
     assert dict(scheme.regions) == regions
     assert 0 not in scheme.values
     assert ("ignore" in labels) == (2 in scheme.values and len(regions["whole"]) == 1)
+
+
+def test_two_labels_of_one_name_are_known_both(tmp_path: Path) -> None:
+    made_trees.nnunet(tmp_path)
+    path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
+    said = {"0": "background", "1": "lesion", "2": "lesion", "3": "lesion"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": said}))
+    write(first_mask(tmp_path), [1, 2, 3])
+    case = next(case for case in load_cohort(tmp_path).cases if case.reference)
+    assert load_case(case, sequences=()).reference.array.sum() == 3  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

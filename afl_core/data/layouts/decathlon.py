@@ -107,17 +107,18 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     labels = declaration.get("labels")
     if not isinstance(labels, dict) or not labels:
         raise _wrong(path, "labels", labels)
-    named = {str(name): _values(value, path) for name, value in _turned(labels).items()}
-    named = {name: values for name, values in named.items() if values != (0,)}
-    known = sorted({value for values in named.values() for value in values} - {0})
+    named = {name: values for name, values in _named(labels, path).items() if values != (0,)}
+    known = sorted({value for values in named.values() for value in values})
+    if 0 in known:  # the background is a label by itself
+        raise _wrong(path, "labels", labels)
     meanings = {value: " / ".join(name for name, values in named.items() if value in values) for value in known}
     tumour = {name: values for name, values in named.items() if name.lower() != "ignore"}
     parts = {name: values for name, values in tumour.items() if not is_cavity(name)} or tumour
-    everything = tuple(sorted({value for values in parts.values() for value in values} - {0}))
+    everything = tuple(sorted({value for values in parts.values() for value in values}))
     regions, unclear = {WHOLE: everything}, frozenset[str]()
     if REGIONS in declaration:
         regions |= _said_regions(declaration[REGIONS], meanings, path)
-    elif any(len(values) > 1 for values in tumour.values()):
+    elif any(isinstance(value, list) and len(value) > 1 for value in labels.values()):
         regions |= _apart(((_claimed(name, tumour), values) for name, values in tumour.items()), path)
     elif told := _told_apart(parts):
         regions |= told | {name.lower(): values for name, values in tumour.items() if name not in parts}
@@ -151,11 +152,14 @@ def _said_regions(regions: object, known: Collection[int], path: Path) -> dict[s
     return said
 
 
-def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Name to value, whichever way round it was declared."""
-    if all(str(key).isdecimal() for key in labels):
-        return {str(name): int(value) for value, name in labels.items()}
-    return labels
+def _named(labels: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:
+    """Name to its labels, whichever way round they were declared; several numbers of one name are all of it."""
+    if not all(re.fullmatch("[0-9]{1,5}", key) for key in labels):
+        return {name: _values(value, path) for name, value in labels.items()}
+    named: dict[str, tuple[int, ...]] = {}
+    for number, name in sorted(labels.items(), key=lambda item: int(item[0])):
+        named[str(name)] = (*named.get(str(name), ()), *_values(int(number), path))
+    return named
 
 
 def _region(name: str) -> str:

@@ -201,6 +201,8 @@ def test_nnunet_needs_its_dataset_json_and_takes_the_channels_from_it(tmp_path: 
         '{"channel_names": {"0": "T1"}, "labels": {"a": "x"}}',
         '{"channel_names": {"0": "T1"}, "labels": {"a": -1}}',
         '{"channel_names": {"0": "T1"}, "labels": [1]}',
+        '{"channel_names": {"0": "T1"}, "labels": {"a": [0, 1]}}',
+        '{"channel_names": {"0": "T1"}, "labels": {"0": "background", "1": "a", "4": "background"}}',
     ],
 )
 def test_a_dataset_json_that_declares_nothing_usable_is_one_message(tmp_path: Path, content: str) -> None:
