@@ -78,12 +78,12 @@ class Scheme:
         >>> SCHEMES["brats"].region("Ring=2,4")
         Region(name='ring=2+4', inside=(2, 4), known=(1, 2, 4))
         """
-        if "=" in name:
-            return self._made(name)
         if name.lower() in self.unclear - {WHOLE}:
             todo = f"Say what each label is alone, such as {EXAMPLE_CODES}, or take of these: {', '.join(self.regions)}"
             raise UsageError(f"{name.lower()} is no name of one label", received=self.title, todo=todo)
         key = SYNONYMS.get(name.lower(), name.lower())
+        if "=" in name and key not in self.regions:
+            return self._made(name)
         if key not in self.regions:
             hint = f"Did you mean {near}? " if (near := nearest_key(self.regions | SYNONYMS, key)) else ""
             raise UsageError(
@@ -115,7 +115,7 @@ class Scheme:
         """
         title = self.whole if region == WHOLE else region_title(region)
         labels = "+".join(map(str, self.region(region).inside))
-        return f"{title}: {labels}" if labels and "=" not in region else title
+        return f"{title}: {labels}" if labels and region in self.regions else title
 
     def mapping(self, region: str) -> str:
         """A region and every label, for people.

@@ -277,6 +277,28 @@ def test_a_region_that_is_declared_as_one_label_of_several_is_asked_about(
     assert load_cohort(tmp_path, labels="ed=1,ncr=2,et=3", region="tc").region.inside == (2, 3)
 
 
+def test_an_equals_sign_in_a_declared_name_makes_no_region(tmp_path: Path) -> None:
+    made_trees.nnunet(tmp_path / "nnunet")
+    path = tmp_path / "nnunet" / "Dataset137_BraTS2021" / "dataset.json"
+    labels = {"background": 0, "ISUP=1": 1, "ISUP>=2": 2, "other": 3}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
+    cohort = with_regions(load_cohort(tmp_path / "nnunet"), ())
+    assert {region.name: region.inside for region in cohort.regions} == {
+        "whole": (1, 2, 3),
+        "isup=1": (1,),
+        "isup>=2": (2,),
+        "other": (3,),
+    }
+    assert load_cohort(tmp_path / "nnunet", region="ISUP>=2").region.inside == (2,)
+    made = load_cohort(tmp_path / "nnunet", region="isup=2+1")
+    assert (made.region.name, made.region.inside) == ("isup=1+2", (1, 2))
+    assert [cohort.scheme.title_of(name) for name in ("isup=1", "isup=1+2")] == ["isup=1: 1", "isup=1+2"]
+    write(tmp_path / "own" / "a.nii.gz", [1, 2])
+    text = 'reference = "{case}.nii.gz"\n[labels]\n1 = "a"\n2 = "b"\n[regions]\n"Grade>=2" = [2]\n'
+    (tmp_path / "own" / "afl-layout.toml").write_text(text)
+    assert load_cohort(tmp_path / "own", region="grade>=2").region.inside == (2,)
+
+
 def test_ignored_voxels_are_no_tumour(tmp_path: Path) -> None:
     made_trees.nnunet(tmp_path)
     path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
