@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -192,23 +193,29 @@ def _values(value: object, path: Path) -> tuple[int, ...]:
 
 
 def _sequences(names: Sequence[str]) -> tuple[str, ...]:
-    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain."""
+    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain.
+
+    Channels of nnU-Net may share a name, since it says how they are normalised: the second is `ct_2`.
+    """
     low = [name.strip().lower() for name in names]
     brain = bool({"flair", "t1", "t1w", "t1gd", "t1ce", "t1c"} & set(low))
     called = {"t1w": "t1", "t1gd": "t1ce", "t1c": "t1ce", "t2f": "flair", "t1n": "t1"} | (
         {"t2w": "t2"} if brain else {}
     )
-    return tuple(called.get(name, name) for name in low)
+    known = [called.get(name, name) for name in low]
+    numbered: list[str] = []
+    for name in known:
+        further = (f"{name}_{number}" for number in count(2))
+        free = (other for other in further if other not in known and other not in numbered)
+        numbered.append(next(free) if name in numbered else name)
+    return tuple(numbered)
 
 
 def _strings(channels: object, path: Path) -> tuple[str, ...]:
     """Names of the channels in the order of their numbers."""
     if not isinstance(channels, dict) or sorted(channels, key=str) != sorted(map(str, range(len(channels)))):
         raise _wrong(path, "channel_names", channels)
-    names = tuple(str(channels[str(number)]) for number in range(len(channels)))
-    if len({name.strip().lower() for name in names}) < len(names):
-        raise _wrong(path, "channel_names", names)
-    return names
+    return tuple(str(channels[str(number)]) for number in range(len(channels)))
 
 
 def _read(path: Path) -> dict[str, Any]:
