@@ -21,7 +21,6 @@ from afl_core.data.covariates import Covariates, load_covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import DataOptions
 from afl_core.data.layouts.labelling import with_regions
-from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
 from afl_core.evaluation.comparison import open_comparison
@@ -144,7 +143,7 @@ def evaluate(  # noqa: PLR0913 - one argument a choice, as `afl evaluate` has th
     table = Covariates() if covariates is None else load_covariates(Path(covariates), cohort.patients.of)
     results = Results(Path(out))
     settings = choose_settings(nsd_tolerance_mm, matcher, least_lesion_voxels, held=results.settings())
-    ids = () if split is None else pick_split(cohort.root / SPLITS_FILE, split)
+    ids = () if split is None else cohort.part(split)
     named = parse_sources([f"{name}={path}" for name, path in sources.items()])
     cases, decided = begin(results, cohort, cohort.cases, named, settings=settings, split=ids)
     with worker_pool(tasks=len(cases), workers=workers) as executor:

@@ -84,6 +84,14 @@ def test_wrong_choices_are_one_error(cohort, masks, tmp_path):
         breakdown(tmp_path / "out", metric="dise")
 
 
+def test_a_part_of_the_split_that_names_no_case_is_one_error(cohort, masks, tmp_path):
+    (cohort / "splits.json").write_text('{"test": ["Case A", "Case B"], "train": ["Case_C.nii.gz"]}')
+    with pytest.raises(DataError, match=r"names no case of the data set.*such as Case_A"):
+        evaluate({"A": masks}, tmp_path / "out", data=cohort, split="test")
+    assert not (tmp_path / "out").exists()
+    assert set(evaluate({"A": masks}, tmp_path / "out", data=cohort, split="train").cases["case_id"]) == {"Case_C"}
+
+
 def test_covariates_are_kept_and_are_axes(cohort, masks, tmp_path):
     table = tmp_path / "sites.csv"
     table.write_text("case_id,site\nCase_A,N\nCase_B,S\nCase_C,S\n")

@@ -15,8 +15,16 @@ CODE = re.compile(r"\s*([A-Za-z][A-Za-z0-9_-]{0,29})\s*=\s*([0-9]{1,5})\s*")
 CORES = frozenset({"ncr", "net", "netc", "cc", "ncr_net", "ncr-net", "necrosis", "core", "nec"})
 """Names of what is of the tumour core besides the enhancing tumour."""
 
-CAVITIES = frozenset({"rc", "cavity"})
-"""Names of a resection cavity, which is no tumour."""
+_CAVITY = re.compile(r"(?:rc|(?:(?:resection|surgical|post ?op\w*) )?cavity)(?: \(.*\))?")
+
+
+def is_cavity(name: str) -> bool:
+    """Whether a label is a resection cavity, which is no tumour.
+
+    >>> is_cavity("RC"), is_cavity("resection_cavity"), is_cavity("oral cavity")
+    (True, True, False)
+    """
+    return bool(_CAVITY.fullmatch(re.sub("[-_ ]+", " ", name.strip().lower())))
 
 
 def find_scheme(text: str) -> Scheme:
@@ -34,7 +42,7 @@ def find_scheme(text: str) -> Scheme:
         return pick(SCHEMES, text, kind="label scheme")
     codes = _codes(text)
     regions: dict[str, tuple[int, ...]] = {name: (label,) for label, name in codes.items()}
-    whole = tuple(label for label, name in codes.items() if name not in CAVITIES)
+    whole = tuple(label for label, name in codes.items() if not is_cavity(name))
     core = tuple(label for label, name in codes.items() if name in {ENHANCING, *CORES})
     if ENHANCING in regions and len(core) > 1:
         regions[CORE] = core
@@ -58,6 +66,6 @@ def _codes(text: str) -> dict[int, str]:
         raise UsageError(f"{sorted(reserved)[0]} is no name of one label", received=text, todo=todo)
     if 0 in codes or max(codes) > LARGEST_LABEL:
         raise UsageError(f"A label is a number from 1 to {LARGEST_LABEL}: 0 is background", received=text, todo=TODO)
-    if set(codes.values()) <= CAVITIES:
+    if all(map(is_cavity, codes.values())):
         raise UsageError("None of these labels is tumour", received=text, todo=TODO)
     return codes

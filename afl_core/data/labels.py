@@ -59,6 +59,7 @@ class Scheme:
         values: Label to what it is, without 0; empty where any label may occur.
         regions: Region to its labels; `whole` is always there, () in a scheme without values.
         whole: Title of the whole.
+        unclear: Names in lower case that mean a region, of which the data set has one label: they are refused.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Scheme:
     values: Mapping[int, str]
     regions: Mapping[str, tuple[int, ...]] = field(default_factory=lambda: MappingProxyType({WHOLE: ()}))
     whole: str = TITLES[WHOLE]
+    unclear: frozenset[str] = frozenset()
 
     def region(self, name: str) -> Region:
         """The region of that name (`wt`, `cspca` and `all` are the whole), or one that its text makes: `core=1+3`.
@@ -76,9 +78,12 @@ class Scheme:
         >>> SCHEMES["brats"].region("Ring=2,4")
         Region(name='ring=2+4', inside=(2, 4), known=(1, 2, 4))
         """
-        if "=" in name:
-            return self._made(name)
+        if name.lower() in self.unclear - {WHOLE}:
+            todo = f"Say what each label is alone, such as {EXAMPLE_CODES}, or take of these: {', '.join(self.regions)}"
+            raise UsageError(f"{name.lower()} is no name of one label", received=self.title, todo=todo)
         key = SYNONYMS.get(name.lower(), name.lower())
+        if "=" in name and key not in self.regions:
+            return self._made(name)
         if key not in self.regions:
             hint = f"Did you mean {near}? " if (near := nearest_key(self.regions | SYNONYMS, key)) else ""
             raise UsageError(
@@ -110,7 +115,7 @@ class Scheme:
         """
         title = self.whole if region == WHOLE else region_title(region)
         labels = "+".join(map(str, self.region(region).inside))
-        return f"{title}: {labels}" if labels and "=" not in region else title
+        return f"{title}: {labels}" if labels and region in self.regions else title
 
     def mapping(self, region: str) -> str:
         """A region and every label, for people.

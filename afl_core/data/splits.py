@@ -4,12 +4,14 @@ import json
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from afl_core.base.catalogue import pick
 from afl_core.base.remote import address, is_elsewhere
 from afl_core.base.storage import read_json, write_atomically
+from afl_core.base.words import named
+from afl_core.data.formats.files import strip_suffix
 from afl_core.errors import DataError
 
 SPLITS_FILE = "splits.json"
@@ -19,7 +21,7 @@ _TODO = 'Write {"train": [case ids], "test": [case ids]}'
 
 
 def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
-    """Read a split file: `{"train": [case ids], "test": [...]}`.
+    """Read a split file: `{"train": [case ids], "test": [...]}`; endings of image files are cut.
 
     Raises:
         DataError: If the file is missing, is not such a mapping, or puts a case into two splits.
@@ -27,15 +29,32 @@ def load_splits(path: Path) -> dict[str, tuple[str, ...]]:
     stored = read_json(path, todo=_TODO)
     if not isinstance(stored, dict) or not all(_is_ids(ids) for ids in stored.values()):
         raise DataError(f"{path.name} is not a split file", received=path, todo=_TODO)
-    splits = {str(name): tuple(unicodedata.normalize("NFC", case) for case in ids) for name, ids in stored.items()}
+    splits = {
+        str(name): tuple(strip_suffix(unicodedata.normalize("NFC", case)) for case in ids)
+        for name, ids in stored.items()
+    }
     _check_disjoint(splits, path)
     return splits
 
 
-def pick_split(path: Path, name: str) -> tuple[str, ...]:
-    """The cases of one part of a split file; raises `UsageError` where there is none of the name, else as above."""
+def pick_split(path: Path, name: str, *, known: Collection[str]) -> tuple[str, ...]:
+    """The cases of one part of a split file.
+
+    Args:
+        path: The file.
+        name: Name of the part.
+        known: The cases of the data set, also those that were left out.
+
+    Raises:
+        UsageError: If there is no part of that name.
+        DataError: If `load_splits` raises it, or none of the part's cases is known.
+    """
     if not (cases := pick(load_splits(path), name, kind="split")):
         raise DataError(f"The part {name} of {path.name} holds no case", received=path, todo="Name another part")
+    if not set(known).intersection(cases):
+        what, todo = f"The part {name} of {path.name} names no case of the data set", "Name its cases"
+        example = f", such as {next(iter(known))}" if known else ""
+        raise DataError(what, received=named(cases), todo=f"{todo}{example}")
     return cases
 
 

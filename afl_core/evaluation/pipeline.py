@@ -188,7 +188,7 @@ class _Task:
             what = "A file changed while it was read"
             raise DataError(what, received=changed[0] if changed else None, todo="Evaluate again")
         named = "" if case.region == self.case.region else case.region.name
-        target = mask_path(self.out, source.name, case.case_id, named)
+        target = mask_path(self.out, source.name, case.case_id, named, anew=True)
         written = save_mask(target, prediction.mask, like=placed_by(case, reader.file))
         self.rows.append({**row, "seconds": time.perf_counter() - start, "key": key, "mask_sha256": written})
         self.lesions += lesions
@@ -235,18 +235,20 @@ def shard_masks(out: Path, cases: int) -> None:
         write_atomically(marker, b"")
 
 
-def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:
+def mask_path(out: Path, source: str, case_id: str, region: str = "", *, anew: bool = False) -> Path:
     """Path of the predicted mask of a case in a results folder.
 
     It is `masks/SOURCE/CASE.nii.gz`, where people look for it. Where `shard_masks` has found many cases, masks that are
     not there yet lie in one of 256 folders, `masks/SOURCE/cases.3f/CASE.nii.gz`: to list a folder of 100,000 files
-    takes long, above all on a network. No region's folder has a dot in its name.
+    takes long, above all on a network. No region's folder has a dot in its name; it is the region's own name where that
+    is of plain letters, digits, _ and - alone, else it ends in a hash of it, so that no two regions share one.
 
     Args:
         out: The results folder.
         source: Name of the source.
         case_id: Id of the case.
         region: Name of the region; "" for the one that the results open first.
+        anew: Whether it is to be written; else a mask of earlier results, whose folder had no hash, is found too.
 
     Raises:
         DataError: If the source's name or the case id is a path: the file would lie elsewhere.
@@ -254,9 +256,19 @@ def mask_path(out: Path, source: str, case_id: str, region: str = "") -> Path:
     for name in (source, case_id):
         if name in ("", ".", "..") or any(c in name for c in "/\\\0"):
             raise DataError("A case id or a source's name cannot be a path", received=name, todo="Rename the file")
-    folder = out / "masks" / source
-    folder = folder / re.sub(r"[^A-Za-z0-9_-]+", "_", region) if region else folder
+    masks, plain = out / "masks", re.sub(r"[^A-Za-z0-9_-]+", "_", region)
+    sharded, own = (masks / SHARDED).exists(), plain
+    if plain != region:
+        own = f"{plain[:60]}~{hashlib.sha256(region.encode()).hexdigest()[:16]}"
+    path = _in_folder(masks / source / own, case_id, sharded=sharded)
+    if anew or own == plain or path.exists():
+        return path
+    earlier = _in_folder(masks / source / plain, case_id, sharded=sharded)
+    return earlier if earlier.exists() else path
+
+
+def _in_folder(folder: Path, case_id: str, *, sharded: bool) -> Path:
     path = folder / f"{case_id}.nii.gz"
-    if not (out / "masks" / SHARDED).exists() or path.exists():
+    if not sharded or path.exists():
         return path
     return folder / f"cases.{hashlib.sha256(case_id.encode()).hexdigest()[:2]}" / path.name

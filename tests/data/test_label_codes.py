@@ -27,6 +27,12 @@ def test_codes_become_regions():
     }
 
 
+def test_a_cavity_is_no_tumour_by_any_of_its_names():
+    assert find_scheme("et=1,resection_cavity=4,Surgical-Cavity=5").regions["whole"] == (1,)
+    with pytest.raises(UsageError, match="None of these labels is tumour"):
+        find_scheme("resection_cavity=4")
+
+
 def test_there_is_no_core_where_the_names_do_not_tell():
     assert list(find_scheme("solid=1,cyst=2").regions) == ["whole", "solid", "cyst"]
 

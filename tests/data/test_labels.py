@@ -1,5 +1,6 @@
 """Labels mean what their data set says; a label of another convention is refused by file and value, never guessed."""
 
+import json
 from pathlib import Path
 
 import made_trees
@@ -10,6 +11,7 @@ from made_trees import TREES, write
 from afl_core.data.labels import SCHEMES, fitting_schemes, scheme_for
 from afl_core.data.layouts import load_case, load_cohort, references_cohort
 from afl_core.data.layouts.decathlon import declared_scheme
+from afl_core.data.layouts.labelling import with_regions
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.volume import Region
 
@@ -157,6 +159,32 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
         ({"background": 0, "lesion": 1, "ignore": 2}, {"whole": (1,)}),
         ({"background": 0, "kidney": 1, "cyst": 2}, {"whole": (1, 2), "kidney": (1,), "cyst": (2,)}),
         ({"background": 0, "edema": 1, "necrosis": 2}, {"whole": (1, 2), "tc": (2,)}),  # no ET: () would be every label
+        (
+            {"background": 0, "NCR": 1, "SNFH": 2, "ET": 3, "RC": 4},
+            {"whole": (1, 2, 3), "tc": (1, 3), "et": (3,), "rc": (4,)},  # but for RC as `brats2024`
+        ),
+        (
+            {"0": "background", "1": "lesion", "3": "Resection_Cavity (RC)"},
+            {"whole": (1,), "lesion": (1,), "resection_cavity (rc)": (3,)},
+        ),
+        (
+            {"background": 0, "tumor core": [1, 3], "edema": 2, "postop cavity": [4]},
+            {"whole": (1, 2, 3), "tc": (1, 3), "edema": (2,), "postop cavity": (4,)},
+        ),
+        ({"0": "background", "1": "lesion", "2": "lesion", "3": "lesion"}, {"whole": (1, 2, 3)}),
+        (
+            {"0": "background", "1": "necrosis", "2": "edema", "3": "necrosis", "4": "ET"},
+            {"whole": (1, 2, 3, 4), "tc": (1, 3, 4), "et": (4,)},
+        ),
+        (
+            {"0": "background", "2": "kidney", "1": "cyst", "3": "kidney"},
+            {"whole": (1, 2, 3), "kidney": (2, 3), "cyst": (1,)},
+        ),
+        ({"background": 0, "cavity": 1}, {"whole": (1,)}),  # it is what is segmented
+        (
+            {"background": 0, "oral cavity": 1, "tumor": 2},
+            {"whole": (1, 2), "oral cavity": (1,), "tumor": (2,)},
+        ),
     ],
 )
 def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int, ...]]) -> None:
@@ -166,9 +194,112 @@ def test_declared_labels(labels: dict[str, object], regions: dict[str, tuple[int
     assert ("ignore" in labels) == (2 in scheme.values and len(regions["whole"]) == 1)
 
 
-def test_ignored_voxels_are_no_tumour(tmp_path: Path) -> None:
-    import json
+def test_two_labels_of_one_name_are_known_both(tmp_path: Path) -> None:
+    made_trees.nnunet(tmp_path)
+    path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
+    said = {"0": "background", "1": "lesion", "2": "lesion", "3": "lesion"}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": said}))
+    write(first_mask(tmp_path), [1, 2, 3])
+    case = next(case for case in load_cohort(tmp_path).cases if case.reference)
+    assert load_case(case, sequences=()).reference.array.sum() == 3  # type: ignore[union-attr]
 
+
+@pytest.mark.parametrize(
+    ("labels", "regions"),
+    [
+        (
+            {"whole tumor": [1, 2, 3], "enhancing tumor": [3], "non-enhancing tumor": [1]},
+            {"whole": (1, 2, 3), "et": (3,), "non-enhancing tumor": (1,)},
+        ),
+        (
+            {"whole tumor": [1, 2, 3], "tumor core": [1, 3], "necrotic core": [1], "enhancing": [3]},
+            {"whole": (1, 2, 3), "tc": (1, 3), "necrotic core": (1,), "et": (3,)},
+        ),
+        (
+            {"Whole_Tumour (WT)": [1, 2, 3], "edema core": [2], "non-enhancing core": [1], "enhancing core": [1, 3]},
+            {"whole": (1, 2, 3), "edema core": (2,), "non-enhancing core": (1,), "enhancing core": (1, 3)},
+        ),
+        (
+            {"csPCa": [1, 2], "TumorCore": [1, 3], "contrast-enhancing tumor (ET)": 3},
+            {"whole": (1, 2), "tc": (1, 3), "et": (3,)},
+        ),
+        ({"ET": [3], "enhancing tumor": [2, 3]}, {"whole": (2, 3), "et": (3,), "enhancing tumor": (2, 3)}),
+        (
+            {"enhancing": [3], "enhancing tumor": [2, 3]},
+            {"whole": (2, 3), "enhancing": (3,), "enhancing tumor": (2, 3)},
+        ),
+        ({"whole": [1, 2], "WT": [2, 1], "core": 1}, {"whole": (1, 2), "tc": (1,)}),
+    ],
+)
+def test_a_declared_region_is_taken_by_its_whole_name(labels: dict[str, object], regions: dict[str, object]) -> None:
+    scheme = declared_scheme({"labels": {"background": 0} | labels}, Path("dataset.json"))
+    assert {name: tuple(sorted(of)) for name, of in scheme.regions.items()} == regions
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {"labels": {"background": 0, "WT": [1, 2, 3], "all": [1, 2]}},
+        {"labels": {"background": 0, "ET": [3], "et": [2, 3]}},
+        {"labels": {"background": 0, "Lesion": 1, "lesion": 2}},
+        {"labels": {"background": 0, "a": 1, "b": 2}, "afl_regions": {"Cyst": [1], "cyst": [2]}},
+    ],
+)
+def test_two_names_of_one_region_are_refused(declared: dict[str, object]) -> None:
+    with pytest.raises(DataError, match=r"dataset\.json gives one name to different labels"):
+        declared_scheme(declared, Path("dataset.json"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "regions", "asked"),
+    [
+        ({"WT": 1, "TC": 2, "ET": 3}, {"whole": (1, 2, 3), "et": (3,)}, ("tc", "wt")),
+        ({"whole": 1, "Tumor Core": 2}, {"whole": (1, 2)}, ("tumor core",)),
+        ({"csPCa": 1, "cyst": 2}, {"whole": (1, 2), "cyst": (2,)}, ("cspca",)),
+    ],
+)
+def test_a_region_that_is_declared_as_one_label_of_several_is_asked_about(
+    labels: dict[str, int], regions: dict[str, object], asked: tuple[str, ...], tmp_path: Path
+) -> None:
+    """As `--labels` does: nested shells, of which TC is 2 and 3, and parts, of which it is 2, look alike."""
+    made_trees.nnunet(tmp_path)
+    path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
+    said = {key: of for key, of in json.loads(path.read_text()).items() if key != "regions_class_order"}
+    path.write_text(json.dumps(said | {"labels": {"background": 0} | labels}))
+    cohort = load_cohort(tmp_path)
+    assert (dict(cohort.scheme.regions), cohort.region.inside) == (regions, regions["whole"])
+    for name in asked:
+        with pytest.raises(UsageError, match=rf"{name} is no name of one label .*--labels et=1,ncr=2,ed=3"):
+            load_cohort(tmp_path, region=name)
+    with pytest.raises(UsageError, match="is no name of one label"):
+        with_regions(cohort, ())
+    assert [region.name for region in with_regions(cohort, list(regions)).regions] == list(regions)
+    assert load_cohort(tmp_path, labels="ed=1,ncr=2,et=3", region="tc").region.inside == (2, 3)
+
+
+def test_an_equals_sign_in_a_declared_name_makes_no_region(tmp_path: Path) -> None:
+    made_trees.nnunet(tmp_path / "nnunet")
+    path = tmp_path / "nnunet" / "Dataset137_BraTS2021" / "dataset.json"
+    labels = {"background": 0, "ISUP=1": 1, "ISUP>=2": 2, "other": 3}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
+    cohort = with_regions(load_cohort(tmp_path / "nnunet"), ())
+    assert {region.name: region.inside for region in cohort.regions} == {
+        "whole": (1, 2, 3),
+        "isup=1": (1,),
+        "isup>=2": (2,),
+        "other": (3,),
+    }
+    assert load_cohort(tmp_path / "nnunet", region="ISUP>=2").region.inside == (2,)
+    made = load_cohort(tmp_path / "nnunet", region="isup=2+1")
+    assert (made.region.name, made.region.inside) == ("isup=1+2", (1, 2))
+    assert [cohort.scheme.title_of(name) for name in ("isup=1", "isup=1+2")] == ["isup=1: 1", "isup=1+2"]
+    write(tmp_path / "own" / "a.nii.gz", [1, 2])
+    text = 'reference = "{case}.nii.gz"\n[labels]\n1 = "a"\n2 = "b"\n[regions]\n"Grade>=2" = [2]\n'
+    (tmp_path / "own" / "afl-layout.toml").write_text(text)
+    assert load_cohort(tmp_path / "own", region="grade>=2").region.inside == (2,)
+
+
+def test_ignored_voxels_are_no_tumour(tmp_path: Path) -> None:
     made_trees.nnunet(tmp_path)
     path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
     said = json.loads(path.read_text()) | {"labels": {"background": 0, "lesion": 1, "ignore": 3}}

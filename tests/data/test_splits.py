@@ -45,7 +45,24 @@ def test_a_part_without_a_case_is_refused_for_no_case_means_all(
 ) -> None:
     (tmp_path / "splits.json").write_text(text)
     with pytest.raises(AflError, match=said):
-        pick_split(tmp_path / "splits.json", name)
+        pick_split(tmp_path / "splits.json", name, known={"a"})
+
+
+def test_endings_of_files_are_cut_from_the_cases(tmp_path: Path) -> None:
+    path = tmp_path / "splits.json"
+    path.write_text('{"train": ["a.NII.GZ", "b.1"], "test": ["c.mha"]}')
+    assert load_splits(path) == {"train": ("a", "b.1"), "test": ("c",)}
+    path.write_text('{"train": ["a.nii.gz"], "test": ["a"]}')
+    with pytest.raises(DataError, match=r"uses a case twice \(received: a\)"):
+        load_splits(path)
+
+
+def test_a_part_of_which_no_case_is_known_is_refused_with_an_example(tmp_path: Path) -> None:
+    (tmp_path / "splits.json").write_text('{"test": ["imagesTs/c_1", "imagesTs/c_2"], "train": ["gone", "c_1"]}')
+    said = r"test of splits\.json names no case of the data set \(received: imagesTs/c_1, imagesTs/c_2\).*such as c_1"
+    with pytest.raises(DataError, match=said):
+        pick_split(tmp_path / "splits.json", "test", known=["c_1", "c_2"])
+    assert pick_split(tmp_path / "splits.json", "train", known=["c_1", "c_2"]) == ("gone", "c_1")
 
 
 def test_round_trip(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
 from afl_core.data.scan import FolderScan, scan_folder
+from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import DataError, UsageError
 from afl_core.volume import Case, Region
 
@@ -128,6 +129,11 @@ class Cohort:
         cases = [case for case in self.cases if case.case_id not in lacking] or self.cases
         common = set.intersection(*(set(case.sequences) for case in cases)) if cases else set()
         return tuple(sorted(common, key=lambda name: (place_of(self.layout.sequences, name), name)))
+
+    def part(self, name: str) -> tuple[str, ...]:
+        """The cases of one part of its split file; errors as `pick_split`."""
+        known = [*(case.case_id for case in self.cases), *(case_id for case_id, _ in self.problems)]
+        return pick_split(self.root / SPLITS_FILE, name, known=known)
 
     def only(self, case_ids: Iterable[str]) -> "Cohort":
         """The cohort of these cases alone, such as a test split, with their problems."""

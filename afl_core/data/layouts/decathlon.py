@@ -1,14 +1,16 @@
 """The Medical Segmentation Decathlon's tasks and nnU-Net's raw data sets, with their dataset.json."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.storage import read_json
-from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, WHOLE, Scheme
+from afl_core.data.label_codes import CORES, is_cavity
+from afl_core.data.labels import CORE, DECLARED, ENHANCING, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.errors import DataError
 
@@ -31,7 +33,12 @@ _KINDS = (
 )
 """Meaning of a declared name; the first match counts."""
 
-_REGIONS = ((re.compile(r"(?i)whole|\bwt\b"), WHOLE), (re.compile(r"(?i)core|\btc\b"), CORE), _KINDS[1])
+_REGIONS = (
+    (re.compile(r"(?:whole)?(?:wt)?"), WHOLE),
+    (re.compile(r"(?:core)?(?:tc)?"), CORE),
+    (re.compile(r"(?:(?:contrast|gd)?enhanc(?:ing|ed|ement))?(?:et|at)?"), ENHANCING),
+)
+"""Region that a declared name says, if all of it fits, without signs and the word tumour: `Whole tumour (WT)`."""
 
 
 def declare(root: Path, layout: Layout) -> Layout:
@@ -91,8 +98,9 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     """Labels as dataset.json declares them: value to name, name to value, or name to the values of a region.
 
     The regions are those under `REGIONS`, if it is there. Else TC and ET are there where the names tell edema, core and
-    enhancing tumour apart, and any other declared name is a region of its own. A label called `ignore` is known and no
-    tumour.
+    enhancing tumour apart, and any other declared name is a region of its own; but one label of several that is called
+    TC or WT makes none, since it may be a shell of it. A label called `ignore` is known and no tumour, and so is a
+    cavity, which is a region of its own.
 
     Raises:
         DataError: If it declares something else.
@@ -100,48 +108,81 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
     labels = declaration.get("labels")
     if not isinstance(labels, dict) or not labels:
         raise _wrong(path, "labels", labels)
-    named = {str(name): _values(value, path) for name, value in _turned(labels).items()}
-    named = {name: values for name, values in named.items() if values != (0,)}
-    ignored = {value for name, values in named.items() if name.lower() == "ignore" for value in values}
+    named = {name: values for name, values in _named(labels, path).items() if values != (0,)}
+    known = sorted({value for values in named.values() for value in values})
+    if 0 in known:  # the background is a label by itself
+        raise _wrong(path, "labels", labels)
+    meanings = {value: " / ".join(name for name, values in named.items() if value in values) for value in known}
     tumour = {name: values for name, values in named.items() if name.lower() != "ignore"}
-    everything = tuple(sorted({value for values in tumour.values() for value in values} - {0}))
-    kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in tumour}
-    regions: dict[str, tuple[int, ...]] = {WHOLE: everything}
+    parts = {name: values for name, values in tumour.items() if not is_cavity(name)} or tumour
+    everything = tuple(sorted({value for values in parts.values() for value in values}))
+    regions, unclear = {WHOLE: everything}, frozenset[str]()
     if REGIONS in declaration:
-        regions |= _said_regions(declaration[REGIONS], everything, path)
-    elif any(len(values) > 1 for values in tumour.values()):
-        regions |= {_region(name): values for name, values in tumour.items()}
-    elif tumour and all(kinds.values()) and len(set(kinds.values())) == len(tumour) > 1:
-        by_kind = {kind: tumour[name] for name, kind in kinds.items()}
-        enhancing = by_kind.get(ENHANCING, ())
-        parts = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
-        regions |= {name: labels for name, labels in parts.items() if labels}  # without labels it would be every label
-    else:
-        regions |= {name.lower(): values for name, values in tumour.items() if len(tumour) > 1}
-    meanings = {v: " / ".join(n for n, values in named.items() if v in values) for v in sorted({*everything, *ignored})}
+        regions |= _said_regions(declaration[REGIONS], meanings, path)
+    elif any(isinstance(value, list) and len(value) > 1 for value in labels.values()):
+        regions |= _apart(((_claimed(name, tumour), values) for name, values in tumour.items()), path)
+    elif told := _told_apart(parts):
+        regions |= told | {name.lower(): values for name, values in tumour.items() if name not in parts}
+    elif len(tumour) > 1:
+        own = _apart(tumour.items(), path)
+        shells = [name for name in own if _region(name) in (WHOLE, CORE) and name not in CORES]
+        unclear = frozenset(shells if len(parts) > 1 else ())
+        regions |= {name: values for name, values in own.items() if name not in unclear}
     title = f"{DECLARATION} ({', '.join(f'{value} {name}' for value, name in meanings.items())})"
-    return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions))
+    return Scheme(DECLARED, title, MappingProxyType(meanings), MappingProxyType(regions), unclear=unclear)
 
 
-def _said_regions(regions: object, known: Sequence[int], path: Path) -> dict[str, tuple[int, ...]]:
+def _told_apart(parts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+    """TC and ET of labels that are one each of core, enhancing tumour and edema; {} where their names do not say so."""
+    kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in parts}
+    if not all(kinds.values()) or not len(set(kinds.values())) == len(parts) > 1:
+        return {}
+    by_kind = {kind: parts[name] for name, kind in kinds.items()}
+    enhancing = by_kind.get(ENHANCING, ())
+    regions = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+    return {name: labels for name, labels in regions.items() if labels}  # without labels it would be every label
+
+
+def _said_regions(regions: object, known: Collection[int], path: Path) -> dict[str, tuple[int, ...]]:
     """The regions that dataset.json names itself, each of labels that it has."""
     if not isinstance(regions, dict):
         raise _wrong(path, REGIONS, regions)
-    said = {str(name).lower(): _values(values, path) for name, values in regions.items()}
+    said = _apart(((name, _values(values, path)) for name, values in regions.items()), path)
     if not all(set(values) <= set(known) for values in said.values()):
         raise _wrong(path, REGIONS, regions)
     return said
 
 
-def _turned(labels: Mapping[Any, Any]) -> Mapping[Any, Any]:
-    """Name to value, whichever way round it was declared."""
-    if all(str(key).isdecimal() for key in labels):
-        return {str(name): int(value) for value, name in labels.items()}
-    return labels
+def _named(labels: Mapping[str, Any], path: Path) -> dict[str, tuple[int, ...]]:
+    """Name to its labels, whichever way round they were declared; several numbers of one name are all of it."""
+    if not all(re.fullmatch("[0-9]{1,5}", key) for key in labels):
+        return {name: _values(value, path) for name, value in labels.items()}
+    named: dict[str, tuple[int, ...]] = {}
+    for number, name in sorted(labels.items(), key=lambda item: int(item[0])):
+        named[str(name)] = (*named.get(str(name), ()), *_values(int(number), path))
+    return named
 
 
 def _region(name: str) -> str:
-    return next((region for pattern, region in _REGIONS if pattern.search(name)), name.lower())
+    """The region that a name says and nothing besides, else the name itself."""
+    said, key = re.sub(r"tumou?r|[\W_]+", "", name.lower()), name.lower()
+    return next((region for pattern, region in _REGIONS if said and pattern.fullmatch(said)), SYNONYMS.get(key, key))
+
+
+def _claimed(name: str, names: Iterable[str]) -> str:
+    """The region that a name says; where several names say one, only the region's own name has it."""
+    alone = sum(_region(other) == _region(name) for other in names) == 1
+    return _region(name) if alone else SYNONYMS.get(name.lower(), name.lower())
+
+
+def _apart(named: Iterable[tuple[str, tuple[int, ...]]], path: Path) -> dict[str, tuple[int, ...]]:
+    """Labels by their name in lower case; raises `DataError` where one name has several."""
+    found: dict[str, tuple[int, ...]] = {}
+    for name, values in named:
+        if set(found.setdefault(name.lower(), values)) != set(values):
+            both = f"{name.lower()}: {list(found[name.lower()])} and {list(values)}"
+            raise DataError(f"{path} gives one name to different labels", received=both, todo="Name them apart")
+    return found
 
 
 def _values(value: object, path: Path) -> tuple[int, ...]:
@@ -152,23 +193,29 @@ def _values(value: object, path: Path) -> tuple[int, ...]:
 
 
 def _sequences(names: Sequence[str]) -> tuple[str, ...]:
-    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain."""
+    """Declared channel names in the names of this project; T2W is T2 only beside the other sequences of a brain.
+
+    Channels of nnU-Net may share a name, since it says how they are normalised: the second is `ct_2`.
+    """
     low = [name.strip().lower() for name in names]
     brain = bool({"flair", "t1", "t1w", "t1gd", "t1ce", "t1c"} & set(low))
     called = {"t1w": "t1", "t1gd": "t1ce", "t1c": "t1ce", "t2f": "flair", "t1n": "t1"} | (
         {"t2w": "t2"} if brain else {}
     )
-    return tuple(called.get(name, name) for name in low)
+    known = [called.get(name, name) for name in low]
+    numbered: list[str] = []
+    for name in known:
+        further = (f"{name}_{number}" for number in count(2))
+        free = (other for other in further if other not in known and other not in numbered)
+        numbered.append(next(free) if name in numbered else name)
+    return tuple(numbered)
 
 
 def _strings(channels: object, path: Path) -> tuple[str, ...]:
     """Names of the channels in the order of their numbers."""
     if not isinstance(channels, dict) or sorted(channels, key=str) != sorted(map(str, range(len(channels)))):
         raise _wrong(path, "channel_names", channels)
-    names = tuple(str(channels[str(number)]) for number in range(len(channels)))
-    if len({name.strip().lower() for name in names}) < len(names):
-        raise _wrong(path, "channel_names", names)
-    return names
+    return tuple(str(channels[str(number)]) for number in range(len(channels)))
 
 
 def _read(path: Path) -> dict[str, Any]:

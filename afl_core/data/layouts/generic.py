@@ -12,6 +12,7 @@ from afl_core.base.catalogue import pick
 from afl_core.base.storage import read_toml
 from afl_core.data.formats.files import strip_suffix
 from afl_core.data.formats.values import LARGEST_LABEL
+from afl_core.data.label_codes import is_cavity
 from afl_core.data.labels import DECLARED, SCHEMES, SYNONYMS, WHOLE, Scheme
 from afl_core.data.layouts.layout import ASIDE, BY_NAME, REFERENCE, SUFFIX, Layout
 from afl_core.data.patients import template_pattern
@@ -153,13 +154,14 @@ def _scheme(description: _Description, path: Path) -> Scheme:
         raise _wrong(path, f"labels: {', '.join(description.labels) or 'none'} where whole numbers from 1 are due")
     values = {int(key): meaning for key, meaning in description.labels.items()}
     regions = {SYNONYMS.get(n.lower(), n.lower()): tuple(labels) for n, labels in description.regions.items()}
+    if len(regions) < len(description.regions):
+        raise _wrong(path, f"regions: {', '.join(description.regions)} name one region twice")
     wrong = [f"{name} {label}" for name, labels in regions.items() for label in labels if label not in values]
     if wrong:
         raise _wrong(path, f"regions: {', '.join(wrong)} is no label")
     title = f"{path.name} ({', '.join(f'{value} {meaning}' for value, meaning in values.items())})"
-    return Scheme(
-        DECLARED, title, MappingProxyType(values), MappingProxyType({WHOLE: tuple(values)} | regions), whole="whole"
-    )
+    whole = tuple(label for label, meaning in values.items() if not is_cavity(meaning)) or tuple(values)
+    return Scheme(DECLARED, title, MappingProxyType(values), MappingProxyType({WHOLE: whole} | regions), whole="whole")
 
 
 def _wrong(path: Path, received: object) -> DataError:

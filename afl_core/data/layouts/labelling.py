@@ -40,7 +40,8 @@ def with_regions(cohort: "Cohort", names: Sequence[str]) -> "Cohort":
     """
     scheme = cohort.scheme
     mixed = bool(doubt_whole(scheme, scheme.region(WHOLE)))
-    names = names or (cohort.region.name, *(name for name in scheme.regions if not (mixed and name == WHOLE)))
+    every = [name for name in scheme.regions if not (mixed and name == WHOLE)]
+    names = names or (cohort.region.name, *every, *sorted(scheme.unclear - {WHOLE}))
     untold = [
         name for name in names if "=" not in name and SYNONYMS.get(name.lower(), name.lower()) not in scheme.regions
     ]

@@ -190,6 +190,26 @@ def test_nnunet_needs_its_dataset_json_and_takes_the_channels_from_it(tmp_path: 
 
 
 @pytest.mark.parametrize(
+    ("declared", "names"),
+    [
+        (["CT", "CT", "PET", "ct"], ("ct", "ct_2", "pet", "ct_3")),
+        (["noNorm", "noNorm", "noNorm_2", "x"], ("nonorm", "nonorm_3", "nonorm_2", "x")),
+        (["T1", "T1w", "T2W", "T2"], ("t1", "t1_2", "t2", "t2_2")),
+    ],
+)
+def test_channels_of_one_name_are_numbered(tmp_path: Path, declared: list[str], names: tuple[str, ...]) -> None:
+    """In nnU-Net a name says how intensities are normalised, and channels may share it."""
+    made_trees.nnunet(tmp_path)
+    path = tmp_path / "Dataset137_BraTS2021" / "dataset.json"
+    channels = {str(number): name for number, name in enumerate(declared)}
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"channel_names": channels}))
+    cohort = load_cohort(tmp_path)
+    assert (cohort.sequences, cohort.problems) == (names, ())
+    files = {name: file.name[-11:-7] for name, file in cohort.cases[0].sequences.items()}
+    assert files == dict(zip(names, ["0000", "0001", "0002", "0003"], strict=True))
+
+
+@pytest.mark.parametrize(
     "content",
     [
         "",
@@ -197,10 +217,11 @@ def test_nnunet_needs_its_dataset_json_and_takes_the_channels_from_it(tmp_path: 
         "[" * 100_000,
         '{"channel_names": ["T1"], "labels": {"a": 1}}',
         '{"channel_names": {"0": "T1", "2": "T2"}, "labels": {"a": 1}}',
-        '{"channel_names": {"0": "T1", "1": "t1"}, "labels": {"a": 1}}',
         '{"channel_names": {"0": "T1"}, "labels": {"a": "x"}}',
         '{"channel_names": {"0": "T1"}, "labels": {"a": -1}}',
         '{"channel_names": {"0": "T1"}, "labels": [1]}',
+        '{"channel_names": {"0": "T1"}, "labels": {"a": [0, 1]}}',
+        '{"channel_names": {"0": "T1"}, "labels": {"0": "background", "1": "a", "4": "background"}}',
     ],
 )
 def test_a_dataset_json_that_declares_nothing_usable_is_one_message(tmp_path: Path, content: str) -> None:
@@ -264,6 +285,14 @@ def test_a_described_layout(tmp_path: Path) -> None:
         load_cohort(tmp_path)
 
 
+def test_a_cavity_of_a_described_layout_is_no_tumour_unless_its_whole_says_so(tmp_path: Path) -> None:
+    write(tmp_path / "a.nii.gz", [1, 4])
+    text = 'reference = "{case}.nii.gz"\n[labels]\n1 = "ET"\n4 = "resection cavity"\n'
+    for regions, inside in (("", (1,)), ("[regions]\nwhole = [1, 4]\n", (1, 4))):
+        (tmp_path / "afl-layout.toml").write_text(text + regions)
+        assert load_cohort(tmp_path).region.inside == inside
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -279,6 +308,7 @@ def test_a_described_layout(tmp_path: Path) -> None:
         ('reference = "{case}.nii"\nlabels = "brts"', "Did you mean brats"),
         ('reference = "{case}.nii"\n[labels]\nx = "lesion"', "whole numbers from 1"),
         ('reference = "{case}.nii"\n[labels]\n1 = "lesion"\n[regions]\ntc = [2]', "tc 2 is no label"),
+        ('reference = "{case}.nii"\n[labels]\n1 = "a"\n[regions]\nwhole = [1]\nwt = []', "one region twice"),
         ('[images]\nreference = "{case}.nii"', "no name of a sequence"),
         ("x = ", "afl-layout.toml"),
     ],
