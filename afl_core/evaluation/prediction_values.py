@@ -173,15 +173,9 @@ def check_plausible(labels: BoxedLabels, known: Collection[int], *, file: str) -
         file: Name of the file for the message.
 
     Raises:
-        DataError: Says the values, and how to say that they are labels; or that there are several and no background.
+        DataError: Says the values, and how to say that they are labels.
     """
     values = labels.present
-    if len(values) > 1 and (labels.inside.shape == labels.shape and labels.inside.all()):
-        raise DataError(
-            f"{file} has no voxel of 0, which is the background",
-            received=f"labels {', '.join(map(str, values[:8]))}{' ...' if len(values) > 8 else ''}",
-            todo="Save labels with 0 for the background",
-        )
     small = not values or (values[-1] <= MAX_LABELS and (len(values) <= FEW or 2 * len(values) >= values[-1]))
     if len(values) == 1 or set(values) <= set(known) or small or _is_solid(labels.inside):
         return

@@ -11,6 +11,7 @@ import numpy as np
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
+from afl_core.data.background import fills_corners
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.nnunet_results import (
     Declaration,
@@ -33,7 +34,13 @@ from afl_core.evaluation.prediction_files import (
     named_folders,
     predictions_of,
 )
-from afl_core.evaluation.prediction_reading import CHANNELS, declared_region, load_declared, load_prediction
+from afl_core.evaluation.prediction_reading import (
+    CHANNELS,
+    INVERTED,
+    declared_region,
+    load_declared,
+    load_prediction,
+)
 from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
 from afl_core.evaluation.source_doubts import doubt_region, doubt_source
 from afl_core.model.checkpoints import CARD, load_card
@@ -105,7 +112,7 @@ class MaskSource:
             mask, tumour, note = load_declared(path, declaration, case.region)
         else:
             mask, tumour, note = load_prediction(path, case.region, self.meaning)
-        notes, stored = [note] if note else [], mask.stored
+        notes, stored = list(filter(None, (note, INVERTED if fills_corners(mask.array) else ""))), mask.stored
         if (by := placed_by(case, path)) != path:
             if tumour is not None:
                 tumour = as_placed(Volume(tumour, mask.affine, stored), by).array.astype(np.float32, copy=False)

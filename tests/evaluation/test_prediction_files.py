@@ -140,7 +140,7 @@ def test_a_map_of_probabilities_is_cut_at_one_half_and_gives_the_papers_score(tm
 def test_fractions_that_are_no_probabilities_are_refused(tmp_path, values, write_nifti):
     array = np.zeros((8, 8, 8), np.float32)
     array[0, 0, :2] = values
-    reference = write_nifti(tmp_path / "reference.nii.gz", np.ones((8, 8, 8), np.uint8))
+    reference = write_nifti(tmp_path / "reference.nii.gz", np.zeros((8, 8, 8), np.uint8))
     write_nifti(tmp_path / "maps" / "a.nii.gz", array)
     result = evaluate_case(Case("a", {}, reference), (MaskSource("A", tmp_path / "maps"),), tmp_path / "out")
     assert "a.nii.gz" in result.problems["A"]

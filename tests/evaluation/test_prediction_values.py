@@ -69,6 +69,27 @@ def test_a_file_of_one_value_is_a_mask_whatever_the_value(put, value):
         assert (int(mask.array.sum()), note) == (2, "")
 
 
+def test_predictions_without_background_are_refused_and_inverted_ones_said(tmp_path, write_nifti):
+    """Of 1,000 voxels 27 are tumour; an inverted mask has the other 973, and shares none with the reference."""
+    tumour = np.zeros(SHAPE, np.uint8)
+    tumour[3:6, 3:6, 3:6] = 1
+    for place, array in (("refs", tumour), ("A", tumour), ("B", 1 - tumour), ("C", tumour + 1), ("D", 0 * tumour + 1)):
+        write_nifti(tmp_path / place / "a.nii.gz", array)
+    cohort, results = references_cohort(tmp_path / "refs"), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"{name}={tmp_path / name}" for name in "ABCD"]), cohort)
+    sources += parse_sources([f"E={tmp_path / 'C'}"], meaning="mask")
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    rows, manifest = results.cases(), results.manifest()
+    assert dict(zip(rows["source"], rows["dsc"].round(3), strict=True)) == {"A": 1, "B": 0, "D": 0.053}  # 54 / 1027
+    for name in "CE":
+        assert "has no voxel of 0, which is the background (received: labels 1, 2)" in manifest.problems["a"][name]
+    said = [text for text in warnings(manifest, rows) if "corners" in text]
+    assert [text[:18] for text in said] == ["The masks of B fil", "The masks of D fil"]
+    assert "in 1 of 1 case: are tumour and background exchanged?" in said[0]
+    assert changed_sentence(open_comparison(results.folder)) == ""  # nothing was changed
+
+
 def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
     full, nearly = put("a.nii.gz", np.arange(256).astype(np.uint8)), put("b.nii.gz", np.array([1, 2, 3], np.uint8))
     assert load_prediction(nearly)[0].array.sum() == 3  # by itself it could be
