@@ -71,7 +71,8 @@ class MaskSource:
 
     def describe(self) -> dict[str, Any]:
         """The record of the source in the manifest."""
-        record = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
+        files = {path for path in list_predictions(self.path).values() if isinstance(path, Path)}
+        record: dict[str, Any] = {"kind": "masks", "path": str(self.path), "files": len(files)}
         archives = 0 if self.meaning == DECLARED else sum(1 for _ in self.path.glob("*.npz"))
         record |= {"ignored": f"{archives} .npz files"} if archives else {}
         record |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
@@ -188,7 +189,7 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
         CheckpointError: If the path is neither a checkpoint nor weights of the authors nor a folder of masks.
-        DataError: If a folder of masks has two of one case, or a link out of it, or no fold of a model was validated.
+        DataError: If no fold of a model was validated.
     """
     pick(OTHER_GRID, other_grid, kind="way with another grid")
     if meaning:
