@@ -32,3 +32,8 @@ COMPILED = HOME / "data" / "compiled"
 """Folder of the loops that Numba compiled, if the workbench is installed; it may be deleted at any time."""
 LOGS = HOME / "data" / "logs"
 """Folder of the logs of errors that nobody foresaw; it may be deleted at any time."""
+
+
+def from_here(path: Path) -> Path:
+    """A path as one types it in the folder where the process runs: relative where it lies below that folder."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path

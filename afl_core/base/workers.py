@@ -121,6 +121,7 @@ def worker_pool(*, tasks: int, workers: Workers = None, shared: Path | None = No
     try:
         yield pool
     except BaseException as error:
+        pool.shutdown(wait=False, cancel_futures=True)  # else its thread would fail tasks that were dropped already
         _end(set(multiprocessing.active_children()) - others)
         if isinstance(error, BrokenProcessPool):
             raise _out_of_memory() from error

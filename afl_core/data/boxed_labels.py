@@ -47,6 +47,10 @@ class BoxedLabels:
             array[self.box] = self._inside(region)
         return Mask(array, self.affine, self.stored, self.box)
 
+    def whole_grid(self) -> NDArray[np.generic] | None:
+        """The labels of the whole grid where they reach all its ends; None where a part of it is background."""
+        return self.inside if self.inside.shape == self.shape else None
+
     def _inside(self, region: Region) -> NDArray[np.bool_]:
         """Where in the box the labels of a region are; a comparison a label is several times as fast as `np.isin`."""
         if not region.inside or set(self.present) <= set(region.inside):

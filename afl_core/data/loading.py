@@ -10,6 +10,7 @@ from nibabel.orientations import aff2axcodes, inv_ornt_aff, io_orientation
 from numpy.typing import NDArray
 
 from afl_core.base.paths import DEMO_CASE
+from afl_core.data.background import check_reference
 from afl_core.data.boxed_labels import load_boxed_labels
 from afl_core.data.formats.files import load_labels, load_volume, read_header
 from afl_core.data.resample import APART, covered, resample_onto
@@ -159,22 +160,31 @@ def load_reference(case: Case) -> Mask:
     """The mask of the case's region.
 
     Raises:
-        DataError: If there is no reference, or it holds a label that is not known; names file and label.
+        DataError: If there is no reference, it holds a label that is not known, or `check_reference` raises it; names
+            file and label.
     """
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
     by = placed_by(case, case.reference)
-    name = case.reference.name
-    told = name if case.case_id in name else f"{name} of {case.case_id}"
-    mask = load_boxed_labels(case.reference).mask(case.region, file=told)
+    labels, told = load_boxed_labels(case.reference), _told(case.reference, case)
+    if (whole := labels.whole_grid()) is not None:
+        check_reference(whole, case.region, file=told)
+    mask = labels.mask(case.region, file=told)
     return mask if by == case.reference else as_placed(mask, by)
+
+
+def _told(reference: Path, case: Case) -> str:
+    """The name of a reference with the case that it is of."""
+    return reference.name if case.case_id in reference.name else f"{reference.name} of {case.case_id}"
 
 
 def load_reference_labels(case: Case) -> Volume:
     """The labels of the case's reference, where the case says that they lie; errors as `load_reference`."""
     if case.reference is None:
         raise DataError(f"{case.case_id} has no reference segmentation")
-    return load_placed_labels(case, case.reference)
+    labels = load_placed_labels(case, case.reference)
+    check_reference(labels.array, case.region, file=_told(case.reference, case))
+    return labels
 
 
 def load_placed_labels(case: Case, path: Path) -> Volume:

@@ -38,6 +38,21 @@ class FolderScan:
     unprintable: tuple[str, ...] = ()
 
 
+def outside_link(root: Path, path: str) -> DataError:
+    """The problem of a link that leaves the root; `path` as `FolderScan` has it."""
+    if not os.path.exists(root / path):  # noqa: PTH110 - a Path's own raises where the name is too long
+        return DataError(
+            "Left out: a link to nothing", received=path, todo="Put the file itself there, or remove the link"
+        )
+    return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
+
+
+def special_file(path: str) -> DataError:
+    """The problem of a name of an image at which there is no file; `path` likewise."""
+    what = "Left out: a pipe, device, socket or broken link in place of a file"
+    return DataError(what, received=path, todo="Put the file itself there")
+
+
 def typed_folder(text: str) -> Path:
     """The folder, or the address or archive in place of one, that a person typed; `~` is their home.
 

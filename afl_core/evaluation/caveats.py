@@ -17,7 +17,7 @@ from afl_core.evaluation.manifest import Manifest, failed_predictions
 from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
-from afl_core.evaluation.source_doubts import perfect_sources, silent_sources
+from afl_core.evaluation.source_doubts import doubt_rows
 from afl_core.evaluation.tables import distinct
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
@@ -98,7 +98,7 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     other = task_warning(name, dict.fromkeys(rows["case_id"]))
     sentences = (*sentences, *filter(None, [other]), *_nowhere(manifest, rows))
     read = (*_scaled(rows), *_foreign(rows), *_alone(rows), *_archives(rows))
-    return (*sentences, *perfect_sources(rows), *silent_sources(rows), *read, *_of_the_split(manifest, rows))
+    return (*sentences, *doubt_rows(rows), *read, *_of_the_split(manifest, rows))
 
 
 def unmeasured(manifest: Manifest) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from afl_core.base.paths import from_here
 from afl_core.base.words import number_of
 
 CONTRAST = "contrast.parquet"
@@ -92,7 +93,7 @@ def lacking_sentence(rows: pd.DataFrame, folder: Path) -> str:
     there = int(once[SEQUENCE].notna().sum()) if SEQUENCE in once else 0
     if there == len(once):
         return ""
-    command = shlex.join(["afl", "contrast", str(folder)])
+    command = shlex.join(["afl", "contrast", str(from_here(folder))])
     if not there:
         return f"Contrast and signal to noise are not measured yet: `{command}` reads the images for it."
     of = f"{there} of {number_of(len(once), 'case')} with a tumour"

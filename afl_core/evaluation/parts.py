@@ -17,7 +17,8 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from afl_core.base.storage import read_as, write_atomically, write_table
-from afl_core.evaluation.manifest import TODO
+from afl_core.errors import DataError
+from afl_core.evaluation.manifest import TODO, damaged
 from afl_core.evaluation.part_rows import SETTLED, read_rows, source_folder, sources_of
 
 PARTS = "parts.json"
@@ -79,13 +80,28 @@ def drop_from_parts(folder: Path, source: str) -> None:
 
 
 def rename_in_parts(folder: Path, source: str, to: str) -> None:
-    """Give a source another name in all parts."""
+    """Give a source another name in all parts; raises `DataError` before that if a file to write anew is damaged."""
+    files = source_folder(folder, SETTLED, "").glob("*.parquet")
+    settled = {path: read_plain(folder, path.relative_to(folder).as_posix()) for path in files}
     drop_from_parts(folder, to)  # left by a source that is gone
     for table in _tables(folder):
         if (held := source_folder(folder, table, source)).is_dir():
             held.rename(source_folder(folder, table, to))
-    for path in source_folder(folder, SETTLED, "").glob("*.parquet"):
-        write_table(path, pd.read_parquet(path).replace({"source": {source: to}}))
+    for path, rows in settled.items():
+        write_table(path, rows.replace({"source": {source: to}}))
+
+
+def read_plain(folder: Path, name: str) -> pd.DataFrame:
+    """A file of a results folder as it stands; raises `DataError` where it is damaged."""
+    try:
+        return pd.read_parquet(folder / name)
+    except Exception as error:  # of many kinds
+        raise no_table(folder, name, error) from error
+
+
+def no_table(folder: Path, name: str, error: Exception) -> DataError:
+    """The error about a table that cannot be read."""
+    return damaged(folder, name, error if isinstance(error, PermissionError) else "it is no whole Parquet table")
 
 
 def _tables(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
 from afl_core.data.layouts.masks import composed
 from afl_core.data.layouts.nnunet_results import find_models, mask_folders, model_name
-from afl_core.data.scan import scan_folder
+from afl_core.data.scan import outside_link, scan_folder
 from afl_core.errors import CheckpointError, DataError
 
 _PREDICTED = r"pred(?:iction|icted)?"
@@ -38,54 +38,61 @@ def find_prediction(folder: Path, case_id: str) -> Path:
 
     Raises:
         MissingPredictionError: If there is none; names what the files are called.
-        DataError: If `list_predictions` raises it.
+        DataError: If `list_predictions` has or raises it.
     """
     for fresh in (
         False,
         True,
     ):  # a file that came lately may lie in a sub-folder, which the folder's time does not show
         predictions = list_predictions(folder) if fresh else _kept(folder, folder.stat().st_mtime_ns)
-        path = predictions.get(composed(case_id)) or predictions.get(composed(_case_of(case_id)))
-        if path is not None and path.is_file():
-            return path
-    named = ", ".join(path.relative_to(folder).as_posix() for path in list(predictions.values())[:2])
+        found = _of_case(predictions, case_id)
+        if isinstance(found, Path) and found.is_file():
+            return found
+    if isinstance(found, DataError):
+        raise found
+    paths = [path.relative_to(folder).as_posix() for path in predictions.values() if isinstance(path, Path)]
     raise MissingPredictionError(
         f"no mask of {case_id}",
         received=folder.name
-        + (f" with {number_of(len(predictions), 'prediction')}, such as {named}" if predictions else ""),
+        + (f" with {number_of(len(paths), 'prediction')}, such as {', '.join(paths[:2])}" if paths else ""),
         todo="Name the files by case id, or predict the case",
     )
 
 
-def list_predictions(folder: Path) -> dict[str, Path]:
+def list_predictions(folder: Path) -> dict[str, Path | DataError]:
     """The predictions of a folder and of its sub-folders, by case id; of a model of nnU-Net those of all its folds.
 
-    A file that calls itself a prediction (`_pred`) goes first, then one that is named as its case alone.
+    A file that calls itself a prediction (`_pred`) goes first, then one that is named as its case alone. A case of
+    which two files may be the prediction, or of which it is a link out of the folder, has what is wrong instead.
 
     Raises:
-        DataError: If two files may be the prediction of one case, or if one is a link out of the folder; or if
-            `mask_folders` raises it.
+        DataError: If `mask_folders` raises it.
     """
-    joined = dict[str, Path]()
+    joined = defaultdict[str, list[Path | DataError]](list)
     for part in mask_folders(folder):
-        for case_id, path in _list_one(part).items():
-            if case_id in joined:
-                both = [one.relative_to(folder) for one in (joined[case_id], path)]
-                raise DataError(
-                    f"Two folds of {folder.name} hold a mask of {case_id}",
-                    received=" and ".join(map(str, both)),
-                    todo=f"Remove the fold of another split, or give one fold, such as {folder / both[0].parts[0]}",
-                )
-            joined[case_id] = path
-    return joined
+        for case_id, found in _list_one(part).items():
+            joined[case_id].append(found)
+    return {case_id: _of_folds(case_id, found, folder) for case_id, found in joined.items()}
 
 
-def _list_one(folder: Path) -> dict[str, Path]:
+def _of_folds(case_id: str, found: list[Path | DataError], folder: Path) -> Path | DataError:
+    """The prediction of a case among those of all folds; an error where it is in two."""
+    if len(found) == 1:
+        return found[0]
+    paths = [path.relative_to(folder) for path in found if isinstance(path, Path)]
+    if len(paths) < len(found):
+        return next(error for error in found if isinstance(error, DataError))
+    return DataError(
+        f"Two folds of {folder.name} hold a mask of {case_id}",
+        received=" and ".join(map(str, paths[:2])),
+        todo=f"Remove the fold of another split, or give one fold, such as {folder / paths[0].parts[0]}",
+    )
+
+
+def _list_one(folder: Path) -> dict[str, Path | DataError]:
     scan = scan_folder(folder, depth=1)
-    if scan.refused:
-        raise DataError("A mask is a link that leaves its folder", received=scan.refused[0], todo="Copy the file")
     beside = defaultdict[str, list[str]](list)
-    for relative in scan.files:
+    for relative in (*scan.files, *scan.refused):
         beside[str(PurePosixPath(relative).parent)].append(relative)
     files = defaultdict[str, list[str]](list)
     for parent, names in beside.items():
@@ -97,14 +104,22 @@ def _list_one(folder: Path) -> dict[str, Path]:
     stems = Counter(_stem(relative) for names in files.values() for relative in names)
     whole = {_stem(relative): relative for names in files.values() for relative in names}  # an id may end in _seg
     whole = {stem: relative for stem, relative in whole.items() if stems[stem] == 1}  # of several models, none is it
-    return {composed(case_id): folder / relative for case_id, relative in (whole | chosen).items()}
+    refused = {relative: outside_link(folder, relative) for relative in scan.refused}
+    return {
+        composed(case_id): found if isinstance(found, DataError) else refused.get(found, folder / found)
+        for case_id, found in (whole | chosen).items()
+    }
+
+
+def _of_case(predictions: Mapping[str, Path | DataError], case_id: str) -> Path | DataError | None:
+    return predictions.get(composed(case_id)) or predictions.get(composed(_case_of(case_id)))
 
 
 def predictions_of(folder: Path, case_ids: Iterable[str]) -> tuple[Path, ...]:
     """The predictions of these cases that are there, in the order of the cases; errors as `list_predictions`."""
     predictions = list_predictions(folder)
-    paths = (predictions.get(composed(c)) or predictions.get(composed(_case_of(c))) for c in case_ids)
-    return tuple(dict.fromkeys(path for path in paths if path is not None))
+    found = (_of_case(predictions, case_id) for case_id in case_ids)
+    return tuple(dict.fromkeys(path for path in found if isinstance(path, Path)))
 
 
 def source_name(folder: Path) -> str:
@@ -173,7 +188,7 @@ def check_no_models(folder: Path) -> None:
 
 
 @lru_cache(maxsize=32)
-def _kept(folder: Path, _changed_ns: int) -> Mapping[str, Path]:
+def _kept(folder: Path, _changed_ns: int) -> Mapping[str, Path | DataError]:
     return list_predictions(folder)  # needed once a case: kept until a file comes or goes
 
 
@@ -200,14 +215,13 @@ def _case_in(relative: str, parent: str, *, alone: bool) -> str:
     return parent if fits else ""
 
 
-def _only(case_id: str, names: list[str], folder: Path) -> str:
-    """The prediction among files of one case."""
+def _only(case_id: str, names: list[str], folder: Path) -> str | DataError:
+    """The prediction among files of one case; an error where two may be it."""
     predicted = [name for name in names if _is_named_prediction(_stem(name))]
     left = predicted or [name for name in names if _stem(name) == case_id] or names
     if len(left) > 1:
-        raise DataError(
-            f"Two masks have the case id {case_id}", received=f"{' and '.join(left[:2])} in {folder}", todo="Keep one"
-        )
+        received = f"{' and '.join(left[:2])} in {folder}"
+        return DataError(f"Two masks have the case id {case_id}", received=received, todo="Keep one")
     return left[0]
 
 

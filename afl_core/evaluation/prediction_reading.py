@@ -8,8 +8,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
+from afl_core.data.background import check_predicted
 from afl_core.data.boxed_labels import load_boxed_labels
-from afl_core.data.formats.files import load_channels, load_labels, load_mask, load_volume, read_header
+from afl_core.data.formats.files import load_channels, load_labels, load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
 from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.errors import DataError
@@ -44,9 +45,12 @@ FOREIGN = "holds labels that the data set does not have, which count as tumour"
 ALONE = "holds the label 1 alone, as a mask of the whole would"
 """In notes of a file that is read as labels."""
 
+INVERTED = "fills all eight corners of the grid, as an inverted mask does"
+"""In notes of a prediction that is hardly of a tumour."""
+
 _SELECTION = re.compile(
     r"a file of labels, of which .* was taken|channel \d of 3 \([A-Z, ]+\)|"
-    rf"{UNREAD}.*|{FOREIGN}.*|{ALONE}|{re.escape(POSTPROCESSED)}"
+    rf"{UNREAD}.*|{FOREIGN}.*|{ALONE}|{INVERTED}|{re.escape(POSTPROCESSED)}"
 )
 
 
@@ -73,8 +77,8 @@ def load_prediction(
         The mask; the probabilities, shape (X, Y, Z), or None; and how the file was read, "" where it is a plain mask.
 
     Raises:
-        DataError: If the file is not what `meaning` says, holds a label that the data set lacks, or values that are
-            hardly labels; or 0 and 1 alone in a folder where that may be either of two kinds.
+        DataError: If the file is not what `meaning` says, holds a label that the data set lacks, several labels and no
+            background, or values that are hardly labels; or 0 and 1 alone in a folder where that may be either kind.
     """
     meaning = meaning or decide_meaning(sort_by_kind([path]), region)
     if meaning == "channels":
@@ -90,9 +94,11 @@ def load_prediction(
         raise _no_map(path, f"whole numbers up to {max(values_of(path))}, as labels have")
     if meaning in ("probabilities", "maps-beside-labels", BYTE_MAPS):
         return _cut(path, load_volume(path), all_bytes=meaning == BYTE_MAPS)
-    if meaning == "mask":
-        return load_mask(path), None, ""
     labels = load_boxed_labels(path)
+    if (whole := labels.whole_grid()) is not None:
+        check_predicted(whole, file=path.name)
+    if meaning == "mask":
+        return labels.mask(WHOLE, file=path.name), None, ""
     alone = [ALONE] if labels.present == (1,) and len(region.known) > 1 else []
     if region.key:
         note = f"a file of labels, of which {region.key} was taken"

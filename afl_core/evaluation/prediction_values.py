@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.words import number_of
+from afl_core.data.background import check_predicted
 from afl_core.data.boxed_labels import BoxedLabels, load_boxed_labels
 from afl_core.data.formats.files import load_volume, read_header
 from afl_core.data.formats.values import FRACTION, MAX_LABELS
@@ -74,8 +75,8 @@ _TITLES: Mapping[str, tuple[str, str]] = MappingProxyType(
 
 _MAP, _CHANNELS, _BYTE_MAP, _SURE_MAP = (frozenset({-n}) for n in range(1, 5))
 _UNREAD = frozenset[int]()
-"""Marks in place of values: a map up to 1; a 4-D file; a map above 1, and one that is surely of 0 to 255; a file that
-cannot be read, or holds 0 alone, and tells nothing."""
+"""Marks in place of values: a map up to 1; a 4-D file; one that may be a map of 0 to 255, and one that surely is; and a
+file that is refused whatever its folder holds, or holds 0 alone, and tells nothing."""
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class FileKinds:
 
     Attributes:
         of: Kind to paths: `maps`, `labels`, `channels`, `ones` (0 and 1 alone), and `other`, which tell nothing more.
-        has_byte_maps: Whether a map holds whole numbers above 1.
-        is_of_bytes: Whether all maps do, and one surely is of 0 to 255.
+        has_byte_maps: Whether a map is surely of 0 to 255.
+        is_of_bytes: Whether one is, and all others may be.
     """
 
     of: Mapping[str, Sequence[Path]]
@@ -137,7 +138,7 @@ def sort_by_kind(paths: Sequence[Path]) -> FileKinds:
     """The kinds of the files of a folder; each file is read once."""
     with ThreadPoolExecutor(4) as pool:
         by_path = dict(zip(paths, pool.map(values_of, paths), strict=True))
-    has_bytes = bool({_BYTE_MAP, _SURE_MAP} & set(by_path.values()))
+    has_bytes = _SURE_MAP in by_path.values()
     kinds: dict[str, list[Path]] = {kind: [] for kind in _TITLES}
     for path, values in by_path.items():
         kinds[_kind(values, has_bytes=has_bytes)].append(path)
@@ -146,8 +147,10 @@ def sort_by_kind(paths: Sequence[Path]) -> FileKinds:
 
 
 def _kind(values: frozenset[int], *, has_bytes: bool) -> str:
-    if values in (_MAP, _BYTE_MAP, _SURE_MAP):
+    if values in (_MAP, _SURE_MAP):
         return "maps"
+    if values == _BYTE_MAP:
+        return "maps" if has_bytes else "other"
     if values == _CHANNELS:
         return "channels"
     above = values - {0}
@@ -173,15 +176,9 @@ def check_plausible(labels: BoxedLabels, known: Collection[int], *, file: str) -
         file: Name of the file for the message.
 
     Raises:
-        DataError: Says the values, and how to say that they are labels; or that there are several and no background.
+        DataError: Says the values, and how to say that they are labels.
     """
     values = labels.present
-    if len(values) > 1 and (labels.inside.shape == labels.shape and labels.inside.all()):
-        raise DataError(
-            f"{file} has no voxel of 0, which is the background",
-            received=f"labels {', '.join(map(str, values[:8]))}{' ...' if len(values) > 8 else ''}",
-            todo="Save labels with 0 for the background",
-        )
     small = not values or (values[-1] <= MAX_LABELS and (len(values) <= FEW or 2 * len(values) >= values[-1]))
     if len(values) == 1 or set(values) <= set(known) or small or _is_solid(labels.inside):
         return
@@ -219,8 +216,19 @@ def _read_values(path: Path, _size: int, _changed_ns: int) -> frozenset[int]:
     if len(read_header(path, any_axes=True).shape) == 4:
         return _CHANNELS
     try:
-        present = load_boxed_labels(path).present
+        labels = load_boxed_labels(path)
     except DataError:
-        high = load_volume(path).array.max()
-        return _MAP if high <= 1 + FRACTION else _SURE_MAP if SURE_BYTE < high <= BYTE else _BYTE_MAP
-    return frozenset(present) or _UNREAD
+        array = load_volume(path).array
+        return _map_of(float(array.min()), float(array.max()))
+    if (whole := labels.whole_grid()) is not None:
+        check_predicted(whole, file=path.name)
+    return frozenset(labels.present) or _UNREAD
+
+
+def _map_of(low: float, high: float) -> frozenset[int]:
+    """The mark of a map with these values."""
+    if low >= -FRACTION and high <= 1 + FRACTION:
+        return _MAP
+    if low < 0 or high > BYTE:
+        return _UNREAD
+    return _SURE_MAP if high > SURE_BYTE else _BYTE_MAP

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from afl_core.base.isolation import attempt
+from afl_core.data.background import check_predicted
 from afl_core.data.loading import load_placed_labels, load_reference_labels
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.detection_cases import detect
@@ -78,7 +79,8 @@ def measure_case(
 
 def _measure(case: Case, source: MaskSource, reference: Volume, *, rule: Protocol) -> list[dict[str, Any]]:
     """The rows of a file of labels."""
-    labels = load_placed_labels(case, source.files(case)[0])
+    labels = load_placed_labels(case, path := source.files(case)[0])
+    check_predicted(labels.array, file=path.name)
     check_same_grid(reference, labels, names=("the reference", f"{source.name}'s file of {case.case_id}"))
     rows = measure_by_protocol(labels.array, reference.array, reference.spacing_mm, rule)
     of_file = {"labels": _text(labels_in(labels.array)), "read_as": "", "lesions": "", "false_positives": ""}

@@ -22,12 +22,7 @@ from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.contrast_rows import CONTRAST
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, WITH_PARTS, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection
-from afl_core.evaluation.merging import (
-    check_fits,
-    still_missing,
-    with_problems,
-    without_source,
-)
+from afl_core.evaluation.merging import check_fits, still_missing, with_problems, without_source
 from afl_core.evaluation.parts import load_parts
 from afl_core.evaluation.pipeline import CaseResult, shard_masks
 from afl_core.evaluation.replaced import described, replaced
@@ -240,6 +235,7 @@ class Results:
 
         Raises:
             UsageError: If there is no such source, or another one has the new name.
+            DataError: If a table is damaged; then nothing has changed.
         """
         with self._turn():
             manifest = self.manifest()
@@ -247,10 +243,10 @@ class Results:
             if name not in manifest.sources or to.lower() in others:
                 what = "Another source has that name" if name in manifest.sources else "There is no such source"
                 raise UsageError(what, received=f"{name} as {to}", todo="Choose another name, or reload the page")
+            rename_rows(self.folder, name, to)  # the first, since it reads what may be damaged
             if (masks := self.folder / "masks" / name).is_dir():
                 shutil.rmtree(self.folder / "masks" / to, ignore_errors=True)  # left by a source that is gone
                 masks.rename(self.folder / "masks" / to)
-            rename_rows(self.folder, name, to)
             self._write_manifest(manifest.with_source_renamed(name, to))
 
     def _table(

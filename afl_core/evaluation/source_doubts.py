@@ -1,15 +1,23 @@
 """What looks wrong about a source: its folder of predictions before one is measured, and its rows after."""
 
+from collections import defaultdict
+
 import pandas as pd
 
-from afl_core.base.words import number_of
+from afl_core.base.words import named, number_of
 from afl_core.data.layouts.nnunet_results import Declaration
 from afl_core.data.organs import doubt_segments
+from afl_core.evaluation.prediction_reading import INVERTED
 from afl_core.evaluation.prediction_values import DECIDED, FileKinds, describe_mixture
 from afl_core.volume import Region
 
 MANY_EMPTY = 0.25
 """Share of the cases with a tumour from which on it is said that a source predicts nothing there."""
+
+
+def doubt_rows(rows: pd.DataFrame) -> list[str]:
+    """Every sentence on sources whose masks are hardly a network's, by their case rows."""
+    return [*perfect_sources(rows), *equal_sources(rows), *silent_sources(rows), *inverted_sources(rows)]
 
 
 def silent_sources(rows: pd.DataFrame) -> list[str]:
@@ -30,6 +38,34 @@ def perfect_sources(rows: pd.DataFrame) -> list[str]:
     return [
         f"The masks of {source} equal the reference in every case: are the references given as a source?"
         for source in perfect[perfect == 1].index
+    ]
+
+
+def equal_sources(rows: pd.DataFrame) -> list[str]:
+    """Sources that predict something, and the same in every case as far as volume and Dice tell."""
+    names = defaultdict[int, list[str]](list)
+    for source, of in rows.groupby("source", sort=False):
+        if (of["predicted_volume_ml"] > 0).any():
+            same = pd.util.hash_pandas_object(of[["case_id", "dsc", "predicted_volume_ml"]], index=False)
+            names[int(same.sum())].append(str(source))
+    return [
+        f"{named(equal)} have the same volume and the same Dice in every case: is one source given under "
+        f"{'two' if len(equal) == 2 else 'several'} names?"
+        for equal in names.values()
+        if len(equal) > 1
+    ]
+
+
+def inverted_sources(rows: pd.DataFrame) -> list[str]:
+    """Sources with masks that fill all corners of the grid."""
+    if "note" not in rows:
+        return []
+    inverted = rows["note"].str.contains(INVERTED, regex=False)
+    counts = inverted.groupby(rows["source"], sort=False).agg(["sum", "count"])
+    return [
+        f"The masks of {source} fill all eight corners of the grid in {of['sum']} of "
+        f"{number_of(int(of['count']), 'case')}: are tumour and background exchanged?"
+        for source, of in counts[counts["sum"] > 0].iterrows()
     ]
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from afl_core.base.catalogue import pick
 from afl_core.base.storage import hash_files
+from afl_core.data.background import fills_corners
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.nnunet_results import (
     Declaration,
@@ -33,7 +34,13 @@ from afl_core.evaluation.prediction_files import (
     named_folders,
     predictions_of,
 )
-from afl_core.evaluation.prediction_reading import CHANNELS, declared_region, load_declared, load_prediction
+from afl_core.evaluation.prediction_reading import (
+    CHANNELS,
+    INVERTED,
+    declared_region,
+    load_declared,
+    load_prediction,
+)
 from afl_core.evaluation.prediction_values import DECIDED, DECLARED, MEANINGS, decide_meaning, sort_by_kind
 from afl_core.evaluation.source_doubts import doubt_region, doubt_source
 from afl_core.model.checkpoints import CARD, load_card
@@ -64,7 +71,8 @@ class MaskSource:
 
     def describe(self) -> dict[str, Any]:
         """The record of the source in the manifest."""
-        record = {"kind": "masks", "path": str(self.path), "files": len(set(list_predictions(self.path).values()))}
+        files = {path for path in list_predictions(self.path).values() if isinstance(path, Path)}
+        record: dict[str, Any] = {"kind": "masks", "path": str(self.path), "files": len(files)}
         archives = 0 if self.meaning == DECLARED else sum(1 for _ in self.path.glob("*.npz"))
         record |= {"ignored": f"{archives} .npz files"} if archives else {}
         record |= {key: text for key, text in (("meaning", self.meaning), ("doubt", self.doubt)) if text}
@@ -105,7 +113,7 @@ class MaskSource:
             mask, tumour, note = load_declared(path, declaration, case.region)
         else:
             mask, tumour, note = load_prediction(path, case.region, self.meaning)
-        notes, stored = [note] if note else [], mask.stored
+        notes, stored = list(filter(None, (note, INVERTED if fills_corners(mask.array) else ""))), mask.stored
         if (by := placed_by(case, path)) != path:
             if tumour is not None:
                 tumour = as_placed(Volume(tumour, mask.affine, stored), by).array.astype(np.float32, copy=False)
@@ -181,7 +189,7 @@ def parse_sources(texts: Sequence[str], *, other_grid: str = "refuse", meaning: 
     Raises:
         UsageError: If a text is not of that form or a name is used twice.
         CheckpointError: If the path is neither a checkpoint nor weights of the authors nor a folder of masks.
-        DataError: If a folder of masks has two of one case, or a link out of it, or no fold of a model was validated.
+        DataError: If no fold of a model was validated.
     """
     pick(OTHER_GRID, other_grid, kind="way with another grid")
     if meaning:

@@ -10,7 +10,7 @@ from afl_core.evaluation.merging import empty_counts, merged, of_region, redone,
 from afl_core.evaluation.part_rows import KEYS, SETTLED
 from afl_core.evaluation.parts import append_part, drop_from_parts, is_plain, load_parts, rename_in_parts
 from afl_core.evaluation.pipeline import CaseResult
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, OPTIONAL, TABLES, load_table, plain_tables
 
 
 def store_rows(folder: Path, results: Sequence[CaseResult], regions: Sequence[str]) -> dict[str, dict[str, int]]:
@@ -47,20 +47,18 @@ def store_rows(folder: Path, results: Sequence[CaseResult], regions: Sequence[st
 
 
 def forget_rows(folder: Path, source: str) -> None:
-    """Drop the rows of a source."""
-    for name in TABLES:
-        if (folder / name).is_file():
-            table = pd.read_parquet(folder / name)
-            write_table(folder / name, table[table["source"] != source])
+    """Drop the rows of a source; errors as `plain_tables`, before anything is changed."""
+    for name, table in plain_tables(folder).items():
+        write_table(folder / name, table[table["source"] != source])
     drop_from_parts(folder, source)
 
 
 def rename_rows(folder: Path, source: str, to: str) -> None:
-    """Give a source another name in all rows."""
-    for name in TABLES:
-        if (folder / name).is_file():
-            write_table(folder / name, with_source_renamed(pd.read_parquet(folder / name), source, to))
+    """Give a source another name in all rows; errors likewise."""
+    tables = plain_tables(folder)
     rename_in_parts(folder, source, to)
+    for name, table in tables.items():
+        write_table(folder / name, with_source_renamed(table, source, to))
 
 
 def _give_regions(folder: Path, first: str) -> None:

@@ -15,7 +15,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation.manifest import damaged
 from afl_core.evaluation.part_rows import CASES as CASES
 from afl_core.evaluation.part_rows import PLAIN, read_rows
-from afl_core.evaluation.parts import load_parts
+from afl_core.evaluation.parts import load_parts, no_table, read_plain
 from afl_core.metrics import METRICS
 from afl_core.metrics.probability_counts import NEAR_MM
 from afl_core.metrics.thresholds import COUNTS_AT
@@ -119,8 +119,7 @@ def load_table(
     except DataError:
         raise
     except Exception as error:  # of many kinds, whose words say nothing to who reads a page
-        reason = error if isinstance(error, PermissionError) else "it is no whole Parquet table"
-        raise damaged(folder, name, reason) from error
+        raise no_table(folder, name, error) from error
     if table.empty:
         return pd.DataFrame()
     if fault := _fault(table, IDENTITY[name]):
@@ -128,6 +127,16 @@ def load_table(
     if "region" in table:
         return table
     return table.assign(region=first) if first in where.get("region", [first]) else table[:0]
+
+
+def plain_tables(folder: Path) -> dict[str, pd.DataFrame]:
+    """The plain files of all tables that are there, read before one of them is written anew.
+
+    Raises:
+        DataError: If one of them, or the list of parts, is damaged.
+    """
+    load_parts(folder)
+    return {name: read_plain(folder, name) for name in TABLES if (folder / name).is_file()}
 
 
 def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:

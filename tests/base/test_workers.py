@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
@@ -136,6 +137,29 @@ def test_a_bad_task_becomes_a_problem_and_the_others_go_on(tmp_path, where):
     said = "An unexpected error while working on unforeseen (received: ValueError: first line)"
     assert str(outcomes["unforeseen"]).startswith(said)
     assert "second line" in (tmp_path / ERRORS).read_text()
+
+
+def nap(seconds):
+    time.sleep(seconds)
+
+
+def stop_after_three():
+    with worker_pool(tasks=40, workers=2) as pool:
+        for number, _ in enumerate(finished(nap, [0.01] * 3 + [60] * 37, of=naming, executor=pool)):
+            if number == 2:
+                raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("attempt", range(3))
+def test_ctrl_c_amid_many_tasks_is_the_only_error(monkeypatch, attempt):
+    """Those that have not begun are dropped; the pool's own thread does not stumble over them."""
+    raised = []
+    monkeypatch.setattr(threading, "excepthook", raised.append)
+    before = set(threading.enumerate()), set(multiprocessing.active_children())
+    with pytest.raises(KeyboardInterrupt):
+        stop_after_three()
+    wait_until(lambda: set(threading.enumerate()) <= before[0] and set(multiprocessing.active_children()) <= before[1])
+    assert raised == []
 
 
 def test_no_more_tasks_are_handed_on_than_asked_and_none_begins_after_the_end():

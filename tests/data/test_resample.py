@@ -91,7 +91,7 @@ def test_three_grids_end_aligned_to_t2w_within_half_a_voxel(study: Path) -> None
 def test_the_reference_must_lie_on_t2w_itself(study: Path) -> None:
     path = study / "csPCa_lesion_delineations/human_expert/resampled/10000_1000000.nii.gz"
     shape, affine = itk_grid("adc")
-    save_volume(path, np.ones(shape, np.uint8) * 2, np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
+    save_volume(path, np.zeros(shape, np.uint8), np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine)
     with pytest.raises(GeometryError, match="reference of 10000_1000000 lies on another grid"):
         load_case(load_cohort(study).cases[0])
 

@@ -15,7 +15,7 @@ from afl_core.evaluation.manifest_sections import SettingsSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings, choose_settings, settings_for
 from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.source_doubts import silent_sources
+from afl_core.evaluation.source_doubts import equal_sources, silent_sources
 from afl_core.evaluation.sources import decide_meanings, parse_sources
 
 ONE_VOXEL = SettingsSection(least_lesion_voxels=1)
@@ -73,6 +73,18 @@ def test_references_given_as_a_source_are_noticed(tmp_path):
     results, *_ = evaluated(tmp_path, "overlap", "a", "b")
     said = "The masks of A equal the reference in every case: are the references given as a source?"
     assert warnings(results.manifest(), results.cases()) == (said,)
+
+
+def test_one_folder_given_as_two_sources_is_noticed(tmp_path):
+    """Between two names of one source no difference can be shown, which is no result; "D" is of one case less."""
+    results, *_ = evaluated(tmp_path, "overlap", "a", "b")
+    rows = results.cases().assign(dsc=[0.9, 0.8])
+    other = rows.assign(source="C", dsc=[0.9, 0.7])
+    told = pd.concat([rows, rows[::-1].assign(source="B"), other, rows[:1].assign(source="D")], ignore_index=True)
+    said = "A, B have the same volume and the same Dice in every case: is one source given under two names?"
+    assert warnings(results.manifest(), told) == (said,)
+    assert warnings(results.manifest(), told[told["source"] != "B"]) == ()
+    assert equal_sources(told.assign(predicted_volume_ml=0.0)) == []  # who predict nothing are named otherwise
 
 
 def test_a_split_that_divides_a_patient_is_noticed_where_its_test_part_alone_is_measured(tmp_path):

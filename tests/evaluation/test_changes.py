@@ -8,7 +8,7 @@ import pytest
 
 from afl_core.base import paths, processes
 from afl_core.data.layouts import load_cohort, references_cohort
-from afl_core.errors import UsageError
+from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.changes import (
     add_predictions,
     change_sources,
@@ -148,6 +148,20 @@ def test_a_source_is_not_renamed_where_the_name_clashes_or_cannot_be(stored, nam
         rename_source(stored, name, to)
     assert list(stored.manifest().sources) == ["A", "B"]
     assert set(stored.cases()["source"]) == {"A", "B"}
+
+
+@pytest.mark.parametrize("name", ["cases.parquet", "lesions.parquet", "settled/0.parquet", "parts.json"])
+def test_damaged_results_stay_as_they_are(stored, name):
+    """Where a file cannot be read, a source is not half renamed, nor half removed."""
+    path = stored.folder / name
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(path.read_bytes()[:3000] if path.is_file() else b"damaged")
+    before = {file: file.read_bytes() for file in stored.folder.rglob("*") if file.is_file()}
+    changes = [lambda: rename_source(stored, "A", "AA"), lambda: stored.keep_sources(["B"])]
+    for change in changes[: 1 if "settled" in name else 2]:  # to remove a source, what is settled is not read
+        with pytest.raises(DataError, match=r"is damaged.*Delete the folder and evaluate again|parts\.json"):
+            change()
+        assert {file: file.read_bytes() for file in stored.folder.rglob("*") if file.is_file()} == before
 
 
 def test_results_are_renamed(stored):

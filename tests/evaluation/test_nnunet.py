@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import re
 import shutil
 from io import BytesIO
 from zipfile import ZIP_LZMA, ZipFile
@@ -231,11 +232,16 @@ def test_an_archive_behind_a_link_out_of_the_folder_is_not_read(model, reference
     assert predicted(decided(model, cohort), cohort, "a").probabilities is None
 
 
-def test_a_case_in_two_folds_is_an_error_that_names_both(model):
-    shutil.copytree(model / "fold_0", model / "fold_2")
-    with pytest.raises(DataError, match=r"Two folds of .* hold a mask of a .*fold_0/validation/a.*fold_2/validation/a"):
-        parse_sources([f"A={model}"])
-    assert parse_sources([f"A={model / 'fold_2'}"])
+def test_a_case_in_two_folds_is_a_problem_that_names_both(model, references, tmp_path):
+    (model / "fold_2" / "validation").mkdir(parents=True)
+    shutil.copy(model / "fold_0" / "validation" / "a.nii.gz", model / "fold_2" / "validation")
+    rows, _, manifest = measured(model, references_cohort(references), tmp_path)
+    assert sorted(rows.index) == ["b", "c"]
+    said = (
+        r"Two folds of .* hold a mask of a .*fold_0/validation/a.*fold_2/validation/a.* give one fold, such as .*fold_0"
+    )
+    assert re.search(said, manifest.problems["a"]["A"])
+    assert predicted(decided(model / "fold_2", cohort := references_cohort(references)), cohort, "a")
 
 
 def test_a_missing_fold_is_said_with_the_results_and_its_cases_are_missing(model, references, tmp_path):

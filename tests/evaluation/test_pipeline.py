@@ -218,12 +218,12 @@ def test_a_reference_that_cannot_be_used_is_one_problem_of_the_case_for_all_sour
         case "truncated":
             case.reference.write_bytes(case.reference.read_bytes()[:-40])
         case "shifted":
-            write_nifti(case.reference, np.ones((32, 32, 32), np.uint8), spacing_mm=2.2)
+            write_nifti(case.reference, np.zeros((32, 32, 32), np.uint8), spacing_mm=2.2)
         case "reshaped":
-            write_nifti(case.reference, np.ones((32, 32, 31), np.uint8))
+            write_nifti(case.reference, np.zeros((32, 32, 31), np.uint8))
         case "sheared":
             affine = np.array([[2, 0.3, 0, 0], [0, 2, 0, 0], [0, 0, 2, 0], [0, 0, 0, 1]])
-            nib.save(nib.Nifti1Image(np.ones((32, 32, 32), np.uint8), affine), case.reference)
+            nib.save(nib.Nifti1Image(np.zeros((32, 32, 32), np.uint8), affine), case.reference)
     results = Results(tmp_path / "results")
     result = evaluate_case(case, (MaskSource("A", masks), MaskSource("B", masks)), results.folder)
     assert result.rows == ()

@@ -4,6 +4,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from afl_core.data.layouts import references_cohort
 from afl_core.errors import DataError
 from afl_core.evaluation.pipeline import evaluate_case
 from afl_core.evaluation.prediction_files import (
@@ -14,7 +15,7 @@ from afl_core.evaluation.prediction_files import (
 from afl_core.evaluation.prediction_reading import load_prediction
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.run import evaluate_into
-from afl_core.evaluation.sources import MaskSource
+from afl_core.evaluation.sources import MaskSource, decide_meanings, parse_sources
 from afl_core.volume import Case, Region
 
 
@@ -69,10 +70,12 @@ def test_what_calls_itself_a_prediction_goes_before_the_image_and_the_reference(
 
 @pytest.mark.parametrize("names", [("a.nii.gz", "a.nii"), ("a_pred.nii", "a-pred.nii"), ("a_seg.nii", "a_mask.nii")])
 def test_two_files_that_may_both_be_it_are_named(tmp_path, names):
+    put(tmp_path, *names, "b.nii.gz")
     with pytest.raises(DataError, match="Two masks have the case id a") as caught:
-        list_predictions(put(tmp_path, *names))
+        find_prediction(tmp_path, "a")
     for name in names:
         assert name in str(caught.value)
+    assert find_prediction(tmp_path, "b") == tmp_path / "b.nii.gz"
 
 
 def test_a_sub_folder_of_other_images_is_no_prediction(tmp_path):
@@ -96,8 +99,38 @@ def test_a_link_out_of_the_folder_is_refused_and_a_loop_ends(tmp_path):
     assert set(list_predictions(folder)) == {"a"}
     put(tmp_path, "secret.nii.gz")
     (folder / "b.nii.gz").symlink_to(tmp_path / "secret.nii.gz")
-    with pytest.raises(DataError, match=r"leaves its folder.*b\.nii\.gz"):
-        list_predictions(folder)
+    (folder / "c_pred.nii.gz").symlink_to(tmp_path / "nothing.nii.gz")
+    with pytest.raises(DataError, match=r"leaves the folder.*b\.nii\.gz.*Copy"):
+        find_prediction(folder, "b")
+    with pytest.raises(DataError, match=r"a link to nothing.*c_pred\.nii\.gz.*the file itself"):
+        find_prediction(folder, "c")
+    assert find_prediction(folder, "a") == folder / "a.nii.gz"
+
+
+def test_what_is_wrong_with_one_case_of_a_source_ends_no_other(tmp_path, write_nifti):
+    """Of three cases one is doubled and one a link; two files of no case do not matter."""
+    tumour = np.zeros((8, 8, 8), np.uint8)
+    tumour[2:5, 2:5, 2:5] = 1
+    for place in ("refs", "A", "B"):
+        for case_id in "abc":
+            write_nifti(tmp_path / place / f"{case_id}.nii.gz", tumour)
+    folder = tmp_path / "A"
+    (folder / "a.nii.gz").rename(folder / "a_seg.nii.gz")
+    for name in ("a-label", "X-label", "X_seg"):
+        write_nifti(folder / f"{name}.nii.gz", tumour)
+    (folder / "b.nii.gz").unlink()
+    for name in ("b", "Y"):
+        (folder / f"{name}.nii.gz").symlink_to(tmp_path / "refs" / "b.nii.gz")
+    cohort, results = references_cohort(tmp_path / "refs"), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"{name}={tmp_path / name}" for name in "AB"]), cohort)
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    rows, problems = results.cases(), results.manifest().problems
+    assert set(zip(rows["source"], rows["case_id"], strict=True)) == {("A", "c"), *(("B", case) for case in "abc")}
+    assert set(problems) == {"a", "b"}
+    assert "Two masks have the case id a" in problems["a"]["A"]
+    assert "leaves the folder" in problems["b"]["A"]
+    assert results.manifest().missing == {}
 
 
 @pytest.mark.parametrize("case_id", ["../secret", "/etc/passwd", "..", "a/../../secret"])
@@ -140,7 +173,7 @@ def test_a_map_of_probabilities_is_cut_at_one_half_and_gives_the_papers_score(tm
 def test_fractions_that_are_no_probabilities_are_refused(tmp_path, values, write_nifti):
     array = np.zeros((8, 8, 8), np.float32)
     array[0, 0, :2] = values
-    reference = write_nifti(tmp_path / "reference.nii.gz", np.ones((8, 8, 8), np.uint8))
+    reference = write_nifti(tmp_path / "reference.nii.gz", np.zeros((8, 8, 8), np.uint8))
     write_nifti(tmp_path / "maps" / "a.nii.gz", array)
     result = evaluate_case(Case("a", {}, reference), (MaskSource("A", tmp_path / "maps"),), tmp_path / "out")
     assert "a.nii.gz" in result.problems["A"]

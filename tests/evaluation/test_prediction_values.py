@@ -69,6 +69,27 @@ def test_a_file_of_one_value_is_a_mask_whatever_the_value(put, value):
         assert (int(mask.array.sum()), note) == (2, "")
 
 
+def test_predictions_without_background_are_refused_and_inverted_ones_said(tmp_path, write_nifti):
+    """Of 1,000 voxels 27 are tumour; an inverted mask has the other 973, and shares none with the reference."""
+    tumour = np.zeros(SHAPE, np.uint8)
+    tumour[3:6, 3:6, 3:6] = 1
+    for place, array in (("refs", tumour), ("A", tumour), ("B", 1 - tumour), ("C", tumour + 1), ("D", 0 * tumour + 1)):
+        write_nifti(tmp_path / place / "a.nii.gz", array)
+    cohort, results = references_cohort(tmp_path / "refs"), Results(tmp_path / "out")
+    sources = decide_meanings(parse_sources([f"{name}={tmp_path / name}" for name in "ABCD"]), cohort)
+    sources += parse_sources([f"E={tmp_path / 'C'}"], meaning="mask")
+    results.describe_cohort(cohort, sources)
+    evaluate_into(results, cohort.cases, sources)
+    rows, manifest = results.cases(), results.manifest()
+    assert dict(zip(rows["source"], rows["dsc"].round(3), strict=True)) == {"A": 1, "B": 0, "D": 0.053}  # 54 / 1027
+    for name in "CE":
+        assert "has no voxel of 0, which is the background (received: labels 1, 2)" in manifest.problems["a"][name]
+    said = [text for text in warnings(manifest, rows) if "corners" in text]
+    assert [text[:18] for text in said] == ["The masks of B fil", "The masks of D fil"]
+    assert "in 1 of 1 case: are tumour and background exchanged?" in said[0]
+    assert changed_sentence(open_comparison(results.folder)) == ""  # nothing was changed
+
+
 def test_a_nearly_empty_map_of_bytes_is_not_a_mask_beside_full_ones(put):
     full, nearly = put("a.nii.gz", np.arange(256).astype(np.uint8)), put("b.nii.gz", np.array([1, 2, 3], np.uint8))
     assert load_prediction(nearly)[0].array.sum() == 3  # by itself it could be
@@ -173,6 +194,33 @@ def test_files_of_a_part_are_what_all_of_them_say(put, files, meaning):
     paths = [put(f"{number}.nii.gz", np.array(values, np.float32)) for number, values in enumerate(files)]
     assert decide_meaning(sort_by_kind(paths), ET) == meaning
     assert decide_meaning(sort_by_kind(paths[::-1]), ET) == meaning
+
+
+NOISE = np.random.default_rng(0).normal(0, 300, 1000)
+UNUSABLE = {
+    "an image": NOISE.astype(np.int16),
+    "logits": NOISE.astype(np.float32),
+    "48 numbered lesions": np.arange(49).astype(np.uint8),
+    "0 and 100000": np.array([0, 100_000], np.int32),
+    "255 as a signed byte": np.array([0, -1], np.int8),
+    "-1 and 1": np.array([-1, 1, 1], np.int8),
+    "labels from 1 on": np.arange(1000).astype(np.uint8) % 2 + 1,
+}
+
+
+@pytest.mark.parametrize("bad", UNUSABLE)
+@pytest.mark.parametrize(("kinds", "meaning"), [("ones ones", "mask"), ("labels ones", "labels"), ("maps", "maps")])
+def test_a_file_that_cannot_be_used_does_not_change_what_the_others_are(tmp_path, put, bad, kinds, meaning):
+    """Its own case alone has a problem."""
+    kinds = kinds.split()
+    cohort, results = mixed(tmp_path, put, [*kinds, "ones"]), Results(tmp_path / "out")
+    put(f"A/{len(kinds)}.nii.gz", UNUSABLE[bad])
+    (source,) = decide_meanings(parse_sources([f"A={tmp_path / 'A'}"]), cohort)
+    assert (source.meaning, source.doubt) == ("probabilities" if meaning == "maps" else meaning, "")
+    results.describe_cohort(cohort, [source])
+    evaluate_into(results, cohort.cases, [source])
+    assert results.cases()["case_id"].tolist() == [str(n) for n in range(len(kinds))]
+    assert list(results.manifest().problems) == [str(len(kinds))]
 
 
 KINDS = {"maps": [0.2, 0.7], "labels": [1, 2, 3], "ones": [0, 1, 1], "bytes": list(range(256)), "empty": [0]}
@@ -354,9 +402,9 @@ def test_a_nearly_empty_map_of_bytes_is_read_as_its_folder_is(tmp_path, put):
 
 def test_maps_of_per_cent_alone_are_still_refused(tmp_path, put):
     put("A/a.nii.gz", np.r_[100, 80, np.arange(70)].astype(np.uint8))
-    assert decide_meaning(sort_by_kind([tmp_path / "A/a.nii.gz"]), Region()) == "probabilities"
-    with pytest.raises(DataError, match="0 to 100"):
-        load_prediction(tmp_path / "A/a.nii.gz", Region(), "probabilities")
+    for meaning in ("", "mask", "probabilities"):
+        with pytest.raises(DataError, match="0 to 100"):
+            load_prediction(tmp_path / "A/a.nii.gz", Region(), meaning)
 
 
 def channels(axis, *, probable=False):

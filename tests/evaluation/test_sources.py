@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from afl_core.errors import AflError, CheckpointError, DataError, UsageError
+from afl_core.errors import CheckpointError, DataError, UsageError
 from afl_core.evaluation.network_sources import CheckpointSource
 from afl_core.evaluation.pipeline import evaluate_case
 from afl_core.evaluation.prediction_files import source_name
@@ -130,11 +130,13 @@ def test_references_beside_models_are_no_source(tmp_path, masks):
 
 
 def test_two_masks_of_one_case_are_named(masks):
-    """Not called a folder that is no checkpoint."""
+    """Not called a folder that is no checkpoint, even where there is nothing else."""
+    for case_id in "BCD":
+        (masks / f"Case_{case_id}.nii.gz").unlink()
     (masks / "Case_A.nii").write_bytes(b"")
-    with pytest.raises(AflError, match=r"Case_A\.nii") as caught:
-        parse_sources([f"A={masks}"])
-    assert isinstance(caught.value, DataError)
+    (source,) = parse_sources([f"A={masks}"])
+    with pytest.raises(DataError, match=r"Two masks .*Case_A\.nii and Case_A\.nii\.gz"):
+        source.predict(Case("Case_A", {}), {}, None)
 
 
 def test_a_mask_on_another_grid_is_a_problem_that_names_source_and_case(masks, cohort, tmp_path):

@@ -152,7 +152,8 @@ def _labels(facts: Facts) -> Iterator[Finding]:
     problems = [(case_id, reference.problem) for case_id, reference in facts.references.items() if reference.problem]
     todo = "Mend the files, or name the labels that they follow (--labels)"
     yield from by_cause("reference that cannot be used", "references that cannot be used", problems, todo)
-    values = {value for reference in facts.references.values() for value in reference.labels}
+    sound = (reference for reference in facts.references.values() if not reference.problem)
+    values = {value for reference in sound for value in reference.labels}
     if facts.cohort.scheme.values or not values - {1}:
         return
     fitting = fitting_schemes(values)

@@ -92,7 +92,7 @@ class KeptReference(TypedDict, total=False):
 class _Stored(TypedDict):
     """The whole file: key to size, time and what is kept."""
 
-    version: Literal[4]  # raised whenever what is kept changes its meaning
+    version: Literal[5]  # raised whenever what is kept changes its meaning
     root: str
     files: dict[str, tuple[int, int, KeptFile]]
     references: dict[str, tuple[int, int, KeptReference]]
@@ -127,7 +127,7 @@ class Index:
         """Write what was added; a folder that cannot be written to costs the next reader time, nothing else."""
         if not self._changed:
             return
-        text = json.dumps({"version": 4, "root": str(self.root.resolve()), **self._kept})
+        text = json.dumps({"version": 5, "root": str(self.root.resolve()), **self._kept})
         try:
             write_atomically(self.path, text.encode())
         except OSError:

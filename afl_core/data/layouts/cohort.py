@@ -9,7 +9,7 @@ from pathlib import Path
 from afl_core.base.remote import as_folder, only_folder
 from afl_core.data.formats.files import SUFFIXES
 from afl_core.data.labels import SCHEMES, WHOLE, Scheme
-from afl_core.data.layouts.assembly import Part, build_case, match_part, outside_link, place_of
+from afl_core.data.layouts.assembly import Part, build_case, match_part, place_of
 from afl_core.data.layouts.decathlon import reference_scheme
 from afl_core.data.layouts.detect import choose_layout
 from afl_core.data.layouts.folders import MASKS_ALONE
@@ -17,7 +17,7 @@ from afl_core.data.layouts.labelling import with_region
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
-from afl_core.data.scan import FolderScan, scan_folder
+from afl_core.data.scan import FolderScan, outside_link, scan_folder, special_file
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import DataError, UsageError
 from afl_core.volume import Case, Region
@@ -222,8 +222,8 @@ def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
 def _build_cohort(root: Path, layout: Layout, scan: FolderScan) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[Part]] = defaultdict(list)
-    problems = [(path, str(outside_link(path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
-    problems += [(path, str(_special(path))) for path in scan.special]
+    problems = [(path, str(outside_link(root, path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
+    problems += [(path, str(special_file(path))) for path in scan.special]
     problems += [(path, str(unprintable(path))) for path in scan.unprintable]
     strays, aside = list[str](), list[str]()
     for relative in sorted((*scan.files, *scan.refused)):
@@ -248,8 +248,3 @@ def _build_cohort(root: Path, layout: Layout, scan: FolderScan) -> Cohort:
             incomplete.append((case_id, f"no {' and no '.join(missing)} image"))
     strays = [path for path in strays if path not in scan.refused or path.lower().endswith(SUFFIXES)]
     return Cohort(root, layout, tuple(cases), tuple(problems), tuple(incomplete), tuple(strays), tuple(aside))
-
-
-def _special(path: str) -> DataError:
-    what = "Left out: a pipe, device, socket or broken link in place of a file"
-    return DataError(what, received=path, todo="Put the file itself there")

@@ -11,7 +11,7 @@ from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.decathlon import DECLARATION
 from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
-from afl_core.data.scan import scan_folder
+from afl_core.data.scan import outside_link, scan_folder, special_file
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
@@ -30,38 +30,50 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
     """Masks of a folder by case id, the file name without its suffix; image files that are none of them; and problems.
 
     Sub-folders are searched where the folder itself holds no mask. In a sub-folder that is named like a case, its mask
-    is `CASE`, `CASE_seg`, `seg` or the like; other files there are passed over.
+    is `CASE`, `CASE_seg`, `seg` or the like; other files there are passed over. A case with two masks, or whose mask is
+    a link out of the folder, is a problem, and the others are given.
 
     Raises:
-        DataError: If the folder is missing, a file or without masks, if it holds images beside the masks in a folder of
-            their own, if two files have one case id, or if one is a link out of the folder.
+        DataError: If the folder is missing, a file or without a mask that can be used, or if it holds images beside the
+            masks in a folder of their own.
     """
     scan = scan_folder(folder)
-    if scan.refused:
-        raise DataError("A mask is a link that leaves its folder", received=scan.refused[0], todo="Copy the file")
-    if not scan.files:
+    files = (*scan.files, *(path for path in scan.refused if path.lower().endswith(SUFFIXES)))
+    if not (files or scan.refused):
         raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
-    beside = defaultdict[str, list[str]](list)
-    top = tuple(relative for relative in scan.files if "/" not in relative)
+    top = tuple(relative for relative in files if "/" not in relative)
     if not top:
-        _refuse_images(folder, scan.files)
-    for relative in top or scan.files:
+        _refuse_images(folder, files)
+    cases = _by_case(top or files)
+    refused = {path: outside_link(folder, path) for path in scan.refused if path in files or not top}
+    wrong = {path: error for path, error in refused.items() if path not in files}
+    for case_id, (first, *others) in cases.items():
+        if others:
+            todo = "Keep one of them" if top else f"Give the folder of one set, such as {_sets(scan.files)}"
+            received = f"{first} and {others[0]} in {folder}"
+            wrong[case_id] = DataError(f"Two masks have the case id {case_id}", received=received, todo=todo)
+        elif first in refused:
+            wrong[case_id] = refused[first]
+    masks = {case_id: folder / paths[0] for case_id, paths in sorted(cases.items()) if case_id not in wrong}
+    if not masks:
+        raise next(iter(wrong.values()))
+    strays = tuple(sorted(set(scan.files).difference(*cases.values())))
+    problems = {path: special_file(path) for path in scan.special if "/" not in path or not top}
+    problems |= {path: unprintable(path) for path in scan.unprintable} | wrong
+    return masks, strays, tuple((path, str(error)) for path, error in problems.items())
+
+
+def _by_case(files: Sequence[str]) -> dict[str, list[str]]:
+    """Case id to the files that may be its mask."""
+    beside = defaultdict[str, list[str]](list)
+    for relative in files:
         beside[PurePosixPath(relative).parent.name].append(relative)
-    masks: dict[str, str] = {}
-    for parent, files in beside.items():
-        case_masks = [relative for relative in files if _of_folder(relative, parent)]
-        for relative in case_masks or files:
-            case_id = composed(parent if case_masks else _stem(relative))
-            if case_id in masks:
-                raise DataError(
-                    f"Two masks have the case id {case_id}",
-                    received=f"{masks[case_id]} and {relative} in {folder}",
-                    todo=f"Give the folder of one set, such as {_sets(scan.files)}" if not top else "Keep one of them",
-                )
-            masks[case_id] = relative
-    strays = tuple(sorted(set(scan.files) - set(masks.values())))
-    problems = tuple((path, str(unprintable(path))) for path in scan.unprintable)
-    return {case_id: folder / relative for case_id, relative in sorted(masks.items())}, strays, problems
+    cases = defaultdict[str, list[str]](list)
+    for parent, paths in beside.items():
+        case_masks = [relative for relative in paths if _of_folder(relative, parent)]
+        for relative in case_masks or paths:
+            cases[composed(parent if case_masks else _stem(relative))].append(relative)
+    return cases
 
 
 def _refuse_images(folder: Path, files: Sequence[str]) -> None:

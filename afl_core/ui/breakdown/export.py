@@ -2,7 +2,6 @@
 
 import re
 import shlex
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -12,6 +11,7 @@ from afl_core.analysis.breakdown.export import export_files, export_regions
 from afl_core.analysis.breakdown.options import Options
 from afl_core.analysis.breakdown.published import DISCREPANCIES, SOURCE, published_losses, published_networks
 from afl_core.analysis.breakdown.regions import EVERY_REGION
+from afl_core.base.paths import from_here
 from afl_core.glossary import TERMS
 from afl_core.report.findings import Findings
 from afl_core.report.paper_kit import paper_kit, regions_kit, zipped
@@ -66,8 +66,7 @@ def _ask_for_charts_anew() -> None:
 
 def _commands(selection: Selection) -> str:
     """The commands that make the same."""
-    folder = selection.workspace.results.folder
-    folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+    folder = from_here(selection.workspace.results.folder)
     words = ("--regions", EVERY_REGION) if selection.regions else selection.workspace.arguments
     given = f"{shlex.quote(str(folder))}{command_options(selection.options)}"
     given += "".join(f" {shlex.quote(word)}" for word in words)

@@ -1,11 +1,11 @@
 """Compare page: the figure of examples, made and downloaded by one click."""
 
 import shlex
-from pathlib import Path
 
 import streamlit as st
 
 from afl_core.base.numbers import number, volume
+from afl_core.base.paths import from_here
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.errors import shown_errors
 
@@ -40,8 +40,7 @@ def show_figure_export(workspace: Comparison) -> None:
             "Rows: the reference and each source. Colours: signed distance to the reference surface, with one range. "
             "PNG, and pixels in SVG and PDF, have 300 dpi. The same from a terminal:"
         )
-        folder = workspace.results.folder
-        folder = folder.relative_to(Path.cwd()) if folder.is_relative_to(Path.cwd()) else folder
+        folder = from_here(workspace.results.folder)
         cases = [part for role, case_id in chosen.items() for part in ("--case", f"{role}={case_id}")]
         st.code(
             shlex.join(["afl", "figure", str(folder), *cases, *workspace.arguments, "--out", f"examples.{suffix}"]),

@@ -12,7 +12,7 @@ from made_trees import SHAPE, write, write_empty
 
 from afl_core.data.check.check import Report, check_cohort
 from afl_core.data.check.facts import Finding
-from afl_core.data.layouts import load_cohort
+from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.data.splits import save_splits
 
 CASE = "Brats18_2013_2_1"
@@ -100,6 +100,22 @@ def test_a_gzip_file_of_several_streams_is_whole(root: Path) -> None:
     plain = gzip.decompress(path.read_bytes())
     path.write_bytes(gzip.compress(plain[:500]) + gzip.compress(plain[500:]))
     assert check(root).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("coded", "said"),
+    [(lambda mask: mask + 1, "no voxel of 0"), (lambda mask: 1 - mask, "all eight corners"), (lambda mask: mask, "")],
+)
+def test_a_reference_without_background_or_inverted_is_an_error(tmp_path: Path, write_nifti, coded, said: str) -> None:
+    mask = np.zeros((6, 7, 8), np.uint8)
+    mask[2:4, 2:5, 2:6] = 1
+    write_nifti(tmp_path / "refs" / "a.nii.gz", coded(mask))
+    report = check_cohort(references_cohort(tmp_path / "refs"), index=tmp_path / "index")
+    errors = [(finding.level, finding.what) for finding in report.findings]
+    assert errors == ([("error", "1 reference that cannot be used")] if said else []), "nor is it asked what 2 means"
+    assert report.sound == (() if said else ("a",))
+    if said:
+        assert said in only(report, "error").items[0]
 
 
 def test_a_swapped_label_scheme_is_an_error_by_file_and_value(root: Path) -> None:

@@ -64,6 +64,7 @@ def drawn(tmp_path_factory):
     first = ball((60, 60, 60), (15, 15, 15), 8) | ball((60, 60, 60), (45, 45, 45), 4)
     first[58, 2, 2] = True
     masks = {"a": first, "b": np.zeros((60, 60, 60), bool), "c": np.ones((170, 60, 60), bool)}
+    masks["c"][0, 0, 0] = False
     for name, mask in masks.items():
         folder = root / "real" / f"Case_{name}"
         folder.mkdir(parents=True)

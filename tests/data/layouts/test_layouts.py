@@ -26,12 +26,14 @@ SHAPE = (4, 5, 6)
 
 
 def write(path: Path, value: float = 1, *, shape: tuple[int, ...] = SHAPE, shift_mm: float = 0) -> Path:
-    """A tiny image in LPS storage whose RAS+ origin is the same for all."""
+    """A tiny image in LPS storage whose RAS+ origin is the same for all; one corner is background."""
     path.parent.mkdir(parents=True, exist_ok=True)
     affine = np.diag([-1.0, -1.0, 1.0, 1.0])
     affine[0, 3] = shift_mm
     target = path.with_name(path.name.lower())
-    nib.save(nib.Nifti1Image(np.full(shape, value, np.float32), affine), target)
+    array = np.full(shape, value, np.float32)
+    array.flat[0] = 0
+    nib.save(nib.Nifti1Image(array, affine), target)
     return target.rename(path)
 
 
@@ -105,7 +107,7 @@ def test_plain_reads_mha_and_nrrd(tmp_path: Path, image: str, reference: str) ->
 
     for path in (tmp_path / "images" / image, tmp_path / "references" / reference):
         path.parent.mkdir(exist_ok=True)
-        sitk.WriteImage(sitk.GetImageFromArray(np.ones((3, 4, 5), np.uint8)), str(path))
+        sitk.WriteImage(sitk.GetImageFromArray(np.arange(60, dtype=np.uint8).reshape(3, 4, 5) % 2), str(path))
     (case,) = load_cohort(tmp_path).cases
     assert load_case(case).images["adc"].array.shape == (5, 4, 3)
 
@@ -262,7 +264,32 @@ def test_references_that_clash_or_leave_the_folder(tmp_path: Path) -> None:
     refused(lambda: load_references(tmp_path / "twice"), "case id a", "a.nii and a.nii.gz")
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "b.nii").symlink_to(tmp_path / "twice" / "a.nii")
-    refused(lambda: load_references(tmp_path / "links"), "b.nii", "leaves its folder")
+    refused(lambda: load_references(tmp_path / "links"), "b.nii", "leaves the folder")
+
+
+def test_references_that_clash_or_are_links_are_left_out_and_the_others_used(tmp_path: Path) -> None:
+    for name in ("refs/a.nii", "refs/b.nii", "refs/b.nii.gz", "elsewhere/c.nii"):
+        write(tmp_path / name)
+    (tmp_path / "refs" / "c.nii").symlink_to(tmp_path / "elsewhere" / "c.nii")
+    (tmp_path / "refs" / "d.nii").symlink_to(tmp_path / "nowhere.nii")
+    (tmp_path / "refs" / "e.nii").symlink_to("gone.nii")
+    (tmp_path / "refs" / "images").symlink_to(tmp_path / "elsewhere")  # sub-folders are not searched here
+    cohort = references_cohort(tmp_path / "refs")
+    assert ([case.case_id for case in cohort.cases], cohort.strays) == (["a"], ())
+    said = dict(cohort.problems)
+    assert sorted(said) == ["b", "c", "d", "e.nii"]
+    assert "Two masks have the case id b (received: b.nii and b.nii.gz in" in said["b"]
+    for case_id, what in (("c", "a link that leaves"), ("d", "a link to nothing"), ("e.nii", "broken link")):
+        assert what in said[case_id]
+
+
+def test_a_set_in_sub_folders_with_one_case_twice_or_a_linked_folder(tmp_path: Path) -> None:
+    for name in ("HGG/a.nii", "HGG/b.nii", "LGG/b.nii", "../elsewhere/c.nii"):
+        write(tmp_path / "refs" / name)
+    (tmp_path / "refs" / "more").symlink_to(tmp_path / "elsewhere")
+    cohort = references_cohort(tmp_path / "refs")
+    assert [case.case_id for case in cohort.cases] == ["a"]
+    assert sorted(dict(cohort.problems)) == ["b", "more"]
 
 
 def test_load_case_reads_what_was_asked_for(tmp_path: Path) -> None:
@@ -271,7 +298,7 @@ def test_load_case_reads_what_was_asked_for(tmp_path: Path) -> None:
     loaded = load_case(case, sequences=("t2", "flair"))
     assert [(name, image.array.max()) for name, image in loaded.images.items()] == [("t2", 5), ("flair", 2)]
     assert loaded.reference is not None
-    assert loaded.reference.array.all()
+    assert np.count_nonzero(loaded.reference.array) == np.prod(SHAPE) - 1
     assert set(load_case(case).images) == {"flair", "t1", "t1ce", "t2"}
     assert load_case(case, sequences=()).images == {}
 
