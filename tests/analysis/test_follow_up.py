@@ -236,7 +236,7 @@ def test_the_patients_name_alone_is_the_baseline():
 def test_an_order_that_is_a_guess_names_the_patients(tmp_path):
     for folder in ("references", "FL"):
         for case_id in ("P1_week_2", "P1_visit3", "P2_week_2", "P2_week_3"):
-            save_volume(tmp_path / folder / f"{case_id}.nii.gz", np.ones((4, 4, 4), np.uint8), np.eye(4))
+            save_volume(tmp_path / folder / f"{case_id}.nii.gz", np.eye(4, dtype=np.uint8)[..., None], np.eye(4))
     evaluate({"FL": tmp_path / "FL"}, tmp_path / "out", references=tmp_path / "references")
     opened = open_comparison(tmp_path / "out")
     assert unsure_sentence(opened, opened_table(opened)).startswith("The order of the time points of P1 is a guess")

@@ -86,7 +86,7 @@ def test_rows_are_those_of_an_evaluation(cohort, masks, read, tmp_path):
 def test_two_cases_of_a_patient_have_his_name(tmp_path, write_nifti, read):
     ids = ["10005_1000005", "10005_1000006"]
     for case_id in ids:
-        write_nifti(tmp_path / "masks" / f"{case_id}.nii.gz", np.ones((4, 4, 4), np.uint8))
+        write_nifti(tmp_path / "masks" / f"{case_id}.nii.gz", np.eye(4, dtype=np.uint8)[..., None])
     cases, _ = read(tmp_path / "masks", train=ids, open=references_cohort)
     assert cases["patient"].tolist() == ["10005", "10005"]
 
@@ -175,12 +175,12 @@ def test_a_changed_split_counts(cohort, read, described):
 def test_what_was_kept_with_another_meaning_is_described_again(cohort, read, described, tmp_path):
     read(cohort)
     (kept,) = (tmp_path / "index").iterdir()
-    kept.write_text(kept.read_text().replace('"version": 4', '"version": 3'))
+    kept.write_text(kept.read_text().replace('"version": 5', '"version": 4'))
     read(cohort)
     assert described == [*TRAIN, *TRAIN]
 
 
-@pytest.mark.parametrize("damage", [b"", b"no table", b'{"version": 4, "root": "", "files": {}}'])
+@pytest.mark.parametrize("damage", [b"", b"no table", b'{"version": 5, "root": "", "files": {}}'])
 def test_a_damaged_file_is_made_again(cohort, read, tmp_path, damage):
     first, _ = read(cohort)
     (kept,) = (tmp_path / "index").iterdir()

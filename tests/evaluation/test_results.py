@@ -404,7 +404,8 @@ def test_patients_are_kept_and_a_later_declaration_regroups_the_rows(tmp_path):
     masks = tmp_path / "references"
     masks.mkdir()
     for case_id in ("sub-1_ses-1", "sub-1_ses-2"):
-        nib.save(nib.Nifti1Image(np.ones((4, 4, 4), np.uint8), np.eye(4)), masks / f"{case_id}.nii.gz")
+        tumour = np.eye(4, dtype=np.uint8)[..., None].repeat(4, axis=2)
+        nib.save(nib.Nifti1Image(tumour, np.eye(4)), masks / f"{case_id}.nii.gz")
     sources = parse_sources([f"A={masks}"])
     results = Results(tmp_path / "out")
     cohort = references_cohort(masks)
