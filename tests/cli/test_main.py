@@ -961,7 +961,7 @@ def test_the_table_of_a_breakdown_fits_80_columns(made, monkeypatch):
     rows = [line for line in lines if line[-1:] == ["0.500"]]
     assert len(rows) == len(found.pair("FL", "A-FL")) > 6
     assert all(row[-6:] == ["1251", "-10.1", "-12.3", "to", "+10.1", "0.500"] for row in rows)
-    assert ["rough", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
+    assert ["medium", "0.00153", "to", "0.00267"] in [row[:4] for row in rows]
 
 
 def test_report_embeds_the_same_breakdown(afl, made, tmp_path):
