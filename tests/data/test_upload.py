@@ -46,7 +46,8 @@ def test_a_name_tells_the_sequence_or_nothing(name, sequences, role):
 
 @pytest.fixture
 def image(tmp_path, write_nifti):
-    return write_nifti(tmp_path / "given.nii.gz", np.arange(6 * 7 * 8).reshape(6, 7, 8) > 0).read_bytes()
+    inside = np.arange(6 * 7 * 8).reshape(6, 7, 8) > 0
+    return write_nifti(tmp_path / "given.nii.gz", inside.astype(np.uint8)).read_bytes()
 
 
 def test_files_lie_under_names_of_our_own_and_make_a_case(tmp_path, image):

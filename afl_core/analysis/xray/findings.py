@@ -103,7 +103,7 @@ def percent(share: float) -> str:
     """A share in per cent.
 
     >>> percent(0.0172), percent(0.9999), percent(0.00001)
-    ('1.7 %', '99.99 %', '0.001 %')
+    ('1.72 %', '99.99 %', '0.001 %')
     """
     return f"{figure(100 * share) if share < 0.9 else f'{100 * share:.4g}'} %"
 
