@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units, list_sources
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
-from afl_core.analysis.breakdown.sentences import pair_sentence, verdict
+from afl_core.analysis.breakdown.sentences import pair_sentence, shows_difference
 from afl_core.analysis.breakdown.units import select_units
 from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import times_drawn
@@ -233,11 +233,7 @@ def error_sentences(errors: Mapping[str, Mapping[str, Breakdown]], members: Mapp
         for part in PARTS
         for key, breakdown in errors[part].items()
     ]
-    return [
-        pair_sentence(record, units)
-        for key, record, units in found
-        if key == "ece" or verdict(record) in {"higher", "lower"}
-    ]
+    return [pair_sentence(record, units) for key, record, units in found if key == "ece" or shows_difference(record)]
 
 
 def reliability_table(found: Mapping[str, Confidence]) -> pd.DataFrame:

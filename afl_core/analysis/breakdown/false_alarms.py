@@ -10,7 +10,7 @@ from afl_core.analysis.breakdown.bins import REST, Binning
 from afl_core.analysis.breakdown.measures import Measure
 from afl_core.analysis.breakdown.records import Breakdown, bin_records, join_records, level_of_each
 from afl_core.analysis.breakdown.seeds import pool_seeds
-from afl_core.analysis.breakdown.sentences import verdict
+from afl_core.analysis.breakdown.sentences import shows_difference
 from afl_core.analysis.breakdown.units import Units, select_units
 from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import DIGITS, number
@@ -105,14 +105,14 @@ def trade_sentence(alarms: Breakdown, recall: Breakdown, pair: tuple[str, str]) 
         pair: First and second source.
     """
     first, second = pair
-    found, false = recall.pair(first, second).iloc[0], alarms.pair(first, second).iloc[0]
+    found, false = (of.pair(first, second).iloc[0].to_dict() for of in (recall, alarms))
     lesions, added = _more(100 * found["mean_difference"], 1), _more(false["mean_difference"], 2)
     than = "than" if found["mean_difference"] else "as"
     of_lesions = f"{number_of(int(found['n']), 'patient')} with {number_of(int(found['units']), 'lesion')}"
     of_cases = patients_text(int(false["n"]), int(false["units"]), int(false["n"]))
     return (
         f"Of 100 lesions {second} finds {lesions} {than} {first} (mean over {of_lesions}), and it has {added} false "
-        f"lesions a case (mean over {of_cases}). {_SHOWN[_is_shown(found), _is_shown(false)]}"
+        f"lesions a case (mean over {of_cases}). {_SHOWN[shows_difference(found), shows_difference(false)]}"
     ).strip()
 
 
@@ -124,10 +124,6 @@ _SHOWN = MappingProxyType(
         (False, False): "Neither difference is shown.",
     }
 )
-
-
-def _is_shown(record: pd.Series) -> bool:
-    return verdict(record.to_dict()) in {"higher", "lower"}
 
 
 def _more(difference: float, digits: int) -> str:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.measures import MEASURES, Level, measures_of
 from afl_core.analysis.breakdown.options import Options, choose_each
-from afl_core.analysis.breakdown.penalties import penalty_record, rest_words
+from afl_core.analysis.breakdown.penalties import rest_words
 from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
@@ -113,9 +113,9 @@ def penalty_sentence(units: Units, pair: tuple[str, str] | None) -> str:
     Returns:
         How many there are, and the difference without them; "" where there are none, and for other metrics.
     """
-    if pair is None or units.penalised.empty or not units.penalised[list(pair)].any(axis=None):
+    record = units.penalties(pair) if pair else {}
+    if pair is None or not record.get("penalised"):
         return ""
-    record = penalty_record(units.values, units.penalised, units.table["patient"].to_numpy(), pair)
     counted = ", ".join(f"{name} {int(units.penalised[name].sum())}" for name in pair)
     why = (
         f"Where one of the two masks is empty, {units.measure.label} is the diagonal of the grid"
@@ -135,8 +135,8 @@ def penalties_sentence(found: Sequence[Units], pair: tuple[str, str]) -> str:
     """
     without = []
     for units in found:
-        if not units.penalised.empty and units.penalised[list(pair)].any(axis=None):
-            record = penalty_record(units.values, units.penalised, units.table["patient"].to_numpy(), pair)
+        record = units.penalties(pair)
+        if record.get("penalised"):
             difference = number(record["unpenalised_difference"], units.measure.digits, sign=True)
             left_out = number_of(record["penalised"], units.noun[:-1])
             without.append(f"{units.measure.label} {with_unit(difference, units.measure.unit)} without {left_out}")

@@ -40,7 +40,7 @@ def penalty_record(
 
     Args:
         values: The values of the units, a column a source.
-        penalised: Whether each is a penalty, the same shape; without columns where that is not known.
+        penalised: Whether each is a penalty, the same shape.
         patients: Of each unit.
         pair: First and second source; the difference is second minus first, mean over patients.
     """

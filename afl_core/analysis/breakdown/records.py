@@ -11,7 +11,6 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from afl_core.analysis.breakdown.bins import REST, Binning
-from afl_core.analysis.breakdown.penalties import penalty_record
 from afl_core.analysis.breakdown.runs import runs_record
 from afl_core.analysis.breakdown.units import Units
 from afl_core.analysis.statistics.bootstrap import CI_LEVEL, mean_intervals
@@ -122,16 +121,9 @@ def bin_records(units: Units, binning: Binning | None, *, level: float = CI_LEVE
         counts = {"n": units.table["patient"][inside].nunique(), "units": int(inside.sum())}
         for record in _records(patient_means(units, inside), units, at):
             pair = (record["minus"], record["source"])
-            further = runs_record(units, inside, pair) | _penalties(units, inside, pair)
+            further = runs_record(units, inside, pair) | units.penalties(pair, inside)
             rows.append({**group, **counts, **record, **further})
     return pd.DataFrame({name: _column(rows, name) for name in COLUMNS})
-
-
-def _penalties(units: Units, inside: NDArray[np.bool_], pair: tuple[str, str]) -> dict[str, Any]:
-    if not pair[0] or units.penalised.empty:
-        return {}
-    patients = units.table["patient"][inside].to_numpy()
-    return penalty_record(units.values[inside], units.penalised[inside], patients, pair)
 
 
 def _column(rows: Sequence[dict[str, Any]], name: str) -> pd.Series:

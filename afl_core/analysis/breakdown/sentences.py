@@ -35,9 +35,14 @@ def verdict(record: Mapping[Any, Any]) -> Verdict:
     return "higher" if low > 0 else "lower"
 
 
+def shows_difference(record: Mapping[Any, Any]) -> bool:
+    """Whether interval and corrected test of a record agree on a difference."""
+    return verdict(record) in {"higher", "lower"}
+
+
 def is_shown(record: Mapping[Any, Any]) -> bool:
     """Whether a record that stands alone, without a correction, shows a difference."""
-    return verdict({**record, "p_holm": record["p"]}) in {"higher", "lower"}
+    return shows_difference({**record, "p_holm": record["p"]})
 
 
 def difference_text(record: Mapping[Any, Any], digits: int = 3) -> str:

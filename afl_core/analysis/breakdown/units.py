@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from afl_core.analysis.breakdown.bins import AXES, Axis
 from afl_core.analysis.breakdown.measures import Level, Measure, build_measure
-from afl_core.analysis.breakdown.penalties import pooled_penalties, ruled
+from afl_core.analysis.breakdown.penalties import penalty_record, pooled_penalties, ruled
 from afl_core.analysis.breakdown.seeds import pool_seeds
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.errors import DataError, UsageError
@@ -79,6 +79,18 @@ class Units:
     def pairs(self) -> tuple[tuple[str, str], ...]:
         """Every (first, second) of the sources in order."""
         return tuple((a, b) for k, b in enumerate(self.sources) for a in self.sources[:k])
+
+    def penalties(self, pair: tuple[str, str], inside: NDArray[np.bool_] | slice = slice(None)) -> dict[str, Any]:
+        """The columns of a record that say what penalties make of a pair's difference; {} for a metric without any.
+
+        Args:
+            pair: First and second source; the first is "" where nothing is compared.
+            inside: The units that count; all by default.
+        """
+        if not pair[0] or self.penalised.empty:
+            return {}
+        patients = self.table["patient"][inside].to_numpy()
+        return penalty_record(self.values[inside], self.penalised[inside], patients, pair)
 
 
 def select_units(
