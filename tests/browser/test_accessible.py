@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from afl_core.ui.viewers.component import page_of
+
 ROOT = Path(__file__).parents[2]
 PAGES = ("Overview", "Compare", "Breakdown", "Follow-up", "Loss X-ray", "Training", "Data", "Help")
 BUSY = "[data-testid=stSkeleton], [data-testid=stSpinner], [data-stale=true], .afl[data-ready=false]"
@@ -20,6 +22,7 @@ def wait_until_drawn(page) -> None:
     page.wait_for_selector("h1", timeout=60_000)
     page.wait_for_function(f"!document.querySelector({BUSY!r})", timeout=60_000)
     page.wait_for_timeout(500)  # charts fade in
+    assert page.locator(".afl[data-ready=error]").all_inner_texts() == []
 
 
 def serious(page) -> list[str]:
@@ -39,6 +42,12 @@ def _violations(page) -> list[str]:
         if wrong["impact"] in {"serious", "critical"}
         for node in wrong["nodes"]
     ]
+
+
+@pytest.mark.parametrize("name", ["viewer", "surfaces", "rail"])
+def test_a_component_is_accessible_before_its_data_arrive(empty_page, name):
+    empty_page.set_content(f"<html lang='en'><title>{name}</title><main><h1>{name}</h1>{page_of(name)}</main></html>")
+    assert _violations(empty_page) == []
 
 
 @pytest.fixture(scope="class")

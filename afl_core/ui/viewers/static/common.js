@@ -28,7 +28,7 @@ export function remember(map, key, make) {
  * @type {(bytes: Uint8Array) => Promise<ArrayBuffer>}
  */
 export const gunzip = (bytes) =>
-  new Response(new Blob([/** @type {BlobPart} */ (bytes)]).stream().pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+  new Response(new Response(/** @type {BodyInit} */ (bytes)).body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
 
 /**
  * JSON behind its length, which takes four bytes with the lowest first; then the rest.
