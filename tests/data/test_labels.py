@@ -155,6 +155,10 @@ def test_the_key_of_a_region_is_what_it_takes() -> None:
             {"background": 0, "whole tumor": [1, 2, 3], "tumor core": [2, 3], "enhancing tumor": [3]},
             {"whole": (1, 2, 3), "tc": (2, 3), "et": (3,)},
         ),
+        (
+            {"background": 0, "NCR": 1, "ED": 2, "NET": 3, "ET": 4},
+            {"whole": (1, 2, 3, 4), "tc": (1, 3, 4), "et": (4,)},  # the core without enhancement in two labels
+        ),
         ({"background": 0, "lesion": 1}, {"whole": (1,)}),
         ({"background": 0, "lesion": 1, "ignore": 2}, {"whole": (1,)}),
         ({"background": 0, "kidney": 1, "cyst": 2}, {"whole": (1, 2), "kidney": (1,), "cyst": (2,)}),

@@ -218,3 +218,12 @@ def test_two_lesions_beside_an_organ_are_asked_for_in_a_decathlon_too(tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"labels": labels}))
     with pytest.raises(UsageError, match="--region cancer, or --region cyst"):
         with_tumour(load_cohort(tmp_path))
+
+
+@pytest.mark.parametrize("place", ["references/dataset.json", "dataset.json"])
+def test_references_alone_are_as_a_dataset_json_with_them_says(place, tmp_path):
+    for case_id in "ab":
+        made_trees.write(tmp_path / "references" / f"{case_id}.nii.gz", [1, 2])
+    (tmp_path / place).write_text(json.dumps({"labels": LITS}))
+    scheme = references_cohort(tmp_path / "references").layout.scheme
+    assert ("tumor" in scheme.regions) == (place != "dataset.json")  # above any folder but labelsTr it is not theirs

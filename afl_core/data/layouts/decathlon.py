@@ -82,13 +82,15 @@ def declare_task(root: Path, layout: Layout) -> Layout:
 
 
 def reference_scheme(folder: Path) -> Scheme | None:
-    """The labels of a folder of references by the dataset.json beside it; None where it is in no such data set.
+    """The labels of a folder of references by the dataset.json in it, or beside labelsTr; None where there is none.
 
     Raises:
         DataError: If the file cannot be used.
     """
-    path = folder.resolve().parent / DECLARATION
-    if not _REFERENCES.fullmatch(folder.resolve().name) or not path.is_file():
+    folder = folder.resolve()
+    places = [folder, folder.parent] if _REFERENCES.fullmatch(folder.name) else [folder]
+    path = next((place / DECLARATION for place in places if (place / DECLARATION).is_file()), None)
+    if path is None:
         return None
     declaration = _read(path)
     return declared_scheme(declaration, path) if declaration.get("labels") else None
@@ -133,13 +135,17 @@ def declared_scheme(declaration: Mapping[str, Any], path: Path) -> Scheme:
 
 
 def _told_apart(parts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-    """TC and ET of labels that are one each of core, enhancing tumour and edema; {} where their names do not say so."""
+    """TC and ET of labels of the core, enhancing tumour and edema; {} where their names do not say so.
+
+    The core without enhancement may be several labels, such as necrosis and non-enhancing tumour; the others are one.
+    """
     kinds = {name: next((kind for pattern, kind in _KINDS if pattern.search(name)), "") for name in parts}
-    if not all(kinds.values()) or not len(set(kinds.values())) == len(parts) > 1:
+    told = [kind for kind in kinds.values() if kind != CORE]
+    if not all(told) or len(told) != len(set(told)) or len(set(kinds.values())) < 2:
         return {}
-    by_kind = {kind: parts[name] for name, kind in kinds.items()}
-    enhancing = by_kind.get(ENHANCING, ())
-    regions = {CORE: tuple(sorted(by_kind.get(CORE, ()) + enhancing)), ENHANCING: enhancing}
+    enhancing = tuple(value for name, kind in kinds.items() if kind == ENHANCING for value in parts[name])
+    core = tuple(value for name, kind in kinds.items() if kind == CORE for value in parts[name])
+    regions = {CORE: tuple(sorted(core + enhancing)), ENHANCING: enhancing}
     return {name: labels for name, labels in regions.items() if labels}  # without labels it would be every label
 
 
