@@ -13,23 +13,21 @@ from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     evidence_sentence,
     false_positives_sentences,
-    in_sentence,
-    levels_sentence,
     pair_sentence,
     range_text,
     tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
-from afl_core.analysis.statistics.bootstrap import resampling_text
-from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.numbers import interval, p_number
 from afl_core.base.words import number_of
-from afl_core.evaluation.caveats import notes, unmeasured, warnings
+from afl_core.evaluation.caveats import unmeasured, warnings
 from afl_core.figures.bins import plot_differences, plot_means
 from afl_core.figures.forest import FILLED
 from afl_core.glossary import TERMS, explain
-from afl_core.ui.breakdown.controls import LEVELS, Selection, settings_key
+from afl_core.ui.breakdown.controls import Selection, settings_key
+from afl_core.ui.breakdown.method import figures_method, statistics_method
 from afl_core.ui.shared.charts import show_chart
+from afl_core.ui.shared.details import show_details
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.save_figure import offer_figure
 from afl_core.ui.shared.workspace import open_case
@@ -68,6 +66,7 @@ def show_bins(selection: Selection) -> None:
         name = f"{selection.workspace.name} {selection.options.metric} by size and smoothness"
         offer_figure(name, lambda width: _paper_figure(selection, width), key="bins figure")
     st.caption(plain(_caption(selection)))
+    show_details("How these figures are made", figures_method(selection))
 
 
 def _twos(binnings: Sequence[Binning]) -> list[Sequence[Binning]]:
@@ -118,20 +117,8 @@ def show_statistics(selection: Selection) -> None:
         placeholder="–",
         column_config=statistic_columns(selection.units.measure.digits),
     )
-    st.caption(
-        plain(
-            f"{' '.join(notes(workspace.manifest, workspace.rows))} {counted_sentence(records, selection.units)}"
-            "Difference: the later source minus the earlier one, mean over patients; a patient's several "
-            f"{selection.units.noun} in a bin are averaged first. Interval: BCa bootstrap over patients "
-            f"({resampling_text(selection.units.table['patient'].nunique())}). "
-            f"{levels_sentence(breakdown.records, selection.units)} "
-            "p: two-sided Wilcoxon signed-rank test, zero differences left out, tied ranks averaged; "
-            "exact up to 50 differences. "
-            f"{tests_sentence(breakdown)} Effect: matched rank-biserial "
-            "correlation. "
-            f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05."
-        )
-    )
+    st.caption(plain(f"{counted_sentence(records, selection.units)}{tests_sentence(breakdown)}"))
+    show_details("How these numbers are made", statistics_method(selection))
 
 
 @st.cache_resource(max_entries=32, show_spinner="Drawing")
@@ -219,26 +206,12 @@ def _axis_words(axis: str, units: Units) -> str:
 
 def _caption(selection: Selection) -> str:
     units = selection.units
-    edges = "; ".join(f"{in_sentence(units.axis(b.axis).title)} {b.where()}" for b in selection.breakdown.binnings)
-    ours = f"The edges are ours, the paper publishes none: {edges}. " if edges else ""
     left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
-    touched = selection.workspace.rows[selection.workspace.rows["empty"] != ""]["case_id"].nunique()
-    rule, other = units.measure.empty_rule, LEVELS["lesion" if units.level == "case" else "case"]
-    rule = (
-        f"Empty masks: {rule} ({number_of(touched, 'case has one', 'cases have one')})"
-        if units.level == "case"
-        else f"Rule for {rule}"
-    )
-    differences = (
-        f"Differences: {FILLED[0].lower()}{FILLED[1:]}, corrected; the levels of their intervals stand below. "
-    )
-    shown = differences if selection.pair else ""
     return (
-        f"{shown}Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
-        f"{ours}{units.measure.definition} {rule}. "
+        (f"{FILLED}, corrected. " if selection.pair else "")
+        + f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
         + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
-        + "".join(f"{sentence} " for sentence in unmeasured(selection.workspace.manifest))
-        + f"{other} can say otherwise: choose them under Compare."
+        + " ".join(unmeasured(selection.workspace.manifest))
     )
 
 

@@ -20,6 +20,7 @@ from afl_core.evaluation.facts import (
 )
 from afl_core.glossary import TERMS
 from afl_core.ui.overview.summary import Pair, Summary
+from afl_core.ui.shared.details import show_details
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.workspace import headline_start, nothing_evaluated
 
@@ -73,10 +74,9 @@ def show_method(workspace: Comparison, summary: Summary) -> None:
         f"Cases with an empty mask: {empty_counts_text(workspace.manifest)}.",
         *(f"{names}: {rule}." for names, rule in _empty_rules(workspace).items()),
         *notes(workspace.manifest, workspace.rows),
-        *filter(None, [changed_sentence(workspace)]),
+        changed_sentence(workspace),
     ]
-    with st.expander("How these numbers are made"):
-        st.markdown("\n".join(f"- {plain(line)}" for line in lines))
+    show_details("How these numbers are made", lines)
 
 
 def show_contents(workspace: Comparison) -> None:
