@@ -40,7 +40,7 @@ from afl_core.data.layouts import Cohort, load_cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.data.layouts.masks import composed
 from afl_core.data.patient_table import PARTICIPANTS
-from afl_core.data.splits import SPLITS_FILE
+from afl_core.data.splits import SPLITS_FILE, unknown_sentence
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import rename_source
 from afl_core.evaluation.comparison import open_comparison
@@ -149,6 +149,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
     results = Results(out)
     settings = choose_settings(nsd_tolerance, matcher, least_lesion, held=results.settings())
     chosen, ids = _select(cohort, case), () if split is None else cohort.part(split)
+    print_warnings([unknown_sentence(ids, cohort.known)])
     with hold_cluster(on) if rule and isinstance(on, Cluster) else nullcontext():  # one for both
         problems = evaluate_cases(cohort, chosen, sources, results, settings=settings, split=ids, workers=on)
         if table:

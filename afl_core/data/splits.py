@@ -4,13 +4,13 @@ import json
 import random
 import unicodedata
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from afl_core.base.catalogue import pick
 from afl_core.base.remote import address, is_elsewhere
 from afl_core.base.storage import read_json, write_atomically
-from afl_core.base.words import named
+from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
 from afl_core.errors import DataError
 
@@ -56,6 +56,18 @@ def pick_split(path: Path, name: str, *, known: Collection[str]) -> tuple[str, .
         example = f", such as {next(iter(known))}" if known else ""
         raise DataError(what, received=named(cases), todo=f"{todo}{example}")
     return cases
+
+
+def unknown_sentence(case_ids: Iterable[str], known: Iterable[str]) -> str:
+    """That a split file names cases which the data set does not have; "" where it has them all.
+
+    >>> unknown_sentence(["a", "b"], ["a"])
+    'splits.json names 1 case that is not in the data set: b. Check the spelling.'
+    """
+    if not (gone := sorted(set(case_ids) - set(known))):
+        return ""
+    names = number_of(len(gone), "case that is not in the data set", "cases that are not in the data set")
+    return f"{SPLITS_FILE} names {names}: {named(gone)}. Check the spelling."
 
 
 def random_splits(case_ids: Sequence[str], *, patients: Mapping[str, str], seed: int = 0) -> dict[str, tuple[str, ...]]:

@@ -8,7 +8,7 @@ from afl_core.base import paths
 from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
 from afl_core.data.patients import by_names
-from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits
+from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, unknown_sentence
 from afl_core.errors import DataError
 
 DEMO_SEQUENCES = ("flair", "t1", "t1ce", "t2")
@@ -54,7 +54,8 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
         raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
     given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
     splits = {name: tuple(case for case in case_ids if case in ids) for name, case_ids in given.items()}
-    return TrainingData(root, options, common, splits, _note(cohort))
+    unknown = unknown_sentence((case for case_ids in given.values() for case in case_ids), cohort.known)
+    return TrainingData(root, options, common, splits, f"{_note(cohort)} {unknown}".strip())
 
 
 def demo_to_be_drawn() -> TrainingData | None:
@@ -75,7 +76,8 @@ def with_random_split(data: TrainingData, cohort: Cohort | None) -> TrainingData
     """The same with a random split, by patient and always the same; a demo that is not drawn yet has no cohort."""
     ids = _ids(cohort) if cohort else [case_id for case_ids in data.splits.values() for case_id in case_ids]
     patients = cohort.patients.of if cohort else by_names(ids).of
-    note = f"{data.note} Cases that the check finds something against are left out of the random split.".strip()
+    said = _note(cohort) if cohort else data.note
+    note = f"{said} Cases that the check finds something against are left out of the random split.".strip()
     return replace(data, splits=random_splits(ids, patients=patients), random=True, note=note)
 
 

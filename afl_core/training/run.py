@@ -16,7 +16,7 @@ from afl_core.data.demo.design import SPLITS
 from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import Cohort, load_case
 from afl_core.data.patients import parted_patients
-from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits, unknown_sentence
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint
@@ -195,6 +195,8 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
         declared = shipped.is_file() and not run.spec().random_split
         save_splits(kept, load_splits(shipped) if declared else sound_splits(cohort, index=paths.INDEX, progress=tell))
     splits = load_splits(kept)
+    if unknown := unknown_sentence((case for case_ids in splits.values() for case in case_ids), cohort.known):
+        logging.warning(unknown)
     if parted := parted_patients(splits, cohort.patients.of):
         some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
         logging.warning(

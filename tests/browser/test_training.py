@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from made_runs import FOCAL, make_run
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Error, Page, expect
 
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.evaluation.results import Results
@@ -48,8 +48,14 @@ def fill(page: Page, label: str, value: str) -> None:
     page.keyboard.press("Enter")
 
 
-def wait_for_state(page: Page, state: str) -> None:
-    page.locator(".stMarkdownBadge").get_by_text(state, exact=True).wait_for(timeout=PATIENCE)
+def wait_for_state(page: Page, state: str, home: Path) -> None:
+    """Until the page calls a run so; if it never does, what page and run say instead."""
+    badges = page.locator(".stMarkdownBadge")
+    try:
+        badges.get_by_text(state, exact=True).wait_for(timeout=PATIENCE)
+    except Error:
+        runs = [(run.status(), run.alive()) for run in list_runs(home / "models" / "runs")]
+        pytest.fail(f"no {state!r}: the page shows {badges.all_inner_texts()}, the runs are {runs}")
 
 
 def wait_for_more_than(page: Page, points: int) -> int:
@@ -86,12 +92,12 @@ def test_a_timing_stops_and_a_run_started_from_the_page_moves_survives_a_reload_
     assert proposals() == []
     check.click()
     page.get_by_role("button", name="Start the run").click(timeout=PATIENCE)
-    wait_for_state(page, "running")
+    wait_for_state(page, "running", home)
     before = wait_for_more_than(page, wait_for_more_than(page, 0))
     expect(page.get_by_role("button", name="Stop")).to_be_visible()
     page.reload()
     assert wait_for_more_than(page, before - 1) >= before
-    wait_for_state(page, "finished")
+    wait_for_state(page, "finished", home)
     run = RunFolder(home / "models" / "runs" / "demo-focal-seed0")
     assert [row["step"] for row in run.metrics()] == list(range(10, 401, 10))
     expect(page.get_by_text("The weights of that step are the checkpoint")).to_be_visible()
@@ -122,11 +128,11 @@ def test_a_run_outlives_the_server_and_the_next_one_takes_it_over(page, site, st
     page.goto("about:blank")
     stop_server(site())
     page.goto(f"{site()}/training")
-    wait_for_state(page, "running")
+    wait_for_state(page, "running", home)
     assert wait_for_more_than(page, before) > before
     assert run.status().pid == pid
     page.get_by_role("button", name="Stop").click()
-    wait_for_state(page, "stopped")
+    wait_for_state(page, "stopped", home)
     assert not run.alive()
     steps = [json.loads(line)["step"] for line in (run.path / METRICS).read_text().splitlines()]
     assert steps == list(range(10, 10 * len(steps) + 1, 10))

@@ -439,6 +439,14 @@ def test_predict_writes_masks_on_the_cases_own_grids(afl, cohort, tmp_path, make
         assert set(np.unique(np.asarray(mask.dataobj))) <= {0, 1}
 
 
+def test_a_split_that_names_a_case_which_is_not_there_is_measured_and_warned_of(afl, cohort, masks, tmp_path):
+    (cohort / "splits.json").write_text('{"test": ["Case_D", "Case_E"]}')
+    ran = afl("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out", "--split", "test")
+    assert ran.code == 0
+    assert ran.err.count("Warning: splits.json names 1 case that is not in the data set: Case_E.") == 1
+    assert Results(tmp_path / "out").cases()["case_id"].tolist() == ["Case_D"]
+
+
 def test_a_renamed_source_is_not_measured_again(afl, cohort, masks, tmp_path):
     out = tmp_path / "out"
     command = ("evaluate", "--data", cohort, "--out", out, "--source")

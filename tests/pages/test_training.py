@@ -180,6 +180,11 @@ def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(fo
     assert "2 runs on 4 cases (2 train, 1 validation, 1 test)" in text(at)
 
 
+def test_a_split_that_names_a_case_which_is_not_there_says_so(form, cohort):
+    (cohort / SPLITS_FILE).write_text(json.dumps({"train": ["Case_A", "Case_E"], "validation": ["Case_C"]}))
+    assert "splits.json names 1 case that is not in the data set: Case_E" in text(form())
+
+
 def test_a_preset_brings_its_own_network_length_and_patch(app):
     at = app("training")
     field(at, "selectbox", "Preset").select("picai_paper").run()

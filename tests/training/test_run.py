@@ -346,3 +346,10 @@ def test_a_split_that_parts_a_patient_is_warned_of(make, cohort, caplog):
     run = make(data=cohort)
     _splits(run, found, FolderKeeper(run))
     assert "1 patient(s) in more than one part (P in train and validation)" in caplog.text
+
+
+def test_a_split_that_names_a_case_which_is_not_there_is_warned_of(make, cohort, caplog):
+    save_splits(cohort / "splits.json", {"train": ["Case_A", "Case_E"], "validation": ["Case_C"]})
+    run = make(data=cohort)
+    _splits(run, load_cohort(cohort), FolderKeeper(run))
+    assert "splits.json names 1 case that is not in the data set: Case_E" in caplog.text

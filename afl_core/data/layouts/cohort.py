@@ -132,8 +132,12 @@ class Cohort:
 
     def part(self, name: str) -> tuple[str, ...]:
         """The cases of one part of its split file; errors as `pick_split`."""
-        known = [*(case.case_id for case in self.cases), *(case_id for case_id, _ in self.problems)]
-        return pick_split(self.root / SPLITS_FILE, name, known=known)
+        return pick_split(self.root / SPLITS_FILE, name, known=self.known)
+
+    @property
+    def known(self) -> tuple[str, ...]:
+        """Ids of the cases, and of those with a problem."""
+        return *(case.case_id for case in self.cases), *(case_id for case_id, _ in self.problems)
 
     def only(self, case_ids: Iterable[str]) -> "Cohort":
         """The cohort of these cases alone, such as a test split, with their problems."""
