@@ -72,6 +72,7 @@ def proposals() -> list[Path]:
     return [path for path in Path("/proc").glob("[0-9]*/cmdline") if b"training.proposal" in path.read_bytes()]
 
 
+@pytest.mark.timeout(600)  # five processes import torch, one after the other: three minutes where others work too
 def test_a_timing_stops_and_a_run_started_from_the_page_moves_survives_a_reload_and_shows_in_compare(
     page, site, home, cohort
 ):
