@@ -15,6 +15,7 @@ from afl_core.analysis.breakdown.penalties import rest_words
 from afl_core.analysis.breakdown.records import bin_records, pair_records, patient_means, patient_medians
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.units import Units
+from afl_core.analysis.statistics.paired import patients_text
 from afl_core.base.numbers import number, with_unit
 from afl_core.base.words import number_of
 from afl_core.evaluation.manifest import Manifest
@@ -97,10 +98,11 @@ def tumour_sentence(units: Units) -> str:
     rule = f"{without} counted by the rule for empty masks."
     if not there.any():
         return rule
-    means = patient_means(units, there).mean()
+    means = patient_means(units, there)
     measure = units.measure
-    each = ", ".join(f"{source} {number(mean, measure.digits)}" for source, mean in means.items())
-    return f"{rule} Mean {measure.title} of the {int(there.sum())} with a tumour: {each}."
+    each = ", ".join(f"{source} {number(mean, measure.digits)}" for source, mean in means.mean().items())
+    over = patients_text(len(means), int(there.sum()), units.table["patient"].nunique())
+    return f"{rule} Mean {measure.title} without {'it' if (~there).sum() == 1 else 'them'}, over {over}: {each}."
 
 
 def penalty_sentence(units: Units, pair: tuple[str, str] | None) -> str:

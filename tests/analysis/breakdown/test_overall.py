@@ -77,8 +77,10 @@ def test_the_rule_for_empty_masks_is_named_once_with_the_mean_without_them():
     assert dice.means["FL"] == 0.625
     assert tumour_sentence(dice.units) == (
         "1 case without a tumour is counted by the rule for empty masks. "
-        "Mean Dice of the 3 with a tumour: FL 0.500, A-FL 0.800."
+        "Mean Dice without it, over 3 of 4 patients: FL 0.500, A-FL 0.800."
     )
+    twice = of(cases(FL=[0.5, 0.75, 0.25, 1.0]).assign(case_id=["P1_week_0", "P1_week_1", "P2", "P3"]))[0]
+    assert tumour_sentence(twice.units).endswith("Mean Dice without it, over 2 of 3 patients, 3 cases: FL 0.438.")
     assert tumour_sentence(of(cases((1.0, 2.0), FL=[0.5, 0.75]))[0].units) == ""
     none = of(cases((0.0, 0.0), FL=[1.0, 1.0]))[0]
     assert tumour_sentence(none.units) == "2 cases without a tumour are counted by the rule for empty masks."
