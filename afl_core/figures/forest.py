@@ -23,7 +23,10 @@ FILLED = "Filled where the interval leaves out 0 and the signed-rank test agrees
 MOST_TEXTS = 7
 """Places of an axis that have their text; of more, every other one has."""
 
-ROW_PX, AXIS_PX, TOP_PX, BOTTOM_PX = 30, 62, 56, 46
+ROW_PX, AXIS_PX, TOP_PX, BOTTOM_PX, LINE_PX = 30, 62, 56, 46, 18
+
+BESIDE_CHARACTERS = 12
+"""Characters of two names that fit beside each other on a narrow panel."""
 
 
 @dataclass(frozen=True)
@@ -105,15 +108,27 @@ def plot_forest(panels: Sequence[Panel], pair: Pair) -> go.Figure:
             marker = _marker(symbol, 1) | {"color": GREY}
             figure.add_scatter(x=[None], y=[None], mode="markers", name=group, marker=marker)
     add_sides(figure, pair)
-    layout = chart_layout(inner + TOP_PX + BOTTOM_PX)
-    layout["margin"] |= {"t": TOP_PX, "b": BOTTOM_PX}
-    layout["legend"] |= {"y": 1 + 24 / inner if inner else 1, "x": 0.5, "xanchor": "center"}
+    more = LINE_PX * sides(pair)[0].count("\n")
+    layout = chart_layout(inner + TOP_PX + BOTTOM_PX + more)
+    layout["margin"] |= {"t": TOP_PX + more, "b": BOTTOM_PX}
+    layout["legend"] |= {"y": 1 + (24 + more) / inner if inner else 1, "x": 0.5, "xanchor": "center"}
     return figure.update_layout(layout)
+
+
+def sides(pair: Pair) -> tuple[str, str]:
+    r"""What is said of the left side and of the right one; of long names the left one stands a line higher.
+
+    >>> sides(("FL", "A-FL")), sides(("Dice and cross-entropy", "A-FL"))[0]
+    (('← FL better', 'A-FL better →'), '← Dice and cross-entropy better\n')
+    """
+    lift = "" if len(pair[0]) + len(pair[1]) <= BESIDE_CHARACTERS else "\n"
+    return f"← {pair[0]} better{lift}", f"{pair[1]} better →"
 
 
 def add_sides(figure: go.Figure, pair: Pair, *, above: int = 0) -> None:
     """Say above the panels which side is better for whom, so many px above them."""
-    for x, anchor, text in ((1, "right", f"<b>{pair[1]} better →</b>"), (0, "left", f"← {pair[0]} better")):
+    left, right = sides(pair)
+    for x, anchor, text in ((1, "right", f"<b>{right}</b>"), (0, "left", left.replace("\n", "<br>\N{NO-BREAK SPACE}"))):
         place = {"xref": "paper", "yref": "paper", "x": x, "y": 1, "xanchor": anchor, "yanchor": "bottom"}
         figure.add_annotation(text=text, showarrow=False, yshift=above, **place)
 

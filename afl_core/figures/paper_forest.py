@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from afl_core.base.catalogue import pick
 from afl_core.errors import DataError
 from afl_core.figures.chart_style import Pair
-from afl_core.figures.forest import SYMBOLS, Panel, half_width, place_of, tick_places, tick_texts
+from afl_core.figures.forest import SYMBOLS, Panel, half_width, place_of, sides, tick_places, tick_texts
 from afl_core.figures.palette import BETTER_COLOUR, EQUAL_COLOUR, OUTCOME_COLOURS
 from afl_core.figures.paper import MARKERS, STYLE, WIDTHS_MM
 
@@ -44,8 +44,9 @@ def plot_paper_forest(panels: Sequence[Panel], pair: Pair, *, width: str = "doub
         for panel, of_panel in zip(shown, axes, strict=True):
             _draw_panel(of_panel, panel, groups)
             of_panel.set_xlabel(textwrap.fill(panel.title, TITLE_CHARACTERS[width]))
-        axes[0].set_title(f"\N{LEFTWARDS ARROW} {pair[0]} better", loc="left", fontsize=7)
-        axes[0].set_title(f"{pair[1]} better \N{RIGHTWARDS ARROW}", loc="right", fontsize=7, weight="bold")
+        left, right = sides(pair)
+        axes[0].set_title(left, loc="left", fontsize=7)
+        axes[0].set_title(right, loc="right", fontsize=7, weight="bold")
         if len(groups) > 1:
             for group, symbol in zip(groups, SYMBOLS, strict=False):
                 axes[0].plot([], [], MARKERS[symbol], color=EQUAL_COLOUR, markersize=4.5, label=group)

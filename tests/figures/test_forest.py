@@ -57,6 +57,17 @@ def test_the_right_side_is_shaded_and_better_also_where_less_is_better():
     assert scores.tickangle == 0
 
 
+def test_long_names_stand_on_two_lines_above_the_panels():
+    short, long = (
+        plot_forest([SCORES], pair).layout for pair in (("FL", "A-FL"), ("Focal 3d_fullres", "nnUNet 3d_fullres"))
+    )
+    assert {note.text for note in long.annotations} == {
+        "<b>nnUNet 3d_fullres better →</b>",
+        "← Focal 3d_fullres better<br>\N{NO-BREAK SPACE}",
+    }
+    assert long.margin.t - short.margin.t == long.height - short.height > 0
+
+
 def test_one_kind_of_marks_has_no_legend_and_nothing_to_draw_is_no_error():
     figure = plot_forest([DISTANCES], ("FL", "A-FL"))
     assert [trace.showlegend for trace in figure.data] == [False]
