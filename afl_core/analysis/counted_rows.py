@@ -39,9 +39,9 @@ def rows_by_source(
     if not wanted or (absent := [name for name in wanted if name not in there]):
         raise DataError(
             f"There are no {what}",
-            received=named(absent) if wanted else opened.name,
-            todo="They come with checkpoints and maps of probabilities, not with masks; results of an earlier version "
-            "have none: evaluate into another folder",
+            received=named(absent) if wanted else f"the results {opened.name}",
+            todo="They come with checkpoints and maps of probabilities, not with masks: keep the maps (nnU-Net's "
+            "--save_probabilities), and evaluate into another folder, as for results of an earlier version",
         )
     by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
     found = {name: [by_source[member] for member in members[name]] for name in wanted}

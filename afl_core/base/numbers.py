@@ -102,6 +102,15 @@ def volume(ml: float) -> str:
     return NOTHING if math.isnan(ml) else f"{number(ml, DIGITS['ml'])} ml"
 
 
+def file_size(count: int) -> str:
+    """A number of bytes, in kB below a MB.
+
+    >>> file_size(400), file_size(41_000), file_size(4_130_000)
+    ('1 kB', '41 kB', '4.1 MB')
+    """
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{max(1, round(count / 1e3))} kB"
+
+
 def with_unit(text: str, unit: str) -> str:
     """A number's text with its unit, where it has one.
 

@@ -25,7 +25,7 @@ from afl_core.analysis.breakdown.sentences import (
 )
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.catalogue import find_key, pick
-from afl_core.base.numbers import interval, number, p_number
+from afl_core.base.numbers import file_size, interval, number, p_number
 from afl_core.base.storage import write_atomically
 from afl_core.cli.breakdown_options import (
     AllRegionsOption,
@@ -159,7 +159,7 @@ def report(  # noqa: PLR0913 - one parameter an option
         findings = Findings(breakdown, options, opened, command_line())
     html = build_report(findings).encode()
     write_atomically(out, html)
-    print_line(f"{out} written, {len(html) / 1e6:.1f} MB")
+    print_line(f"{out} written, {file_size(len(html))}")
     print_warnings(opened.left_out_sentences)
     print_problems(findings.problems)
 

@@ -9,6 +9,7 @@ import typer
 
 from afl_core.analysis.breakdown.export import JSON
 from afl_core.base.catalogue import pick
+from afl_core.base.numbers import file_size
 from afl_core.base.storage import read_bounded, replacing, write_atomically
 from afl_core.cli.analysis import ResultsArgument
 from afl_core.cli.breakdown_options import (
@@ -124,4 +125,4 @@ def bundle(
     with replacing(out) as temporary, temporary.open("wb") as file:
         notes = write_bundle(opened, case, file)
     print_warnings(notes)
-    print_line(f"{out} written, {out.stat().st_size / 1e6:.1f} MB")
+    print_line(f"{out} written, {file_size(out.stat().st_size)}")

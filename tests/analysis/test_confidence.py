@@ -220,7 +220,7 @@ def test_results_of_an_earlier_version_read_on_and_say_what_they_lack(folders):
     (folders / "results" / "test" / CONFIDENCE).unlink()
     opened = open_comparison(folders / "results" / "test")
     assert len(opened.rows) == 14
-    with pytest.raises(DataError, match="results of an earlier version have none: evaluate into another folder"):
+    with pytest.raises(DataError, match="evaluate into another folder, as for results of an earlier version"):
         load_confidence(opened)
 
 

@@ -28,7 +28,7 @@ def test_both_parts_are_shown_and_named(app, parts):
     assert "### Reliability within 10 mm of the reference" in said
     table = errors_of(at)
     assert table["error"].tolist() == ["ECE", "ACE", "MCE", "Brier score"] * 2
-    assert set(table["over"]) == {"within 10 mm of the reference", "the whole grid"}
+    assert set(table["over"]) == {"near the tumour", "whole grid"}
     assert (table["difference"] - (table["A-FL"] - table["FL"])).abs().max() < 1e-4
     assert (table["n"] == 7).all()
     by_size = next(frame.value for frame in at.dataframe if "error" in frame.value and "bin" in frame.value)

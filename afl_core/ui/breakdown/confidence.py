@@ -36,6 +36,9 @@ from afl_core.ui.shared.errors import plain, shown_errors
 Members = Mapping[str, tuple[str, ...]]
 Errors = dict[str, dict[str, Breakdown]]
 
+_OVER = {"near": "Near the tumour", "grid": "Whole grid"}
+"""Parts of the grid, as they are chosen."""
+
 
 def show_confidence(selection: Selection) -> None:
     """Reliability curves and errors of calibration, and the pair at temperatures that other cases chose."""
@@ -54,7 +57,7 @@ def show_confidence(selection: Selection) -> None:
     part = columns[0].segmented_control(
         "Voxels",
         list(PARTS),
-        format_func={"near": "Near the tumour", "grid": "Whole grid"}.__getitem__,
+        format_func=_OVER.__getitem__,
         default="near",
         required=True,
         key="confidence_of",
@@ -89,7 +92,10 @@ def _show_curves(
         with right:
             st.markdown("### Errors of calibration")
             table = errors_table(errors, members)
-            _show_table(table.assign(over=table["over"].str.removeprefix("over ")))
+            short = {
+                PARTS[part]: text.lower() for part, text in _OVER.items()
+            }  # long ones push the intervals out of sight
+            _show_table(table.assign(over=table["over"].map(short)))
 
 
 def _show_scaled(workspace: Comparison, validation: Comparison, members: Members, part: str) -> None:
