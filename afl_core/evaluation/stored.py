@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 
+from afl_core.base.words import named
 from afl_core.data.labels import SYNONYMS
 from afl_core.errors import UsageError
 from afl_core.evaluation.caveats import is_nowhere
@@ -55,7 +56,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
         raise damaged(results.folder, MANIFEST, "no data or sources")
     everywhere = results.measured()
     regions = _measured_regions(manifest, everywhere)
-    region = pick_region(regions, region)
+    region = pick_region(regions, region, untold=untold_regions(manifest, everywhere))
     where = {"region": [region]}
     rows, contrast = results.cases(where=where), load_contrast(results.folder)
     check_complete(results.folder, CASES, rows)
@@ -80,8 +81,28 @@ def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]
     return first, *(region for region in more if region in tried)
 
 
-def pick_region(regions: Sequence[str], name: str) -> str:
+def untold_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
+    """The regions that were wanted, and that the files of no source with rows tell apart."""
+    measured = _measured_regions(manifest, rows)
+    return () if rows.empty else tuple(name for name in manifest.settings.choice().regions if name not in measured)
+
+
+def untold_sentence(names: Sequence[str], first: str) -> str:
+    """That these regions were measured with no source, and why."""
+    where = "region" if len(names) == 1 else "regions"
+    return (
+        f"Nothing was measured in the {where} {named(names)}: the files of every source are of the region {first} "
+        "alone. Evaluate files that hold the labels of its parts."
+    )
+
+
+def pick_region(regions: Sequence[str], name: str, *, untold: Sequence[str] = ()) -> str:
     """The region of that name among those that were measured; "" is the first.
+
+    Args:
+        regions: The regions that were measured.
+        name: Name of a region, or "".
+        untold: Regions that were wanted, and that no source tells apart.
 
     Raises:
         UsageError: If it was not measured.
@@ -89,6 +110,8 @@ def pick_region(regions: Sequence[str], name: str) -> str:
     region = SYNONYMS.get(name.lower(), name.lower())
     if not name:
         return regions[0]
+    if region in untold:
+        raise UsageError(untold_sentence([region], regions[0]))
     if region not in regions:
         what, todo = "This region was not measured in these results", f"Measure it: afl evaluate --regions {name}"
         raise UsageError(

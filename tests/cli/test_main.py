@@ -791,6 +791,15 @@ def test_regions_are_refused_where_they_cannot_be_meant(afl, tmp_path):
     assert "was not measured" in afl("breakdown", folder, "--regions", "whole,ncr").error
 
 
+def test_regions_that_masks_do_not_tell_apart_are_said_to_be_unmeasured(afl, cohort, masks, tmp_path):
+    given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", tmp_path / "out")
+    said = "Nothing was measured in the regions tc, et: the files of every source are of the region whole alone."
+    assert said not in afl(*given).err  # nobody asked
+    assert f"Warning: {said}" in afl(*given, "--regions", "whole,tc,et").err
+    assert "Nothing was measured in the region tc" in afl("breakdown", tmp_path / "out", "--region", "tc").error
+    assert "Nothing was measured in the region tc" in afl("breakdown", tmp_path / "out", "--regions", "tc,wt").error
+
+
 def test_breakdown_without_a_folder_is_printed_alone(afl, made, tmp_path):
     ran = afl("breakdown", made)
     assert (ran.code, "written to" in ran.out, "large" in ran.out) == (0, False, True), ran

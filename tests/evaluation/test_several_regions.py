@@ -110,8 +110,10 @@ def test_a_mask_that_failed_is_no_problem_of_the_regions_that_it_does_not_predic
 def test_masks_alone_leave_one_region_to_choose(folder):
     measured(folder, M="masks")
     assert open_comparison(folder / "out").regions == ("whole",)
-    with pytest.raises(UsageError, match=r"was not measured.*et; there is whole.*--regions et"):
+    with pytest.raises(UsageError, match=r"Nothing was measured in the region et: .* are of the region whole alone"):
         open_comparison(folder / "out", region="et")
+    with pytest.raises(UsageError, match=r"was not measured.*b; there is whole.*--regions b"):
+        open_comparison(folder / "out", region="b")
 
 
 def test_the_stored_mask_of_a_region_is_the_one_that_was_measured(folder):
