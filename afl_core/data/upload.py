@@ -19,7 +19,7 @@ from afl_core.base.storage import read_json
 from afl_core.data.formats.files import NIFTI_SUFFIXES, NRRD_SUFFIXES, read_header
 from afl_core.data.labels import SCHEMES, Scheme
 from afl_core.data.layouts import LAYOUT_FILE
-from afl_core.data.loading import ras_grid
+from afl_core.data.loading import file_title, load_case, ras_grid
 from afl_core.errors import AflError, DataError
 from afl_core.volume import Case, is_same_grid
 
@@ -106,6 +106,34 @@ def write_upload(
     lines += _described(scheme) if scheme.values else []
     (root / LAYOUT_FILE).write_text("\n".join(lines), encoding="utf-8")
     return root
+
+
+def check_upload(case: Case, given: Mapping[str, str]) -> None:
+    """Read a case as a run reads it, while the files can still be changed.
+
+    Args:
+        case: The case of `write_upload`.
+        given: Role of each file to its name as it was given.
+
+    Raises:
+        AflError: As `load_case`, in the names that were given.
+    """
+    try:
+        load_case(case)
+    except AflError as error:
+        paths = {**case.sequences, **({REFERENCE: case.reference} if case.reference else {})}
+        texts = {text: given[role] for role, path in paths.items() for text in (str(path), path.name)}
+        texts |= {file_title(case, role): given[role] for role in paths}
+        what, received, todo = (_renamed(text, texts) for text in (error.what, error.received, error.todo))
+        raise DataError(what, received=received or None, todo=todo) from error
+
+
+def _renamed(text: object, names: Mapping[str, str]) -> str:
+    """A text with names in place of others."""
+    renamed = "" if text is None else str(text)
+    for name, other in names.items():
+        renamed = renamed.replace(name, other)
+    return renamed
 
 
 def _described(scheme: Scheme) -> list[str]:

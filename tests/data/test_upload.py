@@ -16,7 +16,7 @@ import SimpleITK as sitk  # noqa: N813
 
 from afl_core.data import upload
 from afl_core.data.layouts import load_case, load_cohort
-from afl_core.data.upload import CASE_ID, guess_role, remove_leftovers, write_upload
+from afl_core.data.upload import CASE_ID, check_upload, guess_role, remove_leftovers, write_upload
 from afl_core.errors import DataError, GeometryError
 from afl_core.ui.shared.upload_limits import MAX_MIB
 
@@ -192,3 +192,32 @@ def test_the_job_of_a_killed_server_is_ended_before_its_folder_goes(tmp_path, mo
     process.communicate(timeout=5)
     assert process.returncode == -signal.SIGKILL
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("role", "bad", "said"),
+    [
+        ("reference", np.full((6, 7, 8), 0.5, np.float32), "mine_seg.nii.gz"),
+        ("reference", np.ones((6, 7, 8), np.uint8), "mine_seg.nii.gz"),
+        ("reference", np.zeros((6, 7, 9), np.uint8), "mine_seg.nii.gz lies on another grid than mine_flair.nii.gz"),
+        ("flair", np.full((6, 7, 8), np.nan, np.float32), "mine_flair.nii.gz"),
+    ],
+)
+def test_what_only_the_values_tell_is_said_before_a_run_in_the_names_that_were_given(
+    tmp_path, image, write_nifti, role, bad, said
+):
+    files = {"flair": ("mine_flair.nii.gz", image), "reference": ("mine_seg.nii.gz", image)}
+    names = {role: name for role, (name, _) in files.items()}
+
+    def written():
+        (case,) = load_cohort(
+            write_upload(tmp_path / "s", [(name, of, data) for of, (name, data) in files.items()])
+        ).cases
+        return case
+
+    check_upload(written(), names)
+    files[role] = names[role], write_nifti(tmp_path / "bad.nii.gz", bad).read_bytes()
+    with pytest.raises(DataError) as caught:
+        check_upload(written(), names)
+    assert said in str(caught.value)
+    assert CASE_ID not in str(caught.value)

@@ -107,6 +107,16 @@ def test_a_sequence_on_another_grid_is_brought_onto_the_first_and_said(own, coho
     assert "t1ce came on other grids: brought onto that of flair" in text(at)
 
 
+def test_a_bad_reference_is_said_before_the_run_and_the_files_stay(own, cohort, folders, write_nifti):
+    write_nifti(cohort / "HGG" / "Case_A" / "Case_A_seg.nii.gz", np.zeros((16, 18, 17), np.uint8))
+    given = {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce", "my_seg.nii.gz": "seg"}
+    at = press(give(own, cohort, given), "Run FL")
+    assert not at.exception
+    assert "my_seg.nii.gz lies on another grid than a_flair.nii.gz" in text(at)
+    assert [box.value for box in at.selectbox if "_" in box.label] == ["flair", "t1ce", "reference"]
+    assert job_status(Results(folders[0] / "results"), "upload") is None
+
+
 def test_the_region_of_the_open_data_set_counts_for_the_reference_too(opened, cohort, folders):
     at = give(opened("et"), cohort, {"a_flair.nii.gz": "flair", "a_t1ce.nii.gz": "t1ce", "a_seg.nii.gz": "seg"})
     assert "enhancing tumour (ET): 4 counts as tumour" in text(at)

@@ -18,6 +18,7 @@ from afl_core.data.upload import (
     ACCEPTED,
     CASE_ID,
     REFERENCE,
+    check_upload,
     guess_role,
     new_session_folder,
     write_upload,
@@ -238,6 +239,9 @@ def _start(
     grid = next(name for name in needed if name in roles)
     root = write_upload(session.folder, used, grid=grid, scheme=scheme)
     cohort = load_cohort(root, region=region)
+    with st.spinner("Reading the files"):
+        for case in cohort.cases:
+            check_upload(case, {role: name for name, role, _ in used})
     session.results.describe_cohort(cohort, sources)
     measured = REFERENCE in roles
     start_job(session.results, data=root, case_id=CASE_ID, sources=sources, measured=measured, private=True)
