@@ -83,7 +83,9 @@ def _print(found: dict[str, Curves]) -> None:
     """A row a source: Dice at 0.5 and at its best threshold, and the sensitivity at numbers of false lesions."""
     rates = [f"{rate:g}" for rate in FALSE_RATES]
     shown = Table("source", "Dice at 0.5", "best", "at", "F1 at 0.5", "AP", *rates, box=None, padding=(0, 1, 0, 0))
-    shown.title = "Mean Dice; lesions: F1, average precision, and share found with at most so many false lesions a case"
+    shown.title = (
+        "Mean Dice; all lesions together: F1, average precision, share found with at most so many false lesions a case"
+    )
     shown.title_justify = "left"
     for name, of in found.items():
         best, dice = of.best(), of.mean_dice

@@ -26,7 +26,14 @@ def show_operating_point(findings: Findings) -> str:
         values = of.mean_dice[HALF], of.mean_dice[best], of.lesion_f1[HALF], of.average_precision
         found = [number(of.sensitivity_at(rate), 2) for rate in FALSE_RATES]
         rows.append([name, *(number(value, 3) for value in values), number(THRESHOLDS[best], 2), *found])
-    columns = ["Source", "Dice at 0.5", "Best Dice", "Lesion F1 at 0.5", "Average precision", "Best threshold"]
+    columns = [
+        "Source",
+        "Dice at 0.5",
+        "Best Dice",
+        "F1 of all lesions together at 0.5",
+        "Average precision",
+        "Best threshold",
+    ]
     left = [name for name in names if name not in curves]
     return (
         paragraph(thresholds_sentence(curves))

@@ -654,7 +654,7 @@ def test_a_batch_in_the_address_is_ticked_and_drawn_in_one_chart(app, made):
     made("other", created=1.0)
     at = app("training", run=["seed1", "seed0"])
     assert "## seed1" in text(at)
-    assert "compared once all are finished, or untick: seed1" in text(at)
+    assert "compared when all are finished. Wait for these, or untick them: seed1" in text(at)
     for chart in at.get("plotly_chart")[:2]:
         names = {trace["name"] for trace in json.loads(chart.proto.spec)["data"] if "name" in trace}
         assert names == {"FL, seed 0", "FL, seed 1"}
@@ -665,7 +665,7 @@ def test_ticked_runs_that_are_not_finished_are_named(app, made):
     made("live", "running", created=2.0)
     made("done", "finished", created=1.0)
     at = tick(app("training"), 0, 1)
-    assert "compared once all are finished, or untick: live" in text(at)
+    assert "compared when all are finished. Wait for these, or untick them: live" in text(at)
 
 
 def test_runs_of_different_data_sets_or_splits_are_not_compared(app, made, cohort, tmp_path):

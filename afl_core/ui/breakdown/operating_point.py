@@ -87,9 +87,9 @@ def _show_matched(selection: Selection, curves: dict[str, Curves], pair: tuple[s
     )
     if validation is None:
         st.info(
-            "Two sources can differ in where 0.5 lies alone. To tell that apart, measure the same sources on "
-            "validation cases, and choose these results above: thresholds that are chosen on the compared cases "
-            "prove nothing."
+            "Two sources may differ only because 0.5 is a better threshold for one of them. To find out, measure the "
+            "same sources on validation cases, and choose these results above: thresholds that are chosen on the "
+            "compared cases prove nothing."
         )
         return
     of_pair = load_validation(workspace, validation, pair, pool_seeds=pool)

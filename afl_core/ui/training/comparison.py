@@ -60,7 +60,8 @@ def show_comparison(runs: Sequence[RunFolder]) -> None:
     with shown_errors():
         waiting = [run.name for run in runs if run.checkpoint is None]
         if waiting:
-            st.caption(plain(f"The ticked runs are compared once all are finished, or untick: {', '.join(waiting)}."))
+            wait = "Wait for these, or untick them"
+            st.caption(plain(f"The ticked runs can be compared when all are finished. {wait}: {', '.join(waiting)}."))
         else:
             _offer_comparison(runs, "compare ticked")
 
