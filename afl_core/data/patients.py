@@ -246,6 +246,22 @@ def parted_patients(splits: Mapping[str, Sequence[str]], patients: Mapping[str, 
     return {patient: tuple(sorted(names)) for patient, names in where.items() if len(names) > 1}
 
 
+def parted_sentence(splits: Mapping[str, Sequence[str]], patients: Mapping[str, str]) -> str:
+    """That patients have cases in more than one split, and what that does; "" where none has.
+
+    >>> parted_sentence({"train": ["a"], "test": ["b"]}, {"a": "P", "b": "P"})[:73]
+    'The split has 1 patient in more than one part (P in test and train): scor'
+    """
+    parted = parted_patients(splits, patients)
+    if not parted:
+        return ""
+    some = [f"{patient} in {' and '.join(names)}" for patient, names in parted.items()]
+    return (
+        f"The split has {number_of(len(parted), 'patient')} in more than one part ({named(some)}): scores on them are "
+        "too good. Make it again with afl data split."
+    )
+
+
 def _n(case_ids: Iterable[str]) -> str:
     n = len(tuple(case_ids))
     return number_of(n, "case")

@@ -15,7 +15,7 @@ from afl_core.data.check.check import sound_splits
 from afl_core.data.demo.design import SPLITS
 from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import Cohort, load_case
-from afl_core.data.patients import parted_patients
+from afl_core.data.patients import parted_sentence
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits, unknown_sentence
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
@@ -197,14 +197,8 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
     splits = load_splits(kept)
     if unknown := unknown_sentence((case for case_ids in splits.values() for case in case_ids), cohort.known):
         logging.warning(unknown)
-    if parted := parted_patients(splits, cohort.patients.of):
-        some = "; ".join(f"{patient} in {' and '.join(names)}" for patient, names in list(parted.items())[:3])
-        logging.warning(
-            "The split has %d patient(s) in more than one part (%s): scores on them are too good. Make it again with "
-            "afl data split",
-            len(parted),
-            some,
-        )
+    if parted := parted_sentence(splits, cohort.patients.of):
+        logging.warning(parted)
     return splits
 
 

@@ -345,7 +345,7 @@ def test_a_split_that_parts_a_patient_is_warned_of(make, cohort, caplog):
     found = load_cohort(cohort).of_patients(Patients(of, "by a table"))
     run = make(data=cohort)
     _splits(run, found, FolderKeeper(run))
-    assert "1 patient(s) in more than one part (P in train and validation)" in caplog.text
+    assert "1 patient in more than one part (P in train and validation)" in caplog.text
 
 
 def test_a_split_that_names_a_case_which_is_not_there_is_warned_of(make, cohort, caplog):
