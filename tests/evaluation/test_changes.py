@@ -45,6 +45,31 @@ def test_predictions_below_and_beside_are_found_and_references_are_not(cohort, m
     assert [(c.path, c.cases) for c in found] == [(masks, 4)]
 
 
+@pytest.mark.parametrize(
+    ("folder", "lacking", "likely"),
+    [
+        ("pred_focal", 0, True),
+        ("pred_focal", 1, True),  # 3 of 4 cases
+        ("pred_focal", 2, False),  # half of them is not most
+        ("labelsTs", 0, False),
+        ("gt_segmentations", 1, False),
+        ("other/labelsTr", 0, False),
+        ("pred_labels", 1, True),
+        ("output/masks", 0, True),
+    ],
+)
+def test_most_cases_of_a_folder_that_is_not_called_references_are_likely_predictions(
+    cohort, masks, tmp_path, folder, lacking, likely
+):
+    (root := tmp_path / "study").mkdir()
+    shutil.copytree(cohort, root / "cohort")
+    shutil.copytree(masks, root / folder)
+    for path in sorted((root / folder).iterdir())[:lacking]:
+        path.unlink()
+    (found,) = find_candidates(load_cohort(root / "cohort"))
+    assert (found.path, found.cases, found.likely) == (root / folder, 4 - lacking, likely)
+
+
 def test_a_case_folder_is_no_prediction(tmp_path):
     """BraTS keeps the reference in the folder of its case, named as a prediction could be."""
     import made_trees
