@@ -81,10 +81,10 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
     return tuple(sorted(found, key=lambda candidate: -candidate.cases))
 
 
-def held_sources(cohort: Cohort) -> dict[str, SourceSection]:
-    """The sources of the results that `add_predictions` adds to, by name; none where there are no such results."""
+def held_sources(cohort: Cohort) -> tuple[str, dict[str, SourceSection]]:
+    """Name of the results that `add_predictions` adds to, and their sources by name; "" and none without such."""
     name = find_results(_as_measured(cohort))
-    return load_manifest(paths.RESULTS / name).sources if name else {}
+    return (name, load_manifest(paths.RESULTS / name).sources) if name else ("", {})
 
 
 def told_before(held: Mapping[str, SourceSection], folders: Mapping[str, Path]) -> str:

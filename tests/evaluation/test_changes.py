@@ -99,8 +99,8 @@ def test_a_second_folder_joins_the_results_of_the_data_set(stored, cohort, masks
 
 
 def test_a_source_that_gives_way_is_said_before_and_the_same_folder_is_none(stored, cohort, masks, tmp_path):
-    held = held_sources(load_cohort(cohort))
-    assert list(held) == ["A", "B"]
+    name, held = held_sources(load_cohort(cohort))
+    assert (name, list(held)) == ("two", ["A", "B"])
     other = Path(shutil.copytree(masks, tmp_path / "other"))
     assert told_before(held, {"A": masks, "C": other}) == ""
     said = told_before(held, {"A": other, "C": other})
@@ -116,7 +116,7 @@ def test_a_name_in_other_capitals_changes_nothing(stored, cohort, masks, tmp_pat
     """The folders of masks of both are one on disks that do not tell capitals apart."""
     other = Path(shutil.copytree(masks, tmp_path / "other"))
     for say in (
-        lambda: told_before(held_sources(load_cohort(cohort)), {"a": other}),
+        lambda: told_before(held_sources(load_cohort(cohort))[1], {"a": other}),
         lambda: add_predictions(load_cohort(cohort), {"a": other}),
     ):
         with pytest.raises(UsageError, match=r"other capitals.*received: a.*Write it as A"):

@@ -53,6 +53,12 @@ def test_predictions_of_most_cases_are_ticked_and_references_never(page, tmp_pat
     assert (ticked["pred_focal"], ticked["labelsTs"]) == (True, False)
 
 
+def test_sources_that_the_results_hold_already_are_said_in_place_of_a_box(page, results):
+    at = page()
+    assert not [box for box in at.checkbox if box.label.startswith(("FL", "A-FL"))]
+    assert "In the results small already: FL, A-FL." in [caption.value.replace("\\", "") for caption in at.caption]
+
+
 def test_two_models_of_nnunet_open_as_a_comparison_in_one_step(page, results, tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))

@@ -27,7 +27,9 @@ def show_predictions(cohort: Cohort) -> None:
     st.header("Compare predictions")
     st.markdown("Masks or probability maps that any tool wrote, one file a case, measured against these references.")
     with shown_errors(on_page):
-        sources = held_sources(cohort)
+        results, sources = held_sources(cohort)
+        if sources:
+            st.caption(plain(f"In the results {results} already: {named(list(sources), shown=8)}."))
         chosen = _choose_found(cohort, sources)
         chosen |= _choose_typed(cohort, {name: Path(source.path) for name, source in sources.items()}, chosen)
         if told := told_before(sources, chosen):
