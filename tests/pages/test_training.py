@@ -180,6 +180,19 @@ def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(fo
     assert "2 runs on 4 cases (2 train, 1 validation, 1 test)" in text(at)
 
 
+@pytest.mark.parametrize("page", ["training", "data"])
+def test_cases_that_look_like_repeated_scans_are_said_beside_the_split(app, tmp_path, page):
+    """GLI_000_01 and GLI_000_02 count as two patients, which a random split may part."""
+    for case_id in ("GLI_000_01", "GLI_000_02", "GLI_001_01", "GLI_001_02", "GLI_002_01", "GLI_002_02"):
+        made_trees.write(tmp_path / "data" / "images" / f"{case_id}_flair.nii.gz")
+        made_trees.write(tmp_path / "data" / "references" / f"{case_id}.nii.gz", [1])
+    at = app(page, folder=str(tmp_path / "data"))
+    (warning,) = [w.value.replace("\\", "") for w in at.warning if "look like repeated scans" in w.value]
+    assert warning.startswith("GLI_000_01, GLI_000_02, GLI_001_01, GLI_001_02 and 2 more look like repeated scans.")
+    assert '"Table of patients"' in warning
+    assert ("--patients" in warning) == (page == "training")
+
+
 def test_a_split_that_names_a_case_which_is_not_there_says_so(form, cohort):
     (cohort / SPLITS_FILE).write_text(json.dumps({"train": ["Case_A", "Case_E"], "validation": ["Case_C"]}))
     assert "splits.json names 1 case that is not in the data set: Case_E" in text(form())

@@ -78,6 +78,8 @@ def show_form(workspace: Comparison | None) -> None:
         return
     key = wish.request.model_dump_json()
     st.caption(plain(_what(wish)))
+    for sentence in wish.data.warnings:
+        st.warning(plain(sentence))
     if st.session_state.get(TIMED) != key:
         _offer_check(key)
         return
