@@ -172,6 +172,11 @@ def test_what_is_wrong_in_the_form_is_said_and_nothing_can_start(form, kind, lab
     assert "Check and estimate the time" not in labels(at)
 
 
+def test_what_is_said_without_runs_is_true_of_any_data_set(form):
+    said = next(info.value for info in form().info if "There are no training runs yet" in info.value)
+    assert "Start one, or a pair of losses, in the form above" in said
+
+
 def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(form, cohort):
     (cohort / SPLITS_FILE).write_text(json.dumps({"test": ["Case_A"]}))
     at = form()
