@@ -217,11 +217,14 @@ def test_the_estimate_is_the_measured_step_times_the_steps(form, proposed):
     at = form()
     field(at, "number_input", "Steps").set_value(200).run()
     press(at, "Check and estimate")
-    assert "A step takes 0.5 s here, so 200 steps about 2 min, and all 2 runs 2 min" in text(at)
+    assert "A step of the slowest loss takes 0.5 s here, so 200 steps about 2 min, and all 2 runs 2 min" in text(at)
     assert "Reading the cases and 4 validations a run come on top" in text(at)
     assert "Check and estimate the time" not in labels(at)
     field(at, "number_input", "Steps").set_value(400).run()  # what was measured was another training
-    assert "A step takes" not in text(at)
+    assert "of the slowest loss takes" not in text(at)
+    field(at, "multiselect", "Losses").set_value(["focal"]).run()
+    press(at, "Check and estimate")
+    assert "A step takes 0.5 s here, so 400 steps about 3 min: until" in text(at)
     assert not list_runs()
 
 

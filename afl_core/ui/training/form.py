@@ -125,7 +125,8 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     name = max(each, key=each.__getitem__)
     total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
     long = f"{number_of(steps, 'step')} about {duration(each[name])}"
-    text = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {long}"
+    slowest = " of the slowest loss" if len({proposal.step_seconds[run] for run in specs}) > 1 else ""
+    text = f"A step{slowest} takes {proposal.step_seconds[name]:.2g} s here, so {long}"
     if len(specs) > 1:
         text += f", and all {number_of(len(specs), 'run')} {duration(total)}"
     if any(run.status().state == "running" for run in list_runs()):
