@@ -17,6 +17,7 @@ from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.statistics.paired import patient_column
 from afl_core.analysis.time_points import in_order
 from afl_core.base.words import named, number_of
+from afl_core.data.patients import TABLE_ON_PAGE
 from afl_core.errors import UsageError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import distinct
@@ -49,12 +50,12 @@ TABLE_RULE = "Time points stand in the order that {by} gives."
 NO_PLACE = "Of {patients} it gives no order, or one twice, so that of the case names holds."
 UNSURE = (
     "The order of the time points of {patients} is a guess: their names mix times that cannot be compared. Evaluate "
-    "again with --patients CSV that has a column date or order."
+    f"again with --patients CSV {TABLE_ON_PAGE} that has a column date or order."
 )
 NEEDED = "A follow-up needs a patient with two measured time points, and these results have none"
 NEEDED_TODO = (
-    "Name cases such as sub-01_ses-1 and sub-01_ses-2, or evaluate again with --patients CSV (columns case_id and "
-    "patient)"
+    f"Name cases such as sub-01_ses-1 and sub-01_ses-2, or evaluate again with --patients CSV {TABLE_ON_PAGE} that has "
+    "the columns case_id and patient"
 )
 
 TOLERANCE = 1e-9

@@ -24,14 +24,18 @@ _BEFORE_NUMBER = re.compile(r"(?<=[A-Za-z])[-_. ]+(?=\d)")
 
 _BY_COLUMN = "the column {} of {}"
 
+TABLE_ON_PAGE = '(on the page Data: "Table of patients")'
+"""Stands behind --patients in advice that pages and commands both show."""
+
 ADVICE = (
-    "They count as patients of their own. If they are scans of one: give --patients TABLE (case_id,patient), a "
-    f'{PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
+    f"They count as patients of their own. If they are scans of one: give --patients TABLE {TABLE_ON_PAGE} with the "
+    f'columns case_id and patient, or a {PARTICIPANTS}, or patient = "{{patient}}_*" in afl-layout.toml'
 )
 """What to do about cases that look like repeated scans."""
 
 NEAR_ADVICE = (
-    "They count as different patients. If they are one, write their id in one way, such as in the table of --patients"
+    "They count as different patients. If they are one, write their id in one way, such as by --patients "
+    f"{TABLE_ON_PAGE}"
 )
 """What to do about ids of patients that are nearly the same."""
 

@@ -12,7 +12,8 @@ from afl_core.data.covariates import Covariates
 from afl_core.data.labels import WHOLE
 from afl_core.data.layouts import Cohort
 from afl_core.data.layouts.labelling import with_regions
-from afl_core.data.layouts.nnunet_results import models_near
+from afl_core.data.layouts.mask_folders import is_of_references
+from afl_core.data.layouts.nnunet_results import is_model, models_near
 from afl_core.data.scan import scan_folder
 from afl_core.errors import AflError, UsageError
 from afl_core.evaluation.job import EVERY, start_job
@@ -41,11 +42,14 @@ class Candidate:
         path: Path of the folder.
         name: A name for the source, made of the folder's.
         cases: Number of the cases of which there is a mask.
+        likely: Whether these are predictions to compare: of most cases, or a model of nnU-Net, of which a fold may be
+            missing, and not references by what the folder is called.
     """
 
     path: Path
     name: str
     cases: int
+    likely: bool
 
 
 def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
@@ -72,14 +76,15 @@ def find_candidates(cohort: Cohort) -> tuple[Candidate, ...]:
         except (AflError, OSError):  # it is offered, not asked for: who names it is told why it does not do
             continue
         if count:
-            found.append(Candidate(folder, source_name(folder), count))
+            likely = is_model(folder) or (2 * count > len(ids) and not is_of_references(_below(folder, root)))
+            found.append(Candidate(folder, source_name(folder), count, likely))
     return tuple(sorted(found, key=lambda candidate: -candidate.cases))
 
 
-def held_sources(cohort: Cohort) -> dict[str, SourceSection]:
-    """The sources of the results that `add_predictions` adds to, by name; none where there are no such results."""
+def held_sources(cohort: Cohort) -> tuple[str, dict[str, SourceSection]]:
+    """Name of the results that `add_predictions` adds to, and their sources by name; "" and none without such."""
     name = find_results(_as_measured(cohort))
-    return load_manifest(paths.RESULTS / name).sources if name else {}
+    return (name, load_manifest(paths.RESULTS / name).sources) if name else ("", {})
 
 
 def told_before(held: Mapping[str, SourceSection], folders: Mapping[str, Path]) -> str:
@@ -186,6 +191,11 @@ def _check_idle(folder: Path) -> None:
     if jobs:
         cases = named(["every case" if job.name == EVERY else job.name for job in jobs])
         raise UsageError(f"{folder.name} is being measured", received=cases, todo="Wait for the end, or stop it")
+
+
+def _below(folder: Path, root: Path) -> str:
+    """The path of a folder below the data set, or else below the folder that holds the data set."""
+    return folder.relative_to(root if folder.is_relative_to(root) else root.parent).as_posix()
 
 
 def _folders_in(folder: Path) -> list[Path]:

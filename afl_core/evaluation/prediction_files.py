@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
-from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
+from afl_core.data.layouts.mask_folders import find_mask_folders, is_of_references
 from afl_core.data.layouts.masks import composed
 from afl_core.data.layouts.nnunet_results import find_models, mask_folders, model_name
 from afl_core.data.scan import outside_link, scan_folder
@@ -178,7 +178,7 @@ def check_no_models(folder: Path) -> None:
     below = [masks for masks in find_mask_folders(scan_folder(folder).files) if masks.path != "."]
     paths = [masks.path for masks in below]
     if paths:
-        predicted = [m.path for m in below if m.predicted or not REFERENCES.search(PurePosixPath(m.path).name)] or paths
+        predicted = [m.path for m in below if m.predicted or not is_of_references(m.path)] or paths
         texts = [f"{source_name(folder / path)}={folder / path}" for path in predicted]
         raise CheckpointError(
             f"{folder.name} is neither a checkpoint nor a folder of predicted masks, but holds such folders",

@@ -25,6 +25,7 @@ class TrainingData:
         splits: Case ids of each split; of a random one as they would be if every case were sound.
         note: Remark that is worth reading before a start, or "".
         random: True if the split is drawn at random, when the first run starts.
+        warnings: Warnings about the patients, whose scans a split is to keep together.
     """
 
     root: Path
@@ -33,6 +34,7 @@ class TrainingData:
     splits: Mapping[str, tuple[str, ...]]
     note: str = ""
     random: bool = False
+    warnings: tuple[str, ...] = ()
 
 
 def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingData:
@@ -55,7 +57,8 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
     given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
     splits = {name: tuple(case for case in case_ids if case in ids) for name, case_ids in given.items()}
     unknown = unknown_sentence((case for case_ids in given.values() for case in case_ids), cohort.known)
-    return TrainingData(root, options, common, splits, f"{_note(cohort)} {unknown}".strip())
+    note = f"{_note(cohort)} {unknown}".strip()
+    return TrainingData(root, options, common, splits, note, warnings=cohort.patients.warnings)
 
 
 def demo_to_be_drawn() -> TrainingData | None:

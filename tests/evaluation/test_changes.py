@@ -45,6 +45,31 @@ def test_predictions_below_and_beside_are_found_and_references_are_not(cohort, m
     assert [(c.path, c.cases) for c in found] == [(masks, 4)]
 
 
+@pytest.mark.parametrize(
+    ("folder", "lacking", "likely"),
+    [
+        ("pred_focal", 0, True),
+        ("pred_focal", 1, True),  # 3 of 4 cases
+        ("pred_focal", 2, False),  # half of them is not most
+        ("labelsTs", 0, False),
+        ("gt_segmentations", 1, False),
+        ("other/labelsTr", 0, False),
+        ("pred_labels", 1, True),
+        ("output/masks", 0, True),
+    ],
+)
+def test_most_cases_of_a_folder_that_is_not_called_references_are_likely_predictions(
+    cohort, masks, tmp_path, folder, lacking, likely
+):
+    (root := tmp_path / "study").mkdir()
+    shutil.copytree(cohort, root / "cohort")
+    shutil.copytree(masks, root / folder)
+    for path in sorted((root / folder).iterdir())[:lacking]:
+        path.unlink()
+    (found,) = find_candidates(load_cohort(root / "cohort"))
+    assert (found.path, found.cases, found.likely) == (root / folder, 4 - lacking, likely)
+
+
 def test_a_case_folder_is_no_prediction(tmp_path):
     """BraTS keeps the reference in the folder of its case, named as a prediction could be."""
     import made_trees
@@ -74,8 +99,8 @@ def test_a_second_folder_joins_the_results_of_the_data_set(stored, cohort, masks
 
 
 def test_a_source_that_gives_way_is_said_before_and_the_same_folder_is_none(stored, cohort, masks, tmp_path):
-    held = held_sources(load_cohort(cohort))
-    assert list(held) == ["A", "B"]
+    name, held = held_sources(load_cohort(cohort))
+    assert (name, list(held)) == ("two", ["A", "B"])
     other = Path(shutil.copytree(masks, tmp_path / "other"))
     assert told_before(held, {"A": masks, "C": other}) == ""
     said = told_before(held, {"A": other, "C": other})
@@ -91,7 +116,7 @@ def test_a_name_in_other_capitals_changes_nothing(stored, cohort, masks, tmp_pat
     """The folders of masks of both are one on disks that do not tell capitals apart."""
     other = Path(shutil.copytree(masks, tmp_path / "other"))
     for say in (
-        lambda: told_before(held_sources(load_cohort(cohort)), {"a": other}),
+        lambda: told_before(held_sources(load_cohort(cohort))[1], {"a": other}),
         lambda: add_predictions(load_cohort(cohort), {"a": other}),
     ):
         with pytest.raises(UsageError, match=r"other capitals.*received: a.*Write it as A"):

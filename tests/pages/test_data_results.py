@@ -45,6 +45,20 @@ def test_what_a_case_without_a_file_means_is_said_where_one_is_offered(page, tmp
     assert [caption for caption in page().caption if said in caption.value]
 
 
+def test_predictions_of_most_cases_are_ticked_and_references_never(page, tmp_path):
+    (tmp_path / "FL").rename(tmp_path / "pred_focal")
+    (tmp_path / "pred_focal" / "lost.nii.gz").unlink()
+    shutil.copytree(tmp_path / "cohort" / "references", tmp_path / "labelsTs")
+    ticked = {box.label.replace("\\", "").partition(":")[0]: box.value for box in page().checkbox}
+    assert (ticked["pred_focal"], ticked["labelsTs"]) == (True, False)
+
+
+def test_sources_that_the_results_hold_already_are_said_in_place_of_a_box(page, results):
+    at = page()
+    assert not [box for box in at.checkbox if box.label.startswith(("FL", "A-FL"))]
+    assert "In the results small already: FL, A-FL." in [caption.value.replace("\\", "") for caption in at.caption]
+
+
 def test_two_models_of_nnunet_open_as_a_comparison_in_one_step(page, results, tmp_path, monkeypatch):
     taken = []
     monkeypatch.setattr(changes, "start_job", lambda *_, **job: taken.append([s.name for s in job["sources"]]))

@@ -185,6 +185,19 @@ def test_running_a_case_from_the_page_stores_its_rows(app, results):
     assert set(results.cases().query("case_id == 'lost'")["source"]) == {"FL", "A-FL"}
 
 
+def test_a_case_without_a_file_of_a_source_is_said_and_only_the_others_are_run(app, results, tmp_path):
+    (tmp_path / "FL" / "lost.nii.gz").unlink()
+    at = app(case="lost")
+    assert "There is no file of FL for this case. Add it and measure again." in text(at)
+    assert [b.label for b in at.button if b.label.startswith("Run")] == ["Run A-FL on this case"]
+    kept = (tmp_path / "A-FL" / "lost.nii.gz").rename(tmp_path / "kept.nii.gz")
+    at = app(case="lost")
+    assert "There is no file of FL and A-FL for this case." in text(at)
+    assert not [b.label for b in at.button if b.label.startswith("Run")]
+    kept.rename(tmp_path / "A-FL" / "lost.nii.gz")
+    assert [b.label for b in app(case="lost").button if b.label.startswith("Run")] == ["Run A-FL on this case"]
+
+
 def test_a_case_shows_the_progress_of_a_job_of_every_case(app, results):
     folder = results.folder / "jobs" / EVERY
     folder.mkdir(parents=True)

@@ -172,12 +172,30 @@ def test_what_is_wrong_in_the_form_is_said_and_nothing_can_start(form, kind, lab
     assert "Check and estimate the time" not in labels(at)
 
 
+def test_what_is_said_without_runs_is_true_of_any_data_set(form):
+    said = next(info.value for info in form().info if "There are no training runs yet" in info.value)
+    assert "Start one, or a pair of losses, in the form above" in said
+
+
 def test_a_split_without_training_cases_asks_for_one_and_random_is_by_patient(form, cohort):
     (cohort / SPLITS_FILE).write_text(json.dumps({"test": ["Case_A"]}))
     at = form()
     assert "The split has no train cases" in text(at)
     field(at, "selectbox", "Split").select_index(1).run()
     assert "2 runs on 4 cases (2 train, 1 validation, 1 test)" in text(at)
+
+
+@pytest.mark.parametrize("page", ["training", "data"])
+def test_cases_that_look_like_repeated_scans_are_said_beside_the_split(app, tmp_path, page):
+    """GLI_000_01 and GLI_000_02 count as two patients, which a random split may part."""
+    for case_id in ("GLI_000_01", "GLI_000_02", "GLI_001_01", "GLI_001_02", "GLI_002_01", "GLI_002_02"):
+        made_trees.write(tmp_path / "data" / "images" / f"{case_id}_flair.nii.gz")
+        made_trees.write(tmp_path / "data" / "references" / f"{case_id}.nii.gz", [1])
+    at = app(page, folder=str(tmp_path / "data"))
+    (warning,) = [w.value.replace("\\", "") for w in at.warning if "look like repeated scans" in w.value]
+    assert warning.startswith("GLI_000_01, GLI_000_02, GLI_001_01, GLI_001_02 and 2 more look like repeated scans.")
+    assert '"Table of patients"' in warning
+    assert ("--patients" in warning) == (page == "training")
 
 
 def test_a_split_that_names_a_case_which_is_not_there_says_so(form, cohort):
@@ -199,11 +217,14 @@ def test_the_estimate_is_the_measured_step_times_the_steps(form, proposed):
     at = form()
     field(at, "number_input", "Steps").set_value(200).run()
     press(at, "Check and estimate")
-    assert "A step takes 0.5 s here, so 200 steps about 2 min, and all 2 runs 2 min" in text(at)
+    assert "A step of the slowest loss takes 0.5 s here, so 200 steps about 2 min, and all 2 runs 2 min" in text(at)
     assert "Reading the cases and 4 validations a run come on top" in text(at)
     assert "Check and estimate the time" not in labels(at)
     field(at, "number_input", "Steps").set_value(400).run()  # what was measured was another training
-    assert "A step takes" not in text(at)
+    assert "of the slowest loss takes" not in text(at)
+    field(at, "multiselect", "Losses").set_value(["focal"]).run()
+    press(at, "Check and estimate")
+    assert "A step takes 0.5 s here, so 400 steps about 3 min: until" in text(at)
     assert not list_runs()
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from afl_core.data.patients import ADVICE, NEAR_ADVICE
 from afl_core.ui.data.wording import on_page
 
 
@@ -24,6 +25,11 @@ from afl_core.ui.data.wording import on_page
         ("until one is named: --labels with --region", 'named: "Labels" with "Region"'),
         ("give --trust-voxel-order; if it lies", 'tick "Trust the order of voxels"; if'),
         ("give --patients TABLE (case_id,patient), a", 'fill in "Table of patients" (case_id,patient), a'),
+        (
+            f"{ADVICE}.",
+            'scans of one: fill in "Table of patients" with the columns case_id and patient, or a participants.tsv,',
+        ),
+        (f"{NEAR_ADVICE}.", 'such as by "Table of patients".'),
         ("a model's: --source a=/b/c.", "a model's: afl evaluate --source a=/b/c."),
         ("or name the layout: --layout NAME.", 'or name the layout: "Layout".'),
     ],

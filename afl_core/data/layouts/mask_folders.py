@@ -52,6 +52,15 @@ def find_mask_folders(files: Iterable[str]) -> tuple[MaskFolder, ...]:
     return tuple(MaskFolder(folder, len(cases), folder in models) for folder, cases in sorted(usable.items()))
 
 
+def is_of_references(folder: str) -> bool:
+    """Whether a folder, given by its path below a root, is called references, and nothing calls it predictions.
+
+    >>> is_of_references("study/labelsTs"), is_of_references("out/pred_masks"), is_of_references("FL")
+    (True, False, False)
+    """
+    return bool(REFERENCES.search(PurePosixPath(folder).name)) and not _PREDICTED.search(folder)
+
+
 def _models_beside(usable: Mapping[str, set[str]]) -> set[str]:
     """Folders that hold masks of the cases of another one beside them, where no name tells which are the references."""
     beside = Counter((PurePosixPath(folder).parent, case_id) for folder, cases in usable.items() for case_id in cases)
@@ -60,7 +69,7 @@ def _models_beside(usable: Mapping[str, set[str]]) -> set[str]:
         for folder, cases in usable.items()
         if all(beside[PurePosixPath(folder).parent, case_id] > 1 for case_id in cases)
     }
-    return {folder for folder in twice if not REFERENCES.search(PurePosixPath(folder).name)}
+    return {folder for folder in twice if not is_of_references(folder)}
 
 
 def _place(path: PurePosixPath) -> tuple[str, str, str]:

@@ -8,7 +8,7 @@ import streamlit as st
 from afl_core.base.words import named, number_of
 from afl_core.data.covariates import Covariates, load_covariates
 from afl_core.data.layouts import Cohort, DataOptions
-from afl_core.data.layouts.nnunet_results import find_models, is_model
+from afl_core.data.layouts.nnunet_results import find_models
 from afl_core.data.scan import typed_folder
 from afl_core.errors import UsageError
 from afl_core.evaluation.changes import Candidate, add_predictions, find_candidates, held_sources, told_before
@@ -27,7 +27,9 @@ def show_predictions(cohort: Cohort) -> None:
     st.header("Compare predictions")
     st.markdown("Masks or probability maps that any tool wrote, one file a case, measured against these references.")
     with shown_errors(on_page):
-        sources = held_sources(cohort)
+        results, sources = held_sources(cohort)
+        if sources:
+            st.caption(plain(f"In the results {results} already: {named(list(sources), shown=8)}."))
         chosen = _choose_found(cohort, sources)
         chosen |= _choose_typed(cohort, {name: Path(source.path) for name, source in sources.items()}, chosen)
         if told := told_before(sources, chosen):
@@ -49,8 +51,7 @@ def _choose_found(cohort: Cohort, sources: dict[str, SourceSection]) -> dict[str
         name = free_name(candidate.name, [*sources, *chosen])
         below = _shown(candidate.path, cohort.root)
         label = f"{plain(name)}: {candidate.cases} of {many}, in {plain(below)}"
-        offered = candidate.cases == len(cohort.cases) or is_model(candidate.path)  # a fold may be missing
-        if st.checkbox(label, value=offered, key=f"predictions {candidate.path}"):
+        if st.checkbox(label, value=candidate.likely, key=f"predictions {candidate.path}"):
             chosen[name] = candidate.path
         fewer |= candidate.cases < len(cohort.cases)
     if fewer:

@@ -9,12 +9,15 @@ from afl_core.data.layouts import Cohort
 from afl_core.data.splits import SPLITS_FILE, random_splits, save_splits
 from afl_core.errors import DataError
 from afl_core.glossary import TERMS
+from afl_core.ui.data.wording import on_page
 from afl_core.ui.shared.errors import plain, shown_errors
 
 
 def show_split(cohort: Cohort, report: Report) -> None:
     """The data set's split, or a seeded one by patient to look at and save."""
     st.header("Split")
+    for sentence in cohort.patients.warnings:
+        st.warning(plain(on_page(sentence)))
     if report.splits:
         st.markdown(plain(f"Its {SPLITS_FILE} has {number_in_parts(report.splits, 'case')}."))
         return

@@ -9,6 +9,7 @@ from afl_core.data.labels import SCHEMES
 from afl_core.data.layouts import LAYOUTS, Cohort
 from afl_core.data.layouts.hints import MASKS
 from afl_core.data.loading import is_undrawn
+from afl_core.data.patients import TABLE_ON_PAGE
 
 _VALUE = r"(?!with\b|and\b|or\b|in\b|for\b)('[^']*'|[A-Za-z0-9_=-]+(?:,[A-Za-z0-9_-]+=[0-9]+)*)"
 
@@ -34,6 +35,7 @@ _CONTROLS: MappingProxyType[str, str | Callable[[re.Match[str]], str]] = Mapping
         rf"--region {_VALUE}": r"Region: \1",
         r"--region": '"Region"',
         r"--layout ([A-Za-z0-9_]+)": _layout,
+        re.escape(f" {TABLE_ON_PAGE}"): "",  # this is the page
         r"give --patients(?: TABLE)?": 'fill in "Table of patients"',
         r"--patients": '"Table of patients"',
         r"give --trust-voxel-order": 'tick "Trust the order of voxels"',

@@ -1,12 +1,16 @@
 """Run the sources on a case, or on all, from the page: start, progress, stop."""
 
+from pathlib import Path
 from typing import Literal
 
 import streamlit as st
 
 from afl_core.base.words import number_of
+from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.job import EVERY, job_status, start_job, stop_job
+from afl_core.evaluation.manifest_sections import SourceSection
+from afl_core.evaluation.prediction_files import MissingPredictionError, find_prediction
 from afl_core.evaluation.results import Results
 from afl_core.ui.shared.errors import plain, shown_errors
 
@@ -28,14 +32,32 @@ def show_job(workspace: Comparison, case_id: str) -> None:
         return
     if status is not None and status.state == "failed":
         st.error(plain(status.message))
+    fileless = [name for name in missing if _has_no_file(workspace.manifest.sources[name], case_id)]
     for name, text in workspace.manifest.problems.get(case_id, {}).items():
-        if status is None or text not in status.message:
+        if name not in fileless and (status is None or text not in status.message):
             st.warning(plain(f"{name}: {text}" if name else text))
-    st.info(plain(f"No result yet for {' and '.join(missing)} on this case."))
-    if workspace.cohort is not None and st.button(f"Run {' and '.join(missing)} on this case", type="primary"):
+    if fileless:
+        st.info(plain(f"There is no file of {' and '.join(fileless)} for this case. Add it and measure again."))
+    due = " and ".join(name for name in missing if name not in fileless)
+    if not due:
+        return
+    st.info(plain(f"No result yet for {due} on this case."))
+    if workspace.cohort is not None and st.button(f"Run {due} on this case", type="primary"):
         with shown_errors():
             start_job(workspace.results, data=workspace.cohort.root, case_id=case_id, sources=workspace.source_list())
             st.rerun()
+
+
+def _has_no_file(source: SourceSection, case_id: str) -> bool:
+    """Whether a source is a folder in which no file is of the case: it cannot be run on it."""
+    try:
+        if source.kind == "masks":
+            find_prediction(Path(source.path), case_id)
+    except MissingPredictionError:
+        return True
+    except (AflError, OSError):  # a run says what is wrong with the file or the folder
+        return False
+    return False
 
 
 def show_every(workspace: Comparison) -> None:

@@ -78,6 +78,8 @@ def show_form(workspace: Comparison | None) -> None:
         return
     key = wish.request.model_dump_json()
     st.caption(plain(_what(wish)))
+    for sentence in wish.data.warnings:
+        st.warning(plain(sentence))
     if st.session_state.get(TIMED) != key:
         _offer_check(key)
         return
@@ -123,7 +125,8 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     name = max(each, key=each.__getitem__)
     total, steps, every = sum(each.values()), lengths[name], specs[name].config.epoch_steps(cases)
     long = f"{number_of(steps, 'step')} about {duration(each[name])}"
-    text = f"A step takes {proposal.step_seconds[name]:.2g} s here, so {long}"
+    slowest = " of the slowest loss" if len({proposal.step_seconds[run] for run in specs}) > 1 else ""
+    text = f"A step{slowest} takes {proposal.step_seconds[name]:.2g} s here, so {long}"
     if len(specs) > 1:
         text += f", and all {number_of(len(specs), 'run')} {duration(total)}"
     if any(run.status().state == "running" for run in list_runs()):

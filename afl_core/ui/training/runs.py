@@ -40,8 +40,8 @@ def show_runs() -> None:
         st.warning(plain(problem))
     if not list_runs():
         st.info(
-            "There are no training runs yet. The form above trains FL and A-FL as a pair on the demo cohort; a first "
-            "look takes minutes. A run goes on when this page is closed, and shows here when it is opened again."
+            "There are no training runs yet. Start one, or a pair of losses, in the form above; a first look at the "
+            "demo cohort takes minutes. A run goes on when this page is closed, and shows here when it is opened again."
         )
         return
     live = any(seen.busy for seen in look())
