@@ -5,9 +5,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from afl_core.base import paths
+from afl_core.base.words import number_in_parts
 from afl_core.data.demo.design import SPLITS, DemoSpec
 from afl_core.data.layouts import AS_RECOGNISED, Cohort, DataOptions
-from afl_core.data.patients import by_names
+from afl_core.data.patients import by_names, parted_sentence
 from afl_core.data.splits import SPLITS_FILE, load_splits, random_splits, unknown_sentence
 from afl_core.errors import DataError
 
@@ -26,6 +27,7 @@ class TrainingData:
         note: Remark that is worth reading before a start, or "".
         random: True if the split is drawn at random, when the first run starts.
         warnings: Warnings about the patients, whose scans a split is to keep together.
+        split_problem: Why its split file cannot be used, or "".
     """
 
     root: Path
@@ -35,6 +37,7 @@ class TrainingData:
     note: str = ""
     random: bool = False
     warnings: tuple[str, ...] = ()
+    split_problem: str = ""
 
 
 def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingData:
@@ -54,11 +57,17 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
     common = replace(cohort, cases=tuple(case for case in cohort.cases if case.case_id in ids)).sequences
     if not common:
         raise DataError("The cases have no sequence in common", received=root, todo="Give images, not masks alone")
-    given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
+    given, problem = dict[str, tuple[str, ...]](), ""
+    try:
+        given = load_splits(root / SPLITS_FILE) if (root / SPLITS_FILE).is_file() else {}
+    except DataError as error:  # a random split can be taken
+        problem = str(error)
     splits = {name: tuple(case for case in case_ids if case in ids) for name, case_ids in given.items()}
     unknown = unknown_sentence((case for case_ids in given.values() for case in case_ids), cohort.known)
     note = f"{_note(cohort)} {unknown}".strip()
-    return TrainingData(root, options, common, splits, note, warnings=cohort.patients.warnings)
+    parted = parted_sentence(splits, cohort.patients.of)
+    warnings = (*cohort.patients.warnings, *filter(None, [parted]))
+    return TrainingData(root, options, common, splits, note, warnings=warnings, split_problem=problem)
 
 
 def demo_to_be_drawn() -> TrainingData | None:
@@ -81,15 +90,23 @@ def with_random_split(data: TrainingData, cohort: Cohort | None) -> TrainingData
     patients = cohort.patients.of if cohort else by_names(ids).of
     said = _note(cohort) if cohort else data.note
     note = f"{said} Cases that the check finds something against are left out of the random split.".strip()
-    return replace(data, splits=random_splits(ids, patients=patients), random=True, note=note)
+    warnings = cohort.patients.warnings if cohort else ()
+    splits = random_splits(ids, patients=patients)
+    return replace(data, splits=splits, random=True, note=note, warnings=warnings, split_problem="")
 
 
 def check_splits(data: TrainingData) -> None:
     """Raise `DataError` unless there are training and validation cases."""
+    if data.split_problem:
+        raise DataError(f"{data.split_problem} Or take a random split")
     for name in ("train", "validation"):
         if not data.splits.get(name):
             todo = f"List some in its {SPLITS_FILE}, or take a random split"
-            raise DataError(f"The split has no {name} cases", received=", ".join(data.splits), todo=todo)
+            raise DataError(
+                f"The split has no {name} cases",
+                received=number_in_parts({part: len(ids) for part, ids in data.splits.items()}, "case"),
+                todo=todo,
+            )
 
 
 def _note(cohort: Cohort) -> str:

@@ -3,6 +3,7 @@
 import json
 import shlex
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
@@ -12,13 +13,15 @@ from made_runs import ADAPTIVE, FOCAL, make_run
 
 from afl_core.base import paths, processes
 from afl_core.cli import main, training
-from afl_core.data.layouts import DataOptions
+from afl_core.data.layouts import DataOptions, load_cohort
+from afl_core.data.patients import Patients
 from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import UsageError
 from afl_core.evaluation import from_runs
 from afl_core.evaluation.job import EVERY, STATUS
 from afl_core.evaluation.results import Results
 from afl_core.model.checkpoints import load_card
+from afl_core.training.dataset import training_data, with_random_split
 from afl_core.training.launcher import Proposal
 from afl_core.training.plan import plan_runs
 from afl_core.training.run_records import STARTING, RunStatus
@@ -28,6 +31,7 @@ from afl_core.ui.shared.train_on import OFFERED
 from afl_core.ui.training import form as training_form
 from afl_core.ui.training import runs as training_runs
 from afl_core.ui.training import timing
+from afl_core.ui.training.form import ends_at
 from afl_core.ui.training.losses import linked_loss
 
 STEP_SECONDS = {"focal": 0.5, "adaptive_focal": 0.25}
@@ -201,6 +205,32 @@ def test_cases_that_look_like_repeated_scans_are_said_beside_the_split(app, tmp_
 def test_a_split_that_names_a_case_which_is_not_there_says_so(form, cohort):
     (cohort / SPLITS_FILE).write_text(json.dumps({"train": ["Case_A", "Case_E"], "validation": ["Case_C"]}))
     assert "splits.json names 1 case that is not in the data set: Case_E" in text(form())
+
+
+def test_a_split_that_parts_a_patient_is_warned_of_and_a_random_one_is_not(cohort):
+    (cohort / SPLITS_FILE).write_text(json.dumps({"train": ["Case_A"], "validation": ["Case_C"], "test": ["Case_B"]}))
+    of = {"Case_A": "P", "Case_B": "Q", "Case_C": "P", "Case_D": "R"}
+    opened = load_cohort(cohort).of_patients(Patients(of, "by a table"))
+    data = training_data(cohort, DataOptions(), opened)
+    (said,) = data.warnings  # the form shows it
+    assert said.startswith("The split has 1 patient in more than one part (P in train and validation)")
+    assert with_random_split(data, opened).warnings == ()
+
+
+def test_a_split_file_that_cannot_be_read_leaves_a_random_split_to_take(form, cohort):
+    (cohort / SPLITS_FILE).write_text("{bad")
+    at = form()
+    assert "splits.json cannot be read" in text(at)
+    assert "Or take a random split" in text(at)
+    field(at, "selectbox", "Split").select_index(1).run()
+    assert "2 runs on 4 cases (2 train, 1 validation, 1 test)" in text(at)
+
+
+@pytest.mark.parametrize(("days", "said"), [(0, "10:30"), (2, "Wednesday 10:30"), (7, "07 December 2026")])
+def test_the_end_of_a_long_training_has_its_date(monkeypatch, days, said):
+    monday = time.mktime((2026, 11, 30, 10, 0, 0, 0, 0, -1))
+    monkeypatch.setattr(time, "time", lambda: monday)
+    assert ends_at(days * 24 * 3600 + 1800) == said
 
 
 def test_a_preset_brings_its_own_network_length_and_patch(app):

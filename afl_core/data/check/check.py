@@ -90,7 +90,7 @@ class Report:
         findings: Findings, the worst first.
         grids: Shapes, spacings and orientations, the most frequent first.
         values: Labels of the references; () where they were not read.
-        splits: Split to number of cases, of the data set's split file.
+        splits: Split to number of its cases that are there, of the data set's split file.
         references_read: Whether the references were read too.
         unusable: Cases that no split should have (`unusable_cases`), as far as files were read.
         patients: How many patients the cases are of, and who says so.
@@ -185,7 +185,7 @@ def check_cohort(
         findings=tuple(findings),
         grids=_grids(cohort.cases, files),
         values=_values(cohort, references),
-        splits={name: len(ids) for name, ids in splits.items()},
+        splits={name: len(sequences.keys() & set(ids)) for name, ids in splits.items()},
         references_read=read,
         unusable=tuple(sorted(unusable_cases(facts))),
         patients=cohort.patients.sentence(),

@@ -54,7 +54,7 @@ def choose_data(workspace: Comparison | None) -> TrainingData:
     options = _with_tumour(root, options) if title == FOLDER_TITLE else options
     demo = demo_to_be_drawn() if title == DEMO_TITLE else None
     data = demo or training_data(root, options, _cohort(str(root), options))
-    kinds = list(SPLITS) if data.splits else ["random"]
+    kinds = list(SPLITS) if data.splits or data.split_problem else ["random"]
     kind = columns[2].selectbox(
         "Split",
         kinds,

@@ -47,6 +47,7 @@ CHOICES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Settings with few values."""
 
+DAY_S = 24 * 3600
 STARTED = "trainings started"
 
 COUNTS = (1, LARGEST)
@@ -132,7 +133,7 @@ def _estimate(wish: Wish, proposal: Proposal, specs: Mapping[str, RunSpec]) -> s
     if any(run.status().state == "running" for run in list_runs()):
         text += ". They wait for the run that is under way, which slowed the measurement"
     else:
-        text += f": until {_clock(total)}"
+        text += f": until {ends_at(total)}" if total < 1000 * DAY_S else ""
     validations = math.ceil(steps / every)
     count = number_of(validations, "validation")
     return f"{text}. Reading the cases and {count} a run come on top."
@@ -238,7 +239,10 @@ def _choose_advanced(preset: str, data: TrainingData | None) -> dict[str, Any]:
     return chosen
 
 
-def _clock(seconds: float) -> str:
-    """When so many seconds have passed: the time, with the day where it is another one."""
-    then = time.localtime(time.time() + seconds)
-    return time.strftime("%H:%M" if then.tm_yday == time.localtime().tm_yday else "%A %H:%M", then)
+def ends_at(seconds: float) -> str:
+    """When so many seconds have passed: the time, with the day where it is another one, from a week on its date."""
+    now = time.time()
+    then = time.localtime(now + seconds)
+    if then[:3] == time.localtime(now)[:3]:
+        return time.strftime("%H:%M", then)
+    return time.strftime("%A %H:%M" if seconds < 6 * DAY_S else "%d %B %Y", then)
