@@ -126,11 +126,11 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
 
 
 def participants_covariates(root: Path, patients: Patients) -> Covariates:
-    """The covariates of a data set's participants.tsv where it gives the patients; none where it cannot be used."""
+    """The covariates of the participants.tsv that gives the patients, given or in the folder; none where it cannot."""
     if patients.how != BY_PARTICIPANTS:
         return Covariates()
     try:
-        return load_covariates(root / PARTICIPANTS, patients.of)
+        return load_covariates(Path(patients.table) if patients.table else root / PARTICIPANTS, patients.of)
     except AflError as error:
         return Covariates(left_out={PARTICIPANTS: f"No covariates of {PARTICIPANTS}. {error}"})
 

@@ -3,7 +3,7 @@
 import pytest
 
 from afl_core.data.covariates import Covariates, load_covariates, participants_covariates
-from afl_core.data.patients import decide_patients
+from afl_core.data.patients import decide_patients, recorded
 from afl_core.errors import DataError
 
 CASES = {"P1_1": "P1", "P1_2": "P1", "P2_1": "P2", "P3_1": "P3", "P4_1": "P4"}
@@ -186,6 +186,20 @@ def test_participants_that_give_the_patients_give_covariates(tmp_path):
         "sub-01: site A and B"
         in participants_covariates(tmp_path, decide_patients(cases, tmp_path)).left_out["participants.tsv"]
     )
+
+
+def test_a_given_participants_tsv_gives_its_own_covariates_and_never_those_of_the_folder(tmp_path):
+    cases = ["sub-01_ses-1", "sub-02_ses-1"]
+    given, folder = tmp_path / "mine" / "participants.tsv", tmp_path / "data"
+    given.parent.mkdir()
+    folder.mkdir()
+    given.write_text("participant_id\tsite\nsub-01\tA\nsub-02\tB\n")
+    patients = decide_patients(cases, folder, table=given)
+    mine = {"site": {"sub-01_ses-1": "A", "sub-02_ses-1": "B"}}
+    assert participants_covariates(folder, patients).columns == mine  # the folder has none
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t61\nsub-02\t47\n")
+    assert participants_covariates(folder, patients).columns == mine
+    assert participants_covariates(folder, recorded(patients.record(), cases)).columns == mine
 
 
 def test_spellings_of_what_may_be_one_value_are_said(tmp_path):
