@@ -46,6 +46,7 @@ _IDS = ("case_id", "patient", "participant_id")
 """Columns that say which case or patient a row is of; the first of them that is there counts."""
 
 _TODO = "Give a CSV or TSV file with a column case_id or patient (or participant_id), and further columns"
+_BY_CASE = ", or name the column of the case ids case_id where each row is of one case"
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _NAME = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
@@ -97,7 +98,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
     Raises:
         DataError: If it is no such table, names none of the cases, or gives one of them two values.
     """
-    columns, rows = read_rows(path, [frozenset({name}) for name in _IDS], kind="table of covariates", todo=_TODO)
+    wanted = [frozenset({name}) for name in _IDS]
+    columns, rows = read_rows(path, wanted, patient_of, kind="table of covariates", todo=_TODO)
     key = next(name for name in _IDS if name in columns)
     further = [name for name in dict.fromkeys(columns) if name and name not in _IDS]
     if not further:
@@ -145,7 +147,7 @@ def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[st
             raise DataError(f"{path.name} lacks a {key}", received=f"line {line}", todo="Fill it in")
         if text.casefold() not in missing and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
             what, received = f"{path.name} gives a {key} two values", f"{row_id}: {name} {cells[row_id]} and {text}"
-            raise DataError(what, received=received, todo="Keep one of them")
+            raise DataError(what, received=received, todo="Keep one of them" + ("" if key == "case_id" else _BY_CASE))
     return cells
 
 

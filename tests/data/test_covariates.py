@@ -26,6 +26,17 @@ def test_values_of_cases_and_of_patients(tmp_path):
     assert by_patient.columns["sex"] == {"P1_1": "f", "P1_2": "f", "P2_1": "m", "P4_1": "f"}
 
 
+def test_a_column_case_says_the_case_only_where_it_holds_their_ids(tmp_path):
+    rows = "P1_1;P1;50;A\nP1_2.nii.gz;P1;51;B\nP2_1;P2;60;A\nP3_1;P3;70;B\n"
+    read = load(tmp_path, f"\ufeffCase;patient;age;site\n{rows}")
+    assert list(read.columns) == ["age", "site"]
+    assert read.columns["age"] == {"P1_1": 50, "P1_2": 51, "P2_1": 60, "P3_1": 70}
+    read = load(tmp_path, "patient,case\nP1,yes\nP2,no\nP3,no\n")  # cases and controls
+    assert read.columns == {"case": {"P1_1": "yes", "P1_2": "yes", "P2_1": "no", "P3_1": "no"}}
+    with pytest.raises(DataError, match=r"P1: scan P1_1 and P1_2.*or name the column of the case ids case_id"):
+        load(tmp_path, "scan,patient,age\nP1_1,P1,50\nP1_2,P1,51\n")
+
+
 @pytest.mark.parametrize("word", ["-", "--", "?", ".", "#N/A", "NULL", "Unknown", "missing", "N.A.", "<NA>", "#DIV/0!"])
 def test_words_for_no_value_are_no_bin_and_cost_no_column(tmp_path, word):
     read = load(tmp_path, f"patient,age,site\nP1,{word},{word}\nP2,60,A\nP3,70,B\nP4,80,none\n")
