@@ -109,10 +109,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
     cells = {name: _cells(path, key, name, rows) for name in further}
     id_of = _ids(path, key, rows, patient_of)
     if not id_of:
-        known = named(list(patient_of), shown=3)
-        raise DataError(
-            f"{path.name} names none of the cases", received=_some(_listed(key, rows)), todo=f"Cases: {known}"
-        )
+        what, known = f"{path.name} names none of the cases", named(list(patient_of), shown=3)
+        raise DataError(what, received=_some(_listed(key, rows)), todo=f"Cases: {known}")
     _check_spellings(path, cells, id_of.values())
     by_case = {
         name: {case: cells[name][row_id] for case, row_id in id_of.items() if row_id in cells[name]} for name in further
@@ -123,7 +121,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
             left_out[name] = f"The column {name} of {path.name} is no axis: {why}."
         else:
             kept[name] = _typed(values)
-    said = (*_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
+    other = _other_patients(path, key, rows, id_of, patient_of)
+    said = (*other, *_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
     return Covariates(path.name, kept, left_out, said)
 
 
@@ -257,6 +256,26 @@ def _warnings(
         ids = number_of(len(unknown), "id is", "ids are")
         sentences.append(f"{ids} in {path.name} that no case of these has: {_some(unknown)}.")
     return tuple(sentences)
+
+
+def _other_patients(
+    path: Path,
+    key: str,
+    rows: Sequence[tuple[int, Mapping[str, str]]],
+    id_of: Mapping[str, str],
+    patient_of: Mapping[str, str],
+) -> tuple[str, ...]:
+    """That a column of patients, beside the ids of cases and not used, groups the cases otherwise than is known."""
+    column = next((name for name in _IDS[1:] if key == "case_id" and name in rows[0][1]), "")
+    cells = {strip_suffix(row[key]): row[column] for _, row in rows} if column else {}
+    told = {row_id: alike(text) for row_id, text in cells.items() if text.casefold() not in MISSING}
+    pairs = {(told[row_id], patient_of[case]) for case, row_id in id_of.items() if row_id in told}
+    there, here = ({pair[side] for pair in pairs} for side in (0, 1))
+    if len(pairs) == len(there) == len(here):
+        return ()
+    counts = f"{number_of(len(there), 'patient')} there, {len(here)} here"
+    what = f"{path.name} has a column {column} that groups the cases otherwise ({counts}), and is not used"
+    return (f"{what}: if it is right, give --patients TABLE (case_id,patient) too.",)
 
 
 def _near(kept: Mapping[str, Mapping[str, Value]]) -> tuple[str, ...]:

@@ -37,6 +37,17 @@ def test_a_column_case_says_the_case_only_where_it_holds_their_ids(tmp_path):
         load(tmp_path, "scan,patient,age\nP1_1,P1,50\nP1_2,P1,51\n")
 
 
+def test_patients_of_a_table_of_cases_that_are_others_than_is_known_are_not_used_and_said(tmp_path):
+    rows = [("P1_1", "P1"), ("P1_2", "p1"), ("P2_1", "P2"), ("P3_1", "P2"), ("P4_1", "n/a")]  # P2 has a second scan
+    text = "case_id,patient,age\n" + "".join(f"{case},{patient},5{k}\n" for k, (case, patient) in enumerate(rows))
+    assert load(tmp_path, text).warnings == (
+        "table.csv has a column patient that groups the cases otherwise (2 patients there, 3 here), and is not used: "
+        "if it is right, give --patients TABLE (case_id,patient) too.",
+    )
+    assert "has a column participant_id that" in load(tmp_path, text.replace("patient", "participant_id")).warnings[0]
+    assert not load(tmp_path, text.replace("P3_1,P2", "P3_1,Anna")).warnings  # other names of the same patients
+
+
 @pytest.mark.parametrize("word", ["-", "--", "?", ".", "#N/A", "NULL", "Unknown", "missing", "N.A.", "<NA>", "#DIV/0!"])
 def test_words_for_no_value_are_no_bin_and_cost_no_column(tmp_path, word):
     read = load(tmp_path, f"patient,age,site\nP1,{word},{word}\nP2,60,A\nP3,70,B\nP4,80,none\n")
