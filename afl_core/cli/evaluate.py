@@ -155,7 +155,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         if table:
             results.keep_covariates(table)
         more = results.manifest().covariates.told if table else _participants_problem(results)
-        print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
+        print_summary(results, [s.name for s in sources], more=(*cohort.patients.declaration_warnings, *more))
         print_line(f"Tables, masks and manifest are in {out}")
         if rule:
             problems |= _by_protocol(rule, out, chosen, sources, on)
