@@ -156,7 +156,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
         if table:
             results.keep_covariates(table)
         more = results.manifest().covariates.told if table else _participants_problem(results)
-        print_summary(results, [s.name for s in sources], more=(*cohort.patients.warnings, *more))
+        print_summary(results, [s.name for s in sources], more=(*cohort.patients.declaration_warnings, *more))
         if regions and (untold := untold_regions(results.manifest(), results.measured())):
             print_warnings([untold_sentence(untold, cohort.region.name)])
         print_line(f"Tables, masks and manifest are in {out}")

@@ -46,6 +46,7 @@ _IDS = ("case_id", "patient", "participant_id")
 """Columns that say which case or patient a row is of; the first of them that is there counts."""
 
 _TODO = "Give a CSV or TSV file with a column case_id or patient (or participant_id), and further columns"
+_BY_CASE = ", or name the column of the case ids case_id where each row is of one case"
 _YEAR, _MONTH, _DAY = r"(?:19|20)\d\d", r"(?:0?[1-9]|1[0-2])", r"(?:0?[1-9]|[12]\d|3[01])"
 _NAME = r"(?i:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*\.?"
 _DATE = re.compile(
@@ -97,7 +98,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
     Raises:
         DataError: If it is no such table, names none of the cases, or gives one of them two values.
     """
-    columns, rows = read_rows(path, [frozenset({name}) for name in _IDS], kind="table of covariates", todo=_TODO)
+    wanted = [frozenset({name}) for name in _IDS]
+    columns, rows = read_rows(path, wanted, patient_of, kind="table of covariates", todo=_TODO)
     key = next(name for name in _IDS if name in columns)
     further = [name for name in dict.fromkeys(columns) if name and name not in _IDS]
     if not further:
@@ -107,10 +109,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
     cells = {name: _cells(path, key, name, rows) for name in further}
     id_of = _ids(path, key, rows, patient_of)
     if not id_of:
-        known = named(list(patient_of), shown=3)
-        raise DataError(
-            f"{path.name} names none of the cases", received=_some(_listed(key, rows)), todo=f"Cases: {known}"
-        )
+        what, known = f"{path.name} names none of the cases", named(list(patient_of), shown=3)
+        raise DataError(what, received=_some(_listed(key, rows)), todo=f"Cases: {known}")
     _check_spellings(path, cells, id_of.values())
     by_case = {
         name: {case: cells[name][row_id] for case, row_id in id_of.items() if row_id in cells[name]} for name in further
@@ -121,16 +121,17 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
             left_out[name] = f"The column {name} of {path.name} is no axis: {why}."
         else:
             kept[name] = _typed(values)
-    said = (*_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
+    other = _other_patients(path, key, rows, id_of, patient_of)
+    said = (*other, *_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
     return Covariates(path.name, kept, left_out, said)
 
 
 def participants_covariates(root: Path, patients: Patients) -> Covariates:
-    """The covariates of a data set's participants.tsv where it gives the patients; none where it cannot be used."""
+    """The covariates of the participants.tsv that gives the patients, given or in the folder; none where it cannot."""
     if patients.how != BY_PARTICIPANTS:
         return Covariates()
     try:
-        return load_covariates(root / PARTICIPANTS, patients.of)
+        return load_covariates(Path(patients.table) if patients.table else root / PARTICIPANTS, patients.of)
     except AflError as error:
         return Covariates(left_out={PARTICIPANTS: f"No covariates of {PARTICIPANTS}. {error}"})
 
@@ -145,7 +146,7 @@ def _cells(path: Path, key: str, name: str, rows: Sequence[tuple[int, Mapping[st
             raise DataError(f"{path.name} lacks a {key}", received=f"line {line}", todo="Fill it in")
         if text.casefold() not in missing and name not in ORDER_COLUMNS and cells.setdefault(row_id, text) != text:
             what, received = f"{path.name} gives a {key} two values", f"{row_id}: {name} {cells[row_id]} and {text}"
-            raise DataError(what, received=received, todo="Keep one of them")
+            raise DataError(what, received=received, todo="Keep one of them" + ("" if key == "case_id" else _BY_CASE))
     return cells
 
 
@@ -255,6 +256,26 @@ def _warnings(
         ids = number_of(len(unknown), "id is", "ids are")
         sentences.append(f"{ids} in {path.name} that no case of these has: {_some(unknown)}.")
     return tuple(sentences)
+
+
+def _other_patients(
+    path: Path,
+    key: str,
+    rows: Sequence[tuple[int, Mapping[str, str]]],
+    id_of: Mapping[str, str],
+    patient_of: Mapping[str, str],
+) -> tuple[str, ...]:
+    """That a column of patients, beside the ids of cases and not used, groups the cases otherwise than is known."""
+    column = next((name for name in _IDS[1:] if key == "case_id" and name in rows[0][1]), "")
+    cells = {strip_suffix(row[key]): row[column] for _, row in rows} if column else {}
+    told = {row_id: alike(text) for row_id, text in cells.items() if text.casefold() not in MISSING}
+    pairs = {(told[row_id], patient_of[case]) for case, row_id in id_of.items() if row_id in told}
+    there, here = ({pair[side] for pair in pairs} for side in (0, 1))
+    if len(pairs) == len(there) == len(here):
+        return ()
+    counts = f"{number_of(len(there), 'patient')} there, {len(here)} here"
+    what = f"{path.name} has a column {column} that groups the cases otherwise ({counts}), and is not used"
+    return (f"{what}: if it is right, give --patients TABLE (case_id,patient) too.",)
 
 
 def _near(kept: Mapping[str, Mapping[str, Value]]) -> tuple[str, ...]:

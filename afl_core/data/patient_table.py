@@ -77,7 +77,7 @@ def load_patients(path: Path, case_ids: Sequence[str]) -> PatientTable:
     Raises:
         DataError: If it is no such table, a cell is empty, or a case has two patients.
     """
-    columns, rows = read_rows(path, _COLUMNS, kind="table of patients", todo=_TODO)
+    columns, rows = read_rows(path, _COLUMNS, case_ids, kind="table of patients", todo=_TODO)
     if _COLUMNS[0] <= set(columns):
         patient_of = _of_cases(path, rows)
         taken = match_ids(case_ids, patient_of)
@@ -191,7 +191,7 @@ def _beginnings(case_id: str) -> list[str]:
 
 
 def read_rows(
-    path: Path, wanted: Sequence[frozenset[str]], *, kind: str, todo: str
+    path: Path, wanted: Sequence[frozenset[str]], case_ids: Iterable[str], *, kind: str, todo: str
 ) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
 
@@ -201,6 +201,7 @@ def read_rows(
     Args:
         path: The file.
         wanted: Sets of columns; the header must have one of them whole.
+        case_ids: The cases; a column `case` that holds one of them counts as `case_id` where there is no such column.
         kind: What it is to be, in words.
         todo: What to do where it is none.
 
@@ -208,7 +209,7 @@ def read_rows(
         DataError: If it is no such text, has none of the columns, no row below them, or a row with more cells.
     """
     tables = read_tables(path, kind=kind, todo=todo)
-    heads = [tuple(name.lower() for name in table[0][1]) if table else () for table in tables]
+    heads = [_columns(table, case_ids) for table in tables]
     fits = [n for n, head in enumerate(heads) if any(needed <= set(head) for needed in wanted)]
     chosen = fits[0] if fits else max(range(len(heads)), key=lambda n: len(heads[n]))
     columns = heads[chosen]
@@ -224,6 +225,15 @@ def read_rows(
             raise DataError(f"{path.name} has a row with more cells than columns", received=received, todo=todo)
     rows = [(line, dict(zip(columns, (*row, *[""] * len(columns)), strict=False))) for line, row in tables[chosen][1:]]
     return columns, rows
+
+
+def _columns(table: Sequence[tuple[int, Sequence[str]]], case_ids: Iterable[str]) -> tuple[str, ...]:
+    """The columns in lower case, `case_id` for a `case` of ids: elsewhere that may tell cases from controls."""
+    columns = tuple(name.lower() for name in table[0][1]) if table else ()
+    if columns.count("case") != 1 or "case_id" in columns:
+        return columns
+    listed = [strip_suffix(row[columns.index("case")]) for _, row in table[1:] if len(row) > columns.index("case")]
+    return tuple("case_id" if name == "case" and match_ids(case_ids, listed) else name for name in columns)
 
 
 def columns_text(columns: Sequence[str]) -> str:

@@ -98,13 +98,19 @@ class Patients:
     @property
     def warnings(self) -> tuple[str, ...]:
         """Warnings about the patients, to be read before the statistics, a sentence each."""
-        sentences = [self.problem] if self.problem else []
+        sentences = list(self.declaration_warnings)
         if self.alike:
             cases = [case_id for group in self.alike for case_id in group]
             sentences.append(f"{_listed(cases)} look like repeated scans. {ADVICE}.")
         if self.near:
             pairs = _listed([" and ".join(group) for group in self.near])
             sentences.append(f"Patients that differ in zeros, letters' case or signs alone: {pairs}. {NEAR_ADVICE}.")
+        return tuple(sentences)
+
+    @property
+    def declaration_warnings(self) -> tuple[str, ...]:
+        """Those of the warnings that are about the declaration; a record does not keep them."""
+        sentences = [self.problem] if self.problem else []
         if self.respelt:
             pairs = _listed([f"{declared} for {known}" for declared, known in self.respelt])
             sentences.append(f"The declaration of patients spells {len(self.respelt)} ids otherwise: it says {pairs}.")

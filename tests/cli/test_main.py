@@ -1153,6 +1153,22 @@ def test_covariates_are_kept_with_the_results_and_what_is_odd_is_said(afl, cohor
     assert Results(out).manifest().covariates == kept
 
 
+def test_repeated_scans_are_said_once_and_patients_beside_covariates_that_are_not_used(afl, write_nifti, tmp_path):
+    for name in ("refs/P01_T1", "refs/P01_T2", "refs/P01_T3", "masks/P01_T1", "masks/P01_T2"):  # one has no mask
+        write_nifti(tmp_path / f"{name}.nii.gz", np.pad(np.ones((4, 4, 4), np.uint8), 2))
+    table = tmp_path / "visits.csv"
+    table.write_text("case_id,patient,site\nP01_T1,P01,N\nP01_T2,P01,S\nP01_T3,P01,S\n")
+    given = ("evaluate", "--references", tmp_path / "refs", "--source", f"A={tmp_path / 'masks'}")
+    ran = afl(*given, "--covariates", table, "--out", tmp_path / "out")
+    assert ran.code == 0
+    assert ran.err.count("look like repeated scans") == 1
+    assert "visits.csv has a column patient that groups the cases otherwise (1 patient there, 3 here)" in ran.err
+    ran = afl(*given, "--covariates", table, "--patients", table, "--out", tmp_path / "out")
+    assert "repeated scans" not in ran.err
+    assert "a column patient" not in ran.err
+    assert "repeated scans" not in afl(*given, "--out", tmp_path / "out").err  # the results keep their patients
+
+
 def test_breakdown_reads_covariates_for_this_once(afl, made, tmp_path):
     table = tmp_path / "sites.csv"
     rows = [f"case_{k:02d},{('North', 'South')[k % 2]}" for k in range(23)]

@@ -3,7 +3,7 @@
 import pytest
 
 from afl_core.data.covariates import Covariates, load_covariates, participants_covariates
-from afl_core.data.patients import decide_patients
+from afl_core.data.patients import decide_patients, recorded
 from afl_core.errors import DataError
 
 CASES = {"P1_1": "P1", "P1_2": "P1", "P2_1": "P2", "P3_1": "P3", "P4_1": "P4"}
@@ -24,6 +24,28 @@ def test_values_of_cases_and_of_patients(tmp_path):
     assert not by_case.warnings
     by_patient = load(tmp_path, "patient\tsex\nP1\tf\nP2\tm\nP3\t\nP4\tf\n", "table.tsv")
     assert by_patient.columns["sex"] == {"P1_1": "f", "P1_2": "f", "P2_1": "m", "P4_1": "f"}
+
+
+def test_a_column_case_says_the_case_only_where_it_holds_their_ids(tmp_path):
+    rows = "P1_1;P1;50;A\nP1_2.nii.gz;P1;51;B\nP2_1;P2;60;A\nP3_1;P3;70;B\n"
+    read = load(tmp_path, f"\ufeffCase;patient;age;site\n{rows}")
+    assert list(read.columns) == ["age", "site"]
+    assert read.columns["age"] == {"P1_1": 50, "P1_2": 51, "P2_1": 60, "P3_1": 70}
+    read = load(tmp_path, "patient,case\nP1,yes\nP2,no\nP3,no\n")  # cases and controls
+    assert read.columns == {"case": {"P1_1": "yes", "P1_2": "yes", "P2_1": "no", "P3_1": "no"}}
+    with pytest.raises(DataError, match=r"P1: scan P1_1 and P1_2.*or name the column of the case ids case_id"):
+        load(tmp_path, "scan,patient,age\nP1_1,P1,50\nP1_2,P1,51\n")
+
+
+def test_patients_of_a_table_of_cases_that_are_others_than_is_known_are_not_used_and_said(tmp_path):
+    rows = [("P1_1", "P1"), ("P1_2", "p1"), ("P2_1", "P2"), ("P3_1", "P2"), ("P4_1", "n/a")]  # P2 has a second scan
+    text = "case_id,patient,age\n" + "".join(f"{case},{patient},5{k}\n" for k, (case, patient) in enumerate(rows))
+    assert load(tmp_path, text).warnings == (
+        "table.csv has a column patient that groups the cases otherwise (2 patients there, 3 here), and is not used: "
+        "if it is right, give --patients TABLE (case_id,patient) too.",
+    )
+    assert "has a column participant_id that" in load(tmp_path, text.replace("patient", "participant_id")).warnings[0]
+    assert not load(tmp_path, text.replace("P3_1,P2", "P3_1,Anna")).warnings  # other names of the same patients
 
 
 @pytest.mark.parametrize("word", ["-", "--", "?", ".", "#N/A", "NULL", "Unknown", "missing", "N.A.", "<NA>", "#DIV/0!"])
@@ -186,6 +208,20 @@ def test_participants_that_give_the_patients_give_covariates(tmp_path):
         "sub-01: site A and B"
         in participants_covariates(tmp_path, decide_patients(cases, tmp_path)).left_out["participants.tsv"]
     )
+
+
+def test_a_given_participants_tsv_gives_its_own_covariates_and_never_those_of_the_folder(tmp_path):
+    cases = ["sub-01_ses-1", "sub-02_ses-1"]
+    given, folder = tmp_path / "mine" / "participants.tsv", tmp_path / "data"
+    given.parent.mkdir()
+    folder.mkdir()
+    given.write_text("participant_id\tsite\nsub-01\tA\nsub-02\tB\n")
+    patients = decide_patients(cases, folder, table=given)
+    mine = {"site": {"sub-01_ses-1": "A", "sub-02_ses-1": "B"}}
+    assert participants_covariates(folder, patients).columns == mine  # the folder has none
+    (folder / "participants.tsv").write_text("participant_id\tage\nsub-01\t61\nsub-02\t47\n")
+    assert participants_covariates(folder, patients).columns == mine
+    assert participants_covariates(folder, recorded(patients.record(), cases)).columns == mine
 
 
 def test_spellings_of_what_may_be_one_value_are_said(tmp_path):

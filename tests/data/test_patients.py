@@ -191,6 +191,15 @@ def test_tables_of_any_separator_with_a_byte_order_mark(tmp_path, mark):
     assert dict(decide_patients(["a", "b"], tmp_path, table=tmp_path / "t.tsv").of) == {"a": "x", "b": "x"}
 
 
+def test_a_column_case_that_holds_their_ids_is_case_id(tmp_path):
+    said = patients_by(tmp_path, "Case;Patient;order\na.nii.gz;P;2\nb;P;1\n", "a", "b")
+    assert dict(said.of) == {"a": "P", "b": "P"}
+    assert said.order == {"a": 1.0, "b": 0.0}
+    assert dict(patients_by(tmp_path, "case_id,patient,case\na,P,b\nb,Q,a\n", "a", "b").of) == {"a": "P", "b": "Q"}
+    with pytest.raises(DataError, match=r"no table of patients \(received: the columns case, patient\)"):
+        patients_by(tmp_path, "case,patient\nyes,P\nno,Q\n", "a", "b")
+
+
 def patients_by(tmp_path, text, *case_ids, encoding="utf-8"):
     (tmp_path / "t.csv").write_text(text, encoding=encoding)
     return decide_patients(case_ids, tmp_path, table=tmp_path / "t.csv")

@@ -114,7 +114,7 @@ def test_a_typed_folder_gets_a_free_name_and_a_taken_one_is_said_before(page, re
 def test_covariates_are_kept_with_what_is_measured_from_the_page(page, results, tmp_path, monkeypatch):
     monkeypatch.setattr(changes, "start_job", lambda *_, **job: None)
     (tmp_path / "FL").rename(tmp_path / "moved")
-    (table := tmp_path / "sites.csv").write_text("case_id,site,scan\ngained,N,1\nlost,S,1\n")
+    (table := tmp_path / "sites.csv").write_text("case_id,site,scan,patient\ngained,N,1,P\nlost,S,1,P\n")
     at = page()
     (box,) = [b for b in at.text_input if b.label == "Table of covariates" and b.key]
     box.set_value(str(tmp_path / "none.csv")).run()
@@ -122,7 +122,8 @@ def test_covariates_are_kept_with_what_is_measured_from_the_page(page, results, 
     (box,) = [b for b in at.text_input if b.label == "Table of covariates" and b.key]
     box.set_value(str(table)).run()
     said = " ".join(caption.value for caption in at.caption)
-    assert "Taken: site. 2 cases are not in sites.csv" in said.replace("\\", "")
+    assert "2 cases are not in sites.csv" in said.replace("\\", "")
+    assert 'and is not used: if it is right, fill in "Table of patients"' in said.replace("\\", "")
     assert "its only value is 1" in said
     if not (box := next(b for b in at.checkbox if b.label.startswith("moved"))).value:
         box.check().run()

@@ -159,7 +159,9 @@ def results_doubts(folder: Path) -> Iterator[str]:
         yield f"{folder.name} has no {DECLARATION}: what its labels mean was told from the masks, and no .npz was read."
     unfinished = [path.parent.name for path in masks if not (path / SUMMARY).is_file()]
     if unfinished:
-        yield f"{named(unfinished)} of {folder.name} has no {SUMMARY}: its validation did not end, masks may lack."
+        have, whose = ("has", "its") if len(unfinished) == 1 else ("have", "their")
+        maybe = f"perhaps {whose} validation did not end, and masks are missing"
+        yield f"{named(unfinished)} of {folder.name} {have} no {SUMMARY}: {maybe}."
     if masks[0].parent.name == "fold_all":
         yield f"The masks of {folder.name} are of fold_all, which was trained on these cases: they score too well."
     if masks[0].parent == folder:

@@ -97,7 +97,7 @@ def _choose_covariates(cohort: Cohort) -> Covariates | None:
             return None
         found = load_covariates(typed_folder(text), cohort.patients.of)
         taken = f"Taken: {named(list(found.columns), shown=8)}." if found.columns else "None of its columns is taken."
-        st.caption(plain(" ".join((taken, *found.warnings, *found.left_out.values()))))
+        st.caption(plain(on_page(" ".join((taken, *found.warnings, *found.left_out.values())))))
         return found
 
 

@@ -62,7 +62,11 @@ def test_a_folder_of_joined_folds_says_which_it_lacks(model):
 def test_a_validation_that_did_not_end_is_named(model):
     (model / "fold_2" / "validation" / "summary.json").unlink()
     (said,) = results_doubts(model)
-    assert said.startswith(f"fold_2 of {model.name} has no summary.json")
+    maybe = "perhaps its validation did not end, and masks are missing"
+    assert said == f"fold_2 of {model.name} has no summary.json: {maybe}."
+    (model / "fold_1" / "validation" / "summary.json").unlink()
+    (said,) = results_doubts(model)
+    assert said == f"fold_1, fold_2 of {model.name} have no summary.json: {maybe.replace('its', 'their')}."
 
 
 def test_fold_all_counts_only_alone_and_with_a_warning(tmp_path):
