@@ -14,7 +14,7 @@ from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import find_mask_folders
 from afl_core.data.layouts.nnunet_results import find_models, is_model
-from afl_core.data.scan import MAX_DEPTH, FolderScan
+from afl_core.data.scan import MAX_DEPTH, FolderScan, not_followed
 
 LOOKED_AT = 20_000
 """Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
@@ -43,7 +43,9 @@ def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[s
     """What a folder without cases is, and what to do, in a sentence each; arguments as `choose_layout`."""
     if not scan.files:
         if scan.refused:
-            return f"only links that leave the folder, such as {scan.refused[0]}", "Copy what they point to"
+            error = not_followed(root, first := scan.refused[0])
+            why = error.what.removeprefix("Left out: ")
+            return f"only entries that are not followed, such as {first}, {why}", error.todo
         return _without_images(root)
     what = f"{number_of(len(scan.files), 'image file')} such as {scan.files[0]}"
     for explain in (_results, _elsewhere, _spelt, _half, _masks):
@@ -190,7 +192,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _kind(path: Path) -> str:
     """Ending of a file, or what else tells it."""
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - a Path's own raises where it may not look
         return "broken link"
     ending = path.suffix.lower()
     if ending in (".dcm", ".ima"):

@@ -11,7 +11,7 @@ from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.decathlon import DECLARATION
 from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
-from afl_core.data.scan import outside_link, scan_folder, special_file
+from afl_core.data.scan import not_followed, scan_folder, special_file
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
@@ -45,7 +45,7 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
     if not top:
         _refuse_images(folder, files)
     cases = _by_case(top or files)
-    refused = {path: outside_link(folder, path) for path in scan.refused if path in files or not top}
+    refused = {path: not_followed(folder, path) for path in scan.refused if path in files or not top}
     wrong = {path: error for path, error in refused.items() if path not in files}
     for case_id, (first, *others) in cases.items():
         if others:
