@@ -2,6 +2,7 @@
 
 import os
 import re
+import stat
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from afl_core.errors import DataError
 
 Kind = Literal["files", "refused", "special", "unprintable"]
 
+PERMISSION = "Ask its owner for the permission to read it"
+
 MAX_DEPTH = 6
 """Folders below the root in which images are still looked for."""
 
@@ -25,7 +28,8 @@ class FolderScan:
 
     Attributes:
         files: Image files.
-        refused: Image files and folders that are links out of the root; they are not followed.
+        refused: What is not followed: image files and folders that are links out of the root, folders that may not be
+            read, and links into such.
         special: Names of image files that are none: pipes, devices and sockets, which are never opened, and links to
             nothing.
         unprintable: Image files and folders whose names are no UTF-8 or hold control characters, as they can be shown:
@@ -38,13 +42,20 @@ class FolderScan:
     unprintable: tuple[str, ...] = ()
 
 
-def outside_link(root: Path, path: str) -> DataError:
-    """The problem of a link that leaves the root; `path` as `FolderScan` has it."""
-    if not os.path.exists(root / path):  # noqa: PTH110 - a Path's own raises where the name is too long
-        return DataError(
-            "Left out: a link to nothing", received=path, todo="Put the file itself there, or remove the link"
-        )
-    return DataError("Left out: a link that leaves the folder", received=path, todo="Copy what it points to")
+def not_followed(root: Path, path: str) -> DataError:
+    """Why a path that `FolderScan` has as refused is left out."""
+    try:
+        if stat.S_ISDIR(os.stat(root / path).st_mode):  # noqa: PTH116 - a Path's own raises where the name is too long
+            os.scandir(root / path).close()
+    except FileNotFoundError:
+        what, todo = "a link to nothing", "Put the file itself there, or remove the link"
+    except OSError as error:
+        link = os.path.islink(root / path)  # noqa: PTH114 - a Path's own raises in a folder that may not be searched
+        what = f"a {'link that cannot be followed' if link else 'file or folder that cannot be read'}: {error.strerror}"
+        todo = f"{PERMISSION}, or remove it"
+    else:
+        what, todo = "a link that leaves the folder", "Copy what it points to"
+    return DataError(f"Left out: {what}", received=path, todo=todo)
 
 
 def special_file(path: str) -> DataError:
@@ -79,11 +90,15 @@ def scan_folder(root: Path, *, depth: int = MAX_DEPTH) -> FolderScan:
         depth: Number of folder levels below the root that are searched.
 
     Raises:
-        DataError: If the root is missing or a file, or a folder below it cannot be read.
+        DataError: If the root is missing, a file or a folder that cannot be read.
     """
-    if not os.path.exists(root):  # noqa: PTH110 - a Path's own raises where the name is too long
-        raise DataError("There is no such folder", received=root, todo=_other_path(str(root)))
-    if not root.is_dir():
+    try:
+        mode = os.stat(root).st_mode  # noqa: PTH116 - a Path's own raises where the name is too long
+    except PermissionError as error:
+        raise _closed(root, error) from error
+    except (OSError, ValueError) as error:  # ValueError: a name that no file can have
+        raise DataError("There is no such folder", received=root, todo=_other_path(str(root))) from error
+    if not stat.S_ISDIR(mode):
         todo = f"Give the folder that holds the data set, such as {root.parent}"
         raise DataError("A folder is due, not a file", received=root, todo=todo)
     by_kind: dict[Kind, list[str]] = {"files": [], "refused": [], "special": [], "unprintable": []}
@@ -112,6 +127,10 @@ def _other_path(text: str) -> str:
     return "Check the path"
 
 
+def _closed(root: Path, error: OSError) -> DataError:
+    return DataError(f"The folder cannot be read: {error.strerror}", received=root, todo=PERMISSION)
+
+
 def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iterator[tuple[str, Kind]]:
     """Relative path of every image file, and which list of `FolderScan` it is in.
 
@@ -120,25 +139,28 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
     try:
         entries = sorted(os.scandir(root / below), key=lambda entry: entry.name)
     except OSError as error:
-        raise DataError("A folder cannot be read", received=root / below, todo=str(error.strerror)) from error
+        if not below:
+            raise _closed(root, error) from error
+        yield below.rstrip("/"), "refused"
+        return
     for entry in entries:
         if entry.name.startswith("."):
             continue
         relative = f"{below}{entry.name}"
         if (shown := printable(entry.name)) != entry.name:
-            if entry.name.lower().endswith(SUFFIXES) or Path(entry.path).is_dir():
+            if entry.name.lower().endswith(SUFFIXES) or os.path.isdir(entry.path):  # noqa: PTH112 - a Path's own raises where it may not look
                 yield f"{below}{shown}", "unprintable"
             continue
-        path = Path(entry.path)  # unlike a DirEntry, a Path answers False for a link to itself
-        real = Path(os.path.realpath(path)) if path.is_symlink() else parents[-1] / entry.name
+        path = Path(entry.path)
+        real, mode = _target(path, parents[-1])
         inside = real.is_relative_to(parents[0])
-        if path.is_dir():
-            if not inside:
-                yield relative, "refused"
-            elif depth > 0 and real not in parents:
+        if mode is None or (stat.S_ISDIR(mode) and not inside):
+            yield relative, "refused"
+        elif stat.S_ISDIR(mode):
+            if depth > 0 and real not in parents:
                 yield from _walk(root, f"{relative}/", depth - 1, (*parents, real))
         elif entry.name.lower().endswith(SUFFIXES):
-            kind: Kind = "refused" if not inside else "files" if path.is_file() else "special"
+            kind: Kind = "refused" if not inside else "files" if stat.S_ISREG(mode) else "special"
             if (
                 kind != "files"
                 or not entry.name.lower().endswith(DICOM_SUFFIXES)
@@ -146,3 +168,19 @@ def _walk(root: Path, below: str, depth: int, parents: tuple[Path, ...]) -> Iter
                 or is_segmentation(path)
             ):
                 yield relative, kind
+
+
+def _target(path: Path, parent: Path) -> tuple[Path, int | None]:
+    """The real path of an entry of a real folder, and its mode.
+
+    That is None if it leads to where one may not look, and 0 if to nothing, or to itself.
+    """
+    real = parent / path.name
+    try:
+        if os.path.islink(path):  # noqa: PTH114 - a Path's own raises where it may not look
+            real = Path(os.path.realpath(path))
+        return real, path.stat().st_mode
+    except PermissionError:
+        return real, None
+    except OSError:
+        return real, 0

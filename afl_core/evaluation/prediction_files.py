@@ -13,7 +13,7 @@ from afl_core.data.formats.files import strip_suffix
 from afl_core.data.layouts.mask_folders import find_mask_folders, is_of_references
 from afl_core.data.layouts.masks import composed
 from afl_core.data.layouts.nnunet_results import find_models, mask_folders, model_name
-from afl_core.data.scan import outside_link, scan_folder
+from afl_core.data.scan import not_followed, scan_folder
 from afl_core.errors import CheckpointError, DataError
 
 _PREDICTED = r"pred(?:iction|icted)?"
@@ -104,7 +104,7 @@ def _list_one(folder: Path) -> dict[str, Path | DataError]:
     stems = Counter(_stem(relative) for names in files.values() for relative in names)
     whole = {_stem(relative): relative for names in files.values() for relative in names}  # an id may end in _seg
     whole = {stem: relative for stem, relative in whole.items() if stems[stem] == 1}  # of several models, none is it
-    refused = {relative: outside_link(folder, relative) for relative in scan.refused}
+    refused = {relative: not_followed(folder, relative) for relative in scan.refused}
     return {
         composed(case_id): found if isinstance(found, DataError) else refused.get(found, folder / found)
         for case_id, found in (whole | chosen).items()

@@ -12,7 +12,7 @@ from streamlit.testing.v1 import AppTest
 
 from afl_core.data.layouts import load_cohort, references_cohort
 from afl_core.evaluation.results import MANIFEST, Results
-from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY
+from afl_core.ui.shared.workspace import FOLDER_KEY, OPENED_KEY, PAGE_KEY, open_results
 
 
 @pytest.fixture
@@ -318,6 +318,46 @@ def test_the_order_of_voxels_is_trusted_if_asked_and_the_page_opens_so_again(pag
 def field(at, label):
     (widget,) = [w for w in at.text_input if w.label == label]
     return widget
+
+
+def test_every_folder_that_is_typed_is_read_and_the_last_one_stays(page, tmp_path):
+    """Also where one was opened from the line on top before, and after a visit to another page."""
+    label, masks = "Folder of the data set", ("opened", "first", "second", "third")
+    for n, name in enumerate(masks, 1):
+        for case in range(n):
+            made_trees.write(tmp_path / name / "images" / f"case{case}_t1.nii.gz")
+            made_trees.write(tmp_path / name / "references" / f"case{case}.nii.gz", [1])
+    at = page()
+    at.session_state[FOLDER_KEY] = str(tmp_path / "opened")
+    at.run()
+    assert (field(at, label).value, numbers(at)["Cases"]) == (str(tmp_path / "opened"), "1")
+    for name, cases in (("first", "2"), ("second", "3"), ("third", "4")):
+        field(at, label).set_value(str(tmp_path / name)).run()
+        for _ in range(2):  # a further run changes nothing
+            assert (field(at, label).value, numbers(at)["Cases"]) == (str(tmp_path / name), cases)
+            assert at.query_params["folder"] == str(tmp_path / name)
+            at.run()
+    at.switch_page("pages/help.py").run()
+    at.query_params.clear()  # as the links on top do
+    at.switch_page("pages/data.py").run()
+    assert (field(at, label).value, numbers(at)["Cases"]) == (str(tmp_path / "third"), "4")
+    at.query_params["folder"] = str(tmp_path / "second")  # the browser's Back
+    at.run()
+    assert (field(at, label).value, numbers(at)["Cases"]) == (str(tmp_path / "second"), "3")
+    del at.query_params["folder"]  # and Back again, to the page before anything was typed
+    at.run()
+    assert (field(at, label).value, "folder" in at.query_params) == ("", False)
+
+
+def test_other_results_bring_their_own_folder(page, tmp_path, results):
+    label = "Folder of the data set"
+    made_trees.plain(tmp_path / "typed")
+    at = page(tmp_path / "typed")
+    Results(tmp_path / "results" / "more").describe_cohort(load_cohort(tmp_path / "typed"), ())
+    for name, folder in (("more", "typed"), ("small", "cohort")):
+        at.session_state["workspace"] = open_results(tmp_path / "results" / name)  # as app.py does
+        at.run()
+        assert (field(at, label).value, "folder" in at.query_params) == (str(tmp_path / folder), False)
 
 
 def test_own_codes_are_written_and_what_is_wrong_about_them_is_said(page, tmp_path):

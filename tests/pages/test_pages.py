@@ -297,13 +297,34 @@ def test_names_from_files_are_not_formatted(app, results):
 
 
 def test_opening_a_data_set_again_opens_its_results(app, results, cohort_folder):
+    """From results that the address names; the form is then another one, which is closed."""
+    Results(results.folder.parent / "bare").describe_cohort(references_cohort(cohort_folder / "references"), ())
     at = AppTest.from_string("from afl_core.ui.shared.bar import show_bar\nshow_bar('A')", default_timeout=60)
+    at.query_params["results"] = "bare"
     at.run()
+    assert at.selectbox[0].value == "bare"
+    (before,) = at.get("popover")
     at.text_input[0].set_value(str(cohort_folder))
     at.button[0].click().run()
     assert not at.error
+    assert not at.warning
+    assert (at.selectbox[0].value, at.query_params["results"]) == ("small", "small")
+    (after,) = at.get("popover")
+    assert after.proto.id != before.proto.id
+    at.selectbox[0].set_value("bare").run()
+    assert not at.warning
+    assert at.query_params["results"] == "bare"
+    assert sorted(folder.name for folder in results.folder.parent.iterdir()) == ["bare", "small"]
+
+
+def test_a_link_to_results_that_there_are_not_says_so_once(app, results):
+    at = AppTest.from_string("from afl_core.ui.shared.bar import show_bar\nshow_bar('A')", default_timeout=60)
+    at.query_params["results"] = "gone"
+    at.run()
+    assert [warning.value for warning in at.warning] == ["There are no results of the name gone."]
     assert at.selectbox[0].value == "small"
-    assert [folder.name for folder in results.folder.parent.iterdir()] == ["small"]
+    at.run()
+    assert not at.warning
 
 
 def test_the_sentence_names_the_direction_only_where_the_interval_leaves_zero(app, results):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from afl_core.data.layouts.layout import BY_NAME, REFERENCE, Layout
 from afl_core.data.layouts.masks import composed
-from afl_core.data.scan import outside_link
+from afl_core.data.scan import not_followed
 from afl_core.errors import DataError
 from afl_core.volume import Case
 
@@ -44,7 +44,7 @@ def build_case(root: Path, layout: Layout, parts: Sequence[Part], *, masks_alone
     files: dict[str, Part] = {}
     for part in parts:
         if part.refused:
-            raise outside_link(root, part.relative)
+            raise not_followed(root, part.relative)
         if part.role in files:
             raise DataError(
                 f"{part.case_id} is left out: two files for {part.role}",

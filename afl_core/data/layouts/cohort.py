@@ -17,7 +17,7 @@ from afl_core.data.layouts.labelling import with_region
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.masks import find_references, unprintable
 from afl_core.data.patients import Patients, decide_patients
-from afl_core.data.scan import FolderScan, outside_link, scan_folder, special_file
+from afl_core.data.scan import FolderScan, not_followed, scan_folder, special_file
 from afl_core.data.splits import SPLITS_FILE, pick_split
 from afl_core.errors import DataError, UsageError
 from afl_core.volume import Case, Region
@@ -226,7 +226,7 @@ def _with_patients(cohort: Cohort, table: Path | None) -> Cohort:
 def _build_cohort(root: Path, layout: Layout, scan: FolderScan) -> Cohort:
     patterns = [(role, re.compile(pattern)) for role, pattern in layout.files]
     parts: dict[str, list[Part]] = defaultdict(list)
-    problems = [(path, str(outside_link(root, path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
+    problems = [(path, str(not_followed(root, path))) for path in scan.refused if not path.lower().endswith(SUFFIXES)]
     problems += [(path, str(special_file(path))) for path in scan.special]
     problems += [(path, str(unprintable(path))) for path in scan.unprintable]
     strays, aside = list[str](), list[str]()

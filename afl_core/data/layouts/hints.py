@@ -9,12 +9,14 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from afl_core.base.remote import address
+from afl_core.base.storage import read_json
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
 from afl_core.data.layouts.mask_folders import find_mask_folders
 from afl_core.data.layouts.nnunet_results import find_models, is_model
-from afl_core.data.scan import MAX_DEPTH, FolderScan
+from afl_core.data.scan import MAX_DEPTH, FolderScan, not_followed
+from afl_core.errors import DataError
 
 LOOKED_AT = 20_000
 """Files by which a folder without images is told: one of a large archive holds no more kinds than that shows."""
@@ -22,6 +24,9 @@ LOOKED_AT = 20_000
 MASKS = "give --references FOLDER, or afl data check --masks"
 IF_MASKS = f"If they are masks alone, {MASKS}"
 """How masks without images are opened."""
+
+_MANIFEST = "manifest.json"
+"""In a results folder, what was measured; `afl_core/evaluation/manifest.py` writes it."""
 
 _TAKEN = f"Taken are {', '.join(SUFFIXES)}"
 _KINDS = (
@@ -41,10 +46,10 @@ _SEQUENCE_TAIL = re.compile(r"(?i).*[-_.](?:flair|t1|t1ce|t1c|t1n|t1gd|t2|t2w|t2
 
 def nearest(root: Path, scan: FolderScan, accepted: Sequence[Layout]) -> tuple[str, str]:
     """What a folder without cases is, and what to do, in a sentence each; arguments as `choose_layout`."""
+    if hint := results_hint(root):
+        return hint
     if not scan.files:
-        if scan.refused:
-            return f"only links that leave the folder, such as {scan.refused[0]}", "Copy what they point to"
-        return _without_images(root)
+        return _without_images(root, scan.refused)
     what = f"{number_of(len(scan.files), 'image file')} such as {scan.files[0]}"
     for explain in (_results, _elsewhere, _spelt, _half, _masks):
         if hint := explain(root, scan.files, accepted):
@@ -70,6 +75,24 @@ def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0
 
 
 Hint = tuple[str, str] | None
+
+
+def results_hint(root: Path) -> Hint:
+    """What a results folder of the workbench is, whose masks are of models, and what to do; None for any other."""
+    if not (path := root / _MANIFEST).is_file():
+        return None
+    try:
+        manifest = read_json(path)
+    except DataError:
+        return None
+    if not isinstance(manifest, dict) or not isinstance(data := manifest.get("data"), dict):
+        return None
+    made_on = data.get("path")
+    if not isinstance(made_on, str) or "sources" not in manifest or Path(made_on) == root.resolve():
+        return None
+    others = f", or give the data set that it was made on: {made_on}" if made_on else ""
+    todo = f"Open it in the selector of results, or by afl report {shlex.quote(str(root))}{others}"
+    return "a results folder of the workbench", todo
 
 
 def _results(root: Path, _files: Sequence[str], _accepted: Sequence[Layout]) -> Hint:
@@ -166,8 +189,12 @@ def _separated(name: str, mark: str) -> str:
     return re.sub(r"[-_ .]", mark, stem) + name[len(stem) :]
 
 
-def _without_images(root: Path) -> tuple[str, str]:
-    """What lies in a folder that has no image of a kind that is read."""
+def _without_images(root: Path, refused: Sequence[str]) -> tuple[str, str]:
+    """What lies in a folder that has no image of a kind that is read, which may be what is not followed."""
+    if refused:
+        error = not_followed(root, refused[0])
+        why = error.what.removeprefix("Left out: ")
+        return f"only entries that are not followed, such as {refused[0]}, {why}", error.todo
     kinds = Counter[str]()
     for path in islice(_files(root), LOOKED_AT):
         kinds[_kind(path)] += 1
@@ -190,7 +217,7 @@ def _files(root: Path) -> Iterator[Path]:
 
 def _kind(path: Path) -> str:
     """Ending of a file, or what else tells it."""
-    if path.is_symlink() and not path.exists():
+    if os.path.islink(path) and not os.path.exists(path):  # noqa: PTH110, PTH114 - a Path's own raises where it may not look
         return "broken link"
     ending = path.suffix.lower()
     if ending in (".dcm", ".ima"):

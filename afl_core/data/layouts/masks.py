@@ -10,8 +10,9 @@ from pathlib import Path, PurePosixPath
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.decathlon import DECLARATION
+from afl_core.data.layouts.hints import results_hint
 from afl_core.data.layouts.mask_folders import REFERENCES, find_mask_folders
-from afl_core.data.scan import outside_link, scan_folder, special_file
+from afl_core.data.scan import not_followed, scan_folder, special_file
 from afl_core.errors import DataError
 
 _SEGMENTATION = re.compile(r"(?i)(?P<case>.*?)(?:^|[-_.])(?:seg(?:mentation)?|mask|labels?|gt)")
@@ -35,9 +36,11 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
 
     Raises:
         DataError: If the folder is missing, a file or without a mask that can be used, or if it holds images beside the
-            masks in a folder of their own.
+            masks in a folder of their own, or results, whose masks are predicted.
     """
     scan = scan_folder(folder)
+    if hint := results_hint(folder):
+        raise DataError("There are no references in this folder", received=f"{hint[0]}, {folder}", todo=hint[1])
     files = (*scan.files, *(path for path in scan.refused if path.lower().endswith(SUFFIXES)))
     if not (files or scan.refused):
         raise DataError("There are no masks in the folder", received=folder, todo=f"Accepted: {', '.join(SUFFIXES)}")
@@ -45,7 +48,7 @@ def find_references(folder: Path) -> tuple[dict[str, Path], tuple[str, ...], tup
     if not top:
         _refuse_images(folder, files)
     cases = _by_case(top or files)
-    refused = {path: outside_link(folder, path) for path in scan.refused if path in files or not top}
+    refused = {path: not_followed(folder, path) for path in scan.refused if path in files or not top}
     wrong = {path: error for path, error in refused.items() if path not in files}
     for case_id, (first, *others) in cases.items():
         if others:

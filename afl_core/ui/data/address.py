@@ -6,17 +6,33 @@ from afl_core.base.remote import address
 from afl_core.data.layouts import AS_RECOGNISED, MASKS_ALONE, DataOptions
 from afl_core.evaluation.comparison import Comparison
 from afl_core.ui.shared.folder_address import FOLDER, forget_folder, linked_options, write_folder
+from afl_core.ui.shared.workspace import FOLDER_KEY
 
 RESULTS_SEEN = "results that the Data page showed"
+FIELD, SHOWN, ADDRESSED = "folder of the data set", "folder that the Data page showed", "folder in the address"
 
 
-def linked_folder(workspace: Comparison | None) -> str:
-    """The folder that the address names, or else that of the open results; other results bring their own."""
-    name = workspace.name if workspace else ""
-    if st.session_state.get(RESULTS_SEEN, name) != name:
+def folder_key(workspace: Comparison | None) -> str:
+    """The key of the field for the folder, with what it holds set.
+
+    That is the folder that was just opened in the line on top; or that the address names, when it names another than
+    the page wrote there, as after the browser's Back; or what was typed last; or the folder of the open results. Other
+    results bring their own.
+    """
+    state, name = st.session_state, workspace.name if workspace else ""
+    if state.get(RESULTS_SEEN, name) != name:
         forget_folder()
-    st.session_state[RESULTS_SEEN] = name
-    return str(st.query_params.get(FOLDER, _opened_folder(workspace)))
+        for key in (FIELD, SHOWN, ADDRESSED):
+            state.pop(key, None)
+    state[RESULTS_SEEN] = name
+    linked = st.query_params.get(FOLDER, _opened_folder(workspace))
+    text = state.pop(FOLDER_KEY, None)
+    if text is None:
+        stayed = FIELD in state  # Streamlit forgets it on another page, whose links name no folder
+        followed = (stayed or FOLDER in st.query_params) and linked != state.get(ADDRESSED, linked)
+        text = linked if followed else state.get(FIELD, state.get(SHOWN, linked))
+    state[FIELD] = state[SHOWN] = text
+    return FIELD
 
 
 def options_at_first(text: str, workspace: Comparison | None) -> DataOptions:
@@ -30,6 +46,7 @@ def options_at_first(text: str, workspace: Comparison | None) -> DataOptions:
 def write_address(text: str, options: DataOptions, workspace: Comparison | None) -> None:
     """Write what another session would not choose by itself, with the open results alone."""
     write_folder(text, options, usual=(_opened_folder(workspace), _usual(text, workspace)))
+    st.session_state[ADDRESSED] = text
 
 
 def _opened_folder(workspace: Comparison | None) -> str:

@@ -21,11 +21,10 @@ from afl_core.data.scan import typed_folder
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.glossary import TERMS
-from afl_core.ui.data.address import linked_folder, options_at_first, write_address
+from afl_core.ui.data.address import folder_key, options_at_first, write_address
 from afl_core.ui.data.wording import on_page, read_sentence
 from afl_core.ui.shared.errors import plain, shown_errors
 from afl_core.ui.shared.folder_address import warn_unless_known
-from afl_core.ui.shared.workspace import FOLDER_KEY
 
 RECOGNISE, DECLARED = "", ""
 """Choices that leave the layout to the folder, and the labels to the layout."""
@@ -52,12 +51,10 @@ def choose(workspace: Comparison | None) -> tuple[Cohort, DataOptions] | None:
 
     None where there is no data set; a message on the page says why.
     """
-    proposed = st.session_state.get(FOLDER_KEY) or linked_folder(workspace)
     folder, layouts = st.columns([5, 4], vertical_alignment="bottom")
     text = folder.text_input(
         "Folder of the data set",
-        proposed,
-        key=f"data {proposed}",
+        key=folder_key(workspace),
         placeholder="/path/to/BraTS2021, BraTS2021.zip, or s3://bucket/BraTS2021",
     )
     at_first = options_at_first(text, workspace)

@@ -29,25 +29,25 @@ def show_bar(title: str) -> Comparison | None:
     with st.container(horizontal=True, vertical_alignment="center", key="bar"):
         st.title(title, anchor=False, width="content")
         choice = st.container(width=280)
-        of_folder = _open_folder()
-        chosen = _choose_results(choice, st.session_state.pop(OPENED_KEY, None) or of_folder)
+        _open_folder()
+        names = [folder.name for folder in result_folders()]
+        chosen = _choose_results(choice, names)
         workspace = None if chosen is None else _open(chosen)
         if workspace is not None and (region := _choose_region(workspace)) != workspace.region:
             workspace = _open(workspace.name, region)
         if workspace is not None and (facts := _facts(workspace)):
             st.caption(plain(facts), width="content")
-    linked = st.query_params.get(RESULTS_KEY, chosen)
-    if linked != chosen:
+    linked = st.query_params.get(RESULTS_KEY)
+    if linked is not None and linked not in names:
         st.warning(plain(f"There are no results of the name {linked}."))
     if chosen is not None:
         _write_address(chosen)
     return workspace
 
 
-def _choose_results(place: DeltaGenerator, opened: str | None) -> str | None:
+def _choose_results(place: DeltaGenerator, names: list[str]) -> str | None:
     """The selector of results; None where there are none."""
-    names = [folder.name for folder in result_folders()]
-    if opened:
+    if opened := st.session_state.pop(OPENED_KEY, None):
         st.session_state[RESULTS_KEY] = opened
     _follow_address(names)
     if names and st.session_state.get(RESULTS_KEY) not in names:
@@ -125,8 +125,8 @@ def _write_address(chosen: str) -> None:
     write_query(RESULTS_KEY, chosen)
 
 
-def _open_folder() -> str | None:
-    """A form that opens a data set: its results where there are some, else the Data page; returns the results' name."""
+def _open_folder() -> None:
+    """A form that opens a data set: its results where there are some, else the Data page."""
     opened = st.session_state.get(TIMES_KEY, 0)
     with st.popover("Open a data set", width="content", key=f"open {opened}"), st.form("open", border=False):
         text = st.text_input(
@@ -135,14 +135,16 @@ def _open_folder() -> str | None:
             help="BraTS, PI-CAI, Decathlon, nnU-Net and more; docs/data.md lists the layouts. Nothing is copied.",
         )
         if not st.form_submit_button("Open folder") or not text.strip():
-            return None
+            return
         try:
             root = typed_folder(text)
             name = find_results(load_cohort(root))
         except AflError as error:
             st.error(plain(str(error)))
-            return None
-        st.session_state[TIMES_KEY] = opened + 1  # another popover next time, which is closed
+            return
+        st.session_state[TIMES_KEY] = opened + 1  # another popover in the next run, which is closed
         if name is None:
             st.session_state[FOLDER_KEY], st.session_state[PAGE_KEY] = str(root), "pages/data.py"
-        return name
+        else:
+            st.session_state[OPENED_KEY] = name
+            st.rerun()

@@ -112,9 +112,8 @@ def _cohort(manifest: Manifest) -> Cohort:
 
 
 def leave_for(page: str, name: str) -> None:
-    """Leave for a page with these results open, and no data set waiting to be opened."""
+    """Leave for a page with these results open."""
     st.session_state[OPENED_KEY] = name
-    st.session_state.pop(FOLDER_KEY, None)
     st.switch_page(page)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from afl_core.data.layouts import LAYOUTS, load_cohort, references_cohort
 from afl_core.errors import DataError
+from afl_core.evaluation.results import Results
 
 
 def one_level_down(root: Path) -> Path:
@@ -213,6 +214,35 @@ def test_a_near_miss_says_what_it_is_and_what_to_do(make, what, todo, tmp_path):
     assert what in said
     assert todo in said
     assert len(said.replace(str(tmp_path), "")) <= 300
+
+
+def test_a_results_folder_is_no_data_set_and_names_the_one_it_was_made_on(tmp_path):
+    """Its masks are of models: neither references, nor predictions to measure again."""
+    made_trees.plain(tmp_path / "data")
+    results = Results(tmp_path / "my results")
+    results.describe_cohort(load_cohort(tmp_path / "data"), ())
+    advice = f"Open it in the selector of results, or by afl report '{tmp_path}/my results', "
+    advice += f"or give the data set that it was made on: {tmp_path}/data."
+    for masks in (0, 1, 2):
+        if masks:
+            made_trees.write(results.folder / "masks" / "A-FL" / f"case{masks}.nii.gz", [1])
+            made_trees.write(results.folder / "masks" / "FL" / f"case{masks}.nii.gz", [1])
+        for load, what in ((load_cohort, "No cases were found"), (references_cohort, "There are no references")):
+            with pytest.raises(DataError, match=what) as caught:
+                load(results.folder)
+            assert "received: a results folder of the workbench" in str(caught.value)
+            assert str(caught.value).endswith(advice)
+    assert [case.case_id for case in references_cohort(results.folder / "masks" / "FL").cases] == ["case1", "case2"]
+
+
+def test_a_manifest_of_another_program_or_results_beside_their_references_hide_no_mask(tmp_path):
+    made_trees.write(tmp_path / "case1.nii.gz", [1])
+    for manifest in ("[", "{}", '{"data": {"path": "x"}}', '{"data": 1, "sources": {}}'):
+        (tmp_path / "manifest.json").write_text(manifest)
+        assert len(references_cohort(tmp_path).cases) == 1
+    (tmp_path / "manifest.json").unlink()
+    Results(tmp_path).describe_cohort(references_cohort(tmp_path), ())
+    assert len(references_cohort(tmp_path).cases) == 1
 
 
 @pytest.mark.parametrize(

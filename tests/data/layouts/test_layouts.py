@@ -2,8 +2,9 @@
 
 import os
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import MappingProxyType
 
 import nibabel as nib
@@ -225,7 +226,62 @@ def test_a_folder_of_nothing_but_links_out_of_it_says_so(tmp_path: Path) -> None
     brats(tmp_path / "outside", "a")
     (tmp_path / "root").mkdir()
     (tmp_path / "root" / "HGG").symlink_to(tmp_path / "outside" / "HGG")
-    refused(lambda: load_cohort(tmp_path / "root"), "only links that leave the folder, such as HGG")
+    refused(lambda: load_cohort(tmp_path / "root"), "not followed, such as HGG, a link that leaves the folder")
+
+
+@pytest.fixture
+def closed() -> Iterator[Path]:
+    """A folder in which `Brats18_b` and `../aside` may not be read, and links lead there; root, who may, is nobody."""
+    with TemporaryDirectory() as name:
+        root = Path(name) / "root"
+        for case_id in ("Brats18_a", "Brats18_b", "Brats18_c"):
+            brats(root, case_id)
+        aside = Path(name) / "aside"
+        write(aside / "below" / "secret.nii.gz")
+        (root / "HGG" / "Brats18_c" / "Brats18_c_t1.nii.gz").unlink()
+        (root / "HGG" / "Brats18_c" / "Brats18_c_t1.nii.gz").symlink_to(aside / "below" / "secret.nii.gz")
+        (root / "HGG" / "notes").symlink_to(aside)
+        (root.parent / "links").mkdir()
+        for place in (root / "HGG", root.parent / "links"):
+            (place / "shut").symlink_to(aside / "below")
+        shut, user = (aside, root / "HGG" / "Brats18_b"), os.geteuid()
+        Path(name).chmod(0o755)
+        for path in shut:
+            path.chmod(0)
+        if user == 0:
+            os.seteuid(65534)
+        try:
+            yield root
+        finally:
+            os.seteuid(user)
+            for path in shut:
+                path.chmod(0o700)
+
+
+def test_a_folder_that_may_not_be_read_and_links_into_one_cost_themselves_alone(closed: Path) -> None:
+    cohort = load_cohort(closed)
+    assert [case.case_id for case in cohort.cases] == ["Brats18_a"]
+    said = dict(cohort.problems)
+    assert sorted(said) == ["Brats18_c", "HGG/Brats18_b", "HGG/notes", "HGG/shut"]
+    link, of = "Left out: a link that cannot be followed: Permission denied", "HGG/Brats18_c/Brats18_c_t1.nii.gz"
+    advice = "Ask its owner for the permission to read it, or remove it."
+    assert said["HGG/notes"] == f"{link} (received: HGG/notes). {advice}"
+    assert said["HGG/shut"] == f"{link} (received: HGG/shut). {advice}"
+    assert said["Brats18_c"] == f"{link} (received: {of}). {advice}"
+    folder = "Left out: a file or folder that cannot be read: Permission denied"
+    assert said["HGG/Brats18_b"] == f"{folder} (received: HGG/Brats18_b). {advice}"
+
+
+@pytest.mark.parametrize("name", ["../aside", "../aside/below", "HGG/notes", "HGG/shut"])
+def test_a_data_set_that_may_not_be_read_says_so(closed: Path, name: str) -> None:
+    for load in (load_cohort, load_references):
+        refused(lambda load=load: load(closed / name), "The folder cannot be read: Permission denied", "its owner")
+
+
+def test_where_nothing_may_be_read_the_reason_is_named(closed: Path) -> None:
+    said = "not followed, such as shut, a link that cannot be followed: Permission denied"
+    refused(lambda: load_cohort(closed.parent / "links"), said, "Ask its owner")
+    refused(lambda: load_references(closed.parent / "links"), "a link that cannot be followed: Permission denied")
 
 
 def test_link_loops_and_a_linked_root(tmp_path: Path) -> None:
