@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
+from pydantic import BaseModel
+
 from afl_core.base.remote import address
-from afl_core.base.storage import read_json
+from afl_core.base.storage import read_as
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import SUFFIXES, strip_suffix
 from afl_core.data.layouts.layout import ASIDE, REFERENCE, Layout
@@ -77,18 +79,26 @@ def _fitting(names: Sequence[str], accepted: Sequence[Layout], *, flags: int = 0
 Hint = tuple[str, str] | None
 
 
+class _MadeOn(BaseModel):
+    path: str
+
+
+class _Results(BaseModel):
+    """What tells the manifest of results from a file of the same name of another program."""
+
+    data: _MadeOn
+    sources: dict[str, object]
+
+
 def results_hint(root: Path) -> Hint:
     """What a results folder of the workbench is, whose masks are of models, and what to do; None for any other."""
     if not (path := root / _MANIFEST).is_file():
         return None
     try:
-        manifest = read_json(path)
+        made_on = read_as(_Results, path).data.path
     except DataError:
         return None
-    if not isinstance(manifest, dict) or not isinstance(data := manifest.get("data"), dict):
-        return None
-    made_on = data.get("path")
-    if not isinstance(made_on, str) or "sources" not in manifest or Path(made_on) == root.resolve():
+    if Path(made_on) == root.resolve():
         return None
     others = f", or give the data set that it was made on: {made_on}" if made_on else ""
     todo = f"Open it in the selector of results, or by afl report {shlex.quote(str(root))}{others}"
