@@ -53,7 +53,7 @@ from afl_core.evaluation.protocol_results import left_out_sentence, measurable
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, choose_settings
 from afl_core.evaluation.sources import Source, parse_sources
-from afl_core.evaluation.stored import untold_regions, untold_sentence
+from afl_core.evaluation.stored import untold_sentence, wanted_regions
 from afl_core.metrics.matchers import LEAST_LESION_VOXELS, MATCHERS
 from afl_core.metrics.protocols import Protocol, find_protocol
 from afl_core.volume import Case
@@ -157,7 +157,7 @@ def evaluate(  # noqa: PLR0913 - one parameter an option
             results.keep_covariates(table)
         more = results.manifest().covariates.told if table else _participants_problem(results)
         print_summary(results, [s.name for s in sources], more=(*cohort.patients.declaration_warnings, *more))
-        if regions and (untold := untold_regions(results.manifest(), results.measured())):
+        if regions and (untold := wanted_regions(results.manifest(), results.measured())[1]):
             print_warnings([untold_sentence(untold, cohort.region.name)])
         print_line(f"Tables, masks and manifest are in {out}")
         if rule:

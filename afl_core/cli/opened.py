@@ -16,7 +16,7 @@ from afl_core.data.covariates import load_covariates
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.contrast_rows import VALUES, lacking_sentence
-from afl_core.evaluation.stored import pick_region, untold_regions
+from afl_core.evaluation.stored import pick_region, wanted_regions
 
 
 def open_compared(folder: Path, region: str = "") -> Comparison:
@@ -62,10 +62,8 @@ def open_regions(
     choose_measure(first.manifest, options.level, options.metric)
     wanted = first.regions
     if names != EVERY_REGION:
-        untold = untold_regions(first.results.manifest(), first.results.measured())
-        wanted = tuple(
-            dict.fromkeys(pick_region(first.regions, name.strip(), untold=untold) for name in names.split(","))
-        )
+        there, untold = wanted_regions(first.results.manifest(), first.results.measured())
+        wanted = tuple(dict.fromkeys(pick_region(there, name.strip(), untold=untold) for name in names.split(",")))
     opened = [first if name == first.region else open_compared(folder, name) for name in wanted]
     of = first.manifest.covariates
     opened = [replace(one, manifest=one.manifest.model_copy(update={"covariates": of})) for one in opened]

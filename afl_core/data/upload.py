@@ -97,7 +97,7 @@ def write_upload(
         try:
             read_header(path)
         except DataError as error:
-            raise DataError(error.what.replace(path.name, name), received=error.received, todo=error.todo) from error
+            raise _as_given(error, {path.name: name}) from error
     images = [role for role in given if role != REFERENCE]
     if not images:
         raise DataError("There is no image among the files", received=", ".join(given.values()) or "no file")
@@ -116,7 +116,7 @@ def check_upload(case: Case, given: Mapping[str, str]) -> None:
         given: Role of each file to its name as it was given.
 
     Raises:
-        AflError: As `load_case`, in the names that were given.
+        DataError: Where `load_case` raises an error, in the names that were given.
     """
     try:
         load_case(case)
@@ -124,16 +124,19 @@ def check_upload(case: Case, given: Mapping[str, str]) -> None:
         paths = {**case.sequences, **({REFERENCE: case.reference} if case.reference else {})}
         texts = {text: given[role] for role, path in paths.items() for text in (str(path), path.name)}
         texts |= {file_title(case, role): given[role] for role in paths}
-        what, received, todo = (_renamed(text, texts) for text in (error.what, error.received, error.todo))
-        raise DataError(what, received=received or None, todo=todo) from error
+        raise _as_given(error, texts) from error
 
 
-def _renamed(text: object, names: Mapping[str, str]) -> str:
-    """A text with names in place of others."""
-    renamed = "" if text is None else str(text)
-    for name, other in names.items():
-        renamed = renamed.replace(name, other)
-    return renamed
+def _as_given(error: AflError, names: Mapping[str, str]) -> DataError:
+    """The same error with names in place of others."""
+
+    def renamed(text: str) -> str:
+        for name, other in names.items():
+            text = text.replace(name, other)
+        return text
+
+    received = None if error.received is None else renamed(str(error.received))
+    return DataError(renamed(error.what), received=received, todo=renamed(error.todo))
 
 
 def _described(scheme: Scheme) -> list[str]:

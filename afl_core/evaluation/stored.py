@@ -55,8 +55,8 @@ def read_stored(results: Results, region: str = "") -> Stored:
     if not manifest.described:
         raise damaged(results.folder, MANIFEST, "no data or sources")
     everywhere = results.measured()
-    regions = _measured_regions(manifest, everywhere)
-    region = pick_region(regions, region, untold=untold_regions(manifest, everywhere))
+    regions, untold = wanted_regions(manifest, everywhere)
+    region = pick_region(regions, region, untold=untold)
     where = {"region": [region]}
     rows, contrast = results.cases(where=where), load_contrast(results.folder)
     check_complete(results.folder, CASES, rows)
@@ -74,17 +74,15 @@ def _read_lesions(results: Results, where: Mapping[str, Sequence[str]]) -> pd.Da
     return lesions
 
 
-def _measured_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
-    """The first region, and the others in which a source was measured, or failed; masks are of one region alone."""
+def wanted_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The regions that were measured, and those that the files of no source with rows tell apart.
+
+    Measured are the first region, and the others in which a source was measured, or failed; masks are of one alone.
+    """
     tried = distinct(rows, "region") | set(manifest.region_problems)
     first, *more = manifest.settings.choice().regions
-    return first, *(region for region in more if region in tried)
-
-
-def untold_regions(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
-    """The regions that were wanted, and that the files of no source with rows tell apart."""
-    measured = _measured_regions(manifest, rows)
-    return () if rows.empty else tuple(name for name in manifest.settings.choice().regions if name not in measured)
+    untold = [] if rows.empty else [region for region in more if region not in tried]
+    return (first, *(region for region in more if region in tried)), tuple(untold)
 
 
 def untold_sentence(names: Sequence[str], first: str) -> str:

@@ -1,6 +1,6 @@
 """A data set to train on: its sequences, and which of its cases train, validate and test."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -26,7 +26,7 @@ class TrainingData:
         splits: Case ids of each split; of a random one as they would be if every case were sound.
         note: Remark that is worth reading before a start, or "".
         random: True if the split is drawn at random, when the first run starts.
-        warnings: Warnings about the patients, whose scans a split is to keep together.
+        warnings: Warnings about the patients, whose scans a split is to keep together, and about the split.
         split_problem: Why its split file cannot be used, or "".
     """
 
@@ -63,11 +63,15 @@ def training_data(root: Path, options: DataOptions, cohort: Cohort) -> TrainingD
     except DataError as error:  # a random split can be taken
         problem = str(error)
     splits = {name: tuple(case for case in case_ids if case in ids) for name, case_ids in given.items()}
-    unknown = unknown_sentence((case for case_ids in given.values() for case in case_ids), cohort.known)
-    note = f"{_note(cohort)} {unknown}".strip()
-    parted = parted_sentence(splits, cohort.patients.of)
-    warnings = (*cohort.patients.warnings, *filter(None, [parted]))
-    return TrainingData(root, options, common, splits, note, warnings=warnings, split_problem=problem)
+    warnings = (*cohort.patients.warnings, *split_warnings(given, cohort))
+    return TrainingData(root, options, common, splits, _note(cohort), warnings=warnings, split_problem=problem)
+
+
+def split_warnings(splits: Mapping[str, Sequence[str]], cohort: Cohort) -> tuple[str, ...]:
+    """What a split names that the data set does not have, and that it parts patients; () where it is sound."""
+    named = (case for case_ids in splits.values() for case in case_ids)
+    found = unknown_sentence(named, cohort.known), parted_sentence(splits, cohort.patients.of)
+    return tuple(filter(None, found))
 
 
 def demo_to_be_drawn() -> TrainingData | None:
@@ -88,8 +92,7 @@ def with_random_split(data: TrainingData, cohort: Cohort | None) -> TrainingData
     """The same with a random split, by patient and always the same; a demo that is not drawn yet has no cohort."""
     ids = _ids(cohort) if cohort else [case_id for case_ids in data.splits.values() for case_id in case_ids]
     patients = cohort.patients.of if cohort else by_names(ids).of
-    said = _note(cohort) if cohort else data.note
-    note = f"{said} Cases that the check finds something against are left out of the random split.".strip()
+    note = f"{data.note} Cases that the check finds something against are left out of the random split.".strip()
     warnings = cohort.patients.warnings if cohort else ()
     splits = random_splits(ids, patients=patients)
     return replace(data, splits=splits, random=True, note=note, warnings=warnings, split_problem="")

@@ -15,14 +15,14 @@ from afl_core.data.check.check import sound_splits
 from afl_core.data.demo.design import SPLITS
 from afl_core.data.demo_cohort import write_demo
 from afl_core.data.layouts import Cohort, load_case
-from afl_core.data.patients import parted_sentence
-from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits, unknown_sentence
+from afl_core.data.splits import SPLITS_FILE, load_splits, save_splits
 from afl_core.errors import AflError, DataError, UsageError
 from afl_core.loss import LOSSES
 from afl_core.model.checkpoints import Card, DataFacts, DecisionRule, TrainingFacts, save_checkpoint
 from afl_core.training.card_facts import data_facts, environment, machine, outcome, region_text, settings_text
 from afl_core.training.cases import TrainingCase, training_case
 from afl_core.training.config import TrainConfig
+from afl_core.training.dataset import split_warnings
 from afl_core.training.keeper import FolderKeeper, StoppedError, end_run
 from afl_core.training.loop import Progress, train
 from afl_core.training.ranks import ALONE, Ranks
@@ -195,10 +195,8 @@ def _splits(run: RunFolder, cohort: Cohort, keeper: FolderKeeper) -> Mapping[str
         declared = shipped.is_file() and not run.spec().random_split
         save_splits(kept, load_splits(shipped) if declared else sound_splits(cohort, index=paths.INDEX, progress=tell))
     splits = load_splits(kept)
-    if unknown := unknown_sentence((case for case_ids in splits.values() for case in case_ids), cohort.known):
-        logging.warning(unknown)
-    if parted := parted_sentence(splits, cohort.patients.of):
-        logging.warning(parted)
+    for warning in split_warnings(splits, cohort):
+        logging.warning(warning)
     return splits
 
 

@@ -143,8 +143,9 @@ def _told_apart(parts: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ..
     told = [kind for kind in kinds.values() if kind != CORE]
     if not all(told) or len(told) != len(set(told)) or len(set(kinds.values())) < 2:
         return {}
-    enhancing = tuple(value for name, kind in kinds.items() if kind == ENHANCING for value in parts[name])
-    core = tuple(value for name, kind in kinds.items() if kind == CORE for value in parts[name])
+    core, enhancing = (
+        tuple(value for name, of in kinds.items() if of == kind for value in parts[name]) for kind in (CORE, ENHANCING)
+    )
     regions = {CORE: tuple(sorted(core + enhancing)), ENHANCING: enhancing}
     return {name: labels for name, labels in regions.items() if labels}  # without labels it would be every label
 

@@ -91,10 +91,9 @@ def _show_curves(
     if errors and right:
         with right:
             st.markdown("### Errors of calibration")
+            # In the words of the control: long ones push the intervals out of sight.
+            short = {PARTS[key]: text.lower() for key, text in _OVER.items()}
             table = errors_table(errors, members)
-            short = {
-                PARTS[part]: text.lower() for part, text in _OVER.items()
-            }  # long ones push the intervals out of sight
             _show_table(table.assign(over=table["over"].map(short)))
 
 
