@@ -11,15 +11,19 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 from viewer import SHAPE, write
 
-from afl_core.data.layouts import load_cohort, references_cohort
+from afl_core.base.paths import DEMO
+from afl_core.data.layouts import load_case, load_cohort, references_cohort
 from afl_core.data.layouts.labelling import with_regions
 from afl_core.evaluation import pipeline
 from afl_core.evaluation.pipeline import evaluate_case
@@ -123,12 +127,24 @@ def make_maps(root: Path, background: float, shape: tuple[int, ...] = SHAPE) -> 
     away = np.sqrt(sum((axis - n / 2) ** 2 for axis, n in zip(np.ogrid[tuple(map(slice, shape))], shape, strict=True)))
     noise = gaussian_filter(np.random.default_rng(6).normal(0, 20, shape), 2)
     maps = (1 / (1 + np.exp(np.minimum(0.8 * (away - 24), -background) + noise))).astype(np.float32)
-    for name, array in {"references": (away < 24).astype(np.uint8), "maps": maps}.items():
+    save_maps(root, away < 24, maps)
+
+
+def predict_maps(root: Path, checkpoint: str) -> None:
+    """A reference of the demo, and the map of probabilities that a demo checkpoint gives."""
+    case = load_cohort(DEMO).cases[0]
+    (source,) = parse_sources([f"net={ROOT / 'models' / checkpoint}"])
+    loaded = load_case(case)
+    save_maps(root, loaded.reference.array, source.predict(case, loaded.images, None).tumour)
+
+
+def save_maps(root: Path, reference: NDArray[np.bool_], maps: NDArray[np.float32]) -> None:
+    for name, array in {"references": reference.astype(np.uint8), "maps": maps}.items():
         (root / name).mkdir()
         nib.save(nib.Nifti1Image(array, np.eye(4)), root / name / "case.nii.gz")
 
 
-def compare_counts(background: float, rounds: int = 9, shape: tuple[int, ...] = SHAPE) -> dict[str, float]:
+def compare_counts(make: Callable[[Path], None], rounds: int = 9) -> dict[str, float]:
     """CPU time of a case of maps with counts by threshold and probability over that without: the median of rounds."""
 
     def seconds(root: Path, counted: bool) -> float:
@@ -144,14 +160,18 @@ def compare_counts(background: float, rounds: int = 9, shape: tuple[int, ...] = 
         return took
 
     with tempfile.TemporaryDirectory() as folder:
-        make_maps(Path(folder), background, shape)
+        make(Path(folder))
         takes = [[seconds(Path(folder), counted) for counted in (False, True)] for _ in range(rounds + 1)][1:]
     without, with_ = (statistics.median(times) for times in zip(*takes, strict=True))
     return {"without_s": without, "with_s": with_, "ratio": statistics.median(b / a for a, b in takes)}
 
 
-BACKGROUNDS = {"Background of 0.0001": -9.0, "of 0.03, as after a focal loss": -3.5}
 CHECKPOINTS = {"FL": "demo_fl_2seq", "A-FL": "demo_afl_2seq"}
+MAPS = {
+    **{f"Network trained by {name}": partial(predict_maps, checkpoint=path) for name, path in CHECKPOINTS.items()},
+    "Made up, with a background of 0.0001": partial(make_maps, background=-9.0),
+    "Made up, with a background of 0.03": partial(make_maps, background=-3.5),
+}
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -162,8 +182,8 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--maps", action="store_true", help="compare counts of a map with none instead")
     options = parser.parse_args(arguments)
     if options.maps:
-        for words, background in BACKGROUNDS.items():
-            found = compare_counts(background)
+        for words, make in MAPS.items():
+            found = compare_counts(make)
             print(
                 f"{words}: CPU time without counts",
                 "{without_s:.2f} s, with {with_s:.2f} s: {ratio:.2f} times".format(**found),

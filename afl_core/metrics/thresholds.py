@@ -14,6 +14,9 @@ THRESHOLDS = (np.arange(1, 100) / 100).astype(np.float32)
 COUNTS_AT = ("tp", "fp", "false_lesions", "lesion_voxels", "lesion_peak")
 """The fields of `ThresholdCounts` that are arrays."""
 
+IN_REFERENCE, LEVEL = np.uint8(128), np.uint8(127)
+"""Bit of a voxel of the reference, beside those of its level."""
+
 Counts = NDArray[np.int64]
 
 
@@ -64,62 +67,85 @@ def count_thresholds(
     Returns:
         The counts. A lesion is found by any shared voxel, whatever the matcher of the results.
     """
-    above = probability > THRESHOLDS[0]
-    boxes = [box for box in (bounding_box(above), bounding_box(reference)) if box]
-    if not boxes:
+    boxes = [bounding_box(probability > THRESHOLDS[0]), bounding_box(reference)]
+    around = [box for box in boxes if box]
+    if not around:
         nothing = np.zeros(len(THRESHOLDS), np.int64)
         return ThresholdCounts(nothing, nothing, 0, nothing, np.zeros(0, np.int64), np.zeros(0, np.float32))
-    box = union_box(boxes[0], boxes[-1])
-    values, inside = probability[box], np.ascontiguousarray(reference[box])
-    axes = np.argsort([-abs(step) for step in values.strides], kind="stable")  # as they lie in memory
-    many = np.count_nonzero(above)
-    place, level, within = np.empty(many, np.int32), np.empty(many, np.uint8), np.empty(many, np.bool_)
-    jit(_find_levels)(values.transpose(axes), inside.transpose(axes), THRESHOLDS, place, level, within)
-    counted = (np.bincount(level[of], minlength=len(THRESHOLDS) + 1) for of in (within, ~within))
-    tp, fp = (np.cumsum(of[:0:-1])[::-1] for of in counted)
-    labels, sizes = label_lesions(inside)
-    kept = sizes >= least
+    box = union_box(around[0], around[-1])
+    values = probability[box]
+    level, counted = np.empty_like(values, np.uint8), np.zeros((2, len(THRESHOLDS) + 1), np.int64)
+    axes = np.argsort([-abs(step) for step in level.strides], kind="stable")  # as they lie in memory
+    jit(_find_levels)(values.transpose(axes), THRESHOLDS, level.transpose(axes))
+    if boxes[1]:
+        first = [side.start for side in box]
+        near = tuple(slice(side.start - n, side.stop - n) for side, n in zip(boxes[1], first, strict=True))
+        level[near] |= np.where(reference[boxes[1]], IN_REFERENCE, 0)
+    place = jit(_sort_places)(level.transpose(axes), counted)
+    false, grid = np.zeros(len(THRESHOLDS), np.int64), np.zeros([level.shape[axis] + 2 for axis in axes], np.int32)
+    jit(_count_false)(place, counted.sum(axis=0), grid, least_false, false)
+    fp, tp = np.cumsum(counted[:, :0:-1], axis=1)[:, ::-1]
+    sizes, peaks = _find_peaks(probability[boxes[1]], reference[boxes[1]]) if boxes[1] else (fp[:0], values[:0].ravel())
+    return ThresholdCounts(tp, fp, int(sizes.sum()), false, sizes[sizes >= least], peaks[sizes >= least])
+
+
+def _find_peaks(probability: NDArray[np.float32], reference: BoolArray) -> tuple[Counts, NDArray[np.float32]]:
+    """Size of each lesion, from the largest to the smallest, and the highest probability in it."""
+    labels, sizes = label_lesions(np.ascontiguousarray(reference))
     peaks = np.zeros(len(sizes) + 1, np.float32)
-    np.maximum.at(peaks, labels[inside], values[inside])
-    false = np.zeros(len(THRESHOLDS), np.int64)
-    order = np.argsort(level, kind="stable")[::-1]
-    grid = [values.shape[axis] + 2 for axis in axes]
-    jit(_count_false)(place[order], level[order], within[order], np.zeros(grid, np.int32), least_false, false)
-    return ThresholdCounts(tp, fp, int(inside.sum()), false, sizes[kept], peaks[1:][kept])
+    np.maximum.at(peaks, labels[reference], probability[reference])
+    return sizes, peaks[1:]
 
 
-def _find_levels(
-    values: NDArray[np.float32],
-    inside: BoolArray,
-    edges: NDArray[np.float32],
-    place: NDArray[np.int32],
-    level: NDArray[np.uint8],
-    within: BoolArray,
-) -> None:
-    """Fill in the place in a grid with a rim, the thresholds below and the reference of voxels above the lowest one."""
-    last, n = len(edges), 0
+def _find_levels(values: NDArray[np.float32], edges: NDArray[np.float32], level: NDArray[np.uint8]) -> None:
+    """Fill in the number of thresholds below each voxel."""
+    last = len(edges)
     for x in range(values.shape[0]):
         for y in range(values.shape[1]):
-            row = ((x + 1) * (values.shape[1] + 2) + y + 1) * (values.shape[2] + 2) + 1
             for z in range(values.shape[2]):
-                p = values[x, y, z]
+                p, k = values[x, y, z], 0
                 if p > edges[0]:
                     k = min(int(p * np.float32(100)), last)
                     if p <= edges[k - 1]:
                         k -= 1
                     elif k < last and p > edges[k]:
                         k += 1
-                    place[n], level[n], within[n] = row + z, k, inside[x, y, z]
-                    n += 1
+                level[x, y, z] = k
+
+
+def _sort_places(level: NDArray[np.uint8], counted: Counts) -> NDArray[np.int32]:
+    """The places of voxels above the lowest threshold, from the highest level to the lowest.
+
+    Args:
+        level: Levels, those of voxels of the reference with `IN_REFERENCE`.
+        counted: Number of voxels outside and in the reference at each level; is filled in, but for level 0.
+
+    Returns:
+        Places in a grid with a rim, with a minus in the reference.
+    """
+    planes, rows, n = level.shape
+    for x in range(planes):
+        for y in range(rows):
+            for z in range(n):
+                if level[x, y, z] & LEVEL:
+                    counted[level[x, y, z] >> 7, level[x, y, z] & LEVEL] += 1
+    following = np.zeros(counted.shape[1], np.int64)
+    for k in range(counted.shape[1] - 1, 0, -1):
+        following[k - 1] = following[k] + counted[0, k] + counted[1, k]
+    place = np.empty(following[0], np.int32)
+    for x in range(planes):
+        for y in range(rows):
+            row = ((x + 1) * (rows + 2) + y + 1) * (n + 2) + 1
+            for z in range(n):
+                k = level[x, y, z] & LEVEL
+                if k:
+                    place[following[k]] = row + z if level[x, y, z] == k else -row - z
+                    following[k] += 1
+    return place
 
 
 def _count_false(
-    place: NDArray[np.int32],
-    level: NDArray[np.uint8],
-    within: BoolArray,
-    number: NDArray[np.int32],
-    least: int,
-    false: Counts,
+    place: NDArray[np.int32], counted: Counts, number: NDArray[np.int32], least: int, false: Counts
 ) -> None:
     """Fill in the number of components without a voxel of the reference, for each number of thresholds below.
 
@@ -127,30 +153,30 @@ def _count_false(
     that they may lie apart. Of three neighbours in a row the middle one touches both others, so it stands for them.
 
     Args:
-        place: Place of each voxel, from the highest level to the lowest.
-        level: Thresholds below it.
-        within: Whether it is in the reference.
+        place: Place of each voxel, from the highest level to the lowest, with a minus in the reference.
+        counted: Number of voxels of each level.
         number: A grid of zeros with a rim, for the number of each voxel from 1 on.
         least: Voxels of the smallest component that counts.
         false: Is filled in.
     """
     parent, size = np.zeros(len(place) + 1, np.int32), np.zeros(len(place) + 1, np.int32)
     near, at, (planes, rows) = np.empty(18, np.int32), number.ravel(), number.shape[1:]
-    count, k = 0, len(false)
+    count, left, k = 0, 0, len(counted)
     for own in range(1, len(place) + 1):
-        while level[own - 1] < k:
-            false[k - 1], k = count, k - 1
-        n = 0
+        while not left:
+            k -= 1
+            left, false[: k + 1] = counted[k], count
+        left, n, here = left - 1, 0, abs(place[own - 1])
         for beside in range(9):
-            row = place[own - 1] + ((beside // 3 - 1) * planes + beside % 3 - 1) * rows
+            row = here + ((beside // 3 - 1) * planes + beside % 3 - 1) * rows
             if at[row]:
                 near[n], n = at[row], n + 1
                 continue
             for other in (row - 1, row + 1):
                 if at[other]:
                     near[n], n = at[other], n + 1
-        root = 0 if within[own - 1] else own
-        at[place[own - 1]], parent[own], size[own] = own, root, 1
+        root = 0 if place[own - 1] < 0 else own
+        at[here], parent[own], size[own] = own, root, 1
         count += root > 0 and least <= 1
         for other in near[:n]:
             found = parent[other]

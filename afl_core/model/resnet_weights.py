@@ -30,7 +30,8 @@ def load_released(path: Path, *, strides: Strides, in_channels: int) -> nn.Modul
     Raises:
         CheckpointError: If the file holds no weights, or those of another network; names the first keys.
     """
-    network = ResNetUNet(in_channels, strides)
+    with torch.device("meta"):  # what the file's weights replace is not drawn
+        network = ResNetUNet(in_channels, strides)
     _load_into(network, _read_state(path), path, what=f"{path.name} does not hold the weights of this ResNet50 U-Net")
     return network.eval()
 
@@ -127,4 +128,7 @@ def _load_into(network: nn.Module, state: Mapping[str, Tensor], path: Path, *, w
         received = "; ".join(f"{len(keys)} {kind}: {', '.join(keys[:3])}" for kind, keys in problems if keys)
         raise CheckpointError(what, received=received, todo="Check the file and the number of input channels")
     check_finite(state, path.name)
-    network.load_state_dict(state, strict=False)  # strict but for the batch counters that old files lack
+    counters = {key: torch.tensor(0) for key in expected if key.endswith("num_batches_tracked")}  # old files lack them
+    if next(network.parameters()).is_meta:
+        network.to_empty(device="cpu")
+    network.load_state_dict(counters | dict(state))

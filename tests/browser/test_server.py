@@ -174,7 +174,7 @@ def test_without_a_token_only_this_machine_is_served(serve):
 
 
 def test_a_page_that_fails_is_one_message_and_the_traceback_is_in_a_file(browser, serve, give_pass, tmp_path):
-    url = serve(ROOT / "tests" / "browser" / "failing_app.py", AFL_HOME=str(tmp_path))
+    url = serve(ROOT / "tests" / "browser" / "failing_app.py", AFL_HOME=str(tmp_path), AFL_RESULTS=str(tmp_path))
     page = browser.new_context().new_page()
     give_pass(page, url)
     page.goto(url)

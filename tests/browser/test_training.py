@@ -37,7 +37,7 @@ def home(tmp_path) -> Iterator[Path]:
 @pytest.fixture
 def site(serve, home) -> Callable[..., str]:
     """`site()` is the address of the app in that home."""
-    return lambda: serve(ROOT / "app.py", AFL_HOME=str(home))
+    return lambda: serve(ROOT / "app.py", AFL_HOME=str(home), AFL_RESULTS=str(home / "data" / "results"))
 
 
 def fill(page: Page, label: str, value: str) -> None:
