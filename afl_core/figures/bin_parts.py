@@ -21,7 +21,7 @@ from afl_core.figures.palette import source_style
 LABEL_WIDTH = 10
 """Characters in a line of a bin's label."""
 
-MAX_LINES = 300
+MAX_LINES = 80
 """Lines in one panel; of more, none can be followed."""
 
 MAX_DOTS = 2000

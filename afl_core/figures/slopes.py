@@ -43,8 +43,8 @@ def plot_slopes(breakdown: Breakdown, axis: str, pair: Pair) -> go.Figure:
         pair: First and second source, one of `breakdown.units.pairs`.
 
     Returns:
-        A figure whose lines carry case id, lesion id, volume and both values as customdata. Of more than 300 units in
-        a bin 300 are drawn, evenly by the rank of their difference, and the title of the panel says so.
+        A figure whose lines carry case id, lesion id, volume and both values as customdata. Of more than 80 units in
+        a bin 80 are drawn, evenly by the rank of their difference, and the title of the panel says so.
     """
     units, bins = breakdown.units, shown_bins(breakdown, axis)[1:]
     records = breakdown.pair(*pair)
@@ -108,7 +108,7 @@ def _add_lines(
                 mode="lines+markers",
                 line={"width": 1, "color": colour},
                 marker={"size": 4, "color": colour},
-                opacity=0.55 if len(chosen[0]) <= 100 else 0.25,
+                opacity=0.55 if len(chosen[0]) < MAX_LINES else 0.25,
                 customdata=np.repeat(facts[of], 3, axis=0),
                 hovertemplate=hover,
                 name=name,

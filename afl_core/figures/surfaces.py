@@ -138,9 +138,10 @@ def has_outline(inside: BoolArray, spacing_mm: tuple[float, float, float]) -> bo
     flattest, middle, _ = sorted((side.stop - side.start) * mm for side, mm in zip(box, spacing_mm, strict=True))
     if flattest < FLAT_SHARE * middle:
         return False
-    faces = [inside[box].take(end, axis) for axis in range(3) for end in (0, -1)]
+    part = inside[box]
+    faces = [np.moveaxis(part, axis, 0)[end] for axis in range(3) for end in (0, -1)]
     cut = sum(float(face.mean()) >= CUT_SHARE for face in faces)
-    return cut < CUT_FACES and float(inside[box].mean()) < FILLED_SHARE
+    return cut < CUT_FACES and float(part.mean()) < FILLED_SHARE
 
 
 def _contour(field: NDArray[np.float32], level: float) -> pv.PolyData:

@@ -45,7 +45,7 @@ def test_ctrl_c_on_the_command_line_keeps_what_is_finished_and_says_so(cohort, m
         start_new_session=True,
     )
     wait_until((tmp_path / "out" / "masks" / "A" / "Case_C.nii.gz").is_file)
-    time.sleep(0.5)  # its row is on the way to the parent
+    time.sleep(2)  # its row is on the way to the parent
     os.killpg(process.pid, signal.SIGINT)
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said

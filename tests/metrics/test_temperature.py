@@ -34,7 +34,9 @@ def counted(logits, reference) -> ProbabilityCounts:
 @given(seed=st.integers(0, 1000), temperature=st.sampled_from([0.5, 1, 1.7, 3]))
 def test_a_known_temperature_is_recovered(seed, temperature):
     logits, reference = drawn(seed, temperature)
-    assert best_temperature(counted(logits, reference), np.ones(1)) == pytest.approx(temperature, rel=0.1)  # five standard errors
+    assert best_temperature(counted(logits, reference), np.ones(1)) == pytest.approx(
+        temperature, rel=0.1
+    )  # five standard errors
 
 
 @pytest.mark.parametrize("sharpness", [0.4, 1, 2.5])

@@ -24,7 +24,7 @@ from afl_core.analysis.breakdown.explore import colours
 from afl_core.analysis.breakdown.interaction import Interaction, interaction_sentence, robust_trend, size_interaction
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
-from afl_core.analysis.breakdown.records import compute_grid
+from afl_core.analysis.breakdown.records import Breakdown, compute_grid
 from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import interval, number, told_apart
@@ -128,9 +128,8 @@ def _key_of(group: str) -> str:
 def _show_slopes(selection: Selection) -> None:
     assert selection.pair
     for binning in selection.breakdown.binnings:
-        show_clickable(
-            plot_slopes(selection.breakdown, binning.axis, selection.pair), selection, name=f"slopes {binning.axis}"
-        )
+        figure = _slopes(selection.key, binning, selection.breakdown, selection.pair)
+        show_clickable(figure, selection, name=f"slopes {binning.axis}")
     first, second = selection.pair
     lines = f"One line a {selection.units.noun[:-1]}, from {first} to {second}; above them the mean difference."
     st.caption(plain(f"{lines} {levels_sentence(selection.breakdown.records, selection.units)}"))
@@ -229,6 +228,11 @@ def _show_confounding(selection: Selection) -> None:
             f"{selection.workspace.name} {selection.options.metric} sweep {binning.axis}",
             key=f"sweep {binning.axis}",
         )
+
+
+@st.cache_resource(max_entries=32, show_spinner="Drawing the pairs")
+def _slopes(key: str, binning: Binning, _breakdown: Breakdown, pair: Pair) -> go.Figure:
+    return plot_slopes(_breakdown, binning.axis, pair)
 
 
 @st.cache_resource(max_entries=32, show_spinner="Computing the cells")

@@ -119,7 +119,10 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
             do not increase.
     """
     _check(case, window)
-    values = np.nan_to_num(case.image.array.astype(np.float32, copy=False))
+    values = case.image.array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if not np.isfinite(values.sum()):
+            values = np.nan_to_num(values)
     low, high, presets = _windows(values, window)
     image, knots = _levelled(values, low, high)
     bits = np.zeros(image.shape, dtype=np.uint8, order="F")
