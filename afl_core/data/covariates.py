@@ -4,7 +4,7 @@ import math
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -73,7 +73,8 @@ class Covariates:
     """What a table says of the cases of a data set besides their patients.
 
     Attributes:
-        table: Name of the file, "" where there is none.
+        table: Name of the file, "" where there is none. Only the data set's own is called participants.tsv; another of
+            that name has its folder before it.
         columns: Column to case id to value: all numbers, or all texts. A case without a value is not in it.
         left_out: Column that is no covariate, to why, a sentence.
         warnings: What else is to be known of the table, a sentence each.
@@ -123,7 +124,8 @@ def load_covariates(path: Path, patient_of: Mapping[str, str]) -> Covariates:
             kept[name] = _typed(values)
     other = _other_patients(path, key, rows, id_of, patient_of)
     said = (*other, *_warnings(path, id_of, _listed(key, rows), patient_of), *_near(kept))
-    return Covariates(path.name, kept, left_out, said)
+    folder = f"{path.resolve().parent.name}/" if path.name == PARTICIPANTS else ""
+    return Covariates(folder + path.name, kept, left_out, said)
 
 
 def participants_covariates(root: Path, patients: Patients) -> Covariates:
@@ -131,7 +133,8 @@ def participants_covariates(root: Path, patients: Patients) -> Covariates:
     if patients.how != BY_PARTICIPANTS:
         return Covariates()
     try:
-        return load_covariates(Path(patients.table) if patients.table else root / PARTICIPANTS, patients.of)
+        found = load_covariates(Path(patients.table) if patients.table else root / PARTICIPANTS, patients.of)
+        return replace(found, table=PARTICIPANTS)
     except AflError as error:
         return Covariates(left_out={PARTICIPANTS: f"No covariates of {PARTICIPANTS}. {error}"})
 

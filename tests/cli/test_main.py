@@ -1205,14 +1205,16 @@ def test_covariates_hold_for_every_region(afl, tmp_path):
     assert ran.out.count("Site (exploratory)") == 2
 
 
-def test_a_participants_tsv_gives_covariates_by_itself(afl, cohort, masks, tmp_path):
+@pytest.mark.parametrize("name", ["ages.csv", "mine/participants.tsv"])
+def test_a_participants_tsv_gives_covariates_by_itself(afl, cohort, masks, tmp_path, name):
     participants, out = cohort / "participants.tsv", tmp_path / "out"
     participants.write_text("participant_id\tsite\nCase_A\tN\nCase_B\tS\n")
     given = ("evaluate", "--data", cohort, "--source", f"A={masks}", "--out", out)
     assert afl(*given).code == 0
     assert Results(out).manifest().covariates.columns == {"site": {"Case_A": "N", "Case_B": "S"}}
-    table = tmp_path / "ages.csv"
-    table.write_text("case_id,age\nCase_A,40\nCase_B,50\n")
+    table = tmp_path / name
+    table.parent.mkdir(exist_ok=True)
+    table.write_text("case_id\tage\nCase_A\t40\nCase_B\t50\n".replace("\t", "," if name.endswith("csv") else "\t"))
     assert afl(*given, "--covariates", table).code == 0
     assert afl(*given).code == 0  # a table that was given goes before the participants.tsv
     assert list(Results(out).manifest().covariates.columns) == ["age"]
