@@ -39,5 +39,6 @@ def statistics_method(selection: Selection) -> list[str]:
         "p: two-sided Wilcoxon signed-rank test. Zero differences are left out and tied ranks averaged; it is "
         "exact up to 50 differences.",
         "Effect: matched rank-biserial correlation.",
+        "Higher, lower and equal: the number of patients on whom the later source is higher, lower or the same.",
         f"Below {MIN_PATIENTS} patients there is neither interval nor p: no p-value could fall under 0.05.",
     ]
