@@ -10,6 +10,10 @@ from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import distinct
 
 
+class NothingCountedError(DataError):
+    """A source has no counts, as it gave masks alone: no fault of the results."""
+
+
 def rows_by_source(
     opened: Comparison,
     table: pd.DataFrame,
@@ -28,16 +32,19 @@ def rows_by_source(
         what: What is counted, for the message.
 
     Raises:
-        DataError: If a source has no counts: it has masks alone, or was measured by an earlier version; or if the
-            sources have no case in common.
+        NothingCountedError: If a source has no counts: it has masks alone, or was measured by an earlier version.
+        DataError: If there are no rows of cases, or the sources have no case in common.
     """
-    if not table.empty and not opened.rows.empty:
+    if opened.rows.empty:
+        todo = "If cases.parquet is gone from the folder, copy it there again; else run afl evaluate"
+        raise DataError("These results hold no row of a case", received=opened.name, todo=todo)
+    if not table.empty:
         table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
     counted = distinct(table, "source")
     there = [name for name, group in members.items() if counted.issuperset(group)]
     wanted = list(sources or there)
     if not wanted or (absent := [name for name in wanted if name not in there]):
-        raise DataError(
+        raise NothingCountedError(
             f"There are no {what}",
             received=named(absent) if wanted else f"the results {opened.name}",
             todo="They come with checkpoints and maps of probabilities, not with masks: keep the maps (nnU-Net's "

@@ -14,6 +14,7 @@ from afl_core.analysis.breakdown.options import list_sources
 from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import times_drawn
 from afl_core.base.numbers import number
+from afl_core.base.words import named
 from afl_core.evaluation.comparison import Comparison
 from afl_core.metrics.thresholds import THRESHOLDS, lesions_found
 
@@ -26,6 +27,9 @@ FALSE_RATES = (0.125, 0.25, 0.5, 1, 2, 4, 8)
 """False lesions a case at which sensitivity is listed, as is usual for FROC curves."""
 
 RESAMPLES, ROUNDING = 999, 1e-12
+
+MOST_AT_END = 0.5
+"""Share of an average precision from one step above which it says little."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,6 +133,12 @@ class Curves:
         return float((np.maximum(gained, 0) * self.precision[::-1]).sum())
 
     @cached_property
+    def end_share(self) -> float:
+        """Share of the average precision that is its first step, to what is found above the highest threshold."""
+        whole = self.average_precision
+        return float(self.sensitivity[-1] * self.precision[-1] / whole) if whole > 0 else 0.0
+
+    @cached_property
     def sensitivity_interval(self) -> tuple[Reals, Reals]:
         """95 % percentile interval of `sensitivity` over patients, whose cases and lesions go together."""
         codes, patients = pd.factorize(self.patients)
@@ -224,6 +234,17 @@ def thresholds_sentence(curves: Mapping[str, Curves]) -> str:
         for name, of in curves.items()
     )
     return f"Mean Dice at 0.5, and at the best threshold of these cases: {', '.join(each)}."
+
+
+def grid_end_sentence(curves: Mapping[str, Curves]) -> str:
+    """Whose average precision is mostly where the thresholds end; "" where nobody's is."""
+    ends = [f"{name} ({100 * of.end_share:.0f} %)" for name, of in curves.items() if of.end_share > MOST_AT_END]
+    if not ends:
+        return ""
+    return (
+        f"Do not compare the average precision of {named(ends)}: so much of it is one step, as nothing is counted "
+        f"above a threshold of {THRESHOLDS[-1]:.2f}."
+    )
 
 
 def curves_table(found: Mapping[str, Curves]) -> pd.DataFrame:

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from pathlib import Path
 
@@ -10,6 +10,7 @@ import pandas as pd
 
 from afl_core.analysis.label_errors import COLUMNS, label_errors, parts_of
 from afl_core.base.storage import file_state, write_table
+from afl_core.base.words import number_of
 from afl_core.base.workers import finished
 from afl_core.errors import AflError
 from afl_core.evaluation.comparison import Comparison
@@ -109,6 +110,27 @@ def count_label_errors(
             table.attrs = {"keys": json.dumps([[*pair, key] for pair, key in held.items()])}
             write_table(folder / FILE, table)
     return table, problems
+
+
+def on_shared_cases(table: pd.DataFrame, counted: Iterable[Pair]) -> tuple[pd.DataFrame, str]:
+    """The rows of the cases on which every source was counted, so that sources compare, and what is left out.
+
+    Args:
+        table: The rows of `label_errors`; a case where nothing is in reference and prediction has none.
+        counted: The pairs that were counted.
+
+    Returns:
+        The rows, and a sentence; "" where every source has every case.
+    """
+    of = dict[str, set[str]]()
+    for case_id, source in counted:
+        of.setdefault(source, set()).add(case_id)
+    every = set[str]().union(*of.values())
+    shared = every.intersection(*of.values())
+    if shared == every:
+        return table, ""
+    here = f"{len(shared)} of {number_of(len(every), 'case')}"
+    return table[table["case_id"].isin(shared)], f"Counted on {here}: on the others a mask of a source is missing."
 
 
 def _told(pair: Pair) -> str:

@@ -38,6 +38,8 @@ def explained(error: Exception, *, of: str, folder: Path = LOGS) -> AflError:
     """
     if isinstance(error, AflError):
         return error
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        return DataError("A file is where a folder should be", received=error, todo="Give a folder, such as a new one")
     if isinstance(error, OSError):
         return DataError(
             "A file could not be read or written", received=error, todo="Check the path and the free space"

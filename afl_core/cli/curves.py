@@ -7,7 +7,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, Curves, curves_table, load_curves
+from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, Curves, curves_table, grid_end_sentence, load_curves
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.catalogue import pick
 from afl_core.base.numbers import number
@@ -58,7 +58,7 @@ def curves(
         others = open_compared(validation, opened.region)
         chosen = load_validation(opened, others, (first, second), pool_seeds=not separate_seeds)
         matched = match_thresholds(found, chosen, (first, second), rule=by)
-    print_result(*([matched.sentence()] if matched else []), NOTE)
+    print_result(*filter(None, (matched.sentence() if matched else "", grid_end_sentence(found), NOTE)))
     table = curves_table(found)
     of_pair: dict[str, Any] | None = None
     if matched:

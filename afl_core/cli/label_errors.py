@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.label_error_counts import count_label_errors, labelled_sources
+from afl_core.analysis.label_error_counts import count_label_errors, labelled_sources, on_shared_cases, wanted_pairs
 from afl_core.analysis.label_errors import NO_TUMOUR, matrix, wrong_share
 from afl_core.base.numbers import NOTHING
 from afl_core.base.storage import json_text, write_atomically
@@ -45,10 +45,12 @@ def show(
         table, problems = count_label_errors(opened, executor=executor, report=advance)
     if table.empty:
         raise next(iter(problems.values()), _nothing(opened, results))
+    table, left_out = on_shared_cases(table, [pair for pair in wanted_pairs(opened) if pair not in problems])
     for name, of_source in table.groupby("source", sort=False):
         _print_matrix(str(name), of_source)
     print_json(json_text({"results": str(results), "rows": table.to_dict("records")}))
     print_problems({f"{case} {source}": str(error) for (case, source), error in problems.items()})
+    print_warnings([left_out] if left_out else [])
     if alone := [source for source in first.sources if source not in labelled_sources(opened)]:
         print_warnings([f"Left out, since one region tells no labels apart: {named(alone)}."])
     if out:

@@ -18,6 +18,7 @@ from afl_core.evaluation.nnunet_probabilities import POSTPROCESSED, UNREAD
 from afl_core.evaluation.prediction_reading import ALONE, BYTES, FOREIGN, SATURATED
 from afl_core.evaluation.prediction_values import DECIDED
 from afl_core.evaluation.source_doubts import doubt_rows
+from afl_core.evaluation.study_runs import study_warning
 from afl_core.evaluation.tables import distinct
 from afl_core.metrics.matchers import MATCHERS, task_warning
 
@@ -91,7 +92,12 @@ def warnings(manifest: Manifest, rows: pd.DataFrame) -> tuple[str, ...]:
     if manifest.imported:
         return manifest.patients(rows["case_id"]).warnings
     doubts = [manifest.data.doubt, *(source.doubt for source in manifest.sources.values())]
-    sentences = (*_drawn(manifest, rows), *filter(None, doubts), *manifest.patients(rows["case_id"]).warnings)
+    sentences = (
+        *_drawn(manifest, rows),
+        *study_warning(manifest),
+        *filter(None, doubts),
+        *manifest.patients(rows["case_id"]).warnings,
+    )
     name = manifest.settings.matcher
     if name not in MATCHERS:
         return *sentences, f"The lesions were matched by {name}, which is no matcher any more: evaluate again."
@@ -280,7 +286,9 @@ def _ignored_false(rows: pd.DataFrame) -> str:
     counts = rows.groupby("source", sort=False)["ignored_false_lesions"].sum(min_count=1).dropna()
     if not counts.any():
         return ""
-    return "; and of false positives " + ", ".join(f"{int(n):,} of {source}" for source, n in counts.items())
+    return "; and beside the false positives that count, " + ", ".join(
+        f"{int(n):,} smaller of {source}" for source, n in counts.items()
+    )
 
 
 def uncounted_sentences(case_ids: Sequence[str]) -> tuple[str, ...]:

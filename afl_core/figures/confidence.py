@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from afl_core.analysis.confidence import Confidence
 from afl_core.figures.chart_style import GREY, chart_layout
 from afl_core.figures.palette import rgb, source_style
-from afl_core.figures.spread import DASHES
+from afl_core.figures.spread import source_dash
 from afl_core.metrics.calibration import BINS
 
 CENTRES = (np.arange(BINS) + 0.5) / BINS
@@ -61,7 +61,7 @@ def _add_source(figure: go.Figure, name: str, of: Confidence, index: int, part: 
         y=y,
         customdata=curve.voxels[some],
         mode="lines+markers",
-        line={"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
+        line={"color": colour, "width": 2, "dash": source_dash(index)},
         marker={"color": colour, "symbol": symbol, "size": 8},
         name=name,
         hovertemplate=f"<b>{name}</b><br>mean probability %{{x:.3f}}<br>%{{y:.1%}} in the reference"

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from afl_core.analysis.curves import HALF, Curves, Reals
 from afl_core.figures.chart_style import GREY, chart_layout, log_axis
 from afl_core.figures.palette import rgb, source_style
-from afl_core.figures.spread import DASHES
+from afl_core.figures.spread import source_dash
 from afl_core.metrics.thresholds import THRESHOLDS
 
 AT = THRESHOLDS.astype(np.float64).round(2)
@@ -84,7 +84,7 @@ def _add_line(
         y=y,
         customdata=told,
         mode="lines",
-        line={"color": colour, "width": 2, "dash": DASHES[index % len(DASHES)]},
+        line={"color": colour, "width": 2, "dash": source_dash(index)},
         name=name,
         hovertemplate=f"<b>{name}</b><br>{hover}<extra></extra>",
     )

@@ -30,7 +30,7 @@ from afl_core.figures.explore import add_coloured
 from afl_core.figures.palette import source_style
 
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px", "2px,6px")
-"""Line style of each source, so that colour is never alone."""
+"""Line styles of sources, so that colour is never alone."""
 
 Z95 = 1.959963984540054
 DARK = "#6A6A6A"
@@ -41,6 +41,15 @@ MOST_STEPS = 5000
 
 RUG = 0.15
 """Height of the strips of found and of missed lesions, in units of recall."""
+
+
+def source_dash(index: int) -> str:
+    """Line style of a source by its place; after the eighth, where the colours start again, each has another.
+
+    >>> source_dash(0), source_dash(8)
+    ('solid', 'dash')
+    """
+    return DASHES[(index + index // len(DASHES)) % len(DASHES)]
 
 
 class Line(Protocol):
@@ -98,7 +107,7 @@ def plot_cumulative(units: Units) -> go.Figure:
             x=np.concatenate([y[order[:1]], y[order]]),
             y=np.concatenate([[0], (steps + 1) / n]) if n else [],
             mode="lines",
-            line={"shape": "hv", "width": 2, "color": source_style(k)[0], "dash": DASHES[k % len(DASHES)]},
+            line={"shape": "hv", "width": 2, "color": source_style(k)[0], "dash": source_dash(k)},
             customdata=facts[np.concatenate([order[:1], order])],
             hovertemplate=hover.replace("<extra>", text),
             name=source,

@@ -87,7 +87,7 @@ def _subtitle(findings: Findings) -> str:
     )
     subtitle = f"{units.measure.title} on {compared}. Data: {data.folder.name} ({data.kind}). {DISCLAIMER}"
     synthetic = (
-        "Synthetic demo cohort: drawn tumours, and two small networks trained for minutes. It shows the workbench, not "
+        "Synthetic demo cohort: drawn tumours, and small networks trained for minutes. It shows the workbench, not "
         "what a loss is worth on patients."
     )
     subtitle = f"{subtitle} {imported_sentence(findings.comparison.manifest)}".strip()

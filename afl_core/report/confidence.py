@@ -14,6 +14,7 @@ from afl_core.analysis.confidence import (
     load_confidence,
     size_bins,
 )
+from afl_core.analysis.counted_rows import NothingCountedError
 from afl_core.base.numbers import number
 from afl_core.errors import DataError
 from afl_core.evaluation.tables import PARTS
@@ -27,8 +28,10 @@ def show_confidence(findings: Findings) -> str:
     opened = findings.comparison
     try:
         found = load_confidence(opened)
-    except DataError:  # masks alone, or results of an earlier version
+    except NothingCountedError:
         return ""
+    except DataError as error:  # a damaged file costs its own section
+        return paragraph(str(error), "warn")
     members = compared_members(opened, findings.pair, found, pool_seeds=findings.options.pool_seeds)
     html = ""
     if members:

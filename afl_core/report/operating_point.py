@@ -1,6 +1,7 @@
 """The section of the report on what the sources would find at other thresholds."""
 
-from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, load_curves, thresholds_sentence
+from afl_core.analysis.counted_rows import NothingCountedError
+from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, grid_end_sentence, load_curves, thresholds_sentence
 from afl_core.base.numbers import number
 from afl_core.base.words import named
 from afl_core.errors import DataError
@@ -14,8 +15,10 @@ def show_operating_point(findings: Findings) -> str:
     """Table and charts of the sources that have counts at every threshold; "" where none has."""
     try:
         every = load_curves(findings.comparison, pool_seeds=findings.options.pool_seeds)
-    except DataError:  # masks alone, or results of an earlier version
+    except NothingCountedError:
         return ""
+    except DataError as error:  # a damaged file costs its own section
+        return paragraph(str(error), "warn")
     names = findings.units.sources
     curves = {name: every[name] for name in names if name in every}
     if not curves:
@@ -42,5 +45,8 @@ def show_operating_point(findings: Findings) -> str:
         + chart(plot_froc(curves, names), label="Lesions found against false lesions a case", name="froc")
         + chart(plot_dice(curves, names), label="Mean Dice against the threshold", name="dice-by-threshold")
         + chart(plot_lesion_f1(curves, names), label="F1 of the lesions against the threshold", name="f1-by-threshold")
-        + paragraph(NOTE + (f" Without probabilities: {named(left)}." if left else ""), "note")
+        + paragraph(
+            f"{grid_end_sentence(curves)} {NOTE}".strip() + (f" Without probabilities: {named(left)}." if left else ""),
+            "note",
+        )
     )

@@ -9,7 +9,16 @@ import pytest
 from made_maps import GRID, PAIR, measure_maps
 
 from afl_core.analysis.breakdown.bins import Binning
-from afl_core.analysis.curves import FALSE_RATES, HALF, Curves, by_size, curves_table, load_curves, places_at_rate
+from afl_core.analysis.curves import (
+    FALSE_RATES,
+    HALF,
+    Curves,
+    by_size,
+    curves_table,
+    grid_end_sentence,
+    load_curves,
+    places_at_rate,
+)
 from afl_core.analysis.operating_point import _joint_intervals, load_validation, match_thresholds
 from afl_core.analysis.statistics.bootstrap import mean_intervals
 from afl_core.data.layouts import references_cohort
@@ -175,6 +184,7 @@ def test_a_map_that_floods_the_grid_is_paid_for_no_lesion():
     assert np.isnan(curves.sensitivity_at(1))  # every threshold has two: nothing is known of one
     assert curves.sensitivity_at(2) == 1
     assert curves.average_precision == pytest.approx(1 / 3)
+    assert grid_end_sentence({"A": curves}) == "", "nothing is found at the end"
 
 
 def test_patients_of_the_test_cases_choose_no_threshold():
@@ -259,6 +269,8 @@ def test_f1_precision_and_bins_by_hand():
     assert curves.precision[HALF] == 3 / 6
     assert curves.lesion_f1[HALF] == 2 * 3 / (2 * 3 + 3 + 1), "3 found, 3 false, 1 missed"
     assert curves.average_precision == 3 / 4 * 3 / 6, "one step, to a sensitivity of 3 of 4"
+    assert curves.end_share == 1
+    assert grid_end_sentence({"A": curves}).startswith("Do not compare the average precision of A (100 %):")
     parts = by_size({"A": curves}, Binning("size", (1.0, 3.0), "by hand"))
     ids_of = {name: of["A"].case_ids for name, of in parts.items()}
     assert ids_of == {"small": ("a",), "medium": ("b",), "no tumour": ("c",)}

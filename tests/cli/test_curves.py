@@ -44,3 +44,18 @@ def test_json_has_the_pair_at_thresholds_of_other_patients(call, parts):
     document = json.loads(out, parse_constant=pytest.fail)
     assert list(document["matched"]["thresholds"]) == ["FL", "A-FL"]
     assert len(document["curves"]) == 2 * 99
+
+
+def test_a_damaged_table_of_counts_costs_its_section_and_is_told_in_the_report(call, parts, tmp_path):
+    (parts / "test" / "curves.parquet").write_bytes(b"")
+    code, _, err = call("report", parts / "test", "--out", tmp_path / "report.html")
+    assert code == 0, err
+    assert "curves.parquet is damaged" in (tmp_path / "report.html").read_text(encoding="utf-8")
+
+
+def test_counts_without_rows_of_cases_are_one_message(call, parts):
+    (parts / "test" / "cases.parquet").unlink()
+    code, out, err = call("curves", parts / "test", "--validation", parts / "validation")
+    assert code != 0
+    assert "hold no row of a case" in " ".join((out + err).split())
+    assert "unexpected" not in err

@@ -1,5 +1,6 @@
 """`afl label-errors`: one table a source, the same counts as the page, and what is left out is said."""
 
+import shutil
 from functools import partial
 
 import pandas as pd
@@ -53,3 +54,15 @@ def test_a_mask_that_is_gone_leaves_the_other_case(ran, results, tmp_path):
     assert "L: reference" in out
     assert "a L" in out + err
     assert code == 0, err
+
+
+def test_sources_are_compared_on_the_cases_that_all_of_them_have(ran, results, tmp_path):
+    shutil.copytree(tmp_path / "labels", tmp_path / "again")
+    sources, options = {"L": tmp_path / "labels", "K": tmp_path / "again"}, DataOptions(labels=CODES)
+    evaluate(sources, tmp_path / "two", references=tmp_path / "references", options=options, regions=())
+    (tmp_path / "two" / "masks" / "L" / "a.nii.gz").unlink()
+    code, out, err = ran(tmp_path / "two", "--out", tmp_path / "errors")
+    assert code == 0, err
+    assert "Counted on 1 of 2 cases: on the others a mask of a source is missing." in " ".join((out + err).split())
+    table = pd.read_csv(tmp_path / "errors" / "label_errors.csv")
+    assert set(zip(table["source"], table["case_id"], strict=True)) == {("L", "b"), ("K", "b")}

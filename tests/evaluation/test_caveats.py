@@ -11,12 +11,14 @@ from afl_core.analysis.breakdown.options import Options, choose_units
 from afl_core.data.layouts import DataOptions, references_cohort
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.caveats import notes, unmeasured, warnings
+from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.manifest_sections import SettingsSection
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.rows import SETTINGS, Settings, choose_settings, settings_for
 from afl_core.evaluation.run import evaluate_into
 from afl_core.evaluation.source_doubts import equal_sources, silent_sources
 from afl_core.evaluation.sources import decide_meanings, parse_sources
+from afl_core.evaluation.study_runs import study_warning
 
 ONE_VOXEL = SettingsSection(least_lesion_voxels=1)
 
@@ -141,7 +143,10 @@ def test_false_positives_too_small_to_count_are_told_by_source(tmp_path):
     rows = results.cases().set_index("source")
     assert rows.loc["B", ["lesion_fp", "ignored_false_lesions"]].tolist() == [1, 2]
     said = " ".join(notes(results.manifest(), results.cases()))
-    assert "enter no lesion score: 0 of 1 lesion; and of false positives 0 of A, 2 of B." in said
+    assert (
+        "enter no lesion score: 0 of 1 lesion; and beside the false positives that count, 0 smaller of A, 2 "
+        "smaller of B." in said
+    )
     older = results.cases().drop(columns="ignored_false_lesions")
     assert "enter no lesion score: 0 of 1 lesion." in " ".join(notes(results.manifest(), older))
     every = " ".join(notes(results.manifest().model_copy(update={"settings": ONE_VOXEL}), results.cases()))
@@ -249,3 +254,21 @@ def test_a_source_without_a_result_is_left_out_unless_it_is_named(tmp_path):
     assert choose_units(*tables, results.manifest(), Options()).sources == ("A",)
     with pytest.raises(UsageError, match="no such source"):
         choose_units(*tables, results.manifest(), Options(sources=("A", "B")))
+
+
+def test_single_runs_out_of_a_study_are_no_results_of_it(make_card):
+    def record(seed, command="afl study --preset demo"):
+        return {
+            "kind": "checkpoint",
+            "path": "p",
+            "fingerprint": "f",
+            "card": make_card(training={"seed": seed}, command=command).model_dump(mode="json"),
+        }
+
+    def said(**sources):
+        return study_warning(Manifest.model_validate({"sources": sources}))
+
+    (sentence,) = said(FL=record(0), IV=record(0))
+    assert sentence.startswith("Each source is one run of a loss out of a study")
+    assert said(FL=record(0), again=record(1)) == said(FL=record(0)) == []
+    assert said(FL=record(0, "afl train"), IV=record(0, "afl train")) == []

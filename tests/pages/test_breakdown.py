@@ -145,9 +145,9 @@ def test_a_link_to_a_view_alone_opens_its_tab_with_all_else_that_it_says(app, co
     """As earlier versions wrote them: the view was a tab of its own."""
     old = app("breakdown", view="False lesions", sources=["A-FL", "FL"])
     assert (old.query_params["view"], old.query_params["lesions_view"]) == ("Lesions", "False lesions")
-    assert "Of 100 lesions FL finds" in text(old), "the sources as the link has them"
+    assert "Of 100 lesions of a patient FL finds" in text(old), "the sources as the link has them"
     new = app("breakdown", view="Lesions", lesions_view="False lesions")
-    assert "Of 100 lesions A-FL finds" in text(new)
+    assert "Of 100 lesions of a patient A-FL finds" in text(new)
     assert "Share of the cases that score" in text(app("breakdown", view="Cases", cases_view="Distribution"))
     assert "One line a case" in text(app("breakdown", view="Cases", cases_view="nonsense"))
 

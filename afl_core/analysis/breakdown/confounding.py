@@ -211,7 +211,7 @@ def sweep_sentence(sweep: pd.DataFrame, binning: Binning, units: Units, pair: tu
     bin_texts = [_bin_text(name, sweep.loc[sweep["bin"] == name, "verdict"]) for name in axis.names]
     many = int((sweep["bin"] == axis.names[0]).sum())
     what = f"{second}'s mean {in_sentence(units.measure.label)} against {first}'s, each bin tried at {many} edges"
-    return f"{what}: {'; '.join(bin_texts)}."
+    return f"{what}, by its interval alone: {'; '.join(bin_texts)}."
 
 
 def rank_correlation(what: str, a: Ranks, b: Ranks) -> Correlation:

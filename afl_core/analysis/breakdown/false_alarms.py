@@ -111,8 +111,9 @@ def trade_sentence(alarms: Breakdown, recall: Breakdown, pair: tuple[str, str]) 
     of_lesions = f"{number_of(int(found['n']), 'patient')} with {number_of(int(found['units']), 'lesion')}"
     of_cases = patients_text(int(false["n"]), int(false["units"]), int(false["n"]))
     return (
-        f"Of 100 lesions {second} finds {lesions} {than} {first} (mean over {of_lesions}), and it has {added} false "
-        f"lesions a case (mean over {of_cases}). {_SHOWN[shows_difference(found), shows_difference(false)]}"
+        f"Of 100 lesions of a patient {second} finds {lesions} {than} {first} (mean over {of_lesions}, each patient "
+        f"alike), and it has {added} false lesions a case (mean over {of_cases}). "
+        f"{_SHOWN[shows_difference(found), shows_difference(false)]}"
     ).strip()
 
 

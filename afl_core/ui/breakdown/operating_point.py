@@ -4,7 +4,7 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
-from afl_core.analysis.curves import NOTE, Curves, by_size, load_curves, thresholds_sentence
+from afl_core.analysis.curves import NOTE, Curves, by_size, grid_end_sentence, load_curves, thresholds_sentence
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
@@ -54,7 +54,7 @@ def show_operating_point(selection: Selection) -> None:
     st.caption(
         plain(
             f"{cases}. Marks: 0.5 on the left and on the right, the best threshold of these cases in the middle. "
-            f"Bands: 95 % over patients. Average precision: {precision}. {NOTE}{without}"
+            f"Bands: 95 % over patients. Average precision: {precision}. {grid_end_sentence(curves)} {NOTE}{without}"
         )
     )
 

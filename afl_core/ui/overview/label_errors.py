@@ -12,6 +12,7 @@ from afl_core.analysis.label_error_counts import (
     count_label_errors,
     kept_counts,
     labelled_sources,
+    on_shared_cases,
     wanted_pairs,
 )
 from afl_core.analysis.label_errors import worst_case
@@ -40,6 +41,9 @@ def show_label_errors(workspace: Comparison) -> None:
         _offer_count(workspace, opened, wanted, held)
         if table.empty:
             return
+        table, left_out = on_shared_cases(table, held)
+        if left_out:
+            st.warning(plain(left_out))
         for name, seeds in compared_sources(workspace).items():
             _show_source(workspace, name, table[table["source"].isin(seeds)])
         st.caption(

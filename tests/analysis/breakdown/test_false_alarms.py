@@ -104,8 +104,8 @@ def test_the_trade_in_words():
         select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
     )
     assert trade_sentence(alarms, recall, PAIR) == (
-        "Of 100 lesions A-FL finds 100.0 more than FL (mean over 2 patients with 2 lesions), and it has 1.00 more "
-        "false lesions a case (mean over 2 patients). Neither difference is shown."
+        "Of 100 lesions of a patient A-FL finds 100.0 more than FL (mean over 2 patients with 2 lesions, each patient "
+        "alike), and it has 1.00 more false lesions a case (mean over 2 patients). Neither difference is shown."
     )
 
 
@@ -118,7 +118,7 @@ def test_each_mean_of_the_trade_says_what_it_is_over():
         select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
     )
     said = trade_sentence(alarms, recall, PAIR)
-    assert "100.0 more than FL (mean over 2 patients with 3 lesions)" in said
+    assert "100.0 more than FL (mean over 2 patients with 3 lesions, each patient alike)" in said
     assert "0.33 more false lesions a case (mean over 3 patients, 4 cases)" in said
 
 
@@ -129,7 +129,7 @@ def test_as_many_is_no_number_of_more():
         select_units(cases, lesions, metric=build_measure("lesion", "detected"), sources=PAIR, level="lesion"), ()
     )
     said = trade_sentence(alarms, replace(recall, records=recall.records.assign(mean_difference=0.0)), PAIR)
-    assert said.startswith("Of 100 lesions A-FL finds as many as FL (mean over")
+    assert said.startswith("Of 100 lesions of a patient A-FL finds as many as FL (mean over")
     assert "and it has as many false lesions a case" in said
 
 
