@@ -130,7 +130,9 @@ def on_shared_cases(table: pd.DataFrame, counted: Iterable[Pair]) -> tuple[pd.Da
     if shared == every:
         return table, ""
     here = f"{len(shared)} of {number_of(len(every), 'case')}"
-    return table[table["case_id"].isin(shared)], f"Counted on {here}: on the others a mask of a source is missing."
+    return table[
+        table["case_id"].isin(shared)
+    ], f"Counted on {here}: on the others a source has no mask that can be read, or is not counted yet."
 
 
 def _told(pair: Pair) -> str:

@@ -49,7 +49,6 @@ def curves(
     pick(RULES, by, kind="rule")
     opened = open_compared(results, region)
     found = load_curves(opened, pool_seeds=not separate_seeds)
-    _print(found)
     matched = None
     if validation:
         if len(found) < 2:
@@ -58,6 +57,7 @@ def curves(
         others = open_compared(validation, opened.region)
         chosen = load_validation(opened, others, (first, second), pool_seeds=not separate_seeds)
         matched = match_thresholds(found, chosen, (first, second), rule=by)
+    _print(found)
     print_result(*filter(None, (matched.sentence() if matched else "", grid_end_sentence(found), NOTE)))
     table = curves_table(found)
     of_pair: dict[str, Any] | None = None

@@ -62,7 +62,9 @@ def ranking(
     opened, breakdown = open_breakdown(results, options, region)
     if len(breakdown.units.sources) < LEAST_SOURCES:
         given = number_of(len(breakdown.units.sources), "source")
-        raise DataError(f"A ranking takes {LEAST_SOURCES} sources", received=given, todo="afl breakdown compares two")
+        raise DataError(
+            f"A ranking takes {LEAST_SOURCES} sources or more", received=given, todo="afl breakdown compares two"
+        )
     found = [rank_bin(breakdown, record, method) for record in bins_to_rank(breakdown).values()]
     agreement = metric_agreement((opened.rows, opened.lesions), opened.manifest, options, method)
     _print(found, agreement)

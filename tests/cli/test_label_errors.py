@@ -63,6 +63,8 @@ def test_sources_are_compared_on_the_cases_that_all_of_them_have(ran, results, t
     (tmp_path / "two" / "masks" / "L" / "a.nii.gz").unlink()
     code, out, err = ran(tmp_path / "two", "--out", tmp_path / "errors")
     assert code == 0, err
-    assert "Counted on 1 of 2 cases: on the others a mask of a source is missing." in " ".join((out + err).split())
+    assert "Counted on 1 of 2 cases: on the others a source has no mask that can be read" in " ".join(
+        (out + err).split()
+    )
     table = pd.read_csv(tmp_path / "errors" / "label_errors.csv")
     assert set(zip(table["source"], table["case_id"], strict=True)) == {("L", "b"), ("K", "b")}

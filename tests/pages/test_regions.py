@@ -236,6 +236,7 @@ def test_a_mask_that_is_gone_is_named_and_the_other_cases_are_shown(app, results
     at.button(f"count labels {results.name}").click().run()
     assert "FL on two" in at.warning[-1].value
     assert "is gone" in at.warning[-1].value
+    assert any("Counted on 1 of 2 cases" in of.value.replace("\\", "") for of in at.info), "the same for both sources"
     assert len([of for of in at.dataframe if of.value.index.name == "reference"]) == 2
     assert any("1 case" in str(of.value) and "FL" in str(of.value) for of in at.markdown)
 

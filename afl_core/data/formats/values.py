@@ -19,6 +19,9 @@ LARGEST_LABEL = 2**16 - 1
 """Masks of 0 and 65535 are written."""
 
 
+_CODES = "Save the background as 0 and every label as a whole number above it"
+
+
 def whole_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
     """The array, rounded if need be, if every voxel is a label."""
     if array.dtype.kind == "f":
@@ -27,7 +30,7 @@ def whole_labels(array: NDArray[Any], path: Path) -> NDArray[Any]:
     if high > MAX_LABELS:
         _check_few(array, path, int(high))
     if low < 0 or high > LARGEST_LABEL:
-        raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}")
+        raise DataError(f"{path.name} is not a label image", received=f"values {low} to {high}", todo=_CODES)
     return array
 
 

@@ -253,7 +253,8 @@ def _check(entries: Sequence[tuple[Entry, Path]], tool: Tool) -> None:
                 todo=todo,
             )
     if all(math.isnan(value) for entry, _ in entries for value in entry.values.values()):
-        raise DataError("These tables hold no value of a known metric", received=f"format {tool.name}")
+        todo = "Fill in the columns of metrics, or name others (--metric COLUMN=higher)"
+        raise DataError("These tables hold no value of a metric", received=f"format {tool.name}", todo=todo)
 
 
 def _row(entry: Entry, tool: Tool, facts: Mapping[str, float]) -> dict[str, Any]:

@@ -86,7 +86,10 @@ def read_rows(path: Path) -> Rows:
     """A text table by the sign that gives most columns; raises `DataError` where it is none or ambiguous."""
     tables = read_tables(path, kind="table of metrics", todo="Give a CSV or TSV file with a line of column names")
     table = max(tables, key=lambda rows: len(rows[0][1]) if rows else 0)
-    if len(table) < 2:
+    if len(table) == 1:
+        received = ", ".join(table[0][1])
+        raise DataError(f"{path.name} has column names and no row", received=received, todo="Add a row for each case")
+    if not table:
         raise DataError(f"{path.name} holds no row", received=path, todo="Give a table with a line of column names")
     columns = tuple(name or f"column {k}" for k, name in enumerate(table[0][1], start=1))
     if twice := next((name for name in columns if columns.count(name) > 1), ""):

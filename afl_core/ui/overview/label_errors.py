@@ -43,7 +43,7 @@ def show_label_errors(workspace: Comparison) -> None:
             return
         table, left_out = on_shared_cases(table, held)
         if left_out:
-            st.warning(plain(left_out))
+            st.info(plain(left_out))
         for name, seeds in compared_sources(workspace).items():
             _show_source(workspace, name, table[table["source"].isin(seeds)])
         st.caption(

@@ -266,7 +266,7 @@ def test_a_size_tells_of_which_region_of_the_references_the_table_is(tmp_path, s
         ("case_id,d\na,0.5\na,0.6\n", "has a twice"),
         ("case_id,d\n,0.5\n", "names no case"),
         ("case_id,d\na,nan\n", "no value"),
-        ("case_id,d\n", "holds no row"),
+        ("case_id,d\n", "has column names and no row"),
         ("", "holds no row"),
         ("case_id,d,d\na,1,1\n", "column twice"),
         ("case_id,d\na,0.1,0.2\n", "more cells than columns"),
