@@ -2,10 +2,12 @@
 
 import difflib
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 from made_results import write_results
+from playwright.sync_api import Error
 
 APP = Path(__file__).parents[2] / "app.py"
 THREE = {"FL": 0.0, "A-FL": 0.05, "other": 0.1}
@@ -37,7 +39,8 @@ def profile(browser):
 
 
 def settle(page):
-    page.wait_for_timeout(250)  # a change has set out for the server
+    with suppress(Error):  # a server that is at work answers late, and one that is not may be done between two looks
+        page.locator(BUSY).first.wait_for(state="attached", timeout=2000)
     page.wait_for_function(f"() => !document.querySelector('{BUSY}')", timeout=60_000)
 
 
