@@ -80,7 +80,7 @@ def count_label_errors(
     *,
     executor: Executor | None = None,
     report: Callable[[int, int, str], object] = lambda done, total, case_id: None,
-) -> tuple[pd.DataFrame, dict[Pair, AflError]]:
+) -> tuple[pd.DataFrame, dict[Pair, str], dict[Pair, AflError]]:
     """The label errors of every case and source; what was counted before, and still holds, is not read again.
 
     Args:
@@ -89,7 +89,8 @@ def count_label_errors(
         report: Function that is called with every finished pair: how many are done, of how many, and the case.
 
     Returns:
-        The rows of `label_errors`, by case and source, and the pairs that could not be read: they end no other.
+        The rows of `label_errors`, by case and source; the pairs that were counted, to the key of each; and those that
+        could not be read: they end no other.
     """
     folder, wanted = next(iter(opened.values())).results.folder, wanted_pairs(opened)
     table, held = kept_counts(folder, wanted)
@@ -109,7 +110,7 @@ def count_label_errors(
         if missing and held:
             table.attrs = {"keys": json.dumps([[*pair, key] for pair, key in held.items()])}
             write_table(folder / FILE, table)
-    return table, problems
+    return table, held, problems
 
 
 def on_shared_cases(table: pd.DataFrame, counted: Iterable[Pair]) -> tuple[pd.DataFrame, str]:
@@ -129,10 +130,11 @@ def on_shared_cases(table: pd.DataFrame, counted: Iterable[Pair]) -> tuple[pd.Da
     shared = every.intersection(*of.values())
     if shared == every:
         return table, ""
-    here = f"{len(shared)} of {number_of(len(every), 'case')}"
-    return table[
-        table["case_id"].isin(shared)
-    ], f"Counted on {here}: on the others a source has no mask that can be read, or is not counted yet."
+    left_out = (
+        f"Counted on {len(shared)} of {number_of(len(every), 'case')}: on the others a source has no mask that can be "
+        "read, or is not counted yet."
+    )
+    return table[table["case_id"].isin(shared)], left_out
 
 
 def _told(pair: Pair) -> str:

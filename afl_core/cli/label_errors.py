@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from afl_core.analysis.label_error_counts import count_label_errors, labelled_sources, on_shared_cases, wanted_pairs
+from afl_core.analysis.label_error_counts import count_label_errors, labelled_sources, on_shared_cases
 from afl_core.analysis.label_errors import NO_TUMOUR, matrix, wrong_share
 from afl_core.base.numbers import NOTHING
 from afl_core.base.storage import json_text, write_atomically
@@ -42,10 +42,10 @@ def show(
     first = open_compared(results)
     opened = {first.region: first} | {region: open_compared(results, region) for region in first.regions[1:]}
     with progress_bar("Reading") as advance, ThreadPoolExecutor(os.cpu_count() or 1) as executor:
-        table, problems = count_label_errors(opened, executor=executor, report=advance)
+        table, counted, problems = count_label_errors(opened, executor=executor, report=advance)
     if table.empty:
         raise next(iter(problems.values()), _nothing(opened, results))
-    table, left_out = on_shared_cases(table, [pair for pair in wanted_pairs(opened) if pair not in problems])
+    table, left_out = on_shared_cases(table, counted)
     for name, of_source in table.groupby("source", sort=False):
         _print_matrix(str(name), of_source)
     print_json(json_text({"results": str(results), "rows": table.to_dict("records")}))

@@ -82,6 +82,19 @@ def signed_interval(record: Mapping[Any, Any], digits: int) -> tuple[str, str]:
     return number(record["mean_difference"], digits, sign=True), "" if ends == NOTHING else ends
 
 
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px", "2px,6px")
+"""Line styles of sources, so that colour is never alone."""
+
+
+def source_dash(index: int) -> str:
+    """Line style of a source by its place; after the eighth, where the colours start again, each has another.
+
+    >>> source_dash(0), source_dash(8)
+    ('solid', 'dash')
+    """
+    return DASHES[(index + index // len(DASHES)) % len(DASHES)]
+
+
 def source_marker(index: int, count: int) -> dict[str, Any]:
     """Marker of the mean of a source, smaller where there are many; the white rim lifts it off the dots behind it."""
     colour, symbol = source_style(index)

@@ -6,9 +6,8 @@ import numpy as np
 import plotly.graph_objects as go
 
 from afl_core.analysis.curves import HALF, Curves, Reals
-from afl_core.figures.chart_style import GREY, chart_layout, log_axis
+from afl_core.figures.chart_style import GREY, chart_layout, log_axis, source_dash
 from afl_core.figures.palette import rgb, source_style
-from afl_core.figures.spread import source_dash
 from afl_core.metrics.thresholds import THRESHOLDS
 
 AT = THRESHOLDS.astype(np.float64).round(2)

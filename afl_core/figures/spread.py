@@ -23,14 +23,12 @@ from afl_core.figures.chart_style import (
     difference_title,
     log_axis,
     marks_with_intervals,
+    source_dash,
     source_marker,
     swarm,
 )
 from afl_core.figures.explore import add_coloured
 from afl_core.figures.palette import source_style
-
-DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "8px,2px,2px,2px,2px,2px", "2px,6px")
-"""Line styles of sources, so that colour is never alone."""
 
 Z95 = 1.959963984540054
 DARK = "#6A6A6A"
@@ -41,15 +39,6 @@ MOST_STEPS = 5000
 
 RUG = 0.15
 """Height of the strips of found and of missed lesions, in units of recall."""
-
-
-def source_dash(index: int) -> str:
-    """Line style of a source by its place; after the eighth, where the colours start again, each has another.
-
-    >>> source_dash(0), source_dash(8)
-    ('solid', 'dash')
-    """
-    return DASHES[(index + index // len(DASHES)) % len(DASHES)]
 
 
 class Line(Protocol):

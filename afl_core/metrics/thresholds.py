@@ -53,7 +53,7 @@ def lesions_found(peaks: NDArray[np.float32]) -> Counts:
 def count_thresholds(
     probability: NDArray[np.float32], reference: BoolArray, *, least: int = 1, least_false: int = 1
 ) -> ThresholdCounts:
-    """Counts at every threshold in one pass over the voxels.
+    """Counts at every threshold, for little more than the price of one.
 
     Components are those of growing sets: voxels are added from the highest probability to the lowest, and each joins
     the components of its neighbours, so that all thresholds cost as much as one labelling.

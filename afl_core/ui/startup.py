@@ -36,7 +36,7 @@ def begin() -> None:
     if demo.is_alive():
         demo.join()
     remove_leftovers()  # of a server that was killed
-    _keep_for_good()
+    gc.freeze()  # else all of this is searched for garbage after every run of a page, for a seventh of a second
 
 
 def _add_rest() -> None:
@@ -44,12 +44,6 @@ def _add_rest() -> None:
         import_module(module)
     if not os.environ.get("AFL_RESULTS"):
         unpack_beside_demo()
-    _keep_for_good()
-
-
-def _keep_for_good() -> None:
-    """Never again search what is there by now for garbage: 0.14 s after every run of a page, for all visitors."""
-    gc.collect()
     gc.freeze()
 
 

@@ -54,12 +54,12 @@ def read(monkeypatch):
 
 def test_each_prediction_with_labels_is_read_once_and_kept(opened, read, tmp_path):
     assert labelled_sources(opened) == ("L",)
-    table, problems = count_label_errors(opened)
+    table, _, problems = count_label_errors(opened)
     assert not problems
     assert read == {("a", "L"): 1, ("b", "L"): 1}
     expected = pd.concat([label_errors(opened, case_id, "L") for case_id in "ab"], ignore_index=True)
     pd.testing.assert_frame_equal(table, expected)
-    again, _ = count_label_errors(opened)
+    again, *_ = count_label_errors(opened)
     assert read.total() == 2
     pd.testing.assert_frame_equal(again, expected, check_dtype=False)
     assert (tmp_path / "out" / FILE).is_file()
@@ -79,7 +79,7 @@ def test_a_changed_prediction_is_read_again_and_not_shown_meanwhile(opened, read
     kept, held = kept_counts(tmp_path / "out", wanted_pairs(opened))
     assert set(held) == {("b", "L")}
     assert kept["case_id"].unique().tolist() == ["b"]
-    table, _ = count_label_errors(opened)
+    table, *_ = count_label_errors(opened)
     assert read == {("a", "L"): 2, ("b", "L"): 1}
     taken = table[(table["case_id"] == "a") & (table["reference"] == ET)]
     assert dict(zip(taken["predicted"], taken["voxels"], strict=True)) == {NCR: 48}
@@ -87,7 +87,7 @@ def test_a_changed_prediction_is_read_again_and_not_shown_meanwhile(opened, read
 
 def test_a_case_that_cannot_be_read_is_named_and_ends_no_other(opened, tmp_path):
     opened["et"].mask("a", "L").unlink()
-    table, problems = count_label_errors(opened)
+    table, _, problems = count_label_errors(opened)
     assert table["case_id"].unique().tolist() == ["b"]
     assert "is gone" in str(problems["a", "L"])
     assert set(kept_counts(tmp_path / "out", wanted_pairs(opened))[1]) == {("b", "L")}
@@ -105,12 +105,12 @@ def test_what_was_counted_before_a_stop_stays(opened, read, tmp_path):
 
 @pytest.mark.parametrize("content", [b"", b"no table", None])
 def test_a_damaged_table_is_made_again(opened, tmp_path, content):
-    before, _ = count_label_errors(opened)
+    before, *_ = count_label_errors(opened)
     if content is None:
         before.to_parquet(tmp_path / "out" / FILE)  # no keys
     else:
         (tmp_path / "out" / FILE).write_bytes(content)
-    again, problems = count_label_errors(opened)
+    again, _, problems = count_label_errors(opened)
     assert not problems
     pd.testing.assert_frame_equal(again, before, check_dtype=False)
 
@@ -119,14 +119,14 @@ def test_a_case_without_any_tumour_counts_as_read(opened, read, tmp_path):
     for folder in ("references", "labels", "masks"):
         save_volume(tmp_path / folder / "a.nii.gz", np.zeros_like(PREDICTED), np.eye(4))
     opened = measure(tmp_path)
-    table, _ = count_label_errors(opened)
+    table, *_ = count_label_errors(opened)
     assert table["case_id"].unique().tolist() == ["b"]
     count_label_errors(opened)
     assert read["a", "L"] == 1
 
 
 def test_the_worst_case_of_a_cell_has_most_of_it(opened):
-    table, _ = count_label_errors(opened)
+    table, *_ = count_label_errors(opened)
     assert worst_case(table, NCR, ED) == "b"  # 2 slabs there, none in a
     assert worst_case(table, ED, NCR) == "a"
     assert worst_case(table, NCR, ET) == ""

