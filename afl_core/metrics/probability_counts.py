@@ -139,9 +139,15 @@ def _count(
     rest = np.empty(1, np.float32)
     bits, rest_bits = values.view(np.int32), rest.view(np.int32)
     last_fine, last = len(edges), logits.shape[1] - 1
-    squared = 0.0
+    squared, low, sum_low = 0.0, 0, 0.0
     for i in range(len(values)):
         p = values[i]
+        if 0 <= p <= edges[0] and not inside[i]:  # most voxels of a map: their sums never leave the registers
+            low += 1
+            sum_low += p
+            squared += np.float64(p) * p
+            logits[0, max((bits[i] >> _SHIFT) - _FIRST_LOW, 0)] += 1
+            continue
         if not (p >= 0 and p <= 1):  # also for NaN
             return np.nan
         k = min(int(p * np.float32(100)), last_fine)
@@ -160,4 +166,6 @@ def _count(
         logits[of, place] += 1
         error = np.float64(p) - of
         squared += error * error
+    voxels[0, 0] += low
+    sums[0] += sum_low
     return squared

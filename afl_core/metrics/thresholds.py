@@ -81,9 +81,10 @@ def count_thresholds(
         first = [side.start for side in box]
         near = tuple(slice(side.start - n, side.stop - n) for side, n in zip(boxes[1], first, strict=True))
         level[near] |= np.where(reference[boxes[1]], IN_REFERENCE, 0)
-    place = jit(_sort_places)(level.transpose(axes), counted)
-    false, grid = np.zeros(len(THRESHOLDS), np.int64), np.zeros([level.shape[axis] + 2 for axis in axes], np.int32)
-    jit(_count_false)(place, counted.sum(axis=0), grid, least_false, false)
+    x, y, z = ((level.shape[axis] + 5) // 2 for axis in axes)  # with a rim
+    places = jit(_sort_places)(level.transpose(axes), counted, (x, y, z))
+    false = np.zeros(len(THRESHOLDS), np.int64)
+    jit(_count_false)(places, counted.sum(axis=0), _steps((x, y, z)), x * y * z, max(least_false, 1), false)
     fp, tp = np.cumsum(counted[:, :0:-1], axis=1)[:, ::-1]
     sizes, peaks = _find_peaks(probability[boxes[1]], reference[boxes[1]]) if boxes[1] else (fp[:0], values[:0].ravel())
     return ThresholdCounts(tp, fp, int(sizes.sum()), false, sizes[sizes >= least], peaks[sizes >= least])
@@ -113,15 +114,16 @@ def _find_levels(values: NDArray[np.float32], edges: NDArray[np.float32], level:
                 level[x, y, z] = k
 
 
-def _sort_places(level: NDArray[np.uint8], counted: Counts) -> NDArray[np.int32]:
+def _sort_places(level: NDArray[np.uint8], counted: Counts, grid: tuple[int, int, int]) -> NDArray[np.int32]:
     """The places of voxels above the lowest threshold, from the highest level to the lowest.
 
     Args:
         level: Levels, those of voxels of the reference with `IN_REFERENCE`.
         counted: Number of voxels outside and in the reference at each level; is filled in, but for level 0.
+        grid: Blocks of 2 x 2 x 2 voxels along each axis, with a rim.
 
     Returns:
-        Places in a grid with a rim, with a minus in the reference.
+        Eight times the number of a block plus that of the voxel in it; of voxels in the reference minus that, minus 1.
     """
     planes, rows, n = level.shape
     for x in range(planes):
@@ -132,63 +134,86 @@ def _sort_places(level: NDArray[np.uint8], counted: Counts) -> NDArray[np.int32]
     following = np.zeros(counted.shape[1], np.int64)
     for k in range(counted.shape[1] - 1, 0, -1):
         following[k - 1] = following[k] + counted[0, k] + counted[1, k]
-    place = np.empty(following[0], np.int32)
+    places = np.empty(following[0], np.int32)
     for x in range(planes):
         for y in range(rows):
-            row = ((x + 1) * (rows + 2) + y + 1) * (n + 2) + 1
+            row = (((x >> 1) + 1) * grid[1] + (y >> 1) + 1) * grid[2] + 1
+            odd = (x & 1) << 2 | (y & 1) << 1
             for z in range(n):
                 k = level[x, y, z] & LEVEL
                 if k:
-                    place[following[k]] = row + z if level[x, y, z] == k else -row - z
+                    place = (row + (z >> 1)) << 3 | odd | z & 1
+                    places[following[k]] = place if level[x, y, z] == k else ~place
                     following[k] += 1
-    return place
+    return places
+
+
+def _sides() -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Which voxels of its own block, and of the block on that side, lie as near to a side as a voxel, as bits.
+
+    Both of shape (8, 8): by the number of the voxel, and by the axes along which the side lies. A voxel lies on the
+    outside of its block along every axis, so its other neighbours are in seven blocks. Side 0 is the block itself.
+    """
+    own, beyond = np.zeros((2, 8, 8), np.uint8)
+    for voxel, side, other in np.ndindex(8, 8, 8):
+        differs = (voxel ^ other) & side
+        own[voxel, side] |= (side > 0 and differs == 0) << other
+        beyond[voxel, side] |= (differs == side) << other
+    return own, beyond
+
+
+OWN, BEYOND = _sides()
+
+
+def _steps(grid: tuple[int, int, int]) -> NDArray[np.int32]:
+    """How far the number of the block on each side of a voxel is from that of its own, shape (8, 8) as `OWN`."""
+    step = np.zeros((8, 8), np.int32)
+    for voxel, side in np.ndindex(8, 8):
+        for bit, stride in zip((4, 2, 1), (grid[1] * grid[2], grid[2], 1), strict=True):
+            step[voxel, side] += (stride if voxel & bit else -stride) if side & bit else 0
+    return step
 
 
 def _count_false(
-    place: NDArray[np.int32], counted: Counts, number: NDArray[np.int32], least: int, false: Counts
+    places: NDArray[np.int32], counted: Counts, step: NDArray[np.int32], blocks: int, least: int, false: Counts
 ) -> None:
     """Fill in the number of components without a voxel of the reference, for each number of thresholds below.
 
-    All components with a voxel of the reference are one here, number 0: they are never counted, so it does not matter
-    that they may lie apart. Of three neighbours in a row the middle one touches both others, so it stands for them.
+    All voxels of a block of 2 x 2 x 2 touch one another, so components are joined from blocks, not from voxels. All of
+    a block's voxels on one side touch the same voxels of the block there, so only the first of them has to join it.
 
     Args:
-        place: Place of each voxel, from the highest level to the lowest, with a minus in the reference.
+        places: Place of each voxel, see `_sort_places`.
         counted: Number of voxels of each level.
-        number: A grid of zeros with a rim, for the number of each voxel from 1 on.
-        least: Voxels of the smallest component that counts.
+        step: See `_steps`.
+        blocks: Number of blocks, with the rim.
+        least: Voxels of the smallest component that counts, 1 or more.
         false: Is filled in.
     """
-    parent, size = np.zeros(len(place) + 1, np.int32), np.zeros(len(place) + 1, np.int32)
-    near, at, (planes, rows) = np.empty(18, np.int32), number.ravel(), number.shape[1:]
-    count, left, k = 0, 0, len(counted)
-    for own in range(1, len(place) + 1):
-        while not left:
-            k -= 1
-            left, false[: k + 1] = counted[k], count
-        left, n, here = left - 1, 0, abs(place[own - 1])
-        for beside in range(9):
-            row = here + ((beside // 3 - 1) * planes + beside % 3 - 1) * rows
-            if at[row]:
-                near[n], n = at[row], n + 1
-                continue
-            for other in (row - 1, row + 1):
-                if at[other]:
-                    near[n], n = at[other], n + 1
-        root = 0 if place[own - 1] < 0 else own
-        at[here], parent[own], size[own] = own, root, 1
-        count += root > 0 and least <= 1
-        for other in near[:n]:
-            found = parent[other]
-            while parent[found] != found:
-                parent[found] = parent[parent[found]]
-                found = parent[found]
-            parent[other] = found
-            if found != root:
-                count -= (root > 0 and size[root] >= least) + (found > 0 and size[found] >= least)
-                if found == 0 or (root > 0 and size[found] > size[root]):
-                    root, found = found, root
-                parent[found] = root
-                size[root] += size[found]
-                count += root > 0 and size[root] >= least
-    false[:k] = count
+    parent, size = np.arange(blocks).astype(np.int32), np.zeros(blocks, np.int32)  # size < 0: has a reference's voxel
+    there = np.zeros(blocks, np.uint8)  # which voxels of a block are predicted, as bits
+    count, start = 0, 0
+    for k in range(len(counted) - 1, 0, -1):
+        for signed in places[start : start + counted[k]]:
+            total, place = (1, signed) if signed >= 0 else (-1, ~signed)
+            block, voxel, root = place >> 3, place & 7, np.int32(-1)
+            before = there[block]
+            there[block] = before | 1 << voxel
+            for side in range(8):
+                found = block + step[voxel, side]
+                if before & OWN[voxel, side] or not there[found] & BEYOND[voxel, side]:
+                    continue
+                while parent[found] != found:
+                    parent[found] = parent[parent[found]]
+                    found = parent[found]
+                if found != root:
+                    count -= size[found] >= least
+                    root, under = (found, root) if root < 0 or abs(size[found]) > abs(total) else (root, found)
+                    if under >= 0:
+                        parent[under] = root
+                    both = abs(total) + abs(size[found])
+                    total = both if total > 0 and size[found] >= 0 else -both
+            size[root] = total
+            count += total >= least
+        start += counted[k]
+        false[k - 1] = count

@@ -27,21 +27,38 @@ def one_by_one(probability, reference, least):
 
 
 @settings(max_examples=15, deadline=None)
-@given(seed=st.integers(0, 1000), least=st.sampled_from([1, 4]), smooth=st.sampled_from([0, 1.2]))
-def test_counts_are_those_of_each_threshold_by_itself(seed, least, smooth):
+@given(
+    seed=st.integers(0, 1000),
+    least=st.sampled_from([1, 4]),
+    smooth=st.sampled_from([0, 1.2]),
+    shape=st.sampled_from([(9, 8, 10), (7, 11, 9), (1, 13, 14)]),
+)
+def test_counts_are_those_of_each_threshold_by_itself(seed, least, smooth, shape):
     rng = np.random.default_rng(seed)
-    field = rng.random((9, 8, 10))
+    field = rng.random(shape)
     field = gaussian_filter(field, smooth) if smooth else field
     field = (field - field.min()) / np.ptp(field)
     probability = np.where(rng.random(field.shape) < 0.3, np.round(field, 1), field).astype(np.float32)
     reference = gaussian_filter(rng.random(field.shape), 1) > 0.53
-    found = count_thresholds(probability, reference, least=least, least_false=least)
+    turned = (np.asfortranarray(of) if seed % 2 else of for of in (probability, reference))
+    found = count_thresholds(*turned, least=least, least_false=least)
     tp, fp, lesions, false = one_by_one(probability, reference, least)
     assert found.tp.tolist() == tp
     assert found.fp.tolist() == fp
     assert found.lesions_found().tolist() == lesions
     assert found.false_lesions.tolist() == false
     assert found.reference == reference.sum()
+
+
+@pytest.mark.parametrize("step", [step for step in np.ndindex(3, 3, 3) if step != (1, 1, 1)])
+@pytest.mark.parametrize("start", list(np.ndindex(2, 2, 2)))
+def test_two_voxels_are_one_where_they_touch_and_two_where_they_lie_apart(start, step):
+    first = np.array(start) + 3
+    for far, lesions in ((1, 1), (2, 2)):
+        probability = np.zeros((8, 8, 8), np.float32)
+        probability[tuple(first)], probability[tuple(first + far * (np.array(step) - 1))] = 0.9, 0.4
+        found = count_thresholds(probability, np.zeros((8, 8, 8), bool))
+        assert found.false_lesions.tolist() == [lesions] * 39 + [1] * 50 + [0] * 10
 
 
 def test_components_that_grow_together_by_hand():
