@@ -13,8 +13,11 @@ SEED = 20240712
 """Seed of the bootstrap, which every export records: the same rows give the same intervals."""
 
 RESAMPLES = 9999
-MOST_RESAMPLED = 5000
+MOST_RESAMPLED = 400
 """Rows up to which means are resampled; of more, `_intervals_of_many` gives what resampling tends to."""
+
+MOST_KEPT = 5000
+"""Patients up to which `times_drawn` keeps what it has drawn: 40 MB."""
 
 DRAWS = 2**17
 """Patients drawn at once: 1 MB, which stays in the cache. All of them in one go take twice as long."""
@@ -78,14 +81,14 @@ def mean_intervals(
     Args:
         values: Finite values, shape (n, columns), a row a patient.
         level: Wanted coverage, one for all columns or one each.
-        resamples: Number of resamples.
+        resamples: Number of resamples; 0 draws nothing, however few the rows.
 
     Returns:
         Lower and upper ends, shape (columns, 2). One row gives NaN; a column of equal values gives that value twice.
 
     Of more than `MOST_RESAMPLED` rows nothing is drawn: the quantiles of the resamples' mean follow from its first four
     cumulants, which are known, by the Cornish-Fisher expansion. What it leaves out is smaller than what 9,999 draws
-    differ by from draw to draw.
+    differ by from draw to draw; of values that are 0 or 1 its ends lie between two counts, those of draws on one.
 
     Source: Efron, Better bootstrap confidence intervals, JASA 82 (1987) 171; Hall, The bootstrap and Edgeworth
     expansion (1992), sections 2.5 and 3.10.
@@ -100,7 +103,7 @@ def mean_intervals(
     intervals[:] = mean[:, None]
     if not spread.size:
         return intervals
-    if n > MOST_RESAMPLED:
+    if n > MOST_RESAMPLED or not resamples:
         intervals[spread] = _intervals_of_many(rows[:, spread], np.broadcast_to(level, columns)[spread])
         return intervals
     resampled = _resampled_means(rows[:, spread], resamples)
@@ -192,9 +195,9 @@ def count_draws(rng: np.random.Generator, n: int, shape: tuple[int, int]) -> NDA
 def times_drawn(n: int, resamples: int) -> NDArray[np.float64]:
     """How often each of n patients is drawn in each resample, shape (resamples, n); not to be changed.
 
-    The same for the same numbers, and kept for up to `MOST_RESAMPLED` patients, as a page asks for it a source.
+    The same for the same numbers, and kept for up to `MOST_KEPT` patients, as a page asks for it a source.
     """
-    return _kept_draws(n, resamples) if n <= MOST_RESAMPLED else _draw(n, resamples)
+    return _kept_draws(n, resamples) if n <= MOST_KEPT else _draw(n, resamples)
 
 
 def _draw(n: int, resamples: int) -> NDArray[np.float64]:

@@ -169,9 +169,9 @@ def test_intervals_of_many_are_what_resampling_gives(kind, monkeypatch):
         "skewed": rng.lognormal(0, 1.2, (1500, 3)) - 4,
         "found or missed": (rng.uniform(size=(1500, 3)) < [0.5, 0.9, 0.03]).astype(float),
     }[kind]
-    resampled = mean_intervals(rows, level=[0.95, 0.98, 0.95])
-    monkeypatch.setattr(bootstrap, "MOST_RESAMPLED", 1000)
     many = mean_intervals(rows, level=[0.95, 0.98, 0.95])
+    monkeypatch.setattr(bootstrap, "MOST_RESAMPLED", len(rows))
+    resampled = mean_intervals(rows, level=[0.95, 0.98, 0.95])
     error = rows.std(axis=0) / math.sqrt(len(rows))
     assert np.abs((many - resampled) / error[:, None]).max() < 0.12
     if kind == "skewed":  # and not only what mean and deviation give
@@ -179,10 +179,24 @@ def test_intervals_of_many_are_what_resampling_gives(kind, monkeypatch):
         assert (many - plain > 0.02 * error[:, None])[0].all()
 
 
-def test_intervals_of_many_equal_values_are_those_values(monkeypatch):
-    monkeypatch.setattr(bootstrap, "MOST_RESAMPLED", 10)
+@pytest.mark.parametrize(("n", "drawn"), [(401, 9999), (101, 1999)])
+def test_without_draws_intervals_are_nearer_to_many_draws_than_the_usual_number_is(n, drawn):
+    """Of as few rows as draws are spared for, by the breakdown and by the sweep of edges."""
+    rng = np.random.default_rng(4)
+    rare = np.where(rng.random(n) < 0.05, rng.uniform(0.3, 0.9, n), rng.normal(0, 0.01, n))
+    rows = np.column_stack([rng.normal(3, 2, n), rng.lognormal(0, 1, n), rare, rng.standard_t(3, n)])
+    levels = [0.95, 0.98, 0.95, 0.98]
+    expanded = mean_intervals(rows, level=levels, resamples=0)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bootstrap, "MOST_RESAMPLED", n)
+        truth, usual = (mean_intervals(rows, level=levels, resamples=many) for many in (100_000, drawn))
+    assert np.abs(expanded - truth).mean() < 0.5 * np.abs(usual - truth).mean()
+    assert np.abs(expanded - truth).max() < np.abs(usual - truth).max()
+
+
+def test_intervals_of_many_equal_values_are_those_values():
     rows = np.column_stack([np.full(20, 0.3), np.arange(20) * 1e150])
-    low, high = mean_intervals(rows).T
+    low, high = mean_intervals(rows, resamples=0).T
     assert low[0] == high[0] == rows[:, 0].mean()
     assert 0 < low[1] < rows[:, 1].mean() < high[1]
 
