@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -61,11 +61,17 @@ def simulate_power(differences: NDArray[np.float64], patients: int) -> float:
     The test ranks: where many small differences stand against few large ones, it shows
     another sign than their mean has: that shows no such difference.
     """
-    rng = np.random.default_rng((SEED, patients))
-    ordered = rng.permutation(differences)
+    order, drawn = _studies(len(differences), patients)
+    ordered = differences[order]
     ordered = ordered[np.argsort(np.abs(ordered), kind="stable")]  # equal ones of two signs: at random
-    drawn = count_draws(rng, len(ordered), (STUDIES, patients))
     return float(np.mean(_rejected(ordered, drawn, float(np.sign(differences.mean())))))
+
+
+@lru_cache(maxsize=4)
+def _studies(n: int, patients: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """An order of n differences, and how often each study draws each of them: the same for all bins of n patients."""
+    rng = np.random.default_rng((SEED, patients))
+    return rng.permutation(n), count_draws(rng, n, (STUDIES, patients))
 
 
 def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64], sign: float = 0) -> NDArray[np.bool_]:
