@@ -76,10 +76,11 @@ class Confidence:
 
     def curve_interval(self, part: str) -> tuple[Reals, Reals]:
         """95 % percentile interval of the curve's frequency over patients, whose cases go together."""
-        of, (codes, patients) = self.parts[part], pd.factorize(self.patients)
-        weights = times_drawn(len(patients), RESAMPLES)[:, codes]
-        voxels, reference = in_bins(of.voxels), in_bins(of.reference)
-        frequency = reliability(weights @ voxels, weights @ reference, weights @ voxels).frequency
+        of = self.parts[part]
+        sums = pd.DataFrame(np.hstack([in_bins(of.voxels), in_bins(of.reference)])).groupby(self.patients, sort=False)
+        drawn = times_drawn(sums.ngroups, RESAMPLES) @ sums.sum().to_numpy()
+        voxels, reference = np.hsplit(drawn, 2)
+        frequency = reliability(voxels, reference, voxels).frequency
         low, high = np.full((2, frequency.shape[1]), np.nan)
         some = np.isfinite(frequency).any(axis=0)
         low[some], high[some] = np.nanquantile(frequency[:, some], (0.025, 0.975), axis=0)

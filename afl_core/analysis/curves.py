@@ -145,10 +145,12 @@ class Curves:
         found = np.stack([np.bincount(codes, self.found[:, k]) for k in range(len(THRESHOLDS))], axis=1)
         lesions = np.bincount(codes, self.lesions)
         drawn = times_drawn(len(patients), RESAMPLES)
-        total = (drawn @ lesions)[:, None]
-        shares = np.divide(drawn @ found, total, out=np.full((RESAMPLES, len(THRESHOLDS)), np.nan), where=total > 0)
-        low, high = np.nanquantile(shares, (0.025, 0.975), axis=0)
-        return np.asarray(low), np.asarray(high)
+        total = drawn @ lesions
+        shares = (drawn @ found)[total > 0] / total[total > 0, None]
+        if not len(shares):
+            return np.full(len(THRESHOLDS), np.nan), np.full(len(THRESHOLDS), np.nan)
+        low, high = np.quantile(shares, (0.025, 0.975), axis=0)
+        return low, high
 
     def sensitivity_at(self, false_a_case: float) -> float:
         """Highest sensitivity with at most so many false lesions a case so far; NaN where every threshold has more."""
@@ -190,8 +192,7 @@ def load_curves(opened: Comparison, sources: Sequence[str] = (), *, pool_seeds: 
     Raises:
         DataError: If a source has no counts: it has masks alone, or was measured by an earlier version.
     """
-    table = opened.results.curves()
-    table = table if table.empty else table[table["region"] == opened.region]
+    table = opened.results.curves(where={"region": [opened.region]})
     names, seeds = list_sources(opened.manifest, pool_seeds=pool_seeds)
     members = {name: seeds.get(name, (name,)) for name in names}
     found = rows_by_source(opened, table, members, sources, what="counts at every threshold")
@@ -219,7 +220,7 @@ def _curves(table: pd.DataFrame) -> Curves:
         tp=stacked("tp"),
         fp=stacked("fp"),
         false=stacked("false_lesions"),
-        found=np.stack([lesions_found(np.asarray(of, np.float32)) for of in peaks]).astype(np.float64),
+        found=lesions_found(peaks.to_list()).astype(np.float64),
         reference=table["reference_voxels"].to_numpy(dtype=np.float64),
         lesions=peaks.map(len).to_numpy(dtype=np.float64),
         volume_ml=(table["reference_voxels"] * table["voxel_ml"]).to_numpy(dtype=np.float64),

@@ -90,13 +90,25 @@ def json_text(document: Mapping[str, Any]) -> str:
     return json.dumps(document, indent=1, allow_nan=False) + "\n"
 
 
-def write_table(path: Path, table: "pd.DataFrame") -> None:
+def write_table(path: Path, table: "pd.DataFrame", *, apart: str = "") -> None:
     """Write a table as Parquet, without its index, so that readers never see a half-written file.
 
     It is written in groups of rows, of which a reader that wants some of the rows reads those that hold them.
+
+    Args:
+        path: The file.
+        table: The rows.
+        apart: Column that most readers want one value of: its values lie side by side, each in groups of its own.
     """
+    import pyarrow as pa  # noqa: PLC0415 - most who use this module write no table
+    import pyarrow.parquet as pq  # noqa: PLC0415
+
+    groups = table.groupby(apart).indices.values() if apart else [slice(None)]
     buffer = BytesIO()
-    table.to_parquet(buffer, index=False, row_group_size=2**14)
+    with pq.ParquetWriter(buffer, pa.Schema.from_pandas(table, preserve_index=False)) as writer:
+        for places in groups:
+            rows = pa.Table.from_pandas(table.iloc[places], writer.schema, preserve_index=False)
+            writer.write_table(rows, row_group_size=2**14)
     write_atomically(path, buffer.getvalue())
 
 

@@ -119,7 +119,7 @@ def _write(folder: Path, tables: Mapping[str, pd.DataFrame]) -> dict[str, int]:
             some = rows if whole else rows[rows["source"] == source].drop(columns="source")
             if len(some):
                 path = source_folder(folder, table, source) / f"{name}.parquet"
-                write_table(path, some)
+                write_table(path, some, apart="" if whole else "region")
                 size += path.stat().st_size
     return {name: size}
 

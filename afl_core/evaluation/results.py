@@ -66,9 +66,9 @@ class Results:
         """Whether there are so many rows that they lie in parts."""
         return bool(load_parts(self.folder))
 
-    def curves(self) -> pd.DataFrame:
-        """The counts at every threshold, a row a case and source with probabilities; likewise."""
-        return self._of_patients(self._table(CURVES))
+    def curves(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+        """The counts at every threshold, a row a case and source with probabilities, chosen as by `load_table`."""
+        return self._of_patients(self._table(CURVES, columns, where))
 
     def confidence(self, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
         """Voxels by their probability, likewise; of columns and rows those that are named, as `load_table`."""

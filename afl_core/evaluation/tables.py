@@ -193,7 +193,7 @@ def _is_sound(name: str, column: "pd.Series[Any]") -> bool:
     if name in TEXTS:
         return bool(is_string_dtype(column) and not column.isna().any())
     if name in LISTS:
-        return bool(column.map(lambda value: isinstance(value, np.ndarray | list)).all())
+        return set(map(type, column)) <= {np.ndarray, list}
     if name in NUMBERS:
         return bool(is_numeric_dtype(column) and not np.isinf(column.to_numpy(dtype=float)).any())
     return True

@@ -1,5 +1,6 @@
 """What a map of probabilities would give at every threshold: counts of voxels and lesions on one fixed grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,12 +43,19 @@ class ThresholdCounts:
 
     def lesions_found(self) -> Counts:
         """Number of reference lesions that share a voxel with the prediction, shape (99,)."""
-        return lesions_found(self.lesion_peak)
+        return np.asarray(lesions_found([self.lesion_peak])[0])
 
 
-def lesions_found(peaks: NDArray[np.float32]) -> Counts:
-    """Number of lesions of these highest probabilities that are found at each threshold, shape (99,)."""
-    return np.asarray(np.count_nonzero(peaks[:, None] > THRESHOLDS, axis=0), dtype=np.int64)
+def lesions_found(peaks: Sequence[NDArray[np.float32]]) -> Counts:
+    """Number of lesions that are found at each threshold, shape (cases, 99).
+
+    Args:
+        peaks: Of each case the highest probability in each of its lesions.
+    """
+    every, levels = np.concatenate(peaks).astype(np.float32), len(THRESHOLDS) + 1
+    places = np.repeat(np.arange(len(peaks)), [len(of) for of in peaks]) * levels
+    at_level = np.bincount(places + np.searchsorted(THRESHOLDS, every), minlength=len(peaks) * levels)
+    return np.asarray(np.cumsum(at_level.reshape(-1, levels)[:, :0:-1], axis=1)[:, ::-1])
 
 
 def count_thresholds(

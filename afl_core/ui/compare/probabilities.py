@@ -64,7 +64,7 @@ def _maps(found: Mapping[str, Map]) -> dict[str, ScalarMap]:
 @st.cache_resource(max_entries=8, show_spinner=False)
 def _sources(state: str, _workspace: Comparison) -> Sequence[str]:
     """The first two drawn sources that have counts at every threshold: these come from probabilities."""
-    table = _workspace.results.curves()
+    table = _workspace.results.curves(["key"])
     counted = distinct(table, "source")
     return [name for name in drawn_sources(_workspace) if name in counted][:2]
 
