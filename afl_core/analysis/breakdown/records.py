@@ -150,7 +150,10 @@ def pair_records(records: pd.DataFrame, first: str, second: str) -> pd.DataFrame
 
 def patient_means(units: Units, inside: NDArray[np.bool_]) -> pd.DataFrame:
     """Values of a part of the units, a row a patient and a column a source; indexed by patient."""
-    return units.values[inside].groupby(units.table["patient"][inside].to_numpy(), sort=False).mean()
+    values, patients = units.values[inside], pd.Index(units.table["patient"][inside], name=None)
+    if patients.is_unique:  # as mostly: each is its own mean, and a tenth of a breakdown's time is saved
+        return values.set_axis(patients)
+    return values.groupby(patients, sort=False).mean()
 
 
 def patient_medians(means: pd.DataFrame) -> pd.Series:
