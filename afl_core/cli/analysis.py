@@ -21,6 +21,7 @@ from afl_core.analysis.breakdown.sentences import (
     mean_sentence,
     pair_sentence,
     range_text,
+    shared_sentence,
     tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
@@ -219,6 +220,7 @@ def print_breakdown(breakdown: Breakdown) -> None:
     sentences += (
         [levels_sentence(breakdown.records, units)] if pair else [mean_sentence(records.iloc[0].to_dict(), units)]
     )
+    sentences += [shared_sentence(breakdown.records, units)]
     sentences += [penalty_sentence(units, pair), runs_sentence(units, pair)] if pair else []
     print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
 

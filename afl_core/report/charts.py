@@ -16,6 +16,7 @@ from afl_core.analysis.breakdown.interaction import interaction_sentence, robust
 from afl_core.analysis.breakdown.options import choose_units, lesion_size_bins
 from afl_core.analysis.breakdown.records import compute_grid
 from afl_core.analysis.breakdown.sentences import false_positives_sentences, grid_sentence, levels_sentence
+from afl_core.analysis.breakdown.view_sentences import distribution_sentence, pairs_sentence, recall_sentence
 from afl_core.base.numbers import interval, number, told_apart
 from afl_core.errors import AflError
 from afl_core.figures.bins import plot_grid, plot_means, plot_sweep
@@ -92,7 +93,9 @@ def show_edges(findings: Findings) -> str:
 def show_spread(findings: Findings) -> str:
     """Whole distributions, and recall of lesions by their volume."""
     units = findings.units
-    html = chart(plot_cumulative(units), label="Cumulative distribution of every source", name="cumulative")
+    html = paragraph(distribution_sentence(units))
+    html += chart(plot_cumulative(units), label="Cumulative distribution of every source", name="cumulative")
+    html += paragraph(pairs_sentence(units, findings.pair)) if findings.pair else ""
     html += paragraph(f"Share of the {units.noun} that score up to a value. {units.measure.definition}", "note")
     html += heading("Recall of lesions")
     options = replace(findings.options, level="lesion", metric="detected")
@@ -103,6 +106,7 @@ def show_spread(findings: Findings) -> str:
         size = lesion_size_bins(lesions, findings.breakdown, findings.options)
     except AflError as error:
         return html + paragraph(f"Not shown. {error}", "note")
+    html += paragraph(recall_sentence(lesions, size))
     html += chart(plot_recall(lesions, size), label="Recall of lesions by their volume", name="recall")
     notes = [*false_positives_sentences(lesions), _recall_note(size)]
     return html + "".join(paragraph(text, "note") for text in notes)

@@ -14,7 +14,7 @@ from afl_core.analysis.breakdown.published import (
     Scores,
 )
 from afl_core.analysis.breakdown.regions import together_sentence
-from afl_core.analysis.breakdown.sentences import levels_sentence, tests_sentence
+from afl_core.analysis.breakdown.sentences import levels_sentence, shared_sentence, tests_sentence
 from afl_core.analysis.statistics.bootstrap import resampling_text
 from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS
 from afl_core.base.versions import versions
@@ -52,7 +52,9 @@ def method(findings: Findings) -> str:
         + (f" (and {units.noun} in brackets)." if units.level == "lesion" else "."),
         "Intervals": "Of the mean: BCa bootstrap over patients, "
         f"{resampling_text(units.table['patient'].nunique())}, widened for small n. Means: 95 % each. "
-        + levels_sentence(breakdown.records, units),
+        + " ".join(
+            filter(None, (levels_sentence(breakdown.records, units), shared_sentence(breakdown.records, units)))
+        ),
         "Few patients": f"Below {MIN_PATIENTS} patients there is neither an interval nor a p-value.",
     }
     if units.pairs:

@@ -1,7 +1,15 @@
 """The section of the report on what the sources would find at other thresholds."""
 
 from afl_core.analysis.counted_rows import NothingCountedError
-from afl_core.analysis.curves import FALSE_RATES, HALF, NOTE, grid_end_sentence, load_curves, thresholds_sentence
+from afl_core.analysis.curves import (
+    FALSE_RATES,
+    HALF,
+    NOTE,
+    choice_sentence,
+    grid_end_sentence,
+    load_curves,
+    thresholds_sentence,
+)
 from afl_core.base.numbers import number
 from afl_core.base.words import named
 from afl_core.errors import DataError
@@ -38,8 +46,10 @@ def show_operating_point(findings: Findings) -> str:
         "Best threshold",
     ]
     left = [name for name in names if name not in curves]
+    pair = findings.pair if findings.pair and set(findings.pair) <= set(curves) else None
     return (
-        paragraph(thresholds_sentence(curves))
+        (paragraph(choice_sentence(curves, pair)) if pair else "")
+        + paragraph(thresholds_sentence(curves))
         + table([*columns, *(f"{rate:g}" for rate in FALSE_RATES)], rows, name="operating point")
         + paragraph("The last columns: share of the lesions found with at most so many false lesions a case.", "note")
         + chart(plot_froc(curves, names), label="Lesions found against false lesions a case", name="froc")

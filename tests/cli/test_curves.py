@@ -31,6 +31,13 @@ def test_the_table_the_file_and_the_report_say_the_same(call, parts, tmp_path):
     assert f"{at_half.loc['A-FL', 'lesion_f1']:.3f}" in html
     said = f"Mean Dice at 0.5, and at the best threshold of these cases: FL {at_half.loc['FL', 'mean_dice']:.3f} (best "
     assert said in html
+    usual, best = at_half["mean_dice"], table.groupby("source")["mean_dice"].max()
+    assert usual["A-FL"] - usual["FL"] < -0.1, "it is FL shifted, so that the best thresholds leave no difference"
+    assert best["A-FL"] == pytest.approx(best["FL"])
+    assert (
+        f"A-FL minus FL, mean Dice: {usual['A-FL'] - usual['FL']:+.3f} at 0.5, 0.000 with the threshold of each that "
+        "is best on these cases, which flatters both."
+    ) in html
     assert '<section id="confidence">' in html
     code, _, err = call("confidence", parts / "test", "--out", tmp_path / "out")
     assert code == 0, err

@@ -167,6 +167,16 @@ def levels_sentence(records: pd.DataFrame, units: Units) -> str:
     return f"Intervals of the difference: {levels}{together}." if levels else ""
 
 
+def shared_sentence(records: pd.DataFrame, units: Units) -> str:
+    """That a patient counts in several bins of an axis, so that their n add up to more patients; "" where none does."""
+    bins = records[records["axis"] != ALL].drop_duplicates(["axis", "bin"])
+    patients = units.table["patient"].nunique()
+    if not (bins.groupby("axis")["n"].sum() > patients).any():
+        return ""
+    what = f"A patient with {units.noun} in several bins of an axis counts in each"
+    return f"{what}: their n add up to more than {number_of(patients, 'patient')}."
+
+
 def grid_sentence(grid: pd.DataFrame) -> str:
     """A sentence that no cell of two axes holds enough patients, and what to do; "" where one does.
 

@@ -4,7 +4,15 @@ import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
 from afl_core.analysis.breakdown.options import list_sources
-from afl_core.analysis.curves import NOTE, Curves, by_size, grid_end_sentence, load_curves, thresholds_sentence
+from afl_core.analysis.curves import (
+    NOTE,
+    Curves,
+    by_size,
+    choice_sentence,
+    grid_end_sentence,
+    load_curves,
+    thresholds_sentence,
+)
 from afl_core.analysis.operating_point import RULES, load_validation, match_thresholds
 from afl_core.base.numbers import number
 from afl_core.base.words import number_of
@@ -31,10 +39,11 @@ def show_operating_point(selection: Selection) -> None:
     if not curves:
         st.info("None of the sources that are compared has probabilities.")
         return
-    st.markdown(f"**{plain(thresholds_sentence(curves))}**")
     if selection.pair and set(selection.pair) <= set(curves):
+        st.markdown(f"**{plain(choice_sentence(curves, selection.pair))}**")
         with shown_errors():  # validation results that will not do hide no chart
             _show_matched(selection, curves, selection.pair)
+    st.markdown(plain(thresholds_sentence(curves)))
     size = next((binning for binning in selection.main if binning.axis == "size"), None)
     curves = _choose_size(curves, size) if size and selection.units.level == "case" else curves
     names = selection.units.sources

@@ -233,7 +233,7 @@ def statistic_columns(digits: int) -> dict[str, Any]:
         "interval": text(help=TERMS["BCa interval"]),
         "p": text(help=TERMS["p"]),
         "p (Holm)": text(help=TERMS["p (Holm)"]),
-        "effect": number(format="%+.2f", help=TERMS["Effect"]),
+        "effect": number("effect (-1 to +1)", format="%+.2f", help=TERMS["Effect"]),
         "higher": number(help=TERMS["Higher"]),
         "lower": number(help=TERMS["Lower"]),
         "equal": number(help=TERMS["Equal"]),

@@ -27,6 +27,7 @@ from afl_core.analysis.breakdown.ranking import LEAST_SOURCES
 from afl_core.analysis.breakdown.records import Breakdown, compute_grid
 from afl_core.analysis.breakdown.sentences import capital, false_positives_sentences, grid_sentence, levels_sentence
 from afl_core.analysis.breakdown.units import Units
+from afl_core.analysis.breakdown.view_sentences import distribution_sentence, pairs_sentence, recall_sentence
 from afl_core.base.numbers import interval, number, told_apart
 from afl_core.data.labels import region_title
 from afl_core.errors import DataError
@@ -127,6 +128,7 @@ def _key_of(group: str) -> str:
 
 def _show_slopes(selection: Selection) -> None:
     assert selection.pair
+    st.markdown(f"**{plain(pairs_sentence(selection.units, selection.pair))}**")
     for binning in selection.breakdown.binnings:
         figure = _slopes(selection.key, binning, selection.breakdown, selection.pair)
         show_clickable(figure, selection, name=f"slopes {binning.axis}")
@@ -170,6 +172,7 @@ def _show_trend(selection: Selection) -> None:
 
 
 def _show_distribution(selection: Selection) -> None:
+    st.markdown(f"**{plain(distribution_sentence(selection.units))}**")
     show_clickable(plot_cumulative(selection.units), selection, name="cumulative")
     st.caption(
         plain(f"Share of the {selection.units.noun} that score up to a value. {selection.units.measure.definition}")
@@ -181,6 +184,7 @@ def _show_recall(selection: Selection) -> None:
         raise DataError("These results hold no lesions", todo="Evaluate again")
     lesions = _lesion_units(selection.key, selection)
     size = lesion_size_bins(lesions, selection.breakdown, selection.options)
+    st.markdown(f"**{plain(recall_sentence(lesions, size))}**")
     show_clickable(plot_recall(lesions, size), selection, name="recall")
     st.markdown("\n".join(f"- {plain(sentence)}" for sentence in false_positives_sentences(lesions)))
     st.caption(

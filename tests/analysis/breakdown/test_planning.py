@@ -34,7 +34,8 @@ def test_the_sentence_says_what_it_is():
     table = plan_table(breakdown(), PAIR, 0.1)
     said = planning_sentence(table, assumed=True)
     assert said.startswith(
-        f"Planning, not evidence: a new study would need about {needed_text(table.iloc[0])} such patients"
+        "Planning, not evidence: a new study of these same sources, none trained again, would need about "
+        f"{needed_text(table.iloc[0])} such patients to show that difference"
     )
     few = plan_table(compute_breakdown(make_units(5), ()), PAIR)
     assert planning_sentence(few, assumed=False) == "Nothing can be planned from 5 patients: it takes 6."
