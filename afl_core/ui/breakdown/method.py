@@ -1,6 +1,6 @@
 """What the figures and numbers of Breakdown rest on, a line each; an empty line says nothing."""
 
-from afl_core.analysis.breakdown.sentences import in_sentence, levels_sentence, shared_sentence
+from afl_core.analysis.breakdown.sentences import in_sentence, levels_sentence
 from afl_core.analysis.statistics.bootstrap import resampling_text
 from afl_core.analysis.statistics.ranks import MIN_PATIENTS
 from afl_core.base.words import number_of
@@ -36,7 +36,6 @@ def statistics_method(selection: Selection) -> list[str]:
         f"{units.noun} in a bin are averaged first.",
         f"Interval: BCa bootstrap over patients ({resampling_text(units.table['patient'].nunique())}).",
         levels_sentence(selection.breakdown.records, units),
-        shared_sentence(selection.breakdown.records, units),
         "p: two-sided Wilcoxon signed-rank test. Zero differences are left out and tied ranks averaged; it is "
         "exact up to 50 differences.",
         "Effect: matched rank-biserial correlation.",

@@ -15,6 +15,7 @@ from afl_core.analysis.breakdown.sentences import (
     false_positives_sentences,
     pair_sentence,
     range_text,
+    shared_sentence,
     tests_sentence,
 )
 from afl_core.analysis.breakdown.units import Units
@@ -117,7 +118,9 @@ def show_statistics(selection: Selection) -> None:
         placeholder="–",
         column_config=statistic_columns(selection.units.measure.digits),
     )
-    st.caption(plain(f"{counted_sentence(records, selection.units)}{tests_sentence(breakdown)}"))
+    shared = shared_sentence(breakdown.records, selection.units)
+    shared = f"{shared} " if shared else ""
+    st.caption(plain(f"{counted_sentence(records, selection.units)}{shared}{tests_sentence(breakdown)}"))
     show_details("How these numbers are made", statistics_method(selection))
 
 
