@@ -52,7 +52,7 @@ def rows_by_source(
         )
     by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
     found = {name: [by_source[member] for member in members[name]] for name in wanted}
-    common = sorted(set.intersection(*(set(of.index) for tables in found.values() for of in tables)))
+    common = sorted(set.intersection(*(set(of.index.tolist()) for tables in found.values() for of in tables)))
     if not common:
         todo = "Evaluate all on one data set"
         raise DataError("The sources have no case in common", received=named(wanted), todo=todo)

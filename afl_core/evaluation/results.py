@@ -261,7 +261,7 @@ class Results:
             return table
         places, names = pd.factorize(table["case_id"])
         of = self.manifest().patients(names).of
-        return table.assign(patient=pd.Series([of[name] for name in names], dtype=names.dtype).array[places])
+        return table.assign(patient=pd.Series([of[name] for name in names.tolist()], dtype=names.dtype).array[places])
 
     @contextmanager
     def _turn(self) -> Iterator[None]:

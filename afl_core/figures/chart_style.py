@@ -20,7 +20,7 @@ Facts = tuple[NDArray[np.str_], str]
 MANY = 2000
 """Dots above which WebGL draws them: an SVG of more is slow to move."""
 
-MOST_DOTS = 20_000
+MOST_DOTS = 6_000
 """Dots of a figure that are drawn at most: more would cover one another, and take the browser seconds."""
 
 GREY = "#8C8C8C"

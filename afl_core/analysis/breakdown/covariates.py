@@ -106,7 +106,7 @@ def with_covariates_each(
         sequence: The images on which `contrasts` were measured.
     """
     shared = several[0].reference
-    lesions = set(zip(shared["case_id"], shared["lesion_id"], strict=True))
+    lesions = set(zip(shared["case_id"].tolist(), shared["lesion_id"].tolist(), strict=True))
     known = lesions | {case for case, _ in lesions}
     axes, places = {}, {}
     taken = {label for axis in AXES.values() for label in (axis.label, axis.of_lesion)}
