@@ -312,6 +312,8 @@ def test_many_sources_have_all_their_pairs():
         "pair size A-FL Dice",
     }
     assert page.tables["means size"][0] == ["Bin", "n", *sources]
+    assert "The first of 3 pairs. Dice, all cases: " in page.text
+    assert "The difference is that of the first of 3 pairs of sources." in page.text
 
 
 def test_three_sources_are_ranked_and_two_are_not(with_pictures):

@@ -34,7 +34,8 @@ def conclusion(findings: Findings) -> str:
         return paragraph(mean_sentence(breakdown.records.iloc[0].to_dict(), units), "lead") + note
     sentences = [pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units) for pair in units.pairs]
     rest = bullets(sentences[1:])
-    return paragraph(sentences[0], "lead") + note + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
+    first = f"The first of {number_of(len(sentences), 'pair')}. " if len(sentences) > 1 else ""
+    return paragraph(first + sentences[0], "lead") + note + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
 
 
 def headline(findings: Findings) -> str:
@@ -49,6 +50,8 @@ def headline(findings: Findings) -> str:
         f"for every source (in brackets their {findings.units.noun}, where these are more). "
         "Intervals are not corrected for the number of metrics: read one metric, chosen beforehand."
     )
+    pairs = len(findings.units.pairs)
+    note += f" The difference is that of the first of {number_of(pairs, 'pair')} of sources." if pairs > 1 else ""
     false = "".join(paragraph(sentence, "note") for sentence in false_positives_sentences(findings.units))
     return table(columns, shown, name="headline") + false + paragraph(note, "note")
 
