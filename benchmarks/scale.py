@@ -17,7 +17,7 @@ import pyarrow as pa
 from afl_core.analysis.breakdown.options import Options, choose_binnings, choose_units
 from afl_core.analysis.breakdown.overall import overall
 from afl_core.analysis.breakdown.records import compute_breakdown
-from afl_core.evaluation.comparison import open_comparison
+from afl_core.evaluation.comparison import Comparison, open_comparison
 from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.manifest_sections import DataSection, SettingsSection, SourceSection
 from afl_core.evaluation.parts import append_part
@@ -96,6 +96,14 @@ def timed(said: dict[str, float], name: str, work: Callable[[], object]) -> obje
     return found
 
 
+def headline(tables: tuple[pd.DataFrame, pd.DataFrame], opened: Comparison, options: Options) -> None:
+    """What the first page shows of every source: its means, and its difference from the first source."""
+    first, *others = opened.sources
+    for metric in overall(tables, opened.manifest, options):
+        for other in others:
+            metric.pair(first, other)
+
+
 def measure_reading(folder: Path, level: str) -> dict[str, float]:
     """Opening, what the first page computes at a level, and a moved edge of Breakdown."""
     said: dict[str, float] = {}
@@ -104,7 +112,7 @@ def measure_reading(folder: Path, level: str) -> dict[str, float]:
         timed(said, "read lesions", lambda: opened.lesions)
     tables = opened.rows, opened.lesions if level == "lesion" else pd.DataFrame()
     options = Options(level=level, metric="dsc")
-    timed(said, "headline table", lambda: overall(tables, opened.manifest, options))
+    timed(said, "headline table", lambda: headline(tables, opened, options))
     units = timed(said, "pair the rows", lambda: choose_units(*tables, opened.manifest, options))
     timed(said, "breakdown", lambda: compute_breakdown(units, choose_binnings(units, options)))
     low, high = np.quantile(units.reference["size"], [0.3, 0.7])

@@ -35,7 +35,11 @@ def conclusion(findings: Findings) -> str:
     sentences = [pair_sentence(breakdown.pair(*pair).iloc[0].to_dict(), units) for pair in units.pairs]
     rest = bullets(sentences[1:])
     first = f"The first of {number_of(len(sentences), 'pair')}. " if len(sentences) > 1 else ""
-    return paragraph(first + sentences[0], "lead") + note + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
+    return (
+        paragraph(first + sentences[0], "lead")
+        + note
+        + (fold(_others(sentences), rest) if len(sentences) > 4 else rest)
+    )
 
 
 def headline(findings: Findings) -> str:

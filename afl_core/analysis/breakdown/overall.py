@@ -1,7 +1,7 @@
 """The main metrics over everything, of cases and of lesions: one computation for Overview, report and command line."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
@@ -38,11 +38,12 @@ class Overall:
 
     Attributes:
         units: The cases or lesions, with their values.
-        records: The records of `bin_records` over all of them.
+        records: The records of `bin_records` over all of them, those of pairs not needed.
     """
 
     units: Units
     records: pd.DataFrame
+    _compared: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
     def means(self) -> pd.Series:
@@ -55,8 +56,14 @@ class Overall:
         return patient_medians(patient_means(self.units, np.ones(len(self.units.table), dtype=bool)))
 
     def pair(self, first: str, second: str) -> dict[Any, Any]:
-        """The record of the second source minus the first, in either order."""
-        return pair_records(self.records, first, second).iloc[0].to_dict()
+        """The record of the second source minus the first, in either order.
+
+        The first is compared with all others when one of them is first asked for: a page shows a table of these.
+        """
+        if first not in self._compared:
+            pairs = [pair for pair in self.units.pairs if first in pair]
+            self._compared[first] = bin_records(self.units, None, pairs=pairs)
+        return pair_records(self._compared[first], first, second).iloc[0].to_dict()
 
 
 def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, options: Options) -> tuple[Overall, ...]:
@@ -70,7 +77,7 @@ def overall(tables: tuple[pd.DataFrame, pd.DataFrame], manifest: Manifest, optio
     rows = tables[0] if options.level == "case" else tables[1]
     keys = [key for key in headline_keys(manifest, options.level) if key in rows]
     found = choose_each(tables, manifest, options, keys) if keys else ()
-    return tuple(Overall(units, bin_records(units, None)) for units in found)
+    return tuple(Overall(units, bin_records(units, None, pairs=())) for units in found)
 
 
 def headline_keys(manifest: Manifest, level: Level) -> tuple[str, ...]:

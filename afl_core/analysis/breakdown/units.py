@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -80,6 +81,11 @@ class Units:
         """Every (first, second) of the sources in order."""
         return tuple((a, b) for k, b in enumerate(self.sources) for a in self.sources[:k])
 
+    @cached_property
+    def patient_numbers(self) -> NDArray[np.int64]:
+        """A number for the patient of each row of `table`, from 0 on."""
+        return np.asarray(pd.factorize(self.table["patient"])[0], dtype=np.int64)
+
     def penalties(self, pair: tuple[str, str], inside: NDArray[np.bool_] | slice = slice(None)) -> dict[str, Any]:
         """The columns of a record that say what penalties make of a pair's difference; {} for a metric without any.
 
@@ -89,8 +95,7 @@ class Units:
         """
         if not pair[0] or self.penalised.empty:
             return {}
-        patients = self.table["patient"][inside].to_numpy()
-        return penalty_record(self.values[inside], self.penalised[inside], patients, pair)
+        return penalty_record(self.values[inside], self.penalised[inside], self.patient_numbers[inside], pair)
 
 
 def select_units(
