@@ -15,7 +15,7 @@ from afl_core.analysis.breakdown.options import Options, choose_binnings, choose
 from afl_core.analysis.breakdown.records import Breakdown, compute_breakdown
 from afl_core.analysis.breakdown.regions import correct_together
 from afl_core.analysis.breakdown.sentences import pair_sentence, shows_difference
-from afl_core.analysis.breakdown.units import select_units
+from afl_core.analysis.breakdown.units import select_each
 from afl_core.analysis.counted_rows import rows_by_source
 from afl_core.analysis.statistics.bootstrap import times_drawn
 from afl_core.base.numbers import interval, p_number
@@ -163,13 +163,9 @@ def compare_errors(
     rows = cases.merge(errors, on=["case_id", "source"])
     seeds = {name: tuple(group) for name, group in members.items() if len(group) > 1}
     places = [(part, key) for part, measures in MEASURES.items() for key in measures]
-    breakdowns = [
-        compute_breakdown(
-            select_units(rows, pd.DataFrame(), metric=MEASURES[part][key], sources=tuple(members), seeds=seeds),
-            binnings,
-        )
-        for part, key in places
-    ]
+    measures = [MEASURES[part][key] for part, key in places]
+    paired = select_each(rows, pd.DataFrame(), measures=measures, sources=tuple(members), level="case", seeds=seeds)
+    breakdowns = [compute_breakdown(units, binnings) for units in paired]
     found: dict[str, dict[str, Breakdown]] = {part: {} for part in MEASURES}
     for (part, key), corrected in zip(places, correct_together(breakdowns), strict=True):
         found[part][key] = corrected
