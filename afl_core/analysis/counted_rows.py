@@ -39,7 +39,11 @@ def rows_by_source(
         todo = "If cases.parquet is gone from the folder, copy it there again; else run afl evaluate"
         raise DataError("These results hold no row of a case", received=opened.name, todo=todo)
     if not table.empty:
-        table = table.merge(opened.rows[["case_id", "source", "key"]], on=["case_id", "source", "key"])
+        rows = opened.rows[["case_id", "source", *(["key"] if "key" in opened.rows else [])]]
+        if "key" not in rows:  # of parts it is read where it is needed
+            keys = opened.results.cases(["key"], {"region": [opened.region]}, ordered=False)
+            rows = rows.merge(keys[["case_id", "source", "key"]], on=["case_id", "source"])
+        table = table.merge(rows, on=["case_id", "source", "key"])
     counted = distinct(table, "source")
     there = [name for name, group in members.items() if counted.issuperset(group)]
     wanted = list(sources or there)

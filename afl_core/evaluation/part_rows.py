@@ -148,17 +148,26 @@ def _repeated(text: str, n: int) -> pa.Array:
 
 def _counting(rows: pa.Table, cases: pa.Table, settled: pa.Table) -> pa.Table:
     """The rows whose case, source and region no later part has measured or settled."""
+    of_cases = rows is cases
     cases, settled = cases.select([*KEYS, PART]), settled.select([*KEYS, PART])
     named = sorted(pc.unique(cases["source"]).to_pylist())
     everywhere = settled.filter(pc.equal(settled["source"], ""))
     of_each = [everywhere.set_column(1, "source", _repeated(name, len(everywhere))) for name in named]
     done = pa.concat_tables([cases, settled, *of_each], promote_options="permissive")
-    numbers, of_rows = _numbers(done, rows)
-    if pd.Series(numbers).is_unique:
+    numbers, of_rows = _numbers(done, rows[:0] if of_cases else rows)
+    if are_unique(numbers):
         return rows
+    of_rows = numbers[: len(rows)] if of_cases else of_rows
     last = pd.Series(done[PART].to_numpy()).groupby(numbers).max()
     latest = last.reindex(of_rows).fillna(-1).to_numpy()
     return rows.filter(pa.array(rows[PART].to_numpy() >= latest))
+
+
+def are_unique(numbers: NDArray[np.int64]) -> bool:
+    """Whether no number is there twice; they are 0 or more, and counted where they lie close together."""
+    if len(numbers) and numbers.max() < 8 * len(numbers):
+        return bool(np.bincount(numbers).max() <= 1)
+    return bool(pd.Series(numbers).is_unique)
 
 
 def _numbers(*tables: pa.Table) -> list[NDArray[np.int64]]:

@@ -45,16 +45,20 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def cases(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+    def cases(
+        self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE, *, ordered: bool = True
+    ) -> pd.DataFrame:
         """One row per (case, source, region), with its patient; empty if nothing was evaluated yet.
 
-        Of columns and rows those that are named, as `load_table`.
+        Of columns and rows those that are named, in the order that is asked for, as `load_table`.
         """
-        return self._of_patients(self._table(CASES, columns, where))
+        return self._of_patients(self._table(CASES, columns, where, ordered=ordered))
 
-    def lesions(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+    def lesions(
+        self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE, *, ordered: bool = True
+    ) -> pd.DataFrame:
         """One row per (lesion, source, region), with its patient: reference lesions and false positives; likewise."""
-        return self._of_patients(self._table(LESIONS, columns, where))
+        return self._of_patients(self._table(LESIONS, columns, where, ordered=ordered))
 
     def measured(self) -> pd.DataFrame:
         """Source, region and volume of the reference of every case row, in no order."""
@@ -250,10 +254,16 @@ class Results:
             self._write_manifest(manifest.with_source_renamed(name, to))
 
     def _table(
-        self, name: str, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE
+        self,
+        name: str,
+        columns: Sequence[str] = (),
+        where: Mapping[str, Sequence[str]] = NOWHERE,
+        *,
+        ordered: bool = True,
     ) -> pd.DataFrame:
         """A table as stored; rows of an earlier version, which measured one region, are of that."""
-        return load_table(self.folder, name, self.settings().region, columns=columns, where=where)
+        first = self.settings().region
+        return load_table(self.folder, name, first, columns=columns, where=where, ordered=ordered)
 
     def _of_patients(self, table: pd.DataFrame) -> pd.DataFrame:
         """The rows with a column `patient`, as the manifest has it: a later declaration needs no new measurement."""

@@ -30,7 +30,7 @@ class Stored:
         regions: Every region that was measured, the first one first.
         nowhere: Those that no reference holds.
         somewhere: Sources with a row of any region.
-        rows: The case rows of the region, with the columns of `with_contrast` where that was measured.
+        rows: The case rows of the region, in no order, with the columns of `with_contrast` where that was measured.
         lesions: Its lesion rows, likewise, or what reads them.
         stamp: `Results.stamp` of when it was read.
     """
@@ -58,7 +58,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
     regions, untold = wanted_regions(manifest, everywhere)
     region = pick_region(regions, region, untold=untold)
     where = {"region": [region]}
-    rows, contrast = results.cases(where=where), load_contrast(results.folder)
+    rows, contrast = results.cases(where=where, ordered=False), load_contrast(results.folder)
     check_complete(results.folder, CASES, rows)
     lesions: Lesions = partial(_read_lesions, results, where)
     if not (results.has_parts and contrast.empty):
@@ -69,7 +69,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
 
 
 def _read_lesions(results: Results, where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
-    lesions = results.lesions(where=where)
+    lesions = results.lesions(where=where, ordered=False)
     check_complete(results.folder, LESIONS, lesions)
     return lesions
 

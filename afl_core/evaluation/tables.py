@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype, is_string_dtype
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import damaged
 from afl_core.evaluation.part_rows import CASES as CASES
-from afl_core.evaluation.part_rows import PLAIN, read_rows
+from afl_core.evaluation.part_rows import PLAIN, are_unique, read_rows
 from afl_core.evaluation.parts import load_parts, no_table, read_plain
 from afl_core.metrics import METRICS
 from afl_core.metrics.probability_counts import NEAR_MM
@@ -76,8 +76,8 @@ NUMBERS = frozenset({*METRICS, *(column for columns in NEEDED.values() for colum
 """Columns of numbers, NaN where they are not defined."""
 
 
-RARE = frozenset({"mask_sha256", "predicted_components"})
-"""Columns that take much memory and are looked at for one case at a time: of parts they are read where named."""
+RARE = frozenset({"key", "mask_sha256", "predicted_components"})
+"""Columns of cases and lesions that take much memory and that few look at: of parts they are read where named."""
 
 TRIES = 5
 """How often parts are read again that another process has merged meanwhile."""
@@ -142,9 +142,10 @@ def plain_tables(folder: Path) -> dict[str, pd.DataFrame]:
 def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
     """The rows of a table, of the parts too, where there are any."""
     path, tries = folder / name, TRIES
+    without = () if name in OPTIONAL else RARE
     while parts := load_parts(folder):
         with suppress(FileNotFoundError):
-            table = read_rows(folder, name, [PLAIN, *parts], columns=columns, without=RARE, where=where)
+            table = read_rows(folder, name, [PLAIN, *parts], columns=columns, without=without, where=where)
             if set(parts) <= set(load_parts(folder)):  # else some were merged while they were read
                 return table
         if not (tries := tries - 1):
@@ -185,7 +186,7 @@ def _fault(table: pd.DataFrame, identity: tuple[str, ...]) -> str:
     for name in (*identity, *(["region"] if "region" in table else [])):
         places, names = pd.factorize(table[name])
         numbers = numbers * (len(names) + 1) + places
-    return "" if pd.Series(numbers).is_unique else "it names a row twice"
+    return "" if are_unique(numbers) else "it names a row twice"
 
 
 def _is_sound(name: str, column: "pd.Series[Any]") -> bool:

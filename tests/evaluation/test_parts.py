@@ -57,11 +57,10 @@ def content(results):
     """
     record = results.manifest().record()
     said = {key: value for key, value in record.items() if key not in ("updated", "format", "empty_masks")}
-    lesions = results.lesions().drop(columns=list(RARE), errors="ignore")
-    named = results.lesions(["predicted_components"]).sort_index(axis="columns")
-    return [table.to_json(orient="records") for table in (results.cases(), lesions, named)], json.dumps(
-        said, sort_keys=True
-    )
+    cases, lesions = (of.drop(columns=list(RARE), errors="ignore") for of in (results.cases(), results.lesions()))
+    named = [results.cases(["key"]), results.lesions(["predicted_components"])]
+    tables = (cases, lesions, *(table.sort_index(axis="columns") for table in named))
+    return [table.to_json(orient="records") for table in tables], json.dumps(said, sort_keys=True)
 
 
 STEPS = st.lists(
