@@ -11,6 +11,7 @@ from typing import TypeVar
 from afl_core.base.numbers import significant
 from afl_core.base.words import named, number_of
 from afl_core.data.formats.files import strip_suffix
+from afl_core.data.number_signs import signs_fault
 from afl_core.data.patient_table import (
     ORDER_COLUMNS,
     PARTICIPANTS,
@@ -57,12 +58,6 @@ _DATE = re.compile(
 
 _DAY_NUMBER = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 """A date without signs, if all numbers of a column are such; one alone may be a number."""
-
-_DECIMAL = re.compile(r"[-+]?(?:\d+|\d{1,3}(?:\.\d{3})+),\d+")
-"""A number with a decimal comma."""
-
-_THOUSANDS = re.compile(r"[-+]?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?")
-"""A number with commas between its thousands; some, such as 1,100, can be read either way."""
 
 Value = float | str
 Unit = TypeVar("Unit")
@@ -194,23 +189,9 @@ def _why_not(name: str, values: Mapping[str, str]) -> str:
         return "it says a time, and results are to hold no dates"
     if len(different) < 2:
         return f"its only value is {different[0]}" if different else "no case has a value"
-    if texts and all(_DECIMAL.fullmatch(text) or _THOUSANDS.fullmatch(text) for text in texts):
-        return _with_commas(texts)
+    if fault := signs_fault(different):
+        return fault
     return _too_many_texts(texts, different) if texts and len(different) > MOST_VALUES else ""
-
-
-def _with_commas(texts: Sequence[str]) -> str:
-    """What is wrong with numbers that hold commas, by what these can be in all of them."""
-    decimal = [text for text in texts if not _THOUSANDS.fullmatch(text)]
-    thousands = [text for text in texts if not _DECIMAL.fullmatch(text)]
-    text = (decimal or thousands or texts)[0]
-    with_point, without = text.replace(".", "").replace(",", "."), text.replace(",", "")
-    if decimal and not thousands:
-        return f"its numbers have a decimal comma, such as {text}; write {with_point}"
-    if thousands and not decimal:
-        return f"its numbers have commas between thousands, such as {text}; write {without}"
-    readings = f"write {with_point} where it is decimal, {without} where it stands between thousands"
-    return f"its numbers have a comma, such as {text}, which can be read in two ways; {readings}"
 
 
 def _too_many_texts(texts: Sequence[str], different: Sequence[str]) -> str:

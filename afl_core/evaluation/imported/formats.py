@@ -66,6 +66,14 @@ def _there(rows: Rows, columns: tuple[Column, ...]) -> tuple[Column, ...]:
     return tuple(column for column in columns if rows.has(column.name))
 
 
+def _check_signs(rows: Rows, metrics: tuple[Column, ...], size: str, size_unit: str) -> None:
+    """Raise `DataError` unless the points of the numbers of these metrics and sizes are decimal points."""
+    for column in metrics:
+        rows.check_signs(rows.column(column.name), column.unit)
+    if size:
+        rows.check_signs(size, size_unit)
+
+
 def _nnunet(path: Path) -> Iterator[Entry]:
     """Entries of nnU-Net's summary.json (v2): `metric_per_case`, with a label or a region such as "(1, 2, 3)" each.
 
@@ -102,9 +110,11 @@ def _nnunet_entry(case_id: str, region: str, values: dict[str, Any], where: str)
 
 def _panoptica(rows: Rows) -> Iterator[Entry]:
     """Entries of a panoptica aggregator's file: a column a group and metric, `GROUP-METRIC`; instances are none."""
-    known = {column.name for column in TOOLS["panoptica"].columns}
+    known = {column.name: column.unit for column in TOOLS["panoptica"].columns}
     columns = [(name, *name.rpartition("-")[::2]) for name in rows.columns]
     used = [(name, group, metric) for name, group, metric in columns if group and metric in known]
+    for name, _, metric in used:
+        rows.check_signs(name, known[metric])
     subject = rows.column("subject_name")
     subjects = {row[subject] for _, row in rows.rows}
     for line, row in rows.rows:
@@ -122,6 +132,7 @@ def _brats(rows: Rows, path: Path) -> Iterator[Entry]:
     there, label = _there(rows, TOOLS["brats"].columns), rows.column("Labels")
     case = next((rows.column(name) for name in _CASES if rows.has(name)), "")
     size = rows.column("GT_Complete_Volume") if rows.has("GT_Complete_Volume") else ""
+    _check_signs(rows, there, size, "mm3")
     for line, row in rows.rows:
         where = f"{rows.name}, line {line},"
         values = {c.name: to_number(row[rows.column(c.name)], f"{where} {c.name}") for c in there}
@@ -133,6 +144,7 @@ def _wide(rows: Rows, choice: Choice) -> list[Entry]:
     """Entries of a table with a column a metric."""
     case, columns = rows.column(choice.case), {c.name: rows.column(c.name) for c in choice.metrics}
     model, region, size = (rows.column(name) if name else "" for name in (choice.model, choice.region, choice.size))
+    _check_signs(rows, choice.metrics, size, choice.size_unit)
     entries = []
     for line, row in rows.rows:
         where = f"{rows.name}, line {line},"
@@ -150,6 +162,9 @@ def _long(rows: Rows, choice: Choice) -> list[Entry]:
     if absent := wanted - {row[name] for _, row in rows.rows}:
         there = ", ".join(sorted({row[name] for _, row in rows.rows})[:20])
         raise UsageError(f"{rows.name} has no such metric", received=sorted(absent)[0], todo=f"There are: {there}")
+    for column in choice.metrics:
+        rows.check_signs(value, column.unit, {name: column.name})
+    _check_signs(rows, (), size, choice.size_unit)
     found: dict[tuple[str, str, str], dict[str, float]] = {}
     sizes: dict[tuple[str, str, str], float] = {}
     for line, row in rows.rows:

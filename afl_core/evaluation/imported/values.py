@@ -4,10 +4,12 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from afl_core.base.catalogue import pick
 from afl_core.data.covariates import MISSING
 from afl_core.data.formats.files import strip_suffix
+from afl_core.data.number_signs import signs_fault
 from afl_core.data.patient_table import read_tables
 from afl_core.errors import DataError, UsageError
 from afl_core.evaluation.imported.catalogue import Column
@@ -16,6 +18,10 @@ _NOTHING = MISSING | {"none", "inf", "+inf", "-inf", "infinity", "-infinity"}
 
 SIZE_UNITS: Mapping[str, float] = {"ml": 1.0, "mm3": 1e-3, "voxels": math.nan}
 """Unit of a size to its ml; that of voxels has to be given."""
+
+
+NOTHING_CHOSEN: Mapping[str, str] = MappingProxyType({})
+"""Every row counts."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +86,20 @@ class Rows:
     def has(self, *wanted: str) -> bool:
         """Whether it has these columns, in capitals or not."""
         return {name.casefold() for name in wanted} <= {name.casefold() for name in self.columns}
+
+    def check_signs(self, column: str, unit: str, of: Mapping[str, str] = NOTHING_CHOSEN) -> None:
+        """Raise `DataError` unless the points of a column's numbers are decimal points.
+
+        Args:
+            column: The column.
+            unit: Its unit.
+            of: Column to the value of the rows that count.
+        """
+        rows = (row for _, row in self.rows if all(row[name] == value for name, value in of.items()))
+        if fault := signs_fault([row[column] for row in rows if row[column].casefold() not in _NOTHING], unit):
+            what, _, todo = fault.partition("; ")
+            received = ", ".join((f"column {column}", *of.values()))
+            raise DataError(f"{self.name}: {what}", received=received, todo=todo[0].upper() + todo[1:])
 
 
 def read_rows(path: Path) -> Rows:

@@ -262,7 +262,7 @@ def test_a_size_tells_of_which_region_of_the_references_the_table_is(tmp_path, s
         ("case_id,d\na,87.5\n", "lies between 0 and 1.*87.5 in a.*Divide"),
         ("case_id,d\na,-0.1\n", "lies between 0 and 1"),
         ("case_id,d\na,87 %\n", "something else than a number.*87 %"),
-        ('case_id,d\na,"0,5"\n', "something else than a number"),
+        ('case_id,d\na,"0,5"\n', "its numbers have a decimal comma, such as 0,5.*Write 0.5"),
         ("case_id,d\na,0.5\na,0.6\n", "has a twice"),
         ("case_id,d\n,0.5\n", "names no case"),
         ("case_id,d\na,nan\n", "no value"),
@@ -392,3 +392,24 @@ def test_a_model_of_nnunet_is_imported_with_all_of_its_folds_under_the_name_give
     write_folds(tmp_path / "Dataset501_A")
     found = means(imported(tmp_path, f"A-FL={tmp_path / 'Dataset501_A' / MODELS[1]}"))["Dice (nnU-Net)"]
     assert found == pytest.approx({"A-FL": 0.75})
+
+
+@pytest.mark.parametrize(
+    ("text", "options", "column"),
+    [
+        ("case_id,dice,mm3\na,0.5,850\nb,0.6,1.001\n", {"size": "mm3", "size_unit": "mm3"}, "mm3"),
+        ("case_id,dice,n\na,0.5,12\nb,0.6,1.001\n", {"metrics": (parse_metric("n=lower:count"),)}, "n"),
+        (
+            "case_id,m,value\na,n,12\nb,n,1.001\na,dice,0.5\nb,dice,0.6\n",
+            {"metrics": (parse_metric("n=lower:count"),), "metric": "m"},
+            "value, n",
+        ),
+    ],
+)
+def test_points_between_thousands_are_never_read_as_decimal_ones(tmp_path, text, options, column):
+    (tmp_path / "t.csv").write_text(text)
+    choice = Choice(**({"metrics": (parse_metric("dice=higher"),)} | options))
+    with pytest.raises(DataError, match=r"can be read in two ways.*Write 1\.0010 where it is decimal, 1001 ") as error:
+        import_tables(Request(parse_files([str(tmp_path / "t.csv")]), choice=choice), tmp_path / "out")
+    assert f"(received: column {column})" in str(error.value)
+    assert not (tmp_path / "out").exists()
