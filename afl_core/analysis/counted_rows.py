@@ -36,8 +36,7 @@ def rows_by_source(
         DataError: If there are no rows of cases, or the sources have no case in common.
     """
     if opened.rows.empty:
-        todo = "If cases.parquet is gone from the folder, copy it there again; else run afl evaluate"
-        raise DataError("These results hold no row of a case", received=opened.name, todo=todo)
+        raise DataError("These results hold no row of a case", received=opened.name, todo="Run afl evaluate")
     if not table.empty:
         rows = opened.rows[["case_id", "source", *(["key"] if "key" in opened.rows else [])]]
         if "key" not in rows:  # of parts it is read where it is needed

@@ -73,6 +73,8 @@ def append_part(folder: Path, tables: Mapping[str, pd.DataFrame]) -> None:
 
 def drop_from_parts(folder: Path, source: str) -> None:
     """Remove what parts hold of a source."""
+    of_source = (source_folder(folder, table, source) for table in _tables(folder))
+    _discount(folder, [path for held in of_source for path in held.glob("*.parquet")])
     for table in _tables(folder):
         if (held := source_folder(folder, table, source)).is_dir():
             away = held.rename(held.with_name(f".{secrets.token_hex(4)}"))  # all at once
@@ -87,6 +89,7 @@ def rename_in_parts(folder: Path, source: str, to: str) -> None:
     for table in _tables(folder):
         if (held := source_folder(folder, table, source)).is_dir():
             held.rename(source_folder(folder, table, to))
+    _discount(folder, list(settled))  # they are written anew, with other bytes
     for path, rows in settled.items():
         write_table(path, rows.replace({"source": {source: to}}))
 
@@ -140,6 +143,16 @@ def _merged(folder: Path, parts: Mapping[str, int], loose: Sequence[str]) -> dic
 
 def _keep(folder: Path, parts: Mapping[str, int]) -> None:
     write_atomically(folder / PARTS, (json.dumps({"parts": parts}, indent=1) + "\n").encode())
+
+
+def _discount(folder: Path, files: Sequence[Path]) -> None:
+    """Take the bytes of these files from those of their parts, before they go: a part never has less than is named."""
+    if not (parts := load_parts(folder)):
+        return
+    for path in files:
+        if path.stem in parts:
+            parts[path.stem] = max(0, parts[path.stem] - path.stat().st_size)
+    _keep(folder, parts)
 
 
 def _sweep(folder: Path) -> None:

@@ -13,6 +13,7 @@ from afl_core.evaluation.caveats import is_nowhere
 from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
 from afl_core.evaluation.manifest import MANIFEST, Manifest, damaged
 from afl_core.evaluation.merging import of_region
+from afl_core.evaluation.missing_files import check_files
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete, distinct
 
@@ -54,6 +55,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
     manifest = results.manifest()
     if not manifest.described:
         raise damaged(results.folder, MANIFEST, "no data or sources")
+    check_files(results.folder, manifest)
     everywhere = results.measured()
     regions, untold = wanted_regions(manifest, everywhere)
     region = pick_region(regions, region, untold=untold)

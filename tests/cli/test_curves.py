@@ -64,5 +64,9 @@ def test_counts_without_rows_of_cases_are_one_message(call, parts):
     (parts / "test" / "cases.parquet").unlink()
     code, out, err = call("curves", parts / "test", "--validation", parts / "validation")
     assert code != 0
+    assert "cases.parquet is missing in the results folder test" in " ".join((out + err).split())
+    pd.read_parquet(parts / "validation" / "cases.parquet")[:0].to_parquet(parts / "test" / "cases.parquet")
+    code, out, err = call("curves", parts / "test", "--validation", parts / "validation")
+    assert code != 0
     assert "hold no row of a case" in " ".join((out + err).split())
     assert "unexpected" not in err

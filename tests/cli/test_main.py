@@ -951,7 +951,8 @@ def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
         assert f"This is not a results folder (received: {tmp_path / folder}). {todo}" in error
     (tmp_path / "empty" / "manifest.json").write_text("{}")
     assert "empty/manifest.json is damaged" in afl(command, tmp_path / "empty", "--out", out).error
-    (tmp_path / "empty" / "manifest.json").write_text(make_manifest(tmp_path).model_dump_json())
+    never_evaluated = make_manifest(tmp_path).model_copy(update={"empty_masks": {}})
+    (tmp_path / "empty" / "manifest.json").write_text(never_evaluated.model_dump_json())
     assert "These results hold no evaluated case" in afl(command, tmp_path / "empty", "--out", out).error
 
 

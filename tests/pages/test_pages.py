@@ -80,6 +80,16 @@ def test_damaged_results_are_one_message(app, results):
     assert "damaged" in at.error[0].value
 
 
+@pytest.mark.parametrize("name", ["cases.parquet", "lesions.parquet"])
+@pytest.mark.parametrize("page", ["overview", "compare", "breakdown", "follow_up"])
+def test_a_file_that_is_gone_is_one_message_of_every_page(app, results, name, page):
+    (results.folder / name).unlink()
+    at = app(page)
+    assert [error.value.split(" \\(")[0] for error in at.error] == [
+        f"{name} is missing in the results folder {results.folder.name}"
+    ]
+
+
 def test_compare_opens_the_case_on_which_the_second_source_loses_most(app, results):
     at = app("compare")
     dsc = results.cases().pivot(index="case_id", columns="source", values="dsc")
