@@ -17,6 +17,7 @@ from afl_core.analysis.breakdown.regions import together_sentence
 from afl_core.analysis.breakdown.runs import runs_sentence
 from afl_core.analysis.breakdown.sentences import (
     false_positives_sentences,
+    left_out_sentence,
     levels_sentence,
     mean_sentence,
     pair_sentence,
@@ -222,7 +223,9 @@ def print_breakdown(breakdown: Breakdown) -> None:
     )
     sentences += [shared_sentence(breakdown.records, units)]
     sentences += [penalty_sentence(units, pair), runs_sentence(units, pair)] if pair else []
-    print_result(*filter(None, (*sentences, *false_positives_sentences(units), *breakdown.unbinned)))
+    print_result(
+        *filter(None, (*sentences, *false_positives_sentences(units), left_out_sentence(units), *breakdown.unbinned))
+    )
 
 
 def _cells(record: dict[Any, Any], units: Units, *, pair: bool, apart: bool) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ _TODO = "Give a CSV or TSV file with the columns case_id and patient, or a BIDS 
 _COLUMNS = (frozenset({"case_id", "patient"}), frozenset({"participant_id"}))
 """Columns that a table must have, one set or the other."""
 
-_SEPARATOR = re.compile(r'"?(?i:sep)=([\t;,])"?[ \t;,]*(?:\r|\n)')
+_SEPARATOR = re.compile(r'"?(?i:sep)=([\t;,|])"?[ \t;,|]*(?:\r|\n)')
 """First line of a CSV file in which Excel names the sign between cells."""
 
 ORDER_COLUMNS: Mapping[str, Callable[[str], float]] = MappingProxyType(
@@ -195,7 +195,7 @@ def read_rows(
 ) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
 
-    Tab, semicolon or comma stands between: the one that the first line names, as Excel's `sep=;` does, else the first
+    Tab, semicolon, comma or `|` stands between: the one that the first line names, as Excel's `sep=;` does, else the first
     by which the header has the columns that are needed.
 
     Args:
@@ -249,7 +249,7 @@ def columns_text(columns: Sequence[str]) -> str:
 
 
 def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, list[str]]]]:
-    """The lines and cells of a text table, once by each sign that may stand between cells: tab, semicolon, comma.
+    """The lines and cells of a text table, once by each sign that may stand between cells: tab, `;`, `,` and `|`.
 
     Args:
         path: The file, of at most `MAX_BYTES`; UTF-8, or UTF-16 with its mark.
@@ -266,7 +266,7 @@ def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, lis
         if sign := _CONTROL.search(text):
             received = f"the byte {ord(sign[0])} as sign {sign.start() + 1}"
             raise DataError(f"{path.name} is no text, so no {kind}", received=received, todo=todo)
-        return [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,")]
+        return [_cells(unicodedata.normalize("NFC", text), mark) for mark in (named[1] if named else "\t;,|")]
     except (FileNotFoundError, NotADirectoryError) as error:
         raise DataError("There is no such table", received=path, todo="Check the path") from error
     except UnicodeDecodeError as error:
@@ -278,7 +278,8 @@ def read_tables(path: Path, *, kind: str, todo: str) -> list[list[tuple[int, lis
 
 def _cells(text: str, mark: str) -> list[tuple[int, list[str]]]:
     """Lines and cells of the rows that hold anything."""
-    reader = csv.reader(io.StringIO(text), delimiter=mark)
+    lines = io.StringIO(text, newline=None)  # of Windows, and of a Mac before 2001, as of all others
+    reader = csv.reader(lines, delimiter=mark)
     table = [(reader.line_num, [_clean(cell) for cell in row]) for row in reader]
     start = 1 if _SEPARATOR.match(text) else 0
     return [(line, row) for line, row in table[start:] if any(row)]

@@ -956,6 +956,15 @@ def test_what_is_no_results_folder_is_named(afl, tmp_path, command):
     assert "These results hold no evaluated case" in afl(command, tmp_path / "empty", "--out", out).error
 
 
+def test_breakdown_says_how_many_cases_it_leaves_out_and_why(afl, made):
+    rows = pd.read_parquet(made / "cases.parquet")
+    of_other = (rows["source"] == "A-FL") & rows["case_id"].isin(["case_03", "case_04"])
+    rows.loc[rows["case_id"] == "case_05", "dsc"] = np.nan
+    rows[~of_other].to_parquet(made / "cases.parquet")
+    said = afl("breakdown", made).out
+    assert "Left out of 24 cases: no result of A-FL: 2; metric undefined: 1." in " ".join(said.split())
+
+
 def test_breakdown_of_one_source_has_its_means(afl, made, tmp_path):
     ran = afl("breakdown", made, "--source", "FL", "--out", tmp_path)
     assert ran.code == 0

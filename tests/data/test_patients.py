@@ -404,3 +404,9 @@ def test_a_cell_that_is_no_date_leaves_the_order_of_the_other_patients(tmp_path)
     assert warning.endswith("is no date YYYY-MM-DD, so the names of the cases say the order of time points of P.")
     kept = recorded(json.loads(json.dumps(said.record())), ["a", "b", "c", "d"])
     assert (kept.order, kept.order_in_days) == (said.order, True)
+
+
+@pytest.mark.parametrize("text", ["case_id|patient\na|p1\nb|p1\n", "case_id,patient\ra,p1\rb,p1\r", "sep=|\r\nx|y\r\n"])
+def test_tables_with_bars_and_with_the_line_ends_of_an_old_mac_are_read(tmp_path, text):
+    (tmp_path / "t.csv").write_bytes(text.replace("x|y", "case_id|patient\r\na|p1\r\nb|p1").encode())
+    assert load_patients(tmp_path / "t.csv", ["a", "b"]).of == {"a": "p1", "b": "p1"}

@@ -269,3 +269,12 @@ def in_sentence(label: str) -> str:
     """
     name = label.split(maxsplit=1)[0]
     return label if name.rstrip(",") == "Dice" or not name[1:].rstrip(",").islower() else label[0].lower() + label[1:]
+
+
+def left_out_sentence(units: Units) -> str:
+    """How many units are in no mean, as not every source has a value of them, and why; "" where there are none.
+
+    The page and the command say it in these words.
+    """
+    left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
+    return f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}." if left else ""

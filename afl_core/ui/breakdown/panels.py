@@ -13,6 +13,7 @@ from afl_core.analysis.breakdown.records import ALL, Breakdown
 from afl_core.analysis.breakdown.sentences import (
     evidence_sentence,
     false_positives_sentences,
+    left_out_sentence,
     pair_sentence,
     range_text,
     shared_sentence,
@@ -20,7 +21,6 @@ from afl_core.analysis.breakdown.sentences import (
 )
 from afl_core.analysis.breakdown.units import Units
 from afl_core.base.numbers import interval, p_number
-from afl_core.base.words import number_of
 from afl_core.evaluation.caveats import unmeasured, warnings
 from afl_core.figures.bins import plot_differences, plot_means
 from afl_core.figures.forest import FILLED
@@ -209,11 +209,11 @@ def _axis_words(axis: str, units: Units) -> str:
 
 def _caption(selection: Selection) -> str:
     units = selection.units
-    left = "; ".join(f"{why}: {count}" for why, count in units.left_out.items())
+    left = left_out_sentence(units)
     return (
         (f"{FILLED}, corrected. " if selection.pair else "")
         + f"Large marks: means, each with its own 95 % interval. Dots: {units.noun}; click one to see its voxels. "
-        + (f"Left out of {number_of(len(units.reference), units.noun[:-1])}: {left}. " if left else "")
+        + (f"{left} " if left else "")
         + " ".join(unmeasured(selection.workspace.manifest))
     )
 

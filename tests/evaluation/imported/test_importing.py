@@ -413,3 +413,11 @@ def test_points_between_thousands_are_never_read_as_decimal_ones(tmp_path, text,
         import_tables(Request(parse_files([str(tmp_path / "t.csv")]), choice=choice), tmp_path / "out")
     assert f"(received: column {column})" in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("text", ["case_id|dice\na|0.5\nb|0.75\n", "case_id,dice\ra,0.5\rb,0.75\r"])
+def test_tables_with_bars_and_with_the_line_ends_of_an_old_mac_are_imported(tmp_path, text):
+    (tmp_path / "t.csv").write_bytes(text.encode())
+    choice = Choice((parse_metric("dice=higher"),))
+    rows = import_tables(Request(parse_files([str(tmp_path / "t.csv")]), choice=choice), tmp_path / "out").cases()
+    assert rows.set_index("case_id")["table.dice"].to_dict() == {"a": 0.5, "b": 0.75}
