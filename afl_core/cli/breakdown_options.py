@@ -62,7 +62,7 @@ def build_options(
     """The options as they were typed, but `opened_axes`; raises `UsageError` where one is wrong."""
     level = find_key(dict.fromkeys(get_args(Level)), level, kind="level")
     bins = find_key(BINS, bins, kind="kind of bins")
-    named = None if by is None else tuple(axis_key(part) for part in by.split(","))
+    named = None if by is None else _axis_keys(by)
     axes = DEFAULT_AXES if named is None else named
     if len(set(axes)) < len(axes):
         raise UsageError("Give each axis once", received=by)
@@ -90,7 +90,16 @@ def opened_axes(opened: str | None) -> tuple[str, ...]:
     >>> opened_axes("age, Site"), opened_axes(None)
     (('age', 'site'), ())
     """
-    return tuple(dict.fromkeys(axis_key(part) for part in opened.split(","))) if opened else ()
+    return tuple(dict.fromkeys(_axis_keys(opened))) if opened else ()
+
+
+def _axis_keys(text: str) -> tuple[str, ...]:
+    """Keys of axes that were typed with commas between; raises `UsageError` where one has no name."""
+    parts = text.split(",")
+    if not all(part.strip() for part in parts):
+        todo = "Write the names of axes with one comma between, such as size,roughness"
+        raise UsageError("An axis has no name", received=text, todo=todo)
+    return tuple(axis_key(part) for part in parts)
 
 
 def parse_edges(text: str) -> tuple[str, Edges]:
@@ -106,9 +115,9 @@ def parse_edges(text: str) -> tuple[str, Edges]:
         low, high = (float(number) for number in numbers.split(","))
     except ValueError:
         low = high = math.nan
-    if not -math.inf < low <= high < math.inf:
+    if not -math.inf < low < high < math.inf:
         raise UsageError(
-            "Edges are written AXIS=LOW,HIGH: two numbers, the lower first",
+            "Edges are written AXIS=LOW,HIGH: two different numbers, the lower first",
             received=text,
             todo="For example --edges size=5,20",
         )

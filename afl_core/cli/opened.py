@@ -83,7 +83,7 @@ def training_facts(opened: Comparison, level: Level) -> pd.DataFrame:
     from afl_core.evaluation.references import left_out_sentence, training_references  # noqa: PLC0415 - only these bins need it
 
     if opened.whole is None:
-        raise DataError("The training split is not known", received=opened.problem, todo="Choose other bins")
+        raise DataError(f"The training split is not known. {opened.problem} Without it, choose other bins")
     with progress_bar("Reading") as advance, worker_pool(tasks=len(opened.whole.cases)) as executor:
         table, problems = training_references(
             opened.whole, index=INDEX, progress=advance, executor=executor, level=level

@@ -195,8 +195,8 @@ def read_rows(
 ) -> tuple[tuple[str, ...], list[tuple[int, dict[str, str]]]]:
     """Columns in lower case, and rows with their lines; blanks around cells, and signs that nobody sees, are cut.
 
-    Tab, semicolon, comma or `|` stands between: the one that the first line names, as Excel's `sep=;` does, else the first
-    by which the header has the columns that are needed.
+    Tab, semicolon, comma or `|` stands between: the one that the first line names, as Excel's `sep=;` does, else the
+    first by which the header has the columns that are needed.
 
     Args:
         path: The file.

@@ -159,7 +159,7 @@ class Comparison:
     def needed_cohort(self) -> Cohort:
         """The data set; raises `DataError` where it cannot be opened."""
         if self.cohort is None:
-            raise DataError("The data set of these results cannot be opened", received=self.problem)
+            raise DataError(f"The data set of these results cannot be opened. {self.problem}")
         return self.cohort
 
     def mask_file(self, case_id: str, source: str) -> Path:

@@ -1,5 +1,6 @@
 """`manifest.json` of a results folder: what it may hold, checked when it is read, and what follows from it."""
 
+import shlex
 from collections import Counter
 from collections.abc import Container, Iterable
 from dataclasses import asdict
@@ -176,6 +177,11 @@ def damaged(folder: Path, name: str, reason: object) -> DataError:
     return DataError(f"{folder.name}/{name} is damaged", received=reason, todo=TODO)
 
 
+def link_todo(place: Path, to: str = "NEW_PLACE") -> str:
+    """What to do where a data set was moved: with a link at its old place everything goes on as before."""
+    return f"put a link to its new place there: {shlex.join(['ln', '-s', to, str(place)])}"
+
+
 def whole_cohort(manifest: Manifest) -> Cohort:
     """The data set that a manifest names, with its layout, labels and region.
 
@@ -192,7 +198,13 @@ def whole_cohort(manifest: Manifest) -> Cohort:
             "The data set of these results was not opened on this machine", received=address(data.path), todo=todo
         )
     options = DataOptions(data.kind, settings.labels or None, settings.region, settings.trust_voxel_order)
-    cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
+    try:
+        cohort = options.references(data.folder) if data.kind == MASKS_ALONE.name else options.load(data.folder)
+    except DataError as error:
+        if data.folder.exists() or "://" in address(data.path):
+            raise
+        what, todo = "The data set is not where it was measured", f"or {link_todo(data.folder)}"
+        raise DataError(what, received=data.folder, todo=f"Move it back, {todo}") from error
     if settings.more_regions:
         cohort = with_regions(cohort, settings.choice().regions)
     if not data.patients:

@@ -6,8 +6,9 @@ from typing import Any
 
 import pandas as pd
 
+from afl_core.base.remote import address
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import Manifest
+from afl_core.evaluation.manifest import Manifest, link_todo
 from afl_core.evaluation.pipeline import CaseResult
 from afl_core.evaluation.rows import Settings
 from afl_core.evaluation.tables import TEXTS, in_order
@@ -114,12 +115,16 @@ def check_fits(name: str, manifest: Manifest, place: tuple[str, str], settings: 
         raise DataError(what, todo="Give another --out folder")
     held = (manifest.data.path, manifest.data.kind)
     faults = ("belongs to another data set", "was made with another layout")
+    folder, todo = manifest.data.folder, "Give another --out folder"
+    if manifest.data.path and "://" not in address(manifest.data.path):
+        held = (str(folder.resolve()), held[1])  # a data set that was moved is the same where a link at its place leads
+        todo += "" if folder.exists() else f". If that data set was moved, {link_todo(folder, place[0])}"
     for had, now, what in zip(held, place, faults, strict=True):
         if had not in ("", now):
             raise DataError(
                 f"The results folder {name} {what}",
                 received=f"{now} where it holds {had}",
-                todo="Give another --out folder",
+                todo=todo,
             )
     if not manifest.measured:
         return

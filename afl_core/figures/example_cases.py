@@ -62,9 +62,7 @@ def load_examples(comparison: Comparison, chosen: Mapping[str, str]) -> list[Exa
         DataError: If its reference is missing, or a mask cannot be read.
         GeometryError: If the masks lie on different grids.
     """
-    if comparison.cohort is None:
-        raise DataError("The data set cannot be opened", received=comparison.problem)
-    cases, rows = {case.case_id: case for case in comparison.cohort.cases}, comparison.rows
+    cases, rows = {case.case_id: case for case in comparison.needed_cohort().cases}, comparison.rows
     examples = []
     for role, case_id in chosen.items():
         case = pick(cases, case_id, kind="case")

@@ -406,6 +406,24 @@ def test_a_results_folder_of_other_data_is_refused(afl, cohort, masks, tmp_path)
     assert "belongs to another data set" in afl("evaluate", "--references", masks, *command).error
 
 
+def test_a_data_set_that_was_moved_is_found_by_a_link_as_the_error_says(afl, cohort, masks, tmp_path):
+    given = ("--source", f"A={masks}", "--out", tmp_path / "out", "--case", "Case_C")
+    figure = ("figure", tmp_path / "out", "--out", tmp_path / "figure.png")
+    assert afl("evaluate", "--data", cohort, *given).code == 0
+    new = cohort.rename(tmp_path / "new place")
+    said = f"put a link to its new place there: ln -s NEW_PLACE {cohort}."
+    assert (
+        f"The data set is not where it was measured (received: {cohort}). Move it back, or {said}" in afl(*figure).error
+    )
+    again = afl("evaluate", "--data", new, *given).error
+    assert f"If that data set was moved, put a link to its new place there: ln -s '{new}' {cohort}." in again
+    cohort.symlink_to(new)
+    assert afl(*figure).code == 0
+    assert afl("evaluate", "--data", cohort, *given).code == 0
+    cohort.unlink()
+    assert afl("evaluate", "--data", new, *given).code == 0
+
+
 def test_a_damaged_results_folder_is_one_message(afl, cohort, masks, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
@@ -878,7 +896,7 @@ def test_bins_of_the_training_split_come_from_its_references(afl, cohort, masks,
     assert binned["how"] == "tertiles of the training split (3 values)"
 
 
-WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers, the lower first"
+WRITTEN = "Edges are written AXIS=LOW,HIGH: two different numbers, the lower first"
 
 
 @pytest.mark.parametrize("command", ["breakdown", "report"])
@@ -892,15 +910,24 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers, the lower first"
         (("--source", "FL", "--source", "FL"), "Give each source once"),
         (("--by", "size,roughnes"), "Did you mean roughness?"),
         (("--by", "size,size"), "Give each axis once (received: size,size)"),
-        (("--by", ""), "There is no axis of that name"),
+        (("--by", ""), "An axis has no name"),
         (
             ("--bins", "quartiles"),
             "no kind of bins of that name (received: quartiles). Did you mean tertiles? There are",
         ),
-        (("--bins", "training"), "There is no such folder"),
+        (("--bins", "training"), "The training split is not known. The data set is not where it was measured"),
         *(
             (("--edges", edges), f"{WRITTEN} (received: {edges}). For example --edges size=5,20")
-            for edges in ("size", "size=5", "size=1,2,3", "size=a,b", "size=1,inf", "size=nan,2", "size=9,2")
+            for edges in (
+                "size",
+                "size=5",
+                "size=1,2,3",
+                "size=a,b",
+                "size=1,inf",
+                "size=nan,2",
+                "size=9,2",
+                "size=5,5",
+            )
         ),
         (("--edges", "size=-5,nan"), f"{WRITTEN} (received: size=-5,nan)"),
         (
@@ -909,6 +936,9 @@ WRITTEN = "Edges are written AXIS=LOW,HIGH: two numbers, the lower first"
         ),
         (("--edges", "volume=1,2"), "Edges are for an axis of --by, once each (received: volume=1,2)"),
         (("--by", "size", "--edges", "roughness=0.1,0.2"), "Edges are for an axis of --by, once each"),
+        (("--by", "size,"), "An axis has no name (received: size,). Write the names of axes with one comma between"),
+        (("--opened-before", ","), "An axis has no name (received: ,). Write the names of axes with one comma between"),
+        (("--opened-before", "nonsense"), "There is no axis of that name (received: nonsense). There are: size, "),
         (("--edges", "size=1,2", "--edges", "size=3,4"), "Edges are for an axis of --by, once each"),
     ],
 )

@@ -167,6 +167,13 @@ def _paths(files: Sequence[tuple[str, Path]]) -> list[tuple[str, Path]]:
             paths.append((name, path))
     if not paths or len(paths) > MAX_FILES:
         raise UsageError("Give one to 5,000 tables", received=number_of(len(paths), "file"))
+    given: dict[Path, str] = {}
+    for name, path in paths:
+        if (place := path.resolve()) in given:
+            twice = f"{path}, as {given[place]} and {name}" if name and given[place] else str(path)
+            todo = "Give each table once, under one name; a folder gives all tables in it"
+            raise UsageError(f"The table {path.name} is given twice", received=twice, todo=todo)
+        given[place] = name
     return paths
 
 

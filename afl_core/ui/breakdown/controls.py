@@ -194,7 +194,7 @@ def _training(workspace: Comparison, options: Options) -> tuple[pd.DataFrame | N
     if options.bins != TRAINING:
         return None, {}
     if workspace.whole is None:
-        raise DataError("The training split is not known", received=workspace.problem, todo="Choose other bins")
+        raise DataError(f"The training split is not known. {workspace.problem} Without it, choose other bins")
     with st.spinner("Measuring the references of the training split"):
         return training_references(workspace.whole, index=paths.INDEX, level=options.level)
 

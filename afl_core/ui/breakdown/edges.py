@@ -36,10 +36,12 @@ def choose_edges(defaults: tuple[Binning, ...], units: Units) -> dict[str, Edges
                 typed_edge if typed_edge is not None else edge
                 for typed_edge, edge in zip(typed, binning.edges, strict=True)
             )
-            if low > high:
-                above = " lies above ".join(told_apart(low, high))
-                todo = f"{above}: change one of them. Until then the edges are those shown in grey"
-                st.error(plain(f"{axis.label}: the first edge must not lie above the second, but {todo}."))
+            if low >= high:
+                received = " and ".join(told_apart(low, high))
+                todo = "Change one of them. Until then the edges are those shown in grey"
+                st.error(
+                    plain(f"{axis.label}: the first edge must lie below the second (received: {received}). {todo}.")
+                )
             else:
                 edges[axis.key] = (float(low), float(high))
     return edges

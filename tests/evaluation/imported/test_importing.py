@@ -421,3 +421,20 @@ def test_tables_with_bars_and_with_the_line_ends_of_an_old_mac_are_imported(tmp_
     choice = Choice((parse_metric("dice=higher"),))
     rows = import_tables(Request(parse_files([str(tmp_path / "t.csv")]), choice=choice), tmp_path / "out").cases()
     assert rows.set_index("case_id")["table.dice"].to_dict() == {"a": 0.5, "b": 0.75}
+
+
+@pytest.mark.parametrize(
+    "given", [("X=t.csv", "Y=t.csv"), ("X=t.csv", "d/../t.csv"), ("t.csv", "."), ("X=t.csv", "link.csv")]
+)
+def test_a_table_is_imported_once_whatever_names_it_has(tmp_path, monkeypatch, given):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "t.csv").write_text("case_id,dice\na,0.5\n")
+    (tmp_path / "d").mkdir()
+    if "link.csv" in given:
+        (tmp_path / "link.csv").symlink_to("t.csv")
+    request = Request(parse_files(given), choice=Choice((parse_metric("dice=higher"),)))
+    with pytest.raises(
+        UsageError, match=r"The table (t|link)\.csv is given twice .*Give each table once, under one name"
+    ):
+        import_tables(request, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
