@@ -221,7 +221,7 @@ def test_results_without_a_source_open_on_every_page(app, tmp_path, name):
     if name in ("overview", "breakdown", "follow_up"):
         assert "Loss X-ray needs the references alone" in said
     if name == "loss_xray":
-        assert "all 3 tumours" in said
+        assert "the 3 tumours of 3 measured cases" in said
 
 
 def test_a_split_is_shown_and_saved_by_seed(page, tmp_path):

@@ -53,14 +53,15 @@ def headline(table: pd.DataFrame) -> str:
     kept = 100 * float(kept_at(0.9, gamma.median()))
     does = "hardly focuses" if kept > 90 else "focuses less than FL"
     return (
-        f"A-FL, as released, {does}: its median gamma on {all_tumours(there)} is {figure(gamma.median())}, where "
+        f"A-FL, as released, {does}: its median gamma on {measured_tumours(table)} is {figure(gamma.median())}, where "
         f"FL has 2. A voxel predicted at 0.9 keeps {kept:.1f} % of its cross-entropy with A-FL, and 1 % with FL."
     )
 
 
-def all_tumours(there: pd.DataFrame) -> str:
-    """The number of tumours in words, such as "the 1 tumour" or "all 24 tumours"."""
-    return f"{'the' if len(there) == 1 else 'all'} {number_of(len(there), 'tumour')}"
+def measured_tumours(table: pd.DataFrame) -> str:
+    """How many cases have a tumour among those that were measured, such as "the 11 tumours of 13 measured cases"."""
+    n = number_of(len(tumours(table)), "tumour")
+    return f"the {n} of {number_of(len(table), 'measured case')}"
 
 
 def distance_sentence(name: str, gamma: float, case_id: str) -> str:

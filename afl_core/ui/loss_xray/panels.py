@@ -11,7 +11,7 @@ import pandas as pd
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import AXES, Binning, tertiles
-from afl_core.analysis.xray.findings import all_tumours, figure, findings, headline
+from afl_core.analysis.xray.findings import figure, findings, headline, measured_tumours
 from afl_core.analysis.xray.focusing import gammas
 from afl_core.analysis.xray.store import kept_table
 from afl_core.analysis.xray.table import PREPARATIONS, QUANTITIES, summary, tumours
@@ -161,7 +161,7 @@ def _paper_figure(shown: pd.DataFrame, gamma: Floats, title: str, roughest: floa
 
 def show_findings(selection: Selection) -> None:
     """The quantities' distributions, and what is known of the released code with the numbers of this cohort."""
-    st.markdown(f"### What the released loss does, measured on {all_tumours(tumours(selection.table))}")
+    st.markdown(f"### What the released loss does, measured on {measured_tumours(selection.table)}")
     st.markdown("\n".join(f"- {plain(f.claim)} **{plain(f.measured)}**" for f in findings(selection.table)))
     st.markdown("### All quantities")
     values = {name: selection.shown[key].to_numpy(float) for key, name in QUANTITIES.items() if key != "alpha_va"}

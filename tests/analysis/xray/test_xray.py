@@ -341,6 +341,9 @@ def test_the_findings_say_the_numbers_of_these_cases(balls):
     assert "with volume +1.00" in said
     assert "1 of 10 cases reaches the loss without a tumour" in said
     assert f"{gamma.median():.2g}" in headline(table)
+    of = f"{(table['size'] > 0).sum()} tumours of {len(table)} measured cases"
+    assert f"on the {of} is" in headline(table)
+    assert "all " not in headline(table)  # cases without a tumour, and some that could not be measured, are not in it
     empty = table[table["tumour_voxels"] == 0]
     assert "No case" in headline(empty)
     assert len(findings(empty)) == 1
