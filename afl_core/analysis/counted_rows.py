@@ -9,6 +9,12 @@ from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import distinct
 
+_FROM_MASKS = (
+    "They come with checkpoints and maps of probabilities, not with masks: keep the maps (nnU-Net's "
+    "--save_probabilities), and evaluate into another folder, as for results of an earlier version"
+)
+_FROM_TABLES = "Imported tables hold none: measure maps of probabilities with afl evaluate, into another folder"
+
 
 class NothingCountedError(DataError):
     """A source has no counts, as it gave masks alone: no fault of the results."""
@@ -50,8 +56,7 @@ def rows_by_source(
         raise NothingCountedError(
             f"There are no {what}",
             received=named(absent) if wanted else f"the results {opened.name}",
-            todo="They come with checkpoints and maps of probabilities, not with masks: keep the maps (nnU-Net's "
-            "--save_probabilities), and evaluate into another folder, as for results of an earlier version",
+            todo=_FROM_TABLES if opened.manifest.imported else _FROM_MASKS,
         )
     by_source = {name: table[table["source"] == name].set_index("case_id") for name in counted}
     found = {name: [by_source[member] for member in members[name]] for name in wanted}

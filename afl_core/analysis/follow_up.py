@@ -53,10 +53,6 @@ UNSURE = (
     f"again with --patients CSV {TABLE_ON_PAGE} that has a column date or order."
 )
 NEEDED = "A follow-up needs a patient with two measured time points, and these results have none"
-NEEDED_TODO = (
-    f"Name cases such as sub-01_ses-1 and sub-01_ses-2, or evaluate again with --patients CSV {TABLE_ON_PAGE} that has "
-    "the columns case_id and patient"
-)
 
 TOLERANCE = 1e-9
 """Share by which a volume may miss a threshold: 1.4 times a volume is not exact in binary numbers."""
@@ -110,6 +106,15 @@ def unsure_sentence(opened: Comparison, table: pd.DataFrame) -> str:
 
 def _cases(table: pd.DataFrame) -> list[tuple[str, list[str]]]:
     return [(str(patient), ids.tolist()) for patient, ids in table.groupby("patient")["case_id"].unique().items()]
+
+
+def needed_todo(opened: Comparison) -> str:
+    """What gives a follow-up its time points, in these results."""
+    again = "import the tables again" if opened.manifest.imported else "evaluate again"
+    return (
+        f"Name cases such as sub-01_ses-1 and sub-01_ses-2, or {again} with --patients CSV {TABLE_ON_PAGE} that has "
+        "the columns case_id and patient"
+    )
 
 
 def opened_table(opened: Comparison) -> pd.DataFrame:

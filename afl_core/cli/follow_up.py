@@ -10,12 +10,12 @@ from rich.table import Table
 
 from afl_core.analysis.follow_up import (
     NEEDED,
-    NEEDED_TODO,
     NOT_CLINICAL,
     RULES,
     agreement_of_change,
     category_matrix,
     disagreement_sentence,
+    needed_todo,
     opened_table,
     order_sentence,
     seeds_sentence,
@@ -52,7 +52,7 @@ def follow_up(
     opened = open_compared(results, region)
     table = opened_table(opened)
     if table.empty:
-        raise DataError(NEEDED, received=opened.name, todo=NEEDED_TODO)
+        raise DataError(NEEDED, received=opened.name, todo=needed_todo(opened))
     agreement = agreement_of_change(table)
     _print(table, agreement, f"{order_sentence(opened, table)} {seeds_sentence(opened)}".rstrip())
     print_json(json_text(_document(table, agreement)))

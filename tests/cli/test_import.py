@@ -91,3 +91,19 @@ def test_a_participants_tsv_beside_a_table_gives_its_covariates(tmp_path):
     assert run("import", file, "--out", tmp_path / "out").exit_code == 0
     record = json.loads((tmp_path / "out" / "manifest.json").read_text())
     assert record["covariates"]["columns"] == {"age": {c: 40.0 + k for k, c in enumerate("abcdefg")}}
+
+
+@pytest.mark.parametrize(
+    ("command", "todo"),
+    [
+        ("curves", "Imported tables hold none: measure maps of probabilities with afl evaluate, into another folder."),
+        ("confidence", "Imported tables hold none: measure maps of probabilities with afl evaluate"),
+        ("follow-up", "or import the tables again with --patients CSV"),
+    ],
+)
+def test_errors_about_imported_results_give_advice_that_fits_them(call, tmp_path, command, todo):
+    (tmp_path / "t.csv").write_text("case_id,dice\na,0.5\nb,0.75\n")
+    assert call("import", tmp_path / "t.csv", "--metric", "dice=higher", "--out", tmp_path / "out")[0] == 0
+    code, out, err = call(command, tmp_path / "out")
+    assert code != 0
+    assert todo in " ".join((out + err).split())

@@ -10,13 +10,13 @@ from afl_core.analysis.case_tables import compared_sources
 from afl_core.analysis.follow_up import (
     CATEGORIES,
     NEEDED,
-    NEEDED_TODO,
     NOT_CLINICAL,
     RATERS,
     RULES,
     agreement_of_change,
     category_matrix,
     disagreement_sentence,
+    needed_todo,
     opened_table,
     order_sentence,
     seeds_sentence,
@@ -60,7 +60,7 @@ def choose(workspace: Comparison) -> Selection | None:
         return None
     table = opened_table(workspace)
     if table.empty:
-        st.info(plain(f"{NEEDED}. {NEEDED_TODO}."))
+        st.info(plain(f"{NEEDED}. {needed_todo(workspace)}."))
         return None
     patients = table["patient"].unique().tolist()
     several = number_of(len(patients), "patient has", "patients have")
