@@ -14,8 +14,8 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     """Raise `DataError` where a table of a results folder, or a part of it, is gone; one without rows yet is whole."""
     if gone := _missing_table(folder, manifest):
         raise _missing(folder, manifest, f"{gone} is missing", folder)
+    places = [source_folder(folder, table, of) for table in (*TABLES, SETTLED) for of in sources_of(folder, table)]
     for part, size in load_parts(folder).items():
-        places = [source_folder(folder, table, of) for table in (*TABLES, SETTLED) for of in sources_of(folder, table)]
         files = [place / f"{part}.parquet" for place in places]
         held = sum(path.stat().st_size for path in files if path.is_file())
         if held < size and part in load_parts(folder):  # else another process has merged it meanwhile
