@@ -2,7 +2,7 @@
 
 import json
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
@@ -30,7 +30,7 @@ from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, setting
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import measured_rows
 from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, load_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, Where, load_table
 from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120
@@ -45,18 +45,14 @@ class Results:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def cases(
-        self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE, *, ordered: bool = True
-    ) -> pd.DataFrame:
+    def cases(self, columns: Sequence[str] = (), where: Where = NOWHERE, *, ordered: bool = True) -> pd.DataFrame:
         """One row per (case, source, region), with its patient; empty if nothing was evaluated yet.
 
         Of columns and rows those that are named, in the order that is asked for, as `load_table`.
         """
         return self._of_patients(self._table(CASES, columns, where, ordered=ordered))
 
-    def lesions(
-        self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE, *, ordered: bool = True
-    ) -> pd.DataFrame:
+    def lesions(self, columns: Sequence[str] = (), where: Where = NOWHERE, *, ordered: bool = True) -> pd.DataFrame:
         """One row per (lesion, source, region), with its patient: reference lesions and false positives; likewise."""
         return self._of_patients(self._table(LESIONS, columns, where, ordered=ordered))
 
@@ -70,11 +66,11 @@ class Results:
         """Whether there are so many rows that they lie in parts."""
         return bool(load_parts(self.folder))
 
-    def curves(self, columns: Sequence[str] = (), where: Mapping[str, Sequence[str]] = NOWHERE) -> pd.DataFrame:
+    def curves(self, columns: Sequence[str] = (), where: Where = NOWHERE) -> pd.DataFrame:
         """The counts at every threshold, a row a case and source with probabilities, chosen as by `load_table`."""
         return self._of_patients(self._table(CURVES, columns, where))
 
-    def confidence(self, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+    def confidence(self, columns: Sequence[str], where: Where) -> pd.DataFrame:
         """Voxels by their probability, likewise; of columns and rows those that are named, as `load_table`."""
         return self._of_patients(self._table(CONFIDENCE, columns, where))
 
@@ -253,14 +249,7 @@ class Results:
                 masks.rename(self.folder / "masks" / to)
             self._write_manifest(manifest.with_source_renamed(name, to))
 
-    def _table(
-        self,
-        name: str,
-        columns: Sequence[str] = (),
-        where: Mapping[str, Sequence[str]] = NOWHERE,
-        *,
-        ordered: bool = True,
-    ) -> pd.DataFrame:
+    def _table(self, name: str, columns: Sequence[str], where: Where, *, ordered: bool = True) -> pd.DataFrame:
         """A table as stored; rows of an earlier version, which measured one region, are of that."""
         first = self.settings().region
         return load_table(self.folder, name, first, columns=columns, where=where, ordered=ordered)

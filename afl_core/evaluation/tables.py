@@ -82,7 +82,10 @@ RARE = frozenset({"key", "mask_sha256", "predicted_components"})
 TRIES = 5
 """How often parts are read again that another process has merged meanwhile."""
 
-NOWHERE: Mapping[str, Sequence[str]] = MappingProxyType({})
+Where = Mapping[str, Sequence[str]]
+"""Column to the values of the rows that are read."""
+
+NOWHERE: Where = MappingProxyType({})
 
 
 def distinct(table: pd.DataFrame, column: str) -> set[Any]:
@@ -96,7 +99,7 @@ def load_table(
     first: str,
     *,
     columns: Sequence[str] = (),
-    where: Mapping[str, Sequence[str]] = NOWHERE,
+    where: Where = NOWHERE,
     ordered: bool = True,
 ) -> pd.DataFrame:
     """A table of a results folder, one of `TABLES`; empty if nothing was evaluated yet.
@@ -139,7 +142,7 @@ def plain_tables(folder: Path) -> dict[str, pd.DataFrame]:
     return {name: read_plain(folder, name) for name in TABLES if (folder / name).is_file()}
 
 
-def _read(folder: Path, name: str, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def _read(folder: Path, name: str, columns: Sequence[str], where: Where) -> pd.DataFrame:
     """The rows of a table, of the parts too, where there are any."""
     path, tries = folder / name, TRIES
     without = () if name in OPTIONAL else RARE
