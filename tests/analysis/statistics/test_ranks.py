@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS, holm, signed_ranks
+from afl_core.analysis.statistics.ranks import EXACT_UP_TO, MIN_PATIENTS, holm, mean_ranks, signed_ranks
 
 NAN = math.nan
 TENTHS = st.lists(st.integers(-30, 30).map(lambda tenths: tenths / 10), max_size=70)
@@ -168,3 +168,8 @@ def test_holm_keeps_the_order_and_never_lowers(p, random):
     order = list(range(len(p)))
     random.shuffle(order)
     np.testing.assert_array_equal(holm([p[k] for k in order]), adjusted[order])
+
+
+@given(st.lists(st.sampled_from([0.0, 0.1, 0.25, 1e-300, 3.0, 1e300]) | st.floats(0, 5), max_size=60))
+def test_mean_ranks_are_those_of_a_second_library(values):
+    assert mean_ranks(np.array(values, np.float64)).tolist() == stats.rankdata(values).tolist()
