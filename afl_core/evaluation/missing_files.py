@@ -4,7 +4,7 @@ from pathlib import Path
 
 from afl_core.base.words import named
 from afl_core.errors import DataError
-from afl_core.evaluation.manifest import WITH_PARTS, Manifest
+from afl_core.evaluation.manifest import Manifest
 from afl_core.evaluation.part_rows import SETTLED, source_folder, sources_of
 from afl_core.evaluation.parts import PARTS, load_parts
 from afl_core.evaluation.tables import CASES, LESIONS, OPTIONAL, TABLES
@@ -35,7 +35,7 @@ def _missing(folder: Path, manifest: Manifest, what: str, received: object) -> D
 def _missing_table(folder: Path, manifest: Manifest) -> str:
     """Name of a table, or of the list of parts, that is gone; or ""."""
     there = {name for name in (CASES, LESIONS, *OPTIONAL) if (folder / name).is_file()}
-    if manifest.format == WITH_PARTS and not (folder / PARTS).is_file():
+    if not (folder / PARTS).is_file() and any(sources_of(folder, table) for table in TABLES):
         return PARTS
     if CASES not in there and (there or manifest.imported or (manifest.empty_masks and not load_parts(folder))):
         return CASES

@@ -8,7 +8,7 @@ from made_results import make_manifest, write_results
 from afl_core.errors import DataError
 from afl_core.evaluation import parts
 from afl_core.evaluation.comparison import open_comparison
-from afl_core.evaluation.manifest import MANIFEST, load_manifest
+from afl_core.evaluation.manifest import MANIFEST, WITH_PARTS, load_manifest
 from afl_core.evaluation.missing_files import check_files
 from afl_core.evaluation.parts import PARTS
 from afl_core.evaluation.pipeline import CaseResult
@@ -32,6 +32,14 @@ def test_a_folder_that_was_never_evaluated_opens(tmp_path):
     manifest = make_manifest(tmp_path).model_copy(update={"empty_masks": {}})
     (tmp_path / "out" / MANIFEST).write_text(manifest.model_dump_json())
     assert open_comparison(tmp_path / "out").rows.empty
+
+
+def test_plain_tables_that_were_made_of_parts_open(tmp_path):
+    """As the results of the study are shipped: their manifest still has the form of parts."""
+    folder = write_results(tmp_path / "out")
+    manifest = load_manifest(folder).model_copy(update={"format": WITH_PARTS})
+    (folder / MANIFEST).write_text(manifest.model_dump_json())
+    assert len(open_comparison(folder).rows)
 
 
 @pytest.fixture
