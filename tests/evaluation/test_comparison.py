@@ -48,7 +48,7 @@ def test_a_data_set_that_is_gone_leaves_the_rows(made, cohort):
     opened = open_comparison(made.folder)
     assert len(opened.rows) == 8
     assert (opened.cohort, opened.left_out) == (None, ())
-    assert "no such folder" in opened.problem
+    assert "is not where it was measured" in opened.problem
 
 
 def test_a_split_counts_alone_and_a_later_description_keeps_it(made, cohort, masks):

@@ -81,4 +81,4 @@ def _told(texts: Mapping[str, str], values: Mapping[str, float]) -> str:
     if len(texts) <= MOST_NAMED:
         return ", ".join(texts.values())
     ordered: Sequence[str] = sorted(texts, key=values.__getitem__)
-    return f"from {texts[ordered[0]]} to {texts[ordered[-1]]}, of {len(texts)} sources"
+    return f"from {texts[ordered[0]]} to {texts[ordered[-1]]}, of {number_of(len(texts), 'source')}"
