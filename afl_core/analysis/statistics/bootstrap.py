@@ -17,7 +17,7 @@ MOST_RESAMPLED = 400
 """Rows up to which means are resampled; of more, `_intervals_of_many` gives what resampling tends to."""
 
 MOST_KEPT = 5000
-"""Patients up to which `times_drawn` keeps what it has drawn: 40 MB."""
+"""Patients up to which draws are kept for who asks next: 40 MB."""
 
 DRAWS = 2**17
 """Patients drawn at once: 1 MB, which stays in the cache. All of them in one go take twice as long."""

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri
 
-from afl_core.analysis.statistics.bootstrap import SEED, count_draws
+from afl_core.analysis.statistics.bootstrap import MOST_KEPT, SEED, count_draws
 from afl_core.analysis.statistics.ranks import DECIMALS, EXACT_UP_TO, MIN_PATIENTS
 
 ALPHA, POWER = 0.05, 0.8
@@ -61,17 +61,22 @@ def simulate_power(differences: NDArray[np.float64], patients: int) -> float:
     The test ranks: where many small differences stand against few large ones, it shows
     another sign than their mean has: that shows no such difference.
     """
-    order, drawn = _studies(len(differences), patients)
+    n = len(differences)
+    order, drawn = (_kept_studies if n <= MOST_KEPT else _draw_studies)(n, patients)
     ordered = differences[order]
     ordered = ordered[np.argsort(np.abs(ordered), kind="stable")]  # equal ones of two signs: at random
     return float(np.mean(_rejected(ordered, drawn, float(np.sign(differences.mean())))))
 
 
-@lru_cache(maxsize=4)
-def _studies(n: int, patients: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _draw_studies(n: int, patients: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """An order of n differences, and how often each study draws each of them: the same for all bins of n patients."""
     rng = np.random.default_rng((SEED, patients))
-    return rng.permutation(n), count_draws(rng, n, (STUDIES, patients))
+    order, drawn = rng.permutation(n), count_draws(rng, n, (STUDIES, patients))
+    order.flags.writeable = drawn.flags.writeable = False  # shared by all who ask
+    return order, drawn
+
+
+_kept_studies = lru_cache(maxsize=2)(_draw_studies)
 
 
 def _rejected(ordered: NDArray[np.float64], drawn: NDArray[np.int64], sign: float = 0) -> NDArray[np.bool_]:
