@@ -10,6 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+Where = Mapping[str, Sequence[str]]
+"""Column to the values of the rows that are read."""
+
 PLAIN = ""
 """Name of the plain file among those of parts; it is the first."""
 
@@ -43,7 +46,7 @@ def read_rows(
     *,
     columns: Sequence[str] = (),
     without: Collection[str] = (),
-    where: Mapping[str, Sequence[str]] | None = None,
+    where: Where | None = None,
 ) -> pd.DataFrame:
     """The rows of a table that count in these parts, in the order of the parts.
 
@@ -72,9 +75,7 @@ def read_rows(
     return found
 
 
-def _read(
-    folder: Path, table: str, parts: Sequence[str], columns: Sequence[str], where: Mapping[str, Sequence[str]]
-) -> pa.Table:
+def _read(folder: Path, table: str, parts: Sequence[str], columns: Sequence[str], where: Where) -> pa.Table:
     """The rows of all these parts, with `PART`."""
     found = list[pa.Table]()
     if PLAIN in parts and (path := folder / table).is_file():
@@ -104,7 +105,7 @@ def _columns(folder: Path, table: str, parts: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(name for path in files for name in pq.read_schema(path).names))
 
 
-def _read_file(path: Path, columns: Sequence[str], where: Mapping[str, Sequence[str]]) -> pa.Table:
+def _read_file(path: Path, columns: Sequence[str], where: Where) -> pa.Table:
     """Rows of a file: only those groups of rows are read that may hold a wanted value, by one thread.
 
     A dataset of the file, and threads for each of its columns, take three times as long.
@@ -120,7 +121,7 @@ def _read_file(path: Path, columns: Sequence[str], where: Mapping[str, Sequence[
     return rows.select(wanted).replace_schema_metadata(None)
 
 
-def _groups_with(file: pq.FileMetaData, where: Mapping[str, Sequence[str]]) -> list[int]:
+def _groups_with(file: pq.FileMetaData, where: Where) -> list[int]:
     """The groups of rows that may have one of the values of each column, by its least value and its largest."""
     groups = list(range(file.num_row_groups))
     for place in range(file.num_columns) if where else ():

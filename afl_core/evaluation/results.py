@@ -23,6 +23,7 @@ from afl_core.evaluation.contrast_rows import CONTRAST
 from afl_core.evaluation.manifest import FORMAT, MANIFEST, WITH_PARTS, Manifest, load_manifest
 from afl_core.evaluation.manifest_sections import DataSection, MetricSection, SettingsSection
 from afl_core.evaluation.merging import check_fits, still_missing, with_problems, without_source
+from afl_core.evaluation.part_rows import Where
 from afl_core.evaluation.parts import load_parts
 from afl_core.evaluation.pipeline import CaseResult, shard_masks
 from afl_core.evaluation.replaced import described, replaced
@@ -30,7 +31,7 @@ from afl_core.evaluation.rows import SETTINGS, VERSION, Known, Settings, setting
 from afl_core.evaluation.sources import Source
 from afl_core.evaluation.stored_masks import measured_rows
 from afl_core.evaluation.stored_rows import forget_rows, rename_rows, store_rows
-from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, Where, load_table
+from afl_core.evaluation.tables import CASES, CONFIDENCE, CURVES, LESIONS, NOWHERE, load_table
 from afl_core.metrics import metrics_of
 
 TURN_SECONDS = 120

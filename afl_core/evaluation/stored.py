@@ -1,6 +1,6 @@
 """What a results folder stores of a region: read no further than it is looked at."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -14,6 +14,7 @@ from afl_core.evaluation.contrast_rows import load_contrast, with_contrast
 from afl_core.evaluation.manifest import MANIFEST, Manifest, damaged
 from afl_core.evaluation.merging import of_region
 from afl_core.evaluation.missing_files import check_files
+from afl_core.evaluation.part_rows import Where
 from afl_core.evaluation.results import Results
 from afl_core.evaluation.tables import CASES, LESIONS, check_complete, distinct
 
@@ -70,7 +71,7 @@ def read_stored(results: Results, region: str = "") -> Stored:
     return Stored(manifest, region, regions, nowhere, somewhere, rows, lesions, stamp)
 
 
-def _read_lesions(results: Results, where: Mapping[str, Sequence[str]]) -> pd.DataFrame:
+def _read_lesions(results: Results, where: Where) -> pd.DataFrame:
     lesions = results.lesions(where=where, ordered=False)
     check_complete(results.folder, LESIONS, lesions)
     return lesions

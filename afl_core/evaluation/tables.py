@@ -14,7 +14,7 @@ from pandas.api.types import is_numeric_dtype, is_string_dtype
 from afl_core.errors import DataError
 from afl_core.evaluation.manifest import damaged
 from afl_core.evaluation.part_rows import CASES as CASES
-from afl_core.evaluation.part_rows import PLAIN, are_unique, read_rows
+from afl_core.evaluation.part_rows import PLAIN, Where, are_unique, read_rows
 from afl_core.evaluation.parts import load_parts, no_table, read_plain
 from afl_core.metrics import METRICS
 from afl_core.metrics.probability_counts import NEAR_MM
@@ -81,9 +81,6 @@ RARE = frozenset({"key", "mask_sha256", "predicted_components"})
 
 TRIES = 5
 """How often parts are read again that another process has merged meanwhile."""
-
-Where = Mapping[str, Sequence[str]]
-"""Column to the values of the rows that are read."""
 
 NOWHERE: Where = MappingProxyType({})
 

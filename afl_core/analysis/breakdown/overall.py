@@ -38,12 +38,12 @@ class Overall:
 
     Attributes:
         units: The cases or lesions, with their values.
-        records: The records of `bin_records` over all of them, those of pairs not needed.
+        records: The records of `bin_records` over all of them, of which the sources' own means are read.
     """
 
     units: Units
     records: pd.DataFrame
-    _compared: dict[str, pd.DataFrame] = field(default_factory=dict)
+    _compared: dict[str, pd.DataFrame] = field(default_factory=dict, init=False)
 
     @property
     def means(self) -> pd.Series:

@@ -65,7 +65,7 @@ def planning_sentence(table: pd.DataFrame, *, assumed: bool) -> str:
     about = "" if np.isnan(whole["patients"]) else "about "
     of = "that difference" if assumed else "the difference that was seen"
     return (
-        f"Planning, not evidence: a new study of these same sources, none trained again, would need "
+        "Planning, not evidence: a new study of these same sources, none trained again, would need "
         f"{about}{needed_text(whole)} such patients to show {of} (p below {ALPHA} in {100 * POWER:.0f} of 100 studies)."
     )
 

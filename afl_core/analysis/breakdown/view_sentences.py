@@ -1,6 +1,6 @@
 """The first sentence of views of single cases and lesions: what their chart shows, and no more."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,5 +80,5 @@ def _told(texts: Mapping[str, str], values: Mapping[str, float]) -> str:
     """The texts of all sources, or of many sources those with the lowest and the highest value."""
     if len(texts) <= MOST_NAMED:
         return ", ".join(texts.values())
-    ordered: Sequence[str] = sorted(texts, key=values.__getitem__)
+    ordered = sorted(texts, key=values.__getitem__)
     return f"from {texts[ordered[0]]} to {texts[ordered[-1]]}, of {number_of(len(texts), 'source')}"

@@ -118,9 +118,7 @@ def show_statistics(selection: Selection) -> None:
         placeholder="–",
         column_config=statistic_columns(selection.units.measure.digits),
     )
-    shared = shared_sentence(breakdown.records, selection.units)
-    shared = f"{shared} " if shared else ""
-    st.caption(plain(f"{counted_sentence(records, selection.units)}{shared}{tests_sentence(breakdown)}"))
+    st.caption(plain(f"{counted_sentence(records, selection.units)}{tests_sentence(breakdown)}"))
     show_details("How these numbers are made", statistics_method(selection))
 
 
@@ -137,9 +135,11 @@ def _means(key: str, binning: Binning, _breakdown: Breakdown, pair: tuple[str, s
 
 
 def counted_sentence(records: pd.DataFrame, units: Units) -> str:
-    """What the columns n and units count; "" where they are the same, and only n is shown."""
-    same = (records["units"] == records["n"]).all()
-    return "" if same else f"n counts patients, units counts their {units.noun}. "
+    """What the columns n and units count, to begin a caption; "" where they are the same, and only n is shown."""
+    if (records["units"] == records["n"]).all():
+        return ""
+    shared = shared_sentence(records, units)
+    return f"n counts patients, units counts their {units.noun}. {shared}{' ' if shared else ''}"
 
 
 def statistics_table(records: pd.DataFrame, units: Units, *, one_pair: bool) -> pd.DataFrame:
