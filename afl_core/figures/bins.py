@@ -31,7 +31,7 @@ from afl_core.figures.bin_parts import (
 )
 from afl_core.figures.chart_style import (
     GREY,
-    MANY,
+    MOST_DOTS,
     Pair,
     better_title,
     case_facts,
@@ -70,7 +70,7 @@ def plot_means(breakdown: Breakdown, axis: str, pair: Pair | None = None) -> go.
     units, bins = breakdown.units, shown_bins(breakdown, axis)
     count = len(units.sources)
     lane = LANES / count
-    many = 2 * count * len(units.table) > MANY
+    many = 2 * count * len(units.table) > MOST_DOTS
     dotted, first = (pair, 1) if many and pair else (units.sources, int(many))
     drawn = drawn_units(units, dotted, bins[first:])
     facts = case_facts(units, units.pairs[0] if len(units.pairs) == 1 else None)

@@ -17,11 +17,11 @@ Floats = NDArray[np.float64]
 Facts = tuple[NDArray[np.str_], str]
 """Facts of the case of each dot, as text, and the hover text that reads them."""
 
-MANY = 2000
-"""Dots above which WebGL draws them: an SVG of more is slow to move."""
+MOST_DOTS = 2_000
+"""Dots of a figure that are drawn at most: an SVG of more is slow to move, and they would cover one another.
 
-MOST_DOTS = 6_000
-"""Dots of a figure that are drawn at most: more would cover one another, and take the browser seconds."""
+Plotly's WebGL compiles code from text, which the pages' policy forbids, so it would draw nothing at all.
+"""
 
 GREY = "#8C8C8C"
 """Colour of lines and notes that can be read on light pages and on dark ones."""
@@ -140,7 +140,7 @@ def case_facts(units: Units, pair: Pair | None = None) -> Facts:
 
 
 def add_dots(figure: go.Figure, count: int, **trace: Any) -> None:
-    """Add markers: in SVG, or in WebGL where the whole figure has many; of more than `MOST_DOTS` some, which it says.
+    """Add markers; of more than `MOST_DOTS` in the whole figure some, which it says.
 
     Args:
         figure: The chart.
@@ -153,7 +153,7 @@ def add_dots(figure: go.Figure, count: int, **trace: Any) -> None:
         if all(note.text != said for note in figure.layout.annotations):
             where = {"xref": "paper", "yref": "paper", "x": 1, "y": 0, "xanchor": "right", "yanchor": "bottom"}
             figure.add_annotation(text=said, showarrow=False, font={"size": 12}, **where)
-    (figure.add_scattergl if count > MANY else figure.add_scatter)(mode="markers", **trace)
+    figure.add_scatter(mode="markers", **trace)
 
 
 def _thinned(trace: Mapping[str, Any], share: float) -> dict[str, Any]:

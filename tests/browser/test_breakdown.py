@@ -113,6 +113,15 @@ def test_a_click_on_a_dot_lands_on_its_case_and_lesion(page, serve, level):
     assert float(page.get_by_role("spinbutton", name="Small up to (ml)").input_value()) == 3
 
 
+def test_many_dots_are_drawn_under_the_policy_of_the_page(page, serve):
+    """Of eleven sources, in lesions: Plotly's WebGL would draw none of them there."""
+    address = "/breakdown?results=demo-study&view=Lesions&lesions_view=Lesion recall"
+    page.goto(f"{serve(ROOT / 'app.py')}{address}")
+    page.get_by_text("2,000 of 2,211 dots drawn").wait_for(state="attached", timeout=60_000)
+    assert page.locator(DOTS).count() > 2000
+    assert page.get_by_text("WebGL").count() == 0
+
+
 def test_a_click_in_explore_opens_a_case_and_back_brings_the_choice(page, serve):
     open_breakdown(page, serve, "&view=Explore&explore_right=Roughness&explore_top=Dice, FL")
     left = page.evaluate("location.search")

@@ -21,7 +21,7 @@ def test_of_many_dots_some_are_drawn_evenly_and_it_is_said_once(kind):
     for half in (slice(0, n // 3), slice(n // 3, n)):
         of = {"x": kind(x[half]), "y": kind(-x[half]), "customdata": facts[half], "marker": {"color": x[half]}}
         add_dots(figure, n, **of, name="dots")
-    assert drawn(figure) == [(k, k, k, k) for k in (2000, 4000)]
+    assert drawn(figure) == [(k, k, k, k) for k in (667, 1334)]
     for trace in figure.data:
         assert np.array_equal(np.asarray(trace.y), -np.asarray(trace.x))
         assert np.array_equal(trace.customdata[:, 0].astype(float), np.asarray(trace.x))
