@@ -21,8 +21,9 @@ from afl_core.analysis.statistics.bootstrap import times_drawn
 from afl_core.base.numbers import interval, p_number
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import CHANNELS, PARTS
-from afl_core.metrics.calibration import ERRORS, Reliability, in_bins, reliability
-from afl_core.metrics.probability_counts import LOGIT_BINS, ProbabilityCounts, Reals, mirrored
+from afl_core.metrics.calibration import ERRORS
+from afl_core.metrics.probability_counts import LOGIT_BINS, ProbabilityCounts, mirrored
+from afl_core.metrics.reliability import Reals, Reliability, in_bins, reliability
 
 RESAMPLES, DIGITS = 999, 4
 

@@ -23,7 +23,7 @@ from afl_core.errors import DataError
 from afl_core.evaluation.comparison import Comparison
 from afl_core.evaluation.tables import PARTS
 from afl_core.metrics.calibration import ERRORS
-from afl_core.metrics.probability_counts import Reals
+from afl_core.metrics.reliability import Reals
 from afl_core.metrics.temperature import TEMPERATURES, best_temperature, log_losses, scale, scaled_soft_dice
 
 SOFT = "released_dsc"

@@ -9,7 +9,7 @@ from plotly.subplots import make_subplots
 from afl_core.analysis.confidence import Confidence
 from afl_core.figures.chart_style import GREY, chart_layout, source_dash
 from afl_core.figures.palette import rgb, source_style
-from afl_core.metrics.calibration import BINS
+from afl_core.metrics.reliability import BINS
 
 CENTRES = (np.arange(BINS) + 0.5) / BINS
 

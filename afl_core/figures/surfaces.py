@@ -1,5 +1,6 @@
 """Tumour surfaces in world millimetres, with how far each of their points lies from the reference surface."""
 
+import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -86,7 +87,8 @@ def compute_surfaces(image: Volume | None, reference: Mask | None, predictions: 
         reference's triangles.
     """
     masks = ({} if reference is None else {"Reference": reference}) | dict(predictions)
-    with ThreadPoolExecutor() as pool:  # VTK and compiled code work outside Python's lock
+    # VTK and compiled code work outside Python's lock; one core is left to who answers browsers meanwhile.
+    with ThreadPoolExecutor(max((os.cpu_count() or 2) - 1, 1)) as pool:
         outline = pool.submit(_outline, image)
         meshes = dict(zip(masks, pool.map(_surface, masks.values()), strict=True))
         truth = meshes.get("Reference") if reference is not None else None

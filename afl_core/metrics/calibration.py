@@ -10,61 +10,25 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from afl_core.metrics.probability_counts import FINE, ProbabilityCounts, Reals
-
-BINS = 20
-"""Bins of the reliability curve and of the errors, MONAI's default; each is a union of five of `FINE`."""
-
-
-@dataclass(frozen=True, eq=False)
-class Reliability:
-    """A reliability curve, or those of many cases; NaN in a bin without a voxel.
-
-    Attributes:
-        voxels: Number of voxels in each bin, shape (..., BINS).
-        probability: Mean probability of these voxels, likewise.
-        frequency: Share of them in the reference, likewise.
-    """
-
-    voxels: Reals
-    probability: Reals
-    frequency: Reals
-
-    @property
-    def gap(self) -> Reals:
-        """How far apart probability and frequency are in each bin."""
-        return np.abs(self.probability - self.frequency)
-
-
-def in_bins(fine: NDArray[np.number]) -> Reals:
-    """Sums over finer bins, shape (..., k * BINS), as sums over `BINS`."""
-    return np.asarray(np.asarray(fine, np.float64).reshape(*fine.shape[:-1], BINS, -1).sum(axis=-1))
-
-
-def reliability(
-    voxels: NDArray[np.number], reference: NDArray[np.number], probability: NDArray[np.number]
-) -> Reliability:
-    """The reliability curve of `BINS` equal bins; arguments as the fields of `ProbabilityCounts`."""
-    n, inside, total = (in_bins(of) for of in (voxels, reference, probability))
-    some = np.where(n > 0, n, np.nan)
-    return Reliability(n, total / some, inside / some)
+from afl_core.metrics.probability_counts import ProbabilityCounts
+from afl_core.metrics.reliability import BINS, Reals
 
 
 def ece(counts: ProbabilityCounts) -> Reals:
     """Expected calibration error: mean gap over the voxels; NaN without any."""
-    curve = reliability(counts.voxels, counts.reference, counts.probability)
+    curve = counts.curve
     return _ratio(np.nansum(curve.gap * curve.voxels, axis=-1), curve.voxels.sum(axis=-1))
 
 
 def ace(counts: ProbabilityCounts) -> Reals:
     """Average calibration error: mean gap over the bins that hold a voxel; NaN without any."""
-    gap = reliability(counts.voxels, counts.reference, counts.probability).gap
+    gap = counts.curve.gap
     return _ratio(np.nansum(gap, axis=-1), np.isfinite(gap).sum(axis=-1))
 
 
 def mce(counts: ProbabilityCounts) -> Reals:
     """Maximum calibration error: the largest gap of a bin that holds a voxel; NaN without any."""
-    gap = reliability(counts.voxels, counts.reference, counts.probability).gap
+    gap = counts.curve.gap
     return np.where(np.isfinite(gap).any(axis=-1), np.nan_to_num(gap, nan=0.0).max(axis=-1), np.nan)
 
 
@@ -135,5 +99,3 @@ ERRORS: Mapping[str, CalibrationError] = MappingProxyType(
     }
 )
 """Every error by its key, in the order in which they are shown."""
-
-assert FINE % BINS == 0

@@ -1,22 +1,20 @@
 """Voxels counted by the probability that a map gives them: what calibration needs, so that no map is kept."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from afl_core.base.jit import jit
 from afl_core.errors import UsageError
+from afl_core.metrics.reliability import FINE, Reals, Reliability, reliability
 from afl_core.metrics.surface import ROUNDING_MM, surface_voxels, within
 from afl_core.metrics.thresholds import THRESHOLDS
 from afl_core.regions import BoolArray, bounding_box
 from afl_core.volume import Box, Spacing
 
 Counts = NDArray[np.int64]
-Reals = NDArray[np.float64]
-
-FINE = len(THRESHOLDS) + 1
-"""Bins of the probability, each 0.01 wide: those between `THRESHOLDS`. MONAI's 20 bins, and 10 or 50, are unions."""
 
 PER_OCTAVE, LOWEST, HIGHEST = 8, 46, 24
 """Bins of the logit: eight for every halving of p, down to 2^-46, or of 1 - p, down to 2^-24, the last step of float32
@@ -66,6 +64,11 @@ class ProbabilityCounts:
     probability: Reals
     squared_error: Reals
     logits: NDArray[np.number]
+
+    @cached_property
+    def curve(self) -> Reliability:
+        """The reliability curve of each case."""
+        return reliability(self.voxels, self.reference, self.probability)
 
 
 def count_probabilities(probability: NDArray[np.float32], reference: BoolArray) -> ProbabilityCounts:

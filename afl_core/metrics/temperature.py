@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
-from afl_core.metrics.calibration import BINS
-from afl_core.metrics.probability_counts import LOGIT_EDGES, LOGITS, ProbabilityCounts, Reals
+from afl_core.metrics.probability_counts import LOGIT_EDGES, LOGITS, ProbabilityCounts
 from afl_core.metrics.released import SMOOTHING
+from afl_core.metrics.reliability import BINS, Reals
 
 TEMPERATURES = np.geomspace(0.1, 10, 401)
 """Temperatures that are tried at first, 1 among them."""

@@ -26,6 +26,7 @@ from afl_core.ui.guard import HEADERS, TOKEN, Guard, UploadLimit
 from afl_core.ui.shared.errors import plain
 from afl_core.ui.shared.upload_limits import MAX_FILES, MAX_SERVER_MIB, MAX_SUM_MIB
 from afl_core.ui.thumbnails import thumbnail_route
+from afl_core.ui.viewers.part_route import part_route
 
 LOCAL = ("localhost", "127.0.0.1", "::1")
 NO_TOKEN = "--no-token"
@@ -34,6 +35,10 @@ SHORTEST = 16
 
 STARTUP = "afl_core.ui.startup"
 """Module of what is done once the server answers: importing it takes a second, in which a browser loads its part."""
+
+SWITCH_S = 0.0005
+"""Seconds after which a thread of Python lets another one go on. An answer takes dozens of such turns: with the 0.005
+of Python, slices that a browser asked for came a third later, as the page went on to compute the surfaces."""
 
 SERVER_LOG = "server.log"
 """Name of the log of the server, in `paths.LOGS`."""
@@ -52,6 +57,7 @@ def server_options() -> dict[str, Any]:
     @asynccontextmanager
     async def lifespan(_: st.App) -> AsyncIterator[None]:
         _log_to_file()
+        sys.setswitchinterval(SWITCH_S)
         _beginning.start()
         link = _link(token, os.environ.get("AFL_PAGE", ""))
         sys.stdout.write(f"\n  The workbench is open at {link}\n\n")
@@ -67,7 +73,7 @@ def server_options() -> dict[str, Any]:
             Middleware(UploadLimit, (MAX_FILES, MAX_SUM_MIB * mib, MAX_SERVER_MIB * mib)),
         ],
         "lifespan": lifespan,
-        "routes": [thumbnail_route()],
+        "routes": [thumbnail_route(), part_route()],
         "on_script_error": _show_in_page,
         "exception_handlers": {Exception: _answer_error},
     }

@@ -6,6 +6,7 @@ import numpy as np
 import streamlit as st
 from viewer_app import phantom
 
+from afl_core.ui.viewers.part_route import part_route
 from afl_core.ui.viewers.payload import viewer_payload
 from afl_core.ui.viewers.slices import OfPage, show_viewer
 from afl_core.volume import Mask
@@ -24,3 +25,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+else:
+    app = st.App(__file__, routes=[part_route()])

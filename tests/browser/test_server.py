@@ -24,6 +24,7 @@ ROUTES = (
     "/_stcore/host-config",
     "/favicon.png",
     "/thumbnail/demo/Brats18_SYN_test_000",
+    "/part/0123456789abcdef",
 )
 
 

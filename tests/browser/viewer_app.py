@@ -14,6 +14,7 @@ from afl_core.analysis.label_maps import LabelMaps
 from afl_core.data.formats.files import load_mask, load_volume, save_volume
 from afl_core.figures.stills import still_picture
 from afl_core.figures.surfaces import compute_surfaces
+from afl_core.ui.viewers.part_route import part_route
 from afl_core.ui.viewers.payload import ScalarMap, ViewerCase, ViewerPayload, viewer_payload
 from afl_core.ui.viewers.slices import OfPage, ViewerState, show_viewer
 from afl_core.ui.viewers.surfaces import show_surface_viewer, surfaces_payload
@@ -181,3 +182,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     main()
+else:
+    app = st.App(__file__, routes=[part_route()])

@@ -6,7 +6,8 @@ from afl_core.analysis.confidence import Confidence
 from afl_core.evaluation.tables import PARTS
 from afl_core.figures.confidence import plot_reliability
 from afl_core.figures.palette import source_style
-from afl_core.metrics.probability_counts import FINE, ProbabilityCounts
+from afl_core.metrics.probability_counts import ProbabilityCounts
+from afl_core.metrics.reliability import FINE
 
 
 def made(places) -> Confidence:

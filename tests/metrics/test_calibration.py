@@ -11,7 +11,7 @@ from monai.metrics import CalibrationErrorMetric
 from scipy.special import expit, logit
 
 from afl_core.errors import UsageError
-from afl_core.metrics.calibration import ERRORS, ace, brier, ece, mce, reliability
+from afl_core.metrics.calibration import ERRORS, ace, brier, ece, mce
 from afl_core.metrics.probability_counts import (
     LOGIT_BINS,
     LOGIT_EDGES,
@@ -21,6 +21,7 @@ from afl_core.metrics.probability_counts import (
     mirrored,
     near,
 )
+from afl_core.metrics.reliability import reliability
 from afl_core.metrics.thresholds import THRESHOLDS, count_thresholds
 
 

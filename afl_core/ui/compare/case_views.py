@@ -251,11 +251,15 @@ def _meshes(case: Case, sequence: str, files: tuple[Stamped, ...]) -> "Surfaces"
     return compute_surfaces(*_read(case, sequence, files)[:3])
 
 
-def _read(case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask], str]:
-    """The image (empty space where there is none), the masks, all on one grid, and why the image is missing."""
-    loaded = {} if case.reference is None else {"": load_reference(case)}
+@st.cache_resource(max_entries=2, show_spinner=False)
+def _read(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> tuple[Volume, Mask | None, dict[str, Mask], str]:
+    """The image (empty space where there is none), the masks, all on one grid, and why the image is missing.
+
+    Slices and surfaces are made of the same; a case is some 60 MB, so only those in use are kept.
+    """
+    loaded = {} if _case.reference is None else {"": load_reference(_case)}
     loaded |= {name: load_mask(Path(path)) for name, path, _ in files if not name.startswith((_IMAGE, _REFERENCE))}
-    volume, note = behind(case, sequence, loaded.values())
+    volume, note = behind(_case, sequence, loaded.values())
     for name, mask in loaded.items():
         check_same_grid(volume, mask, names=("the first of them", name or "the reference"))
     reference = loaded.pop("", None)

@@ -8,7 +8,10 @@ from importlib import resources
 from typing import Any
 
 import streamlit as st
+from isal import isal_zlib
 from streamlit.components.v2.types import ComponentRenderer
+
+from afl_core.base.storage import GZIP
 
 _IMPORT = re.compile(r'^import \{[^}]*\} from "\./(\w+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
@@ -52,6 +55,11 @@ def framed(content: Mapping[str, Any]) -> bytes:
     """JSON behind its own length, four bytes with the lowest first, so that raw bytes may follow it."""
     text = json.dumps(content, separators=(",", ":")).encode()
     return len(text).to_bytes(4, "little") + text
+
+
+def zipped(content: bytes) -> bytes:
+    """A gzip for the browser, the same of equal bytes; zlib's takes six times as long for as many bytes."""
+    return isal_zlib.compress(content, level=1, wbits=GZIP)
 
 
 def ignore() -> None:

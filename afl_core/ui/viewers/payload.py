@@ -2,14 +2,14 @@
 
 A payload is a JSON header and parts, each a gzip of uint8 voxels with X running fastest: `image`, `masks` (bit 0 the
 reference, bit 1 and up the sources), `map 0`, `map 1`, ... and `labels`
-(label_codes.py). Each part is an element of its own on the page, so a change of the image sends the image alone.
+(label_codes.py). Each part has an address of its own, so a change of the image sends the image alone.
 """
 
-import gzip
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from afl_core.analysis.label_maps import LabelMaps
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
 from afl_core.regions import bounding_box, foreground
+from afl_core.ui.viewers.component import zipped
 from afl_core.ui.viewers.findings import viewer_findings
 from afl_core.ui.viewers.label_codes import label_part
 from afl_core.volume import Mask, Spacing, Volume, check_same_grid
@@ -31,8 +32,8 @@ _WINDOWS = ((0.5, 99.5), (2.0, 98.0), (10.0, 90.0))
 _TAILS = (8, 223)
 """Bytes of the ends of the window, where there are intensities beyond."""
 
-_GZIP_LEVEL = 3
-"""Level 6 saves 3 % of the bytes of a BraTS-size case and takes twice as long."""
+_SAMPLE = 2**18
+"""Voxels, evenly taken, from which a window is read: its ends lie within 0.1 % of the voxels of those of all."""
 
 
 MARGIN_MM = 10.0
@@ -215,7 +216,8 @@ def _windows(
 ) -> tuple[float, float, list[dict[str, Any]]]:
     """The window at first, and all that are offered: it, narrower ones, and the whole range."""
     inside = values[foreground(values)]
-    cuts = np.percentile(inside if inside.size else values, [p for pair in _WINDOWS for p in pair])
+    inside = inside if inside.size else values.ravel(order="K")
+    cuts = np.percentile(inside[:: -(-inside.size // _SAMPLE)], [p for pair in _WINDOWS for p in pair])
     ranges = {f"{low:g}–{high:g} %": cuts[2 * i : 2 * i + 2] for i, (low, high) in enumerate(_WINDOWS)}
     if window is not None:
         ranges = {"as given": np.array(window)} | ranges
@@ -237,11 +239,18 @@ def _levelled(
     first, last = (_TAILS[0] if least < low else 0), (_TAILS[1] if most > high else 255)
     tails = [(0, least)] * (least < low), [(255, most)] * (most > high)
     knots = [*tails[0], (first, low), (last, high), *tails[1]]
-    byte, intensity = zip(*knots, strict=True)
     image = np.empty(values.shape, np.uint8, order="F")
     for z in range(values.shape[2]):  # a slice at a time: copies of a whole volume stay in the process
-        image[..., z] = np.rint(np.interp(values[..., z], intensity, byte))
+        image[..., z] = np.rint(_interpolated(values[..., z].astype(np.float64), knots))
     return image, knots
+
+
+def _interpolated(values: NDArray[np.float64], knots: Sequence[tuple[int, float]]) -> NDArray[np.float64]:
+    """Bytes of intensities within the knots: what `np.interp` gives, in half the time."""
+    found = np.full_like(values, knots[0][0])
+    for (low, start), (high, end) in pairwise(knots):
+        found += (np.clip(values, start, end) - start) * ((high - low) / (end - start))
+    return found
 
 
 def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
@@ -278,5 +287,4 @@ def _oblique_deg(affine: NDArray[np.float64]) -> float:
 
 
 def _gzip(voxels: NDArray[np.uint8]) -> bytes:
-    # Fortran order: an axial slice is then one contiguous run in the browser. mtime=0: equal voxels, equal bytes.
-    return gzip.compress(voxels.tobytes(order="F"), compresslevel=_GZIP_LEVEL, mtime=0)
+    return zipped(voxels.tobytes(order="F"))  # an axial slice is then one contiguous run in the browser

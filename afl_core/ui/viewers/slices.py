@@ -3,12 +3,11 @@
     case = ViewerCase(image, reference, {"FL": mask}, maps={"FL gradient": ScalarMap(array, "|gradient|", (0, 1))})
     show_viewer(viewer_payload(case), key="viewer")
 
-Each part of the payload is mounted as a hidden element of its own, so that Streamlit sends again only what changed:
-another image leaves the masks where they are. Wire format of an element's `data` (integers little-endian):
+The browser fetches each part of the payload by its digest (part_route.py), and only what changed: another image leaves
+the masks where they are. Wire format of the component's `data` (integers little-endian):
 
-    uint32 n, n bytes JSON options    of a part: key, part, digest; of the viewer: key, report, focus, of, link, and
-                                      what `OfPage` holds
-    the rest                          of a part: its gzip; of the viewer: the header as JSON
+    uint32 n, n bytes JSON options    key, report, focus, of, link, and what `OfPage` holds
+    the rest                          the header as JSON
 """
 
 import json
@@ -19,6 +18,7 @@ from typing import Any, Literal, cast
 import streamlit as st
 
 from afl_core.ui.viewers.component import component, framed, ignore
+from afl_core.ui.viewers.part_route import offer
 from afl_core.ui.viewers.payload import ViewerPayload
 
 Axis = Literal["axial", "coronal", "sagittal"]
@@ -109,12 +109,9 @@ def show_viewer(
         }
         callbacks["on_sequence_change"] = lambda: _choose(page, st.session_state[key].get("sequence"))
     digests = json.loads(payload.header)["parts"]
-    viewer = component("viewer")
-    with st.container(gap=None):
-        for name, part in payload.parts.items():
-            options_of_part = {"key": key, "part": name, "digest": digests[name]}
-            viewer(key=f"{key} {name}", data=framed(options_of_part) + part, height=1)
-        result = viewer(key=key, data=framed(options) + payload.header, **callbacks)
+    for name, part in payload.parts.items():
+        offer(digests[name], part)
+    result = component("viewer")(key=key, data=framed(options) + payload.header, **callbacks)
     view = cast("dict[str, Any] | None", result.get("view")) if report else None
     if not view:
         return ViewerState()

@@ -5,7 +5,6 @@ All scenes share one canvas and one camera, so they turn together. Wire format o
 `points_mm` (float32), `faces` (uint32), and `distance_mm` (float32) where it has distances.
 """
 
-import gzip
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +12,7 @@ import streamlit as st
 
 from afl_core.figures.stills import OUTLINE_COLOUR, scene_colours
 from afl_core.figures.surfaces import DISTANCE_COLOURS, Surface, Surfaces
-from afl_core.ui.viewers.component import component, framed, ignore
+from afl_core.ui.viewers.component import component, framed, ignore, zipped
 
 
 def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
@@ -33,7 +32,7 @@ def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
         "colours": DISTANCE_COLOURS,
     }
     meshes = b"".join(_bytes(surface) for surface in drawn if surface is not None)
-    return framed(header) + gzip.compress(meshes, compresslevel=1, mtime=0)
+    return framed(header) + zipped(meshes)
 
 
 def show_surface_viewer(

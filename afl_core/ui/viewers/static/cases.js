@@ -7,7 +7,7 @@ import { findingAt, goFinding } from "./findings.js";
 import { layout } from "./geometry.js";
 import { buildPanes } from "./panes.js";
 import { buildLanes } from "./strip.js";
-import { arrival, byteLevels, colourRamp, profile } from "./voxels.js";
+import { byteLevels, colourRamp, fetchVoxels, profile } from "./voxels.js";
 import { fillMenus } from "./words.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
@@ -22,15 +22,18 @@ const places = new Map(); // viewer key and case -> crosshair, zoom, window
  */
 export async function loadCase(viewer, header) {
   viewer.root.dataset.ready = "false";
+  const { digest, volumes } = viewer;
   try {
-    const { digest } = viewer;
     const names = Object.keys(header.parts);
-    const volumes = await Promise.all(names.map((part) => arrival(viewer.options.key, part, header.parts[part]).promise));
+    viewer.volumes = new Map(Object.values(header.parts).map((part) => [part, volumes.get(part) ?? fetchVoxels(part)]));
+    const voxels = await Promise.all(names.map((name) => viewer.volumes.get(header.parts[name])));
     if (digest !== viewer.digest) return;
-    const of = (part) => volumes[names.indexOf(part)];
+    const of = (name) => voxels[names.indexOf(name)];
     const maps = header.maps.map((_, i) => of(`map ${i}`));
     adopt(viewer, header, { image: of("image"), masks: of("masks"), maps, labels: of("labels") });
   } catch (error) {
+    if (digest !== viewer.digest) return;
+    viewer.volumes = new Map(); // what failed is asked for anew
     viewer.readout.replaceChildren(`This case cannot be shown: ${error.message}. Reload the page.`);
     viewer.root.dataset.ready = "error";
   }

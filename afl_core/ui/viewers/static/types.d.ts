@@ -27,7 +27,7 @@ export type Header = {
   lesions: Spot[]; false_positives: Spot[]; disagreements: Spot[];
 };
 export type Options = {
-  key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean; part?: string; digest?: string;
+  key: string; report?: boolean; focus?: Voxel | null; of?: string; link?: boolean;
   sequences?: string[]; sequence?: string; // that can stand behind the masks
   height?: number; // of a pane of surfaces, at most, in CSS pixels
   group?: string; // viewers of one group have one crosshair, view and set of switches; their grids are the same

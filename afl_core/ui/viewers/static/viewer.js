@@ -16,7 +16,7 @@ import { listenToControls } from "./keys.js";
 import { drawPane } from "./panes.js";
 import { gather } from "./picture.js";
 import { drawStrip } from "./strip.js";
-import { PLANES, hold } from "./voxels.js";
+import { PLANES } from "./voxels.js";
 import { fillSequences, syncControls, writeReadout } from "./words.js";
 
 /** @type {import("./types").Switches} */
@@ -56,6 +56,7 @@ export class Viewer {
   /** @type {number} Device pixels of a CSS pixel. */ ratio;
   /** @type {{gutter: number, step: number}} */ stripScale;
   /** @type {string} */ digest;
+  /** @type {Map<string, Promise<Uint8Array>>} The parts of the case, by their digests. */ volumes = new Map();
   /** @type {string | null} What the strip, the legend and the choice of a subject were made of. */ stripKey;
   /** @type {string} */ legendKey;
   /** @type {string} */ subjectKey;
@@ -230,7 +231,6 @@ export class Viewer {
  */
 export default function ({ data, parentElement, setStateValue, setTriggerValue }) {
   const { options, rest } = unpack(data);
-  if (options.part) return hold(parentElement, options, rest);
   // Streamlit may have put fresh HTML into the same mount point.
   if (!viewers.get(parentElement)?.root.isConnected) viewers.set(parentElement, new Viewer(parentElement));
   const viewer = viewers.get(parentElement);

@@ -1,9 +1,9 @@
-// Voxels and what is computed from them; no page element here, but for the mount points of volumes.
+// Voxels and what is computed from them; no page element here.
 //
 // Voxel axes 0, 1, 2 point to the patient's right, anterior and superior; index 0 is the left, posterior, inferior end.
 // Masks arrive as one byte a voxel: bit 0 the reference, bit 1 and up the sources.
 
-import { clamp, gunzip, remember } from "./common.js";
+import { clamp } from "./common.js";
 
 /** @typedef {import("./types").Plane} Plane */
 /** @typedef {import("./types").Test} Test */
@@ -11,40 +11,15 @@ import { clamp, gunzip, remember } from "./common.js";
 // Voxel axes that run across the screen, up it, and through the slices.
 export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
 
-// The volumes that have arrived or are waited for: viewer key, part and digest -> {promise, resolve} of voxels.
-const volumes = new Map();
-const holders = new WeakMap(); // mount point of a part -> what it holds
-
 /**
- * The volume of a viewer key, part and digest: a promise of its voxels, and what resolves it.
- * @type {(...names: string[]) => {promise: Promise<Uint8Array>, resolve: (voxels: Uint8Array | Promise<Uint8Array>) =>
- * void}}
+ * The voxels of a part, which the server gives by its digest; the browser unzips them, and keeps them for another visit.
+ * @param {string} digest
+ * @returns {Promise<Uint8Array>}
  */
-export const arrival = (...names) => remember(volumes, JSON.stringify(names), () => Promise.withResolvers());
-
-/**
- * Keeps the voxels of a part for the viewer of the same key while it is on the page; a part has no face.
- * @param {HTMLElement} host
- * @param {import("./types").Options} options
- * @param {Uint8Array} bytes
- * @returns {() => void} Lets go of them.
- */
-export function hold(host, { key, part, digest }, bytes) {
-  host.querySelector(".afl-viewer")?.remove();
-  const mount = remember(holders, host, () => ({ turn: 0, id: null }));
-  const turn = ++mount.turn;
-  const drop = () => volumes.delete(mount.id);
-  const id = JSON.stringify([key, part, digest]);
-  if (mount.id !== id) {
-    drop();
-    mount.id = id;
-    arrival(key, part, digest).resolve(gunzip(bytes).then((buffer) => new Uint8Array(buffer)));
-  }
-  return () => {
-    if (mount.turn !== turn) return;
-    drop();
-    mount.id = null;
-  };
+export async function fetchVoxels(digest) {
+  const answer = await fetch(new URL(`part/${digest}`, document.baseURI));
+  if (!answer.ok) throw new Error(`the server answered ${answer.status} for its voxels`);
+  return new Uint8Array(await answer.arrayBuffer());
 }
 
 /**

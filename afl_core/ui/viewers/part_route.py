@@ -1,0 +1,42 @@
+"""The route of the volumes of viewers, `/part/DIGEST`: the browser unzips them beside its scripts, and keeps them.
+
+Within the messages of a page they would hold up all that comes after them.
+"""
+
+from collections import OrderedDict
+from threading import Lock
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "Content-Encoding": "gzip"}
+"""The address is the hash of what it gives. A browser keeps it for a day, in which a reader comes back to a case."""
+
+MOST_BYTES = 2**28
+"""Size of the parts that wait for a browser at most, together; each page offers its own anew whenever it runs."""
+
+_offered = OrderedDict[str, bytes]()
+_lock = Lock()
+
+
+def offer(digest: str, part: bytes) -> None:
+    """Hold a gzip under its digest for browsers to fetch; those that were offered longest ago make room."""
+    with _lock:
+        _offered[digest] = part
+        _offered.move_to_end(digest)
+        size = sum(map(len, _offered.values()))
+        while size > MOST_BYTES and len(_offered) > 1:
+            size -= len(_offered.popitem(last=False)[1])
+
+
+def part_route() -> Route:
+    """The route."""
+
+    async def answer(request: Request) -> Response:
+        part = _offered.get(request.path_params["digest"])
+        if part is None:
+            return PlainTextResponse("There is no such part.", 404, {"Cache-Control": "no-store"})
+        return Response(part, headers=HEADERS, media_type="application/octet-stream")
+
+    return Route("/part/{digest}", answer, methods=["GET"])
