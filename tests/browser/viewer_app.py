@@ -96,7 +96,7 @@ def payload(name: str, sequence: str) -> ViewerPayload:
 
 
 @st.cache_resource(max_entries=8)
-def surfaces(name: str) -> tuple[bytes, bytes]:
+def surfaces(name: str) -> tuple[ViewerPayload, bytes]:
     case = case_named(name, "T1")
     meshes = compute_surfaces(case.image, case.reference, case.predictions)
     return surfaces_payload(meshes, case.case_id), still_picture(meshes)

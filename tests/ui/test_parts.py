@@ -2,14 +2,16 @@
 
 import asyncio
 import gzip
+import json
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from starlette.applications import Starlette
 
-from afl_core.ui.viewers import part_route, payload
+from afl_core.ui.viewers import part_route
 from afl_core.ui.viewers.component import zipped
+from afl_core.ui.viewers.levels import levelled
 from afl_core.ui.viewers.payload import ViewerCase, viewer_payload
 from afl_core.volume import Volume
 
@@ -34,7 +36,7 @@ def ask(digest):
 
 def test_a_part_is_served_as_a_gzip_that_this_browser_alone_keeps():
     voxels = bytes(range(256)) * 10
-    part_route.offer("abc", zipped(voxels))
+    part_route.offer({"abc": zipped(voxels)})
     status, headers, body = ask("abc")
     assert status == 200
     assert headers["content-encoding"] == "gzip"
@@ -52,10 +54,10 @@ def test_the_parts_that_were_offered_longest_ago_make_room(monkeypatch):
     monkeypatch.setattr(part_route, "MOST_BYTES", 25)
     part_route._offered.clear()
     for digest in "abab":  # b last
-        part_route.offer(digest, bytes(10))
-    part_route.offer("c", bytes(10))
+        part_route.offer({digest: bytes(10)})
+    part_route.offer({"c": bytes(10)})
     assert [ask(digest)[0] for digest in "abc"] == [404, 200, 200]
-    part_route.offer("d", bytes(100))  # more than all may have: alone, but there
+    part_route.offer({"d": bytes(100)})  # more than all may have: alone, but there
     assert [ask(digest)[0] for digest in "abcd"] == [404, 404, 404, 200]
 
 
@@ -65,7 +67,7 @@ def test_bytes_are_those_of_a_linear_interpolation_between_the_knots(seed):
     scale = 10.0 ** rng.integers(-3, 38)
     values = (rng.normal(size=(6, 7, 5)) * scale).astype(np.float32)
     low, high = map(float, sorted(rng.choice(values.ravel(), 2, replace=False)))
-    image, knots = payload._levelled(values, low, high)
+    image, knots = levelled(values, low, high)
     byte, intensity = zip(*knots, strict=True)
     np.testing.assert_array_equal(image, np.rint(np.interp(values, intensity, byte)))
 
@@ -73,5 +75,5 @@ def test_bytes_are_those_of_a_linear_interpolation_between_the_knots(seed):
 def test_a_window_is_read_from_a_sample_of_a_large_image():
     values = np.random.default_rng(1).gamma(2, 100, (160, 160, 60)).astype(np.float32)  # 1.5 million voxels
     header = viewer_payload(ViewerCase(Volume(values, np.eye(4)), None)).header
-    low, high = payload.json.loads(header)["window"]
+    low, high = json.loads(header)["window"]
     assert [np.mean(values < end) for end in (low, high)] == pytest.approx([0.005, 0.995], abs=0.001)

@@ -1,5 +1,6 @@
 """Breakdown page: is a difference one of the losses, or of where 0.5 lies?"""
 
+import plotly.graph_objects as go
 import streamlit as st
 
 from afl_core.analysis.breakdown.bins import Binning
@@ -47,22 +48,19 @@ def show_operating_point(selection: Selection) -> None:
     size = next((binning for binning in selection.main if binning.axis == "size"), None)
     curves = _choose_size(curves, size) if size and selection.units.level == "case" else curves
     names = selection.units.sources
-    charts = {
-        "Lesions found against false lesions": plot_froc(curves, names),
-        "Dice against the threshold": plot_dice(curves, names),
-        "Lesion F1 against the threshold": plot_lesion_f1(curves, names),
-    }
+    cases = hash(next(iter(curves.values())).case_ids)
+    charts = _charts((workspace.state, pool, names, tuple(curves), cases), names, curves)
     for (title, figure), column in zip(charts.items(), st.columns(3, gap="large"), strict=True):
         with column:
             st.markdown(f"### {title}")
             show_chart(figure, f"{workspace.name} {title}", key=title)
     left = [name for name in names if name not in every]
     without = f" Without probabilities: {', '.join(left)}." if left else ""
-    cases = number_of(next(iter(curves.values())).n_cases, "case")
+    counted = number_of(next(iter(curves.values())).n_cases, "case")
     precision = ", ".join(f"{name} {number(of.average_precision, 3)}" for name, of in curves.items())
     st.caption(
         plain(
-            f"{cases}. Marks: 0.5 on the left and on the right, the best threshold of these cases in the middle. "
+            f"{counted}. Marks: 0.5 on the left and on the right, the best threshold of these cases in the middle. "
             f"Bands: 95 % over patients. Average precision: {precision}. {grid_end_sentence(curves)} {NOTE}{without}"
         )
     )
@@ -103,6 +101,16 @@ def _show_matched(selection: Selection, curves: dict[str, Curves], pair: tuple[s
         return
     of_pair = load_validation(workspace, validation, pair, pool_seeds=pool)
     st.markdown(f"**{plain(match_thresholds(curves, of_pair, pair, rule=str(rule)).sentence())}**")
+
+
+@st.cache_resource(max_entries=8, show_spinner="Drawing")
+def _charts(key: tuple[object, ...], names: tuple[str, ...], _of: dict[str, Curves]) -> dict[str, go.Figure]:
+    """The charts by their titles; `key` says of which results, sources and cases."""
+    return {
+        "Lesions found against false lesions": plot_froc(_of, names),
+        "Dice against the threshold": plot_dice(_of, names),
+        "Lesion F1 against the threshold": plot_lesion_f1(_of, names),
+    }
 
 
 @st.cache_resource(max_entries=4, show_spinner="Reading the counts")

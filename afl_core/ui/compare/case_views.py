@@ -233,7 +233,7 @@ def _probabilities(
 
 @st.cache_resource(max_entries=6, show_spinner="Building the surfaces")
 @in_turn("surfaces")
-def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> bytes:
+def _surfaces(_case: Case, sequence: str, files: tuple[Stamped, ...]) -> ViewerPayload:
     from afl_core.ui.viewers.surfaces import surfaces_payload  # noqa: PLC0415 - as above
 
     return surfaces_payload(_meshes(_case, sequence, files), _case.case_id)

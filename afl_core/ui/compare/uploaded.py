@@ -41,7 +41,7 @@ class _Picture:
     slices: ViewerPayload
     note: str
     meshes: "Surfaces"
-    surfaces: bytes
+    surfaces: ViewerPayload
 
 
 def show_outcome(results: Results, sources: Sequence[Source]) -> None:
@@ -77,7 +77,7 @@ def show_outcome(results: Results, sources: Sequence[Source]) -> None:
 
 
 def _show_slices(cohort: Cohort | None, masks: dict[str, Path]) -> None:
-    """Slices and surfaces; their bytes stay in this session, not in the caches that all share."""
+    """Slices and surfaces; they stay in this session, not in the caches that all share."""
     case = cohort.cases[0] if cohort else None
     if case is None:
         return

@@ -1,9 +1,10 @@
-"""The route of the volumes of viewers, `/part/DIGEST`: the browser unzips them beside its scripts, and keeps them.
+"""The route of what viewers draw, `/part/DIGEST`: the browser unzips it beside its scripts, and keeps it.
 
-Within the messages of a page they would hold up all that comes after them.
+Within the messages of a page volumes and meshes would hold up all that comes after them.
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from threading import Lock
 
 from starlette.requests import Request
@@ -20,11 +21,12 @@ _offered = OrderedDict[str, bytes]()
 _lock = Lock()
 
 
-def offer(digest: str, part: bytes) -> None:
-    """Hold a gzip under its digest for browsers to fetch; those that were offered longest ago make room."""
+def offer(parts: Mapping[str, bytes]) -> None:
+    """Hold gzips by their digests for browsers to fetch; those that were offered longest ago make room."""
     with _lock:
-        _offered[digest] = part
-        _offered.move_to_end(digest)
+        for digest, part in parts.items():
+            _offered[digest] = part
+            _offered.move_to_end(digest)
         size = sum(map(len, _offered.values()))
         while size > MOST_BYTES and len(_offered) > 1:
             size -= len(_offered.popitem(last=False)[1])

@@ -7,9 +7,8 @@ reference, bit 1 and up the sources), `map 0`, `map 1`, ... and `labels`
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -19,22 +18,15 @@ from numpy.typing import NDArray
 from afl_core.analysis.label_maps import LabelMaps
 from afl_core.errors import GeometryError, UsageError
 from afl_core.figures.palette import AGREEMENT_COLOURS, ERROR_COLOURS, REFERENCE_COLOUR, SOURCE_COLOURS
-from afl_core.regions import bounding_box, foreground
+from afl_core.regions import bounding_box
 from afl_core.ui.viewers.component import zipped
 from afl_core.ui.viewers.findings import viewer_findings
 from afl_core.ui.viewers.label_codes import label_part
+from afl_core.ui.viewers.levels import levelled, scaled, windows
 from afl_core.volume import Mask, Spacing, Volume, check_same_grid
 
 MAP_COLOURS = ("#000004", "#57106e", "#bc3754", "#f98e09", "#fcffa4")
 """Inferno at its quarters: lightness grows with the value, so it reads with any colour vision."""
-
-_WINDOWS = ((0.5, 99.5), (2.0, 98.0), (10.0, 90.0))
-_TAILS = (8, 223)
-"""Bytes of the ends of the window, where there are intensities beyond."""
-
-_SAMPLE = 2**18
-"""Voxels, evenly taken, from which a window is read: its ends lie within 0.1 % of the voxels of those of all."""
-
 
 MARGIN_MM = 10.0
 """Room around masks that have no image behind them."""
@@ -93,15 +85,21 @@ class ViewerCase:
 
 @dataclass(frozen=True)
 class ViewerPayload:
-    """A case as bytes.
+    """What a viewer draws of a case, as bytes.
 
     Attributes:
-        header: JSON text with geometry, names, colours, window, findings, and the digest of every part.
+        header: JSON text with names, colours and geometry, of slices window and findings too, and every part's digest.
         parts: Name of the part to its bytes, compressed with gzip.
     """
 
     header: bytes
     parts: Mapping[str, bytes]
+
+    @property
+    def by_digest(self) -> dict[str, bytes]:
+        """The parts by their digests, which are their addresses."""
+        digests = json.loads(self.header)["parts"]
+        return {digests[name]: part for name, part in self.parts.items()}
 
 
 def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = None) -> ViewerPayload:
@@ -124,14 +122,14 @@ def viewer_payload(case: ViewerCase, *, window: tuple[float, float] | None = Non
     with np.errstate(over="ignore", invalid="ignore"):
         if not np.isfinite(values.sum()):  # to look for NaN in every voxel takes ten times as long
             values = np.nan_to_num(values)
-    low, high, presets = _windows(values, window)
-    image, knots = _levelled(values, low, high)
+    low, high, presets = windows(values, window)
+    image, knots = levelled(values, low, high)
     bits = np.zeros(image.shape, dtype=np.uint8, order="F")
     for bit, mask in _masks(case).items():
         if box := bounding_box(mask.array):
             bits[box] |= mask.array[box].view(np.uint8) << bit
     parts = {"image": _gzip(image), "masks": _gzip(bits)}
-    parts |= {f"map {i}": _gzip(_scaled(m.values, *m.limits)) for i, m in enumerate(case.maps.values())}
+    parts |= {f"map {i}": _gzip(scaled(m.values, *m.limits)) for i, m in enumerate(case.maps.values())}
     codes, labels = label_part(case.labels, tuple(case.predictions), bits) if case.labels else (None, None)
     parts |= {} if codes is None else {"labels": _gzip(codes)}
     header = {
@@ -209,55 +207,6 @@ def _described(case: ViewerCase) -> dict[str, Any]:
         "near": first if case.near else None,
         "start": [n // 2 for n in case.image.array.shape] if first is None else first["voxel"],
     }
-
-
-def _windows(
-    values: NDArray[np.float32], window: tuple[float, float] | None
-) -> tuple[float, float, list[dict[str, Any]]]:
-    """The window at first, and all that are offered: it, narrower ones, and the whole range."""
-    inside = values[foreground(values)]
-    inside = inside if inside.size else values.ravel(order="K")
-    cuts = np.percentile(inside[:: -(-inside.size // _SAMPLE)], [p for pair in _WINDOWS for p in pair])
-    ranges = {f"{low:g}–{high:g} %": cuts[2 * i : 2 * i + 2] for i, (low, high) in enumerate(_WINDOWS)}
-    if window is not None:
-        ranges = {"as given": np.array(window)} | ranges
-    low, high = (float(cut) for cut in next(iter(ranges.values())))
-    high = high if high > low else low + 1
-    ranges["all values"] = np.array([values.min(), values.max()])
-    presets = [{"name": k, "low": float(a), "high": float(b)} for k, (a, b) in ranges.items() if b > a]
-    return low, high, presets
-
-
-def _levelled(
-    values: NDArray[np.float32], low: float, high: float
-) -> tuple[NDArray[np.uint8], list[tuple[int, float]]]:
-    """Image as 0..255, and the knots between which bytes are even steps of intensity: most of them in the window.
-
-    What lies beyond the window, often the brightest part of a tumour, keeps coarser steps of its own.
-    """
-    least, most = float(values.min()), float(values.max())
-    first, last = (_TAILS[0] if least < low else 0), (_TAILS[1] if most > high else 255)
-    tails = [(0, least)] * (least < low), [(255, most)] * (most > high)
-    knots = [*tails[0], (first, low), (last, high), *tails[1]]
-    image = np.empty(values.shape, np.uint8, order="F")
-    for z in range(values.shape[2]):  # a slice at a time: copies of a whole volume stay in the process
-        image[..., z] = np.rint(_interpolated(values[..., z].astype(np.float64), knots))
-    return image, knots
-
-
-def _interpolated(values: NDArray[np.float64], knots: Sequence[tuple[int, float]]) -> NDArray[np.float64]:
-    """Bytes of intensities within the knots: what `np.interp` gives, in half the time."""
-    found = np.full_like(values, knots[0][0])
-    for (low, start), (high, end) in pairwise(knots):
-        found += (np.clip(values, start, end) - start) * ((high - low) / (end - start))
-    return found
-
-
-def _scaled(array: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
-    """Values as 0..255 from low to high, cut off at both ends."""
-    scaled = (np.asarray(array, dtype=np.float32) - np.float32(low)) * np.float32(255 / (high - low))
-    rounded: NDArray[np.uint8] = np.rint(np.clip(scaled, 0, 255, out=scaled), out=scaled).astype(np.uint8)
-    return rounded
 
 
 def _sight(foreground: NDArray[np.bool_], bits: NDArray[np.uint8], spacing_mm: Spacing) -> list[list[int]]:

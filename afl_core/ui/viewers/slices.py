@@ -10,7 +10,6 @@ the masks where they are. Wire format of the component's `data` (integers little
     the rest                          the header as JSON
 """
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, cast
@@ -108,9 +107,7 @@ def show_viewer(
             "bare": bool(page.group) and page.second,
         }
         callbacks["on_sequence_change"] = lambda: _choose(page, st.session_state[key].get("sequence"))
-    digests = json.loads(payload.header)["parts"]
-    for name, part in payload.parts.items():
-        offer(digests[name], part)
+    offer(payload.by_digest)
     result = component("viewer")(key=key, data=framed(options) + payload.header, **callbacks)
     view = cast("dict[str, Any] | None", result.get("view")) if report else None
     if not view:

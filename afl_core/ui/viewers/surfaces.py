@@ -1,10 +1,13 @@
 """The surface viewer: meshes go to the browser once, as bytes; `static/` draws them there with WebGL.
 
 All scenes share one canvas and one camera, so they turn together. Wire format of the component's `data`: uint32 n
-(little-endian), n bytes JSON options; uint32 n, n bytes JSON header; a gzip of the meshes that the header lists, each
-`points_mm` (float32), `faces` (uint32), and `distance_mm` (float32) where it has distances.
+(little-endian), n bytes JSON options; the rest the header as JSON. The browser fetches the meshes that the header lists
+by their digest (part_route.py): of each `points_mm` (float32), `faces` (uint32), and `distance_mm` (float32) where it
+has distances.
 """
 
+import hashlib
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -13,9 +16,11 @@ import streamlit as st
 from afl_core.figures.stills import OUTLINE_COLOUR, scene_colours
 from afl_core.figures.surfaces import DISTANCE_COLOURS, Surface, Surfaces
 from afl_core.ui.viewers.component import component, framed, ignore, zipped
+from afl_core.ui.viewers.part_route import offer
+from afl_core.ui.viewers.payload import ViewerPayload
 
 
-def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
+def surfaces_payload(surfaces: Surfaces, case_id: str) -> ViewerPayload:
     """The meshes of one case as bytes.
 
     Args:
@@ -24,19 +29,20 @@ def surfaces_payload(surfaces: Surfaces, case_id: str) -> bytes:
     """
     colours = scene_colours(surfaces)
     drawn = [surfaces.outline, *surfaces.scenes.values()]
-    header = {
+    header: dict[str, Any] = {
         "case": case_id,
         "outline": _described("outline", surfaces.outline, OUTLINE_COLOUR),
         "scenes": [_described(name, surface, colours[name]) for name, surface in surfaces.scenes.items()],
         "limit_mm": round(surfaces.limit_mm, 2),
         "colours": DISTANCE_COLOURS,
     }
-    meshes = b"".join(_bytes(surface) for surface in drawn if surface is not None)
-    return framed(header) + zipped(meshes)
+    meshes = zipped(b"".join(_bytes(surface) for surface in drawn if surface is not None))
+    header["parts"] = {"meshes": hashlib.sha256(meshes).hexdigest()}
+    return ViewerPayload(json.dumps(header, separators=(",", ":")).encode(), {"meshes": meshes})
 
 
 def show_surface_viewer(
-    payload: bytes, *, key: str, still: Callable[[], bytes], height: int = 380, link: bool = False
+    payload: ViewerPayload, *, key: str, still: Callable[[], bytes], height: int = 380, link: bool = False
 ) -> None:
     """Mount the surfaces; the camera lives in the browser and survives reruns, other cases and other pages.
 
@@ -48,9 +54,9 @@ def show_surface_viewer(
             and start there. For one viewer of a page.
         still: Function that gives a PNG of the same surfaces, for a browser without WebGL.
     """
-    result = component("surfaces")(
-        key=key, data=framed({"key": key, "height": height, "link": link}) + payload, on_webgl_change=ignore
-    )
+    offer(payload.by_digest)
+    options = {"key": key, "height": height, "link": link}
+    result = component("surfaces")(key=key, data=framed(options) + payload.header, on_webgl_change=ignore)
     if result.get("webgl") is False:
         st.image(still())
         st.caption("This browser has no WebGL, so the surfaces are a still picture.")

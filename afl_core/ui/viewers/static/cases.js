@@ -2,12 +2,12 @@
 
 import { home } from "./actions.js";
 import { followAddress } from "./address.js";
-import { remember } from "./common.js";
+import { fetchPart, remember } from "./common.js";
 import { findingAt, goFinding } from "./findings.js";
 import { layout } from "./geometry.js";
 import { buildPanes } from "./panes.js";
 import { buildLanes } from "./strip.js";
-import { byteLevels, colourRamp, fetchVoxels, profile } from "./voxels.js";
+import { byteLevels, colourRamp, profile } from "./voxels.js";
 import { fillMenus } from "./words.js";
 
 /** @typedef {import("./viewer.js").Viewer} Viewer */
@@ -25,10 +25,10 @@ export async function loadCase(viewer, header) {
   const { digest, volumes } = viewer;
   try {
     const names = Object.keys(header.parts);
-    viewer.volumes = new Map(Object.values(header.parts).map((part) => [part, volumes.get(part) ?? fetchVoxels(part)]));
-    const voxels = await Promise.all(names.map((name) => viewer.volumes.get(header.parts[name])));
+    viewer.volumes = new Map(Object.values(header.parts).map((part) => [part, volumes.get(part) ?? fetchPart(part)]));
+    const buffers = await Promise.all(names.map((name) => viewer.volumes.get(header.parts[name])));
     if (digest !== viewer.digest) return;
-    const of = (name) => voxels[names.indexOf(name)];
+    const of = (name) => (name in header.parts ? new Uint8Array(buffers[names.indexOf(name)]) : undefined);
     const maps = header.maps.map((_, i) => of(`map ${i}`));
     adopt(viewer, header, { image: of("image"), masks: of("masks"), maps, labels: of("labels") });
   } catch (error) {

@@ -24,11 +24,16 @@ export function remember(map, key, make) {
 }
 
 /**
- * Unzips a gzip.
- * @type {(bytes: Uint8Array) => Promise<ArrayBuffer>}
+ * A part of what a viewer draws, which the server gives by its digest; the browser unzips it, and keeps it for another
+ * visit.
+ * @param {string} digest
+ * @returns {Promise<ArrayBuffer>}
  */
-export const gunzip = (bytes) =>
-  new Response(new Response(/** @type {BodyInit} */ (bytes)).body.pipeThrough(new DecompressionStream("gzip"))).arrayBuffer();
+export async function fetchPart(digest) {
+  const answer = await fetch(new URL(`part/${digest}`, document.baseURI));
+  if (!answer.ok) throw new Error(`the server answered ${answer.status}`);
+  return answer.arrayBuffer();
+}
 
 /**
  * JSON behind its length, which takes four bytes with the lowest first; then the rest.

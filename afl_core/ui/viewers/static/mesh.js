@@ -1,6 +1,6 @@
 // Triangle meshes: read from bytes, given normals, drawn with WebGL 2, and met by a ray.
 
-import { gunzip } from "./common.js";
+import { fetchPart } from "./common.js";
 
 /** @typedef {import("./types").Mesh} Mesh */
 /** @typedef {import("./types").MeshHeader} MeshHeader */
@@ -30,13 +30,13 @@ export const dot = (a, b) => a[0] * b[0] + a[1] * b[1] + a[2] * b[2];
 export const rgb = (text) => [1, 3, 5].map((i) => parseInt(text.slice(i, i + 2), 16) / 255);
 
 /**
- * The meshes that a header lists, one behind the other in a gzip.
+ * The meshes that a header lists, one behind the other in a part.
  * @param {MeshHeader[]} listed
- * @param {Uint8Array} zipped
+ * @param {string} part Its digest.
  * @returns {Promise<Mesh[]>}
  */
-export async function readMeshes(listed, zipped) {
-  const buffer = await gunzip(zipped);
+export async function readMeshes(listed, part) {
+  const buffer = await fetchPart(part);
   let at = 0;
   const take = (Kind, length) => new Kind(buffer, at, length, (at += 4 * length));
   return listed.map((mesh) => {

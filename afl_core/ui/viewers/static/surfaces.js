@@ -75,36 +75,35 @@ export class Surfaces {
   /**
    * Takes what Python sent; meshes that are shown already stay.
    * @param {import("./types").Options} options
-   * @param {Uint8Array} bytes Header and meshes.
+   * @param {Uint8Array} bytes The header as JSON.
    */
   receive(options, bytes) {
     this.options = options;
     this.camera = remember(cameras, options.key, () => ({ ...START, ...(options.link ? linkedCamera() : {}) }));
-    const { options: header, rest: zipped } = unpack(bytes);
-    const digest = JSON.stringify(header) + zipped.length;
+    const digest = new TextDecoder().decode(bytes);
     if (digest === this.digest) return layout(this);
     this.digest = digest;
-    this.load(header, zipped);
+    this.load(JSON.parse(digest));
   }
 
   /**
-   * Shows meshes once they are unzipped, unless others were sent meanwhile.
+   * Shows meshes once they have arrived, unless others were sent meanwhile.
    * @param {SurfacesHeader} header
-   * @param {Uint8Array} zipped
    */
-  async load(header, zipped) {
+  async load(header) {
     const { digest } = this;
     try {
-      const meshes = await readMeshes([header.outline, ...header.scenes], zipped);
+      const meshes = await readMeshes([header.outline, ...header.scenes], header.parts.meshes);
       if (digest === this.digest) this.adopt(header, meshes);
     } catch (error) {
+      if (digest !== this.digest) return;
       this.readout.replaceChildren(`The surfaces cannot be shown: ${error.message}. Reload the page.`);
       this.root.dataset.ready = "error";
     }
   }
 
   /**
-   * Takes meshes that are unzipped.
+   * Takes meshes that have arrived.
    * @param {SurfacesHeader} header
    * @param {Mesh[]} meshes The outline, then one a scene.
    */

@@ -79,7 +79,7 @@ export type Mesh = {
   points: Float32Array; faces: Uint32Array; distances: Float32Array; normals: Float32Array;
 };
 export type SurfacesHeader = {
-  case: string; outline: MeshHeader; scenes: MeshHeader[]; limit_mm: number; colours: Colour[];
+  case: string; outline: MeshHeader; scenes: MeshHeader[]; limit_mm: number; colours: Colour[]; parts: { meshes: string };
 };
 export type Upload = { array: WebGLVertexArrayObject; count: number; buffers: WebGLBuffer[] };
 export type Hit = { mm: Millimetres; distance: number | null; name?: string };

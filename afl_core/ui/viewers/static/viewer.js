@@ -56,7 +56,7 @@ export class Viewer {
   /** @type {number} Device pixels of a CSS pixel. */ ratio;
   /** @type {{gutter: number, step: number}} */ stripScale;
   /** @type {string} */ digest;
-  /** @type {Map<string, Promise<Uint8Array>>} The parts of the case, by their digests. */ volumes = new Map();
+  /** @type {Map<string, Promise<ArrayBuffer>>} The parts of the case, by their digests. */ volumes = new Map();
   /** @type {string | null} What the strip, the legend and the choice of a subject were made of. */ stripKey;
   /** @type {string} */ legendKey;
   /** @type {string} */ subjectKey;

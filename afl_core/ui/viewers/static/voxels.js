@@ -12,17 +12,6 @@ import { clamp } from "./common.js";
 export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1 }, sagittal: { h: 1, v: 2, n: 0 } };
 
 /**
- * The voxels of a part, which the server gives by its digest; the browser unzips them, and keeps them for another visit.
- * @param {string} digest
- * @returns {Promise<Uint8Array>}
- */
-export async function fetchVoxels(digest) {
-  const answer = await fetch(new URL(`part/${digest}`, document.baseURI));
-  if (!answer.ok) throw new Error(`the server answered ${answer.status} for its voxels`);
-  return new Uint8Array(await answer.arrayBuffer());
-}
-
-/**
  * Marked voxels in each slice, along each axis, for each lane: what the strip under the panes shows.
  * @param {Uint8Array} masks
  * @param {number[]} shape
