@@ -4,10 +4,12 @@ import argparse
 import asyncio
 import json
 import os
+import re
 import shutil
 import statistics
 import tempfile
 import time
+import urllib.request
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,10 +34,12 @@ class Reader:
 
     Attributes:
         socket: The connection to the server.
+        url: Its address.
         errors: What it said on the way.
     """
 
     socket: websockets.ClientConnection
+    url: str
     errors: list[str] = field(default_factory=list)
 
     async def open(self, case_id: str) -> tuple[float, float]:
@@ -49,23 +53,35 @@ class Reader:
             if kind == "delta":
                 element = message.delta.new_element
                 if slices_s is None and is_viewer(element, case_id):
+                    await asyncio.gather(*(asyncio.to_thread(self.fetch, part) for part in parts_of(element)))
                     slices_s = time.perf_counter() - start
                 if element.HasField("exception") or (element.HasField("alert") and element.alert.format == 1):
                     self.errors.append(str(element)[:300])
             if kind == "script_finished" and slices_s is not None:
                 return slices_s, time.perf_counter() - start
 
+    def fetch(self, part: str) -> None:
+        """Read the voxels of a digest, zipped as they come."""
+        with urllib.request.urlopen(f"{self.url}/part/{part}", timeout=LONGEST_S) as answer:
+            answer.read()
+
 
 def is_viewer(element: Element, case_id: str) -> bool:
-    """Whether this is the header of the slices of a case, which comes after its voxels."""
-    start = element.bidi_component.bytes[:4000]
-    return b'"parts":' in start and f'"case":"{case_id}"'.encode() in start
+    """Whether this is the header of the slices of a case, which comes before that of its surfaces."""
+    header = element.bidi_component.bytes
+    return b'"parts":' in header and f'"case":"{case_id}"'.encode() in header
+
+
+def parts_of(viewer: Element) -> list[str]:
+    """Digests of the voxels of a case."""
+    (parts,) = re.findall(rb'"parts":(\{[^}]*\})', viewer.bidi_component.bytes)
+    return list(json.loads(parts).values())
 
 
 async def measure_readers(url: str, pid: int, rounds: Sequence[Sequence[str]]) -> dict[str, float]:
     """All readers open the page at once, each on a case of its own, then all go on to another one, several times."""
     address = f"{url.replace('http', 'ws')}/_stcore/stream"
-    readers = [Reader(await websockets.connect(address, origin=url, max_size=None)) for _ in rounds[0]]
+    readers = [Reader(await websockets.connect(address, origin=url, max_size=None), url) for _ in rounds[0]]
 
     async def open_all(cases: Sequence[str]) -> list[tuple[float, float]]:
         return await asyncio.gather(*(reader.open(case) for reader, case in zip(readers, cases, strict=True)))

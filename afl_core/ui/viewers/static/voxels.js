@@ -20,19 +20,21 @@ export const PLANES = { axial: { h: 0, v: 1, n: 2 }, coronal: { h: 0, v: 2, n: 1
  */
 export function profile(masks, [nx, ny, nz], lanes) {
   const counts = [nx, ny, nz].map((n) => lanes.map(() => new Uint32Array(n)));
-  for (let z = 0, k = 0; z < nz; z++) {
-    for (let y = 0; y < ny; y++) {
-      for (let x = 0; x < nx; x++, k++) {
-        if (masks[k] === 0) continue;
-        for (let lane = 0; lane < lanes.length; lane++) {
-          if (lanes[lane].test[masks[k]] === 0) continue;
-          counts[0][lane][x]++;
-          counts[1][lane][y]++;
-          counts[2][lane][z]++;
-        }
-      }
+  const add = (k) => {
+    const x = k % nx, row = (k - x) / nx, y = row % ny, z = (row - y) / ny;
+    for (let lane = 0; lane < lanes.length; lane++) {
+      if (lanes[lane].test[masks[k]] === 0) continue;
+      counts[0][lane][x]++;
+      counts[1][lane][y]++;
+      counts[2][lane][z]++;
     }
+  };
+  const fours = new Uint32Array(masks.buffer, 0, masks.length >> 2); // most of a grid is outside of every mask
+  for (let four = 0; four < fours.length; four++) {
+    if (fours[four] === 0) continue;
+    for (let k = 4 * four; k < 4 * four + 4; k++) if (masks[k] !== 0) add(k);
   }
+  for (let k = 4 * fours.length; k < masks.length; k++) if (masks[k] !== 0) add(k);
   return counts;
 }
 
