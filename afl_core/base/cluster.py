@@ -27,6 +27,9 @@ LEAST_AT_ONCE, A_WORKER_AT_ONCE = 256, 4
 CONNECT_SECONDS = 15
 """Seconds in which a scheduler must answer, and have a worker."""
 
+TRIES = 3
+"""Times that a task is handed to Dask where Dask itself fails."""
+
 COUNT_SECONDS = 10.0
 """Seconds between two looks how many workers there are."""
 
@@ -153,10 +156,33 @@ class ClusterExecutor(Executor):
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have a worker call a function of a module; files that the arguments name must be the same there."""
         outer = Future[Any]()
-        inner = self._dask.submit(run_packed, pack((fn, args), kwargs, self._terms))
-        inner.add_done_callback(lambda inner: _settle(outer, inner))
-        outer.add_done_callback(lambda outer: inner.cancel() if outer.cancelled() else None)
+        self._start(outer, pack((fn, args), kwargs, self._terms), TRIES - 1)
         return outer
+
+    def _start(self, outer: Future[Any], packed: bytes, tries_left: int) -> None:
+        """Hand a task to Dask, again where Dask itself fails: a worker may end while its result is fetched."""
+
+        def settle(inner: Future[Any]) -> None:
+            if tries_left and _failed(inner):
+                try:
+                    self._start(outer, packed, tries_left - 1)
+                except RuntimeError:  # nothing more is taken
+                    _settle(outer, inner)
+            else:
+                _settle(outer, inner)
+
+        inner = self._dask.submit(run_packed, packed)
+        inner.add_done_callback(settle)
+        outer.add_done_callback(lambda outer: inner.cancel() if outer.cancelled() else None)
+
+
+def _failed(inner: Future[Any]) -> bool:
+    """Whether an error of Dask that has no name of its own is the outcome; those of a task come as its result."""
+    from distributed import KilledWorker  # noqa: PLC0415 - an extra
+    from distributed.scheduler import NoWorkerError  # noqa: PLC0415
+
+    error = None if inner.cancelled() else inner.exception()
+    return error is not None and not isinstance(error, (KilledWorker, NoWorkerError, AflError))
 
 
 def _settle(outer: Future[Any], inner: Future[Any]) -> None:

@@ -4,6 +4,7 @@ import os
 import pickle
 import signal
 import sys
+from concurrent.futures import Future
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -247,3 +248,34 @@ def test_a_worker_that_comes_late_meets_the_terms_too(tmp_path):
         run_packed(packed)
     with pytest.raises(UsageError, match="does not see the folder of the results"):
         meet(Terms(own_versions(), str(tmp_path / "token")))
+
+
+class Failing:
+    """A client of Dask that itself fails at the first tasks that it is handed."""
+
+    def __init__(self, failures):
+        self.failures = failures
+
+    def get_executor(self, *, pure):
+        assert not pure
+        return self
+
+    def submit(self, work, packed):
+        future = Future()
+        self.failures -= 1
+        if self.failures >= 0:  # what its executor says where a worker ended while its result was fetched
+            future.set_exception(ValueError("not enough values to unpack (expected 3, got 1)"))
+        else:
+            future.set_result(work(packed))
+        return future
+
+
+def test_a_task_at_which_dask_itself_fails_is_handed_on_again():
+    executor = clusters.ClusterExecutor(Failing(clusters.TRIES - 1), HERE)
+    assert executor.submit(sum, [1, 2]).result(1) == 3
+
+
+def test_a_task_at_which_dask_fails_every_time_is_an_error_in_the_end():
+    executor = clusters.ClusterExecutor(Failing(clusters.TRIES), HERE)
+    with pytest.raises(UsageError, match="not enough values to unpack"):
+        executor.submit(sum, [1, 2]).result(1)
