@@ -52,6 +52,7 @@ def test_what_was_not_offered_is_not_there_and_not_kept(digest):
 
 def test_the_parts_that_were_offered_longest_ago_make_room(monkeypatch):
     monkeypatch.setattr(part_route, "MOST_BYTES", 25)
+    monkeypatch.setattr(part_route, "LEAST_PARTS", 1)
     part_route._offered.clear()
     for digest in "abab":  # b last
         part_route.offer({digest: bytes(10)})

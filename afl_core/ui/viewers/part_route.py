@@ -14,8 +14,9 @@ from starlette.routing import Route
 HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "Content-Encoding": "gzip"}
 """The address is the hash of what it gives. A browser keeps it for a day, in which a reader comes back to a case."""
 
-MOST_BYTES = 2**28
-"""Size of the parts that wait for a browser at most, together; each page offers its own anew whenever it runs."""
+MOST_BYTES, LEAST_PARTS = 2**26, 16
+"""Size of the parts that are held at most, together, and how many are held whatever their size: those of two pages. Each
+page offers its own anew whenever it runs."""
 
 _offered = OrderedDict[str, bytes]()
 _lock = Lock()
@@ -28,7 +29,7 @@ def offer(parts: Mapping[str, bytes]) -> None:
             _offered[digest] = part
             _offered.move_to_end(digest)
         size = sum(map(len, _offered.values()))
-        while size > MOST_BYTES and len(_offered) > 1:
+        while size > MOST_BYTES and len(_offered) > LEAST_PARTS:
             size -= len(_offered.popitem(last=False)[1])
 
 
