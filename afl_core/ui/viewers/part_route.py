@@ -15,8 +15,8 @@ HEADERS = {"Cache-Control": "private, max-age=86400, immutable", "Content-Encodi
 """The address is the hash of what it gives. A browser keeps it for a day, in which a reader comes back to a case."""
 
 MOST_BYTES, LEAST_PARTS = 2**26, 16
-"""Size of the parts that are held at most, together, and how many are held whatever their size: those of two pages. Each
-page offers its own anew whenever it runs."""
+"""Size of the parts that are held at most, together, and how many are held whatever their size: those of two pages.
+Each page offers its own anew whenever it runs."""
 
 _offered = OrderedDict[str, bytes]()
 _lock = Lock()
